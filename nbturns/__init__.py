@@ -1,0 +1,141 @@
+"""Look at, step and count conversations with language models, in Jupyter.
+
+A Turn is a value. An engine is a function from a Turn to a longer Turn. Everything else
+stands around that function, or draws, keeps or counts its result.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from .errors import BusyError as BusyError
+from .errors import DecodeError as DecodeError
+from .errors import DriftError as DriftError
+from .errors import EngineError as EngineError
+from .errors import HeldError as HeldError
+from .errors import LimitReached as LimitReached
+from .errors import LoadError as LoadError
+from .errors import NbturnsError as NbturnsError
+from .errors import ScriptExhausted as ScriptExhausted
+from .errors import ToolError as ToolError
+from .images import image as image
+from .keyed import Key as Key
+from .results import FinishClass as FinishClass
+from .results import InferenceResult as InferenceResult
+from .results import Usage as Usage
+from .turns import Block as Block
+from .turns import Kind as Kind
+from .turns import Run as Run
+from .turns import Turn as Turn
+from .turns import assistant as assistant
+from .turns import reasoning as reasoning
+from .turns import system as system
+from .turns import tool_call as tool_call
+from .turns import tool_use as tool_use
+from .turns import turn as turn
+from .turns import user as user
+
+if TYPE_CHECKING:  # imported when they are used: see __getattr__
+    from . import engines as engines
+    from . import frames as frames
+    from . import keys as keys
+    from . import widgets as widgets
+    from .contract import Scope as Scope
+    from .engines import engine as engine
+    from .engines import replay as replay
+    from .engines import scripted as scripted
+    from .events import Phase as Phase
+    from .execution import Execution as Execution
+    from .files import load as load
+    from .files import load_all as load_all
+    from .files import loads as loads
+    from .files import save as save
+    from .session import Session as Session
+    from .toolbox import ToolConfig as ToolConfig
+    from .tools import Tool as Tool
+    from .widgets import view as view
+
+__version__ = "0.1.0"
+
+# Name → the room it comes from. These rooms bring asyncio, yaml or whole packages with
+# them, so that `import nbturns` alone stays quick.
+_LATER = {
+    "Execution": ".execution",
+    "Phase": ".events",
+    "Scope": ".contract",
+    "Session": ".session",
+    "Tool": ".tools",
+    "ToolConfig": ".toolbox",
+    "engine": ".engines",
+    "load": ".files",
+    "load_all": ".files",
+    "loads": ".files",
+    "replay": ".engines",
+    "save": ".files",
+    "scripted": ".engines",
+    "view": ".widgets",
+}
+_ROOMS = ("engines", "frames", "keys", "widgets")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f".{name}", __name__)
+    if name in _LATER:
+        value = getattr(importlib.import_module(_LATER[name], __name__), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"nbturns has no {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+__all__ = [
+    "Block",
+    "BusyError",
+    "DecodeError",
+    "DriftError",
+    "EngineError",
+    "Execution",
+    "FinishClass",
+    "HeldError",
+    "InferenceResult",
+    "Key",
+    "Kind",
+    "LimitReached",
+    "LoadError",
+    "NbturnsError",
+    "Phase",
+    "Run",
+    "Scope",
+    "ScriptExhausted",
+    "Session",
+    "Tool",
+    "ToolConfig",
+    "ToolError",
+    "Turn",
+    "Usage",
+    "assistant",
+    "engine",
+    "engines",
+    "frames",
+    "image",
+    "keys",
+    "load",
+    "load_all",
+    "loads",
+    "reasoning",
+    "replay",
+    "save",
+    "scripted",
+    "system",
+    "tool_call",
+    "tool_use",
+    "turn",
+    "user",
+    "view",
+    "widgets",
+]

@@ -1,0 +1,177 @@
+"""The one idea of this package, in types.
+
+An engine is a function from a Turn to a longer Turn. A middleware is a function that
+stands around an engine. Around the engine itself, below all middlewares, each call
+signs the blocks it made: a retry makes two signatures, an inserted block has none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+from .chunks import Chunks
+from .errors import EngineError, NbturnsError
+from .events import Delta, Event, InferenceFinished, InferenceStarted, Notice, Sink
+from .frozen import freeze
+from .keyed import Key
+from .results import INFERENCE_ID, INFERENCE_RESULT, INFERENCES, FinishClass, InferenceResult
+from .toolbox import Toolbox, ToolConfig
+from .turns import Block, Turn
+
+PROVIDER_CALL_ID: Key[str] = Key("nbturns.provider_call_id@v1", str)
+
+
+def unheard(event: Event) -> None:
+    """The sink of a call nobody listens to."""
+
+
+def no_id() -> str:
+    """Outside a session nothing needs an id."""
+    return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What one model call may use besides the Turn."""
+
+    tools: Toolbox = field(default_factory=Toolbox)
+    tool_config: ToolConfig = ToolConfig()
+    emit: Sink = unheard
+    new_id: Callable[[], str] = no_id
+    inference_id: str = ""
+    iteration: int = 0
+
+    def replace(self, **changes: Any) -> Scope:
+        return replace(self, **changes)
+
+
+Engine: TypeAlias = Callable[[Turn, Scope], Awaitable[Turn]]
+Middleware: TypeAlias = Callable[[Turn, Scope, Engine], Awaitable[Turn]]
+
+
+def stand_around(engine: Engine, middleware: Iterable[Middleware]) -> Engine:
+    """Stand `middleware` around `engine`: the first listed is the outermost."""
+    for layer in reversed(tuple(middleware)):
+        engine = _around(layer, engine)
+    return engine
+
+
+def _around(layer: Middleware, inner: Engine) -> Engine:
+    async def engine(turn: Turn, scope: Scope) -> Turn:
+        return await layer(turn, scope, inner)
+
+    return engine
+
+
+def signing(engine: Engine) -> Engine:
+    """The innermost layer: one call, its result, and its name on the blocks it made.
+
+    A failed call is signed too: whatever it had brought so far is on `error.turn`, with
+    its result in the Turn's ledger. What is not an NbturnsError becomes an EngineError.
+    """
+
+    async def signed(turn: Turn, scope: Scope) -> Turn:
+        call = _Call(scope.new_id(), turn, scope)
+        try:
+            answer = await engine(call.asked, call.scope)
+            if not isinstance(answer, Turn):
+                raise EngineError(f"an engine returns a Turn, and this one returned {type(answer).__name__}: add blocks to the Turn it was given")
+        except asyncio.CancelledError as stop:
+            stop.turn = call.signed(_so_far(stop, turn), failed="interrupted")  # type: ignore[attr-defined]  # partial work travels with the stop
+            raise
+        except NbturnsError as error:
+            error.turn = call.signed(_so_far(error, turn), failed="error")
+            raise
+        except Exception as error:  # an engine is any function, and may raise anything; the Turn must travel with it
+            so_far = call.signed(_so_far(error, turn), failed="error")
+            raise EngineError(f"the engine raised {type(error).__name__}: {error}", turn=so_far) from error
+        return call.signed(answer)
+
+    return signed
+
+
+def _so_far(error: BaseException, turn: Turn) -> Turn:
+    partial = getattr(error, "turn", None)
+    return partial if isinstance(partial, Turn) else turn
+
+
+class _Call:
+    """One model call while it lasts."""
+
+    def __init__(self, id: str, turn: Turn, scope: Scope) -> None:
+        self.id = id
+        self.asked = turn._beside(metadata=turn.metadata.without(INFERENCE_RESULT))
+        self.emit = scope.emit
+        self.new_id = scope.new_id
+        self.scope = scope.replace(inference_id=id, emit=self._hear)
+        self.first_token_ms: int | None = None
+        scope.emit(InferenceStarted(id, turn))
+        self.started = time.perf_counter()
+
+    def _hear(self, event: Event) -> None:
+        if self.first_token_ms is None and isinstance(event, Delta):
+            self.first_token_ms = self._elapsed_ms()
+        self.emit(event)
+
+    def _elapsed_ms(self) -> int:
+        return round((time.perf_counter() - self.started) * 1000)
+
+    def signed(self, answer: Turn, failed: str = "") -> Turn:
+        """`answer` with this call's result on the blocks that were not there before."""
+        kept, rest = self._divided(answer.blocks)
+        made = [block for block, new in rest if new]
+        result = self._result(answer, made, failed)
+        name = {INFERENCE_RESULT.name: freeze(result.to_dict()), INFERENCE_ID.name: self.id}
+        calls = self.asked.calls
+        done: list[Block] = []
+        for block, new in rest:
+            if new:
+                if block.kind == "tool_call":
+                    block = self._identified(block, calls)
+                    calls = calls.after((block,))
+                block = block._with(id=block.id or self.new_id(), metadata=block.metadata.with_raw(**name))
+            done.append(block)
+        metadata = answer.metadata.with_raw(**{INFERENCE_RESULT.name: name[INFERENCE_RESULT.name]})
+        head = self.asked if kept == len(self.asked) else answer._with(blocks=answer.blocks.head(kept))
+        grown = head + done
+        self.emit(InferenceFinished(result, tuple(b for b, (_, new) in zip(done, rest, strict=True) if new)))
+        return grown._beside(id=answer.id, metadata=metadata.appended(INFERENCES, result), data=answer.data, extra=answer.extra)
+
+    def _divided(self, blocks: Chunks[Block]) -> tuple[int, list[tuple[Block, bool]]]:
+        """How many blocks at the head are the Turn's own, and the rest: each, and whether this call made it."""
+        kept = blocks.shared(self.asked.blocks)
+        old = {id(block) for block in self.asked.blocks.since(kept)}
+        return kept, [(block, id(block) not in old) for block in blocks.since(kept)]
+
+    def _result(self, answer: Turn, made: list[Block], failed: str) -> InferenceResult:
+        result = answer.metadata.get(INFERENCE_RESULT) if answer.metadata is not self.asked.metadata else None
+        result = result or InferenceResult()
+        pending = any(block.kind == "tool_call" for block in made)
+        reason = result.stop_reason or failed
+        finish = result.finish_class
+        if failed and finish in (FinishClass.UNKNOWN, FinishClass.TOOL_CALLS_PENDING, FinishClass.COMPLETED):
+            finish = FinishClass(failed)
+        elif finish is FinishClass.UNKNOWN and (reason or made):
+            finish = FinishClass.of(reason or "stop", pending=pending)
+        return result.replace(
+            inference_id=self.id,
+            stop_reason=reason,
+            finish_class=finish,
+            duration_ms=self._elapsed_ms() if result.duration_ms is None else result.duration_ms,
+            time_to_first_token_ms=self.first_token_ms if result.time_to_first_token_ms is None else result.time_to_first_token_ms,
+        )
+
+    def _identified(self, block: Block, calls: Any) -> Block:
+        """A call without an id, or with one that was used before, gets one of its own."""
+        id = block.tool_call_id
+        if id and not calls.knows(id):
+            return block
+        made = f"call_{self.new_id()}"
+        self.emit(Notice(f"{block.name}: the model's call had {f'the id {id}, which was used before' if id else 'no id'}; it is {made} here"))
+        return block.edit(id=made)._with(metadata=block.metadata.with_raw(**{PROVIDER_CALL_ID.name: id}))
+
+

@@ -1,0 +1,231 @@
+"""Files in, files out: any known format, found by looking at the content and not at the suffix."""
+
+from __future__ import annotations
+
+import glob as globbing
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from .errors import LoadError
+from .importers import importers
+from .serde import is_ours, run_from_dict, run_from_yaml, run_to_dict, turn_from_dict, turn_from_yaml
+from .turns import Run, Turn
+
+OURS = "nbturns"
+
+
+def load(path: str | Path, format: str | None = None, strict: bool = False) -> Run:
+    """Open the conversation in a file, whatever wrote it.
+
+    Raises LoadError with file and position for what cannot be read, and for a file of
+    several conversations, which `load_all` opens. `strict` refuses what would be guessed.
+    """
+    runs = load_all(path, format, strict)
+    run = next(runs, None)
+    if run is None:
+        raise LoadError("there is no conversation in it", file=str(path))
+    if next(runs, None) is not None:
+        raise LoadError("there are several conversations in it; nt.load_all(path) gives one after the other", file=str(path))
+    return run
+
+
+def load_all(
+    paths: str | Path | Iterable[str | Path], format: str | None = None, strict: bool = False
+) -> Iterator[Run]:
+    """Every conversation in a file, in those a glob matches, or in several, one after the other."""
+    for path in _matched(paths):
+        with open(path, "rb") as source:
+            yield from _runs(source, str(path), format, strict)
+
+
+def loads(text: str | bytes | Mapping[str, Any] | list[Any], format: str | None = None, strict: bool = False) -> Run:
+    """Read the conversation in a text, in bytes, or in data that were parsed already."""
+    if isinstance(text, (Mapping, list)):
+        return _run(text, "", "", format, strict)
+    lines = (text.encode() if isinstance(text, str) else text).splitlines(keepends=True)
+    runs = list(_runs(iter(lines), "", format, strict))
+    if len(runs) != 1:
+        raise LoadError(f"there {'are several conversations' if runs else 'is no conversation'} in this text")
+    return runs[0]
+
+
+def save(value: Run | Turn, path: str | Path) -> Path:
+    """Write a Run or a Turn as the suffix says: .yaml, .json, .jsonl, .html. All of it, or nothing.
+
+    Raises ValueError for a suffix that is not known.
+    """
+    path = Path(path)
+    writers = {".yaml": _as_yaml, ".yml": _as_yaml, ".json": _as_json, ".jsonl": _as_json_lines, ".html": _as_html}
+    if path.suffix.lower() not in writers:
+        raise ValueError(f"{path.name}: no format for {path.suffix or 'a name without suffix'}; there are: {', '.join(writers)}")
+    text = writers[path.suffix.lower()](value)
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", newline="\n", dir=path.parent, prefix=f".{path.name}.", delete=False) as new:
+        try:
+            new.write(text)
+            new.flush()
+            os.fsync(new.fileno())
+            os.chmod(new.name, path.stat().st_mode if path.exists() else 0o644)
+            os.replace(new.name, path)
+        except BaseException:  # whatever stopped it, the old file stands and no half of a new one does
+            os.unlink(new.name)
+            raise
+    return path
+
+
+def _as_yaml(value: Run | Turn) -> str:
+    return value.to_yaml()
+
+
+def _as_json(value: Run | Turn) -> str:
+    return json.dumps(value.to_dict(), ensure_ascii=False, indent=1) + "\n"
+
+
+def _as_json_lines(value: Run | Turn) -> str:
+    """One conversation a line, so that files can be put together by appending."""
+    run = value if isinstance(value, Run) else Run((value,))
+    return json.dumps(run_to_dict(run), ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _as_html(value: Run | Turn) -> str:
+    from .html import page
+
+    return page(value)
+
+
+def _matched(paths: str | Path | Iterable[str | Path]) -> Iterator[Path]:
+    for path in (paths,) if isinstance(paths, (str, Path)) else paths:
+        plain = Path(path).expanduser()
+        if plain.is_file():
+            yield plain
+        elif isinstance(path, str) and globbing.has_magic(path):
+            yield from (Path(found) for found in sorted(globbing.glob(str(plain), recursive=True)) if Path(found).is_file())
+        elif plain.is_dir():
+            raise LoadError(f'this is a folder; name its files, like "{path}/*.jsonl"', file=str(path))
+        else:
+            raise LoadError("there is no such file", file=str(path))
+
+
+def _runs(lines: Iterable[bytes], file: str, format: str | None, strict: bool) -> Iterator[Run]:
+    """Look at the first line with something in it, and read the rest as it says."""
+    source = iter(lines)
+    head = [line for line in (next(source, b"") for _ in range(1)) if line]
+    while head and not head[-1].strip():
+        following = next(source, None)
+        if following is None:
+            break
+        head.append(following)
+    first = head[-1].lstrip(b"\xef\xbb\xbf \t\r\n") if head else b""
+    if not first:
+        return
+    if first[:1] in b"{[" and _is_json(first):
+        second = next((line for line in source if line.strip()), None)
+        if second is not None:
+            yield from _json_lines(first, second, source, len(head), file, format, strict)
+            return
+        yield _run(json.loads(first), file, "", format, strict)
+        return
+    yield from _whole(b"".join((*head, *source)), file, format, strict)
+
+
+def _whole(content: bytes, file: str, format: str | None, strict: bool) -> Iterator[Run]:
+    """A file that is one document: JSON over several lines, or YAML."""
+    if content.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
+        try:
+            data = json.loads(content)
+        except json.JSONDecodeError as error:
+            if content.lstrip()[:1] == b"[" or b'"' in content[:200]:
+                position = f"line {error.lineno}, column {error.colno}"
+                raise LoadError(f"this is not JSON: {error.msg.lower()}", file=file, position=position) from None
+        except (UnicodeDecodeError, RecursionError) as error:
+            raise LoadError(f"this is not JSON: {error}", file=file) from None
+        else:
+            yield _run(data, file, "", format, strict)
+            return
+    yield _from_yaml(content, file, format, strict)
+
+
+def _from_yaml(content: bytes, file: str, format: str | None, strict: bool) -> Run:
+    from .yaml_text import load as load_yaml
+
+    data = load_yaml(content, file)
+    if isinstance(data, Mapping) and "turns" in data and format in (None, OURS):
+        return run_from_yaml(content, file=file, strict=strict)
+    if isinstance(data, Mapping) and "blocks" in data and format in (None, OURS):
+        return Run((turn_from_yaml(content, file=file, strict=strict),))
+    return _run(data, file, "", format, strict)
+
+
+def _json_lines(
+    first: bytes, second: bytes, rest: Iterator[bytes], number: int, file: str, format: str | None, strict: bool
+) -> Iterator[Run]:
+    """A conversation a line, or a message a line: the first line says which."""
+    records = _records((first, second), rest, number, file)
+    start = next(records)
+    if isinstance(start[1], Mapping) and "role" in start[1] and "messages" not in start[1]:
+        yield _message_lines(start, records, file, format, strict)
+        return
+    yield _run(start[1], file, f"line {start[0]}", format, strict)
+    for line, data in records:
+        yield _run(data, file, f"line {line}", format, strict)
+
+
+def _message_lines(start: tuple[int, Any], records: Iterator[tuple[int, Any]], file: str, format: str | None, strict: bool) -> Run:
+    messages = [start[1]]
+    try:
+        messages += (data for _, data in records)
+    except LoadError as error:
+        error.run = _run(messages, file, "", format, strict)
+        raise
+    return _run(messages, file, "", format, strict)
+
+
+def _records(head: Iterable[bytes], rest: Iterator[bytes], number: int, file: str) -> Iterator[tuple[int, Any]]:
+    from itertools import chain
+
+    for line, text in enumerate(chain(head, rest), number):
+        if not text.strip():
+            continue
+        try:
+            yield line, json.loads(text)
+        except json.JSONDecodeError as error:
+            cut = "; the file seems to be cut here" if error.pos >= len(text.rstrip()) - 1 or "Unterminated" in error.msg else ""
+            raise LoadError(f"this line is not JSON: {error.msg.lower()}{cut}", file=file, position=f"line {line}, column {error.colno}") from None
+        except (UnicodeDecodeError, RecursionError) as error:
+            raise LoadError(f"this line is not JSON: {error}", file=file, position=f"line {line}") from None
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _run(data: Any, file: str, position: str, format: str | None, strict: bool) -> Run:
+    """Make a Run of parsed data, by the format named, or the one it looks like."""
+    if format == OURS or (format is None and is_ours(data)):
+        return _ours(data, file, position, strict)
+    known = importers()
+    if format is not None and format not in known:
+        raise LoadError(f"no format is named {format!r}; there are: {', '.join(sorted((*known, OURS)))}", file=file)
+    found = format or next((name for name, importer in known.items() if importer.sniff(data)), None)
+    if found is None:
+        said = f"an object with {', '.join(map(str, list(data)[:6])) or 'nothing'}" if isinstance(data, Mapping) else f"a {type(data).__name__}"
+        raise LoadError(f"this is no conversation in a format known here ({', '.join(sorted((*known, OURS)))}): {said}", file=file, position=position)
+    return known[found].read(data, file=file, position=position, strict=strict)
+
+
+def _ours(data: Any, file: str, position: str, strict: bool) -> Run:
+    try:
+        if isinstance(data, Mapping) and "turns" in data:
+            return run_from_dict(data, file=file, strict=strict)
+        return Run((turn_from_dict(data, file=file, strict=strict),))
+    except LoadError as error:
+        if not position:
+            raise
+        raise LoadError(error.reason, file=file, position=f"{position}, {error.position}".rstrip(", ")) from None

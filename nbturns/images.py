@@ -1,0 +1,116 @@
+"""Images as geppetto keeps them: a map with a URL, bytes, or a provider's file id."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import mimetypes
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .frozen import FrozenDict, freeze
+
+DETAILS = ("low", "high", "auto", "original")
+
+
+def image(source: str | Path | bytes, media_type: str | None = None, detail: str | None = None) -> FrozenDict:
+    """An image for `user(..., images=[...])`: a path, an http(s) or data URL, bytes, or `file_id:…`.
+
+    Raises FileNotFoundError for a path that is not there, ValueError for bytes without
+    a known media type and for a data URL that is not base64.
+    """
+    made: dict[str, Any] = {}
+    if isinstance(source, str) and source.startswith("file_id:"):
+        made["file_id"] = source.removeprefix("file_id:")
+    elif isinstance(source, str) and source.startswith(("http://", "https://")):
+        made["url"] = source
+        if media_type:
+            made["media_type"] = media_type
+    elif isinstance(source, str) and source.startswith("data:"):
+        made["media_type"], made["content"] = from_data_url(source)
+    else:
+        content = source if isinstance(source, bytes) else Path(source).expanduser().read_bytes()
+        named = mimetypes.guess_type(str(source))[0] if not isinstance(source, bytes) else None
+        made["media_type"] = media_type or _looks_like(content) or named
+        if not made["media_type"]:
+            raise ValueError('image content requires a media_type, like media_type="image/png"')
+        made["content"] = base64.b64encode(content).decode("ascii")
+    if detail is not None:
+        made["detail"] = normal_detail(detail)
+    return FrozenDict(made)
+
+
+def normal_image(raw: Mapping[str, Any]) -> FrozenDict:
+    """One image map in one shape: base64 content, `url` for a URL, a known `detail`.
+
+    Raises ValueError where geppetto does: content without a media type, a data URL
+    that is not base64.
+    """
+    made = {k: v for k, v in raw.items() if k != "image_url"}
+    url = raw.get("url") or raw.get("image_url")
+    if isinstance(url, Mapping):  # OpenAI's own nesting, seen in hand-written files
+        made.setdefault("detail", url.get("detail", "auto"))
+        url = url.get("url")
+    content = raw.get("content")
+    if isinstance(url, str) and url:
+        if url.startswith("data:"):
+            made["media_type"], made["content"] = from_data_url(url)
+            made.pop("url", None)
+        else:
+            made["url"] = url
+    elif content is not None and not raw.get("file_id") and not raw.get("file_uri"):
+        made |= _normal_content(content, raw.get("media_type"))
+    if "detail" in made:
+        made["detail"] = normal_detail(made["detail"])
+    frozen: FrozenDict = freeze(made)
+    return frozen
+
+
+def _normal_content(content: Any, media_type: Any) -> dict[str, Any]:
+    if isinstance(content, str) and content.startswith("data:"):
+        found, text = from_data_url(content)
+        return {"media_type": found, "content": text}
+    if not media_type:
+        raise ValueError("image content requires a media_type")
+    if isinstance(content, bytes):
+        return {"content": base64.b64encode(content).decode("ascii")}
+    if isinstance(content, (list, tuple)):  # geppetto writes bytes as a list of integers
+        return {"content": base64.b64encode(bytes(content)).decode("ascii")}
+    if not _is_base64(content):  # what is no base64 are the bytes themselves
+        return {"content": base64.b64encode(str(content).encode()).decode("ascii")}
+    return {}
+
+
+def image_bytes(image: Mapping[str, Any]) -> bytes | None:
+    """The bytes of an image that carries its content; None for a URL or a file id."""
+    content = image.get("content")
+    return base64.b64decode(content) if isinstance(content, str) and content else None
+
+
+def from_data_url(url: str) -> tuple[str, str]:
+    """The media type and base64 text of a data URL. Raises ValueError when it is not base64."""
+    head, comma, body = url.partition(",")
+    if not comma or not head.endswith(";base64") or not _is_base64(body):
+        raise ValueError(f"a data URL of an image is base64: data:image/png;base64,…; this one is {url:.40}…")
+    return head.removeprefix("data:").removesuffix(";base64").split(";")[0] or "application/octet-stream", body
+
+
+def normal_detail(detail: Any) -> str:
+    lowered = str(detail).strip().lower()
+    return lowered if lowered in DETAILS else "auto"
+
+
+def _is_base64(text: Any) -> bool:
+    try:
+        base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError, TypeError):
+        return False
+    return True
+
+
+def _looks_like(content: bytes) -> str | None:
+    starts = {b"\x89PNG\r\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "image/webp"
+    return next((media_type for start, media_type in starts.items() if content.startswith(start)), None)

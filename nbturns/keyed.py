@@ -1,0 +1,233 @@
+"""Typed names for what a Turn or a Block carries besides its content.
+
+A value travels by name (`geppetto.session_id@v1`), so a file from another program
+keeps everything it came with. It is read by `Key`, so a misspelt name is found by
+the type checker and not by the reader of a chart. Values are kept in the shape they
+have on disk; a file and the Turn it came from are therefore equal.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import types
+import typing
+from collections.abc import ItemsView, Iterator, Mapping
+from typing import Any, Generic, TypeVar, Union, cast
+
+from .chunks import Chunks
+from .errors import DecodeError
+from .frozen import EMPTY, FrozenDict, FrozenList, freeze
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Key(Generic[T]):
+    """A name, and the type of the value behind it.
+
+    `type` may be a plain type, `list[str]`, `X | None`, an enum, a frozen dataclass,
+    a pydantic model, or a class with `from_dict` and `to_dict`.
+    """
+
+    name: str
+    type: type[T] | Any
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise TypeError(f'a Key has a name, like "me.score@v1"; this one is {self.name!r}')
+
+    def decode(self, raw: Any) -> T:
+        """Return the typed value. Raises DecodeError when `raw` does not fit."""
+        try:
+            return cast(T, _fit(raw, self.type))
+        except DecodeError:
+            raise
+        except Exception as error:  # a type of the user's may raise anything; the key says whose
+            raise DecodeError(f"{self.name} does not hold a {_called(self.type)}: {error}", key=self.name) from error
+
+    def encode(self, value: T) -> Any:
+        """Return the shape on disk. Raises TypeError for what JSON cannot hold."""
+        try:
+            raw = freeze(plain(value))
+        except TypeError as error:
+            raise TypeError(f"{self.name}: {error}") from None
+        self.decode(raw)
+        return raw
+
+
+def plain(value: Any) -> Any:
+    """Return the JSON shape of a typed value, one level at a time."""
+    if isinstance(value, enum.Enum):
+        return value.value
+    if hasattr(value, "to_dict"):
+        return value.to_dict()
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {k: plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    return value
+
+
+def _fit(raw: Any, to: Any) -> Any:
+    """Return `raw` as a `to`; raise TypeError or ValueError when it is none."""
+    if to is Any or to is object:
+        return raw
+    if to is float and type(raw) is int:  # JSON and YAML writers drop the ".0"
+        return float(raw)
+    if to in (str, int, float, bool, bytes, dict, list, type(None), None):
+        if raw is None and to in (None, type(None)):
+            return None
+        if isinstance(raw, to) and (to is bool or not isinstance(raw, bool)):
+            return raw
+        raise TypeError(f"it is {raw!r:.80}, not {_called(to)}")
+    if origin := typing.get_origin(to):
+        return _fit_generic(raw, to, origin)
+    if hasattr(to, "from_dict"):
+        return to.from_dict(_mapping(raw))
+    if hasattr(to, "model_validate"):
+        return to.model_validate(raw)
+    if dataclasses.is_dataclass(to):
+        hints = typing.get_type_hints(to)
+        return to(**{name: _fit(value, hints.get(name, Any)) for name, value in _mapping(raw).items()})
+    return to(raw)
+
+
+def _fit_generic(raw: Any, to: Any, origin: Any) -> Any:
+    args = typing.get_args(to)
+    if origin in (Union, types.UnionType):
+        for option in args:
+            try:
+                return _fit(raw, option)
+            except (TypeError, ValueError):
+                continue
+        raise TypeError(f"it is {raw!r:.80}, not {_called(to)}")
+    if origin is typing.Literal:
+        if raw in args:
+            return raw
+        raise ValueError(f"it is {raw!r:.80}, not one of {', '.join(map(repr, args))}")
+    if issubclass(origin, (list, tuple, Chunks)):
+        if not isinstance(raw, (list, tuple, Chunks)):
+            raise TypeError(f"it is {raw!r:.80}, not a list")
+        items = [_fit(item, args[0]) for item in raw]
+        return FrozenList(items) if issubclass(origin, list) else origin(items)
+    if issubclass(origin, Mapping):
+        return FrozenDict({name: _fit(value, args[1]) for name, value in _mapping(raw).items()})
+    return to(raw)
+
+
+def _mapping(raw: Any) -> Mapping[str, Any]:
+    if not isinstance(raw, Mapping):
+        raise TypeError(f"it is {raw!r:.80}, not a mapping")
+    return raw
+
+
+def _called(to: Any) -> str:
+    return to.__name__ if isinstance(to, type) else str(to)
+
+
+def _lasting(value: object) -> bool:
+    """Whether a decoded value may be handed out twice: only one that cannot change."""
+    if isinstance(value, Chunks):
+        return True
+    params = getattr(type(value), "__dataclass_params__", None)
+    return params is not None and params.frozen
+
+
+class Keyed:
+    """A read-only bag of values, read by `Key`; every change returns a new bag."""
+
+    __slots__ = ("_raw", "_read")
+    _raw: FrozenDict
+    _read: dict[str, tuple[Any, Any]]  # decoded before: name → (type asked for, value)
+
+    def __new__(cls, items: Keyed | Mapping[Key[Any], Any] | None = None) -> Keyed:
+        if isinstance(items, Keyed):
+            return items
+        return keyed({_checked(key).name: key.encode(value) for key, value in (items or {}).items()})
+
+    def __getitem__(self, key: Key[T]) -> T:
+        name = _checked(key).name
+        raw = self._raw[name]
+        known = self._read.get(name)
+        if known is not None and known[0] is key.type:
+            return cast(T, known[1])
+        value = key.decode(raw)
+        if _lasting(value):
+            self._read = {**self._read, name: (key.type, value)}
+        return value
+
+    def get(self, key: Key[T]) -> T | None:
+        """The typed value, or None when absent. Raises DecodeError when it does not fit."""
+        return self[key] if key in self else None
+
+    def with_(self, key: Key[T], value: T) -> Keyed:
+        return keyed({**self._raw, _checked(key).name: key.encode(value)})
+
+    def appended(self, key: Key[Chunks[T]], value: T) -> Keyed:
+        """Lengthen a list-valued key by one, without copying the list."""
+        name = _checked(key).name
+        typed = self[key].append(value) if name in self._raw else Chunks((value,))
+        raw: Chunks[Any] = Chunks(self._raw.get(name, ())).append(freeze(plain(value)))
+        made = keyed({**self._raw, name: raw})
+        made._read = {**self._read, name: (key.type, typed)}
+        return made
+
+    def without(self, *keys: Key[Any]) -> Keyed:
+        dropped = {_checked(key).name for key in keys}
+        if dropped.isdisjoint(self._raw):
+            return self
+        return keyed({name: raw for name, raw in self._raw.items() if name not in dropped})
+
+    def with_raw(self, **raw: Any) -> Keyed:
+        """Put values that are already in the shape on disk, by name; they are frozen, not checked."""
+        return keyed({**self._raw, **raw})
+
+    def items(self) -> ItemsView[str, Any]:
+        """Name and value as on disk of each, known to us or not."""
+        return self._raw.items()
+
+    def to_dict(self) -> dict[str, Any]:
+        return dict(self._raw)
+
+    def __contains__(self, key: object) -> bool:
+        return _checked(key).name in self._raw
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._raw)
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+    def __eq__(self, other: object) -> bool:
+        return self._raw == other._raw if isinstance(other, Keyed) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._raw)
+
+    def __repr__(self) -> str:
+        return f"Keyed({', '.join(self._raw)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return keyed, (dict(self._raw),)
+
+
+def keyed(raw: Mapping[str, Any]) -> Keyed:
+    """A bag made from values as they are on disk: for readers of files and for signing."""
+    made = object.__new__(Keyed)
+    made._raw = freeze(raw) if raw else EMPTY
+    made._read = {}
+    return made
+
+
+def _checked(key: Any) -> Key[Any]:
+    if isinstance(key, Key):
+        return key
+    raise TypeError(f'metadata and data are read and set by nt.Key, not by {key!r}; try nt.Key("{key}", str), or a key of nt.keys')
+
+
+NOTHING = keyed({})

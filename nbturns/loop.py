@@ -1,0 +1,101 @@
+"""Ask the model, run the tools it called, ask again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from .contract import Engine, Scope
+from .errors import LimitReached, ToolError
+from .events import Phase, Snapshot
+from .results import INFERENCE_RESULT, FinishClass
+from .steps import StepController
+from .turns import Block, Turn
+
+
+async def run_loop(turn: Turn, engine: Engine, scope: Scope, steps: StepController, *, limit: int) -> Turn:
+    """Run `engine` on `turn` until no tool call is pending.
+
+    A Turn that comes with pending calls goes on from there: its tools run first, then
+    the model is asked. A paused execution needs no other record. Raises LimitReached
+    after `limit` model calls, and whatever ended a call, with the Turn as far as it came.
+    """
+    loop = _Loop(engine, scope, steps)
+    if turn.pending:
+        turn = await loop.called(turn, 0, new=False)
+    for iteration in range(limit):
+        turn = await loop.at(Phase.PRE_INFERENCE, turn, iteration)
+        turn = await engine(turn, scope.replace(iteration=iteration))
+        await asyncio.sleep(0)  # others live on this loop too: a stop, a click, a view that draws
+        if turn.pending:
+            if iteration + 1 == limit:
+                turn = await loop.at(Phase.POST_INFERENCE, turn, iteration)
+                break
+            turn = await loop.called(turn, iteration)
+            continue
+        before = turn
+        turn = await loop.at(Phase.POST_INFERENCE, turn, iteration)
+        if turn.pending:
+            turn = await loop.called(turn, iteration, new=False)
+        elif not _asks_again(turn, edited=turn is not before):
+            return await loop.at(Phase.FINAL, turn, iteration)
+    raise LimitReached(
+        f"still calling tools after {limit} model calls; go on with session.ask(error.turn), or set a higher limit", turn=turn
+    )
+
+
+def _asks_again(turn: Turn, *, edited: bool) -> bool:
+    """Whether the model has not finished: it said so itself, or an edit left it something to answer."""
+    if edited and len(turn) and turn[-1].kind in ("user", "tool_use"):
+        return True
+    result = turn.metadata.get(INFERENCE_RESULT)
+    return result is not None and result.finish_class is FinishClass.CONTINUE
+
+
+class _Loop:
+    def __init__(self, engine: Engine, scope: Scope, steps: StepController) -> None:
+        self.scope = scope
+        self.steps = steps
+
+    async def at(self, phase: Phase, turn: Turn, iteration: int) -> Turn:
+        """Take the snapshot of a boundary, and stand there if somebody wants it so."""
+        snapshot = Snapshot(phase, turn, iteration)
+        self.scope.emit(snapshot)
+        if reason := self.steps.due(snapshot):
+            turn = (await self.steps.gate(snapshot, reason)).turn
+        return turn
+
+    async def called(self, turn: Turn, iteration: int, *, new: bool = True) -> Turn:
+        """The boundary with calls pending: hold, answer them, hold again."""
+        snapshot = Snapshot(Phase.POST_INFERENCE, turn, iteration)
+        if new:
+            self.scope.emit(snapshot)
+        answers: Mapping[str, Block] = {}
+        if reason := self.steps.due(snapshot):
+            verdict = await self.steps.gate(snapshot, reason)
+            turn, answers = verdict.turn, verdict.answers
+        if turn.pending:
+            turn = await self.answered(turn, answers)
+        return await self.at(Phase.POST_TOOLS, turn, iteration)
+
+    async def answered(self, turn: Turn, given: Mapping[str, Block]) -> Turn:
+        """Append the answers to the pending calls, in the order of the calls."""
+        calls, config = turn.pending, self.scope.tool_config
+        done = dict(given)
+        try:
+            waiting = [call for call in calls if call.tool_call_id not in done]
+            await self.scope.tools.answer(waiting, config, self.scope.emit, done)
+        except asyncio.CancelledError as stop:
+            stop.turn = self._with(turn, calls, done)  # type: ignore[attr-defined]  # what was answered travels with the stop
+            raise
+        turn = self._with(turn, calls, done)
+        if config.tool_error_handling == "abort":
+            for call in calls:
+                answer = done.get(call.tool_call_id)
+                if answer is not None and answer.error and call.tool_call_id not in given:
+                    raise ToolError(f"{call.name} failed, and tool errors end this run: {answer.error}", turn=turn)
+        return turn
+
+    def _with(self, turn: Turn, calls: tuple[Block, ...], done: Mapping[str, Block]) -> Turn:
+        answers = (done[call.tool_call_id] for call in calls if call.tool_call_id in done)
+        return turn + tuple(answer if answer.id else answer._with(id=self.scope.new_id()) for answer in answers)

@@ -1,0 +1,32 @@
+"""Keep one system prompt at the head of the Turn, whatever came with it."""
+
+from __future__ import annotations
+
+from ..contract import Engine, Middleware, Scope
+from ..keyed import Key
+from ..turns import Turn, system
+
+MIDDLEWARE: Key[str] = Key("geppetto.middleware@v1", str)
+
+
+def system_prompt(prompt: str) -> Middleware:
+    """The first system block says `prompt`: untouched if it does, rewritten or inserted if not.
+
+    As geppetto's, so that it may run at every model call of a loop.
+    """
+
+    async def layer(turn: Turn, scope: Scope, engine: Engine) -> Turn:
+        return await engine(with_system_prompt(turn, prompt), scope)
+
+    return layer
+
+
+def with_system_prompt(turn: Turn, prompt: str) -> Turn:
+    if not prompt:
+        return turn
+    for index, block in enumerate(turn):
+        if block.kind == "system":
+            if block.text == prompt:
+                return turn
+            return turn.replace(index, block.edit(text=prompt).with_metadata(MIDDLEWARE, "systemprompt"))
+    return turn.insert(0, system(prompt).with_metadata(MIDDLEWARE, "systemprompt"))

@@ -1,0 +1,186 @@
+"""The record of one model call: who answered, why it stopped, what it cost.
+
+Tokens and money are summed per call, never per block or per Turn: several blocks
+share one call, and a later Turn contains the blocks of an earlier one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
+from typing import Any
+
+from .chunks import Chunks
+from .frozen import EMPTY, FrozenDict, freeze
+from .keyed import Key, Keyed
+
+
+class FinishClass(StrEnum):
+    """Why a call ended, in one vocabulary for every provider: geppetto's six, and three."""
+
+    COMPLETED = "completed"
+    MAX_TOKENS = "max_tokens"
+    TOOL_CALLS_PENDING = "tool_calls_pending"
+    INTERRUPTED = "interrupted"
+    ERROR = "error"
+    UNKNOWN = "unknown"
+    REFUSED = "refused"
+    FILTERED = "filtered"
+    CONTINUE = "continue"
+
+    @classmethod
+    def of(cls, stop_reason: str, *, pending: bool = False) -> FinishClass:
+        """The class of a provider's stop reason. Unanswered calls win over what it says."""
+        if pending:
+            return cls.TOOL_CALLS_PENDING
+        reason = stop_reason.strip().lower()
+        return _CLASSES.get(reason, cls.UNKNOWN)
+
+
+_CLASSES: dict[str, FinishClass] = {
+    reason: finish
+    for finish, reasons in {
+        FinishClass.COMPLETED: "stop end_turn stop_sequence completed complete eos tool_use tool_calls function_call",
+        FinishClass.MAX_TOKENS: "max_tokens max_output_tokens length model_length model_context_window_exceeded",
+        FinishClass.INTERRUPTED: "interrupted cancelled canceled",
+        FinishClass.ERROR: "error failed stream_cut",
+        FinishClass.REFUSED: "refusal refused",
+        FinishClass.FILTERED: "content_filter safety recitation blocklist prohibited_content spii",
+        FinishClass.CONTINUE: "pause_turn compaction",
+    }.items()
+    for reason in reasons.split()
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call, or of several.
+
+    `input_tokens` counts all input, cache reads (`cached_tokens`) and cache writes
+    (`cache_creation_input_tokens`) included; `output_tokens` includes reasoning.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cache_creation_input_tokens: int = 0
+    reasoning_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+    @property
+    def cache_read_input_tokens(self) -> int:
+        """geppetto's other name for `cached_tokens`."""
+        return self.cached_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Usage)))
+
+    def to_dict(self) -> dict[str, int]:
+        written = {"input_tokens": self.input_tokens, "output_tokens": self.output_tokens}
+        return written | {f.name: n for f in fields(self)[2:] if (n := getattr(self, f.name))}
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> Usage:
+        known = {f.name: _count(raw[f.name], f.name) for f in fields(cls) if raw.get(f.name) is not None}
+        if not known.get("cached_tokens") and raw.get("cache_read_input_tokens"):
+            known["cached_tokens"] = _count(raw["cache_read_input_tokens"], "cache_read_input_tokens")
+        return cls(**known)
+
+
+def _count(value: Any, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):
+        raise ValueError(f"{name} is {value!r}, not a number of tokens")
+    return int(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InferenceResult:
+    """One model call. Every block that call produced carries this record.
+
+    Durations are in milliseconds, `cost` in USD; None means unknown, never zero.
+    """
+
+    inference_id: str = ""
+    provider: str = ""
+    model: str = ""
+    stop_reason: str = ""
+    finish_class: FinishClass = FinishClass.UNKNOWN
+    truncated: bool = False
+    usage: Usage | None = None
+    max_tokens: int | None = None
+    duration_ms: int | None = None
+    time_to_first_token_ms: int | None = None
+    cost: float | None = None
+    request_id: str = ""
+    response_id: str = ""
+    extra: FrozenDict = EMPTY
+
+    def replace(self, **changes: Any) -> InferenceResult:
+        return replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The shape on disk: geppetto's names; what is unknown or empty is left out."""
+        written: dict[str, Any] = {}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if value is None or value is False or value == "" or value == EMPTY:
+                continue
+            written[f.name] = value.to_dict() if isinstance(value, Usage) else value
+        written["finish_class"] = str(self.finish_class)
+        return written
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> InferenceResult:
+        """Read what `to_dict` or geppetto wrote; names we do not know go to `extra`."""
+        names = {f.name for f in fields(cls)}
+        known: dict[str, Any] = {name: raw[name] for name in names if raw.get(name) is not None}
+        known["extra"] = freeze({**known.get("extra", {}), **{k: v for k, v in raw.items() if k not in names}})
+        if "usage" in known:
+            known["usage"] = Usage.from_dict(known["usage"])
+        if "finish_class" in known:
+            known["finish_class"] = _finish_class(known["finish_class"])
+        if known.get("provider") == "claude":
+            known |= _inclusive(known)
+        return cls(**known)
+
+
+def _finish_class(raw: Any) -> FinishClass:
+    try:
+        return FinishClass(raw)
+    except ValueError:
+        return FinishClass.of(str(raw))
+
+
+def _inclusive(known: dict[str, Any]) -> dict[str, Any]:
+    """geppetto keeps Claude's own counts, where input excludes the cache; ours include it."""
+    usage: Usage | None = known.get("usage")
+    if usage is None:
+        return {"provider": "anthropic"}
+    total = usage.input_tokens + usage.cached_tokens + usage.cache_creation_input_tokens
+    return {"provider": "anthropic", "usage": replace(usage, input_tokens=total)}
+
+
+INFERENCE_RESULT: Key[InferenceResult] = Key("geppetto.inference_result@v1", InferenceResult)
+INFERENCE_ID: Key[str] = Key("nbturns.inference_id@v1", str)
+INFERENCES: Key[Chunks[InferenceResult]] = Key("nbturns.inferences@v1", Chunks[InferenceResult])
+
+
+def ledger(metadata: Keyed) -> tuple[InferenceResult, ...] | None:
+    """Every model call a Turn's metadata lists, in order; None when it keeps no ledger."""
+    listed = metadata.get(INFERENCES)
+    return None if listed is None else tuple(listed)
+
+
+def total_usage(results: Iterable[InferenceResult]) -> Usage:
+    return sum((r.usage for r in results if r.usage is not None), Usage())
+
+
+def total_cost(results: Iterable[InferenceResult]) -> float | None:
+    """USD, or None as soon as one call with tokens has no known price."""
+    costs = [r.cost for r in results if r.cost is not None or r.usage is not None]
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if known and len(known) == len(costs) else None

@@ -1,0 +1,260 @@
+"""Run and Turn ⇄ plain data ⇄ YAML and JSON, in the names geppetto has on disk.
+
+Nothing is lost on the way: unknown kinds keep their word, unknown keys their value,
+dates stay text, bytes come back as bytes. What cannot be understood is refused, with
+the place where it stands.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from .chunks import Chunks
+from .errors import LoadError
+from .frozen import FrozenDict, FrozenList, freeze, thaw
+from .keyed import Keyed, keyed
+from .turns import Block, Kind, Run, Turn
+
+VERSION = 1
+BYTES = "!!binary"
+KINDS = frozenset(Kind)
+ROLES = {"llm_text": "assistant"}
+
+
+# A value → plain data.
+
+
+def block_to_dict(block: Block, *, omit_bytes: bool = True) -> dict[str, Any]:
+    written: dict[str, Any] = {"id": block.id} if block.id else {}
+    written["kind"] = block.kind
+    if block.role:
+        written["role"] = block.role
+    if block.payload:
+        written["payload"] = _jsonable(block.payload) if omit_bytes else thaw(block.payload)
+    if len(block.metadata):
+        written["metadata"] = _bag(block.metadata, omit_bytes)
+    return written | thaw(block.extra)
+
+
+def turn_to_dict(turn: Turn, *, omit_data: bool = False, shared: int = 0, omit_bytes: bool = True) -> dict[str, Any]:
+    """The shape on disk; with `shared`, without that many blocks of the Turn before."""
+    written: dict[str, Any] = {"id": turn.id} if turn.id else {}
+    if shared:
+        written["shared_blocks"] = shared
+    written["blocks"] = [block_to_dict(block, omit_bytes=omit_bytes) for block in turn.blocks.since(shared)]
+    if len(turn.metadata):
+        written["metadata"] = _bag(turn.metadata, omit_bytes)
+    if len(turn.data) and not omit_data:
+        written["data"] = _bag(turn.data, omit_bytes)
+    return written | thaw(turn.extra)
+
+
+def run_to_dict(run: Run, *, omit_bytes: bool = True) -> dict[str, Any]:
+    """A Run with each block once: a Turn names how many it shares with the one before."""
+    written: dict[str, Any] = {"version": VERSION}
+    if run.id:
+        written["id"] = run.id
+    if run.name:
+        written["name"] = run.name
+    written["turns"] = turns = []
+    before: Chunks[Block] = Chunks()
+    for turn in run.turns:
+        shared = before.shared(turn.blocks)
+        turns.append(turn_to_dict(turn, shared=shared, omit_bytes=omit_bytes))
+        before = turn.blocks
+    if len(run.metadata):
+        written["metadata"] = _bag(run.metadata, omit_bytes)
+    return written | thaw(run.extra)
+
+
+def _bag(bag: Keyed, omit_bytes: bool) -> dict[str, Any]:
+    return {name: _jsonable(value) if omit_bytes else thaw(value) for name, value in sorted(bag.items())}
+
+
+def _jsonable(value: Any) -> Any:
+    """Plain data that JSON can hold: bytes as `{"!!binary": base64}`."""
+    if isinstance(value, bytes):
+        return {BYTES: base64.b64encode(value).decode("ascii")}
+    if isinstance(value, Mapping):
+        return {k: _jsonable(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, Chunks)):
+        return [_jsonable(v) for v in value]
+    return value
+
+
+# Plain data → a value.
+
+
+class _Reader:
+    """Reads plain data; a complaint names the file and the path inside it."""
+
+    def __init__(self, file: str = "", strict: bool = False) -> None:
+        self.file = file
+        self.strict = strict
+
+    def refuse(self, where: str, message: str) -> LoadError:
+        return LoadError(message, file=self.file, position=where)
+
+    def mapping(self, raw: Any, where: str, what: str) -> dict[str, Any]:
+        if not isinstance(raw, Mapping):
+            raise self.refuse(where, f"{what} is a mapping, not {_said(raw)}")
+        return {str(k): v for k, v in raw.items()}
+
+    def frozen(self, raw: Any, where: str) -> FrozenDict:
+        try:
+            value: FrozenDict = freeze(_from_jsonable(raw))
+        except TypeError as error:
+            raise self.refuse(where, str(error)) from None
+        return value
+
+    def text(self, raw: Any, where: str, what: str) -> str:
+        if raw is None:
+            return ""
+        if isinstance(raw, (Mapping, list, tuple)):
+            raise self.refuse(where, f"{what} is a text, not {_said(raw)}")
+        return raw if isinstance(raw, str) else str(raw)
+
+    def bag(self, raw: Any, where: str, what: str) -> Keyed:
+        return keyed(self.frozen(self.mapping(raw or {}, where, what), where)) if raw is not None else keyed({})
+
+    def block(self, raw: Any, where: str) -> Block:
+        given = self.mapping(raw, where, "a block")
+        kind = self.kind(given.pop("kind", None), given, where)
+        payload = self.frozen(self.mapping(given.pop("payload", None) or {}, f"{where}.payload", "a payload"), f"{where}.payload")
+        role = self.text(given.pop("role", None), f"{where}.role", "a role")
+        return Block(
+            kind,
+            payload,
+            role if role.strip() else ROLES.get(kind, role),
+            self.text(given.pop("id", None), f"{where}.id", "an id"),
+            self.bag(given.pop("metadata", None), f"{where}.metadata", "metadata"),
+            extra=self.frozen(given, where),
+        )
+
+    def kind(self, raw: Any, given: Mapping[str, Any], where: str) -> str:
+        if raw is None:
+            raise self.refuse(where, f"a block has a kind; this one has {', '.join(given) or 'nothing'}")
+        kind = self.text(raw, f"{where}.kind", "a kind")
+        known = kind.strip().lower()
+        if known in KINDS:
+            return known
+        if self.strict:
+            raise self.refuse(f"{where}.kind", f"{kind!r} is no kind; there are: {', '.join(sorted(KINDS))}")
+        return kind or "other"
+
+    def blocks(self, raw: Any, where: str) -> list[Block]:
+        if raw is None:
+            return []
+        if not isinstance(raw, (list, tuple)):
+            raise self.refuse(where, f"blocks are a list, not {_said(raw)}")
+        return [self.block(one, f"{where}[{index}]") for index, one in enumerate(raw)]
+
+    def turn(self, raw: Any, where: str = "", before: Chunks[Block] = Chunks()) -> Turn:
+        given = self.mapping(raw, where, "a turn")
+        self.version(given, where)
+        inside = f"{where}." if where else ""
+        shared = given.pop("shared_blocks", 0)
+        if not isinstance(shared, int) or isinstance(shared, bool) or not 0 <= shared <= len(before):
+            raise self.refuse(f"{inside}shared_blocks", f"the turn before has {len(before)} blocks; it cannot share {shared!r}")
+        return Turn(
+            before.head(shared) + self.blocks(given.pop("blocks", None), f"{inside}blocks"),
+            self.text(given.pop("id", None), f"{inside}id", "an id"),
+            self.bag(given.pop("metadata", None), f"{inside}metadata", "metadata"),
+            self.bag(given.pop("data", None), f"{inside}data", "data"),
+            extra=self.frozen(given, where),
+        )
+
+    def run(self, raw: Any) -> Run:
+        given = self.mapping(raw, "", "a run")
+        self.version(given, "")
+        listed = given.pop("turns", None) or []
+        if not isinstance(listed, (list, tuple)):
+            raise self.refuse("turns", f"turns are a list, not {_said(listed)}")
+        turns: list[Turn] = []
+        for index, one in enumerate(listed):
+            turns.append(self.turn(one, f"turns[{index}]", turns[-1].blocks if turns else Chunks()))
+        return Run(
+            tuple(turns),
+            self.text(given.pop("id", None), "id", "an id"),
+            self.text(given.pop("name", None), "name", "a name"),
+            self.bag(given.pop("metadata", None), "metadata", "metadata"),
+            extra=self.frozen(given, ""),
+        )
+
+    def version(self, given: dict[str, Any], where: str) -> None:
+        version = given.pop("version", VERSION)
+        if version != VERSION:
+            raise self.refuse(f"{where}.version".lstrip("."), f"version {version!r} is not one this nbturns reads; it reads {VERSION}")
+
+
+def _said(raw: Any) -> str:
+    names = {dict: "a mapping", list: "a list", tuple: "a list", str: "a text", type(None): "nothing", FrozenDict: "a mapping", FrozenList: "a list"}
+    return f"{names.get(type(raw), type(raw).__name__)}: {raw!r:.60}" if raw is not None else "nothing"
+
+
+def _from_jsonable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        if len(value) == 1 and isinstance(value.get(BYTES), str):
+            return base64.b64decode(value[BYTES])
+        return {k: _from_jsonable(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_from_jsonable(v) for v in value]
+    return value
+
+
+def turn_from_dict(data: Mapping[str, Any], *, file: str = "", strict: bool = False) -> Turn:
+    """Raises LoadError that names the place."""
+    return _Reader(file, strict).turn(data)
+
+
+def run_from_dict(data: Mapping[str, Any], *, file: str = "", strict: bool = False) -> Run:
+    """Raises LoadError that names the place."""
+    return _Reader(file, strict).run(data)
+
+
+def is_ours(data: Any) -> bool:
+    """Whether plain data looks like a Turn or a Run of ours or geppetto's."""
+    if not isinstance(data, Mapping):
+        return False
+    if isinstance(data.get("turns"), (list, tuple)) and all(isinstance(t, Mapping) and "blocks" in t for t in data["turns"]):
+        return True
+    return "blocks" in data and not ({"messages", "role", "content", "mapping"} & data.keys())
+
+
+# YAML, by way of yaml_text.
+
+
+def turn_to_yaml(turn: Turn, *, omit_data: bool = False) -> str:
+    from .yaml_text import dump
+
+    return dump({"version": VERSION, **turn_to_dict(turn, omit_data=omit_data, omit_bytes=False)})
+
+
+def run_to_yaml(run: Run) -> str:
+    from .yaml_text import dump
+
+    return dump(run_to_dict(run, omit_bytes=False))
+
+
+def turn_from_yaml(text: str | bytes, *, file: str = "", strict: bool = False) -> Turn:
+    """Raises LoadError with line and block for what is not a Turn."""
+    return _located(text, file, lambda data: turn_from_dict(data, file=file, strict=strict))
+
+
+def run_from_yaml(text: str | bytes, *, file: str = "", strict: bool = False) -> Run:
+    """Raises LoadError with line and block for what is not a Run."""
+    return _located(text, file, lambda data: run_from_dict(data, file=file, strict=strict))
+
+
+def _located(text: str | bytes, file: str, read: Any) -> Any:
+    """Read YAML; a complaint about a block gets the line it stands on."""
+    from .yaml_text import line_of, load
+
+    data = load(text, file=file)
+    try:
+        return read({} if data is None else data)
+    except LoadError as error:
+        line = line_of(text, error.position)
+        raise LoadError(error.reason, file=file, position=f"line {line}, {error.position}".rstrip(", ")) from None

@@ -1,0 +1,200 @@
+"""A conversation over time: its Turns so far, and at most one execution in progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+from uuid import uuid4
+
+from .contract import Engine, Middleware, Scope, signing, stand_around
+from .errors import BusyError
+from .events import Event, Sink, Snapshot
+from .execution import STATUS, Execution
+from .keyed import Key
+from .loop import run_loop
+from .middleware.system_prompt import system_prompt, with_system_prompt
+from .results import INFERENCE_RESULT, INFERENCES, Usage
+from .toolbox import Toolbox, ToolConfig
+from .tools import Tool
+from .turns import Block, Run, Turn, tool_use, user
+
+SESSION_ID: Key[str] = Key("geppetto.session_id@v1", str)
+EXECUTION_ID: Key[str] = Key("geppetto.inference_id@v1", str)
+TOOL_CONFIG: Key[ToolConfig] = Key("geppetto.tool_config@v1", ToolConfig)
+TOOL_DEFINITIONS: Key[list[dict[str, Any]]] = Key("geppetto.tool_definitions@v1", list[dict[str, Any]])
+
+
+class Session:
+    """A conversation with one engine: ask, and ask again.
+
+    `middleware` stands around each model call, first listed outermost. `sinks` hear
+    every event, `on_snapshot` the snapshots alone. `step=True` holds every execution at
+    its boundaries, or at a set of phases. `run` is a history to go on from.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        system: str = "",
+        tools: Iterable[Tool | Callable[..., Any]] = (),
+        middleware: Iterable[Middleware] = (),
+        sinks: Iterable[Sink] = (),
+        on_snapshot: Callable[[Snapshot], object] | None = None,
+        tool_config: ToolConfig = ToolConfig(),
+        step: bool | Iterable[str] = False,
+        id: str | None = None,
+        run: Run | None = None,
+    ) -> None:
+        if not callable(engine):
+            raise TypeError(f'a session asks an engine, like nt.engine("anthropic:…") or nt.scripted(…), not {engine!r:.60}')
+        self.id = id or (run.id if run else "") or uuid4().hex
+        self.engine = engine
+        self.system = system
+        self.tools = tools if isinstance(tools, Toolbox) else Toolbox(tools)
+        self.middleware = tuple(middleware)
+        self.sinks = tuple(sinks)
+        self.on_snapshot = on_snapshot
+        self.tool_config = tool_config
+        self.step = step
+        self.execution: Execution | None = None
+        self._turns: tuple[Turn, ...] = run.turns if run else ()
+        self._ids = _Ids()
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """The Turns so far, one an execution, the oldest first."""
+        return self._turns
+
+    @property
+    def latest(self) -> Turn:
+        """The last Turn; before the first, one with the system prompt alone."""
+        return self._turns[-1] if self._turns else with_system_prompt(Turn(), self.system)
+
+    @property
+    def run(self) -> Run:
+        """What was said so far, as a value."""
+        return Run(self._turns, id=self.id)
+
+    @property
+    def usage(self) -> Usage:
+        return self.run.usage
+
+    @property
+    def cost(self) -> float | None:
+        return self.run.cost
+
+    def ask(self, prompt: str | Block | Iterable[Block] | Turn, *, step: bool | Iterable[str] | None = None, limit: int | None = None) -> Execution:
+        """Say `prompt` and begin an execution, which is returned at once.
+
+        A Turn goes on where it stands, pending calls first. Raises BusyError while
+        another execution of this session is not over.
+        """
+        if self.execution is not None and self.execution.status not in ("done", "stopped", "failed"):
+            raise BusyError(f"this session's execution is {self.execution.status}; take its result(), step() it to the end, or stop() it")
+        execution_id = self._ids.new()
+        turn = self._seed(prompt, execution_id)
+        most = limit if limit is not None else self.tool_config.max_iterations
+        if most < 1:
+            raise ValueError(f"limit is the number of model calls, at least 1, not {most}")
+
+        async def drive(execution: Execution) -> Turn:
+            scope = Scope(tools=self.tools, tool_config=self.tool_config, emit=execution.emit, new_id=self._ids.new)
+            layers = (*self.middleware, system_prompt(self.system)) if self.system else self.middleware
+            return await run_loop(turn, stand_around(signing(self.engine), layers), scope, execution._steps, limit=most)
+
+        self.execution = Execution(
+            drive,
+            turn,
+            id=execution_id,
+            step=self.step if step is None else step,
+            config=self.tool_config,
+            sinks=(*self.sinks, *((self._snapshot_sink,) if self.on_snapshot else ())),
+            settle=self._accept,
+        )
+        return self.execution
+
+    def stop(self) -> None:
+        """Stop the execution in progress, if there is one."""
+        if self.execution is not None:
+            self.execution.stop()
+
+    def fork(self, at: Snapshot | Turn | int | None = None) -> Session:
+        """Another session with the same engine and tools, going on from there.
+
+        `at` is a snapshot, a Turn, or an index into `turns`; None is the latest. The
+        session it comes from does not notice.
+        """
+        if isinstance(at, int):
+            at = range(len(self._turns))[at]
+            turn, before = self._turns[at], self._turns[:at]
+        else:
+            turn = self.latest if at is None else at.turn if isinstance(at, Snapshot) else at
+            before = self._turns[:-1] if at is None else tuple(t for t in self._turns if _precedes(t, turn))
+        return Session(
+            self.engine,
+            system=self.system,
+            tools=self.tools,
+            middleware=self.middleware,
+            sinks=self.sinks,
+            on_snapshot=self.on_snapshot,
+            tool_config=self.tool_config,
+            step=self.step,
+            run=Run((*before, turn)),
+        )
+
+    def _snapshot_sink(self, event: Event) -> None:
+        if isinstance(event, Snapshot) and self.on_snapshot is not None:
+            self.on_snapshot(event)
+
+    def _seed(self, prompt: str | Block | Iterable[Block] | Turn, execution_id: str) -> Turn:
+        """The Turn an execution begins with: what was said, the prompt, ids for all of it."""
+        if isinstance(prompt, Turn):
+            turn = prompt
+        else:
+            turn = _closed(self.latest)
+            turn = turn._with(metadata=turn.metadata.without(INFERENCE_RESULT, INFERENCES, STATUS), id="")
+            turn = turn + (user(prompt) if isinstance(prompt, str) else prompt)
+        if not len(turn):
+            raise ValueError("there is nothing to ask: the Turn has no blocks")
+        for index, block in enumerate(turn):
+            if not block.id:
+                turn = turn.replace(index, block.replace(id=self._ids.new()))
+        definitions = [{"name": t.name, "description": t.description, "parameters": t.parameters} for t in self.tools]
+        metadata = turn.metadata.without(STATUS).with_raw(**{SESSION_ID.name: self.id, EXECUTION_ID.name: execution_id})
+        data = turn.data
+        if definitions:
+            data = data.with_raw(**{TOOL_CONFIG.name: self.tool_config.to_dict(), TOOL_DEFINITIONS.name: definitions})
+        return turn._with(id=turn.id or self._ids.new(), metadata=metadata, data=data)
+
+    def _accept(self, turn: Turn) -> None:
+        self._turns = (*self._turns, turn)
+
+    def _repr_html_(self) -> str:
+        return self.run._repr_html_()
+
+    def __repr__(self) -> str:
+        n = len(self._turns)
+        return f"<Session {n} turn{'s' * (n != 1)}{', ' + self.execution.status if self.execution else ''}>"
+
+
+def _closed(turn: Turn) -> Turn:
+    """Calls that were never run are answered with that, because no provider takes an open call."""
+    return turn + tuple(tool_use(call.tool_call_id, error="not run: stopped") for call in turn.pending) if turn.pending else turn
+
+
+def _precedes(earlier: Turn, turn: Turn) -> bool:
+    """Whether `turn` goes on from `earlier`: it holds all its blocks, and more."""
+    return len(earlier) < len(turn) and earlier.blocks.shared(turn.blocks) == len(earlier)
+
+
+class _Ids:
+    """Ids that no other session makes, short enough to read."""
+
+    def __init__(self) -> None:
+        self._prefix = uuid4().hex[:10]
+        self._count = 0
+
+    def new(self) -> str:
+        self._count += 1
+        return f"{self._prefix}-{self._count}"

@@ -1,0 +1,171 @@
+"""A gate at each boundary of the loop.
+
+Buttons and code open the same gate: `step()` lets one boundary pass, `resume()` all that
+follow, `hold()` shuts it again. A gate never opens by itself, unless a time-out policy
+says so. Everything here happens on the host's loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .events import Notice, Pause, Paused, Phase, Resumed, Sink, Snapshot
+from .frozen import EMPTY
+from .toolbox import ToolConfig
+from .turns import Block, Turn, tool_use
+
+Breakpoint = Callable[[Snapshot], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is to happen at a pause: the Turn to go on with, and answers given by hand.
+
+    `answers` maps the id of a pending call to the block that answers it instead of the tool.
+    """
+
+    turn: Turn
+    answers: Mapping[str, Block] = EMPTY
+    by: str = "step"
+
+
+def by_hand(
+    turn: Turn,
+    deny: Mapping[str, str] | None = None,
+    mock: Mapping[str, Any] | None = None,
+    skip: Iterable[str] = (),
+) -> dict[str, Block]:
+    """Answers to pending calls of `turn`, by call id. Raises ValueError for an id that is not pending."""
+    answers = {id: tool_use(id, error=f"denied: {reason}" if reason else "denied") for id, reason in (deny or {}).items()}
+    answers |= {id: tool_use(id, result) for id, result in (mock or {}).items()}
+    answers |= {id: tool_use(id, error="skipped: this call was not run") for id in ((skip,) if isinstance(skip, str) else skip)}
+    waiting = [call.tool_call_id for call in turn.pending]
+    for id in answers:
+        if id not in waiting:
+            raise ValueError(f"no call {id!r} is pending here; pending: {', '.join(waiting) or 'none'}")
+    return answers
+
+
+class StepController:
+    """Holds an execution at its boundaries, and lets it go on with the Turn it is given."""
+
+    def __init__(self, step: bool | Iterable[str], config: ToolConfig, emit: Sink) -> None:
+        self.points = None if isinstance(step, bool) else frozenset(map(Phase, (step,) if isinstance(step, str) else step))
+        self.holding = bool(step)
+        self.asked_to_pause = False
+        self.breakpoints: list[tuple[Breakpoint, str]] = []
+        self.pause: Pause | None = None
+        self.over = False
+        self._config = config
+        self._emit = emit
+        self._number = 0
+        self._verdict: asyncio.Future[Verdict] | None = None
+        self._changed = asyncio.Condition()
+        self._turnstile = asyncio.Lock()
+        self._passed = 0
+
+    # Called by the loop.
+
+    def due(self, snapshot: Snapshot) -> str:
+        """Why the execution must pause at this boundary; "" when it need not."""
+        if self.holding and self._is_point(snapshot):
+            return "pause" if self.asked_to_pause else "step"
+        for test, name in self.breakpoints:
+            try:
+                if test(snapshot):
+                    return f"breakpoint: {name}"
+            except Exception as error:  # the user's own function; a broken breakpoint stops where it broke
+                return f"breakpoint {name} raised {type(error).__name__}: {error}"
+        return ""
+
+    def _is_point(self, snapshot: Snapshot) -> bool:
+        if self.points is not None:
+            return snapshot.phase in self.points
+        return snapshot.phase is Phase.POST_TOOLS or (snapshot.phase is Phase.POST_INFERENCE and bool(snapshot.turn.pending))
+
+    async def gate(self, snapshot: Snapshot, reason: str) -> Verdict:
+        """Stand here until somebody says how to go on."""
+        self._number += 1
+        self.asked_to_pause = False
+        pause = Pause(self._number, snapshot.phase, snapshot.turn, snapshot.iteration, reason)
+        self._verdict = asyncio.get_running_loop().create_future()
+        self.pause = pause
+        self._emit(Paused(pause))
+        await self._tell()
+        try:
+            verdict = await self._decided(pause)
+        finally:
+            self.pause = self._verdict = None
+            self._passed = pause.number
+        self._emit(Resumed(pause, verdict.turn, verdict.by))
+        return verdict
+
+    async def _decided(self, pause: Pause) -> Verdict:
+        assert self._verdict is not None
+        if self._config.on_pause_timeout == "stay" or self._config.pause_timeout is None:
+            return await self._verdict
+        try:
+            async with asyncio.timeout(self._config.pause_timeout):
+                return await asyncio.shield(self._verdict)
+        except TimeoutError:
+            self._emit(Notice(f"nobody ended the pause within {self._config.pause_timeout:g} s: {self._config.on_pause_timeout}"))
+            if self._config.on_pause_timeout == "stop":
+                raise asyncio.CancelledError from None
+            self.holding = False
+            return Verdict(pause.turn, by="timeout")
+
+    async def end(self) -> None:
+        """The execution is over: whoever waits for a pause learns that none will come."""
+        self.over = True
+        await self._tell()
+
+    async def _tell(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+    # Called for the user, on the loop.
+
+    async def next(self, after: int = 0) -> Pause | None:
+        """The pause it stands at (if its number is above `after`), else the next one; None when it is over."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.over or (self.pause is not None and self.pause.number > after and not self._decision_made()))
+            return self.pause
+
+    def _decision_made(self) -> bool:
+        return self._verdict is not None and self._verdict.done()
+
+    async def step(self, decide: Callable[[Pause], Verdict], number: int | None = None) -> Pause | None:
+        """Pass one pause, this one or (where it stands at none) the next; then wait for the one after.
+
+        With a `number` it passes that pause and no other: a second click on the same button finds it gone.
+        """
+        self.holding = True
+        async with self._turnstile:
+            if number is not None and (self.pause is None or self.pause.number != number):
+                passed = self._passed if self.pause is None else self.pause.number - 1
+            else:
+                pause = await self.next()
+                if pause is None:
+                    return None
+                self._decide(decide(pause))
+                passed = pause.number
+        return await self.next(after=passed)
+
+    def resume(self, decide: Callable[[Pause], Verdict]) -> None:
+        """Let it pass this boundary and all that follow, up to a breakpoint."""
+        verdict = decide(self.pause) if self.pause is not None else None
+        self.holding = self.asked_to_pause = False
+        if verdict is not None:
+            self._decide(verdict)
+
+    def _decide(self, verdict: Verdict) -> None:
+        if self._verdict is not None and not self._verdict.done():
+            self._verdict.set_result(verdict)
+
+    def hold(self) -> None:
+        """Shut the gates: it pauses at the next boundary."""
+        if self.pause is None:
+            self.holding = self.asked_to_pause = True

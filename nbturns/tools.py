@@ -1,0 +1,142 @@
+"""A tool is a typed function with a docstring: the schema comes from its signature."""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any, Literal
+
+from .frozen import FrozenDict, freeze, thaw
+
+Effect = Literal["pure", "idempotent", "effectful"]
+
+
+class Tool:
+    """A function the model may call, sync or async.
+
+    `effect` says whether calling it again is harmless: pure (no effect), idempotent
+    (the same effect), effectful. `timeout` is in seconds and overrides the session's.
+    Raises TypeError for a function whose signature cannot become a schema.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        name: str | None = None,
+        description: str | None = None,
+        *,
+        effect: Effect = "effectful",
+        timeout: float | None = None,
+    ) -> None:
+        if not callable(function):
+            raise TypeError(f"a tool is a function; this is {type(function).__name__}: {function!r:.60}")
+        self.function = function
+        self.name = name or getattr(function, "__name__", type(function).__name__)
+        self.description = description if description is not None else inspect.getdoc(function) or ""
+        self.effect = effect
+        self.timeout = timeout
+
+    def __repr__(self) -> str:
+        return f"<Tool {self.name}({', '.join(self._fields)})>"
+
+    @property
+    def is_async(self) -> bool:
+        return inspect.iscoroutinefunction(self.function) or inspect.iscoroutinefunction(getattr(self.function, "__call__", None))
+
+    @cached_property
+    def parameters(self) -> FrozenDict:
+        """The arguments as a JSON Schema, every reference written out."""
+        schema = self._adapter.json_schema()
+        clean = _clean(schema, schema.get("$defs", {}), ())
+        for name, default in self._defaults.items():
+            clean["properties"][name].setdefault("default", default)
+        frozen: FrozenDict = freeze({"type": "object", "properties": {}, "additionalProperties": False, **clean})
+        return frozen
+
+    def arguments(self, args: Mapping[str, Any]) -> dict[str, Any]:
+        """Return `args` as the function takes them. Raises ValueError that says what does not fit."""
+        from pydantic import ValidationError
+
+        try:
+            fitted: dict[str, Any] = self._adapter.validate_python(thaw(args))
+        except ValidationError as error:
+            raise ValueError("; ".join(self._complaint(one) for one in error.errors(include_url=False))) from None
+        return fitted
+
+    def _complaint(self, error: Mapping[str, Any]) -> str:
+        where = ".".join(map(str, error["loc"])) or "the arguments"
+        if error["type"] == "missing":
+            return f"{where} is missing"
+        if error["type"] == "extra_forbidden":
+            return f"{where} is unknown; {self.name} takes {', '.join(self._fields) or 'nothing'}"
+        return f"{where}: {error['msg'].lower()}, not {error['input']!r:.60}"
+
+    @cached_property
+    def _signature(self) -> dict[str, inspect.Parameter]:
+        try:
+            return dict(inspect.signature(self.function).parameters)
+        except ValueError as error:
+            raise TypeError(f"{self.name} has no signature to make a schema from; wrap it in a typed function") from error
+
+    @cached_property
+    def _fields(self) -> tuple[str, ...]:
+        named = (p for p in self._signature.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
+        return tuple(p.name for p in named)
+
+    @cached_property
+    def _defaults(self) -> dict[str, Any]:
+        given = {name: self._signature[name].default for name in self._fields}
+        return {name: default for name, default in given.items() if isinstance(default, (str, int, float, bool))}
+
+    @cached_property
+    def _adapter(self) -> Any:
+        from pydantic import ConfigDict, Field, PydanticSchemaGenerationError, TypeAdapter
+        from typing_extensions import NotRequired, TypedDict
+
+        hints = _hints(self.function, self.name)
+        fields: dict[str, Any] = {}
+        for name in self._fields:
+            parameter = self._signature[name]
+            if parameter.kind is parameter.POSITIONAL_ONLY:
+                raise TypeError(f"{self.name}: {name} is positional-only; the model names its arguments")
+            hint = hints.get(name, Any)
+            if typing.get_origin(hint) is typing.Annotated:
+                notes = (Field(description=n) if isinstance(n, str) else n for n in hint.__metadata__)
+                hint = typing.Annotated[(hint.__origin__, *notes)]
+            fields[name] = hint if parameter.default is parameter.empty else NotRequired[hint]
+        taken = TypedDict("taken", fields)  # type: ignore[operator]  # made at run time, one field an argument
+        open_ended = any(p.kind is p.VAR_KEYWORD for p in self._signature.values())
+        taken.__pydantic_config__ = ConfigDict(extra="allow" if open_ended else "forbid", arbitrary_types_allowed=False)
+        try:
+            return TypeAdapter(taken)
+        except PydanticSchemaGenerationError as error:
+            raise TypeError(f"{self.name} has an argument JSON has no shape for: {str(error).splitlines()[0]}") from error
+
+
+def _hints(function: Callable[..., Any], name: str) -> dict[str, Any]:
+    target = function if isinstance(function, (types.FunctionType, types.MethodType)) else getattr(function, "__call__", function)
+    try:
+        return typing.get_type_hints(getattr(function, "func", target), include_extras=True)
+    except NameError as error:
+        raise TypeError(f"{name} is annotated with a name that is not defined: {error}") from error
+
+
+def _clean(schema: Any, defs: Mapping[str, Any], inside: tuple[str, ...]) -> Any:
+    """Write references out and drop pydantic's titles, which only repeat names."""
+    if isinstance(schema, list):
+        return [_clean(one, defs, inside) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if reference := schema.get("$ref"):
+        name = reference.rsplit("/", 1)[-1]
+        if name in inside:
+            raise TypeError(f"{name} contains itself; a tool's schema must end somewhere")
+        beside = {k: v for k, v in schema.items() if k != "$ref"}
+        return {**_clean(defs[name], defs, (*inside, name)), **_clean(beside, defs, inside)}
+    clean = {k: _clean(v, defs, inside) for k, v in schema.items() if k not in ("title", "$defs", "properties")}
+    if "properties" in schema:
+        clean["properties"] = {name: _clean(one, defs, inside) for name, one in schema["properties"].items()}
+    return clean

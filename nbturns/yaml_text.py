@@ -1,0 +1,129 @@
+"""YAML as geppetto's reader understands it: dates, `yes` and `1:30` are text.
+
+PyYAML speaks YAML 1.1, where those are a date, a boolean and a number. It is read with
+the safe C loader, within limits: a file may not be built to unfold without end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable
+from typing import Any
+
+import yaml
+
+from .errors import LoadError
+
+MOST_UNFOLDED = 1_000_000  # values a file may have more than it has bytes, by aliases
+Resolvers = dict[str | None, list[tuple[str, re.Pattern[str]]]]
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the C loader where it is built
+    yaml_implicit_resolvers: Resolvers = {}
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[tuple[str, str]] = set()
+        for key, _ in node.value:
+            name = (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else None
+            if name in seen and name != ("tag:yaml.org,2002:merge", "<<"):
+                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} stands twice in one mapping", key.start_mark)
+            if name:
+                seen.add(name)
+        made: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
+        return made
+
+    def construct_yaml_int(self, node: Any) -> int:
+        text = self.construct_scalar(node)
+        plain = text.lower().replace("0o", "0")
+        return int(plain, 16) if "0x" in plain else super().construct_yaml_int(yaml.ScalarNode(node.tag, plain))  # type: ignore[no-any-return]
+
+
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]  # the C dumper where it is built
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _str(dumper: Any, text: str) -> Any:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _str)
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda loader, node: loader.construct_scalar(node))
+for _tag, _pattern, _first in (
+    ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
+    ("int", r"^(?:[-+]?(?:0|[1-9][0-9_]*)|[-+]?0o?[0-7_]+|[-+]?0b[01_]+|[-+]?0x[0-9a-fA-F_]+)$", "-+0123456789"),
+    ("float", r"^[-+]?(?:\.[0-9]+|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?$", "-+.0123456789"),
+    ("float", r"^(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$", "-+."),
+    ("null", r"^(?:~|null|Null|NULL|)$", "~nN\0"),
+    ("merge", r"^<<$", "<"),
+):
+    for _of in (_Loader, _Dumper):
+        _of.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), [c.replace("\0", "") for c in _first])
+
+
+def dump(data: Any) -> str:
+    """Plain data as YAML; the same data always gives the same text."""
+    text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**31 - 1, default_flow_style=False)
+    return text
+
+
+def load(text: str | bytes, file: str = "") -> Any:
+    """The first document as plain data. Raises LoadError with line and column."""
+    loader = None
+    try:
+        loader = _Loader(text)
+        data = loader.get_data() if loader.check_data() else None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise LoadError(f"this is not YAML: {error.problem or error.context}", file=file, position=where) from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a number Python cannot hold, bytes that are not UTF-8
+        raise LoadError(f"this is not YAML: {str(error).splitlines()[0]}", file=file) from None
+    except RecursionError:
+        raise LoadError("nested too deeply", file=file) from None
+    finally:
+        if loader is not None:
+            loader.dispose()
+    if b"*" in text if isinstance(text, bytes) else "*" in text:
+        _refuse_bombs(data, len(text), file)
+    return data
+
+
+def _refuse_bombs(data: Any, length: int, file: str) -> None:
+    """A few aliases can stand for billions of values; a value must stay near its file's size."""
+    sizes: dict[int, int | None] = {}
+
+    def size(value: Any) -> int:
+        if not isinstance(value, (dict, list)):
+            return 1
+        known = sizes.get(id(value), 0)
+        if known is None:
+            raise LoadError("an alias stands for something that contains it", file=file)
+        if not known:
+            sizes[id(value)] = None
+            known = 1 + sum(map(size, value.values() if isinstance(value, dict) else value))
+            sizes[id(value)] = known
+        return known
+
+    try:
+        if size(data) > length + MOST_UNFOLDED:
+            raise LoadError(f"its aliases unfold to {size(data):,} values; that is no conversation", file=file)
+    except RecursionError:
+        raise LoadError("nested too deeply", file=file) from None
+
+
+def line_of(text: str | bytes, path: str) -> int:
+    """The line on which `path`, like `turns[0].blocks[3].kind`, or the nearest thing above it, begins."""
+    node = yaml.compose(text, Loader=_Loader)
+    line = 1
+    for step in re.findall(r"[^.\[\]]+", path):
+        found = None
+        if isinstance(node, yaml.SequenceNode) and step.isdigit() and int(step) < len(node.value):
+            found = node.value[int(step)]
+        elif isinstance(node, yaml.MappingNode):
+            found = next((value for key, value in node.value if key.value == step), None)
+        if found is None:
+            break
+        node, line = found, found.start_mark.line + 1
+    return line
