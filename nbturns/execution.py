@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias
 
 from .errors import HeldError
 from .events import Delta, Ended, Event, InferenceFinished, Pause, Phase, Sink, Snapshot, Started, stamp
-from .host import SLICE, Waiting, call, refuse_on_host
+from .host import SLICE, Waiting, call, on_host, refuse_on_host
 from .keyed import Key
 from .steps import Breakpoint, StepController, Verdict, by_hand
 from .toolbox import ToolConfig
@@ -50,11 +50,12 @@ class Execution(Waiting[Turn]):
         self.snapshots: list[Snapshot] = []
         self.sink_errors: list[Exception] = []
         self.error: BaseException | None = None
+        self.began = time.time()
         self._sinks = list(sinks)
         self._settle = settle
         self._seq = 0
         self._events: list[Event] = []
-        self._deltas: list[Event] = []
+        self._deltas: list[Delta] = []
         self._began = False
         self._ended: Status | None = None
         self._stopping = False
@@ -116,7 +117,10 @@ class Execution(Waiting[Turn]):
 
         Of the deltas it hears those of the model call in progress; finished blocks are in the snapshots.
         """
-        call(self._attach, sink, replay)
+        if on_host():
+            self._attach(sink, replay)
+        else:
+            call(self._attach, sink, replay)
 
     def _attach(self, sink: Sink, replay: bool) -> None:
         for event in sorted(self._events + self._deltas, key=lambda event: event.seq) if replay else ():
@@ -125,6 +129,11 @@ class Execution(Waiting[Turn]):
 
     def unlisten(self, sink: Sink) -> None:
         call(lambda: self._sinks.remove(sink) if sink in self._sinks else None)
+
+    @property
+    def deltas(self) -> tuple[Delta, ...]:
+        """The text of the model call in progress, as far as it has come."""
+        return tuple(self._deltas)
 
     @property
     def status(self) -> Status:
@@ -239,6 +248,16 @@ class Execution(Waiting[Turn]):
         while pause is not None:
             yield pause
             pause = await self.step(number=pause.number)
+
+    # Doors to the floor above.
+
+    def _ipython_display_(self) -> None:
+        from .widgets import show
+
+        show(self)
+
+    def _repr_html_(self) -> str:
+        return self.turn._repr_html_()
 
     def __repr__(self) -> str:
         n = len(self.snapshots)

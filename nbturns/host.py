@@ -78,7 +78,7 @@ def wait(future: Future[T], timeout: float | None = None) -> T:
 
 def refuse_on_host(what: str) -> None:
     """Waiting on the host's own thread would wait for itself, for ever."""
-    if threading.current_thread() is _thread():
+    if on_host():
         raise RuntimeError(f"{what} was called on the thread that would have to answer it (from a sink or an async tool); use await")
 
 
@@ -90,6 +90,11 @@ def call(function: Callable[..., object], *args: object) -> None:
 def loop() -> asyncio.AbstractEventLoop:
     """The loop of this process; started when first asked for."""
     return _started()[0]
+
+
+def on_host() -> bool:
+    """Whether this is the host's own thread."""
+    return threading.current_thread() is _thread()
 
 
 def _thread() -> threading.Thread:

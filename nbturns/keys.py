@@ -12,6 +12,7 @@ from .contract import PROVIDER_CALL_ID as PROVIDER_CALL_ID
 from .execution import STATUS as STATUS
 from .keyed import Key
 from .middleware.system_prompt import MIDDLEWARE as MIDDLEWARE
+from .results import DURATION_MS as DURATION_MS
 from .results import INFERENCE_ID as INFERENCE_ID
 from .results import INFERENCE_RESULT as INFERENCE_RESULT
 from .results import INFERENCES as INFERENCES
@@ -21,7 +22,6 @@ from .session import TOOL_CONFIG as TOOL_CONFIG
 from .session import TOOL_DEFINITIONS as TOOL_DEFINITIONS
 from .toolbox import ATTEMPTS as ATTEMPTS
 from .toolbox import CUT as CUT
-from .toolbox import DURATION_MS as DURATION_MS
 
 # Beside a Turn's blocks.
 AGENT_MODE: Key[str] = Key("geppetto.agent_mode@v1", str)

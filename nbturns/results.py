@@ -13,7 +13,7 @@ from typing import Any
 
 from .chunks import Chunks
 from .frozen import EMPTY, FrozenDict, freeze
-from .keyed import Key, Keyed
+from .keyed import Key, Keyed, fitted
 
 
 class FinishClass(StrEnum):
@@ -136,11 +136,8 @@ class InferenceResult:
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> InferenceResult:
         """Read what `to_dict` or geppetto wrote; names we do not know go to `extra`."""
-        names = {f.name for f in fields(cls)}
-        known: dict[str, Any] = {name: raw[name] for name in names if raw.get(name) is not None}
-        known["extra"] = freeze({**known.get("extra", {}), **{k: v for k, v in raw.items() if k not in names}})
-        if "usage" in known:
-            known["usage"] = Usage.from_dict(known["usage"])
+        known = fitted(raw, _SHAPE)
+        known["extra"] = freeze({**known.get("extra", EMPTY), **{k: v for k, v in raw.items() if k not in _SHAPE}})
         if "finish_class" in known:
             known["finish_class"] = _finish_class(known["finish_class"])
         if known.get("provider") == "claude":
@@ -148,11 +145,21 @@ class InferenceResult:
         return cls(**known)
 
 
-def _finish_class(raw: Any) -> FinishClass:
+_SHAPE: dict[str, Any] = {
+    **dict.fromkeys(("inference_id", "provider", "model", "stop_reason", "finish_class", "request_id", "response_id"), str),
+    **dict.fromkeys(("max_tokens", "duration_ms", "time_to_first_token_ms"), int),
+    "truncated": bool,
+    "usage": Usage,
+    "cost": float,
+    "extra": dict,
+}
+
+
+def _finish_class(raw: str) -> FinishClass:
     try:
         return FinishClass(raw)
     except ValueError:
-        return FinishClass.of(str(raw))
+        return FinishClass.of(raw)
 
 
 def _inclusive(known: dict[str, Any]) -> dict[str, Any]:
@@ -167,6 +174,8 @@ def _inclusive(known: dict[str, Any]) -> dict[str, Any]:
 INFERENCE_RESULT: Key[InferenceResult] = Key("geppetto.inference_result@v1", InferenceResult)
 INFERENCE_ID: Key[str] = Key("nbturns.inference_id@v1", str)
 INFERENCES: Key[Chunks[InferenceResult]] = Key("nbturns.inferences@v1", Chunks[InferenceResult])
+
+DURATION_MS: Key[float] = Key("nbturns.duration_ms@v1", float)  # on a tool_use block: how long the tool took
 
 
 def ledger(metadata: Keyed) -> tuple[InferenceResult, ...] | None:

@@ -15,11 +15,11 @@ from typing import Any, Literal
 from .events import Sink, ToolFinished, ToolStarted
 from .frozen import freeze, thaw
 from .host import in_worker
-from .keyed import Key
+from .keyed import Key, fitted
+from .results import DURATION_MS
 from .tools import Tool
 from .turns import Block, tool_use
 
-DURATION_MS: Key[float] = Key("nbturns.duration_ms@v1", float)
 ATTEMPTS: Key[int] = Key("nbturns.attempts@v1", int)
 CUT: Key[bool] = Key("nbturns.cut@v1", bool)
 
@@ -37,7 +37,7 @@ class RetryConfig:
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> RetryConfig:
-        known = {f.name: raw[f.name] for f in fields(cls) if raw.get(f.name) is not None}
+        known = fitted(raw, {"max_retries": int, "backoff_base": object, "backoff_factor": float})
         return cls(**known | {name: seconds(known[name], name) for name in ("backoff_base",) if name in known})
 
 
@@ -67,19 +67,28 @@ class ToolConfig:
     def to_dict(self) -> dict[str, Any]:
         """The shape on disk: geppetto's names, durations as it writes them ("30s")."""
         written = {f.name: getattr(self, f.name) for f in fields(self)}
-        written |= {"execution_timeout": duration(self.execution_timeout), "retry_config": self.retry_config.to_dict()}
+        written |= {"execution_timeout": duration(self.execution_timeout or 0), "retry_config": self.retry_config.to_dict()}
         written["pause_timeout"] = duration(self.pause_timeout)
         return {name: value for name, value in written.items() if value is not None and value is not False or name == "enabled"}
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> ToolConfig:
-        known = {f.name: raw[f.name] for f in fields(cls) if raw.get(f.name) not in (None, "")}
+        known = fitted({name: value for name, value in raw.items() if value != ""}, _SHAPE)
         for name in ("execution_timeout", "pause_timeout"):
             if name in known:
                 known[name] = seconds(known[name], name) or None
-        if "retry_config" in known:
-            known["retry_config"] = RetryConfig.from_dict(known["retry_config"])
         return cls(**known)
+
+
+_SHAPE: dict[str, Any] = {
+    **dict.fromkeys(("enabled", "inline"), bool),
+    **dict.fromkeys(("max_iterations", "max_parallel_tools"), int),
+    **dict.fromkeys(("execution_timeout", "pause_timeout"), object),
+    "tool_choice": Literal["auto", "none", "required"],
+    "tool_error_handling": Literal["continue", "abort", "retry"],
+    "on_pause_timeout": Literal["stay", "stop", "resume"],
+    "retry_config": RetryConfig,
+}
 
 
 UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -103,9 +112,8 @@ def duration(value: float | None) -> str | None:
     """Write seconds as Go reads them."""
     if value is None:
         return None
-    if value and value < 1:
-        return f"{value * 1000:g}ms"
-    return f"{value:g}s"
+    number, unit = (value * 1000, "ms") if 0 < value < 1 else (value, "s")
+    return f"{number:.9f}".rstrip("0").rstrip(".") + unit
 
 
 class Toolbox:

@@ -1,0 +1,242 @@
+"""A value → static HTML that any viewer shows: no script, no network, no ids, no clock.
+
+This is the only place that writes tags. Every text goes through `escape`; what a model
+said is text and nothing else. It reads well without its style, too, because some code
+hosts strip that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from html import escape
+from importlib.resources import files
+
+from .results import InferenceResult, total_cost, total_usage
+from .rows import Call, Row, body_of, duration, model_calls, row, tokens
+from .text import shortened, visible
+from .turns import Block, Run, Turn
+
+MOST_ROWS = 400  # rows of a static table; more are counted, and where they are is said
+MOST_TEXT = 40_000  # characters of one block in a static table
+
+COLUMNS = ("#", "kind", "content", "model", "stop", "tokens in → out", "time")
+
+
+def turn_html(turn: Turn) -> str:
+    """A Turn as a block table."""
+    return _framed(_table(_caption(turn), _Rows(turn.blocks), "turn"))
+
+
+def run_html(run: Run) -> str:
+    """A Run as one table: each Turn under a line of its own, with the blocks that are new in it."""
+    if len(run) == 1:
+        return turn_html(run[0])
+    rows = _Rows(run.latest.blocks)
+    rows.parts = list(_parts(run))
+    return _framed(_table(_run_caption(run), rows, "run.latest"))
+
+
+def execution_html(turn: Turn, status: str, error: BaseException | None) -> str:
+    """How an execution ended, and its Turn; what is left when the live view is gone."""
+    said = f"Execution {status}; <code>nt.view(execution)</code> opens its live view again"
+    if error is not None:
+        said += f': <span class="nbt-warn">{escape(visible(f"{type(error).__name__}: {error}"))}</span>'
+    return _framed(f'<p class="nbt-status">{said}</p>{_table(_caption(turn), _Rows(turn.blocks), "execution.turn")}')
+
+
+def page(value: Run | Turn) -> str:
+    """A whole file, with a policy that forbids scripts and every request."""
+    title = escape(value.name if isinstance(value, Run) and value.name else "conversation")
+    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark"></head>\n'
+        f'<body class="nbturns-page">\n{value._repr_html_()}\n</body></html>\n'
+    )
+
+
+@cache
+def style() -> str:
+    """The style of every table, static or live."""
+    return files(__package__).joinpath("static/table.css").read_text("utf-8")
+
+
+def _framed(table: str) -> str:
+    return f'<div class="nbturns" data-lm-suppress-shortcuts="true"><style>\n{style()}</style>\n{table}</div>'
+
+
+class _Rows:
+    """The blocks of one table, and what joins them."""
+
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        self.blocks = blocks
+        self.shown = list(blocks[:MOST_ROWS])
+        self.rows: list[Row] = [row(block) for block in self.shown]
+        self.calls: dict[str, Call] = model_calls(self.shown)
+        self.places: dict[tuple[str, str], int] = {}
+        self.parts: list[tuple[int, str]] = []
+        for index, made in enumerate(self.rows):
+            if call := made.get("call"):
+                self.places.setdefault((made["kind"], call), index)
+
+    def partner(self, made: Row) -> int | None:
+        """The row of a call's result, or of the call a result answers."""
+        other = "tool_use" if made["kind"] == "tool_call" else "tool_call"
+        return self.places.get((other, made["call"])) if made.get("call") else None
+
+    def span(self, index: int) -> int:
+        """How many rows from here on one model call made; 0 inside such rows."""
+        key = self.rows[index].get("inference")
+        if not key:
+            return 1
+        if index and self.rows[index - 1].get("inference") == key:
+            return 0
+        end = index
+        while end < len(self.rows) and self.rows[end].get("inference") == key:
+            end += 1
+        return end - index
+
+
+def _table(caption: str, rows: _Rows, named: str) -> str:
+    head = "".join(f'<th scope="col">{name}</th>' for name in COLUMNS)
+    parts = dict(rows.parts)
+    body: list[str] = []
+    for index in range(len(rows.rows)):
+        if index in parts:
+            body.append(f'<tr class="nbt-part"><th scope="rowgroup" colspan="{len(COLUMNS)}">{parts[index]}</th></tr>')
+        body.append(_row(index, rows))
+    if left := len(rows.blocks) - len(rows.rows):
+        where = f"{named}[{len(rows.rows)}:]"
+        body.append(f'<tr class="nbt-part"><td colspan="{len(COLUMNS)}">… {left:,} more blocks: show <code>{where}</code>, or nt.save(…, "conversation.html")</td></tr>')
+    return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>\n{chr(10).join(body)}\n</tbody></table>"
+
+
+def _row(index: int, rows: _Rows) -> str:
+    made = rows.rows[index]
+    kind = made["kind"]
+    cells = [
+        f'<td class="nbt-n">{index}</td>',
+        f'<td class="nbt-kind"><b>{made["icon"]}</b> {escape(kind)}</td>',
+        f'<td class="nbt-content">{_content(index, made, rows)}</td>',
+        *_call_cells(made, rows, rows.span(index)),
+    ]
+    classes = f"nbt-{kind}" if kind.replace("_", "").isalpha() and kind.isascii() else "nbt-other"
+    joined = " nbt-made" if made.get("inference") else ""
+    failed = " nbt-failed" if made.get("error") else ""
+    return f'<tr class="{classes}{joined}{failed}">{"".join(cells)}</tr>'
+
+
+def _call_cells(made: Row, rows: _Rows, span: int) -> list[str]:
+    """Model, stop, tokens and time: once for all rows of one model call."""
+    if span == 0:
+        return []
+    call = rows.calls.get(made.get("inference", ""))
+    if call is None:
+        return ["<td></td><td></td><td></td>", f'<td class="nbt-time">{duration(made.get("ms"))}</td>']
+    across = f' rowspan="{span}"' if span > 1 else ""
+    within = ((call.get("cached"), "from cache"), (call.get("reasoning"), "reasoning"))
+    detail = "".join(f"<small>{count:,} {said}</small>" for count, said in within if count)
+    first = f' title="first token after {duration(call["first"])}"' if call.get("first") else ""
+    cut = ' <span class="nbt-warn">⚠ cut</span>' if call.get("truncated") else ""
+    return [
+        f'<td{across} class="nbt-model">{escape(call.get("model") or call.get("provider") or "—")}</td>',
+        f'<td{across} class="nbt-stop nbt-is-{escape(call["finish"])}">{escape(call.get("stop") or "—")}{cut}</td>',
+        f'<td{across} class="nbt-tokens">{tokens(call) or "—"}{detail}</td>',
+        f'<td{across} class="nbt-time"{first}>{duration(call.get("ms")) or "—"}</td>',
+    ]
+
+
+def _content(index: int, made: Row, rows: _Rows) -> str:
+    block = rows.shown[index]
+    link = _link(made, rows)
+    pictures = "".join(f'<img alt="image {n + 1}" src="{escape(source)}">' for n, source in enumerate(made.get("images", ())))
+    elsewhere = len(block.images) - len(made.get("images", ()))
+    if elsewhere > 0:
+        pictures += f"<small>{elsewhere} image{'s' * (elsewhere != 1)} elsewhere: {escape(shortened(', '.join(_address(i) for i in block.images), 120))}</small>"
+    head = f'<span class="nbt-head">{escape(made["head"])}</span>'
+    text = made.get("body") if "body" in made else body_of(block)
+    if not made["fold"]:
+        return f"{link}<pre>{escape(text or '')}</pre>{pictures}"
+    if made["kind"] == "tool_call" and not _worth_unfolding(made, text or ""):
+        return f"{link}{head}{pictures}"
+    return f"{link}<details><summary>{head}</summary><pre>{_cut(text or '')}</pre></details>{pictures}"
+
+
+def _worth_unfolding(made: Row, text: str) -> bool:
+    return made["head"].endswith("…") or "\n" in text
+
+
+def _cut(text: str) -> str:
+    if len(text) <= MOST_TEXT:
+        return escape(text)
+    return f"{escape(text[:MOST_TEXT])}</pre><small>… {len(text) - MOST_TEXT:,} more characters are in the block itself</small><pre>"
+
+
+def _link(made: Row, rows: _Rows) -> str:
+    """What a call and its result say of each other."""
+    if not made.get("call"):
+        return ""
+    partner = rows.partner(made)
+    if made["kind"] == "tool_call":
+        said = f"→ #{partner}" if partner is not None else ("pending" if len(rows.shown) == len(rows.blocks) else "")
+        return f'<span class="nbt-link{"" if partner is not None else " nbt-warn"}">{said}</span> ' if said else ""
+    if partner is None:
+        return '<span class="nbt-link nbt-warn">answers no call here</span> '
+    return f'<span class="nbt-link">← #{partner} {escape(rows.rows[partner].get("name", ""))}</span> '
+
+
+def _address(image: object) -> str:
+    get = getattr(image, "get", lambda name: None)
+    return visible(str(get("url") or get("file_uri") or get("file_id") or "unknown"))
+
+
+def _caption(turn: Turn) -> str:
+    return " · ".join(["Turn", f"{len(turn)} block{'s' * (len(turn) != 1)}", *_sums(turn.inferences), *_open(turn)])
+
+
+def _run_caption(run: Run) -> str:
+    named = f"Run <b>{escape(shortened(run.name, 60))}</b>" if run.name else "Run"
+    return " · ".join([named, f"{len(run)} turns", f"{len(run.latest)} blocks", *_sums(run.inferences), *_open(run.latest)])
+
+
+def _parts(run: Run) -> Iterable[tuple[int, str]]:
+    """Where in the last Turn each Turn begins, and the line it stands under.
+
+    A Turn that was edited on the way has its new blocks where they differ from the one before.
+    """
+    before = Turn()
+    for index, turn in enumerate(run):
+        start = turn.blocks.shared(before.blocks)
+        kept = turn.blocks.shared(run.latest.blocks)
+        if start < kept or index == 0:
+            yield start, " · ".join([f"turn {index}", *_sums(turn.inferences if index == 0 else _new_calls(turn, before))])
+        before = turn
+
+
+def _new_calls(turn: Turn, before: Turn) -> tuple[InferenceResult, ...]:
+    known = {result.inference_id for result in before.inferences}
+    return tuple(result for result in turn.inferences if not result.inference_id or result.inference_id not in known)
+
+
+def _open(turn: Turn) -> list[str]:
+    waiting = len(turn.pending)
+    return [f'<span class="nbt-warn">{waiting} call{"s" * (waiting != 1)} pending</span>'] if waiting else []
+
+
+def _sums(results: Sequence[InferenceResult]) -> list[str]:
+    """Model calls, tokens, cost and time, each only where it is known."""
+    if not results:
+        return []
+    said = [f"{len(results)} model call{'s' * (len(results) != 1)}"]
+    usage = total_usage(results)
+    if usage.total_tokens:
+        said.append(f"{usage.input_tokens:,} → {usage.output_tokens:,} tokens")
+    if (cost := total_cost(results)) is not None:
+        said.append(f"${cost:.4f}")
+    if took := sum(result.duration_ms or 0 for result in results):
+        said.append(duration(took))
+    if failed := sum(result.finish_class in ("error", "interrupted") for result in results):
+        said.append(f'<span class="nbt-warn">{failed} failed or stopped</span>')
+    return said

@@ -1,0 +1,204 @@
+"""What a table of blocks shows, as plain data: the same rows for every page and every live view.
+
+A row depends on its block alone, so that a view that grows sends only what is new. What
+joins rows (a call and its result, the blocks of one model call) is drawn from `call` and
+`inference`, which they share.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any, TypedDict
+
+from .frozen import thaw
+from .results import DURATION_MS, InferenceResult
+from .text import call_line, content, shortened, visible
+from .turns import Block
+
+ICONS = {"system": "§", "user": "›", "llm_text": "¶", "tool_call": "ƒ", "tool_use": "↳", "reasoning": "∴"}
+OTHER = "◇"
+
+HEAD = 160  # characters of the line that stands for folded content
+BODY = 2_000  # characters that go with a row; more is asked for when it is unfolded
+OPEN_TEXT = 1_200  # characters (and lines) up to which what is said stands open
+OPEN_LINES = 16
+OPEN_DATA = 300
+OPEN_DATA_LINES = 6
+
+
+class Row(TypedDict, total=False):
+    """One block. `fold` says that it stands folded under `head`; `size` counts all its characters."""
+
+    kind: str
+    icon: str
+    role: str
+    head: str
+    body: str
+    size: int
+    fold: bool
+    call: str
+    name: str
+    error: bool
+    ms: float
+    inference: str
+    images: list[str]
+
+
+class Call(TypedDict, total=False):
+    """One model call: what the cells of its rows say, unknown ones left out."""
+
+    provider: str
+    model: str
+    stop: str
+    finish: str
+    truncated: bool
+    input: int
+    output: int
+    cached: int
+    reasoning: int
+    cost: float
+    ms: int
+    first: int
+
+
+def row(block: Block) -> Row:
+    """What the table shows of `block`."""
+    text = body_of(block)
+    made: Row = {"kind": visible(block.kind), "icon": ICONS.get(block.kind, OTHER), "head": head_of(block), "size": len(text)}
+    made["fold"] = _folds(block, text)
+    if len(text) <= BODY:
+        made["body"] = text
+    if block.role:
+        made["role"] = visible(block.role)
+    if block.kind in ("tool_call", "tool_use") and block.tool_call_id:
+        made["call"] = block.tool_call_id
+    if block.kind == "tool_call":
+        made["name"] = visible(block.name)
+    if block.error:
+        made["error"] = True
+    if (took := block.metadata.get(DURATION_MS)) is not None:
+        made["ms"] = took
+    if key := call_key(block):
+        made["inference"] = key
+    if images := [shown for one in block.images if (shown := _picture(one))]:
+        made["images"] = images
+    return made
+
+
+def head_of(block: Block) -> str:
+    """The line that stands for the block when it is folded."""
+    if block.kind == "tool_call":
+        return call_line(block, HEAD)
+    return shortened(content(block), HEAD)
+
+
+def body_of(block: Block) -> str:
+    """All that the block says, laid out to be read: JSON over several lines."""
+    if block.kind == "tool_call":
+        raw = block.payload.get("args_raw")
+        return visible(raw) if isinstance(raw, str) else _laid_out(block.payload.get("args"))
+    if block.kind == "tool_use":
+        said = _laid_out(_parsed(block.result)) if block.result is not None or not block.error else ""
+        return visible("\n".join(part for part in (f"error: {block.error}" if block.error else "", said) if part))
+    if block.text or block.kind in ("system", "user", "llm_text", "reasoning"):
+        return visible(block.text)
+    return _laid_out(block.payload)
+
+
+def _parsed(result: Any) -> Any:
+    """geppetto keeps results as JSON text; shown, they are what they mean."""
+    if isinstance(result, str) and result[:1] in ("{", "["):
+        try:
+            return json.loads(result)
+        except (ValueError, RecursionError):
+            return result
+    return result
+
+
+def _laid_out(value: Any) -> str:
+    if isinstance(value, str):
+        return visible(value)
+    flat = json.dumps(thaw(value), ensure_ascii=False, default=repr)
+    return visible(flat if len(flat) <= 100 else json.dumps(thaw(value), ensure_ascii=False, indent=2, default=repr))
+
+
+def _folds(block: Block, text: str) -> bool:
+    if block.kind in ("user", "llm_text"):
+        return len(text) > OPEN_TEXT or text.count("\n") >= OPEN_LINES
+    if block.kind == "tool_call":  # the head says it all, unless it had to be cut
+        return True
+    if block.kind == "reasoning":
+        return len(text) > HEAD or "\n" in text
+    return len(text) > OPEN_DATA or text.count("\n") >= OPEN_DATA_LINES
+
+
+def _picture(image: Any) -> str:
+    """An image as a data URL of a kind that cannot run; "" for what would be fetched from elsewhere."""
+    media_type, data = image.get("media_type"), image.get("content")
+    if media_type in ("image/png", "image/jpeg", "image/gif", "image/webp") and isinstance(data, str):
+        import base64
+        import binascii
+
+        try:
+            return f"data:{media_type};base64,{base64.b64encode(base64.b64decode(data, validate=True)).decode('ascii')}"
+        except (binascii.Error, ValueError):
+            return ""
+    return ""
+
+
+def call_key(block: Block) -> str:
+    """What the blocks of one model call share: its id, or (geppetto's files have none) an equal result."""
+    if block.inference_id:
+        return block.inference_id
+    result = block.inference
+    return "" if result is None else result.inference_id or f"result {hash(result)}"
+
+
+def model_calls(blocks: Iterable[Block]) -> dict[str, Call]:
+    """The cells of each model call these blocks name, by `call_key`."""
+    made: dict[str, Call] = {}
+    for block in blocks:
+        key = call_key(block)
+        if key and key not in made and block.inference is not None:
+            made[key] = model_call(block.inference)
+    return made
+
+
+def model_call(result: InferenceResult) -> Call:
+    made: Call = {"finish": str(result.finish_class)}
+    if result.provider:
+        made["provider"] = visible(result.provider)
+    if result.model:
+        made["model"] = visible(result.model)
+    made["stop"] = visible(result.stop_reason) or (str(result.finish_class) if result.finish_class != "unknown" else "")
+    if result.truncated:
+        made["truncated"] = True
+    if result.usage is not None:
+        made |= {"input": result.usage.input_tokens, "output": result.usage.output_tokens}
+        made |= {"cached": result.usage.cached_tokens, "reasoning": result.usage.reasoning_tokens}
+    if result.cost is not None:
+        made["cost"] = result.cost
+    if result.duration_ms is not None:
+        made["ms"] = result.duration_ms
+    if result.time_to_first_token_ms is not None:
+        made["first"] = result.time_to_first_token_ms
+    return made
+
+
+def duration(ms: float | None) -> str:
+    """A duration as people say it: 340 ms, 2.31 s, 1 min 12 s; "" when unknown."""
+    if ms is None:
+        return ""
+    if ms < 1:
+        return "< 1 ms"
+    if ms < 1_000:
+        return f"{ms:.0f} ms"
+    if ms < 60_000:
+        return f"{ms / 1000:.2f} s"
+    return f"{int(ms // 60_000)} min {int(ms % 60_000 // 1000)} s"
+
+
+def tokens(call: Call) -> str:
+    """What went in and what came out: "1,204 → 318"; "" when unknown."""
+    return f"{call['input']:,} → {call['output']:,}" if "input" in call else ""
