@@ -1,0 +1,1 @@
+"""The tests: one file for each module, and `lab/` for what only a real JupyterLab can show."""

@@ -1,0 +1,41 @@
+"""Kernels of several ages: which thread a click arrives on changed three times between them.
+
+A kernelspec's folder carries its own `ipykernel`, put before that of the environment by
+PYTHONPATH; all else is shared, so a kernel costs a second and two megabytes.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+PINNED = {f"ipykernel-{release}": release for release in ("6.31.0", "7.0.1")}
+
+KERNELS = {**PINNED, "python3": version("ipykernel")}
+"""Name of a kernel → the release of ipykernel it runs."""
+
+HOME = Path(sys.prefix)
+"""Where JUPYTER_PATH must point for JupyterLab to find `kernels/<name>/kernel.json`."""
+
+
+def install(name: str, release: str) -> None:
+    """Put one release of ipykernel and its kernelspec into a folder of the environment."""
+    folder = HOME / "kernels" / name
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--upgrade", "--no-deps"]
+    packages = [f"ipykernel=={release}", "nest-asyncio"]
+    subprocess.run([*pip, "--target", str(folder), *packages], check=True)
+    spec = {
+        "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "display_name": name,
+        "language": "python",
+        "env": {"PYTHONPATH": str(folder)},
+    }
+    (folder / "kernel.json").write_text(json.dumps(spec, indent=2))
+
+
+if __name__ == "__main__":
+    for name, release in PINNED.items():
+        install(name, release)
