@@ -20,6 +20,8 @@ from .turns import Block, Run, Turn
 MOST_ROWS = 400  # rows of a static table; more are counted, and where they are is said
 MOST_TEXT = 40_000  # characters of one block in a static table
 
+# On what can have the focus: with "b" JupyterLab would add a cell.
+NO_SHORTCUTS = 'data-lm-suppress-shortcuts="true"'
 COLUMNS = ("#", "kind", "content", "model", "stop", "tokens in → out", "time")
 
 
@@ -64,7 +66,7 @@ def style() -> str:
 
 
 def _framed(table: str) -> str:
-    return f'<div class="nbturns" data-lm-suppress-shortcuts="true"><style>\n{style()}</style>\n{table}</div>'
+    return f'<div class="nbturns"><style>\n{style()}</style>\n{table}</div>'
 
 
 class _Rows:
@@ -152,16 +154,15 @@ def _content(index: int, made: Row, rows: _Rows) -> str:
     block = rows.shown[index]
     link = _link(made, rows)
     pictures = "".join(f'<img alt="image {n + 1}" src="{escape(source)}">' for n, source in enumerate(made.get("images", ())))
-    elsewhere = len(block.images) - len(made.get("images", ()))
-    if elsewhere > 0:
-        pictures += f"<small>{elsewhere} image{'s' * (elsewhere != 1)} elsewhere: {escape(shortened(', '.join(_address(i) for i in block.images), 120))}</small>"
+    if elsewhere := made.get("elsewhere"):
+        pictures += f"<small>{_counted(len(elsewhere), 'image')} elsewhere: {escape(shortened(', '.join(elsewhere), 120))}</small>"
     head = f'<span class="nbt-head">{escape(made["head"])}</span>'
     text = made.get("body") if "body" in made else body_of(block)
     if not made["fold"]:
         return f"{link}<pre>{escape(text or '')}</pre>{pictures}"
     if made["kind"] == "tool_call" and not _worth_unfolding(made, text or ""):
         return f"{link}{head}{pictures}"
-    return f"{link}<details><summary>{head}</summary><pre>{_cut(text or '')}</pre></details>{pictures}"
+    return f"{link}<details><summary {NO_SHORTCUTS}>{head}</summary><pre>{_cut(text or '')}</pre></details>{pictures}"
 
 
 def _worth_unfolding(made: Row, text: str) -> bool:
@@ -187,18 +188,17 @@ def _link(made: Row, rows: _Rows) -> str:
     return f'<span class="nbt-link">← #{partner} {escape(rows.rows[partner].get("name", ""))}</span> '
 
 
-def _address(image: object) -> str:
-    get = getattr(image, "get", lambda name: None)
-    return visible(str(get("url") or get("file_uri") or get("file_id") or "unknown"))
+def _counted(count: int, name: str) -> str:
+    return f"{count:,} {name}{'s' * (count != 1)}"
 
 
 def _caption(turn: Turn) -> str:
-    return " · ".join(["Turn", f"{len(turn)} block{'s' * (len(turn) != 1)}", *_sums(turn.inferences), *_open(turn)])
+    return " · ".join(["Turn", _counted(len(turn), "block"), *_sums(turn.inferences), *_open(turn)])
 
 
 def _run_caption(run: Run) -> str:
     named = f"Run <b>{escape(shortened(run.name, 60))}</b>" if run.name else "Run"
-    return " · ".join([named, f"{len(run)} turns", f"{len(run.latest)} blocks", *_sums(run.inferences), *_open(run.latest)])
+    return " · ".join([named, _counted(len(run), "turn"), _counted(len(run.latest), "block"), *_sums(run.inferences), *_open(run.latest)])
 
 
 def _parts(run: Run) -> Iterable[tuple[int, str]]:
@@ -222,14 +222,14 @@ def _new_calls(turn: Turn, before: Turn) -> tuple[InferenceResult, ...]:
 
 def _open(turn: Turn) -> list[str]:
     waiting = len(turn.pending)
-    return [f'<span class="nbt-warn">{waiting} call{"s" * (waiting != 1)} pending</span>'] if waiting else []
+    return [f'<span class="nbt-warn">{_counted(waiting, "call")} pending</span>'] if waiting else []
 
 
 def _sums(results: Sequence[InferenceResult]) -> list[str]:
     """Model calls, tokens, cost and time, each only where it is known."""
     if not results:
         return []
-    said = [f"{len(results)} model call{'s' * (len(results) != 1)}"]
+    said = [_counted(len(results), "model call")]
     usage = total_usage(results)
     if usage.total_tokens:
         said.append(f"{usage.input_tokens:,} → {usage.output_tokens:,} tokens")

@@ -7,17 +7,20 @@ joins rows (a call and its result, the blocks of one model call) is drawn from `
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict
 
 from .frozen import thaw
+from .images import image_bytes, normal_image
 from .results import DURATION_MS, InferenceResult
 from .text import call_line, content, shortened, visible
 from .turns import Block
 
 ICONS = {"system": "§", "user": "›", "llm_text": "¶", "tool_call": "ƒ", "tool_use": "↳", "reasoning": "∴"}
 OTHER = "◇"
+PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 HEAD = 160  # characters of the line that stands for folded content
 BODY = 2_000  # characters that go with a row; more is asked for when it is unfolded
@@ -43,6 +46,7 @@ class Row(TypedDict, total=False):
     ms: float
     inference: str
     images: list[str]
+    elsewhere: list[str]
 
 
 class Call(TypedDict, total=False):
@@ -81,8 +85,11 @@ def row(block: Block) -> Row:
         made["ms"] = took
     if key := call_key(block):
         made["inference"] = key
-    if images := [shown for one in block.images if (shown := _picture(one))]:
-        made["images"] = images
+    pictures = [_picture(one) for one in block.images]
+    if shown := [picture for picture in pictures if picture]:
+        made["images"] = shown
+    if hidden := [_address(one) for one, picture in zip(block.images, pictures, strict=True) if not picture]:
+        made["elsewhere"] = hidden
     return made
 
 
@@ -133,18 +140,25 @@ def _folds(block: Block, text: str) -> bool:
     return len(text) > OPEN_DATA or text.count("\n") >= OPEN_DATA_LINES
 
 
-def _picture(image: Any) -> str:
+def _picture(given: Any) -> str:
     """An image as a data URL of a kind that cannot run; "" for what would be fetched from elsewhere."""
-    media_type, data = image.get("media_type"), image.get("content")
-    if media_type in ("image/png", "image/jpeg", "image/gif", "image/webp") and isinstance(data, str):
-        import base64
-        import binascii
+    if not isinstance(given, Mapping):
+        return ""
+    try:
+        one = normal_image(given)
+        content = image_bytes(one)
+    except (ValueError, TypeError):
+        return ""
+    if content is None or one.get("media_type") not in PICTURES:
+        return ""
+    return f"data:{one['media_type']};base64,{base64.b64encode(content).decode('ascii')}"
 
-        try:
-            return f"data:{media_type};base64,{base64.b64encode(base64.b64decode(data, validate=True)).decode('ascii')}"
-        except (binascii.Error, ValueError):
-            return ""
-    return ""
+
+def _address(image: Any) -> str:
+    """Where an image is that is not shown, as text: nothing is fetched for looking at a table."""
+    if not isinstance(image, Mapping):
+        return visible(str(image))
+    return visible(str(image.get("url") or image.get("image_url") or image.get("file_uri") or image.get("file_id") or "no address"))
 
 
 def call_key(block: Block) -> str:

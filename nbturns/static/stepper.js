@@ -28,7 +28,6 @@ class StepperView {
     this.store = store;
     this.table = new BlockTable(store);
     this.root = make("div", "nbturns nbt-stepper");
-    this.root.dataset.lmSuppressShortcuts = "true";
     this.root.tabIndex = -1;
     this.bar = make("div", "nbt-bar");
     this.bar.setAttribute("role", "toolbar");
@@ -80,13 +79,14 @@ class StepperView {
     this.store.model.send(what === "step" ? { press: what, pause } : { press: what });
   }
 
-  /** @param {KeyboardEvent} event */
+  /** A key without Ctrl is for this view: the notebook would take "b" for a new cell. @param {KeyboardEvent} event */
   key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    event.stopPropagation();
     const name = (event.shiftKey ? "Shift+" : "") + event.key;
     const button = BUTTONS.find((one) => one.key === name);
     if (!button) return;
     event.preventDefault();
-    event.stopPropagation();
     this.press(button.press);
   }
 

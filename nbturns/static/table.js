@@ -3,7 +3,7 @@
 
 /**
  * @typedef {{kind: string, icon: string, head: string, body?: string, size: number, fold: boolean, call?: string,
- *   name?: string, error?: boolean, ms?: number, inference?: string, images?: string[]}} Row
+ *   name?: string, error?: boolean, ms?: number, inference?: string, images?: string[], elsewhere?: string[]}} Row
  * @typedef {{provider?: string, model?: string, stop?: string, finish: string, truncated?: boolean, input?: number,
  *   output?: number, cached?: number, reasoning?: number, cost?: number, ms?: number, first?: number}} Call
  * @typedef {{rows: Row[], calls: Record<string, Call>, status: any, number: number}} Table
@@ -162,8 +162,9 @@ class BlockTable {
     const pictures = (row.images ?? []).map((source) => {
       const picture = /** @type {HTMLImageElement} */ (make("img"));
       if (source.startsWith("data:image/")) picture.src = source;
-      return picture;
+      return /** @type {HTMLElement} */ (picture);
     });
+    if (row.elsewhere) pictures.push(make("small", "", `elsewhere: ${row.elsewhere.join(", ")}`));
     const head = make("span", "nbt-head", row.kind === "tool_call" && !row.head ? `${row.name ?? ""} ` : row.head);
     if (!row.fold && row.head === "" && row.kind === "tool_call") return [head, make("pre", "", row.body ?? "")];
     if (!row.fold) return [make("pre", "", row.body ?? ""), ...pictures];

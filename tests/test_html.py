@@ -1,0 +1,170 @@
+"""The static table: readable anywhere, and nothing a model said is ever a tag in it."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+import nbturns as nt
+from nbturns.html import MOST_ROWS, MOST_TEXT, page
+
+EVIL = "<img src=x onerror=alert(1)>\"'><script>alert(1)</script>&lt;"
+FIXTURE = Path(__file__).parents[1] / "fixtures" / "greenhouse.yaml"
+
+
+class Seen(HTMLParser):
+    """What a browser would see: which tags, which attributes, which text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: set[str] = set()
+        self.values: list[str] = []
+        self.text = ""
+        self.rows: list[list[str]] = []
+        self.spans: list[str] = []
+        self._cell = False
+        self._style = False
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes |= {name for name, _ in attrs}
+        self.values += [value or "" for _, value in attrs]
+        self.spans += [value or "" for name, value in attrs if name == "rowspan"]
+        self._style = tag == "style"
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+            self._cell = True
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "style":
+            self._style = False
+        if tag in ("td", "th"):
+            self._cell = False
+
+    def handle_data(self, data: str) -> None:
+        if self._style:
+            return
+        self.text += data
+        if self._cell:
+            self.rows[-1][-1] += data
+
+
+OURS = {
+    "div", "style", "table", "caption", "thead", "tbody", "tr", "th", "td", "b", "pre", "details", "summary", "span", "small", "img", "p", "code",
+}  # fmt: skip
+ATTRIBUTES = {"class", "scope", "colspan", "rowspan", "data-lm-suppress-shortcuts", "title", "alt", "src"}
+
+texts = st.one_of(st.just(EVIL), st.text(max_size=40), st.text(max_size=20).map(lambda text: f"<{text}>{EVIL}"))
+results = st.builds(
+    lambda text, usage: nt.InferenceResult(provider=text, model=text, stop_reason=text, usage=usage),
+    texts,
+    st.none() | st.builds(nt.Usage, st.integers(0, 10**9), st.integers(0, 10**9)),
+)
+blocks = st.one_of(
+    texts.map(nt.system),
+    texts.map(nt.user),
+    texts.map(nt.assistant),
+    texts.map(nt.reasoning),
+    st.builds(nt.tool_call, texts, texts, st.dictionaries(texts, texts, max_size=3)),
+    st.builds(nt.tool_use, texts, texts, texts),
+    st.builds(lambda kind, text: nt.Block(kind, {text: [text, {"images": text}]}, role=text, id=text), texts, texts),
+    texts.map(lambda text: nt.user(text, images=[{"url": f"http://192.0.2.1/{text}", "detail": text}])),
+    texts.map(lambda text: nt.Block("user", {"images": [{"media_type": text, "content": text}, text]})),
+)
+
+
+@given(st.lists(st.builds(lambda block, result: block.with_metadata(nt.keys.INFERENCE_RESULT, result), blocks, results), max_size=6), texts)
+def test_nothing_said_becomes_a_tag_an_attribute_or_an_address(said: list[nt.Block], name: str) -> None:
+    turn = nt.Turn(said)
+
+    for text in (turn._repr_html_(), nt.Run((turn, turn + nt.user(name)), name=name)._repr_html_()):
+        seen = Seen(text)
+        assert set(seen.tags) <= OURS
+        assert seen.attributes <= ATTRIBUTES
+        assert not any("192.0.2.1" in value for value in seen.values)
+        assert not any(EVIL in value for value in seen.values)
+
+
+def test_a_table_shows_what_was_said_and_who_answered_whom() -> None:
+    rows = Seen(nt.load(FIXTURE)[0]._repr_html_()).rows
+
+    assert rows[0] == ["#", "kind", "content", "model", "stop", "tokens in → out", "time"]
+    assert rows[4][:3] == ["3", "ƒ tool_call", "→ #4 sensors()"]
+    assert rows[5][:3] == ["4", "↳ tool_use", '← #3 sensors ["north bench", "south bench", "door"]']
+    assert rows[14][2].startswith("Yes, on the north bench.")
+
+
+def test_the_cells_of_a_model_call_stand_once_beside_all_its_blocks() -> None:
+    seen = Seen(nt.load(FIXTURE)[0]._repr_html_())
+
+    assert seen.rows[3][3:] == ["claude-sonnet-4-5", "tool_use", "612 → 7431 reasoning", "1.24 s"]
+    assert len(seen.rows[4]) == 3
+    assert seen.spans == ["2"] * 4 + ["4"] * 4 + ["2"] * 4
+
+
+def test_what_is_not_known_is_a_dash_and_never_a_zero() -> None:
+    turn = nt.Session(nt.scripted("yes")).ask("?").result(5)
+
+    assert Seen(turn._repr_html_()).rows[2][5] == "—"
+
+
+def test_a_run_shows_each_block_once_under_its_turn() -> None:
+    rows = Seen(nt.load(FIXTURE)._repr_html_()).rows
+
+    numbers = [row[0] for row in rows[1:] if len(row) > 1]
+    assert numbers == [str(n) for n in range(20)]
+    assert [row[0].split(" ·")[0] for row in rows[1:] if len(row) == 1] == ["turn 0", "turn 1", "turn 2"]
+
+
+def test_a_call_nobody_answered_says_so() -> None:
+    turn = nt.turn("?") + nt.tool_call("a", "f", {}) + nt.tool_use("b", 1)
+
+    text = Seen(turn._repr_html_()).text
+
+    assert "1 call pending" in text
+    assert "answers no call here" in text
+
+
+def test_long_content_folds_and_short_content_stands_open() -> None:
+    short = nt.Turn([nt.assistant("short")])._repr_html_()
+    long = nt.Turn([nt.assistant("long " * 1000)])._repr_html_()
+
+    assert "<details>" not in short
+    assert "<details><summary" in long
+    assert long.count("long ") > 1000
+
+
+def test_a_table_stays_small_and_says_what_it_left_out() -> None:
+    many = nt.Turn([nt.user(f"{n}") for n in range(MOST_ROWS + 7)])._repr_html_()
+    huge = nt.Turn([nt.assistant("x" * 10_000_000)])._repr_html_()
+
+    assert "7 more blocks" in many
+    assert f"{10_000_000 - MOST_TEXT:,} more characters" in huge
+    assert len(huge) < MOST_TEXT + 20_000
+
+
+def test_the_same_value_always_makes_the_same_text() -> None:
+    assert nt.load(FIXTURE)._repr_html_() == nt.load(FIXTURE)._repr_html_()
+
+
+def test_a_saved_page_forbids_scripts_and_requests() -> None:
+    text = page(nt.load(FIXTURE))
+
+    assert "default-src 'none'" in text
+    assert "<script" not in text
+    assert "http" not in text.replace("http-equiv", "")
+
+
+def test_bytes_of_an_image_are_shown_and_other_images_only_named() -> None:
+    picture = nt.image(b"\x89PNG\r\n\x1a\n", media_type="image/png")
+    seen = Seen(nt.Turn([nt.user("look", images=[picture, "https://example.org/a.png"])])._repr_html_())
+
+    assert [value for value in seen.values if value.startswith("data:image/png;base64,")]
+    assert "1 image elsewhere: https://example.org/a.png" in seen.text
