@@ -4,7 +4,137 @@ A provider is found by its prefix among the entry points `nbturns.engines`; ours
 declared the same way as anybody else's.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import Any
+
+from ..chunks import Chunks
+from ..contract import Scope, unheard
+from ..errors import EngineError
+from ..frozen import freeze
+from ..results import INFERENCE_RESULT, INFERENCES, InferenceResult
+from ..toolbox import Toolbox, ToolConfig
+from ..tools import Tool
+from ..turns import Turn
+from . import provider as _provider
+from .provider import Provider as Provider
+from .provider import ProviderEngine as ProviderEngine
 from .replay import Replay as Replay
 from .replay import replay as replay
 from .scripted import Scripted as Scripted
 from .scripted import scripted as scripted
+
+NOT_PARAMETERS = {
+    "messages": "what is said is the Turn's",
+    "system": "what is said is the Turn's: nt.Session(system=…) or nt.system(…)",
+    "max_retries": "retries are a middleware's here, where they can be seen",
+}
+
+
+def engine(name: str, *, stream: bool = True, **params: Any) -> ProviderEngine:
+    """An engine that asks a model, named "provider:model", like "anthropic:claude-sonnet-4-5".
+
+    `params` are the provider's own (temperature, max_tokens, …) or its client's (api_key,
+    base_url, timeout in seconds, client: an asynchronous one of yours). Keys come from
+    the environment where none is given. Raises EngineError for an unknown provider and
+    for a missing package.
+    """
+    provider, model = named(name)
+    settings, asked = _divided(provider, params)
+    return ProviderEngine(provider, model, {**asked, "stream": stream}, provider.transport(settings))
+
+
+def request(
+    name: str,
+    turn: Turn,
+    tools: Iterable[Tool | Callable[..., Any] | Mapping[str, Any]] = (),
+    tool_config: ToolConfig | None = None,
+    *,
+    stream: bool = True,
+    **params: Any,
+) -> dict[str, Any]:
+    """The JSON body that "provider:model" would be sent for this Turn; nothing is sent.
+
+    `tools`: functions, Tools, or the provider's own tools as it writes them.
+    """
+    provider, model = named(name)
+    _, asked = _divided(provider, params)
+    tools = tuple(tools)
+    theirs = [tool for tool in tools if isinstance(tool, Mapping)]
+    toolbox = Toolbox(tool for tool in tools if not isinstance(tool, Mapping))
+    scope = Scope(tools=toolbox, tool_config=tool_config or ToolConfig(), emit=unheard)
+    return provider.request(turn, scope, model, {**asked, "stream": stream, **({"tools": theirs} if theirs else {})})
+
+
+def decode(name: str, body: bytes | str | Mapping[str, Any], content_type: str | None = None) -> Turn:
+    """A recorded reply of a provider (JSON or event stream) as a Turn of its blocks.
+
+    Raises EngineError for an error reply and for one that broke off, with what had come
+    in `.turn`.
+    """
+    provider = find(name.partition(":")[0])
+    reply = provider.reply(unheard, "")
+    receiver = _provider.Receiver(reply, content_type or "")
+    try:
+        if isinstance(body, Mapping):
+            reply.body(freeze(body))
+        else:
+            receiver.feed(body.encode("utf-8", "surrogatepass") if isinstance(body, str) else bytes(body))
+            receiver.end()
+    except EngineError as error:
+        error.turn = _recorded(reply.blocks(), _named(reply, provider, error.kind or "error"))
+        receiver.locate(error)
+        raise
+    return _recorded(reply.blocks(), _named(reply, provider, ""))
+
+
+def find(prefix: str) -> Provider:
+    """The provider of this name. Raises EngineError that names those there are."""
+    points = _points()
+    if prefix not in points:
+        raise EngineError(
+            f"no provider {prefix!r}; there are: {', '.join(sorted(points)) or 'none'}", kind="unknown_provider"
+        )
+    loaded: Provider = points[prefix].load()
+    return loaded
+
+
+def named(name: str) -> tuple[Provider, str]:
+    """The provider and the model of a name like "anthropic:claude-sonnet-4-5"."""
+    prefix, colon, model = name.partition(":")
+    provider = find(prefix)
+    if not colon or not model:
+        raise EngineError(f'an engine is named "provider:model"; {name!r} names no model', kind="unknown_model")
+    return provider, model
+
+
+@cache
+def _points() -> Mapping[str, Any]:
+    from importlib.metadata import entry_points
+
+    return {point.name: point for point in entry_points(group="nbturns.engines")}
+
+
+def _divided(provider: Provider, params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is the transport's, and what goes into the body."""
+    for refused, why in NOT_PARAMETERS.items():
+        if refused in params:
+            raise EngineError(f"{refused} is no parameter of an engine: {why}", kind="bad_parameter")
+    settings = {name: value for name, value in params.items() if name in provider.settings}
+    return settings, {name: value for name, value in params.items() if name not in provider.settings}
+
+
+def _named(reply: _provider.Reply, provider: Provider, failed: str) -> InferenceResult:
+    known = reply.result()
+    return _provider.ended(known.replace(provider=known.provider or provider.name), failed)
+
+
+def _recorded(blocks: Iterable[Any], result: InferenceResult) -> Turn:
+    """A Turn of a reply's blocks, signed with its result as if it had been asked for here."""
+    signed = {INFERENCE_RESULT.name: freeze(result.to_dict())}
+    turn = Turn(Chunks(block._with(metadata=block.metadata.with_raw(**signed)) for block in blocks)).with_metadata(
+        INFERENCE_RESULT, result
+    )
+    return turn._beside(metadata=turn.metadata.appended(INFERENCES, result))

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..contract import Scope
 from ..errors import DriftError
 from ..files import load
-from ..results import InferenceResult
+from ..results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult
 from ..text import block_line, content
 from ..turns import Block, Run, Turn
 from .scripted import speak
@@ -99,7 +99,7 @@ def _end_of_answer(turn: Turn, start: int) -> int:
 
 def _bare(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
     """The blocks as the model said them, without the ids of the session that recorded them."""
-    return tuple(Block(b.kind, b.payload, b.role) for b in blocks)
+    return tuple(b._with(id="", metadata=b.metadata.without(INFERENCE_ID, INFERENCE_RESULT)) for b in blocks)
 
 
 def _agreement(a: Turn, b: Turn) -> int:

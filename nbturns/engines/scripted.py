@@ -36,6 +36,7 @@ class Scripted:
         answer = self.answers[self.asked]
         self.asked += 1
         if isinstance(answer, BaseException):
+            answer.turn = turn  # type: ignore[attr-defined]  # where it fails now, not where the same one failed before
             raise answer
         if isinstance(answer, Turn):
             result = answer.metadata.get(INFERENCE_RESULT) or NAMELESS

@@ -1,0 +1,193 @@
+"""Bytes carried by a provider's official client, through its raw door.
+
+Keys, base URLs, proxies and the routing of clouds stay the client's; what is sent and
+how it is read is ours. Its own retries are off, because ours can be seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+import inspect
+import math
+import time
+import weakref
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeAlias
+
+from ..errors import EngineError
+from ..host import in_worker
+from .provider import Answer
+
+Door: TypeAlias = Callable[[Any, Mapping[str, Any], Mapping[str, str]], AbstractAsyncContextManager[Any]]
+Explain: TypeAlias = Callable[[Any], EngineError]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Official:
+    """An SDK's asynchronous client: where it is, which door of it is ours, what its errors say.
+
+    `door` opens a request (client, body, headers) as its `with_streaming_response`;
+    `explain` makes an EngineError of a parsed error body.
+    """
+
+    package: str
+    kind: str
+    door: Door
+    explain: Explain
+    key_hint: str
+
+    def check(self) -> None:
+        """Raise EngineError when the package is not there; costs no import of it."""
+        if importlib.util.find_spec(self.package) is None:
+            raise EngineError(
+                f"this engine needs the package {self.package}: pip install nbturns[{self.package}]",
+                kind="missing_package",
+            )
+
+    def make(self, settings: Mapping[str, Any]) -> Any:
+        return getattr(importlib.import_module(self.package), self.kind)(**settings, max_retries=0)
+
+
+@dataclass(slots=True, repr=False, eq=False, weakref_slot=True)
+class OfficialTransport:
+    """Opens requests with a client that is made when first needed, or with one of the user's own.
+
+    A client belongs to the event loop it is first used on; on another loop another one
+    is made. They hang up when nobody holds this any more. `headers` go with every request.
+    """
+
+    sdk: Official
+    settings: Mapping[str, Any]
+    headers: Mapping[str, str]
+    own: Any = None
+    _made: dict[asyncio.AbstractEventLoop, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.own is None:
+            self.sdk.check()
+            return
+        if given := ", ".join(self.settings):
+            raise EngineError(f"{given}: the client that was given has its own; set it there", kind="bad_parameter")
+        if not inspect.iscoroutinefunction(getattr(self.own, "post", None)):
+            given = type(self.own).__name__
+            raise EngineError(
+                f"client must be asynchronous, like {self.sdk.package}.{self.sdk.kind}; this one is {given}",
+                kind="bad_parameter",
+            )
+        self.own = self.own.with_options(max_retries=0)
+
+    async def _client(self) -> Any:
+        if self.own is not None:
+            return self.own
+        here = asyncio.get_running_loop()
+        if here not in self._made:
+            # An import of an SDK takes a second, and others live on this loop.
+            await in_worker(lambda: importlib.import_module(self.sdk.package))
+            self._made = {loop: client for loop, client in self._made.items() if not loop.is_closed()}
+            if here not in self._made:
+                self._made[here] = self.sdk.make(self.settings)
+                weakref.finalize(self, hang_up, here, self._made[here]).atexit = False
+        return self._made[here]
+
+    @asynccontextmanager
+    async def open(self, body: Mapping[str, Any]) -> AsyncIterator[Answer]:
+        """Send `body`; give the answer as it comes. Leaving closes the connection if more would come."""
+        client = None
+        async with AsyncExitStack() as stack:
+            try:
+                client = await self._client()
+                response = await stack.enter_async_context(self.sdk.door(client, body, self.headers))
+            except Exception as error:  # noqa: BLE001 - each client has its own tree of errors, its HTTP package another
+                raise without_keys(self._unopened(error), client) from None
+            headers = response.headers
+            id = headers.get("request-id") or headers.get("x-request-id") or ""
+            chunks = _chunks(response, client)
+            try:
+                yield Answer(chunks=chunks, content_type=headers.get("content-type", ""), request_id=id)
+            except EngineError as error:
+                without_keys(error, client)
+                raise
+
+    async def close(self) -> None:
+        """Close the connections of the clients that were made here."""
+        made, self._made = self._made, {}
+        for client in made.values():
+            await client.close()
+
+    def _unopened(self, error: Exception) -> EngineError:
+        """Why no answer began."""
+        status = getattr(error, "status_code", None)
+        if isinstance(status, int):
+            return self._refused(error, status)
+        package, what, said = self.sdk.package, type(error).__name__, words(error)
+        if "authentication" in said:
+            hint = f"no key for {package}: set {self.sdk.key_hint}, or pass api_key=…"
+            return EngineError(hint, kind="authentication_error")
+        if "Connection" in what or "Timeout" in what:
+            return EngineError(f"no answer from {package}: {what}: {said}", kind="connection")
+        return EngineError(f"the request could not be sent: {what}: {said}", kind="request")
+
+    def _refused(self, error: Any, status: int) -> EngineError:
+        """What an HTTP error says: the provider's own words, when it may be tried again, and its name for the request."""
+        headers = error.response.headers
+        body = error.body if isinstance(error.body, Mapping) else {"error": str(error.body or error)[:500]}
+        said = self.sdk.explain(body)
+        wait = retry_after(headers)
+        again = f"; try again in {wait:g} s" if wait is not None else ""
+        return EngineError(
+            f"{self.sdk.package} answered {status} {said.kind}: {said}{again}",
+            status=status,
+            retry_after=wait,
+            request_id=said.request_id or headers.get("request-id") or headers.get("x-request-id") or "",
+            kind=said.kind,
+        )
+
+
+def hang_up(loop: asyncio.AbstractEventLoop, client: Any) -> None:
+    """Close a client on the loop it lives on, from any thread."""
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(lambda: asyncio.ensure_future(client.close(), loop=loop))
+
+
+async def _chunks(response: Any, client: Any) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in response.iter_bytes():
+            yield chunk
+    except Exception as error:  # noqa: BLE001 - the HTTP package's own, whichever it is
+        said = f"the connection broke before the answer was complete: {type(error).__name__}: {words(error)}"
+        raise without_keys(EngineError(said, kind="stream_cut"), client) from None
+
+
+def words(error: Exception) -> str:
+    """What an error says, and what the one behind it says: clients put the reason there."""
+    return " ".join(dict.fromkeys(filter(None, (str(error), str(error.__cause__ or ""))))) or "no reason given"
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait, from `retry-after-ms` or `retry-after` (seconds, or an HTTP date)."""
+    for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
+        try:
+            wait = float(headers[name]) / unit
+        except (KeyError, ValueError):
+            continue
+        return wait if math.isfinite(wait) and wait > 0 else 0.0
+    try:
+        return max(0.0, parsedate_to_datetime(headers["retry-after"]).timestamp() - time.time())
+    except (KeyError, ValueError, TypeError, OverflowError):
+        return None
+
+
+def without_keys(error: EngineError, client: Any) -> EngineError:
+    """The error without the client's key in its words, should a server have repeated it."""
+    said = str(error)
+    for name in ("api_key", "auth_token"):
+        key = getattr(client, name, None)
+        if isinstance(key, str) and len(key) > 3:
+            said = said.replace(key, "…")
+    error.args = (said,)
+    return error
