@@ -11,12 +11,13 @@ SCREEN := $(or $(DISPLAY),$(WAYLAND_DISPLAY),$(filter Darwin,$(shell uname)))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint format clean
+.PHONY: help lab test lint format notebooks clean
 
 help:  ## say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 lab: $(VENV)/.lab $(SETTINGS)  ## open JupyterLab at the first notebook
+	@$(VENV)/bin/jupyter trust notebooks/*.ipynb >/dev/null  # ours: their saved tables keep their style
 	$(RUN) jupyterlab --allow-root $(if $(SCREEN),,--no-browser) --ServerApp.root_dir=. \
 	  --LabApp.default_url=/lab/tree/notebooks/01_explore.ipynb \
 	  --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate --LabApp.extension_manager=readonly
@@ -24,7 +25,7 @@ lab: $(VENV)/.lab $(SETTINGS)  ## open JupyterLab at the first notebook
 test: lint $(VENV)/.kernels  ## run everything; BROWSER=none leaves out what needs a browser
 	$(RUN) tests.lab.browser
 	$(RUN) pytest
-	$(RUN) pytest --nbval notebooks
+	$(RUN) pytest --nbval notebooks --nbval-sanitize-with tests/nbval.cfg
 
 lint: $(VENV)/.test  ## check style and types
 	$(RUN) ruff check
@@ -34,6 +35,9 @@ lint: $(VENV)/.test  ## check style and types
 format: $(VENV)/.test  ## put the style right where a tool can
 	$(RUN) ruff check --fix
 	$(RUN) ruff format
+
+notebooks: $(VENV)/.test  ## run the notebooks and keep their outputs
+	$(RUN) tests.lab.notebooks
 
 clean:  ## take away everything that was made, .venv too
 	rm -rf $(VENV) artifacts build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -136,17 +136,17 @@ def _call_cells(made: Row, rows: _Rows, span: int) -> list[str]:
         return []
     call = rows.calls.get(made.get("inference", ""))
     if call is None:
-        return ["<td></td><td></td><td></td>", f'<td class="nbt-time">{duration(made.get("ms"))}</td>']
+        return ["<td></td><td></td><td></td>", f'<td class="nbt-time">{escape(duration(made.get("ms")))}</td>']
     across = f' rowspan="{span}"' if span > 1 else ""
     within = ((call.get("cached"), "from cache"), (call.get("reasoning"), "reasoning"))
     detail = "".join(f"<small>{count:,} {said}</small>" for count, said in within if count)
-    first = f' title="first token after {duration(call["first"])}"' if call.get("first") else ""
+    first = f' title="first token after {escape(duration(call["first"]))}"' if call.get("first") else ""
     cut = ' <span class="nbt-warn">⚠ cut</span>' if call.get("truncated") else ""
     return [
         f'<td{across} class="nbt-model">{escape(call.get("model") or call.get("provider") or "—")}</td>',
         f'<td{across} class="nbt-stop nbt-is-{escape(call["finish"])}">{escape(call.get("stop") or "—")}{cut}</td>',
         f'<td{across} class="nbt-tokens">{tokens(call) or "—"}{detail}</td>',
-        f'<td{across} class="nbt-time"{first}>{duration(call.get("ms")) or "—"}</td>',
+        f'<td{across} class="nbt-time"{first}>{escape(duration(call.get("ms"))) or "—"}</td>',
     ]
 
 

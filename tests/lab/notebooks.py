@@ -1,0 +1,37 @@
+"""Run our notebooks and keep their outputs as a code host can show them.
+
+A live view cannot be kept in a file: JupyterLab would say that its model is not found. What
+stays is the static table that goes with it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+LIVE = "application/vnd.jupyter.widget-view+json"
+METADATA = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+
+
+def run(path: Path) -> None:
+    """Run one notebook from top to bottom and save it, if no cell failed."""
+    notebook = nbformat.read(path, as_version=4)
+    settings = {"resources": {"metadata": {"path": str(path.parent)}}, "store_widget_state": False}
+    NotebookClient(notebook, timeout=120, **settings).execute()
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        for output in cell.get("outputs", ()):
+            output.get("data", {}).pop(LIVE, None)
+    notebook.metadata = METADATA
+    nbformat.write(notebook, path)
+
+
+if __name__ == "__main__":
+    for notebook_path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        run(notebook_path)
