@@ -37,7 +37,7 @@ class Calls:
                     if len(recent) >= RECENT:
                         answered = _sealed(answered, frozenset(recent))
                         recent = ()
-        if pending is self.pending and recent is self.recent:
+        if pending is self.pending and recent is self.recent and answered is self.answered:
             return self
         return Calls(pending, recent, answered)
 
@@ -47,7 +47,12 @@ class Calls:
 
 
 def _knows(pending: Pending, recent: tuple[str, ...], answered: tuple[frozenset[str], ...], id: str) -> bool:
-    return id in recent or any(id in ids for ids in answered) or any(id == known for known, _ in pending)
+    if id in recent:
+        return True
+    for ids in answered:
+        if id in ids:
+            return True
+    return any(id == known for known, _ in pending) if pending else False
 
 
 def _sealed(answered: tuple[frozenset[str], ...], ids: frozenset[str]) -> tuple[frozenset[str], ...]:

@@ -67,27 +67,71 @@ def _around(layer: Middleware, inner: Engine) -> Engine:
     return engine
 
 
-def signing(engine: Engine) -> Engine:
+def asking(engine: Engine, middleware: Iterable[Middleware]) -> Engine:
+    """What the loop asks: `middleware` around the signing engine, and the ledger around it all.
+
+    A middleware may ask twice, drop an answer, insert blocks. Whatever it returns or
+    raises, each call it made is in the Turn's ledger, and each new block has an id.
+    """
+    made: list[Call] = []
+    layers = stand_around(signing(engine, made.append), middleware)
+
+    async def asked(turn: Turn, scope: Scope) -> Turn:
+        made.clear()
+        try:
+            answer = await layers(turn, scope)
+            if not isinstance(answer, Turn):
+                raise EngineError(f"a middleware returns a Turn, and one returned {type(answer).__name__}: return what the engine gave it")
+        except (asyncio.CancelledError, Exception) as error:  # whatever it is, the Turn must travel with it
+            so_far = _so_far(error, made[-1].answer if made else turn)
+            error.turn = identified(_accounted(so_far, turn, made), turn, scope.new_id)  # type: ignore[union-attr]
+            raise
+        if len(made) == 1 and made[0].asked is turn and made[0].answer is answer:
+            return answer  # nobody stood between
+        return identified(_accounted(answer, turn, made), turn, scope.new_id)
+
+    return asked
+
+
+def _accounted(answer: Turn, asked: Turn, made: Iterable[Call]) -> Turn:
+    """`answer` with the result of each call that was made for it in its ledger."""
+    before = asked.metadata.get(INFERENCES) or Chunks()
+    after = before + (call.result for call in made)
+    if len(answer.metadata.get(INFERENCES) or ()) == len(after):
+        return answer
+    return answer.with_metadata(INFERENCES, after)
+
+
+def identified(turn: Turn, before: Turn, new_id: Callable[[], str]) -> Turn:
+    """`turn` with an id on each block that was not in `before` and has none."""
+    for index in range(turn.blocks.shared(before.blocks), len(turn)):
+        if not turn.blocks[index].id:
+            turn = turn.replace(index, turn.blocks[index]._with(id=new_id()))
+    return turn
+
+
+def signing(engine: Engine, note: Callable[[Call], object] = id) -> Engine:
     """The innermost layer: one call, its result, and its name on the blocks it made.
 
     A failed call is signed too: whatever it had brought so far is on `error.turn`, with
     its result in the Turn's ledger. What is not an NbturnsError becomes an EngineError.
+    `note` is told of each call when it is over.
     """
 
     async def signed(turn: Turn, scope: Scope) -> Turn:
-        call = _Call(scope.new_id(), turn, scope)
+        call = Call(scope.new_id(), turn, scope, note)
         try:
             answer = await engine(call.asked, call.scope)
             if not isinstance(answer, Turn):
                 raise EngineError(f"an engine returns a Turn, and this one returned {type(answer).__name__}: add blocks to the Turn it was given")
         except asyncio.CancelledError as stop:
-            stop.turn = call.signed(_so_far(stop, turn), failed="interrupted")  # type: ignore[attr-defined]  # partial work travels with the stop
+            stop.turn = call.signed(_so_far(stop, call.asked), failed="interrupted")  # type: ignore[attr-defined]  # partial work travels with the stop
             raise
         except NbturnsError as error:
-            error.turn = call.signed(_so_far(error, turn), failed="error")
+            error.turn = call.signed(_so_far(error, call.asked), failed="error")
             raise
-        except Exception as error:  # an engine is any function, and may raise anything; the Turn must travel with it
-            so_far = call.signed(_so_far(error, turn), failed="error")
+        except (Exception, SystemExit) as error:  # an engine is any function, and may raise anything; the Turn must travel with it
+            so_far = call.signed(_so_far(error, call.asked), failed="error")
             raise EngineError(f"the engine raised {type(error).__name__}: {error}", turn=so_far) from error
         return call.signed(answer)
 
@@ -99,12 +143,16 @@ def _so_far(error: BaseException, turn: Turn) -> Turn:
     return partial if isinstance(partial, Turn) else turn
 
 
-class _Call:
-    """One model call while it lasts."""
+class Call:
+    """One model call while it lasts, and what became of it."""
 
-    def __init__(self, id: str, turn: Turn, scope: Scope) -> None:
+    answer: Turn
+    result: InferenceResult
+
+    def __init__(self, id: str, turn: Turn, scope: Scope, note: Callable[[Call], object]) -> None:
         self.id = id
-        self.asked = turn._beside(metadata=turn.metadata.without(INFERENCE_RESULT))
+        self.note = note
+        self.asked = turn
         self.emit = scope.emit
         self.new_id = scope.new_id
         self.scope = scope.replace(inference_id=id, emit=self._hear)
@@ -125,7 +173,8 @@ class _Call:
         kept, rest = self._divided(answer.blocks)
         made = [block for block, new in rest if new]
         result = self._result(answer, made, failed)
-        name = {INFERENCE_RESULT.name: freeze(result.to_dict()), INFERENCE_ID.name: self.id}
+        raw = freeze(result.to_dict())
+        name = {INFERENCE_RESULT.name: raw, INFERENCE_ID.name: self.id}
         calls = self.asked.calls
         done: list[Block] = []
         for block, new in rest:
@@ -135,11 +184,14 @@ class _Call:
                     calls = calls.after((block,))
                 block = block._with(id=block.id or self.new_id(), metadata=block.metadata.with_raw(**name))
             done.append(block)
-        metadata = answer.metadata.with_raw(**{INFERENCE_RESULT.name: name[INFERENCE_RESULT.name]})
+        metadata = answer.metadata.with_raw(**{INFERENCE_RESULT.name: raw}).appended(INFERENCES, result, raw)
         head = self.asked if kept == len(self.asked) else answer._with(blocks=answer.blocks.head(kept))
         grown = head + done
         self.emit(InferenceFinished(result, tuple(b for b, (_, new) in zip(done, rest, strict=True) if new)))
-        return grown._beside(id=answer.id, metadata=metadata.appended(INFERENCES, result), data=answer.data, extra=answer.extra)
+        self.result = result
+        self.answer = grown._beside(id=answer.id, metadata=metadata, data=answer.data, extra=answer.extra)
+        self.note(self)
+        return self.answer
 
     def _divided(self, blocks: Chunks[Block]) -> tuple[int, list[tuple[Block, bool]]]:
         """How many blocks at the head are the Turn's own, and the rest: each, and whether this call made it."""
@@ -148,8 +200,8 @@ class _Call:
         return kept, [(block, id(block) not in old) for block in blocks.since(kept)]
 
     def _result(self, answer: Turn, made: list[Block], failed: str) -> InferenceResult:
-        result = answer.metadata.get(INFERENCE_RESULT) if answer.metadata is not self.asked.metadata else None
-        result = result or InferenceResult()
+        told = answer.metadata.raw(INFERENCE_RESULT) is not self.asked.metadata.raw(INFERENCE_RESULT)  # else it is of the call before
+        result = answer.metadata[INFERENCE_RESULT] if told and INFERENCE_RESULT in answer.metadata else InferenceResult()
         pending = any(block.kind == "tool_call" for block in made)
         reason = result.stop_reason or failed
         finish = result.finish_class
@@ -161,6 +213,7 @@ class _Call:
             inference_id=self.id,
             stop_reason=reason,
             finish_class=finish,
+            truncated=result.truncated or FinishClass.of(reason) is FinishClass.MAX_TOKENS,
             duration_ms=self._elapsed_ms() if result.duration_ms is None else result.duration_ms,
             time_to_first_token_ms=self.first_token_ms if result.time_to_first_token_ms is None else result.time_to_first_token_ms,
         )

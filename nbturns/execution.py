@@ -48,7 +48,7 @@ class Execution(Waiting[Turn]):
         self.id = id
         self.turn = turn
         self.snapshots: list[Snapshot] = []
-        self.sink_errors: list[Exception] = []
+        self.sink_errors: list[BaseException] = []
         self.error: BaseException | None = None
         self.began = time.time()
         self._sinks = list(sinks)
@@ -72,14 +72,14 @@ class Execution(Waiting[Turn]):
             status: Status = "done"
         except asyncio.CancelledError as stop:
             turn, status = getattr(stop, "turn", None) or self.turn, "stopped"
-        except Exception as error:  # whatever it was, those who wait for the result are to get it
+        except (Exception, SystemExit) as error:  # whatever it was, those who wait for the result are to get it
             turn, status = getattr(error, "turn", None) or self.turn, "failed"
-            self.error = error
+            self.error = error if isinstance(error, Exception) else RuntimeError(f"SystemExit: {error}")
         self.turn = turn.with_metadata(STATUS, status)
         if self.error is not None:
             self.error.turn = self.turn  # type: ignore[attr-defined]  # an error that ends an execution carries the Turn
-        self._ended = status
         self._settle(self.turn)
+        self._ended = status  # only now may the session be asked again
         self.emit(Ended(status, self.turn, str(self.error) if self.error else ""))
         await self._steps.end()
         if self.error is not None:
@@ -107,10 +107,10 @@ class Execution(Waiting[Turn]):
     def _hand(self, event: Event, sink: Sink) -> None:
         try:
             sink(event)
-        except Exception as error:  # a listener may fail in any way; the execution goes on
-            if not self.sink_errors:
-                warnings.warn(f"a listener failed and the run goes on; see execution.sink_errors: {type(error).__name__}: {error}", stacklevel=2)
+        except (Exception, SystemExit) as error:  # a listener may fail in any way; the execution goes on
             self.sink_errors.append(error)
+            if len(self.sink_errors) == 1:  # said beside the run, where a filter that makes errors of warnings cannot end it
+                call(warnings.warn, f"a listener failed and the run goes on; see execution.sink_errors: {type(error).__name__}: {error}")
 
     def listen(self, sink: Sink, *, replay: bool = True) -> None:
         """Add a listener; it first hears what has happened so far, in order, and misses nothing.
@@ -213,10 +213,10 @@ class Execution(Waiting[Turn]):
         try:
             while True:
                 left = SLICE if end is None else min(SLICE, end - time.monotonic())
+                if self._wait_for_either(held, max(left, 0)):
+                    return self._future.result()
                 if left <= 0:
                     raise TimeoutError(f"it is {self.status} after {timeout} s; it goes on, ask again")
-                if self._wait_for_either(held, left):
-                    return self._future.result()
         except KeyboardInterrupt:
             self.stop()
             raise

@@ -7,15 +7,17 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from .errors import LoadError
 from .importers import importers
-from .serde import is_ours, run_from_dict, run_from_yaml, run_to_dict, turn_from_dict, turn_from_yaml
+from .serde import VERSION, is_ours, run_from_dict, run_from_yaml, run_to_dict, turn_from_dict, turn_from_yaml
 from .turns import Run, Turn
 
 OURS = "nbturns"
+BLANK = b"\xef\xbb\xbf \t\r\n"
 
 
 def load(path: str | Path, format: str | None = None, strict: bool = False) -> Run:
@@ -46,7 +48,7 @@ def loads(text: str | bytes | Mapping[str, Any] | list[Any], format: str | None 
     """Read the conversation in a text, in bytes, or in data that were parsed already."""
     if isinstance(text, (Mapping, list)):
         return _run(text, "", "", format, strict)
-    lines = (text.encode() if isinstance(text, str) else text).splitlines(keepends=True)
+    lines = (text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(memoryview(text))).splitlines(keepends=True)
     runs = list(_runs(iter(lines), "", format, strict))
     if len(runs) != 1:
         raise LoadError(f"there {'are several conversations' if runs else 'is no conversation'} in this text")
@@ -58,14 +60,14 @@ def save(value: Run | Turn, path: str | Path) -> Path:
 
     Raises ValueError for a suffix that is not known.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     writers = {".yaml": _as_yaml, ".yml": _as_yaml, ".json": _as_json, ".jsonl": _as_json_lines, ".html": _as_html}
     if path.suffix.lower() not in writers:
         raise ValueError(f"{path.name}: no format for {path.suffix or 'a name without suffix'}; there are: {', '.join(writers)}")
-    text = writers[path.suffix.lower()](value)
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", newline="\n", dir=path.parent, prefix=f".{path.name}.", delete=False) as new:
+    content = writers[path.suffix.lower()](value).encode("utf-8", "backslashreplace")  # half an emoji, as JSON writes it
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as new:
         try:
-            new.write(text)
+            new.write(content)
             new.flush()
             os.fsync(new.fileno())
             os.chmod(new.name, path.stat().st_mode if path.exists() else 0o644)
@@ -81,7 +83,7 @@ def _as_yaml(value: Run | Turn) -> str:
 
 
 def _as_json(value: Run | Turn) -> str:
-    return json.dumps(value.to_dict(), ensure_ascii=False, indent=1) + "\n"
+    return json.dumps({"version": VERSION, **value.to_dict()}, ensure_ascii=False, indent=1) + "\n"
 
 
 def _as_json_lines(value: Run | Turn) -> str:
@@ -101,7 +103,7 @@ def _matched(paths: str | Path | Iterable[str | Path]) -> Iterator[Path]:
         plain = Path(path).expanduser()
         if plain.is_file():
             yield plain
-        elif isinstance(path, str) and globbing.has_magic(path):
+        elif globbing.has_magic(str(path)):
             yield from (Path(found) for found in sorted(globbing.glob(str(plain), recursive=True)) if Path(found).is_file())
         elif plain.is_dir():
             raise LoadError(f'this is a folder; name its files, like "{path}/*.jsonl"', file=str(path))
@@ -112,40 +114,57 @@ def _matched(paths: str | Path | Iterable[str | Path]) -> Iterator[Path]:
 def _runs(lines: Iterable[bytes], file: str, format: str | None, strict: bool) -> Iterator[Run]:
     """Look at the first line with something in it, and read the rest as it says."""
     source = iter(lines)
-    head = [line for line in (next(source, b"") for _ in range(1)) if line]
-    while head and not head[-1].strip():
-        following = next(source, None)
-        if following is None:
-            break
-        head.append(following)
-    first = head[-1].lstrip(b"\xef\xbb\xbf \t\r\n") if head else b""
+    head = list(_up_to_text(source))
+    first = head[-1].lstrip(BLANK) if head else b""
     if not first:
         return
     if first[:1] in b"{[" and _is_json(first):
-        second = next((line for line in source if line.strip()), None)
-        if second is not None:
-            yield from _json_lines(first, second, source, len(head), file, format, strict)
+        more = list(_up_to_text(source))
+        if more and more[-1].strip(BLANK):
+            yield from _json_lines(chain((first,), more, source), len(head), file, format, strict)
+        else:
+            yield _run(json.loads(first), file, "", format, strict)
+    else:
+        yield from _whole(b"".join(chain(head, source)), file, format, strict)
+
+
+def _up_to_text(source: Iterator[bytes]) -> Iterator[bytes]:
+    for line in source:
+        yield line
+        if line.strip(BLANK):
             return
-        yield _run(json.loads(first), file, "", format, strict)
-        return
-    yield from _whole(b"".join((*head, *source)), file, format, strict)
 
 
 def _whole(content: bytes, file: str, format: str | None, strict: bool) -> Iterator[Run]:
     """A file that is one document: JSON over several lines, or YAML."""
-    if content.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
+    if content.lstrip(BLANK)[:1] in (b"{", b"["):
         try:
             data = json.loads(content)
-        except json.JSONDecodeError as error:
-            if content.lstrip()[:1] == b"[" or b'"' in content[:200]:
-                position = f"line {error.lineno}, column {error.colno}"
-                raise LoadError(f"this is not JSON: {error.msg.lower()}", file=file, position=position) from None
-        except (UnicodeDecodeError, RecursionError) as error:
-            raise LoadError(f"this is not JSON: {error}", file=file) from None
+        except (ValueError, RecursionError) as error:
+            if not _is_yaml(content):  # whose flow style begins like JSON
+                raise _not_json(error, "this", file) from None
         else:
             yield _run(data, file, "", format, strict)
             return
     yield _from_yaml(content, file, format, strict)
+
+
+def _is_yaml(content: bytes) -> bool:
+    from .yaml_text import load as load_yaml
+
+    try:
+        load_yaml(content)
+    except LoadError:
+        return False
+    return True
+
+
+def _not_json(error: Exception, what: str, file: str, line: int | None = None) -> LoadError:
+    """What is wrong with a text, and where: ValueError is a number too long, or bytes that are not UTF-8."""
+    if not isinstance(error, json.JSONDecodeError):
+        return LoadError(f"{what} is not JSON: {error}", file=file, position=f"line {line}" if line else "")
+    cut = "; the file seems to be cut here" if error.pos >= len(error.doc.rstrip()) - 1 or "Unterminated" in error.msg else ""
+    return LoadError(f"{what} is not JSON: {error.msg.lower()}{cut}", file=file, position=f"line {line or error.lineno}, column {error.colno}")
 
 
 def _from_yaml(content: bytes, file: str, format: str | None, strict: bool) -> Run:
@@ -159,11 +178,9 @@ def _from_yaml(content: bytes, file: str, format: str | None, strict: bool) -> R
     return _run(data, file, "", format, strict)
 
 
-def _json_lines(
-    first: bytes, second: bytes, rest: Iterator[bytes], number: int, file: str, format: str | None, strict: bool
-) -> Iterator[Run]:
+def _json_lines(lines: Iterable[bytes], number: int, file: str, format: str | None, strict: bool) -> Iterator[Run]:
     """A conversation a line, or a message a line: the first line says which."""
-    records = _records((first, second), rest, number, file)
+    records = _records(lines, number, file)
     start = next(records)
     if isinstance(start[1], Mapping) and "role" in start[1] and "messages" not in start[1]:
         yield _message_lines(start, records, file, format, strict)
@@ -183,19 +200,14 @@ def _message_lines(start: tuple[int, Any], records: Iterator[tuple[int, Any]], f
     return _run(messages, file, "", format, strict)
 
 
-def _records(head: Iterable[bytes], rest: Iterator[bytes], number: int, file: str) -> Iterator[tuple[int, Any]]:
-    from itertools import chain
-
-    for line, text in enumerate(chain(head, rest), number):
-        if not text.strip():
+def _records(lines: Iterable[bytes], number: int, file: str) -> Iterator[tuple[int, Any]]:
+    for line, text in enumerate(lines, number):
+        if not text.strip(BLANK):
             continue
         try:
-            yield line, json.loads(text)
-        except json.JSONDecodeError as error:
-            cut = "; the file seems to be cut here" if error.pos >= len(text.rstrip()) - 1 or "Unterminated" in error.msg else ""
-            raise LoadError(f"this line is not JSON: {error.msg.lower()}{cut}", file=file, position=f"line {line}, column {error.colno}") from None
-        except (UnicodeDecodeError, RecursionError) as error:
-            raise LoadError(f"this line is not JSON: {error}", file=file, position=f"line {line}") from None
+            yield line, json.loads(text.rstrip())
+        except (ValueError, RecursionError) as error:
+            raise _not_json(error, "this line", file, line) from None
 
 
 def _is_json(line: bytes) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from .chunks import Chunks
 
 REFUSAL = "this does not change in place; make a new one with .edit(), .replace() or .with_…()"
+DEEPEST = 100  # levels; pickle and YAML give up not far below
 
 
 class FrozenDict(dict[str, Any]):
@@ -72,25 +73,28 @@ def freeze(value: Any) -> Any:
     contains itself.
     """
     try:
-        return _freeze(value)
+        return _freeze(value, DEEPEST)
     except RecursionError:
         raise TypeError("this value is nested too deeply, or contains itself") from None
 
 
-def _freeze(value: Any) -> Any:
+def _freeze(value: Any, levels: int) -> Any:
     kind = type(value)
     if kind in LASTING:
         return value
+    if not levels:
+        raise RecursionError
+    left = levels - 1
     if kind is dict:
-        return FrozenDict({_name(k): v if type(v) in LASTING else _freeze(v) for k, v in value.items()})
+        return FrozenDict({key_name(k): v if type(v) in LASTING else _freeze(v, left) for k, v in value.items()})
     if kind is list or kind is tuple:
-        return FrozenList([v if type(v) in LASTING else _freeze(v) for v in value])
+        return FrozenList([v if type(v) in LASTING else _freeze(v, left) for v in value])
     if isinstance(value, str):  # an enum of strings keeps its value, not its name
         return str.__str__(value)
     if isinstance(value, Mapping):
-        return FrozenDict({_name(k): _freeze(v) for k, v in value.items()})
+        return FrozenDict({key_name(k): _freeze(v, left) for k, v in value.items()})
     if isinstance(value, (list, tuple)):
-        return FrozenList([_freeze(v) for v in value])
+        return FrozenList([_freeze(v, left) for v in value])
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):
@@ -100,7 +104,7 @@ def _freeze(value: Any) -> Any:
     raise TypeError(f"only JSON values and bytes can be kept here, not {kind.__name__}: {value!r:.80}")
 
 
-def _name(key: Any) -> str:
+def key_name(key: Any) -> str:
     """JSON has only strings as keys; YAML has more, and they become what JSON would write."""
     if type(key) is str:
         return key

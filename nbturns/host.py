@@ -37,8 +37,10 @@ class Waiting(Generic[T]):
     def _begin(self, coroutine: Coroutine[Any, Any, T], context: contextvars.Context | None) -> None:
         self._task = loop().create_task(coroutine, context=context)
         self._task.add_done_callback(self._finish)
+        _tasks.add(self._task)
 
     def _finish(self, task: asyncio.Task[T]) -> None:
+        _tasks.discard(task)
         if task.cancelled():
             self._future.cancel()
             self._future.set_running_or_notify_cancel()
@@ -68,8 +70,8 @@ def wait(future: Future[T], timeout: float | None = None) -> T:
         try:
             return future.result(slice_)
         except WaitedTooLong:
-            if future.done():  # the work itself may have raised a TimeoutError
-                raise
+            if future.done():  # it came just now, or the work itself raised a TimeoutError
+                return future.result()
             if left is not None:
                 left -= slice_
                 if left <= 0:
@@ -101,12 +103,23 @@ def _thread() -> threading.Thread:
     return _started()[1]
 
 
+_tasks: set[asyncio.Task[Any]] = set()  # a loop alone forgets those that wait for a click
+
+
 @cache
 def _started() -> tuple[asyncio.AbstractEventLoop, threading.Thread]:
     made = asyncio.new_event_loop()
-    thread = threading.Thread(target=made.run_forever, name="nbturns", daemon=True)
+    thread = threading.Thread(target=_for_ever, args=(made,), name="nbturns", daemon=True)
     thread.start()
     return made, thread
+
+
+def _for_ever(made: asyncio.AbstractEventLoop) -> None:
+    while True:
+        try:
+            made.run_forever()
+        except (SystemExit, KeyboardInterrupt):  # of somebody's callback; the others who live here go on
+            continue
 
 
 async def in_worker(function: Callable[[], T]) -> T:
@@ -150,5 +163,7 @@ def _hand_over(jobs: _Jobs, future: asyncio.Future[Any], outcome: Any, error: Ba
         return
     if error is None:
         future.set_result(outcome)
-    else:
-        future.set_exception(error if isinstance(error, Exception) else RuntimeError(f"{type(error).__name__}: {error}"))
+    elif isinstance(error, Exception) and not isinstance(error, StopIteration):
+        future.set_exception(error)
+    else:  # no future takes a StopIteration, and a SystemExit would end the loop
+        future.set_exception(RuntimeError(f"{type(error).__name__}: {error}"))

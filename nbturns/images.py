@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-import mimetypes
+import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from .frozen import FrozenDict, freeze
@@ -14,7 +13,7 @@ from .frozen import FrozenDict, freeze
 DETAILS = ("low", "high", "auto", "original")
 
 
-def image(source: str | Path | bytes, media_type: str | None = None, detail: str | None = None) -> FrozenDict:
+def image(source: str | os.PathLike[str] | bytes, media_type: str | None = None, detail: str | None = None) -> FrozenDict:
     """An image for `user(..., images=[...])`: a path, an http(s) or data URL, bytes, or `file_id:…`.
 
     Raises FileNotFoundError for a path that is not there, ValueError for bytes without
@@ -30,8 +29,7 @@ def image(source: str | Path | bytes, media_type: str | None = None, detail: str
     elif isinstance(source, str) and source.startswith("data:"):
         made["media_type"], made["content"] = from_data_url(source)
     else:
-        content = source if isinstance(source, bytes) else Path(source).expanduser().read_bytes()
-        named = mimetypes.guess_type(str(source))[0] if not isinstance(source, bytes) else None
+        content, named = (source, None) if isinstance(source, bytes) else _read(source)
         made["media_type"] = media_type or _looks_like(content) or named
         if not made["media_type"]:
             raise ValueError('image content requires a media_type, like media_type="image/png"')
@@ -39,6 +37,14 @@ def image(source: str | Path | bytes, media_type: str | None = None, detail: str
     if detail is not None:
         made["detail"] = normal_detail(detail)
     return FrozenDict(made)
+
+
+def _read(path: str | os.PathLike[str]) -> tuple[bytes, str | None]:
+    """The bytes of a file, and the media type its name speaks of."""
+    import mimetypes
+
+    with open(os.path.expanduser(path), "rb") as file:
+        return file.read(), mimetypes.guess_type(os.fspath(path))[0]
 
 
 def normal_image(raw: Mapping[str, Any]) -> FrozenDict:
@@ -65,6 +71,14 @@ def normal_image(raw: Mapping[str, Any]) -> FrozenDict:
         made["detail"] = normal_detail(made["detail"])
     frozen: FrozenDict = freeze(made)
     return frozen
+
+
+def seen(raw: Any) -> Any:
+    """An image map in one shape, as in `normal_image`; one that has none stays as it is."""
+    try:
+        return normal_image(raw) if isinstance(raw, Mapping) else raw
+    except (ValueError, TypeError):  # a reader of files keeps what it cannot use
+        return raw
 
 
 def _normal_content(content: Any, media_type: Any) -> dict[str, Any]:

@@ -12,12 +12,12 @@ import dataclasses
 import enum
 import types
 import typing
-from collections.abc import ItemsView, Iterator, Mapping
+from collections.abc import Container, ItemsView, Iterator, Mapping
 from typing import Any, Generic, TypeVar, Union, cast
 
 from .chunks import Chunks
 from .errors import DecodeError
-from .frozen import EMPTY, FrozenDict, FrozenList, freeze
+from .frozen import EMPTY, FrozenDict, FrozenList, freeze, thaw
 
 T = TypeVar("T")
 
@@ -52,7 +52,8 @@ class Key(Generic[T]):
             raw = freeze(plain(value))
         except TypeError as error:
             raise TypeError(f"{self.name}: {error}") from None
-        self.decode(raw)
+        if not _is_ours(value, self.type):
+            self.decode(raw)
         return raw
 
 
@@ -68,7 +69,7 @@ def plain(value: Any) -> Any:
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {k: plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple, Chunks)):
         return [plain(v) for v in value]
     return value
 
@@ -113,11 +114,26 @@ def _fit_generic(raw: Any, to: Any, origin: Any) -> Any:
     if issubclass(origin, (list, tuple, Chunks)):
         if not isinstance(raw, (list, tuple, Chunks)):
             raise TypeError(f"it is {raw!r:.80}, not a list")
-        items = [_fit(item, args[0]) for item in raw]
+        kinds = args if origin is tuple and args[-1] is not ... else args[:1] * len(raw)
+        if len(kinds) != len(raw):
+            raise TypeError(f"it is {raw!r:.80}, not {len(kinds)} values")
+        items = list(map(_fit, raw, kinds))
         return FrozenList(items) if issubclass(origin, list) else origin(items)
     if issubclass(origin, Mapping):
         return FrozenDict({name: _fit(value, args[1]) for name, value in _mapping(raw).items()})
     return to(raw)
+
+
+def fitted(raw: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of `names` that `raw` has a value for, each as its type. Raises TypeError or ValueError."""
+    known = {}
+    for name, to in names.items():
+        if raw.get(name) is not None:
+            try:
+                known[name] = _fit(raw[name], to)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"{name}: {error}") from None
+    return known
 
 
 def _mapping(raw: Any) -> Mapping[str, Any]:
@@ -128,6 +144,11 @@ def _mapping(raw: Any) -> Mapping[str, Any]:
 
 def _called(to: Any) -> str:
     return to.__name__ if isinstance(to, type) else str(to)
+
+
+def _is_ours(value: object, to: Any) -> bool:
+    """Whether it is what it says it is: a frozen class that reads and writes itself."""
+    return type(value) is to and hasattr(to, "from_dict") and _lasting(value)
 
 
 def _lasting(value: object) -> bool:
@@ -166,33 +187,50 @@ class Keyed:
         return self[key] if key in self else None
 
     def with_(self, key: Key[T], value: T) -> Keyed:
-        return keyed({**self._raw, _checked(key).name: key.encode(value)})
+        made = self.with_raw(**{_checked(key).name: key.encode(value)})
+        if _is_ours(value, key.type):
+            made._read[key.name] = (key.type, value)
+        return made
 
-    def appended(self, key: Key[Chunks[T]], value: T) -> Keyed:
-        """Lengthen a list-valued key by one, without copying the list."""
+    def appended(self, key: Key[Chunks[T]], value: T, raw: FrozenDict) -> Keyed:
+        """Lengthen a list-valued key by one, `raw` on disk, without copying the list."""
         name = _checked(key).name
         typed = self[key].append(value) if name in self._raw else Chunks((value,))
-        raw: Chunks[Any] = Chunks(self._raw.get(name, ())).append(freeze(plain(value)))
-        made = keyed({**self._raw, name: raw})
-        made._read = {**self._read, name: (key.type, typed)}
+        made = self.with_raw(**{name: Chunks(self._raw.get(name, ())).append(raw)})
+        made._read[name] = (key.type, typed)
         return made
 
     def without(self, *keys: Key[Any]) -> Keyed:
         dropped = {_checked(key).name for key in keys}
         if dropped.isdisjoint(self._raw):
             return self
-        return keyed({name: raw for name, raw in self._raw.items() if name not in dropped})
+        made = keyed({name: raw for name, raw in self._raw.items() if name not in dropped})
+        made._read = self._read_but(dropped)
+        return made
 
     def with_raw(self, **raw: Any) -> Keyed:
         """Put values that are already in the shape on disk, by name; they are frozen, not checked."""
-        return keyed({**self._raw, **raw})
+        made = object.__new__(Keyed)
+        made._raw = FrozenDict({**self._raw, **{name: freeze(value) for name, value in raw.items()}})
+        made._read = self._read_but(raw)
+        return made
+
+    def _read_but(self, changed: Container[str]) -> dict[str, tuple[Any, Any]]:
+        """What was decoded before and still stands: a long ledger is not read again for each call."""
+        return {name: known for name, known in self._read.items() if name not in changed}
+
+    def raw(self, key: Key[Any]) -> Any:
+        """The value as on disk, or None when absent."""
+        return self._raw.get(_checked(key).name)
 
     def items(self) -> ItemsView[str, Any]:
         """Name and value as on disk of each, known to us or not."""
         return self._raw.items()
 
     def to_dict(self) -> dict[str, Any]:
-        return dict(self._raw)
+        """Plain data by name, as on disk; bytes stay bytes."""
+        plain: dict[str, Any] = thaw(self._raw)
+        return plain
 
     def __contains__(self, key: object) -> bool:
         return _checked(key).name in self._raw

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from .contract import Engine, Scope
+from .contract import Engine, Scope, identified
 from .errors import LimitReached, ToolError
 from .events import Phase, Snapshot
 from .results import INFERENCE_RESULT, FinishClass
 from .steps import StepController
 from .turns import Block, Turn
+
+
+PATIENCE = 0.002  # seconds an engine and tools that never wait may keep the loop to themselves
 
 
 async def run_loop(turn: Turn, engine: Engine, scope: Scope, steps: StepController, *, limit: int) -> Turn:
@@ -21,12 +24,16 @@ async def run_loop(turn: Turn, engine: Engine, scope: Scope, steps: StepControll
     after `limit` model calls, and whatever ended a call, with the Turn as far as it came.
     """
     loop = _Loop(engine, scope, steps)
+    clock = asyncio.get_running_loop().time
+    rested = clock()
     if turn.pending:
         turn = await loop.called(turn, 0, new=False)
     for iteration in range(limit):
         turn = await loop.at(Phase.PRE_INFERENCE, turn, iteration)
         turn = await engine(turn, scope.replace(iteration=iteration))
-        await asyncio.sleep(0)  # others live on this loop too: a stop, a click, a view that draws
+        if clock() - rested > PATIENCE:  # others live on this loop too: a stop, a click, a view that draws
+            await asyncio.sleep(0)
+            rested = clock()
         if turn.pending:
             if iteration + 1 == limit:
                 turn = await loop.at(Phase.POST_INFERENCE, turn, iteration)
@@ -62,7 +69,7 @@ class _Loop:
         snapshot = Snapshot(phase, turn, iteration)
         self.scope.emit(snapshot)
         if reason := self.steps.due(snapshot):
-            turn = (await self.steps.gate(snapshot, reason)).turn
+            turn = identified((await self.steps.gate(snapshot, reason)).turn, turn, self.scope.new_id)
         return turn
 
     async def called(self, turn: Turn, iteration: int, *, new: bool = True) -> Turn:
@@ -73,7 +80,7 @@ class _Loop:
         answers: Mapping[str, Block] = {}
         if reason := self.steps.due(snapshot):
             verdict = await self.steps.gate(snapshot, reason)
-            turn, answers = verdict.turn, verdict.answers
+            turn, answers = identified(verdict.turn, turn, self.scope.new_id), verdict.answers
         if turn.pending:
             turn = await self.answered(turn, answers)
         return await self.at(Phase.POST_TOOLS, turn, iteration)

@@ -119,18 +119,19 @@ class InferenceResult:
     response_id: str = ""
     extra: FrozenDict = EMPTY
 
+    def __post_init__(self) -> None:
+        if type(self.extra) is not FrozenDict:
+            object.__setattr__(self, "extra", freeze(self.extra))
+
     def replace(self, **changes: Any) -> InferenceResult:
         return replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
         """The shape on disk: geppetto's names; what is unknown or empty is left out."""
-        written: dict[str, Any] = {}
-        for f in fields(self):
-            value = getattr(self, f.name)
-            if value is None or value is False or value == "" or value == EMPTY:
-                continue
-            written[f.name] = value.to_dict() if isinstance(value, Usage) else value
-        written["finish_class"] = str(self.finish_class)
+        written = {name: value for name in _NAMES if (value := getattr(self, name)) or value == 0 and value is not False}
+        if self.usage is not None:
+            written["usage"] = self.usage.to_dict()
+        written["finish_class"] = self.finish_class.value
         return written
 
     @classmethod
@@ -145,9 +146,10 @@ class InferenceResult:
         return cls(**known)
 
 
+_NAMES = tuple(f.name for f in fields(InferenceResult))
 _SHAPE: dict[str, Any] = {
     **dict.fromkeys(("inference_id", "provider", "model", "stop_reason", "finish_class", "request_id", "response_id"), str),
-    **dict.fromkeys(("max_tokens", "duration_ms", "time_to_first_token_ms"), int),
+    **dict.fromkeys(("max_tokens", "duration_ms", "time_to_first_token_ms"), int | float),
     "truncated": bool,
     "usage": Usage,
     "cost": float,

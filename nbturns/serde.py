@@ -8,50 +8,71 @@ the place where it stands.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 from .chunks import Chunks
 from .errors import LoadError
-from .frozen import FrozenDict, FrozenList, freeze, thaw
+from .frozen import FrozenDict, FrozenList, freeze, key_name
 from .keyed import Keyed, keyed
 from .turns import Block, Kind, Run, Turn
 
 VERSION = 1
 BYTES = "!!binary"
 KINDS = frozenset(Kind)
-ROLES = {"llm_text": "assistant"}
+ROLES = {"llm_text": "assistant"}  # what a block without a role is given when it is read, as in geppetto
+Plain: TypeAlias = Callable[[Any], Any]
 
 
 # A value → plain data.
 
 
-def block_to_dict(block: Block, *, omit_bytes: bool = True) -> dict[str, Any]:
+def jsonable(value: Any) -> Any:
+    """Plain data that JSON can hold: bytes as `{"!!binary": base64}`."""
+    if isinstance(value, bytes):
+        return {BYTES: base64.b64encode(value).decode("ascii")}
+    return _plain(value, jsonable)
+
+
+def yamlable(value: Any) -> Any:
+    """Plain data that YAML can hold, which has bytes of its own."""
+    return _plain(value, yamlable)
+
+
+def _plain(value: Any, inside: Plain) -> Any:
+    if isinstance(value, Mapping):  # a key that looks like our mark of bytes gets an exclamation mark more
+        return {f"{k}!" if k.rstrip("!") == BYTES else k: inside(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, Chunks)):
+        return [inside(v) for v in value]
+    return value
+
+
+def block_to_dict(block: Block, *, plain: Plain = jsonable) -> dict[str, Any]:
     written: dict[str, Any] = {"id": block.id} if block.id else {}
     written["kind"] = block.kind
-    if block.role:
-        written["role"] = block.role
+    if block.role or block.kind in ROLES:
+        written["role"] = block.role or None
     if block.payload:
-        written["payload"] = _jsonable(block.payload) if omit_bytes else thaw(block.payload)
+        written["payload"] = plain(block.payload)
     if len(block.metadata):
-        written["metadata"] = _bag(block.metadata, omit_bytes)
-    return written | thaw(block.extra)
+        written["metadata"] = _bag(block.metadata, plain)
+    return written | plain(block.extra)
 
 
-def turn_to_dict(turn: Turn, *, omit_data: bool = False, shared: int = 0, omit_bytes: bool = True) -> dict[str, Any]:
+def turn_to_dict(turn: Turn, *, omit_data: bool = False, shared: int = 0, plain: Plain = jsonable) -> dict[str, Any]:
     """The shape on disk; with `shared`, without that many blocks of the Turn before."""
     written: dict[str, Any] = {"id": turn.id} if turn.id else {}
     if shared:
         written["shared_blocks"] = shared
-    written["blocks"] = [block_to_dict(block, omit_bytes=omit_bytes) for block in turn.blocks.since(shared)]
+    written["blocks"] = [block_to_dict(block, plain=plain) for block in turn.blocks.since(shared)]
     if len(turn.metadata):
-        written["metadata"] = _bag(turn.metadata, omit_bytes)
+        written["metadata"] = _bag(turn.metadata, plain)
     if len(turn.data) and not omit_data:
-        written["data"] = _bag(turn.data, omit_bytes)
-    return written | thaw(turn.extra)
+        written["data"] = _bag(turn.data, plain)
+    return written | plain(turn.extra)
 
 
-def run_to_dict(run: Run, *, omit_bytes: bool = True) -> dict[str, Any]:
+def run_to_dict(run: Run, *, plain: Plain = jsonable) -> dict[str, Any]:
     """A Run with each block once: a Turn names how many it shares with the one before."""
     written: dict[str, Any] = {"version": VERSION}
     if run.id:
@@ -62,26 +83,15 @@ def run_to_dict(run: Run, *, omit_bytes: bool = True) -> dict[str, Any]:
     before: Chunks[Block] = Chunks()
     for turn in run.turns:
         shared = before.shared(turn.blocks)
-        turns.append(turn_to_dict(turn, shared=shared, omit_bytes=omit_bytes))
+        turns.append(turn_to_dict(turn, shared=shared, plain=plain))
         before = turn.blocks
     if len(run.metadata):
-        written["metadata"] = _bag(run.metadata, omit_bytes)
-    return written | thaw(run.extra)
+        written["metadata"] = _bag(run.metadata, plain)
+    return written | plain(run.extra)
 
 
-def _bag(bag: Keyed, omit_bytes: bool) -> dict[str, Any]:
-    return {name: _jsonable(value) if omit_bytes else thaw(value) for name, value in sorted(bag.items())}
-
-
-def _jsonable(value: Any) -> Any:
-    """Plain data that JSON can hold: bytes as `{"!!binary": base64}`."""
-    if isinstance(value, bytes):
-        return {BYTES: base64.b64encode(value).decode("ascii")}
-    if isinstance(value, Mapping):
-        return {k: _jsonable(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple, Chunks)):
-        return [_jsonable(v) for v in value]
-    return value
+def _bag(bag: Keyed, plain: Plain) -> dict[str, Any]:
+    return {name: plain(value) for name, value in sorted(bag.items())}
 
 
 # Plain data → a value.
@@ -100,34 +110,39 @@ class _Reader:
     def mapping(self, raw: Any, where: str, what: str) -> dict[str, Any]:
         if not isinstance(raw, Mapping):
             raise self.refuse(where, f"{what} is a mapping, not {_said(raw)}")
-        return {str(k): v for k, v in raw.items()}
+        try:
+            return _named(raw)
+        except TypeError as error:
+            raise self.refuse(where, str(error)) from None
 
     def frozen(self, raw: Any, where: str) -> FrozenDict:
         try:
             value: FrozenDict = freeze(_from_jsonable(raw))
         except TypeError as error:
             raise self.refuse(where, str(error)) from None
+        except RecursionError:
+            raise self.refuse(where, "this value is nested too deeply") from None
         return value
 
     def text(self, raw: Any, where: str, what: str) -> str:
         if raw is None:
             return ""
-        if isinstance(raw, (Mapping, list, tuple)):
-            raise self.refuse(where, f"{what} is a text, not {_said(raw)}")
-        return raw if isinstance(raw, str) else str(raw)
+        try:
+            return key_name(raw)
+        except TypeError:
+            raise self.refuse(where, f"{what} is a text, not {_said(raw)}") from None
 
     def bag(self, raw: Any, where: str, what: str) -> Keyed:
-        return keyed(self.frozen(self.mapping(raw or {}, where, what), where)) if raw is not None else keyed({})
+        return keyed(self.frozen(self.mapping({} if raw is None else raw, where, what), where))
 
     def block(self, raw: Any, where: str) -> Block:
         given = self.mapping(raw, where, "a block")
         kind = self.kind(given.pop("kind", None), given, where)
-        payload = self.frozen(self.mapping(given.pop("payload", None) or {}, f"{where}.payload", "a payload"), f"{where}.payload")
-        role = self.text(given.pop("role", None), f"{where}.role", "a role")
+        payload = given.pop("payload", None)
         return Block(
             kind,
-            payload,
-            role if role.strip() else ROLES.get(kind, role),
+            self.frozen(self.mapping({} if payload is None else payload, f"{where}.payload", "a payload"), f"{where}.payload"),
+            self.role(given.pop("role", ""), kind, f"{where}.role"),
             self.text(given.pop("id", None), f"{where}.id", "an id"),
             self.bag(given.pop("metadata", None), f"{where}.metadata", "metadata"),
             extra=self.frozen(given, where),
@@ -143,6 +158,11 @@ class _Reader:
         if self.strict:
             raise self.refuse(f"{where}.kind", f"{kind!r} is no kind; there are: {', '.join(sorted(KINDS))}")
         return kind or "other"
+
+    def role(self, raw: Any, kind: str, where: str) -> str:
+        """Blank is left to the kind, as in geppetto; null says that there is none."""
+        role = self.text(raw, where, "a role")
+        return role if raw is None or role.strip() else ROLES.get(kind, role)
 
     def blocks(self, raw: Any, where: str) -> list[Block]:
         if raw is None:
@@ -169,7 +189,8 @@ class _Reader:
     def run(self, raw: Any) -> Run:
         given = self.mapping(raw, "", "a run")
         self.version(given, "")
-        listed = given.pop("turns", None) or []
+        listed = given.pop("turns", None)
+        listed = [] if listed is None else listed
         if not isinstance(listed, (list, tuple)):
             raise self.refuse("turns", f"turns are a list, not {_said(listed)}")
         turns: list[Turn] = []
@@ -197,11 +218,22 @@ def _said(raw: Any) -> str:
 def _from_jsonable(value: Any) -> Any:
     if isinstance(value, Mapping):
         if len(value) == 1 and isinstance(value.get(BYTES), str):
-            return base64.b64decode(value[BYTES])
-        return {k: _from_jsonable(v) for k, v in value.items()}
+            try:
+                return base64.b64decode(value[BYTES], validate=True)
+            except ValueError:  # somebody else's mapping, which happens to have that key
+                return value
+        return {k[:-1] if k.rstrip("!") == BYTES != k else k: _from_jsonable(v) for k, v in _named(value).items()}
     if isinstance(value, (list, tuple)):
         return [_from_jsonable(v) for v in value]
     return value
+
+
+def _named(raw: Mapping[Any, Any]) -> dict[str, Any]:
+    """The same mapping with texts as keys. Raises TypeError when two become one."""
+    made = {key_name(k): v for k, v in raw.items()}
+    if len(made) != len(raw):
+        raise TypeError(f"two keys of this mapping are the same as texts: {', '.join(made)}")
+    return made
 
 
 def turn_from_dict(data: Mapping[str, Any], *, file: str = "", strict: bool = False) -> Turn:
@@ -229,13 +261,13 @@ def is_ours(data: Any) -> bool:
 def turn_to_yaml(turn: Turn, *, omit_data: bool = False) -> str:
     from .yaml_text import dump
 
-    return dump({"version": VERSION, **turn_to_dict(turn, omit_data=omit_data, omit_bytes=False)})
+    return dump({"version": VERSION, **turn_to_dict(turn, omit_data=omit_data, plain=yamlable)})
 
 
 def run_to_yaml(run: Run) -> str:
     from .yaml_text import dump
 
-    return dump(run_to_dict(run, omit_bytes=False))
+    return dump(run_to_dict(run, plain=yamlable))
 
 
 def turn_from_yaml(text: str | bytes, *, file: str = "", strict: bool = False) -> Turn:

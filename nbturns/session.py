@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import uuid4
 
-from .contract import Engine, Middleware, Scope, signing, stand_around
+from .contract import Engine, Middleware, Scope, asking, identified
 from .errors import BusyError
 from .events import Event, Sink, Snapshot
 from .execution import STATUS, Execution
@@ -101,7 +101,7 @@ class Session:
         async def drive(execution: Execution) -> Turn:
             scope = Scope(tools=self.tools, tool_config=self.tool_config, emit=execution.emit, new_id=self._ids.new)
             layers = (*self.middleware, system_prompt(self.system)) if self.system else self.middleware
-            return await run_loop(turn, stand_around(signing(self.engine), layers), scope, execution._steps, limit=most)
+            return await run_loop(turn, asking(self.engine, layers), scope, execution._steps, limit=most)
 
         self.execution = Execution(
             drive,
@@ -125,12 +125,13 @@ class Session:
         `at` is a snapshot, a Turn, or an index into `turns`; None is the latest. The
         session it comes from does not notice.
         """
-        if isinstance(at, int):
-            at = range(len(self._turns))[at]
-            turn, before = self._turns[at], self._turns[:at]
+        if at is None:
+            turns = self._turns
+        elif isinstance(at, int):
+            turns = self._turns[: range(len(self._turns))[at] + 1]
         else:
-            turn = self.latest if at is None else at.turn if isinstance(at, Snapshot) else at
-            before = self._turns[:-1] if at is None else tuple(t for t in self._turns if _precedes(t, turn))
+            turn = at.turn if isinstance(at, Snapshot) else at
+            turns = (*(t for t in self._turns if _precedes(t, turn)), turn)
         return Session(
             self.engine,
             system=self.system,
@@ -140,7 +141,7 @@ class Session:
             on_snapshot=self.on_snapshot,
             tool_config=self.tool_config,
             step=self.step,
-            run=Run((*before, turn)),
+            run=Run(turns),
         )
 
     def _snapshot_sink(self, event: Event) -> None:
@@ -157,9 +158,7 @@ class Session:
             turn = turn + (user(prompt) if isinstance(prompt, str) else prompt)
         if not len(turn):
             raise ValueError("there is nothing to ask: the Turn has no blocks")
-        for index, block in enumerate(turn):
-            if not block.id:
-                turn = turn.replace(index, block.replace(id=self._ids.new()))
+        turn = identified(turn, Turn(), self._ids.new)
         definitions = [{"name": t.name, "description": t.description, "parameters": t.parameters} for t in self.tools]
         metadata = turn.metadata.without(STATUS).with_raw(**{SESSION_ID.name: self.id, EXECUTION_ID.name: execution_id})
         data = turn.data

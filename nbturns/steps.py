@@ -111,6 +111,8 @@ class StepController:
             async with asyncio.timeout(self._config.pause_timeout):
                 return await asyncio.shield(self._verdict)
         except TimeoutError:
+            if self._verdict.done():  # somebody was just in time
+                return self._verdict.result()
             self._emit(Notice(f"nobody ended the pause within {self._config.pause_timeout:g} s: {self._config.on_pause_timeout}"))
             if self._config.on_pause_timeout == "stop":
                 raise asyncio.CancelledError from None
@@ -142,11 +144,11 @@ class StepController:
 
         With a `number` it passes that pause and no other: a second click on the same button finds it gone.
         """
-        self.holding = True
         async with self._turnstile:
-            if number is not None and (self.pause is None or self.pause.number != number):
-                passed = self._passed if self.pause is None else self.pause.number - 1
+            if number is not None and (self.pause is None or self.pause.number != number or self._decision_made()):
+                passed = self._passed
             else:
+                self.holding = True
                 pause = await self.next()
                 if pause is None:
                     return None
@@ -167,5 +169,5 @@ class StepController:
 
     def hold(self) -> None:
         """Shut the gates: it pauses at the next boundary."""
-        if self.pause is None:
+        if self.pause is None or self._decision_made():
             self.holding = self.asked_to_pause = True

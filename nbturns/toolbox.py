@@ -189,13 +189,19 @@ class Toolbox:
         timeout = ready.tool.timeout if ready.tool.timeout is not None else config.execution_timeout
         try:
             if config.inline and not ready.tool.is_async:
-                return tool_use(id, shown(ready())), False
+                result = ready()
+                return tool_use(id, shown(await result if isinstance(result, Awaitable) else result)), False
             async with asyncio.timeout(timeout):
                 return tool_use(id, shown(await ready.off_the_loop())), False
         except TimeoutError as error:
             late = f"timed out after {timeout:g} s" if timeout else ""
             return tool_use(id, error=str(error) or late or "timed out"), True
-        except Exception as error:  # a tool may raise anything: the model is told, and the run goes on
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            return tool_use(id, error="CancelledError: the tool was cancelled from within"), True
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # a tool may raise anything: the model is told, and the run goes on
             return tool_use(id, error=f"{type(error).__name__}: {error}"), True
 
     def _ready(self, call: Block, config: ToolConfig) -> Ready:
@@ -213,7 +219,7 @@ class Toolbox:
             raise ValueError("not run: the arguments are not a JSON object")
         try:
             return Ready(tool, tool.arguments(call.args))
-        except ValueError as error:
+        except Exception as error:  # a validator of the user's may raise anything
             raise ValueError(f"not run: the arguments do not fit: {error}") from None
 
 

@@ -42,7 +42,7 @@ class Tool:
     def __repr__(self) -> str:
         return f"<Tool {self.name}({', '.join(self._fields)})>"
 
-    @property
+    @cached_property
     def is_async(self) -> bool:
         return inspect.iscoroutinefunction(self.function) or inspect.iscoroutinefunction(getattr(self.function, "__call__", None))
 

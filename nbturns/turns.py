@@ -1,4 +1,4 @@
-"""Block, Turn and Run: the values everything else reads, wraps, draws or stores.
+"""Turn and Run: the values everything else reads, wraps, draws or stores.
 
 None of them ever changes. Every operation returns another value that shares what it
 kept, so a snapshot is a reference and an edit cannot rewrite history.
@@ -6,175 +6,26 @@ kept, so a snapshot is a reference and an edit cannot rewrite history.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, TypeVar, overload
 
+from .blocks import Block as Block
+from .blocks import Kind as Kind
+from .blocks import assistant as assistant
+from .blocks import extra_names, word
+from .blocks import reasoning as reasoning
+from .blocks import system as system
+from .blocks import tool_call as tool_call
+from .blocks import tool_use as tool_use
+from .blocks import user as user
 from .calls import Calls
 from .chunks import Chunks
-from .frozen import EMPTY, FrozenDict, FrozenList, freeze
-from .images import image, normal_image
+from .frozen import EMPTY, FrozenDict
 from .keyed import NOTHING, Key, Keyed
-from .results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult, Usage, ledger, total_cost, total_usage
+from .results import InferenceResult, Usage, ledger, total_cost, total_usage
 
 T = TypeVar("T")
-
-
-class Kind(StrEnum):
-    """The kinds we know. A Block of another kind keeps the name it came with."""
-
-    SYSTEM = "system"
-    USER = "user"
-    LLM_TEXT = "llm_text"
-    TOOL_CALL = "tool_call"
-    TOOL_USE = "tool_use"
-    REASONING = "reasoning"
-    OTHER = "other"
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """One piece of a Turn: a message, a call, its result, a thought.
-
-    `payload` holds what the kind holds (`text`; `id name args`; `id result error`;
-    `images`), in geppetto's names. `extra` keeps what a file had beside these.
-    """
-
-    kind: str
-    payload: Mapping[str, Any] = EMPTY
-    role: str = ""
-    id: str = ""
-    metadata: Keyed = NOTHING
-    extra: Mapping[str, Any] = field(default=EMPTY, kw_only=True)
-
-    def __post_init__(self) -> None:
-        put = object.__setattr__
-        if type(self.kind) is not str:
-            put(self, "kind", freeze(self.kind))
-        if type(self.payload) is not FrozenDict:
-            put(self, "payload", freeze(self.payload))
-        if type(self.metadata) is not Keyed:
-            put(self, "metadata", Keyed(self.metadata))
-        if type(self.extra) is not FrozenDict:
-            put(self, "extra", freeze(self.extra))
-
-    @property
-    def text(self) -> str:
-        """The text of a message or a thought; "" where there is none."""
-        text = self.payload.get("text")
-        return text if isinstance(text, str) else ""
-
-    @property
-    def name(self) -> str:
-        """The name of the tool that is called."""
-        return str(self.payload.get("name") or "")
-
-    @property
-    def args(self) -> FrozenDict:
-        """The arguments of a call; empty when they are not an object (see `payload`)."""
-        args = self.payload.get("args")
-        if isinstance(args, str):
-            try:
-                args = freeze(json.loads(args))
-            except (ValueError, RecursionError):
-                return EMPTY
-        return args if isinstance(args, FrozenDict) else EMPTY
-
-    @property
-    def result(self) -> Any:
-        return self.payload.get("result")
-
-    @property
-    def error(self) -> str:
-        """What went wrong in a tool; "" when nothing did."""
-        return str(self.payload.get("error") or "")
-
-    @property
-    def images(self) -> FrozenList:
-        images = self.payload.get("images")
-        return images if isinstance(images, FrozenList) else FrozenList()
-
-    @property
-    def tool_call_id(self) -> str:
-        """The provider's id of the call this block makes or answers."""
-        id = self.payload.get("id")
-        return id if isinstance(id, str) else ""
-
-    @property
-    def inference(self) -> InferenceResult | None:
-        """The record of the model call that made this block."""
-        return self.metadata.get(INFERENCE_RESULT)
-
-    @property
-    def inference_id(self) -> str:
-        return self.metadata.get(INFERENCE_ID) or ""
-
-    def edit(self, **payload: Any) -> Block:
-        """The same block with some of its payload changed."""
-        return self._with(payload=freeze({**self.payload, **payload}))
-
-    def replace(
-        self, *, kind: str | None = None, id: str | None = None, role: str | None = None, payload: Mapping[str, Any] | None = None
-    ) -> Block:
-        """The same block with another kind, id, role or whole payload."""
-        given = {"kind": kind, "id": id, "role": role, "payload": payload}
-        return self._with(**{name: value for name, value in given.items() if value is not None})
-
-    def with_metadata(self, key: Key[T], value: T) -> Block:
-        return self._with(metadata=self.metadata.with_(key, value))
-
-    def _with(self, **changes: Any) -> Block:
-        now = {"kind": self.kind, "payload": self.payload, "role": self.role, "id": self.id, "metadata": self.metadata}
-        return Block(**{**now, "extra": self.extra, **changes})
-
-    def __add__(self, more: Block | Iterable[Block]) -> Turn:
-        if isinstance(more, Turn):
-            return more.insert(0, self)
-        return Turn((self,)) + more
-
-    def to_dict(self) -> dict[str, Any]:
-        from .serde import block_to_dict
-
-        return block_to_dict(self)
-
-    def __repr__(self) -> str:
-        from .text import block_line
-
-        return f"<Block {block_line(self)}>"
-
-    def _repr_html_(self) -> str:
-        return Turn((self,))._repr_html_()
-
-
-def system(text: str) -> Block:
-    return Block(Kind.SYSTEM, {"text": text}, "system")
-
-
-def user(text: str = "", images: Iterable[Any] = ()) -> Block:
-    """What the user says. `images`: of `image(...)`, or paths, URLs, bytes, image maps."""
-    seen = [normal_image(one) if isinstance(one, Mapping) else image(one) for one in images]
-    return Block(Kind.USER, {"text": text, "images": seen} if seen else {"text": text}, "user")
-
-
-def assistant(text: str) -> Block:
-    return Block(Kind.LLM_TEXT, {"text": text}, "assistant")
-
-
-def reasoning(text: str = "", **payload: Any) -> Block:
-    """A thought; `payload` may hold `summary`, `encrypted_content`, `item_id`, `signature`."""
-    return Block(Kind.REASONING, {"text": text, **payload})
-
-
-def tool_call(id: str, name: str, args: Mapping[str, Any] | str | None = None) -> Block:
-    """The model asks for a tool. `id` is the provider's id of the call."""
-    return Block(Kind.TOOL_CALL, {"id": id, "name": name, "args": {} if args is None else args})
-
-
-def tool_use(id: str, result: Any = None, error: str = "") -> Block:
-    """The answer to the call with this `id`: a result, or an error in words."""
-    return Block(Kind.TOOL_USE, {"id": id, "result": result, "error": error})
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -200,8 +51,10 @@ class Turn:
             put(self, "metadata", Keyed(self.metadata))
         if type(self.data) is not Keyed:
             put(self, "data", Keyed(self.data))
+        if type(self.id) is not str:
+            put(self, "id", word(self.id, "an id"))
         if type(self.extra) is not FrozenDict:
-            put(self, "extra", freeze(self.extra))
+            put(self, "extra", extra_names(self.extra, "version blocks shared_blocks id metadata data"))
 
     # Growing and editing. Each returns a new Turn.
 
@@ -244,9 +97,16 @@ class Turn:
         object.__setattr__(made, "_calls", self._calls)
         return made
 
-    def _with(self, **changes: Any) -> Turn:
-        now = {"blocks": self.blocks, "id": self.id, "metadata": self.metadata, "data": self.data, "extra": self.extra}
-        return Turn(**{**now, **changes})
+    def _with(
+        self, *, blocks: Any = None, id: str | None = None, metadata: Any = None, data: Any = None, extra: Any = None
+    ) -> Turn:
+        return Turn(
+            self.blocks if blocks is None else blocks,
+            self.id if id is None else id,
+            self.metadata if metadata is None else metadata,
+            self.data if data is None else data,
+            extra=self.extra if extra is None else extra,
+        )
 
     # Reading.
 
@@ -375,10 +235,13 @@ class Run:
         put = object.__setattr__
         if type(self.turns) is not tuple:
             put(self, "turns", tuple(self.turns))
+        for turn in self.turns:
+            if not isinstance(turn, Turn):
+                raise TypeError(f"a Run is made of Turns, not of {type(turn).__name__}: {turn!r:.60}")
         if type(self.metadata) is not Keyed:
             put(self, "metadata", Keyed(self.metadata))
         if type(self.extra) is not FrozenDict:
-            put(self, "extra", freeze(self.extra))
+            put(self, "extra", extra_names(self.extra, "version turns id name metadata"))
 
     @property
     def latest(self) -> Turn:
@@ -395,7 +258,7 @@ class Run:
             if listed is None:
                 listed = results_on(turn.blocks.since(turn.blocks.shared(before)))
             for result in listed:
-                made.setdefault(result.inference_id or object(), result)
+                made.setdefault(result.inference_id or result, result)
             before = turn.blocks
         return tuple(made.values())
 
@@ -465,30 +328,21 @@ class Run:
 def results_on(blocks: Iterable[Block]) -> tuple[InferenceResult, ...]:
     """The distinct results these blocks carry, in order.
 
-    Blocks of one call say so by its id; without ids (geppetto's files) neighbours with
-    an equal result are one call.
+    Blocks of one call say so by its id; without ids (geppetto's files, where a whole
+    loop carries the result of its last call) blocks with an equal result are of one.
     """
     found: dict[Any, InferenceResult] = {}
-    last: Any = None
     for block in blocks:
-        result = block.inference
-        if result is None:
-            last = None if block.kind in ("user", "tool_use") else last
-            continue
-        id = block.inference_id or result.inference_id
-        if id:
-            found.setdefault(id, result)
-        elif result != last:
-            found[object()] = result
-        last = result
+        if (result := block.inference) is not None:
+            found.setdefault(block.inference_id or result.inference_id or result, result)
     return tuple(found.values())
 
 
 def _blocks(given: Iterable[Any]) -> Iterable[Block]:
     """Refuse what is no Block here, where the mistake is, and not where it is drawn."""
-    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
-        raise TypeError(f"a Turn is made of Blocks, like nt.user(...), not of {type(given).__name__}: {given!r:.60}")
-    if not isinstance(given, Sequence):
+    if type(given) not in (tuple, list):
+        if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
+            raise TypeError(f"a Turn is made of Blocks, like nt.user(...), not of {type(given).__name__}: {given!r:.60}")
         given = tuple(given)
     for one in given:
         if not isinstance(one, Block):
@@ -497,12 +351,17 @@ def _blocks(given: Iterable[Any]) -> Iterable[Block]:
 
 
 def _content(turn: Turn) -> list[tuple[str, str, Mapping[str, Any]]]:
-    names: dict[str, str] = {}
+    """What each block says; a call's id is its number, because two conversations seldom have one in common."""
+    numbers: dict[str, int] = {}
+    count = 0
 
     def payload(block: Block) -> Mapping[str, Any]:
-        if block.kind in ("tool_call", "tool_use") and block.tool_call_id:
-            name = names.setdefault(block.tool_call_id, f"call {len(names)}")
-            return {**block.payload, "id": name}
-        return block.payload
+        nonlocal count
+        id = block.tool_call_id
+        if not id or block.kind not in ("tool_call", "tool_use"):
+            return block.payload
+        if block.kind == "tool_call" or id not in numbers:  # recordings use an id again, and mean another call
+            numbers[id] = count = count + 1
+        return {**block.payload, "id": numbers[id]}
 
     return [(block.kind, block.role, payload(block)) for block in turn]

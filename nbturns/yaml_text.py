@@ -7,30 +7,56 @@ the safe C loader, within limits: a file may not be built to unfold without end.
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
 from typing import Any
 
 import yaml
 
 from .errors import LoadError
+from .frozen import DEEPEST as DEEPEST_VALUE
+from .frozen import key_name
 
+DEEPEST = 2 * DEEPEST_VALUE  # levels: a value's, and those it stands in
 MOST_UNFOLDED = 1_000_000  # values a file may have more than it has bytes, by aliases
+MOST_MERGED = 100_000  # keys of one mapping
+HALF = re.compile("[\ud800-\udfff]")
 Resolvers = dict[str | None, list[tuple[str, re.Pattern[str]]]]
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the C loader where it is built
     yaml_implicit_resolvers: Resolvers = {}
+    depth = 0
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[tuple[str, str]] = set()
+    def descend_resolver(self, parent: Any, index: Any) -> None:
+        """Called on the way into each node, where the C loader would go down until the stack ends."""
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise yaml.constructor.ConstructorError(None, None, "nested too deeply", getattr(parent, "start_mark", None))
+
+    def ascend_resolver(self) -> None:
+        self.depth -= 1
+
+    def flatten_mapping(self, node: Any) -> None:
+        super().flatten_mapping(node)
+        if len(node.value) > MOST_MERGED:
+            raise yaml.constructor.ConstructorError(None, None, "its merge keys unfold without end", node.start_mark)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[str, Any]:
+        """A mapping with texts as keys: in Python 1, 1.0 and True are one."""
+        seen: set[str] = set()
         for key, _ in node.value:
-            name = (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else None
-            if name in seen and name != ("tag:yaml.org,2002:merge", "<<"):
-                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} stands twice in one mapping", key.start_mark)
-            if name:
+            if key.tag != "tag:yaml.org,2002:merge":
+                name = self._name(key)
+                if name in seen:
+                    raise yaml.constructor.ConstructorError(None, None, f"key {name!r} stands twice in one mapping", key.start_mark)
                 seen.add(name)
-        made: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
-        return made
+        self.flatten_mapping(node)
+        return {self._name(key): self.construct_object(value, deep=deep) for key, value in node.value}
+
+    def _name(self, key: Any) -> str:
+        try:
+            return key_name(self.construct_object(key, deep=True))
+        except TypeError:
+            raise yaml.constructor.ConstructorError(None, None, "a key is a text, a number, true, false or null", key.start_mark) from None
 
     def construct_yaml_int(self, node: Any) -> int:
         text = self.construct_scalar(node)
@@ -44,6 +70,8 @@ class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[mi
 
 
 def _str(dumper: Any, text: str) -> Any:
+    if not text.isascii() and HALF.search(text):
+        raise ValueError(f"YAML cannot hold half a character, as in {text!r:.60}; JSON can: save it as .json")
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
 
 
@@ -52,7 +80,7 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda loader, node: loader.construct_scalar(node))
 for _tag, _pattern, _first in (
     ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
-    ("int", r"^(?:[-+]?(?:0|[1-9][0-9_]*)|[-+]?0o?[0-7_]+|[-+]?0b[01_]+|[-+]?0x[0-9a-fA-F_]+)$", "-+0123456789"),
+    ("int", r"^[-+]?(?:0|[1-9][0-9_]*|0o?_*[0-7][0-7_]*|0b_*[01][01_]*|0x_*[0-9a-fA-F][0-9a-fA-F_]*)$", "-+0123456789"),
     ("float", r"^[-+]?(?:\.[0-9]+|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?$", "-+.0123456789"),
     ("float", r"^(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$", "-+."),
     ("null", r"^(?:~|null|Null|NULL|)$", "~nN\0"),
@@ -79,7 +107,9 @@ def load(text: str | bytes, file: str = "") -> Any:
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise LoadError(f"this is not YAML: {error.problem or error.context}", file=file, position=where) from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a number Python cannot hold, bytes that are not UTF-8
-        raise LoadError(f"this is not YAML: {str(error).splitlines()[0]}", file=file) from None
+        raise LoadError(f"this is not YAML: {str(error).partition(chr(10))[0]}", file=file) from None
+    except LookupError:  # `!!bool maybe`
+        raise LoadError("this is not YAML: a value does not fit its tag", file=file) from None
     except RecursionError:
         raise LoadError("nested too deeply", file=file) from None
     finally:
@@ -115,7 +145,8 @@ def _refuse_bombs(data: Any, length: int, file: str) -> None:
 
 def line_of(text: str | bytes, path: str) -> int:
     """The line on which `path`, like `turns[0].blocks[3].kind`, or the nearest thing above it, begins."""
-    node = yaml.compose(text, Loader=_Loader)
+    loader = _Loader(text)
+    node = loader.get_node() if loader.check_node() else None
     line = 1
     for step in re.findall(r"[^.\[\]]+", path):
         found = None

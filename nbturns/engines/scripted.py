@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
@@ -47,6 +48,7 @@ class Scripted:
         return f"<scripted: {self.asked} of {len(self.answers)} answers given>"
 
 
+AS_JSON = json.JSONEncoder(ensure_ascii=False).encode
 NAMELESS = InferenceResult(provider="scripted", model="scripted")
 
 
@@ -79,9 +81,7 @@ async def speak(turn: Turn, blocks: Iterable[Block], result: InferenceResult, sc
 
 def _words(block: Block, pace: float) -> Iterator[str]:
     """A block's text in the pieces it streams in: whole without a pace, else word by word."""
-    import json
-
-    text = json.dumps(block.args, ensure_ascii=False) if block.kind == "tool_call" else block.text
+    text = AS_JSON(block.args) if block.kind == "tool_call" else block.text
     if not text:
         return
     if not pace:

@@ -20,6 +20,7 @@ from .report import ImportReport
 
 FORMAT = "openai-chat"
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+FOREIGN = frozenset({"tool_use", "tool_result", "thinking", "redacted_thinking", "document"})
 MESSAGE: Key[int] = Key("openai_chat.message@v1", int)
 BESIDE: Key[dict[str, Any]] = Key("openai_chat.beside@v1", dict[str, Any])
 ARGUMENTS: Key[str] = Key("openai_chat.arguments@v1", str)
@@ -30,27 +31,37 @@ def sniff(data: Any) -> bool:
     messages = data.get("messages") if isinstance(data, Mapping) else data
     if not isinstance(messages, list) or not messages:
         return False
-    return all(_is_message(message) for message in messages[:8])
+    return _is_message(messages[0]) and not any(_is_foreign(message) for message in messages[:8])
 
 
 def _is_message(message: Any) -> bool:
-    if not isinstance(message, Mapping) or message.get("role") not in ROLES:
+    if not isinstance(message, Mapping) or str(message.get("role")) not in ROLES:
+        return False
+    return message.get("content") is None or isinstance(message["content"], (str, list, Mapping))
+
+
+def _is_foreign(message: Any) -> bool:
+    """Whether it has what only another format has: Anthropic's content blocks, OpenAI's Responses items."""
+    if not isinstance(message, Mapping):
         return False
     content = message.get("content")
-    if isinstance(content, list):  # Anthropic's own content blocks are not these
-        foreign = {"tool_use", "tool_result", "thinking", "redacted_thinking", "document"}
-        return not any(isinstance(part, Mapping) and part.get("type") in foreign for part in content)
-    return content is None or isinstance(content, (str, Mapping))
+    kinds = [str(part.get("type")) for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
+    return ("type" in message and "role" not in message) or not FOREIGN.isdisjoint(kinds)
 
 
 def read(data: Any, *, file: str = "", position: str = "", strict: bool = False) -> Run:
     """One conversation as a Run: a Turn per user prompt. Raises LoadError that names the message."""
     beside = {k: v for k, v in data.items() if k != "messages"} if isinstance(data, Mapping) else {}
-    messages = data["messages"] if isinstance(data, Mapping) else data
+    messages = data.get("messages") if isinstance(data, Mapping) else data
+    if not isinstance(messages, (list, tuple)):
+        raise LoadError(f"chat messages are a list, not {type(messages).__name__}", file=file, position=position)
     reader = _Reader(file, position, strict)
     blocks = list(reader.blocks(messages))
     report = ImportReport(FORMAT, len(messages), len(blocks), tuple(reader.guessed), tuple(reader.unknown))
-    return Run(_turns(blocks), name=str(beside.get("id") or ""), extra=beside, import_report=report)
+    try:
+        return Run(_turns(blocks), name=str(beside.get("id") or ""), metadata=_nothing_or(BESIDE, beside or None), import_report=report)
+    except TypeError as error:
+        raise LoadError(str(error), file=file, position=position) from None
 
 
 def _turns(blocks: list[Block]) -> tuple[Turn, ...]:
@@ -91,7 +102,10 @@ class _Reader:
         for index, message in enumerate(messages):
             if not isinstance(message, Mapping):
                 raise self.refuse(index, f"a message is an object, not {type(message).__name__}")
-            yield from self.message(index, dict(message))
+            try:
+                yield from self.message(index, dict(message))
+            except TypeError as error:  # nested too deeply, or no JSON at all
+                raise self.refuse(index, str(error)) from None
 
     def message(self, index: int, message: dict[str, Any]) -> list[Block]:
         role = message.pop("role", None)
@@ -111,10 +125,7 @@ class _Reader:
             self.unknown.append(f"messages[{index}]: role {role!r}")
             made, message = [Block(Kind.OTHER, {"message": {"role": role, **message}}, str(role))], {}
         beside: dict[str, Any] = {MESSAGE.name: index} | ({BESIDE.name: message} if message else {})
-        try:
-            made[0] = made[0]._with(metadata=made[0].metadata.with_raw(**beside))
-        except TypeError as error:
-            raise self.refuse(index, str(error)) from None
+        made[0] = made[0]._with(metadata=made[0].metadata.with_raw(**beside))
         return [made[0], *(block._with(metadata=block.metadata.with_raw(**{MESSAGE.name: index})) for block in made[1:])]
 
     def said(self, index: int, message: dict[str, Any]) -> dict[str, Any]:
@@ -130,12 +141,12 @@ class _Reader:
             if kind in ("text", "input_text", "output_text") and isinstance(part.get("text"), str):
                 texts.append(part["text"])
             elif kind == "image_url":
-                images.append(_image(part["image_url"]))
+                images.append(_image(part.get("image_url")))
             else:
                 others.append(part)
                 self.unknown.append(f"messages[{index}]: content part {kind!r}")
         if len(texts) > 1:
-            self.guessed.append(f"messages[{index}]: {len(texts)} text parts joined by newlines")
+            self.guess(index, f"{len(texts)} text parts joined by newlines")
         payload: dict[str, Any] = {"text": "\n".join(texts)}
         return payload | ({"images": images} if images else {}) | ({"parts": others} if others else {})
 

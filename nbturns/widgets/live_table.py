@@ -35,8 +35,8 @@ class LiveTable(anywidget.AnyWidget):
     """A table of blocks. Everything but `__init__` happens on the host's loop."""
 
     _css = style()
-    start: dict[str, Any] = traitlets.Dict().tag(sync=True)
-    tail: dict[str, Any] = traitlets.Dict().tag(sync=True)
+    start = traitlets.Dict().tag(sync=True)
+    tail = traitlets.Dict().tag(sync=True)
 
     def __init__(self, turn: Turn) -> None:
         self._turn = turn

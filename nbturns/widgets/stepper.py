@@ -121,12 +121,13 @@ def show(execution: Execution) -> None:
     from IPython.display import display
 
     if execution.done:
-        display(_still(execution), raw=True)
+        display(_still(execution), raw=True)  # type: ignore[no-untyped-call]  # IPython has no types
         return
     stepper = Stepper(execution)
-    bundle = stepper._repr_mimebundle_()
-    bundle = bundle[0] if isinstance(bundle, tuple) else bundle
-    handle = display({**bundle, "text/plain": repr(execution), "text/html": stepper._repr_html_()}, raw=True, display_id=True)
+    live: Any = stepper._repr_mimebundle_()
+    bundle = live[0] if isinstance(live, tuple) else live
+    bundle = {**bundle, "text/plain": repr(execution), "text/html": stepper._repr_html_()}
+    handle: Any = display(bundle, raw=True, display_id=True)  # type: ignore[no-untyped-call]  # IPython has no types
 
     def freeze(event: Event) -> None:
         if isinstance(event, Ended):

@@ -1,0 +1,204 @@
+"""Block: one piece of a conversation, and the short ways to write one.
+
+It never changes. An edit gives another block that shares what it kept, so whoever holds
+the first sees what they saw.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from .frozen import EMPTY, FrozenDict, FrozenList, freeze
+from .images import image, normal_image, seen
+from .keyed import NOTHING, Key, Keyed
+from .results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult
+
+T = TypeVar("T")
+
+
+class Kind(StrEnum):
+    """The kinds we know. A Block of another kind keeps the name it came with."""
+
+    SYSTEM = "system"
+    USER = "user"
+    LLM_TEXT = "llm_text"
+    TOOL_CALL = "tool_call"
+    TOOL_USE = "tool_use"
+    REASONING = "reasoning"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One piece of a Turn: a message, a call, its result, a thought.
+
+    `payload` holds what the kind holds (`text`; `id name args`; `id result error`;
+    `images`), in geppetto's names. `extra` keeps what a file had beside these.
+    """
+
+    kind: str
+    payload: Mapping[str, Any] = EMPTY
+    role: str = ""
+    id: str = ""
+    metadata: Keyed = NOTHING
+    extra: Mapping[str, Any] = field(default=EMPTY, kw_only=True)
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        if type(self.kind) is not str or not self.kind:
+            put(self, "kind", word(self.kind, "a kind") or "other")
+        if type(self.payload) is not FrozenDict:
+            put(self, "payload", mapping(self.payload, "a payload"))
+        if type(self.role) is not str:
+            put(self, "role", word(self.role, "a role"))
+        if type(self.id) is not str:
+            put(self, "id", word(self.id, "an id"))
+        if type(self.metadata) is not Keyed:
+            put(self, "metadata", Keyed(self.metadata))
+        if type(self.extra) is not FrozenDict:
+            put(self, "extra", extra_names(self.extra, "kind payload role id metadata"))
+
+    @property
+    def text(self) -> str:
+        """The text of a message or a thought; "" where there is none."""
+        text = self.payload.get("text")
+        return text if isinstance(text, str) else ""
+
+    @property
+    def name(self) -> str:
+        """The name of the tool that is called."""
+        return str(self.payload.get("name") or "")
+
+    @property
+    def args(self) -> FrozenDict:
+        """The arguments of a call; empty when they are not an object (see `payload`)."""
+        args = self.payload.get("args")
+        if isinstance(args, str):
+            try:
+                args = freeze(json.loads(args))
+            except (ValueError, TypeError, RecursionError):  # no JSON, or nested without end
+                return EMPTY
+        return args if isinstance(args, FrozenDict) else EMPTY
+
+    @property
+    def result(self) -> Any:
+        return self.payload.get("result")
+
+    @property
+    def error(self) -> str:
+        """What went wrong in a tool; "" when nothing did."""
+        return str(self.payload.get("error") or "")
+
+    @property
+    def images(self) -> FrozenList:
+        """The images that go with a message, in one shape whatever a file had."""
+        images = self.payload.get("images")
+        return FrozenList(map(seen, images)) if isinstance(images, FrozenList) else FrozenList()
+
+    @property
+    def tool_call_id(self) -> str:
+        """The provider's id of the call this block makes or answers."""
+        id = self.payload.get("id")
+        return id if isinstance(id, str) else ""
+
+    @property
+    def inference(self) -> InferenceResult | None:
+        """The record of the model call that made this block."""
+        return self.metadata.get(INFERENCE_RESULT)
+
+    @property
+    def inference_id(self) -> str:
+        return self.metadata.get(INFERENCE_ID) or ""
+
+    def edit(self, **payload: Any) -> Block:
+        """The same block with some of its payload changed."""
+        return self._with(payload=freeze({**self.payload, **payload}))
+
+    def replace(
+        self, *, kind: str | None = None, id: str | None = None, role: str | None = None, payload: Mapping[str, Any] | None = None
+    ) -> Block:
+        """The same block with another kind, id, role or whole payload."""
+        given = {"kind": kind, "id": id, "role": role, "payload": payload}
+        return self._with(**{name: value for name, value in given.items() if value is not None})
+
+    def with_metadata(self, key: Key[T], value: T) -> Block:
+        return self._with(metadata=self.metadata.with_(key, value))
+
+    def _with(self, **changes: Any) -> Block:
+        now = {"kind": self.kind, "payload": self.payload, "role": self.role, "id": self.id, "metadata": self.metadata}
+        return Block(**{**now, "extra": self.extra, **changes})
+
+    def __add__(self, more: Any) -> Any:
+        """A Turn that begins with this block."""
+        from .turns import Turn
+
+        return more.insert(0, self) if isinstance(more, Turn) else Turn((self,)) + more
+
+    def to_dict(self) -> dict[str, Any]:
+        from .serde import block_to_dict
+
+        return block_to_dict(self)
+
+    def __repr__(self) -> str:
+        from .text import block_line
+
+        return f"<Block {block_line(self)}>"
+
+    def _repr_html_(self) -> str:
+        from .html import turn_html
+        from .turns import Turn
+
+        return turn_html(Turn((self,)))
+
+
+def system(text: str) -> Block:
+    return Block(Kind.SYSTEM, {"text": text}, "system")
+
+
+def user(text: str = "", images: Iterable[Any] = ()) -> Block:
+    """What the user says. `images`: of `image(...)`, or paths, URLs, bytes, image maps."""
+    seen = [normal_image(one) if isinstance(one, Mapping) else image(one) for one in images]
+    return Block(Kind.USER, {"text": text, "images": seen} if seen else {"text": text}, "user")
+
+
+def assistant(text: str) -> Block:
+    return Block(Kind.LLM_TEXT, {"text": text}, "assistant")
+
+
+def reasoning(text: str = "", **payload: Any) -> Block:
+    """A thought; `payload` may hold `summary`, `encrypted_content`, `item_id`, `signature`."""
+    return Block(Kind.REASONING, {"text": text, **payload})
+
+
+def tool_call(id: str, name: str, args: Mapping[str, Any] | str | None = None) -> Block:
+    """The model asks for a tool. `id` is the provider's id of the call."""
+    return Block(Kind.TOOL_CALL, {"id": id, "name": name, "args": {} if args is None else args})
+
+
+def tool_use(id: str, result: Any = None, error: str = "") -> Block:
+    """The answer to the call with this `id`: a result, or an error in words."""
+    return Block(Kind.TOOL_USE, {"id": id, "result": result, "error": error})
+
+
+def word(given: Any, what: str) -> str:
+    if not isinstance(given, str):
+        raise TypeError(f"{what} is a str, not {type(given).__name__}: {given!r:.60}")
+    return str.__str__(given)
+
+
+def mapping(given: Any, what: str) -> FrozenDict:
+    if not isinstance(given, Mapping):
+        raise TypeError(f"{what} is a mapping, not {type(given).__name__}: {given!r:.60}")
+    frozen: FrozenDict = freeze(given)
+    return frozen
+
+
+def extra_names(given: Any, own: str) -> FrozenDict:
+    """What a file had beside the names of the format: under one of those it could not be written again."""
+    if taken := [name for name in own.split() if name in given]:
+        raise ValueError(f"extra is for names that are not of the format; {', '.join(taken)} would be read as its own")
+    return mapping(given, "extra")

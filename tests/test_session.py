@@ -1,0 +1,333 @@
+"""A session: one execution at a time, a history that only grows, and forks that disturb nobody."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import nbturns as nt
+from nbturns.middleware import system_prompt
+from tests.test_loop import call, double, until
+
+
+def session(*answers: Any, **how: Any) -> nt.Session:
+    return nt.Session(nt.scripted(*answers), **{"tools": [double], **how})
+
+
+def texts(turn: nt.Turn) -> list[str]:
+    return [b.text for b in turn]
+
+
+# Asking.
+
+
+def test_each_ask_adds_a_turn_that_holds_all_before_it() -> None:
+    asked = session("a", "b")
+
+    one = asked.ask("x").result(5)
+    two = asked.ask("y").result(5)
+
+    assert asked.turns == (one, two) and asked.latest is two and asked.run.turns == (one, two)
+    assert (texts(one), texts(two)) == (["x", "a"], ["x", "a", "y", "b"])
+    assert two.blocks.shared(one.blocks) == 2
+    assert (one.id, two.id) == (asked.turns[0].id, asked.turns[1].id) and one.id != two.id
+
+
+def test_the_history_that_was_handed_out_does_not_grow() -> None:
+    asked = session("a", "b")
+    asked.ask("x").result(5)
+    before = asked.turns
+
+    asked.ask("y").result(5)
+
+    assert len(before) == 1 and asked.turns[:1] == before
+
+
+def test_a_prompt_is_a_text_a_block_blocks_or_a_turn() -> None:
+    asked = session("a", "b", "c", "d")
+
+    asked.ask(nt.user("look", images=["https://x.org/a.png"])).result(5)
+    asked.ask([nt.user("one"), nt.user("two")]).result(5)
+    turn = asked.ask(nt.turn("fresh")).result(5)
+
+    assert asked.turns[0][0].images == [{"url": "https://x.org/a.png"}]
+    assert texts(asked.turns[1]) == ["look", "a", "one", "two", "b"]
+    assert texts(turn) == ["fresh", "c"]
+    assert len(asked.turns) == 3
+
+
+@pytest.mark.parametrize("prompt", [5, {"kind": "user"}, ["text"]])
+def test_what_is_no_prompt_is_refused_and_the_session_is_as_it_was(prompt: Any) -> None:
+    asked = session("a")
+
+    with pytest.raises(TypeError, match="a Turn is made of Blocks"):
+        asked.ask(prompt)
+
+    assert (asked.turns, asked.ask("q").result(5).text) == ((), "a")
+
+
+def test_there_must_be_something_to_ask() -> None:
+    with pytest.raises(ValueError, match="there is nothing to ask"):
+        session("a").ask(nt.Turn())
+
+
+def test_one_execution_runs_at_a_time() -> None:
+    asked = session([call("a")], "x", "y", step=True)
+    execution = asked.ask("q")
+    execution.next().result(5)
+
+    with pytest.raises(
+        nt.BusyError,
+        match=r"this session's execution is paused; take its result\(\), step\(\) it to the end, or stop\(\) it",
+    ):
+        asked.ask("again")
+    execution.resume()
+    execution.result(5, wait=True)
+
+    assert asked.ask("again", step=False).result(5).text == "y"
+    assert len(asked.turns) == 2
+
+
+def test_who_has_the_result_may_ask_again_at_once() -> None:
+    asked = nt.Session(nt.scripted(*["a"] * 60))
+
+    for n in range(60):
+        execution = asked.ask("q")
+        while execution.status != "done":
+            pass
+        assert len(asked.turns) == n + 1
+
+
+def test_the_session_and_the_turn_and_the_execution_have_their_ids() -> None:
+    asked = session("a", "b", id="s1")
+    execution = asked.ask("x")
+    one = execution.result(5)
+    two = asked.ask("y").result(5)
+
+    assert one.metadata[nt.keys.SESSION_ID] == two.metadata[nt.keys.SESSION_ID] == asked.id == "s1"
+    assert one.metadata[nt.keys.EXECUTION_ID] == execution.id != two.metadata[nt.keys.EXECUTION_ID]
+    assert one.metadata[nt.keys.STATUS] == "done"
+    assert nt.Session(nt.scripted("a")).id != nt.Session(nt.scripted("a")).id
+
+
+def test_ids_of_two_sessions_never_meet() -> None:
+    ids = [b.id for _ in range(20) for b in session("a").ask("q").result(5)]
+
+    assert len(set(ids)) == len(ids) == 40
+
+
+# After a stop, a failure, a limit.
+
+
+def test_a_stopped_turn_joins_the_history_and_its_open_calls_are_answered_by_the_next_prompt() -> None:
+    asked = session([call("a")], "fine", step=True)
+    execution = asked.ask("q")
+    execution.next().result(5)
+    asked.stop()
+    stopped = execution.result(5, wait=True)
+
+    turn = asked.ask("never mind", step=False).result(5)
+
+    assert asked.turns == (stopped, turn) and stopped.metadata[nt.keys.STATUS] == "stopped"
+    assert [(b.kind, b.error) for b in turn] == [
+        ("user", ""),
+        ("tool_call", ""),
+        ("tool_use", "not run: stopped"),
+        ("user", ""),
+        ("llm_text", ""),
+    ]
+    assert (turn.pending, turn.metadata[nt.keys.STATUS], bool(turn[2].id)) == ((), "done", True)
+
+
+def test_a_failed_turn_joins_the_history_as_far_as_it_came() -> None:
+    asked = session([call("a")], nt.EngineError("boom"), "better")
+    with pytest.raises(nt.EngineError):
+        asked.ask("q").result(5)
+
+    assert asked.latest.metadata[nt.keys.STATUS] == "failed"
+    assert texts(asked.ask("again").result(5))[-2:] == ["again", "better"]
+
+
+def test_a_stop_without_an_execution_is_nothing() -> None:
+    asked = session("a")
+
+    asked.stop()
+
+    assert asked.ask("q").result(5).text == "a"
+
+
+# The system prompt.
+
+
+def test_the_system_prompt_is_one_block_at_the_head_however_often_one_asks() -> None:
+    asked = session([call("a")], "x", "y", system="Be brief.")
+    asked.ask("q").result(5)
+    asked.ask("r").result(5)
+
+    assert [b.text for b in asked.latest.of_kind("system")] == ["Be brief."]
+    assert (asked.latest[0].kind, asked.latest[0].metadata.get(nt.keys.MIDDLEWARE)) == ("system", "systemprompt")
+    assert asked.turns[1].blocks.shared(asked.turns[0].blocks) == len(asked.turns[0])
+
+
+def test_the_system_prompt_is_inserted_replaced_or_left_as_it_is() -> None:
+    def layered(turn: nt.Turn, prompt: str = "P") -> nt.Turn:
+        return nt.Session(nt.scripted("x"), middleware=[system_prompt(prompt)]).ask(turn).result(5)
+
+    inserted = layered(nt.turn("q"))
+    replaced = layered(nt.turn("q", system="old"))
+    same = layered(nt.turn("q", system="P"))
+
+    assert [texts(t) for t in (inserted, replaced, same)] == [["P", "q", "x"]] * 3
+    assert [t[0].metadata.get(nt.keys.MIDDLEWARE) for t in (inserted, replaced, same)] == [
+        "systemprompt",
+        "systemprompt",
+        None,
+    ]
+    assert texts(layered(nt.turn("q"), "")) == ["q", "x"]
+    assert texts(layered(nt.Turn((nt.system("P"), nt.system("more"), nt.user("q"))))) == ["P", "more", "q", "x"]
+
+
+# Forks and histories.
+
+
+def test_a_fork_from_the_latest_an_index_a_turn_or_a_snapshot_goes_on_from_there() -> None:
+    asked = session("a", "b", *"cdefgh", system="S")
+    first, second = asked.ask("x"), None
+    first.result(5)
+    second = asked.ask("y")
+    second.result(5)
+    before = asked.turns
+
+    forks = [asked.fork(), asked.fork(0), asked.fork(-1), asked.fork(asked.turns[0]), asked.fork(first.snapshots[0])]
+    said = [texts(fork.ask("z").result(5))[1:] for fork in forks]
+
+    assert said == [
+        ["x", "a", "y", "b", "z", "c"],
+        ["x", "a", "z", "d"],
+        ["x", "a", "y", "b", "z", "e"],
+        ["x", "a", "z", "f"],
+        ["x", "z", "g"],
+    ]
+    assert [len(fork.turns) for fork in forks] == [3, 2, 3, 2, 2]
+    assert asked.turns == before
+    assert len({fork.id for fork in forks} | {asked.id}) == 6
+
+
+def test_a_fork_of_a_session_that_has_said_nothing_has_no_history() -> None:
+    fork = session("a", system="S").fork()
+
+    assert fork.turns == ()
+    assert texts(fork.ask("q").result(5)) == ["S", "q", "a"]
+
+
+def test_a_fork_from_an_index_that_is_not_there_is_an_index_error() -> None:
+    with pytest.raises(IndexError):
+        session("a").fork(0)
+
+
+def test_a_fork_at_a_pause_leaves_the_held_execution_held() -> None:
+    asked = session([call("a", 5)], "one", "two", step=True)
+    held = asked.ask("q")
+    pause = held.next().result(5)
+    assert pause is not None
+
+    fork = asked.fork(held.snapshots[-1])
+    other = fork.ask(fork.latest, step=False).result(5)
+
+    assert (other[2].result, other.text, held.status) == (10, "one", "paused")
+    held.resume()
+    assert held.result(5, wait=True).text == "two"
+
+
+def test_a_history_is_gone_on_from_also_when_it_was_read_from_a_file(tmp_path: Path) -> None:
+    old = session("a")
+    old.ask("x").result(5)
+    path = nt.save(old.run, tmp_path / "run.yaml")
+
+    new = session("b", run=nt.load(path))
+    turn = new.ask("y").result(5)
+
+    assert (new.id, texts(turn), len(new.turns)) == (old.id, ["x", "a", "y", "b"], 2)
+    assert nt.load(nt.save(new.run, path)) == new.run
+
+
+def test_the_run_of_a_session_comes_back_from_a_file_with_all_it_holds(tmp_path: Path) -> None:
+    asked = session([nt.reasoning("hm"), call("a")], "x", [call("b"), call("c")], "y", system="S")
+    asked.ask("q").result(5)
+    asked.ask("r").result(5)
+
+    for name in ("run.yaml", "run.json", "run.jsonl"):
+        assert nt.load(nt.save(asked.run, tmp_path / name)) == asked.run
+
+
+# Threads and processes.
+
+
+def test_sessions_in_many_threads_do_not_meet() -> None:
+    seen: dict[int, list[str]] = {}
+
+    def converse(n: int) -> None:
+        asked = session(*[item for k in range(5) for item in ([call(str(k), n)], f"{n}-{k}")])
+        for k in range(5):
+            asked.ask(f"{k}").result(20)
+        seen[n] = [*texts(asked.latest), *(str(b.result) for b in asked.latest.of_kind("tool_use"))]
+
+    threads = [threading.Thread(target=converse, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert sorted(seen) == list(range(8))
+    assert all(
+        [t for t in said if "-" in t] == [f"{n}-{k}" for k in range(5)] and said[-5:] == [str(2 * n)] * 5
+        for n, said in seen.items()
+    )
+
+
+def test_an_ask_inside_a_tool_of_another_session_works() -> None:
+    inner = session("from within")
+
+    def ask() -> str:
+        return inner.ask("q").result(5).text
+
+    async def ask_too() -> str:
+        return (await inner.fork().ask("q")).text
+
+    outer = nt.Session(nt.scripted([nt.tool_call("a", "ask")], "done"), tools=[ask])
+    assert outer.ask("q").result(10)[2].result == "from within"
+    inner.engine = nt.scripted("again")
+    outer = nt.Session(nt.scripted([nt.tool_call("a", "ask_too")], "done"), tools=[ask_too])
+    assert outer.ask("q").result(10)[2].result == "again"
+
+
+def test_a_script_that_leaves_an_execution_held_ends_quietly() -> None:
+    script = (
+        "import nbturns as nt\n"
+        "def f(): ...\n"
+        "e = nt.Session(nt.scripted([nt.tool_call('a', 'f')]), tools=[f], step=True).ask('q')\n"
+        "print(e.next().result(5))\n"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, timeout=30, check=False
+    )
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "<Pause 1 at post_inference: f>\n", "")
+
+
+def test_an_execution_that_is_held_lives_on_when_nobody_names_it() -> None:
+    import gc
+
+    events: list[Any] = []
+    session([call("a")], "x", step=True, sinks=[events.append]).ask("q")
+    until(lambda: any(type(e).__name__ == "Paused" for e in events))
+
+    gc.collect()
+
+    assert type(events[-1]).__name__ == "Paused"
