@@ -10,11 +10,11 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .frozen import EMPTY, FrozenDict, FrozenList, freeze
 from .images import image, normal_image, seen
-from .keyed import NOTHING, Key, Keyed
+from .keyed import NOTHING, Key, Keyed, Metadata
 from .results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult
 
 T = TypeVar("T")
@@ -46,6 +46,19 @@ class Block:
     id: str = ""
     metadata: Keyed = NOTHING
     extra: Mapping[str, Any] = field(default=EMPTY, kw_only=True)
+
+    if TYPE_CHECKING:  # what it takes; `__post_init__` makes of it what the fields say
+
+        def __init__(
+            self,
+            kind: str,
+            payload: Mapping[str, Any] = EMPTY,
+            role: str = "",
+            id: str = "",
+            metadata: Metadata = NOTHING,
+            *,
+            extra: Mapping[str, Any] = EMPTY,
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -119,18 +132,36 @@ class Block:
         return self._with(payload=freeze({**self.payload, **payload}))
 
     def replace(
-        self, *, kind: str | None = None, id: str | None = None, role: str | None = None, payload: Mapping[str, Any] | None = None
+        self,
+        *,
+        kind: str | None = None,
+        id: str | None = None,
+        role: str | None = None,
+        payload: Mapping[str, Any] | None = None,
     ) -> Block:
         """The same block with another kind, id, role or whole payload."""
-        given = {"kind": kind, "id": id, "role": role, "payload": payload}
-        return self._with(**{name: value for name, value in given.items() if value is not None})
+        return self._with(kind=kind, payload=payload, role=role, id=id)
 
     def with_metadata(self, key: Key[T], value: T) -> Block:
         return self._with(metadata=self.metadata.with_(key, value))
 
-    def _with(self, **changes: Any) -> Block:
-        now = {"kind": self.kind, "payload": self.payload, "role": self.role, "id": self.id, "metadata": self.metadata}
-        return Block(**{**now, "extra": self.extra, **changes})
+    def _with(
+        self,
+        *,
+        kind: str | None = None,
+        payload: Any = None,
+        role: str | None = None,
+        id: str | None = None,
+        metadata: Keyed | None = None,
+    ) -> Block:
+        return Block(
+            self.kind if kind is None else kind,
+            self.payload if payload is None else payload,
+            self.role if role is None else role,
+            self.id if id is None else id,
+            self.metadata if metadata is None else metadata,
+            extra=self.extra,
+        )
 
     def __add__(self, more: Any) -> Any:
         """A Turn that begins with this block."""

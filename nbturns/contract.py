@@ -39,7 +39,7 @@ class Scope:
     """What one model call may use besides the Turn."""
 
     tools: Toolbox = field(default_factory=Toolbox)
-    tool_config: ToolConfig = ToolConfig()
+    tool_config: ToolConfig = ToolConfig()  # noqa: RUF009  # a value, which never changes
     emit: Sink = unheard
     new_id: Callable[[], str] = no_id
     inference_id: str = ""
@@ -81,7 +81,9 @@ def asking(engine: Engine, middleware: Iterable[Middleware]) -> Engine:
         try:
             answer = await layers(turn, scope)
             if not isinstance(answer, Turn):
-                raise EngineError(f"a middleware returns a Turn, and one returned {type(answer).__name__}: return what the engine gave it")
+                raise EngineError(
+                    f"a middleware returns a Turn, and one returned {type(answer).__name__}: return what the engine gave it"
+                )
         except (asyncio.CancelledError, Exception) as error:  # whatever it is, the Turn must travel with it
             so_far = _so_far(error, made[-1].answer if made else turn)
             error.turn = identified(_accounted(so_far, turn, made), turn, scope.new_id)  # type: ignore[union-attr]
@@ -97,9 +99,9 @@ def _accounted(answer: Turn, asked: Turn, made: Iterable[Call]) -> Turn:
     """`answer` with the result of each call that was made for it in its ledger."""
     before = asked.metadata.get(INFERENCES) or Chunks()
     after = before + (call.result for call in made)
-    if len(answer.metadata.get(INFERENCES) or ()) == len(after):
+    if INFERENCES in answer.metadata and len(answer.metadata[INFERENCES]) == len(after):
         return answer
-    return answer.with_metadata(INFERENCES, after)
+    return answer.with_metadata(INFERENCES, after) if len(after) else answer
 
 
 def identified(turn: Turn, before: Turn, new_id: Callable[[], str]) -> Turn:
@@ -123,14 +125,19 @@ def signing(engine: Engine, note: Callable[[Call], object] = id) -> Engine:
         try:
             answer = await engine(call.asked, call.scope)
             if not isinstance(answer, Turn):
-                raise EngineError(f"an engine returns a Turn, and this one returned {type(answer).__name__}: add blocks to the Turn it was given")
+                raise EngineError(
+                    f"an engine returns a Turn, and this one returned {type(answer).__name__}: add blocks to the Turn it was given"
+                )
         except asyncio.CancelledError as stop:
             stop.turn = call.signed(_so_far(stop, call.asked), failed="interrupted")  # type: ignore[attr-defined]  # partial work travels with the stop
             raise
         except NbturnsError as error:
             error.turn = call.signed(_so_far(error, call.asked), failed="error")
             raise
-        except (Exception, SystemExit) as error:  # an engine is any function, and may raise anything; the Turn must travel with it
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # an engine is any function, and may raise anything; the Turn must travel with it
             so_far = call.signed(_so_far(error, call.asked), failed="error")
             raise EngineError(f"the engine raised {type(error).__name__}: {error}", turn=so_far) from error
         return call.signed(answer)
@@ -177,13 +184,12 @@ class Call:
         name = {INFERENCE_RESULT.name: raw, INFERENCE_ID.name: self.id}
         calls = self.asked.calls
         done: list[Block] = []
-        for block, new in rest:
-            if new:
-                if block.kind == "tool_call":
-                    block = self._identified(block, calls)
-                    calls = calls.after((block,))
-                block = block._with(id=block.id or self.new_id(), metadata=block.metadata.with_raw(**name))
-            done.append(block)
+        for given, new in rest:
+            block = self._identified(given, calls) if new and given.kind == "tool_call" else given
+            calls = calls.after((block,)) if block.kind == "tool_call" else calls
+            done.append(
+                block._with(id=block.id or self.new_id(), metadata=block.metadata.with_raw(**name)) if new else block
+            )
         metadata = answer.metadata.with_raw(**{INFERENCE_RESULT.name: raw}).appended(INFERENCES, result, raw)
         head = self.asked if kept == len(self.asked) else answer._with(blocks=answer.blocks.head(kept))
         grown = head + done
@@ -200,8 +206,12 @@ class Call:
         return kept, [(block, id(block) not in old) for block in blocks.since(kept)]
 
     def _result(self, answer: Turn, made: list[Block], failed: str) -> InferenceResult:
-        told = answer.metadata.raw(INFERENCE_RESULT) is not self.asked.metadata.raw(INFERENCE_RESULT)  # else it is of the call before
-        result = answer.metadata[INFERENCE_RESULT] if told and INFERENCE_RESULT in answer.metadata else InferenceResult()
+        told = answer.metadata.raw(INFERENCE_RESULT) is not self.asked.metadata.raw(
+            INFERENCE_RESULT
+        )  # else it is of the call before
+        result = (
+            answer.metadata[INFERENCE_RESULT] if told and INFERENCE_RESULT in answer.metadata else InferenceResult()
+        )
         pending = any(block.kind == "tool_call" for block in made)
         reason = result.stop_reason or failed
         finish = result.finish_class
@@ -215,7 +225,9 @@ class Call:
             finish_class=finish,
             truncated=result.truncated or FinishClass.of(reason) is FinishClass.MAX_TOKENS,
             duration_ms=self._elapsed_ms() if result.duration_ms is None else result.duration_ms,
-            time_to_first_token_ms=self.first_token_ms if result.time_to_first_token_ms is None else result.time_to_first_token_ms,
+            time_to_first_token_ms=self.first_token_ms
+            if result.time_to_first_token_ms is None
+            else result.time_to_first_token_ms,
         )
 
     def _identified(self, block: Block, calls: Any) -> Block:
@@ -224,7 +236,9 @@ class Call:
         if id and not calls.knows(id):
             return block
         made = f"call_{self.new_id()}"
-        self.emit(Notice(f"{block.name}: the model's call had {f'the id {id}, which was used before' if id else 'no id'}; it is {made} here"))
+        self.emit(
+            Notice(
+                f"{block.name}: the model's call had {f'the id {id}, which was used before' if id else 'no id'}; it is {made} here"
+            )
+        )
         return block.edit(id=made)._with(metadata=block.metadata.with_raw(**{PROVIDER_CALL_ID.name: id}))
-
-

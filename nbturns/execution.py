@@ -109,8 +109,13 @@ class Execution(Waiting[Turn]):
             sink(event)
         except (Exception, SystemExit) as error:  # a listener may fail in any way; the execution goes on
             self.sink_errors.append(error)
-            if len(self.sink_errors) == 1:  # said beside the run, where a filter that makes errors of warnings cannot end it
-                call(warnings.warn, f"a listener failed and the run goes on; see execution.sink_errors: {type(error).__name__}: {error}")
+            if (
+                len(self.sink_errors) == 1
+            ):  # said beside the run, where a filter that makes errors of warnings cannot end it
+                call(
+                    warnings.warn,
+                    f"a listener failed and the run goes on; see execution.sink_errors: {type(error).__name__}: {error}",
+                )
 
     def listen(self, sink: Sink, *, replay: bool = True) -> None:
         """Add a listener; it first hears what has happened so far, in order, and misses nothing.
@@ -123,7 +128,7 @@ class Execution(Waiting[Turn]):
             call(self._attach, sink, replay)
 
     def _attach(self, sink: Sink, replay: bool) -> None:
-        for event in sorted(self._events + self._deltas, key=lambda event: event.seq) if replay else ():
+        for event in sorted((*self._events, *self._deltas), key=lambda event: event.seq) if replay else ():
             self._hand(event, sink)
         self._sinks.append(sink)
 
@@ -233,7 +238,9 @@ class Execution(Waiting[Turn]):
             if pause is None:  # over: the result is a moment away
                 wait_for((self._future,), seconds)
                 return self._future.done()
-            raise HeldError(f"held at pause {pause.number}, {pause.phase}: execution.step() passes it, execution.resume() runs on, result(wait=True) waits")
+            raise HeldError(
+                f"held at pause {pause.number}, {pause.phase}: execution.step() passes it, execution.resume() runs on, result(wait=True) waits"
+            )
         return False
 
     def __iter__(self) -> Iterator[Pause]:

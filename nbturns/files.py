@@ -31,7 +31,9 @@ def load(path: str | Path, format: str | None = None, strict: bool = False) -> R
     if run is None:
         raise LoadError("there is no conversation in it", file=str(path))
     if next(runs, None) is not None:
-        raise LoadError("there are several conversations in it; nt.load_all(path) gives one after the other", file=str(path))
+        raise LoadError(
+            "there are several conversations in it; nt.load_all(path) gives one after the other", file=str(path)
+        )
     return run
 
 
@@ -40,15 +42,19 @@ def load_all(
 ) -> Iterator[Run]:
     """Every conversation in a file, in those a glob matches, or in several, one after the other."""
     for path in _matched(paths):
-        with open(path, "rb") as source:
+        with path.open("rb") as source:
             yield from _runs(source, str(path), format, strict)
 
 
-def loads(text: str | bytes | Mapping[str, Any] | list[Any], format: str | None = None, strict: bool = False) -> Run:
+def loads(
+    text: str | bytes | bytearray | Mapping[str, Any] | list[Any], format: str | None = None, strict: bool = False
+) -> Run:
     """Read the conversation in a text, in bytes, or in data that were parsed already."""
     if isinstance(text, (Mapping, list)):
         return _run(text, "", "", format, strict)
-    lines = (text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(memoryview(text))).splitlines(keepends=True)
+    lines = (text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(memoryview(text))).splitlines(
+        keepends=True
+    )
     runs = list(_runs(iter(lines), "", format, strict))
     if len(runs) != 1:
         raise LoadError(f"there {'are several conversations' if runs else 'is no conversation'} in this text")
@@ -63,17 +69,21 @@ def save(value: Run | Turn, path: str | Path) -> Path:
     path = Path(path).expanduser()
     writers = {".yaml": _as_yaml, ".yml": _as_yaml, ".json": _as_json, ".jsonl": _as_json_lines, ".html": _as_html}
     if path.suffix.lower() not in writers:
-        raise ValueError(f"{path.name}: no format for {path.suffix or 'a name without suffix'}; there are: {', '.join(writers)}")
-    content = writers[path.suffix.lower()](value).encode("utf-8", "backslashreplace")  # half an emoji, as JSON writes it
+        raise ValueError(
+            f"{path.name}: no format for {path.suffix or 'a name without suffix'}; there are: {', '.join(writers)}"
+        )
+    content = writers[path.suffix.lower()](value).encode(
+        "utf-8", "backslashreplace"
+    )  # half an emoji, as JSON writes it
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as new:
         try:
             new.write(content)
             new.flush()
             os.fsync(new.fileno())
-            os.chmod(new.name, path.stat().st_mode if path.exists() else 0o644)
-            os.replace(new.name, path)
+            Path(new.name).chmod(path.stat().st_mode if path.exists() else 0o644)
+            Path(new.name).replace(path)
         except BaseException:  # whatever stopped it, the old file stands and no half of a new one does
-            os.unlink(new.name)
+            Path(new.name).unlink()
             raise
     return path
 
@@ -104,7 +114,8 @@ def _matched(paths: str | Path | Iterable[str | Path]) -> Iterator[Path]:
         if plain.is_file():
             yield plain
         elif globbing.has_magic(str(path)):
-            yield from (Path(found) for found in sorted(globbing.glob(str(plain), recursive=True)) if Path(found).is_file())
+            found = sorted(globbing.glob(str(plain), recursive=True))  # noqa: PTH207  # Path.glob knows no absolute pattern
+            yield from (one for one in map(Path, found) if one.is_file())
         elif plain.is_dir():
             raise LoadError(f'this is a folder; name its files, like "{path}/*.jsonl"', file=str(path))
         else:
@@ -163,8 +174,16 @@ def _not_json(error: Exception, what: str, file: str, line: int | None = None) -
     """What is wrong with a text, and where: ValueError is a number too long, or bytes that are not UTF-8."""
     if not isinstance(error, json.JSONDecodeError):
         return LoadError(f"{what} is not JSON: {error}", file=file, position=f"line {line}" if line else "")
-    cut = "; the file seems to be cut here" if error.pos >= len(error.doc.rstrip()) - 1 or "Unterminated" in error.msg else ""
-    return LoadError(f"{what} is not JSON: {error.msg.lower()}{cut}", file=file, position=f"line {line or error.lineno}, column {error.colno}")
+    cut = (
+        "; the file seems to be cut here"
+        if error.pos >= len(error.doc.rstrip()) - 1 or "Unterminated" in error.msg
+        else ""
+    )
+    return LoadError(
+        f"{what} is not JSON: {error.msg.lower()}{cut}",
+        file=file,
+        position=f"line {line or error.lineno}, column {error.colno}",
+    )
 
 
 def _from_yaml(content: bytes, file: str, format: str | None, strict: bool) -> Run:
@@ -190,7 +209,9 @@ def _json_lines(lines: Iterable[bytes], number: int, file: str, format: str | No
         yield _run(data, file, f"line {line}", format, strict)
 
 
-def _message_lines(start: tuple[int, Any], records: Iterator[tuple[int, Any]], file: str, format: str | None, strict: bool) -> Run:
+def _message_lines(
+    start: tuple[int, Any], records: Iterator[tuple[int, Any]], file: str, format: str | None, strict: bool
+) -> Run:
     messages = [start[1]]
     try:
         messages += (data for _, data in records)
@@ -227,8 +248,16 @@ def _run(data: Any, file: str, position: str, format: str | None, strict: bool) 
         raise LoadError(f"no format is named {format!r}; there are: {', '.join(sorted((*known, OURS)))}", file=file)
     found = format or next((name for name, importer in known.items() if importer.sniff(data)), None)
     if found is None:
-        said = f"an object with {', '.join(map(str, list(data)[:6])) or 'nothing'}" if isinstance(data, Mapping) else f"a {type(data).__name__}"
-        raise LoadError(f"this is no conversation in a format known here ({', '.join(sorted((*known, OURS)))}): {said}", file=file, position=position)
+        said = (
+            f"an object with {', '.join(map(str, list(data)[:6])) or 'nothing'}"
+            if isinstance(data, Mapping)
+            else f"a {type(data).__name__}"
+        )
+        raise LoadError(
+            f"this is no conversation in a format known here ({', '.join(sorted((*known, OURS)))}): {said}",
+            file=file,
+            position=position,
+        )
     return known[found].read(data, file=file, position=position, strict=strict)
 
 

@@ -81,7 +81,9 @@ def wait(future: Future[T], timeout: float | None = None) -> T:
 def refuse_on_host(what: str) -> None:
     """Waiting on the host's own thread would wait for itself, for ever."""
     if on_host():
-        raise RuntimeError(f"{what} was called on the thread that would have to answer it (from a sink or an async tool); use await")
+        raise RuntimeError(
+            f"{what} was called on the thread that would have to answer it (from a sink or an async tool); use await"
+        )
 
 
 def call(function: Callable[..., object], *args: object) -> None:

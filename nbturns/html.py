@@ -111,7 +111,9 @@ def _table(caption: str, rows: _Rows, named: str) -> str:
         body.append(_row(index, rows))
     if left := len(rows.blocks) - len(rows.rows):
         where = f"{named}[{len(rows.rows)}:]"
-        body.append(f'<tr class="nbt-part"><td colspan="{len(COLUMNS)}">… {left:,} more blocks: show <code>{where}</code>, or nt.save(…, "conversation.html")</td></tr>')
+        body.append(
+            f'<tr class="nbt-part"><td colspan="{len(COLUMNS)}">… {left:,} more blocks: show <code>{where}</code>, or nt.save(…, "conversation.html")</td></tr>'
+        )
     return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>\n{chr(10).join(body)}\n</tbody></table>"
 
 
@@ -153,13 +155,16 @@ def _call_cells(made: Row, rows: _Rows, span: int) -> list[str]:
 def _content(index: int, made: Row, rows: _Rows) -> str:
     block = rows.shown[index]
     link = _link(made, rows)
-    pictures = "".join(f'<img alt="image {n + 1}" src="{escape(source)}">' for n, source in enumerate(made.get("images", ())))
+    pictures = "".join(
+        f'<img alt="image {n + 1}" src="{escape(source)}">' for n, source in enumerate(made.get("images", ()))
+    )
     if elsewhere := made.get("elsewhere"):
         pictures += f"<small>{_counted(len(elsewhere), 'image')} elsewhere: {escape(shortened(', '.join(elsewhere), 120))}</small>"
     head = f'<span class="nbt-head">{escape(made["head"])}</span>'
     text = made.get("body") if "body" in made else body_of(block)
     if not made["fold"]:
-        return f"{link}<pre>{escape(text or '')}</pre>{pictures}"
+        said = f"<pre>{escape(text)}</pre>" if text else "" if pictures else "<small>empty</small>"
+        return f"{link}{said}{pictures}"
     if made["kind"] == "tool_call" and not _worth_unfolding(made, text or ""):
         return f"{link}{head}{pictures}"
     return f"{link}<details><summary {NO_SHORTCUTS}>{head}</summary><pre>{_cut(text or '')}</pre></details>{pictures}"
@@ -198,7 +203,15 @@ def _caption(turn: Turn) -> str:
 
 def _run_caption(run: Run) -> str:
     named = f"Run <b>{escape(shortened(run.name, 60))}</b>" if run.name else "Run"
-    return " · ".join([named, _counted(len(run), "turn"), _counted(len(run.latest), "block"), *_sums(run.inferences), *_open(run.latest)])
+    return " · ".join(
+        [
+            named,
+            _counted(len(run), "turn"),
+            _counted(len(run.latest), "block"),
+            *_sums(run.inferences),
+            *_open(run.latest),
+        ]
+    )
 
 
 def _parts(run: Run) -> Iterable[tuple[int, str]]:
@@ -211,7 +224,10 @@ def _parts(run: Run) -> Iterable[tuple[int, str]]:
         start = turn.blocks.shared(before.blocks)
         kept = turn.blocks.shared(run.latest.blocks)
         if start < kept or index == 0:
-            yield start, " · ".join([f"turn {index}", *_sums(turn.inferences if index == 0 else _new_calls(turn, before))])
+            yield (
+                start,
+                " · ".join([f"turn {index}", *_sums(turn.inferences if index == 0 else _new_calls(turn, before))]),
+            )
         before = turn
 
 

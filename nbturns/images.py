@@ -13,7 +13,9 @@ from .frozen import FrozenDict, freeze
 DETAILS = ("low", "high", "auto", "original")
 
 
-def image(source: str | os.PathLike[str] | bytes, media_type: str | None = None, detail: str | None = None) -> FrozenDict:
+def image(
+    source: str | os.PathLike[str] | bytes, media_type: str | None = None, detail: str | None = None
+) -> FrozenDict:
     """An image for `user(..., images=[...])`: a path, an http(s) or data URL, bytes, or `file_id:…`.
 
     Raises FileNotFoundError for a path that is not there, ValueError for bytes without
@@ -43,7 +45,7 @@ def _read(path: str | os.PathLike[str]) -> tuple[bytes, str | None]:
     """The bytes of a file, and the media type its name speaks of."""
     import mimetypes
 
-    with open(os.path.expanduser(path), "rb") as file:
+    with open(os.path.expanduser(path), "rb") as file:  # noqa: PTH111, PTH123  # pathlib would weigh on every import
         return file.read(), mimetypes.guess_type(os.fspath(path))[0]
 
 

@@ -13,7 +13,7 @@ import enum
 import types
 import typing
 from collections.abc import Container, ItemsView, Iterator, Mapping
-from typing import Any, Generic, TypeVar, Union, cast
+from typing import Any, Generic, TypeAlias, TypeVar, Union, cast
 
 from .chunks import Chunks
 from .errors import DecodeError
@@ -94,7 +94,7 @@ def _fit(raw: Any, to: Any) -> Any:
         return to.model_validate(raw)
     if dataclasses.is_dataclass(to):
         hints = typing.get_type_hints(to)
-        return to(**{name: _fit(value, hints.get(name, Any)) for name, value in _mapping(raw).items()})
+        return cast(Any, to)(**{name: _fit(value, hints.get(name, Any)) for name, value in _mapping(raw).items()})
     return to(raw)
 
 
@@ -166,7 +166,7 @@ class Keyed:
     _raw: FrozenDict
     _read: dict[str, tuple[Any, Any]]  # decoded before: name → (type asked for, value)
 
-    def __new__(cls, items: Keyed | Mapping[Key[Any], Any] | None = None) -> Keyed:
+    def __new__(cls, items: Keyed | Mapping[Key[Any], Any] | None = None) -> Keyed:  # noqa: PYI034  # may be the one it is given
         if isinstance(items, Keyed):
             return items
         return keyed({_checked(key).name: key.encode(value) for key, value in (items or {}).items()})
@@ -184,7 +184,7 @@ class Keyed:
 
     def get(self, key: Key[T]) -> T | None:
         """The typed value, or None when absent. Raises DecodeError when it does not fit."""
-        return self[key] if key in self else None
+        return self[key] if key in self else None  # noqa: SIM401  # this is what it would call
 
     def with_(self, key: Key[T], value: T) -> Keyed:
         made = self.with_raw(**{_checked(key).name: key.encode(value)})
@@ -265,7 +265,10 @@ def keyed(raw: Mapping[str, Any]) -> Keyed:
 def _checked(key: Any) -> Key[Any]:
     if isinstance(key, Key):
         return key
-    raise TypeError(f'metadata and data are read and set by nt.Key, not by {key!r}; try nt.Key("{key}", str), or a key of nt.keys')
+    raise TypeError(
+        f'metadata and data are read and set by nt.Key, not by {key!r}; try nt.Key("{key}", str), or a key of nt.keys'
+    )
 
 
 NOTHING = keyed({})
+Metadata: TypeAlias = Keyed | Mapping[Key[Any], Any]  # what constructors take for a bag

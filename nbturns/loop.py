@@ -12,7 +12,6 @@ from .results import INFERENCE_RESULT, FinishClass
 from .steps import StepController
 from .turns import Block, Turn
 
-
 PATIENCE = 0.002  # seconds an engine and tools that never wait may keep the loop to themselves
 
 
@@ -23,7 +22,7 @@ async def run_loop(turn: Turn, engine: Engine, scope: Scope, steps: StepControll
     the model is asked. A paused execution needs no other record. Raises LimitReached
     after `limit` model calls, and whatever ended a call, with the Turn as far as it came.
     """
-    loop = _Loop(engine, scope, steps)
+    loop = _Loop(scope, steps)
     clock = asyncio.get_running_loop().time
     rested = clock()
     if turn.pending:
@@ -47,7 +46,8 @@ async def run_loop(turn: Turn, engine: Engine, scope: Scope, steps: StepControll
         elif not _asks_again(turn, edited=turn is not before):
             return await loop.at(Phase.FINAL, turn, iteration)
     raise LimitReached(
-        f"still calling tools after {limit} model calls; go on with session.ask(error.turn), or set a higher limit", turn=turn
+        f"still calling tools after {limit} model calls; go on with session.ask(error.turn), or set a higher limit",
+        turn=turn,
     )
 
 
@@ -60,7 +60,7 @@ def _asks_again(turn: Turn, *, edited: bool) -> bool:
 
 
 class _Loop:
-    def __init__(self, engine: Engine, scope: Scope, steps: StepController) -> None:
+    def __init__(self, scope: Scope, steps: StepController) -> None:
         self.scope = scope
         self.steps = steps
 

@@ -73,7 +73,7 @@ class Usage:
 
     @property
     def cache_read_input_tokens(self) -> int:
-        """geppetto's other name for `cached_tokens`."""
+        """What geppetto also calls `cached_tokens`."""
         return self.cached_tokens
 
     def __add__(self, other: Usage) -> Usage:
@@ -128,7 +128,9 @@ class InferenceResult:
 
     def to_dict(self) -> dict[str, Any]:
         """The shape on disk: geppetto's names; what is unknown or empty is left out."""
-        written = {name: value for name in _NAMES if (value := getattr(self, name)) or value == 0 and value is not False}
+        written = {
+            name: value for name in _NAMES if (value := getattr(self, name)) or (value == 0 and value is not False)
+        }
         if self.usage is not None:
             written["usage"] = self.usage.to_dict()
         written["finish_class"] = self.finish_class.value
@@ -148,7 +150,9 @@ class InferenceResult:
 
 _NAMES = tuple(f.name for f in fields(InferenceResult))
 _SHAPE: dict[str, Any] = {
-    **dict.fromkeys(("inference_id", "provider", "model", "stop_reason", "finish_class", "request_id", "response_id"), str),
+    **dict.fromkeys(
+        ("inference_id", "provider", "model", "stop_reason", "finish_class", "request_id", "response_id"), str
+    ),
     **dict.fromkeys(("max_tokens", "duration_ms", "time_to_first_token_ms"), int | float),
     "truncated": bool,
     "usage": Usage,
@@ -165,7 +169,7 @@ def _finish_class(raw: str) -> FinishClass:
 
 
 def _inclusive(known: dict[str, Any]) -> dict[str, Any]:
-    """geppetto keeps Claude's own counts, where input excludes the cache; ours include it."""
+    """Claude's own counts, as geppetto keeps them, exclude the cache from the input; ours include it."""
     usage: Usage | None = known.get("usage")
     if usage is None:
         return {"provider": "anthropic"}

@@ -31,7 +31,10 @@ OPEN_DATA_LINES = 6
 
 
 class Row(TypedDict, total=False):
-    """One block. `fold` says that it stands folded under `head`; `size` counts all its characters."""
+    """One block. `fold` says that it stands folded under `head`; `size` counts all its characters.
+
+    `open` is a block on its way, whose `body` grows.
+    """
 
     kind: str
     icon: str
@@ -47,6 +50,7 @@ class Row(TypedDict, total=False):
     inference: str
     images: list[str]
     elsewhere: list[str]
+    open: bool
 
 
 class Call(TypedDict, total=False):
@@ -69,7 +73,12 @@ class Call(TypedDict, total=False):
 def row(block: Block) -> Row:
     """What the table shows of `block`."""
     text = body_of(block)
-    made: Row = {"kind": visible(block.kind), "icon": ICONS.get(block.kind, OTHER), "head": head_of(block), "size": len(text)}
+    made: Row = {
+        "kind": visible(block.kind),
+        "icon": ICONS.get(block.kind, OTHER),
+        "head": head_of(block),
+        "size": len(text),
+    }
     made["fold"] = _folds(block, text)
     if len(text) <= BODY:
         made["body"] = text
@@ -158,7 +167,9 @@ def _address(image: Any) -> str:
     """Where an image is that is not shown, as text: nothing is fetched for looking at a table."""
     if not isinstance(image, Mapping):
         return visible(str(image))
-    return visible(str(image.get("url") or image.get("image_url") or image.get("file_uri") or image.get("file_id") or "no address"))
+    return visible(
+        str(image.get("url") or image.get("image_url") or image.get("file_uri") or image.get("file_id") or "no address")
+    )
 
 
 def call_key(block: Block) -> str:

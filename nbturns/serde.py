@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from .chunks import Chunks
 from .errors import LoadError
@@ -21,6 +21,8 @@ VERSION = 1
 BYTES = "!!binary"
 KINDS = frozenset(Kind)
 ROLES = {"llm_text": "assistant"}  # what a block without a role is given when it is read, as in geppetto
+NO_BLOCKS: Chunks[Block] = Chunks()
+V = TypeVar("V")
 Plain: TypeAlias = Callable[[Any], Any]
 
 
@@ -56,7 +58,7 @@ def block_to_dict(block: Block, *, plain: Plain = jsonable) -> dict[str, Any]:
         written["payload"] = plain(block.payload)
     if len(block.metadata):
         written["metadata"] = _bag(block.metadata, plain)
-    return written | plain(block.extra)
+    return {**written, **plain(block.extra)}
 
 
 def turn_to_dict(turn: Turn, *, omit_data: bool = False, shared: int = 0, plain: Plain = jsonable) -> dict[str, Any]:
@@ -69,7 +71,7 @@ def turn_to_dict(turn: Turn, *, omit_data: bool = False, shared: int = 0, plain:
         written["metadata"] = _bag(turn.metadata, plain)
     if len(turn.data) and not omit_data:
         written["data"] = _bag(turn.data, plain)
-    return written | plain(turn.extra)
+    return {**written, **plain(turn.extra)}
 
 
 def run_to_dict(run: Run, *, plain: Plain = jsonable) -> dict[str, Any]:
@@ -87,7 +89,7 @@ def run_to_dict(run: Run, *, plain: Plain = jsonable) -> dict[str, Any]:
         before = turn.blocks
     if len(run.metadata):
         written["metadata"] = _bag(run.metadata, plain)
-    return written | plain(run.extra)
+    return {**written, **plain(run.extra)}
 
 
 def _bag(bag: Keyed, plain: Plain) -> dict[str, Any]:
@@ -141,7 +143,9 @@ class _Reader:
         payload = given.pop("payload", None)
         return Block(
             kind,
-            self.frozen(self.mapping({} if payload is None else payload, f"{where}.payload", "a payload"), f"{where}.payload"),
+            self.frozen(
+                self.mapping({} if payload is None else payload, f"{where}.payload", "a payload"), f"{where}.payload"
+            ),
             self.role(given.pop("role", ""), kind, f"{where}.role"),
             self.text(given.pop("id", None), f"{where}.id", "an id"),
             self.bag(given.pop("metadata", None), f"{where}.metadata", "metadata"),
@@ -171,13 +175,15 @@ class _Reader:
             raise self.refuse(where, f"blocks are a list, not {_said(raw)}")
         return [self.block(one, f"{where}[{index}]") for index, one in enumerate(raw)]
 
-    def turn(self, raw: Any, where: str = "", before: Chunks[Block] = Chunks()) -> Turn:
+    def turn(self, raw: Any, where: str = "", before: Chunks[Block] = NO_BLOCKS) -> Turn:
         given = self.mapping(raw, where, "a turn")
         self.version(given, where)
         inside = f"{where}." if where else ""
         shared = given.pop("shared_blocks", 0)
         if not isinstance(shared, int) or isinstance(shared, bool) or not 0 <= shared <= len(before):
-            raise self.refuse(f"{inside}shared_blocks", f"the turn before has {len(before)} blocks; it cannot share {shared!r}")
+            raise self.refuse(
+                f"{inside}shared_blocks", f"the turn before has {len(before)} blocks; it cannot share {shared!r}"
+            )
         return Turn(
             before.head(shared) + self.blocks(given.pop("blocks", None), f"{inside}blocks"),
             self.text(given.pop("id", None), f"{inside}id", "an id"),
@@ -207,11 +213,21 @@ class _Reader:
     def version(self, given: dict[str, Any], where: str) -> None:
         version = given.pop("version", VERSION)
         if version != VERSION:
-            raise self.refuse(f"{where}.version".lstrip("."), f"version {version!r} is not one this nbturns reads; it reads {VERSION}")
+            raise self.refuse(
+                f"{where}.version".lstrip("."), f"version {version!r} is not one this nbturns reads; it reads {VERSION}"
+            )
 
 
 def _said(raw: Any) -> str:
-    names = {dict: "a mapping", list: "a list", tuple: "a list", str: "a text", type(None): "nothing", FrozenDict: "a mapping", FrozenList: "a list"}
+    names = {
+        dict: "a mapping",
+        list: "a list",
+        tuple: "a list",
+        str: "a text",
+        type(None): "nothing",
+        FrozenDict: "a mapping",
+        FrozenList: "a list",
+    }
     return f"{names.get(type(raw), type(raw).__name__)}: {raw!r:.60}" if raw is not None else "nothing"
 
 
@@ -250,7 +266,9 @@ def is_ours(data: Any) -> bool:
     """Whether plain data looks like a Turn or a Run of ours or geppetto's."""
     if not isinstance(data, Mapping):
         return False
-    if isinstance(data.get("turns"), (list, tuple)) and all(isinstance(t, Mapping) and "blocks" in t for t in data["turns"]):
+    if isinstance(data.get("turns"), (list, tuple)) and all(
+        isinstance(t, Mapping) and "blocks" in t for t in data["turns"]
+    ):
         return True
     return "blocks" in data and not ({"messages", "role", "content", "mapping"} & data.keys())
 
@@ -280,7 +298,7 @@ def run_from_yaml(text: str | bytes, *, file: str = "", strict: bool = False) ->
     return _located(text, file, lambda data: run_from_dict(data, file=file, strict=strict))
 
 
-def _located(text: str | bytes, file: str, read: Any) -> Any:
+def _located(text: str | bytes, file: str, read: Callable[[Any], V]) -> V:
     """Read YAML; a complaint about a block gets the line it stands on."""
     from .yaml_text import line_of, load
 

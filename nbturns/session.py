@@ -41,13 +41,15 @@ class Session:
         middleware: Iterable[Middleware] = (),
         sinks: Iterable[Sink] = (),
         on_snapshot: Callable[[Snapshot], object] | None = None,
-        tool_config: ToolConfig = ToolConfig(),
+        tool_config: ToolConfig = ToolConfig(),  # noqa: B008  # a value, which never changes
         step: bool | Iterable[str] = False,
         id: str | None = None,
         run: Run | None = None,
     ) -> None:
         if not callable(engine):
-            raise TypeError(f'a session asks an engine, like nt.engine("anthropic:…") or nt.scripted(…), not {engine!r:.60}')
+            raise TypeError(
+                f'a session asks an engine, like nt.engine("anthropic:…") or nt.scripted(…), not {engine!r:.60}'
+            )
         self.id = id or (run.id if run else "") or uuid4().hex
         self.engine = engine
         self.system = system
@@ -84,14 +86,22 @@ class Session:
     def cost(self) -> float | None:
         return self.run.cost
 
-    def ask(self, prompt: str | Block | Iterable[Block] | Turn, *, step: bool | Iterable[str] | None = None, limit: int | None = None) -> Execution:
+    def ask(
+        self,
+        prompt: str | Block | Iterable[Block] | Turn,
+        *,
+        step: bool | Iterable[str] | None = None,
+        limit: int | None = None,
+    ) -> Execution:
         """Say `prompt` and begin an execution, which is returned at once.
 
         A Turn goes on where it stands, pending calls first. Raises BusyError while
         another execution of this session is not over.
         """
         if self.execution is not None and self.execution.status not in ("done", "stopped", "failed"):
-            raise BusyError(f"this session's execution is {self.execution.status}; take its result(), step() it to the end, or stop() it")
+            raise BusyError(
+                f"this session's execution is {self.execution.status}; take its result(), step() it to the end, or stop() it"
+            )
         execution_id = self._ids.new()
         turn = self._seed(prompt, execution_id)
         most = limit if limit is not None else self.tool_config.max_iterations
@@ -179,7 +189,11 @@ class Session:
 
 def _closed(turn: Turn) -> Turn:
     """Calls that were never run are answered with that, because no provider takes an open call."""
-    return turn + tuple(tool_use(call.tool_call_id, error="not run: stopped") for call in turn.pending) if turn.pending else turn
+    return (
+        turn + tuple(tool_use(call.tool_call_id, error="not run: stopped") for call in turn.pending)
+        if turn.pending
+        else turn
+    )
 
 
 def _precedes(earlier: Turn, turn: Turn) -> bool:

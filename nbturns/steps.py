@@ -39,9 +39,13 @@ def by_hand(
     skip: Iterable[str] = (),
 ) -> dict[str, Block]:
     """Answers to pending calls of `turn`, by call id. Raises ValueError for an id that is not pending."""
-    answers = {id: tool_use(id, error=f"denied: {reason}" if reason else "denied") for id, reason in (deny or {}).items()}
+    answers = {
+        id: tool_use(id, error=f"denied: {reason}" if reason else "denied") for id, reason in (deny or {}).items()
+    }
     answers |= {id: tool_use(id, result) for id, result in (mock or {}).items()}
-    answers |= {id: tool_use(id, error="skipped: this call was not run") for id in ((skip,) if isinstance(skip, str) else skip)}
+    answers |= {
+        id: tool_use(id, error="skipped: this call was not run") for id in ((skip,) if isinstance(skip, str) else skip)
+    }
     waiting = [call.tool_call_id for call in turn.pending]
     for id in answers:
         if id not in waiting:
@@ -53,7 +57,9 @@ class StepController:
     """Holds an execution at its boundaries, and lets it go on with the Turn it is given."""
 
     def __init__(self, step: bool | Iterable[str], config: ToolConfig, emit: Sink) -> None:
-        self.points = None if isinstance(step, bool) else frozenset(map(Phase, (step,) if isinstance(step, str) else step))
+        self.points = (
+            None if isinstance(step, bool) else frozenset(map(Phase, (step,) if isinstance(step, str) else step))
+        )
         self.holding = bool(step)
         self.asked_to_pause = False
         self.breakpoints: list[tuple[Breakpoint, str]] = []
@@ -84,7 +90,9 @@ class StepController:
     def _is_point(self, snapshot: Snapshot) -> bool:
         if self.points is not None:
             return snapshot.phase in self.points
-        return snapshot.phase is Phase.POST_TOOLS or (snapshot.phase is Phase.POST_INFERENCE and bool(snapshot.turn.pending))
+        return snapshot.phase is Phase.POST_TOOLS or (
+            snapshot.phase is Phase.POST_INFERENCE and bool(snapshot.turn.pending)
+        )
 
     async def gate(self, snapshot: Snapshot, reason: str) -> Verdict:
         """Stand here until somebody says how to go on."""
@@ -113,7 +121,11 @@ class StepController:
         except TimeoutError:
             if self._verdict.done():  # somebody was just in time
                 return self._verdict.result()
-            self._emit(Notice(f"nobody ended the pause within {self._config.pause_timeout:g} s: {self._config.on_pause_timeout}"))
+            self._emit(
+                Notice(
+                    f"nobody ended the pause within {self._config.pause_timeout:g} s: {self._config.on_pause_timeout}"
+                )
+            )
             if self._config.on_pause_timeout == "stop":
                 raise asyncio.CancelledError from None
             self.holding = False
@@ -133,7 +145,11 @@ class StepController:
     async def next(self, after: int = 0) -> Pause | None:
         """The pause it stands at (if its number is above `after`), else the next one; None when it is over."""
         async with self._changed:
-            await self._changed.wait_for(lambda: self.over or (self.pause is not None and self.pause.number > after and not self._decision_made()))
+            await self._changed.wait_for(
+                lambda: (
+                    self.over or (self.pause is not None and self.pause.number > after and not self._decision_made())
+                )
+            )
             return self.pause
 
     def _decision_made(self) -> bool:

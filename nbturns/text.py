@@ -15,7 +15,9 @@ LINE = 80
 
 def visible(text: str) -> str:
     """`text` with control characters written out, so that it cannot steer a terminal."""
-    return CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}" if ord(match[0]) < 256 else f"\\u{ord(match[0]):04x}", text)
+    return CONTROL.sub(
+        lambda match: f"\\x{ord(match[0]):02x}" if ord(match[0]) < 256 else f"\\u{ord(match[0]):04x}", text
+    )
 
 
 def shortened(text: str, length: int = LINE) -> str:
@@ -29,7 +31,9 @@ def call_line(block: Block, length: int = LINE) -> str:
     raw = block.payload.get("args_raw") or block.payload.get("args")
     if isinstance(raw, str) and not block.args:
         return shortened(f"{block.name}({raw})", length)
-    return shortened(f"{block.name}({', '.join(f'{name}={thaw(value)!r}' for name, value in block.args.items())})", length)
+    return shortened(
+        f"{block.name}({', '.join(f'{name}={thaw(value)!r}' for name, value in block.args.items())})", length
+    )
 
 
 def shown_value(value: Any) -> str:
@@ -56,7 +60,9 @@ def block_line(block: Block) -> str:
 
 def transcript(turn: Turn) -> str:
     """The whole Turn, block by block."""
-    return "\n".join(f"[{index}] {visible(block.kind)}\n{_indented(content(block))}" for index, block in enumerate(turn)) or repr(turn)
+    return "\n".join(
+        f"[{index}] {visible(block.kind)}\n{_indented(content(block))}" for index, block in enumerate(turn)
+    ) or repr(turn)
 
 
 def _indented(text: str) -> str:

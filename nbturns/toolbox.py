@@ -67,9 +67,16 @@ class ToolConfig:
     def to_dict(self) -> dict[str, Any]:
         """The shape on disk: geppetto's names, durations as it writes them ("30s")."""
         written = {f.name: getattr(self, f.name) for f in fields(self)}
-        written |= {"execution_timeout": duration(self.execution_timeout or 0), "retry_config": self.retry_config.to_dict()}
+        written |= {
+            "execution_timeout": duration(self.execution_timeout or 0),
+            "retry_config": self.retry_config.to_dict(),
+        }
         written["pause_timeout"] = duration(self.pause_timeout)
-        return {name: value for name, value in written.items() if value is not None and value is not False or name == "enabled"}
+        return {
+            name: value
+            for name, value in written.items()
+            if (value is not None and value is not False) or name == "enabled"
+        }
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> ToolConfig:
@@ -201,7 +208,11 @@ class Toolbox:
             if task is not None and task.cancelling():
                 raise
             return tool_use(id, error="CancelledError: the tool was cancelled from within"), True
-        except (Exception, SystemExit, KeyboardInterrupt) as error:  # a tool may raise anything: the model is told, and the run goes on
+        except (
+            Exception,
+            SystemExit,
+            KeyboardInterrupt,
+        ) as error:  # a tool may raise anything: the model is told, and the run goes on
             return tool_use(id, error=f"{type(error).__name__}: {error}"), True
 
     def _ready(self, call: Block, config: ToolConfig) -> Ready:
@@ -209,13 +220,19 @@ class Toolbox:
         if not config.enabled:
             raise ValueError("not run: tools are switched off")
         if call.metadata.get(CUT):
-            raise ValueError("not run: the reply was cut at its token limit inside these arguments; send them again, shorter")
+            raise ValueError(
+                "not run: the reply was cut at its token limit inside these arguments; send them again, shorter"
+            )
         tool = self._tools.get(call.name)
         if tool is None:
             raise ValueError(f"no tool {call.name!r}; there are: {', '.join(self._tools) or 'none'}")
         if call.payload.get("args_raw") is not None or not isinstance(call.payload.get("args", {}), (dict, str)):
             raise ValueError("not run: the arguments are not a JSON object")
-        if isinstance(call.payload.get("args"), str) and not call.args and call.payload["args"].strip() not in ("", "{}"):
+        if (
+            isinstance(call.payload.get("args"), str)
+            and not call.args
+            and call.payload["args"].strip() not in ("", "{}")
+        ):
             raise ValueError("not run: the arguments are not a JSON object")
         try:
             return Ready(tool, tool.arguments(call.args))

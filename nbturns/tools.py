@@ -34,7 +34,7 @@ class Tool:
         if not callable(function):
             raise TypeError(f"a tool is a function; this is {type(function).__name__}: {function!r:.60}")
         self.function = function
-        self.name = name or getattr(function, "__name__", type(function).__name__)
+        self.name = name or str(getattr(function, "__name__", type(function).__name__))
         self.description = description if description is not None else inspect.getdoc(function) or ""
         self.effect = effect
         self.timeout = timeout
@@ -44,7 +44,7 @@ class Tool:
 
     @cached_property
     def is_async(self) -> bool:
-        return inspect.iscoroutinefunction(self.function) or inspect.iscoroutinefunction(getattr(self.function, "__call__", None))
+        return inspect.iscoroutinefunction(self.function) or inspect.iscoroutinefunction(type(self.function).__call__)
 
     @cached_property
     def parameters(self) -> FrozenDict:
@@ -79,7 +79,9 @@ class Tool:
         try:
             return dict(inspect.signature(self.function).parameters)
         except ValueError as error:
-            raise TypeError(f"{self.name} has no signature to make a schema from; wrap it in a typed function") from error
+            raise TypeError(
+                f"{self.name} has no signature to make a schema from; wrap it in a typed function"
+            ) from error
 
     @cached_property
     def _fields(self) -> tuple[str, ...]:
@@ -94,7 +96,7 @@ class Tool:
     @cached_property
     def _adapter(self) -> Any:
         from pydantic import ConfigDict, Field, PydanticSchemaGenerationError, TypeAdapter
-        from typing_extensions import NotRequired, TypedDict
+        from typing_extensions import TypedDict
 
         hints = _hints(self.function, self.name)
         fields: dict[str, Any] = {}
@@ -106,18 +108,20 @@ class Tool:
             if typing.get_origin(hint) is typing.Annotated:
                 notes = (Field(description=n) if isinstance(n, str) else n for n in hint.__metadata__)
                 hint = typing.Annotated[(hint.__origin__, *notes)]
-            fields[name] = hint if parameter.default is parameter.empty else NotRequired[hint]
-        taken = TypedDict("taken", fields)  # type: ignore[operator]  # made at run time, one field an argument
+            fields[name] = hint if parameter.default is parameter.empty else typing.NotRequired[hint]
+        taken: Any = TypedDict("taken", fields)  # type: ignore[misc]  # made at run time, one field an argument
         open_ended = any(p.kind is p.VAR_KEYWORD for p in self._signature.values())
-        taken.__pydantic_config__ = ConfigDict(extra="allow" if open_ended else "forbid", arbitrary_types_allowed=False)
+        taken.__pydantic_config__ = ConfigDict(extra="allow" if open_ended else "forbid", arbitrary_types_allowed=False)  # type: ignore[attr-defined]  # where pydantic looks
         try:
             return TypeAdapter(taken)
         except PydanticSchemaGenerationError as error:
-            raise TypeError(f"{self.name} has an argument JSON has no shape for: {str(error).splitlines()[0]}") from error
+            raise TypeError(
+                f"{self.name} has an argument JSON has no shape for: {str(error).splitlines()[0]}"
+            ) from error
 
 
 def _hints(function: Callable[..., Any], name: str) -> dict[str, Any]:
-    target = function if isinstance(function, (types.FunctionType, types.MethodType)) else getattr(function, "__call__", function)
+    target = function if isinstance(function, (types.FunctionType, types.MethodType)) else type(function).__call__
     try:
         return typing.get_type_hints(getattr(function, "func", target), include_extras=True)
     except NameError as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .blocks import Block as Block
 from .blocks import Kind as Kind
@@ -22,7 +22,7 @@ from .blocks import user as user
 from .calls import Calls
 from .chunks import Chunks
 from .frozen import EMPTY, FrozenDict
-from .keyed import NOTHING, Key, Keyed
+from .keyed import NOTHING, Key, Keyed, Metadata
 from .results import InferenceResult, Usage, ledger, total_cost, total_usage
 
 T = TypeVar("T")
@@ -36,12 +36,24 @@ class Turn:
     the next call). Both are read by `nt.Key`.
     """
 
-    blocks: Chunks[Block] = Chunks()
+    blocks: Chunks[Block] = Chunks()  # noqa: RUF009  # a value, which never changes
     id: str = ""
     metadata: Keyed = NOTHING
     data: Keyed = NOTHING
     extra: Mapping[str, Any] = field(default=EMPTY, kw_only=True)
     _calls: Calls | None = field(default=None, init=False, compare=False)
+
+    if TYPE_CHECKING:  # what it takes; `__post_init__` makes of it what the fields say
+
+        def __init__(
+            self,
+            blocks: Iterable[Block] = (),
+            id: str = "",
+            metadata: Metadata = NOTHING,
+            data: Metadata = NOTHING,
+            *,
+            extra: Mapping[str, Any] = EMPTY,
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -231,6 +243,19 @@ class Run:
     extra: Mapping[str, Any] = field(default=EMPTY, kw_only=True)
     import_report: Any = field(default=None, kw_only=True, compare=False)
 
+    if TYPE_CHECKING:  # what it takes
+
+        def __init__(
+            self,
+            turns: Iterable[Turn] = (),
+            id: str = "",
+            name: str = "",
+            metadata: Metadata = NOTHING,
+            *,
+            extra: Mapping[str, Any] = EMPTY,
+            import_report: Any = None,
+        ) -> None: ...
+
     def __post_init__(self) -> None:
         put = object.__setattr__
         if type(self.turns) is not tuple:
@@ -342,7 +367,9 @@ def _blocks(given: Iterable[Any]) -> Iterable[Block]:
     """Refuse what is no Block here, where the mistake is, and not where it is drawn."""
     if type(given) not in (tuple, list):
         if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
-            raise TypeError(f"a Turn is made of Blocks, like nt.user(...), not of {type(given).__name__}: {given!r:.60}")
+            raise TypeError(
+                f"a Turn is made of Blocks, like nt.user(...), not of {type(given).__name__}: {given!r:.60}"
+            )
         given = tuple(given)
     for one in given:
         if not isinstance(one, Block):

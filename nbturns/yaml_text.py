@@ -7,7 +7,7 @@ the safe C loader, within limits: a file may not be built to unfold without end.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -23,14 +23,16 @@ Resolvers = dict[str | None, list[tuple[str, re.Pattern[str]]]]
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the C loader where it is built
-    yaml_implicit_resolvers: Resolvers = {}
+    yaml_implicit_resolvers: ClassVar[Resolvers] = {}
     depth = 0
 
-    def descend_resolver(self, parent: Any, index: Any) -> None:
+    def descend_resolver(self, parent: Any, _: Any) -> None:
         """Called on the way into each node, where the C loader would go down until the stack ends."""
         self.depth += 1
         if self.depth > DEEPEST:
-            raise yaml.constructor.ConstructorError(None, None, "nested too deeply", getattr(parent, "start_mark", None))
+            raise yaml.constructor.ConstructorError(
+                None, None, "nested too deeply", getattr(parent, "start_mark", None)
+            )
 
     def ascend_resolver(self) -> None:
         self.depth -= 1
@@ -47,7 +49,9 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
             if key.tag != "tag:yaml.org,2002:merge":
                 name = self._name(key)
                 if name in seen:
-                    raise yaml.constructor.ConstructorError(None, None, f"key {name!r} stands twice in one mapping", key.start_mark)
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"key {name!r} stands twice in one mapping", key.start_mark
+                    )
                 seen.add(name)
         self.flatten_mapping(node)
         return {self._name(key): self.construct_object(value, deep=deep) for key, value in node.value}
@@ -56,16 +60,18 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         try:
             return key_name(self.construct_object(key, deep=True))
         except TypeError:
-            raise yaml.constructor.ConstructorError(None, None, "a key is a text, a number, true, false or null", key.start_mark) from None
+            raise yaml.constructor.ConstructorError(
+                None, None, "a key is a text, a number, true, false or null", key.start_mark
+            ) from None
 
     def construct_yaml_int(self, node: Any) -> int:
         text = self.construct_scalar(node)
         plain = text.lower().replace("0o", "0")
-        return int(plain, 16) if "0x" in plain else super().construct_yaml_int(yaml.ScalarNode(node.tag, plain))  # type: ignore[no-any-return]
+        return int(plain, 16) if "0x" in plain else super().construct_yaml_int(yaml.ScalarNode(node.tag, plain))
 
 
 class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]  # the C dumper where it is built
-    def ignore_aliases(self, data: Any) -> bool:
+    def ignore_aliases(self, _: Any) -> bool:
         return True
 
 
@@ -87,12 +93,16 @@ for _tag, _pattern, _first in (
     ("merge", r"^<<$", "<"),
 ):
     for _of in (_Loader, _Dumper):
-        _of.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), [c.replace("\0", "") for c in _first])
+        _of.add_implicit_resolver(
+            f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), [c.replace("\0", "") for c in _first]
+        )
 
 
 def dump(data: Any) -> str:
     """Plain data as YAML; the same data always gives the same text."""
-    text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**31 - 1, default_flow_style=False)
+    text: str = yaml.dump(
+        data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**31 - 1, default_flow_style=False
+    )
     return text
 
 

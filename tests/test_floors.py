@@ -234,7 +234,7 @@ def test_every_public_name_is_there(name: str) -> None:
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="nbturns has no 'Sesion'"):
-        _ = nt.Sesion  # type: ignore[attr-defined]
+        _ = nt.Sesion
     with pytest.raises(ImportError):
         importlib.import_module("nbturns.utils")
 

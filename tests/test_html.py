@@ -80,7 +80,13 @@ blocks = st.one_of(
 )
 
 
-@given(st.lists(st.builds(lambda block, result: block.with_metadata(nt.keys.INFERENCE_RESULT, result), blocks, results), max_size=6), texts)
+@given(
+    st.lists(
+        st.builds(lambda block, result: block.with_metadata(nt.keys.INFERENCE_RESULT, result), blocks, results),
+        max_size=6,
+    ),
+    texts,
+)
 def test_nothing_said_becomes_a_tag_an_attribute_or_an_address(said: list[nt.Block], name: str) -> None:
     turn = nt.Turn(said)
 

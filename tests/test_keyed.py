@@ -125,17 +125,20 @@ def test_what_does_not_fit_is_a_decode_error_and_stays_in_the_turn(type_: Any, r
     assert bag.get(nt.Key("me.value@v1", Any)) == raw
 
 
+NAME: Any = "me.score@v1"
+
+
 def test_a_plain_string_is_refused_with_the_name_of_the_key_class() -> None:
     turn = nt.Turn()
 
     for touch in (
-        lambda: turn.metadata["me.score@v1"],
-        lambda: turn.metadata.get("me.score@v1"),
-        lambda: turn.with_metadata("me.score@v1", 1),
-        lambda: turn.with_data("me.score@v1", 1),
-        lambda: nt.user("x").with_metadata("me.score@v1", 1),
-        lambda: nt.Turn(metadata={"me.score@v1": 1}),
-        lambda: "me.score@v1" in turn.metadata,
+        lambda: turn.metadata[NAME],
+        lambda: turn.metadata.get(NAME),
+        lambda: turn.with_metadata(NAME, 1),
+        lambda: turn.with_data(NAME, 1),
+        lambda: nt.user("x").with_metadata(NAME, 1),
+        lambda: nt.Turn(metadata={NAME: 1}),
+        lambda: NAME in turn.metadata,
     ):
         with pytest.raises(TypeError, match=r'try nt\.Key\("me\.score@v1", str\)'):
             touch()
@@ -151,7 +154,7 @@ def test_what_json_cannot_hold_is_refused_when_it_is_set(value: Any) -> None:
 
 def test_a_value_of_another_type_is_refused_when_it_is_set() -> None:
     with pytest.raises(nt.DecodeError, match="does not hold a float"):
-        nt.Turn().with_metadata(SCORE, "high")  # type: ignore[arg-type]
+        nt.Turn().with_metadata(SCORE, "high")  # type: ignore[misc]
 
 
 def test_a_key_without_a_name_is_refused() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import nbturns as nt
+from nbturns.contract import Engine
 from nbturns.events import (
     Delta,
     Ended,
@@ -125,7 +126,7 @@ def test_middlewares_are_first_listed_outermost_around_each_call() -> None:
     order: list[str] = []
 
     def layer(name: str) -> Any:
-        async def around(turn: nt.Turn, scope: nt.Scope, engine: Any) -> nt.Turn:
+        async def around(turn: nt.Turn, scope: nt.Scope, engine: Engine) -> nt.Turn:
             order.append(f"{name} in")
             answer = await engine(turn, scope)
             order.append(f"{name} out")

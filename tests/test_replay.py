@@ -47,13 +47,14 @@ def test_a_replay_works_from_a_run_a_turn_and_a_file(tmp_path: Path) -> None:
     tape = recorded()
     files = [nt.save(tape.run, tmp_path / f"tape{suffix}") for suffix in (".yaml", ".json", ".jsonl")]
 
-    for source in (tape.run, tape.latest, *files, str(files[0])):
+    sources: list[Any] = [tape.run, tape.latest, *files, str(files[0])]
+    for source in sources:
         assert again(nt.replay(source)).latest.same_content(tape.latest)
     assert repr(nt.replay(tape.run)) == "<replay of 4 model calls>"
 
 
 def test_what_a_block_carried_is_replayed_with_it() -> None:
-    mark = nt.Key("claude.mark@v1", str)
+    mark: nt.Key[str] = nt.Key("claude.mark@v1", str)
     tape = recorded([nt.assistant("a").with_metadata(mark, "kept")], prompts="x")
 
     block = again(nt.replay(tape.run), "x").latest[-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 import nbturns as nt
 from nbturns.chunks import Chunks
-from nbturns.contract import Scope, asking, signing
+from nbturns.contract import Engine, Scope, asking, signing
 from nbturns.events import InferenceFinished, InferenceStarted
 from nbturns.results import total_cost, total_usage
 from nbturns.turns import results_on
@@ -175,7 +176,7 @@ def test_each_block_carries_the_record_of_its_own_call() -> None:
 
 
 def test_the_session_names_each_block_and_each_id_once() -> None:
-    async def notes(turn: nt.Turn, scope: nt.Scope, engine: Any) -> nt.Turn:
+    async def notes(turn: nt.Turn, scope: nt.Scope, engine: Engine) -> nt.Turn:
         return await engine(turn + nt.user("note"), scope) + nt.user("after")
 
     turn = (
@@ -187,7 +188,7 @@ def test_the_session_names_each_block_and_each_id_once() -> None:
 
 
 def test_a_block_a_middleware_inserts_is_not_signed() -> None:
-    async def insert(turn: nt.Turn, scope: nt.Scope, engine: Any) -> nt.Turn:
+    async def insert(turn: nt.Turn, scope: nt.Scope, engine: Engine) -> nt.Turn:
         answer = await engine(turn.insert(0, nt.user("first")) + nt.user("last"), scope)
         return answer.insert(1, nt.assistant("forged")) + nt.assistant("after")
 
@@ -200,7 +201,7 @@ def test_a_block_a_middleware_inserts_is_not_signed() -> None:
 
 
 def test_a_middleware_that_calls_twice_makes_two_inferences_whatever_it_keeps() -> None:
-    async def best_of_two(turn: nt.Turn, scope: nt.Scope, engine: Any) -> nt.Turn:
+    async def best_of_two(turn: nt.Turn, scope: nt.Scope, engine: Engine) -> nt.Turn:
         first, _ = await engine(turn, scope), await engine(turn, scope)
         return first
 
@@ -211,7 +212,7 @@ def test_a_middleware_that_calls_twice_makes_two_inferences_whatever_it_keeps() 
 
 
 def test_two_calls_at_once_are_both_accounted() -> None:
-    async def both(turn: nt.Turn, scope: nt.Scope, engine: Any) -> nt.Turn:
+    async def both(turn: nt.Turn, scope: nt.Scope, engine: Engine) -> nt.Turn:
         answers = await asyncio.gather(engine(turn, scope), engine(turn, scope))
         return turn + [block for answer in answers for block in answer.blocks.since(len(turn))]
 
@@ -222,7 +223,7 @@ def test_two_calls_at_once_are_both_accounted() -> None:
 
 
 def test_a_failed_attempt_that_is_tried_again_is_in_the_ledger() -> None:
-    async def retry(turn: nt.Turn, scope: nt.Scope, engine: Any) -> nt.Turn:
+    async def retry(turn: nt.Turn, scope: nt.Scope, engine: Engine) -> nt.Turn:
         try:
             return await engine(turn, scope)
         except nt.EngineError:
@@ -235,7 +236,7 @@ def test_a_failed_attempt_that_is_tried_again_is_in_the_ledger() -> None:
 
 
 def test_a_middleware_that_gives_up_leaves_every_attempt_in_the_ledger() -> None:
-    async def gives_up(turn: nt.Turn, scope: nt.Scope, engine: Any) -> nt.Turn:
+    async def gives_up(turn: nt.Turn, scope: nt.Scope, engine: Engine) -> nt.Turn:
         await engine(turn, scope)
         raise RuntimeError("not good enough")
 
@@ -248,7 +249,7 @@ def test_a_middleware_that_gives_up_leaves_every_attempt_in_the_ledger() -> None
 
 
 def test_an_answer_a_middleware_gives_itself_is_no_inference() -> None:
-    async def cached(turn: nt.Turn, scope: nt.Scope, engine: Any) -> nt.Turn:
+    async def cached(turn: nt.Turn, scope: nt.Scope, engine: Engine) -> nt.Turn:
         return turn + nt.assistant("from memory")
 
     turn = nt.Session(nt.scripted("never"), middleware=[cached]).ask("q").result(5)
@@ -257,7 +258,7 @@ def test_an_answer_a_middleware_gives_itself_is_no_inference() -> None:
 
 
 def test_a_middleware_that_forgets_to_return_is_told_so() -> None:
-    async def forgets(turn: nt.Turn, scope: nt.Scope, engine: Any) -> Any:
+    async def forgets(turn: nt.Turn, scope: nt.Scope, engine: Engine) -> Any:
         await engine(turn, scope)
 
     with pytest.raises(nt.EngineError, match="a middleware returns a Turn, and one returned NoneType"):
@@ -398,7 +399,7 @@ def test_an_id_that_was_used_before_or_is_empty_is_made_anew_and_said() -> None:
 def test_what_was_really_sent_is_in_the_event_of_the_call() -> None:
     seen: list[Any] = []
 
-    async def secret(turn: nt.Turn, scope: nt.Scope, engine: Any) -> nt.Turn:
+    async def secret(turn: nt.Turn, scope: nt.Scope, engine: Engine) -> nt.Turn:
         answer = await engine(turn + nt.user("sent"), scope)
         return answer.drop(1)
 
@@ -420,11 +421,18 @@ def test_the_time_of_a_call_and_of_its_first_word_is_measured() -> None:
     assert result.time_to_first_token_ms < result.duration_ms
 
 
+def run(call: Awaitable[nt.Turn]) -> nt.Turn:
+    async def wait() -> nt.Turn:
+        return await call
+
+    return asyncio.run(wait())
+
+
 def test_a_call_outside_a_session_is_signed_as_well() -> None:
-    turn = asyncio.run(signing(nt.scripted(said("a", 3)))(nt.turn("q"), Scope()))  # type: ignore[arg-type]
+    turn = run(signing(nt.scripted(said("a", 3)))(nt.turn("q"), Scope()))
 
     assert turn[-1].inference is not None and turn.usage == nt.Usage(3, 1)
-    again = asyncio.run(asking(nt.scripted(said("b", 4)), ())(turn + nt.user("r"), Scope()))  # type: ignore[arg-type]
+    again = run(asking(nt.scripted(said("b", 4)), ())(turn + nt.user("r"), Scope()))
     assert again.usage == nt.Usage(7, 2)
 
 

@@ -142,7 +142,7 @@ def test_half_an_emoji_survives_in_json_and_is_refused_by_yaml(tmp_path: Path) -
 
 
 def test_data_is_left_out_when_asked_and_metadata_is_not() -> None:
-    key = nt.Key("me.score@v1", float)
+    key: nt.Key[float] = nt.Key("me.score@v1", float)
     turn = nt.turn("q").with_metadata(key, 1.0).with_data(key, 1.0)
 
     read = nt.Turn.from_yaml(turn.to_yaml(omit_data=True))

@@ -16,6 +16,7 @@ import pytest
 import nbturns as nt
 from nbturns.events import Ended, Event, Notice, Pause, Paused, Resumed
 from nbturns.host import Waiting
+from nbturns.host import call as on_host
 from tests.test_loop import call, double, until
 
 
@@ -28,6 +29,16 @@ def first(execution: nt.Execution) -> Pause:
     pause = execution.next().result(5)
     assert pause is not None
     return pause
+
+
+def when(ready: threading.Event, sink: Any) -> Any:
+    """A sink that waits until the test has a name for its execution."""
+
+    def hear(event: Event) -> None:
+        ready.wait(5)
+        sink(event)
+
+    return hear
 
 
 def walked(execution: nt.Execution) -> list[tuple[int, str]]:
@@ -137,10 +148,15 @@ def test_a_pause_right_after_a_resume_is_not_lost() -> None:
     execution = stepped()
     first(execution)
 
-    execution.resume()
-    execution.pause()
+    def at_once() -> None:
+        execution.resume()
+        execution.pause()
 
-    pause = execution.step(number=1).result(5)
+    on_host(at_once)  # where nothing runs between the two
+
+    pause = execution.next().result(5)
+    while pause is not None and pause.number == 1:
+        pause = execution.next().result(5)
     assert pause is not None and (pause.number, pause.phase) == (2, "post_tools")
 
 
@@ -485,9 +501,7 @@ def test_a_result_asked_for_on_the_hosts_thread_raises_instead_of_waiting_for_it
                     errors.append(str(error))
 
     ready = threading.Event()
-    session = nt.Session(
-        nt.scripted([call("a")], "done"), tools=[double], step=True, sinks=[lambda event: ready.wait(5) and sink(event)]
-    )
+    session = nt.Session(nt.scripted([call("a")], "done"), tools=[double], step=True, sinks=[when(ready, sink)])
     execution = session.ask("q")
     ready.set()
     until(lambda: len(errors) >= 4)
@@ -502,7 +516,7 @@ def test_a_listener_may_step() -> None:
             execution.step(number=event.pause.number)
 
     ready = threading.Event()
-    execution = stepped(sinks=[lambda event: ready.wait(5) and sink(event)])
+    execution = stepped(sinks=[when(ready, sink)])
     ready.set()
 
     assert execution.result(5, wait=True).text == "done"

@@ -140,7 +140,8 @@ def test_a_function_without_arguments_takes_none() -> None:
         return "noon"
 
     assert nt.Tool(now).parameters == {"type": "object", "properties": {}, "additionalProperties": False}
-    assert [answer(now, args).result for args in ({}, None, "", "{}")] == ["noon"] * 4
+    nothing: list[Any] = [{}, None, "", "{}"]
+    assert [answer(now, args).result for args in nothing] == ["noon"] * 4
 
 
 def positional(x: int, /) -> int:

@@ -335,20 +335,25 @@ def test_an_edit_makes_another_block_and_keeps_the_rest() -> None:
     assert block.text == "a"
 
 
+a_block: Any = nt.Block  # what a user without a type checker may hand it
+a_turn: Any = nt.Turn
+a_run: Any = nt.Run
+
+
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: nt.Block(5),
-        lambda: nt.Block("user", ["text"]),
-        lambda: nt.Block("user", "text"),
-        lambda: nt.Block("user", role=["x"]),
-        lambda: nt.Block("user", id=None),
-        lambda: nt.Block("user", {"at": object()}),
-        lambda: nt.Turn(id=3),
-        lambda: nt.Run([nt.user("x")]),
-        lambda: nt.Turn() + "text",
-        lambda: nt.Turn() + [nt.user("x"), "text"],
-        lambda: nt.Turn(({"kind": "user"},)),
+        lambda: a_block(5),
+        lambda: a_block("user", ["text"]),
+        lambda: a_block("user", "text"),
+        lambda: a_block("user", role=["x"]),
+        lambda: a_block("user", id=None),
+        lambda: a_block("user", {"at": object()}),
+        lambda: a_turn(id=3),
+        lambda: a_run([nt.user("x")]),
+        lambda: a_turn() + "text",
+        lambda: a_turn() + [nt.user("x"), "text"],
+        lambda: a_turn(({"kind": "user"},)),
     ],
 )
 def test_what_would_break_later_is_refused_where_it_is_made(make: Callable[[], object]) -> None:

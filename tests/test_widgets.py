@@ -96,7 +96,19 @@ def test_a_click_on_a_pause_that_is_over_passes_nothing() -> None:
     assert execution.paused_at.number == 2
 
 
-@pytest.mark.parametrize("message", ["nonsense", {}, {"press": "jump"}, {"want": "body", "row": 10**9}, {"want": "body", "row": -1}, {"press": "step"}, None, 3])
+@pytest.mark.parametrize(
+    "message",
+    [
+        "nonsense",
+        {},
+        {"press": "jump"},
+        {"want": "body", "row": 10**9},
+        {"want": "body", "row": -1},
+        {"press": "step"},
+        None,
+        3,
+    ],
+)
 def test_what_a_page_never_says_is_not_heard(message: Any) -> None:
     execution = stepped()
     execution.next().result(5)
@@ -163,7 +175,7 @@ def test_a_listener_that_fails_is_kept_and_the_view_goes_on() -> None:
     execution = stepped()
     execution.next().result(5)
     with pytest.warns(UserWarning, match="a listener failed"):
-        execution.listen(lambda event: 1 / 0)  # type: ignore[arg-type, return-value]
+        execution.listen(lambda event: 1 / 0)
         page = Page(Stepper(execution))
         execution.resume()
         execution.result(5)

@@ -13,7 +13,7 @@ from typing import Any
 from ..chunks import Chunks
 from ..contract import Scope, unheard
 from ..errors import EngineError
-from ..frozen import freeze
+from ..frozen import EMPTY, freeze
 from ..results import INFERENCE_RESULT, INFERENCES, InferenceResult
 from ..toolbox import Toolbox, ToolConfig
 from ..tools import Tool
@@ -41,7 +41,7 @@ def engine(name: str, *, stream: bool = True, **params: Any) -> ProviderEngine:
     the environment where none is given. Raises EngineError for an unknown provider and
     for a missing package.
     """
-    provider, model = named(name)
+    provider, model = named(name, params)
     settings, asked = _divided(provider, params)
     return ProviderEngine(provider, model, {**asked, "stream": stream}, provider.transport(settings))
 
@@ -59,7 +59,7 @@ def request(
 
     `tools`: functions, Tools, or the provider's own tools as it writes them.
     """
-    provider, model = named(name)
+    provider, model = named(name, params)
     _, asked = _divided(provider, params)
     tools = tuple(tools)
     theirs = [tool for tool in tools if isinstance(tool, Mapping)]
@@ -101,13 +101,13 @@ def find(prefix: str) -> Provider:
     return loaded
 
 
-def named(name: str) -> tuple[Provider, str]:
-    """The provider and the model of a name like "anthropic:claude-sonnet-4-5"."""
+def named(name: str, params: Mapping[str, Any] = EMPTY) -> tuple[Provider, str]:
+    """The provider, as it is where `params` lead, and the model of a name like "anthropic:claude-sonnet-4-5"."""
     prefix, colon, model = name.partition(":")
     provider = find(prefix)
     if not colon or not model:
         raise EngineError(f'an engine is named "provider:model"; {name!r} names no model', kind="unknown_model")
-    return provider, model
+    return provider.at(params) if provider.at else provider, model
 
 
 @cache
@@ -137,4 +137,4 @@ def _recorded(blocks: Iterable[Any], result: InferenceResult) -> Turn:
     turn = Turn(Chunks(block._with(metadata=block.metadata.with_raw(**signed)) for block in blocks)).with_metadata(
         INFERENCE_RESULT, result
     )
-    return turn._beside(metadata=turn.metadata.appended(INFERENCES, result))
+    return turn._beside(metadata=turn.metadata.appended(INFERENCES, result, signed[INFERENCE_RESULT.name]))

@@ -76,6 +76,7 @@ class Provider:
     transport: Callable[[Mapping[str, Any]], Transport]
     settings: frozenset[str]
     history: Callable[[Mapping[str, Any]], Turn] | None = None
+    at: Callable[[Mapping[str, Any]], Provider] | None = None  # what it is where these parameters lead, if that differs
 
 
 class Receiver:

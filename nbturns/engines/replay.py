@@ -53,9 +53,13 @@ class Replay:
         """Say how `turn` differs from what the recording was asked at the nearest place."""
         if not self.answers:
             return DriftError("this recording holds no answer of a model", turn=turn)
-        nearest = max(self.answers, key=lambda answer: (_agreement(turn, answer.asked), -abs(len(turn) - len(answer.asked))))
+        nearest = max(
+            self.answers, key=lambda answer: (_agreement(turn, answer.asked), -abs(len(turn) - len(answer.asked)))
+        )
         at = _agreement(turn, nearest.asked)
-        difference = "\n".join(difflib.unified_diff(_lines(nearest.asked, at), _lines(turn, at), "recorded", "asked", lineterm=""))
+        difference = "\n".join(
+            difflib.unified_diff(_lines(nearest.asked, at), _lines(turn, at), "recorded", "asked", lineterm="")
+        )
         here = block_line(turn[at]) if at < len(turn) else "nothing"
         there = block_line(nearest.asked[at]) if at < len(nearest.asked) else "nothing"
         return DriftError(
@@ -82,7 +86,11 @@ def recorded(turns: tuple[Turn, ...]) -> Iterator[Answer]:
             end = _end_of_answer(turn, start)
             if end > start:
                 blocks = turn.blocks[start:end]
-                yield Answer(turn._with(blocks=turn.blocks.head(start)), blocks, next((b.inference for b in blocks if b.inference), None) or InferenceResult())
+                yield Answer(
+                    turn._with(blocks=turn.blocks.head(start)),
+                    blocks,
+                    next((b.inference for b in blocks if b.inference), None) or InferenceResult(),
+                )
             start = max(end, start + 1)
         before = turn
 
@@ -111,4 +119,6 @@ def _agreement(a: Turn, b: Turn) -> int:
 
 
 def _lines(turn: Turn, start: int) -> list[str]:
-    return [line for block in list(turn)[start : start + 3] for line in (f"[{block.kind}]", *content(block).splitlines())]
+    return [
+        line for block in list(turn)[start : start + 3] for line in (f"[{block.kind}]", *content(block).splitlines())
+    ]

@@ -74,7 +74,7 @@ async def speak(turn: Turn, blocks: Iterable[Block], result: InferenceResult, sc
                     await asyncio.sleep(pace)
         except asyncio.CancelledError as stop:
             partial = (block.edit(text="".join(said)),) if said and block.kind != "tool_call" else ()
-            stop.turn = turn + (*blocks[:index], *partial)  # type: ignore[attr-defined]  # what was said travels with the stop
+            stop.turn = turn + blocks[:index] + partial  # type: ignore[attr-defined]  # what was said travels with the stop
             raise
     return (turn + blocks).with_metadata(INFERENCE_RESULT, result)
 

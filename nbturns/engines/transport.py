@@ -41,6 +41,11 @@ class Official:
     explain: Explain
     key_hint: str
 
+    @property
+    def server(self) -> str:
+        """Who is on the other side, in the words of an error."""
+        return self.package
+
     def check(self) -> None:
         """Raise EngineError when the package is not there; costs no import of it."""
         if importlib.util.find_spec(self.package) is None:
@@ -102,7 +107,7 @@ class OfficialTransport:
             try:
                 client = await self._client()
                 response = await stack.enter_async_context(self.sdk.door(client, body, self.headers))
-            except Exception as error:  # noqa: BLE001 - each client has its own tree of errors, its HTTP package another
+            except Exception as error:  # each client has its own tree of errors, its HTTP package another
                 raise without_keys(self._unopened(error), client) from None
             headers = response.headers
             id = headers.get("request-id") or headers.get("x-request-id") or ""
@@ -124,12 +129,12 @@ class OfficialTransport:
         status = getattr(error, "status_code", None)
         if isinstance(status, int):
             return self._refused(error, status)
-        package, what, said = self.sdk.package, type(error).__name__, words(error)
+        server, what, said = self.sdk.server, type(error).__name__, words(error)
         if "authentication" in said:
-            hint = f"no key for {package}: set {self.sdk.key_hint}, or pass api_key=…"
+            hint = f"no key for {server}: set {self.sdk.key_hint}, or pass api_key=…"
             return EngineError(hint, kind="authentication_error")
         if "Connection" in what or "Timeout" in what:
-            return EngineError(f"no answer from {package}: {what}: {said}", kind="connection")
+            return EngineError(f"no answer from {server}: {what}: {said}", kind="connection")
         return EngineError(f"the request could not be sent: {what}: {said}", kind="request")
 
     def _refused(self, error: Any, status: int) -> EngineError:
@@ -140,7 +145,7 @@ class OfficialTransport:
         wait = retry_after(headers)
         again = f"; try again in {wait:g} s" if wait is not None else ""
         return EngineError(
-            f"{self.sdk.package} answered {status} {said.kind}: {said}{again}",
+            f"{self.sdk.server} answered {status} {said.kind}: {said}{again}",
             status=status,
             retry_after=wait,
             request_id=said.request_id or headers.get("request-id") or headers.get("x-request-id") or "",
@@ -158,7 +163,7 @@ async def _chunks(response: Any, client: Any) -> AsyncIterator[bytes]:
     try:
         async for chunk in response.iter_bytes():
             yield chunk
-    except Exception as error:  # noqa: BLE001 - the HTTP package's own, whichever it is
+    except Exception as error:  # the HTTP package's own, whichever it is
         said = f"the connection broke before the answer was complete: {type(error).__name__}: {words(error)}"
         raise without_keys(EngineError(said, kind="stream_cut"), client) from None
 

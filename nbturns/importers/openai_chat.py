@@ -45,7 +45,9 @@ def _is_foreign(message: Any) -> bool:
     if not isinstance(message, Mapping):
         return False
     content = message.get("content")
-    kinds = [str(part.get("type")) for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
+    kinds = (
+        [str(part.get("type")) for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
+    )
     return ("type" in message and "role" not in message) or not FOREIGN.isdisjoint(kinds)
 
 
@@ -59,7 +61,12 @@ def read(data: Any, *, file: str = "", position: str = "", strict: bool = False)
     blocks = list(reader.blocks(messages))
     report = ImportReport(FORMAT, len(messages), len(blocks), tuple(reader.guessed), tuple(reader.unknown))
     try:
-        return Run(_turns(blocks), name=str(beside.get("id") or ""), metadata=_nothing_or(BESIDE, beside or None), import_report=report)
+        return Run(
+            _turns(blocks),
+            name=str(beside.get("id") or ""),
+            metadata=_nothing_or(BESIDE, beside or None),
+            import_report=report,
+        )
     except TypeError as error:
         raise LoadError(str(error), file=file, position=position) from None
 
@@ -126,7 +133,10 @@ class _Reader:
             made, message = [Block(Kind.OTHER, {"message": {"role": role, **message}}, str(role))], {}
         beside: dict[str, Any] = {MESSAGE.name: index} | ({BESIDE.name: message} if message else {})
         made[0] = made[0]._with(metadata=made[0].metadata.with_raw(**beside))
-        return [made[0], *(block._with(metadata=block.metadata.with_raw(**{MESSAGE.name: index})) for block in made[1:])]
+        return [
+            made[0],
+            *(block._with(metadata=block.metadata.with_raw(**{MESSAGE.name: index})) for block in made[1:]),
+        ]
 
     def said(self, index: int, message: dict[str, Any]) -> dict[str, Any]:
         """Text and images of a content, which is a string or a list of parts."""
@@ -152,10 +162,10 @@ class _Reader:
 
     def assistant(self, index: int, message: dict[str, Any]) -> list[Block]:
         """One reply of the model: a thought, a text, calls; all of one inference."""
-        made: list[Block] = []
-        for name in ("reasoning_content", "reasoning"):
-            if isinstance(message.get(name), str) and message[name]:
-                made.append(Block(Kind.REASONING, {"text": message.pop(name)}))
+        thoughts = [
+            name for name in ("reasoning_content", "reasoning") if isinstance(message.get(name), str) and message[name]
+        ]
+        made = [Block(Kind.REASONING, {"text": message.pop(name)}) for name in thoughts]
         calls = message.pop("tool_calls", None) or []
         legacy = message.pop("function_call", None)
         content = message.get("content")
@@ -187,7 +197,9 @@ class _Reader:
         payload: dict[str, Any] = {"id": id, "name": function.get("name") or ""}
         args, exact = _arguments(arguments)
         payload |= {"args": {}, "args_raw": arguments} if args is None else {"args": args}
-        return Block(Kind.TOOL_CALL, payload)._with(metadata=_nothing_or(ARGUMENTS, arguments if not exact and args is not None else None))
+        return Block(Kind.TOOL_CALL, payload)._with(
+            metadata=_nothing_or(ARGUMENTS, arguments if not exact and args is not None else None)
+        )
 
     def result(self, index: int, message: dict[str, Any], role: str) -> Block:
         id = message.pop("tool_call_id", None)

@@ -26,7 +26,10 @@ def limits(
         }
         for unit, (spent, most) in used.items():
             if most is not None and spent >= most:
-                raise LimitReached(f"this run used {spent:g} {unit}, and its limit is {most:g}; go on with session.ask(error.turn)", turn=turn)
+                raise LimitReached(
+                    f"this run used {spent:g} {unit}, and its limit is {most:g}; go on with session.ask(error.turn)",
+                    turn=turn,
+                )
         return await engine(turn, scope)
 
     return layer

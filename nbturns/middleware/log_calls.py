@@ -21,7 +21,12 @@ def log_calls(logger: logging.Logger | None = None, level: int = logging.INFO) -
             log.log(level, "failed: %s", type(error).__name__)
             raise
         result = answer.inferences[-1] if answer.inferences else None
-        log.log(level, "answered: %s; %s", _counted(answer), f"{result.finish_class}, {result.duration_ms} ms" if result else "no result")
+        log.log(
+            level,
+            "answered: %s; %s",
+            _counted(answer),
+            f"{result.finish_class}, {result.duration_ms} ms" if result else "no result",
+        )
         return answer
 
     return layer

@@ -3,7 +3,7 @@
 
 /**
  * @typedef {{kind: string, icon: string, head: string, body?: string, size: number, fold: boolean, call?: string,
- *   name?: string, error?: boolean, ms?: number, inference?: string, images?: string[], elsewhere?: string[]}} Row
+ *   name?: string, error?: boolean, ms?: number, inference?: string, images?: string[], elsewhere?: string[], open?: boolean}} Row
  * @typedef {{provider?: string, model?: string, stop?: string, finish: string, truncated?: boolean, input?: number,
  *   output?: number, cached?: number, reasoning?: number, cost?: number, ms?: number, first?: number}} Call
  * @typedef {{rows: Row[], calls: Record<string, Call>, status: any, number: number}} Table
@@ -165,8 +165,9 @@ class BlockTable {
       return /** @type {HTMLElement} */ (picture);
     });
     if (row.elsewhere) pictures.push(make("small", "", `elsewhere: ${row.elsewhere.join(", ")}`));
-    const head = make("span", "nbt-head", row.kind === "tool_call" && !row.head ? `${row.name ?? ""} ` : row.head);
-    if (!row.fold && row.head === "" && row.kind === "tool_call") return [head, make("pre", "", row.body ?? "")];
+    if (row.open && row.kind === "tool_call") return [make("span", "nbt-head", `${row.name ?? ""} `), make("pre", "", row.body ?? "")];
+    const head = make("span", "nbt-head", row.head);
+    if (!row.fold && row.size === 0 && !row.open) return [make("small", "", "empty"), ...pictures];
     if (!row.fold) return [make("pre", "", row.body ?? ""), ...pictures];
     if (row.kind === "tool_call" && row.body !== undefined && !row.head.endsWith("…") && !row.body.includes("\n")) return [head, ...pictures];
     const details = /** @type {HTMLDetailsElement} */ (make("details"));

@@ -19,4 +19,6 @@ def view(x: Execution) -> Stepper:
     """
     if isinstance(x, Execution):
         return Stepper(x)
-    raise TypeError(f"there is a live view for an execution, not for {type(x).__name__}; a Turn, a Run or a Session shows itself as the last line of a cell")
+    raise TypeError(
+        f"there is a live view for an execution, not for {type(x).__name__}; a Turn, a Run or a Session shows itself as the last line of a cell"
+    )

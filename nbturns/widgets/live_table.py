@@ -83,11 +83,15 @@ class LiveTable(anywidget.AnyWidget):
     def _update(self) -> dict[str, Any]:
         """What changed since the last one: rows from some row on, or only more text of open rows."""
         blocks = self._turn.blocks
-        same = self._sent_blocks is blocks or (len(self._sent_blocks) == len(blocks) == self._sent_blocks.shared(blocks))
+        same = self._sent_blocks is blocks or (
+            len(self._sent_blocks) == len(blocks) == self._sent_blocks.shared(blocks)
+        )
         update: dict[str, Any] = {"number": self._number, "status": self._where()}
         if same and self._sent_open and len(self._sent_open) == len(self._open):
             lengths = zip(self._open, self._sent_open, strict=True)
-            update["more"] = [[len(blocks) + i, o["body"][n:]] for i, (o, n) in enumerate(lengths) if len(o["body"]) > n]
+            update["more"] = [
+                [len(blocks) + i, o["body"][n:]] for i, (o, n) in enumerate(lengths) if len(o["body"]) > n
+            ]
         elif not same or self._sent_open or self._open:
             start = self._sent_blocks.shared(blocks)
             fresh = list(blocks.since(start))
@@ -101,7 +105,7 @@ class LiveTable(anywidget.AnyWidget):
 
     # What the page says. A message may come on any thread.
 
-    def _hear_page(self, _: Any, message: Any, buffers: Any) -> None:
+    def _hear_page(self, _: Any, message: Any, __: Any) -> None:
         call(self._heard, message if isinstance(message, dict) else {})
 
     def _heard(self, message: dict[str, Any]) -> None:
@@ -117,7 +121,17 @@ class LiveTable(anywidget.AnyWidget):
 
     def _add_text(self, index: int, kind: str, text: str, name: str) -> None:
         while len(self._open) <= index:
-            self._open.append({"kind": kind, "icon": ICONS.get(kind, ""), "head": "", "body": "", "size": 0, "fold": False})
+            self._open.append(
+                {
+                    "kind": kind,
+                    "icon": ICONS.get(kind, ""),
+                    "head": "",
+                    "body": "",
+                    "size": 0,
+                    "fold": False,
+                    "open": True,
+                }
+            )
         one = self._open[index]
         if name:
             one["name"] = name

@@ -11,7 +11,19 @@ from typing import Any
 
 import traitlets
 
-from ..events import Delta, Ended, Event, InferenceFinished, InferenceStarted, Notice, Paused, Resumed, Snapshot, ToolFinished, ToolStarted
+from ..events import (
+    Delta,
+    Ended,
+    Event,
+    InferenceFinished,
+    InferenceStarted,
+    Notice,
+    Paused,
+    Resumed,
+    Snapshot,
+    ToolFinished,
+    ToolStarted,
+)
 from ..execution import Execution
 from ..host import call
 from ..text import call_line, visible
@@ -140,4 +152,7 @@ def _still(execution: Execution) -> dict[str, str]:
     """The static table, under a line that says how it ended."""
     from ..html import execution_html
 
-    return {"text/plain": repr(execution), "text/html": execution_html(execution.turn, execution.status, execution.error)}
+    return {
+        "text/plain": repr(execution),
+        "text/html": execution_html(execution.turn, execution.status, execution.error),
+    }

@@ -7,6 +7,7 @@ stays is the static table that goes with it.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
@@ -21,15 +22,15 @@ METADATA = {
 
 def run(path: Path) -> None:
     """Run one notebook from top to bottom and save it, if no cell failed."""
-    notebook = nbformat.read(path, as_version=4)
-    settings = {"resources": {"metadata": {"path": str(path.parent)}}, "store_widget_state": False}
-    NotebookClient(notebook, timeout=120, **settings).execute()
+    notebook: Any = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    where = {"metadata": {"path": str(path.parent)}}
+    NotebookClient(notebook, timeout=120, resources=where, store_widget_state=False).execute()
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         for output in cell.get("outputs", ()):
             output.get("data", {}).pop(LIVE, None)
     notebook.metadata = METADATA
-    nbformat.write(notebook, path)
+    nbformat.write(notebook, path)  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":

@@ -20,9 +20,7 @@ def group(
     output: IO[str] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command as the head of its own process group, and end the group on leaving."""
-    process = subprocess.Popen(
-        command, env=env, stdout=output, stderr=output, start_new_session=True
-    )
+    process = subprocess.Popen(command, env=env, stdout=output, stderr=output, start_new_session=True)
     try:
         yield process
     finally:

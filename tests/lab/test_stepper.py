@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Literal
 
 from playwright.sync_api import Locator, expect
 
@@ -98,7 +99,17 @@ def test_an_execution_goes_on_while_the_next_cell_is_busy(lab: Lab, kernel: str)
 
 
 def test_run_all_never_waits_for_a_click_and_later_cells_see_where_it_stands(lab: Lab, kernel: str) -> None:
-    lab.new([SESSION, LIVE, "execution.next().result(5)", "execution.step().result(5)", "execution.step().result(5)", "execution.result().text"], kernel)
+    lab.new(
+        [
+            SESSION,
+            LIVE,
+            "execution.next().result(5)",
+            "execution.step().result(5)",
+            "execution.step().result(5)",
+            "execution.result().text",
+        ],
+        kernel,
+    )
 
     lab.run_all(seconds=30)
 
@@ -205,11 +216,11 @@ def test_keys_do_as_in_a_debugger_and_never_edit_the_notebook(lab: Lab) -> None:
     assert lab.ask("panel.content.widgets.length") == cells
 
 
-HOSTILE = '''
+HOSTILE = """
 import nbturns as nt
 EVIL = "<img src=x onerror='window.hacked=1'><script>window.hacked=1</script><svg onload='window.hacked=1'>"
-def tool(x: str = "") -> str:
-    "A tool."
+def tool(x: str = '') -> str:
+    'A tool.'
     return EVIL
 tool.__name__ = "tool"
 script = nt.scripted(
@@ -219,7 +230,7 @@ script = nt.scripted(
 session = nt.Session(script, system=EVIL, tools=[tool])
 execution = session.ask(nt.user(EVIL, images=[{"url": "http://192.0.2.1/leak.png"}]), step=True)
 execution
-'''
+"""
 
 
 def test_what_a_model_says_is_text_live_frozen_saved_and_opened_again(lab: Lab) -> None:
@@ -249,8 +260,9 @@ def test_light_and_dark_are_both_easy_to_read(lab: Lab) -> None:
     output = lab.output(5)
     expect(status(output)).to_contain_text("paused")
 
-    for theme in ("Light", "Dark"):
-        lab.theme(theme)  # type: ignore[arg-type]
+    themes: tuple[Literal["Light"], Literal["Dark"]] = ("Light", "Dark")
+    for theme in themes:
+        lab.theme(theme)
         lab.screenshot(f"run-{theme.lower()}", 1)
         lab.screenshot(f"stepper-{theme.lower()}", 5)
         for text in (output.get_by_role("cell", name="system").first, status(output)):
