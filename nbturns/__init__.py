@@ -51,6 +51,8 @@ if TYPE_CHECKING:  # imported when they are used: see __getattr__
     from .files import load_all as load_all
     from .files import loads as loads
     from .files import save as save
+    from .models import ModelInfo as ModelInfo
+    from .models import Prices as Prices
     from .session import Session as Session
     from .toolbox import ToolConfig as ToolConfig
     from .tools import Tool as Tool
@@ -62,7 +64,9 @@ __version__ = "0.1.0"
 # them, so that `import nbturns` alone stays quick.
 _LATER = {
     "Execution": ".execution",
+    "ModelInfo": ".models",
     "Phase": ".events",
+    "Prices": ".models",
     "Scope": ".contract",
     "Session": ".session",
     "Tool": ".tools",
@@ -107,8 +111,10 @@ __all__ = [
     "Kind",
     "LimitReached",
     "LoadError",
+    "ModelInfo",
     "NbturnsError",
     "Phase",
+    "Prices",
     "Run",
     "Scope",
     "ScriptExhausted",

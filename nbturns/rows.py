@@ -118,7 +118,7 @@ def body_of(block: Block) -> str:
         said = _laid_out(_parsed(block.result)) if block.result is not None or not block.error else ""
         return visible("\n".join(part for part in (f"error: {block.error}" if block.error else "", said) if part))
     if block.text or block.kind in ("system", "user", "llm_text", "reasoning"):
-        return visible(block.text)
+        return visible(block.text or (content(block) if block.payload.get("refusal") else ""))
     return _laid_out(block.payload)
 
 

@@ -48,6 +48,8 @@ def content(block: Block) -> str:
     if block.kind == "tool_use":
         return f"error: {block.error}" if block.error else shown_value(block.result)
     if block.text or block.kind in ("system", "user", "llm_text", "reasoning"):
+        if not block.text and isinstance(refusal := block.payload.get("refusal"), str) and refusal:
+            return f"refused: {refusal}"
         images = f" [{len(block.images)} image{'s' * (len(block.images) != 1)}]" if block.images else ""
         return block.text + images
     return shown_value(block.payload)

@@ -23,7 +23,7 @@ FLOORS = [
     {"frozen"},
     {"keyed", "images", "tools", "yaml_text"},
     {"results"},
-    {"blocks"},
+    {"blocks", "models"},
     {"turns"},
     {"events", "text", "serde", "importers"},
     {"rows", "toolbox", "files"},

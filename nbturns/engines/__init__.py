@@ -14,6 +14,7 @@ from ..chunks import Chunks
 from ..contract import Scope, unheard
 from ..errors import EngineError
 from ..frozen import EMPTY, freeze
+from ..models import ModelInfo, priced
 from ..results import INFERENCE_RESULT, INFERENCES, InferenceResult
 from ..toolbox import Toolbox, ToolConfig
 from ..tools import Tool
@@ -33,17 +34,18 @@ NOT_PARAMETERS = {
 }
 
 
-def engine(name: str, *, stream: bool = True, **params: Any) -> ProviderEngine:
+def engine(name: str, *, stream: bool = True, model_info: ModelInfo | None = None, **params: Any) -> ProviderEngine:
     """An engine that asks a model, named "provider:model", like "anthropic:claude-sonnet-4-5".
 
     `params` are the provider's own (temperature, max_tokens, …) or its client's (api_key,
     base_url, timeout in seconds, client: an asynchronous one of yours). Keys come from
-    the environment where none is given. Raises EngineError for an unknown provider and
-    for a missing package.
+    the environment where none is given. `model_info` says what the model costs where the
+    shipped table (`nbturns.models`) is wrong or does not know it. Raises EngineError for an
+    unknown provider and for a missing package.
     """
     provider, model = named(name, params)
     settings, asked = _divided(provider, params)
-    return ProviderEngine(provider, model, {**asked, "stream": stream}, provider.transport(settings))
+    return ProviderEngine(provider, model, {**asked, "stream": stream}, provider.transport(settings), model_info)
 
 
 def request(
@@ -128,7 +130,7 @@ def _divided(provider: Provider, params: Mapping[str, Any]) -> tuple[dict[str, A
 
 def _named(reply: _provider.Reply, provider: Provider, failed: str) -> InferenceResult:
     known = reply.result()
-    return _provider.ended(known.replace(provider=known.provider or provider.name), failed)
+    return _provider.ended(priced(known.replace(provider=known.provider or provider.name)), failed)
 
 
 def _recorded(blocks: Iterable[Any], result: InferenceResult) -> Turn:

@@ -13,20 +13,26 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
 
 from ..contract import Scope
 from ..errors import EngineError
 from ..events import Delta
 from ..frozen import freeze, thaw
+from ..models import ModelInfo, priced
 from ..results import INFERENCE_RESULT, FinishClass, InferenceResult
 from ..turns import Block, Turn
 from .event_stream import EventStream
 
 GRACE = 0.2  # seconds
 DONE = "[DONE]"  # the last word of OpenAI's chat streams, the only one that is no JSON
-LIMITS = ("max_tokens", "max_output_tokens", "max_completion_tokens")  # what providers call the limit of an answer
+LIMITS = (
+    "max_tokens",
+    "max_output_tokens",
+    "max_completion_tokens",
+    "maxOutputTokens",
+)  # what providers call the limit of an answer
 Hear: TypeAlias = Callable[[Delta], object]
 
 
@@ -148,8 +154,16 @@ def _parsed(text: str, what: str) -> Any:
 class ProviderEngine:
     """Asks one model of one provider. Made by `nt.engine("provider:model", …)`."""
 
-    def __init__(self, provider: Provider, model: str, params: Mapping[str, Any], transport: Transport) -> None:
+    def __init__(
+        self,
+        provider: Provider,
+        model: str,
+        params: Mapping[str, Any],
+        transport: Transport,
+        model_info: ModelInfo | None = None,
+    ) -> None:
         self.provider = provider
+        self.model_info = model_info
         self.model = model
         self.params = freeze(params)
         self.transport = transport
@@ -196,7 +210,8 @@ class _Asked:
         self.max_tokens: int | None = None
 
     async def answer(self, body: dict[str, Any]) -> None:
-        self.max_tokens = next((body[name] for name in LIMITS if name in body), None)
+        settings = {**body, **(body.get("generationConfig") or {})}  # Gemini's stand one level deeper
+        self.max_tokens = next((settings[name] for name in LIMITS if name in settings), None)
         receiver = Receiver(self.reply)
         try:
             async with self.engine.transport.open(body) as answer:
@@ -219,6 +234,8 @@ class _Asked:
             request_id=known.request_id or request_id or self.request_id,
             max_tokens=self.max_tokens,
         )
+        info = self.engine.model_info
+        result = priced(result, (replace(info, id=result.model),) if info else ())
         return answered(self.turn, self.reply.blocks(), ended(result, failed))
 
 

@@ -130,7 +130,7 @@ class OfficialTransport:
         if isinstance(status, int):
             return self._refused(error, status)
         server, what, said = self.sdk.server, type(error).__name__, words(error)
-        if "authentication" in said:
+        if "authentication" in said or "api_key" in said:  # as Anthropic says it, and as OpenAI does
             hint = f"no key for {server}: set {self.sdk.key_hint}, or pass api_key=…"
             return EngineError(hint, kind="authentication_error")
         if "Connection" in what or "Timeout" in what:

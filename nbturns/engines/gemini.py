@@ -1,0 +1,369 @@
+"""Gemini: a Turn as the request that says it, and back.
+
+Facts: Google's generateContent reference (v1beta); Vertex takes the same body. Blocks
+are flat and contents group them: all parts of one reply make one content of the model,
+each with its own signature, and the results of its calls one content of the user. What
+Gemini or a recorded request wrote goes out as it was, as long as nobody edited it.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from ..chunks import Chunks
+from ..contract import PROVIDER_CALL_ID, Scope
+from ..errors import EngineError
+from ..frozen import EMPTY, FrozenDict, freeze, thaw
+from ..images import normal_image
+from ..turns import Block, Kind, Turn
+from .gemini_parts import SIGNATURE, WIRE, camel, decoded, said
+from .gemini_reply import Reply
+from .gemini_transport import GeminiTransport
+from .provider import Provider, Transport
+
+UNSIGNED = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="  # base64 of skip_thought_signature_validator
+CHOICES = {"required": "ANY", "none": "NONE"}  # "auto" is what holds where nothing is said
+BESIDE = frozenset(
+    {"tools", "toolConfig", "safetySettings", "cachedContent", "labels", "generationConfig", "serviceTier", "store"}
+)  # these stand in the body itself; every other parameter is one of generationConfig
+OTHER_NAMES = {"max_tokens": "maxOutputTokens"}
+FILES = "https://generativelanguage.googleapis.com/v1beta/"
+
+
+class Asked(dict[str, Any]):
+    """A body, and beside it what stands in the URL: the model, and whether to stream."""
+
+    def __init__(self, body: Mapping[str, Any], model: str, *, stream: bool) -> None:
+        super().__init__(body)
+        self.model = model
+        self.stream = stream
+
+    @property
+    def path(self) -> str:
+        """The end of the URL, behind the version of the API."""
+        model = self.model if "/" in self.model else f"models/{self.model}"
+        return quote(model, safe="/@.") + (":streamGenerateContent?alt=sse" if self.stream else ":generateContent")
+
+
+# A Turn → a request.
+
+
+def request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
+    """The body of `POST /v1beta/models/{model}:generateContent`; the model is in its `path`.
+
+    System blocks, wherever they stand, become `systemInstruction`, or with
+    `later_system="user"` those behind the head user text. Parameters go to
+    `generationConfig` in Google's spelling, but those of the body itself (tools,
+    toolConfig, safetySettings, cachedContent, labels). Raises EngineError for what
+    Gemini cannot take.
+    """
+    given: dict[str, Any] = thaw(params)
+    stream = bool(given.pop("stream", True))
+    later = given.pop("later_system", "system")
+    systems, rest = list[Block](), list[Block]()
+    for block in turn:
+        (systems if block.kind == "system" and (later == "system" or not rest) else rest).append(block)
+    body: dict[str, Any] = {}
+    if instructions := [part for block in systems for part in _own(block) or _parts(block)]:
+        body["systemInstruction"] = {"parts": instructions}
+    body["contents"] = list(_contents(rest))
+    beside, config = _divided(given)
+    if config:
+        beside["generationConfig"] = {**config, **(beside.get("generationConfig") or {})}
+    return Asked(body | beside | _tools(scope, beside), model, stream=stream)
+
+
+def _divided(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What stands in the body itself, and what in its `generationConfig`."""
+    beside, config = dict[str, Any](), dict[str, Any]()
+    for asked, value in given.items():
+        name = OTHER_NAMES.get(asked) or camel(asked)
+        (beside if name in BESIDE else config)[name] = value
+    if "responseSchema" in config or "responseJsonSchema" in config:  # refused without
+        config.setdefault("responseMimeType", "application/json")
+    return beside, config
+
+
+def _tools(scope: Scope, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The tools of the session, and the choice among them, beside Google's own in `params`."""
+    if not scope.tool_config.enabled or not len(scope.tools):
+        return {}
+    ours = [
+        {"name": tool.name, "description": tool.description, "parametersJsonSchema": thaw(tool.parameters)}
+        for tool in scope.tools
+    ]
+    theirs = params.get("tools") or []
+    body: dict[str, Any] = {
+        "tools": [{"functionDeclarations": ours}, *([theirs] if isinstance(theirs, dict) else theirs)]
+    }
+    mode = CHOICES.get(scope.tool_config.tool_choice)
+    chosen = params.get("toolConfig") or {}
+    if mode and not said(chosen, "functionCallingConfig"):
+        body["toolConfig"] = {**chosen, "functionCallingConfig": {"mode": mode}}
+    return body
+
+
+def _contents(blocks: Iterable[Block]) -> Iterator[dict[str, Any]]:
+    calls = _Calls()
+    for role, group in _grouped(blocks):
+        parts: list[dict[str, Any]] = []
+        called = False
+        for block in group:
+            call = calls.after(block)
+            raw = _own(block)
+            made = raw or ([_result(block, call)] if block.kind == "tool_use" else _parts(block))
+            if block.kind == "tool_call":
+                if not raw and not called:  # Gemini 3 wants the first call of a reply signed, its own or not
+                    made[0].setdefault("thoughtSignature", UNSIGNED)
+                called = True
+            parts += made
+        if parts:
+            yield {"role": role, "parts": parts}
+
+
+@dataclass(slots=True)
+class _Calls:
+    """Finds the call that a result answers, as both go by; calls without any id are answered in their order."""
+
+    named: dict[str, Block] = field(default_factory=dict)
+    nameless: list[Block] = field(default_factory=list)
+
+    def after(self, block: Block) -> Block | None:
+        """The call that `block` answers; a call is noted."""
+        id = block.tool_call_id
+        if block.kind == "tool_use":
+            return self.named.get(id) if id or not self.nameless else self.nameless.pop(0)
+        if block.kind == "tool_call" and id:
+            self.named[id] = block
+        elif block.kind == "tool_call":
+            self.nameless.append(block)
+        return None
+
+
+def _grouped(blocks: Iterable[Block]) -> Iterator[tuple[str, list[Block]]]:
+    """Neighbours that make one content. One that began in another reply or content begins one here."""
+    role, group = "", list[Block]()
+    for block in blocks:
+        its = _role(block)
+        if group and (its != role or _apart(group[-1], block)):
+            yield role, group
+            group = []
+        role = its
+        group.append(block)
+    if group:
+        yield role, group
+
+
+def _role(block: Block) -> str:
+    if block.kind in ("system", "user", "tool_use") or (block.kind == "other" and block.role == "user"):
+        return "user"
+    return "model"
+
+
+def _apart(one: Block, next: Block) -> bool:
+    (reply, place), (its_reply, its_place) = WIRE.place(one), WIRE.place(next)
+    if reply and its_reply and reply != its_reply:
+        return True
+    if place is None or its_place is None:  # results stand alone, as Gemini counts them against the calls
+        return (one.kind == "tool_use") != (next.kind == "tool_use")
+    return its_place <= place
+
+
+def _own(block: Block) -> list[dict[str, Any]]:
+    """What Gemini, or a recorded request, said in this block, if nobody edited it. An id it was given here is no edit."""
+    given = block.metadata.get(PROVIDER_CALL_ID)
+    raw = WIRE.raw(block if given is None else block.edit(id=given))
+    return [raw] if isinstance(raw, dict) else []
+
+
+def _parts(block: Block) -> list[dict[str, Any]]:
+    """A block as parts, from its payload; none for what is another provider's own."""
+    payload = block.payload
+    signature = block.metadata.get(SIGNATURE)
+    signed = {"thoughtSignature": signature} if signature else {}
+    match block.kind:
+        case "system" | "user":
+            text = [{"text": block.text}] if block.text else []
+            return [*text, *map(_image, payload.get("images") or ()), *map(_media, payload.get("media") or ())]
+        case "llm_text" if block.text or signed:
+            return [{"text": block.text} | signed]
+        case "reasoning" if signed or WIRE.kept in block.metadata:
+            return [{"text": block.text} | ({"thought": True} if block.text else {}) | signed]
+        case "tool_call":
+            return [{"functionCall": {"name": block.name, "args": _args(block)} | _id(block)} | signed]
+        case "other" if WIRE.kept in block.metadata:
+            return [thaw(payload)]
+    return []
+
+
+def _id(call: Block | None) -> dict[str, Any]:
+    """The id of a call, where Gemini gave it one: some of its servers know none."""
+    if call is None or WIRE.kept not in call.metadata:
+        return {}
+    given = call.metadata.get(PROVIDER_CALL_ID)
+    id = call.tool_call_id if given is None else given
+    return {"id": id} if id else {}
+
+
+def _args(block: Block) -> dict[str, Any]:
+    """The arguments of a call; those that are no JSON object as text, since Gemini takes objects only."""
+    written = block.payload.get("args_raw", block.payload.get("args"))
+    if isinstance(written, str) and not block.args and written.strip() not in ("", "{}"):
+        return {"INVALID_JSON": written}
+    args: dict[str, Any] = thaw(block.args)
+    return args
+
+
+def _result(block: Block, call: Block | None) -> dict[str, Any]:
+    result: Any = {"error": block.error} if block.error else thaw(block.result)
+    response = result if isinstance(result, dict) else {"result": result}
+    name = call.name if call else block.tool_call_id
+    beside = {"parts": [_media(one) for one in media]} if (media := block.payload.get("media")) else {}
+    return {"functionResponse": {"name": name or "tool", "response": response} | _id(call) | beside}
+
+
+def _image(given: Any) -> dict[str, Any]:
+    try:
+        image = normal_image(given) if isinstance(given, Mapping) else EMPTY
+    except ValueError as error:
+        raise EngineError(str(error), kind="unsupported") from None
+    if image.get("content") and image.get("media_type"):
+        return {"inlineData": {"mimeType": image["media_type"], "data": image["content"]}}
+    uri = image.get("file_uri") or image.get("url") or image.get("file_id")
+    if not isinstance(uri, str):
+        raise EngineError(
+            f"Gemini takes images as bytes, URLs or files of its own, not {given!r:.80}", kind="unsupported"
+        )
+    uri = FILES + uri if uri.startswith("files/") else uri
+    kind = image.get("media_type") or mimetypes.guess_type(urlsplit(uri).path)[0]
+    return {"fileData": {"fileUri": uri} | ({"mimeType": kind} if kind else {})}
+
+
+def _media(given: Any) -> dict[str, Any]:
+    if isinstance(given, Mapping) and (said(given, "inlineData") or said(given, "fileData")):
+        media: dict[str, Any] = thaw(given)
+        return media
+    raise EngineError(f"Gemini takes inlineData and fileData beside a text, not {given!r:.80}", kind="unsupported")
+
+
+# A request → the Turn it was made of.
+
+
+def history(request: Mapping[str, Any]) -> Turn:
+    """The blocks of a recorded request, `systemInstruction` first; sent again they say the same.
+
+    Calls without an id get one, so that each result stands with its call. The request's
+    other parameters are not a Turn's. Raises EngineError where it is no request.
+    """
+    request = freeze(request)
+    contents = request.get("contents") if isinstance(request, Mapping) else None
+    if isinstance(contents, Mapping):  # Google takes one where a list is due
+        contents = [contents]
+    if not isinstance(contents, list):
+        raise EngineError("a request of Gemini's has a list of contents", kind="bad_request")
+    instructions = said(request, "systemInstruction")
+    pairs = _Pairs()
+    blocks = list(_content_blocks(instructions, "system", pairs)) if instructions else []
+    for content in contents:
+        role = content.get("role") if isinstance(content, Mapping) else None
+        blocks += _content_blocks(content, "model" if role == "model" else "user", pairs)
+    return Turn(Chunks(blocks))
+
+
+def _content_blocks(content: Any, role: str, pairs: _Pairs) -> Iterator[Block]:
+    parts = content.get("parts") if isinstance(content, Mapping) else [content]
+    for index, part in enumerate(parts if isinstance(parts, list) else [parts] if parts else ()):
+        if not isinstance(part, FrozenDict):
+            raise EngineError(f"a content has parts, and each is an object, not {part!r:.60}", kind="bad_request")
+        if role == "model":
+            yield pairs.called(WIRE.marked(decoded(part), raw=part, index=index))
+        else:
+            yield WIRE.marked(_given(part, role, pairs), raw=part, index=index)
+
+
+@dataclass(slots=True)
+class _Pairs:
+    """Gives an id to calls that have none, and the same one to their results, which follow by name and order."""
+
+    made: int = 0
+    waiting: list[Block] = field(default_factory=list)
+
+    def called(self, block: Block) -> Block:
+        if block.kind != "tool_call" or block.tool_call_id:
+            return block
+        self.made += 1
+        block = block.edit(id=f"call_{self.made}")._with(
+            metadata=block.metadata.with_raw(**{PROVIDER_CALL_ID.name: ""})
+        )
+        self.waiting.append(block)
+        return block
+
+    def answered(self, name: Any) -> str:
+        """The id of the first call of this name that has no result yet; "" when there is none."""
+        call = next((call for call in self.waiting if call.name == name), None)
+        if call is None:
+            return ""
+        self.waiting.remove(call)
+        return call.tool_call_id
+
+
+def _given(part: FrozenDict, role: str, pairs: _Pairs) -> Block:
+    """The block of a part that Gemini was given, by a user, a tool or the system."""
+    answer = said(part, "functionResponse")
+    if isinstance(answer, Mapping):
+        id = answer.get("id") or pairs.answered(answer.get("name"))
+        media = {"media": answer["parts"]} if answer.get("parts") else {}
+        return Block(Kind.TOOL_USE, {"id": id if isinstance(id, str) else "", **_told(answer.get("response")), **media})
+    if isinstance(part.get("text"), str):
+        return Block(Kind.SYSTEM if role == "system" else Kind.USER, {"text": part["text"]}, role)
+    if image := _seen(part):
+        return Block(Kind.USER, {"text": "", "images": [image]}, role)
+    if isinstance(said(part, "inlineData") or said(part, "fileData"), Mapping):
+        return Block(Kind.USER, {"text": "", "media": [part]}, role)
+    return Block(Kind.OTHER, part, role)
+
+
+def _told(response: Any) -> dict[str, Any]:
+    """A result and an error, from an object that names them as Google's page advises, or is the result."""
+    match response:
+        case {"error": str(error)} if error and len(response) == 1:
+            return {"result": None, "error": error}
+        case {"result": result} | {"output": result} if len(response) == 1:
+            return {"result": result, "error": ""}
+    return {"result": response, "error": ""}
+
+
+def _seen(part: FrozenDict) -> dict[str, Any] | None:
+    """The image map of a part that is an image."""
+    data = said(part, "inlineData") or said(part, "fileData")
+    kind = said(data, "mimeType") if isinstance(data, Mapping) else None
+    if not isinstance(kind, str) or not kind.startswith("image/"):
+        return None
+    match data.get("data"), said(data, "fileUri"):
+        case str(content), _:
+            return {"media_type": kind, "content": content}
+        case _, str(uri):
+            return {"url" if uri.startswith(("http:", "https:")) else "file_uri": uri, "media_type": kind}
+    return None
+
+
+# The provider.
+
+
+def transport(settings: Mapping[str, Any]) -> Transport:
+    """An httpx client. `base_url` may end in a version, as Vertex's do; `headers` go with every request."""
+    return GeminiTransport(settings)
+
+
+PROVIDER = Provider(
+    name="gemini",
+    request=request,
+    reply=Reply,
+    transport=transport,
+    settings=frozenset({"client", "headers", "api_key", "base_url", "timeout"}),
+    history=history,
+)

@@ -1,0 +1,138 @@
+"""The parts of an answer of Gemini: what each is, and how one grows while it streams.
+
+Facts: Google's reference of `Part` (v1beta) and its page on thought signatures, which
+may sit on a part of any kind. Google reads both spellings of a name, and so do we.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from ..errors import EngineError
+from ..frozen import EMPTY, FrozenDict, freeze
+from ..keyed import Key
+from ..turns import Block, Kind
+from .gemini_arguments import Arguments
+from .wire import Wire
+
+WIRE = Wire("gemini")
+SIGNATURE: Key[str] = Key("gemini.thought_signature@v1", str)  # geppetto's name for it
+PLAIN = frozenset({"text", "thought"})  # a part of nothing else may grow while it streams
+
+
+class Part:
+    """One part on its way: as it began, and what came after."""
+
+    __slots__ = ("arguments", "grows", "kind", "more", "name", "place", "raw")
+
+    def __init__(self, place: int, raw: FrozenDict, grows: bool) -> None:
+        self.place = place
+        self.raw = raw
+        self.grows = grows  # plain text in a stream; what is signed came to its end
+        self.more: list[str] = []
+        self.kind = str(_kind(raw))
+        call = said(raw, "functionCall") if self.kind == "tool_call" else EMPTY
+        self.arguments = Arguments.of(call)
+        self.name = text_of(call.get("name"))
+
+    @property
+    def broken(self) -> bool:
+        return self.arguments is not None and not self.arguments.whole
+
+    @property
+    def text(self) -> str:
+        """The text it began with; of a call, its arguments as far as they are known."""
+        if self.kind != "tool_call":
+            return text_of(self.raw.get("text"))
+        call = mapping_of(said(self.raw, "functionCall"))
+        return json.dumps(call["args"], ensure_ascii=False) if call.get("args") else ""
+
+    def go_on(self, raw: Mapping[str, Any]) -> str:
+        """Take some more of a call whose arguments come in pieces; return them once all are there."""
+        assert self.arguments is not None
+        self.raw = freeze({**self.raw, **{k: v for k, v in raw.items() if camel(k) != "functionCall"}})
+        self.arguments.take(mapping_of(said(raw, "functionCall")))
+        return "" if self.arguments.open else json.dumps(self.arguments.args, ensure_ascii=False)
+
+    def whole(self) -> FrozenDict:
+        """The part as a body would have it."""
+        if self.more:
+            return freeze({**self.raw, "text": self.raw["text"] + "".join(self.more)})  # type: ignore[no-any-return]  # a mapping freezes to one
+        if self.arguments is None:
+            return self.raw
+        name = "functionCall" if "functionCall" in self.raw else "function_call"
+        return freeze({**self.raw, name: self.arguments.call})  # type: ignore[no-any-return]  # as above
+
+    def block(self, *, over: bool) -> Block:
+        """Its block; `over`: whether the answer came to an end, if not to its own."""
+        if not self.broken:
+            return decoded(self.whole())
+        assert self.arguments is not None
+        written = json.dumps(self.arguments.pieces, ensure_ascii=False)
+        if over:
+            return decoded(self.raw).edit(args=EMPTY, args_raw=written)
+        return Block(Kind.OTHER, {**self.raw, "partial_json": written}, "assistant")
+
+
+def decoded(raw: FrozenDict) -> Block:
+    """The block of one part of the model's; one we do not know is kept whole in `other`."""
+    kind = _kind(raw)
+    block = Block(kind, _payload(raw, kind), "" if kind is Kind.TOOL_CALL else "assistant")
+    signature = said(raw, "thoughtSignature")
+    if not isinstance(signature, str) or not signature:
+        return block
+    return block._with(metadata=block.metadata.with_raw(**{SIGNATURE.name: signature}))
+
+
+def _payload(raw: FrozenDict, kind: Kind) -> Mapping[str, Any]:
+    if kind is Kind.OTHER:
+        return raw
+    if kind is not Kind.TOOL_CALL:
+        return {"text": raw["text"]}
+    call = said(raw, "functionCall")
+    return {"id": text_of(call.get("id")), "name": call["name"], "args": call.get("args") or EMPTY}
+
+
+def _kind(raw: FrozenDict) -> Kind:
+    call, text = said(raw, "functionCall"), raw.get("text")
+    if isinstance(call, dict) and isinstance(call.get("name"), str):
+        return Kind.TOOL_CALL
+    if not isinstance(text, str):
+        return Kind.OTHER
+    # An empty text only carries the signature of the thoughts; as a text it would be the last thing said.
+    return Kind.REASONING if raw.get("thought") or (not text and said(raw, "thoughtSignature")) else Kind.LLM_TEXT
+
+
+def said(data: Mapping[str, Any], name: str) -> Any:
+    """The field of this name, in either spelling."""
+    value = data.get(name)
+    return data.get(_snake(name)) if value is None else value
+
+
+def kept(value: Any) -> Any:
+    """A part of an answer, frozen. Raises EngineError for one nobody could keep, nested without end."""
+    try:
+        return freeze(value)
+    except TypeError as error:
+        raise EngineError(str(error), kind="bad_response") from None
+
+
+@cache
+def _snake(name: str) -> str:
+    return re.sub(r"[A-Z]", lambda found: f"_{found[0].lower()}", name)
+
+
+def camel(name: str) -> str:
+    return re.sub(r"_([a-z])", lambda found: found[1].upper(), name) if "_" in name else name
+
+
+def mapping_of(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else EMPTY
+
+
+def text_of(value: Any) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,290 @@
+"""One answer of Gemini, put together from the chunks of its stream or from its body.
+
+Facts: Google's generateContent reference (v1beta) and its page on thought signatures.
+A chunk is a whole response that holds the new parts only, so one answer written in
+both ways gives equal blocks. Google reads both spellings of a name, and so do we.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..errors import EngineError
+from ..events import Delta
+from ..frozen import EMPTY, FrozenDict, freeze
+from ..results import FinishClass, InferenceResult, Usage
+from ..toolbox import CUT
+from ..turns import Block, Kind
+from .gemini_parts import PLAIN, WIRE, Part, camel, kept, mapping_of, said, text_of
+from .provider import Hear, unheard
+
+ANSWER = frozenset({"candidates", "promptFeedback", "usageMetadata"})  # one of these makes it an answer
+USUAL = frozenset({"candidates", "usageMetadata", "modelVersion", "responseId", "content", "finishReason", "index"})
+JOINED = frozenset({"logprobsResult", "citationMetadata"})  # lists that go on from chunk to chunk
+NUMBERED = ("", "STOP", "MAX_TOKENS", "SAFETY", "RECITATION", "OTHER")  # Vertex may write an enum's number
+BLOCKED = ("", "SAFETY", "OTHER")
+PROMPT = "PROMPT_"  # what blocked the prompt and not the answer is told apart by this
+CLASSES = {
+    reason: finish
+    for finish, reasons in {
+        FinishClass.COMPLETED: "STOP",
+        FinishClass.MAX_TOKENS: "MAX_TOKENS",
+        FinishClass.FILTERED: "SAFETY RECITATION LANGUAGE BLOCKLIST PROHIBITED_CONTENT SPII MODEL_ARMOR"
+        " IMAGE_SAFETY IMAGE_PROHIBITED_CONTENT IMAGE_RECITATION",
+        FinishClass.CONTINUE: "CONTINUATION",
+        FinishClass.ERROR: "MALFORMED_FUNCTION_CALL UNEXPECTED_TOOL_CALL TOO_MANY_TOOL_CALLS MALFORMED_RESPONSE"
+        " MISSING_THOUGHT_SIGNATURE OTHER NO_IMAGE IMAGE_OTHER ESCALATION PUP_LIMITED_DISABLED",
+    }.items()
+    for reason in reasons.split()
+}
+
+
+class Reply:
+    """What Gemini has said so far. Raises EngineError for an error in the stream, and for an early end."""
+
+    def __init__(self, hear: Hear = unheard, inference_id: str = "") -> None:
+        self.complete = False
+        self._hear = hear
+        self._inference_id = inference_id
+        self._id: Any = ""
+        self._model: Any = ""
+        self._reason = ""
+        self._known: dict[str, Any] = {}
+        self._usage: Any = EMPTY
+        self._others: dict[int, dict[str, Any]] = {}
+        self._parts: list[Part] = []
+
+    def body(self, data: Any) -> None:
+        """Take a whole answer, or the list of chunks a stream without `alt=sse` is.
+
+        Raises EngineError when it is an error, no answer, or a list that broke off.
+        """
+        listed = isinstance(data, list)
+        for chunk in data if listed and data else (data,):
+            if not isinstance(chunk, dict) or chunk.get("error") or all(said(chunk, name) is None for name in ANSWER):
+                raise refusal(chunk)
+            self._take(chunk, streamed=listed)
+        if listed:
+            self.end()
+        self.complete = True
+
+    def event(self, name: str, data: Any) -> None:  # noqa: ARG002 - Gemini's events have no names
+        """Take one chunk of the stream; what is not known is let pass."""
+        for chunk in data if isinstance(data, list) else (data,):
+            if isinstance(chunk, dict):
+                if chunk.get("error"):
+                    raise refusal(chunk)
+                self._take(chunk, streamed=True)
+
+    def end(self) -> None:
+        """The stream is over, cleanly. Raises EngineError where Gemini had not finished.
+
+        A finish reason alone is no end: some models write one into every chunk.
+        """
+        if not self._stop_reason:
+            raise EngineError("the stream ended before its finish reason", kind="stream_cut")
+        self.complete = True
+
+    def _take(self, chunk: Mapping[str, Any], *, streamed: bool) -> None:
+        candidates = chunk.get("candidates")
+        for candidate in candidates if isinstance(candidates, list) else ():
+            if isinstance(candidate, dict):
+                self._choose(candidate, streamed=streamed)
+        if not chunk.keys() <= USUAL:
+            chunk = self._learn(chunk)
+        self._usage = chunk.get("usageMetadata") or self._usage  # the last counts them all, and may leave a name out
+        self._model = chunk.get("modelVersion") or self._model
+        self._id = chunk.get("responseId") or self._id
+
+    def _choose(self, candidate: Mapping[str, Any], *, streamed: bool) -> None:
+        """The first candidate is the answer; the others are kept beside it."""
+        if place := _count(candidate.get("index")):
+            _add(self._others.setdefault(place, {}), kept(candidate))
+            return
+        joins = streamed  # only the first part of a chunk can go on with what the one before had begun
+        for raw in _parts(candidate):
+            if isinstance(raw, dict):
+                self._part(raw, streamed=streamed, joins=joins)
+            joins = False
+        if not candidate.keys() <= USUAL:
+            candidate = self._learn(candidate)
+        if reason := candidate.get("finishReason"):
+            self._reason = _named(reason, NUMBERED) or self._reason
+
+    def _learn(self, news: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Keep what stands beside the parts; an empty value does not undo a full one. Return it in Google's spelling."""
+        news = {camel(name): value for name, value in news.items()}
+        for name in news.keys() - USUAL:
+            if news[name] not in (None, {}, []):
+                before, value = self._known.get(name), kept(news[name])
+                self._known[name] = _longer(before, value, name) if name in JOINED else value
+        return news
+
+    def _part(self, raw: Mapping[str, Any], *, streamed: bool, joins: bool) -> None:
+        text = raw.get("text")
+        last = self._parts[-1] if self._parts else None
+        grows = streamed and isinstance(text, str) and raw.keys() <= PLAIN
+        if grows and not text:  # it only carries the finish reason
+            return
+        if (
+            grows
+            and text
+            and joins
+            and last is not None
+            and last.grows
+            and last.raw.get("thought") == raw.get("thought")
+        ):
+            last.more.append(text)
+            self._tell(last, text)
+            return
+        call = said(raw, "functionCall")
+        if isinstance(call, dict) and last is not None and last.arguments is not None and last.arguments.open:
+            self._tell(last, last.go_on(kept(raw)))
+            return
+        part = Part(len(self._parts), kept(raw), grows)
+        self._parts.append(part)
+        self._tell(part, part.text, part.name)
+
+    def _tell(self, part: Part, text: str, name: str = "") -> None:
+        if part.kind != Kind.OTHER and (text or name):
+            self._hear(Delta(self._inference_id, part.place, part.kind, text, name))
+
+    def blocks(self) -> tuple[Block, ...]:
+        """The blocks as far as they came. One that broke off cannot be sent back, and is no call."""
+        made: list[Block] = []
+        for part in self._parts:
+            block = part.block(over=self._is_over)
+            if self._is_cut(part):
+                block = block.with_metadata(CUT, True)
+            whole = not part.broken and (self._is_over or part is not self._parts[-1] or not part.grows)
+            made.append(
+                WIRE.marked(block, raw=part.whole() if whole else None, response_id=text_of(self._id), index=part.place)
+            )
+        return tuple(made)
+
+    def _is_cut(self, part: Part) -> bool:
+        """Whether the token limit may have been reached inside this call: only the last tells nothing of its end."""
+        return self._truncated and part.kind == "tool_call" and part is self._parts[-1]
+
+    def result(self) -> InferenceResult:
+        """Who answered, why it ended, what it took; the provider's own numbers in `extra["usage"]`."""
+        calls = (part for part in self._parts if part.kind == "tool_call" and (self._is_over or not part.broken))
+        pending = not all(map(self._is_cut, calls))
+        reason = self._stop_reason
+        counts = _harmless(mapping_of(self._usage))
+        return InferenceResult(
+            provider="gemini",
+            model=text_of(self._model),
+            stop_reason=reason,
+            finish_class=_finish_class(reason, pending=pending),
+            truncated=self._truncated,
+            usage=usage(counts) if counts else None,
+            response_id=text_of(self._id),
+            extra=freeze(
+                self._known
+                | ({"usage": counts} if counts else {})
+                | ({"candidates": list(self._others.values())} if self._others else {})
+            ),
+        )
+
+    @property
+    def _stop_reason(self) -> str:
+        blocked = said(mapping_of(self._known.get("promptFeedback")), "blockReason")
+        return self._reason or (PROMPT + _named(blocked, BLOCKED) if blocked else "")
+
+    @property
+    def _is_over(self) -> bool:
+        return self.complete or bool(self._stop_reason)
+
+    @property
+    def _truncated(self) -> bool:
+        return self._reason == "MAX_TOKENS"
+
+
+def usage(raw: Mapping[str, Any]) -> Usage:
+    """Gemini's counts in ours: what its tools read is input too, and thoughts are output."""
+    thoughts = _count(said(raw, "thoughtsTokenCount"))
+    return Usage(
+        input_tokens=_count(said(raw, "promptTokenCount")) + _count(said(raw, "toolUsePromptTokenCount")),
+        output_tokens=_count(said(raw, "candidatesTokenCount")) + thoughts,
+        cached_tokens=_count(said(raw, "cachedContentTokenCount")),
+        reasoning_tokens=thoughts,
+    )
+
+
+def refusal(data: Any) -> EngineError:
+    """The error that Google's error body or event describes; `kind` is its own word, like RESOURCE_EXHAUSTED."""
+    data = mapping_of(data[0] if isinstance(data, list) and data else data)
+    told = data.get("error")
+    error = told if isinstance(told, Mapping) else {"message": told}
+    kind = text_of(error.get("status")) or ("error" if told else "bad_response")
+    other = f"this is no answer of Gemini's, but an object of {', '.join(map(str, data)) or 'nothing'}"
+    code, details = _count(error.get("code")), error.get("details")
+    waits = [_seconds(said(one, "retryDelay")) for one in _mappings(details)]
+    return EngineError(
+        text_of(error.get("message")) or (kind if told else other),
+        kind=kind,
+        status=code if 400 <= code < 600 else None,
+        retry_after=next((wait for wait in waits if wait is not None), None),
+    )
+
+
+def _mappings(value: Any) -> Iterable[Mapping[str, Any]]:
+    return (one for one in value if isinstance(one, dict)) if isinstance(value, list) else ()
+
+
+def _harmless(value: Mapping[str, Any]) -> FrozenDict:
+    """Counts, frozen; none where they are nested without end."""
+    try:
+        frozen: FrozenDict = freeze(value)
+    except TypeError:
+        return EMPTY
+    return frozen
+
+
+def _parts(candidate: Mapping[str, Any]) -> Iterable[Any]:
+    content = candidate.get("content")
+    parts = content.get("parts") if isinstance(content, dict) else None
+    return parts if isinstance(parts, list) else ()
+
+
+def _add(known: dict[str, Any], candidate: Mapping[str, Any]) -> None:
+    """Keep one more chunk of an answer beside the first, as Google wrote it."""
+    parts = [*_parts(known), *_parts(candidate)]
+    known |= candidate
+    if parts:
+        known["content"] = {**mapping_of(candidate.get("content")), "parts": parts}
+
+
+def _longer(known: Any, more: Any, name: str) -> Any:
+    """Two chunks of the same lists. Citations may be told again with new ones behind; equal tokens are two tokens."""
+    if isinstance(known, Mapping) and isinstance(more, Mapping):
+        return freeze({**known, **{k: _longer(known.get(k), value, name) for k, value in more.items()}})
+    if not isinstance(known, list) or not isinstance(more, list):
+        return more
+    told_again = name == "citationMetadata" and more[: len(known)] == known
+    return more if told_again else freeze([*known, *more])
+
+
+def _named(value: Any, names: tuple[str, ...]) -> str:
+    """An enum's word; Vertex may write its number."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return names[value] if 0 <= value < len(names) else str(value)
+    return text_of(value)
+
+
+def _finish_class(reason: str, *, pending: bool) -> FinishClass:
+    if pending:
+        return FinishClass.TOOL_CALLS_PENDING
+    return FinishClass.FILTERED if reason.startswith(PROMPT) else CLASSES.get(reason, FinishClass.UNKNOWN)
+
+
+def _seconds(delay: Any) -> float | None:
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)s", delay) if isinstance(delay, str) else None
+    return float(found[1]) if found else None
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0

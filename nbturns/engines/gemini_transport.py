@@ -1,0 +1,159 @@
+"""Bytes to and from Gemini, carried by httpx: Google's API, Vertex, and gateways to them.
+
+The key goes in a header and never in the URL, because URLs are logged. The model stands
+in the URL; the body brings it along (see `gemini.Asked`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+import inspect
+import json
+import os
+import re
+import weakref
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..errors import EngineError
+from ..host import in_worker
+from .gemini_reply import refusal
+from .provider import Answer
+from .transport import retry_after, without_keys, words
+
+GOOGLE = "https://generativelanguage.googleapis.com"
+VERSION = re.compile(r"/v1(alpha|beta)?\d*(/|$)")  # Vertex: …/v1/projects/P/locations/L/publishers/google
+SIGNED = frozenset({"authorization", "x-goog-api-key"})
+KEYS = ("GOOGLE_API_KEY", "GEMINI_API_KEY")  # in the order in which Google's own client looks
+TIMEOUT = 600.0  # seconds, as the other providers' clients have it
+
+
+@dataclass(slots=True, repr=False, eq=False, weakref_slot=True)
+class GeminiTransport:
+    """Opens requests with a client that is made when first needed, or with one of the user's own.
+
+    A client belongs to the event loop it is first used on; on another loop another one
+    is made. They hang up when nobody holds this any more.
+    """
+
+    settings: Mapping[str, Any]
+    _made: dict[asyncio.AbstractEventLoop, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        own = self.settings.get("client")
+        if own is None and importlib.util.find_spec("httpx") is None:
+            raise EngineError("this engine needs the package httpx: pip install httpx", kind="missing_package")
+        if own is not None and not inspect.iscoroutinefunction(getattr(own, "send", None)):
+            given = type(own).__name__
+            raise EngineError(
+                f"client must be asynchronous, like httpx.AsyncClient; this one is {given}", kind="bad_parameter"
+            )
+        if own is not None and "timeout" in self.settings:
+            raise EngineError("timeout: the client that was given has its own; set it there", kind="bad_parameter")
+
+    @property
+    def api_key(self) -> str:
+        return self.settings.get("api_key") or next(filter(None, map(os.environ.get, KEYS)), "")
+
+    async def _client(self) -> Any:
+        if self.settings.get("client") is not None:
+            return self.settings["client"]
+        here = asyncio.get_running_loop()
+        if here not in self._made:
+            httpx = await in_worker(lambda: importlib.import_module("httpx"))  # others live on this loop
+            self._made = {loop: client for loop, client in self._made.items() if not loop.is_closed()}
+            if here not in self._made:
+                self._made[here] = httpx.AsyncClient(timeout=self.settings.get("timeout", TIMEOUT))
+                weakref.finalize(self, _hang_up, here, self._made[here]).atexit = False
+        return self._made[here]
+
+    @asynccontextmanager
+    async def open(self, body: Mapping[str, Any]) -> AsyncIterator[Answer]:
+        """Send `body`; give the answer as it comes. Leaving closes the connection if more would come."""
+        async with AsyncExitStack() as stack:
+            try:
+                client = await self._client()
+                sent = {"content": _written(body), "headers": self._headers(client)}
+                response = await stack.enter_async_context(client.stream("POST", self._url(client, body), **sent))
+                if not response.is_success:
+                    raise _refused(response.status_code, response.headers, await response.aread())
+            except EngineError as error:
+                raise without_keys(error, self) from None
+            except Exception as error:  # the HTTP package's own, whichever it is
+                raise without_keys(_unopened(error), self) from None
+            headers = response.headers
+            id = headers.get("x-request-id", "")  # gateways name a request, Google does not
+            try:
+                yield Answer(chunks=self._chunks(response), content_type=headers.get("content-type", ""), request_id=id)
+            except EngineError as error:
+                without_keys(error, self)
+                raise
+
+    async def close(self) -> None:
+        """Close the connections of the clients that were made here."""
+        made, self._made = self._made, {}
+        for client in made.values():
+            await client.aclose()
+
+    def _url(self, client: Any, body: Mapping[str, Any]) -> str:
+        path = getattr(body, "path", "")
+        if not path:
+            raise EngineError("this body names no model: make it with nt.engines.request", kind="request")
+        base = str(self.settings.get("base_url") or getattr(client, "base_url", "") or GOOGLE).rstrip("/")
+        return f"{base}/{path}" if VERSION.search(urlsplit(base).path) else f"{base}/v1beta/{path}"
+
+    def _headers(self, client: Any) -> dict[str, str]:
+        headers = {"content-type": "application/json", **(self.settings.get("headers") or {})}
+        if not SIGNED.isdisjoint(name.lower() for name in (*headers, *getattr(client, "headers", ()))):
+            return headers
+        if not self.api_key:
+            hint = f"no key for Gemini: set {' or '.join(KEYS)}, or pass api_key=…, or headers with a bearer token"
+            raise EngineError(hint, kind="authentication_error")
+        return {**headers, "x-goog-api-key": self.api_key}
+
+    async def _chunks(self, response: Any) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in response.aiter_bytes():
+                yield chunk
+        except Exception as error:  # the HTTP package's own, whichever it is
+            what = f"{type(error).__name__}: {words(error)}"
+            said = f"the connection broke before the answer was complete: {what}"
+            raise without_keys(EngineError(said, kind="stream_cut"), self) from None
+
+
+def _written(body: Mapping[str, Any]) -> bytes:
+    """As ASCII, so that half a surrogate pair in a text is no reason to fail."""
+    return json.dumps(body, separators=(",", ":")).encode("ascii")
+
+
+def _unopened(error: Exception) -> EngineError:
+    """Why no answer began."""
+    what = f"{type(error).__name__}: {words(error)}"
+    if isinstance(error, (TypeError, ValueError)):
+        return EngineError(f"the request could not be sent: {what}", kind="request")
+    return EngineError(f"no answer from Gemini: {what}", kind="connection")
+
+
+def _refused(status: int, headers: Mapping[str, str], body: bytes) -> EngineError:
+    """What an HTTP error says: Google's own words, and when it may be tried again."""
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError):
+        parsed = {"error": body[:500].decode("utf-8", "replace")}
+    said = refusal(parsed)
+    wait = retry_after(headers)
+    wait = said.retry_after if wait is None else wait
+    again = f"; try again in {wait:g} s" if wait is not None else ""
+    kind = said.kind if said.kind != "bad_response" else "error"
+    return EngineError(f"Gemini answered {status} {kind}: {said}{again}", status=status, retry_after=wait, kind=kind)
+
+
+def _hang_up(loop: asyncio.AbstractEventLoop, client: Any) -> None:
+    """Close a client on the loop it lives on, from any thread."""
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(lambda: asyncio.ensure_future(client.aclose(), loop=loop))

@@ -1,0 +1,370 @@
+"""One answer of OpenAI's Responses API, put together from the events of its stream or from its body.
+
+Facts: OpenAI's Responses reference and its streaming page. Plain dicts in, one Block for
+each output item; an answer written in both ways gives equal blocks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import EngineError
+from ..events import Delta
+from ..frozen import EMPTY, FrozenDict, freeze
+from ..images import normal_image
+from ..results import FinishClass, InferenceResult, Usage
+from ..toolbox import CUT
+from ..turns import Block, Kind
+from .openai_client import refusal
+from .provider import Hear, unheard
+from .wire import Wire
+
+WIRE = Wire("openai_responses")
+DELTAS = {  # event → type of its item, and what the text is there
+    "response.output_text.delta": ("message", "output_text"),
+    "response.refusal.delta": ("message", "refusal"),
+    "response.reasoning_summary_text.delta": ("reasoning", "summary_text"),
+    "response.reasoning_text.delta": ("reasoning", "reasoning_text"),
+    "response.function_call_arguments.delta": ("function_call", "arguments"),
+    "response.custom_tool_call_input.delta": ("custom_tool_call", "input"),
+    "response.mcp_call_arguments.delta": ("mcp_call", "arguments"),
+    "response.code_interpreter_call_code.delta": ("code_interpreter_call", "code"),
+}
+CALLS = {"function_call": "arguments", "custom_tool_call": "input"}  # what is asked of us, and where it says how
+KINDS = {"message": "llm_text", "reasoning": "reasoning", **dict.fromkeys(CALLS, "tool_call")}
+TEXTS = frozenset({"output_text", "input_text", "text"})
+LISTS = {"output_text": "content", "refusal": "content", "reasoning_text": "content", "summary_text": "summary"}
+ENDS = frozenset({"response.completed", "response.incomplete", "response.cancelled", "response.failed"})
+TRUNCATED = frozenset({"incomplete:max_output_tokens", "incomplete:max_tokens"})
+CLASSES = {
+    "incomplete:content_filter": FinishClass.FILTERED,
+    "incomplete:max_messages": FinishClass.INTERRUPTED,
+    "incomplete:steered": FinishClass.INTERRUPTED,
+    "queued": FinishClass.CONTINUE,
+    "in_progress": FinishClass.CONTINUE,
+    **dict.fromkeys(TRUNCATED, FinishClass.MAX_TOKENS),
+}
+OURS = frozenset({"id", "object", "model", "status", "usage", "error"})
+UNKEPT = {  # the items, and what an answer only says again of its request; a block need not carry its tools
+    *("output", "background", "frequency_penalty", "instructions", "max_output_tokens", "max_tool_calls"),
+    *("metadata", "parallel_tool_calls", "presence_penalty", "prompt", "prompt_cache_key", "prompt_cache_retention"),
+    *("safety_identifier", "store", "temperature", "text", "tool_choice", "tools", "top_logprobs", "top_p"),
+    *("truncation", "user"),
+}
+
+
+class Reply:
+    """What the model has said so far. Raises EngineError for an error, a failed response, an early end."""
+
+    def __init__(self, hear: Hear = unheard, inference_id: str = "") -> None:
+        self.complete = False
+        self._hear = hear
+        self._inference_id = inference_id
+        self._response: dict[str, Any] = {}
+        self._parts: dict[int, _Part] = {}
+
+    def body(self, data: Any) -> None:
+        """Take a whole answer. Raises EngineError when it is an error, or no response."""
+        if not isinstance(data, Mapping) or not isinstance(data.get("output"), list):
+            raise refusal(data)
+        self._end_with(data)
+
+    def event(self, name: str, data: Any) -> None:
+        """Take one event of the stream; what is not known is let pass."""
+        if not isinstance(data, dict):
+            return
+        kind = _text(data.get("type")) or name
+        if known := DELTAS.get(kind):
+            self._more(*known, data)
+            return
+        match kind:
+            case "response.output_item.added" | "response.output_item.done" if isinstance(data.get("item"), Mapping):
+                self._item(_count(data.get("output_index")), data["item"], done=kind.endswith("done"))
+            case "response.output_text.annotation.added":
+                if part := self._parts.get(_count(data.get("output_index"))):
+                    part.annotations.append((_count(data.get("content_index")), kept(data.get("annotation"))))
+            case "error":
+                raise refusal(data)
+            case "" if data.get("error"):  # some servers say no more than that
+                raise refusal(data)
+            case _ if isinstance(data.get("response"), Mapping):
+                if kind in ENDS:
+                    self._end_with(data["response"])
+                elif not self._response:  # those before the end say all of it again, for a new status at most
+                    self._learn(data["response"])
+
+    def end(self) -> None:
+        """The stream is over, cleanly. Raises EngineError: its last word would have made the answer complete."""
+        raise EngineError("the stream ended before response.completed", kind="stream_cut")
+
+    def _end_with(self, response: Mapping[str, Any]) -> None:
+        """Take the whole response; its items are the last word, where it has them."""
+        self._learn(response)
+        items = response.get("output")
+        items = [item for item in items if isinstance(item, Mapping)] if isinstance(items, list) else []
+        if len(items) >= sum(part.closed for part in self._parts.values()):
+            self._parts = {place: part for place, part in self._parts.items() if place < len(items) or not items}
+            for place, item in enumerate(items):
+                self._item(place, item, done=True)
+        if response.get("error") or response.get("status") == "failed":
+            raise refusal({"error": response.get("error") or {"message": "the response failed", "code": "failed"}})
+        self.complete = True
+
+    def _learn(self, response: Mapping[str, Any]) -> None:
+        news = {k: v for k, v in response.items() if k not in UNKEPT and v is not None and v not in ("", [], {})}
+        self._response |= kept(news)
+
+    def _item(self, place: int, item: Mapping[str, Any], *, done: bool) -> None:
+        part = self._parts.get(place)
+        if part is None:
+            part = self._parts[place] = _Part(place)
+        elif part.closed and (not done or part.raw == item):
+            return
+        part.raw, part.closed = kept(item), done
+        self._tell(part, part.text if done and not part.heard else "")
+
+    def _more(self, type: str, what: str, data: Mapping[str, Any]) -> None:
+        place, text = _count(data.get("output_index")), _text(data.get("delta"))
+        part = self._parts.get(place)
+        if part is None:  # its beginning was lost; text is text all the same
+            part = self._parts[place] = _Part(place, freeze({"type": type, "id": _text(data.get("item_id"))}))
+        if part.closed:
+            return
+        at = _count(data.get("content_index") or data.get("summary_index"))
+        if (pieces := part.said.get((what, at))) is None:
+            pieces = part.said[what, at] = []
+        pieces.append(text)
+        if what != "refusal":
+            self._tell(part, text)
+
+    def _tell(self, part: _Part, text: str) -> None:
+        """Let the listener hear `text`; of a call, its name with the first."""
+        kind = KINDS.get(_text(part.raw.get("type")))
+        if text and part.heard and kind:
+            self._hear(Delta(self._inference_id, part.place, kind, text))
+        elif kind and (text or (kind == "tool_call" and not part.named)):
+            name = _text(part.raw.get("name")) if kind == "tool_call" and not part.named else ""
+            part.named, part.heard = True, bool(text)
+            self._hear(Delta(self._inference_id, part.place, kind, text, name))
+
+    def blocks(self) -> tuple[Block, ...]:
+        """The blocks as far as they came. One that broke off cannot be sent back, and is no call."""
+        id = _text(self._response.get("id"))
+        made: list[Block] = []
+        for part in self._in_order():
+            if self._is_whole(part):
+                raw = part.whole()
+                block = decoded(raw)
+                if block.kind == "tool_call" and self._is_cut(part):
+                    block = block.with_metadata(CUT, True)
+                made.append(WIRE.marked(block, raw=raw, response_id=id, index=part.place))
+            elif (half := part.broken_off()) is not None:
+                made.append(WIRE.marked(half, response_id=id, index=part.place))
+        return tuple(made)
+
+    def _in_order(self) -> Iterator[_Part]:
+        return (self._parts[place] for place in sorted(self._parts))
+
+    def _is_whole(self, part: _Part) -> bool:
+        """Whether its last word has come; a call of which nothing came is none, even in an answer that did end."""
+        return part.closed or (self.complete and (part.raw.get("type") not in CALLS or bool(part.said)))
+
+    def _is_cut(self, part: _Part) -> bool:
+        """Whether the token limit was reached inside this call; only the last may leave it unsaid."""
+        status = part.raw.get("status")
+        unsaid = status != "completed" and part.place == max(self._parts)
+        return status == "incomplete" or (unsaid and self._stop_reason in TRUNCATED)
+
+    def result(self) -> InferenceResult:
+        """Who answered, why it ended, what it took; the provider's own numbers in `extra["usage"]`."""
+        counts = _mapping(self._response.get("usage"))
+        beside = {k: v for k, v in self._response.items() if k not in OURS}
+        return InferenceResult(
+            provider="openai",
+            model=_text(self._response.get("model")),
+            stop_reason=self._stop_reason,
+            finish_class=self._finish_class(),
+            truncated=self._stop_reason in TRUNCATED,
+            usage=usage(counts) if counts else None,
+            response_id=_text(self._response.get("id")),
+            extra=freeze(beside | ({"usage": counts} if counts else {})),
+        )
+
+    def _finish_class(self) -> FinishClass:
+        whole = [part for part in self._in_order() if self._is_whole(part)]
+        if any(part.raw.get("type") in CALLS and not self._is_cut(part) for part in whole):
+            return FinishClass.TOOL_CALLS_PENDING
+        if any(one.get("type") == "refusal" for part in whole for one in _list(part.whole().get("content"))):
+            return FinishClass.REFUSED
+        if self.complete and not self._stop_reason:
+            return FinishClass.COMPLETED
+        return CLASSES.get(self._stop_reason) or FinishClass.of(self._stop_reason)
+
+    @property
+    def _stop_reason(self) -> str:
+        """Its status, and what made it incomplete: "completed", "incomplete:max_output_tokens"."""
+        reason = _text(_mapping(self._response.get("incomplete_details")).get("reason"))
+        return ":".join(filter(None, (_text(self._response.get("status")), reason)))
+
+
+@dataclass(slots=True)
+class _Part:
+    """One output item on its way: how it began, and what came after."""
+
+    place: int
+    raw: FrozenDict = EMPTY
+    closed: bool = False
+    named: bool = False
+    heard: bool = False
+    said: dict[tuple[str, int], list[str]] = field(default_factory=dict)
+    annotations: list[tuple[int, Any]] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """What is to be heard of an item that came whole."""
+        if name := CALLS.get(_text(self.raw.get("type"))):
+            return _text(self.raw.get(name))
+        return decoded(self.raw).text
+
+    def whole(self) -> FrozenDict:
+        """The item as a body would have it."""
+        if self.closed:
+            return self.raw
+        raw, lists = dict(self.raw), dict[str, list[Any]]()
+        for (what, at), pieces in sorted(self.said.items(), key=lambda one: one[0][1]):
+            if name := LISTS.get(what):
+                lists.setdefault(name, []).append(self._content(what, at, "".join(pieces)))
+            else:
+                raw[what] = "".join(pieces)
+        whole: FrozenDict = freeze(raw | lists)
+        return whole
+
+    def _content(self, what: str, at: int, text: str) -> dict[str, Any]:
+        """One part of a message or a thought."""
+        sources = {"annotations": [one for place, one in self.annotations if place == at]}
+        return {
+            "type": what,
+            "refusal" if what == "refusal" else "text": text,
+            **(sources if what == "output_text" else {}),
+        }
+
+    def broken_off(self) -> Block | None:
+        """What was there of an item when the stream broke; half a call is data, not a call."""
+        whole = self.whole()
+        match whole.get("type"):
+            case "message" | "reasoning" as type:
+                text, refused = (block := decoded(whole)).text, block.payload.get("refusal")
+                said = {"text": text, **({"refusal": refused} if refused else {})}
+                return Block(KINDS[type], said, "assistant") if text or refused else None
+            case _:
+                partial = "".join(piece for pieces in self.said.values() for piece in pieces)
+                return Block(Kind.OTHER, {**self.raw, "partial_json": partial}, "assistant")
+
+
+def decoded(item: FrozenDict) -> Block:
+    """The block of one item, of an answer or of a request; one we do not know is kept whole in `other`."""
+    named = {"item_id": item["id"]} if _text(item.get("id")) else {}
+    match item.get("type") or ("message" if "role" in item else ""), item:
+        case "message", _:
+            return _message(item, named)
+        case "reasoning", _:
+            parts = (*_list(item.get("summary")), *_list(item.get("content")))
+            own = {name: item[name] for name in ("summary", "encrypted_content") if item.get(name)}
+            return Block(
+                Kind.REASONING, {"text": "".join(_text(p.get("text")) for p in parts), **own, **named}, "assistant"
+            )
+        case "function_call", {"name": str(name)}:
+            said = arguments(_text(item.get("arguments")))
+            return Block(Kind.TOOL_CALL, {"id": _text(item.get("call_id")), "name": name, **said, **named})
+        case "custom_tool_call", {"name": str(name)}:
+            said = {"args": {"input": _text(item.get("input"))}}
+            return Block(Kind.TOOL_CALL, {"id": _text(item.get("call_id")), "name": name, **said, **named})
+        case "function_call_output" | "custom_tool_call_output", {"call_id": str(id)}:
+            return Block(Kind.TOOL_USE, {"id": id, "result": item.get("output"), "error": ""})
+        case str(type), _ if type.endswith(("_output", "_response")):
+            return Block(Kind.OTHER, item, "user")
+    return Block(Kind.OTHER, item, "assistant")
+
+
+def _message(item: FrozenDict, named: Mapping[str, Any]) -> Block:
+    """A message of any role: its text, and beside it what else it consists of."""
+    role, content = _text(item.get("role")), item.get("content")
+    parts = [FrozenDict(type="text", text=content)] if isinstance(content, str) else _list(content)
+    beside: dict[str, list[Any]] = {"annotations": [], "refusal": [], "images": [], "media": []}
+    for part in parts:
+        type = part.get("type")
+        beside["annotations"] += _list(part.get("annotations"))
+        if type == "refusal":
+            beside["refusal"].append(_text(part.get("refusal")))
+        elif type == "input_image" and (image := _seen(part)):
+            beside["images"].append(image)
+        elif type not in TEXTS:
+            beside["media"].append(part)
+    text = "".join(_text(part.get("text")) for part in parts if part.get("type") in TEXTS)
+    said = {"text": text} | {name: those for name, those in beside.items() if those}
+    if beside["refusal"]:
+        said["refusal"] = "".join(beside["refusal"])
+    if role in ("system", "developer"):
+        return Block(Kind.SYSTEM, said, role)
+    return Block(Kind.USER, said, "user") if role == "user" else Block(Kind.LLM_TEXT, {**said, **named}, "assistant")
+
+
+def _seen(part: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    given = {"url": part.get("image_url"), "file_id": part.get("file_id"), "detail": part.get("detail")}
+    try:
+        return normal_image({name: value for name, value in given.items() if isinstance(value, str)})
+    except ValueError:
+        return None
+
+
+def arguments(written: str) -> dict[str, Any]:
+    """The arguments of a call; those that are no JSON object stay as they were written."""
+    try:
+        args = freeze(json.loads(written, parse_constant=_no_json)) if written.strip() else EMPTY
+    except (ValueError, RecursionError, TypeError):
+        args = None
+    return {"args": args} if isinstance(args, Mapping) else {"args": EMPTY, "args_raw": written}
+
+
+def _no_json(word: str) -> Any:
+    raise ValueError(f"{word} is no JSON")
+
+
+def usage(raw: Mapping[str, Any]) -> Usage:
+    """OpenAI's counts are ours: its input includes the cache, its output the reasoning."""
+    read, wrote = _mapping(raw.get("input_tokens_details")), _mapping(raw.get("output_tokens_details"))
+    return Usage(
+        input_tokens=_count(raw.get("input_tokens")),
+        output_tokens=_count(raw.get("output_tokens")),
+        cached_tokens=_count(read.get("cached_tokens")),
+        cache_creation_input_tokens=_count(read.get("cache_write_tokens")),
+        reasoning_tokens=_count(wrote.get("reasoning_tokens")),
+    )
+
+
+def kept(value: Any) -> Any:
+    """A part of an answer, frozen. Raises EngineError for one nobody could keep, nested without end."""
+    try:
+        return freeze(value)
+    except TypeError as error:
+        raise EngineError(str(error), kind="bad_response") from None
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else EMPTY
+
+
+def _list(value: Any) -> list[Mapping[str, Any]]:
+    """The objects of a list; nothing where there is none."""
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _count(value: Any) -> int:
+    return value if type(value) is int else 0

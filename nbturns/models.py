@@ -1,0 +1,180 @@
+"""What is known of models: how much they read and write, and what a token costs.
+
+The table is of the day `AS_OF` and from the providers' own pages (`SOURCES`); prices
+change, so a session's cost is what the table knew when it ran. A model that is not in
+it has no price, and its cost is None. `find` takes your own entries first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .results import InferenceResult, Usage
+
+AS_OF = "2026-11-20"
+SOURCES = {
+    "anthropic": "https://platform.claude.com/docs/en/about-claude/pricing",
+    "openai": "https://developers.openai.com/api/docs/pricing",
+    "gemini": "https://ai.google.dev/gemini-api/docs/pricing",
+}
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """USD for a million tokens of each sort; a sort without a price of its own costs as input does."""
+
+    input: float
+    output: float
+    cache_read: float | None = None
+    cache_write: float | None = None
+
+    def cost(self, usage: Usage) -> float:
+        """USD for `usage`, whose `input_tokens` include what was read from and written to a cache."""
+        read, written = usage.cached_tokens, usage.cache_creation_input_tokens
+        fresh = max(usage.input_tokens - read - written, 0)
+        parts = (
+            (fresh, self.input),
+            (read, self.input if self.cache_read is None else self.cache_read),
+            (written, self.input if self.cache_write is None else self.cache_write),
+            (usage.output_tokens, self.output),
+        )
+        return sum(tokens * price for tokens, price in parts) / MILLION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo:
+    """One model. Windows are in tokens, None where the provider does not say; `long_prices` hold above `long_from` input tokens."""
+
+    id: str
+    provider: str = ""
+    prices: Prices | None = None
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+    input: tuple[str, ...] = ("text", "image")
+    reasoning: bool = False
+    long_from: int | None = None
+    long_prices: Prices | None = None
+
+    def cost(self, usage: Usage | None) -> float | None:
+        """USD for one call, or None when tokens or prices are not known."""
+        if usage is None or self.prices is None:
+            return None
+        if self.long_from is not None and self.long_prices is not None and usage.input_tokens > self.long_from:
+            return self.long_prices.cost(usage)
+        return self.prices.cost(usage)
+
+
+# What may follow a name without making it another model: a date, a revision, "latest".
+SUFFIX = re.compile(r"(?:[-@:](?:\d{8}|\d{4}-\d{2}-\d{2}|\d{3,4}|latest|v\d+(?::\d+)?))+")
+VENDOR = re.compile(r"^(?:[a-z]{2}\.)?(?:[\w-]+[/.])?(?=(?:claude|gpt|o[134]|chatgpt|gemini)[-\d])")
+
+
+def find(model: str, own: Iterable[ModelInfo] = ()) -> ModelInfo | None:
+    """What is known of `model`, by its name with or without a date and a vendor's prefix; None when nothing is."""
+    known = {**MODELS, **{info.id: info for info in own}}
+    for name in (model, VENDOR.sub("", model.lower()).replace("4.5", "4-5").replace("4.6", "4-6")):
+        if name in known:
+            return known[name]
+        for id in sorted(known, key=len, reverse=True):
+            if name.startswith(id) and SUFFIX.fullmatch(name[len(id) :]):
+                return known[id]
+    return None
+
+
+def priced(result: InferenceResult, own: Iterable[ModelInfo] = ()) -> InferenceResult:
+    """`result` with its cost in USD, where the provider did not say it and the model is known."""
+    if result.cost is not None or result.usage is None:
+        return result
+    info = find(result.model, own)
+    cost = info.cost(result.usage) if info else None
+    return result if cost is None else result.replace(cost=round(cost, 9))
+
+
+def _claude(
+    id: str, input: float, output: float, window: int, most: int, *, read: float = 0.1, reasoning: bool = True
+) -> ModelInfo:
+    """Anthropic's prices follow from the input price: a cache write of five minutes costs a quarter more."""
+    prices = Prices(input, output, round(input * read, 4), round(input * 1.25, 4))
+    return ModelInfo(
+        id=id, provider="anthropic", prices=prices, context_window=window, max_output_tokens=most, reasoning=reasoning
+    )
+
+
+def _gpt(
+    id: str, input: float, output: float, cached: float, window: int, most: int, *, reasoning: bool = False
+) -> ModelInfo:
+    prices = Prices(input, output, cached)
+    return ModelInfo(
+        id=id, provider="openai", prices=prices, context_window=window, max_output_tokens=most, reasoning=reasoning
+    )
+
+
+def _gemini(
+    id: str, input: float, output: float, cached: float, *, long: Prices | None = None, reasoning: bool = True
+) -> ModelInfo:
+    return ModelInfo(
+        id=id,
+        provider="gemini",
+        prices=Prices(input, output, cached),
+        context_window=1_048_576,
+        max_output_tokens=65_536 if reasoning else 8_192,
+        input=("text", "image", "audio", "video"),
+        reasoning=reasoning,
+        long_from=200_000 if long else None,
+        long_prices=long,
+    )
+
+
+MODELS: dict[str, ModelInfo] = {
+    info.id: info
+    for info in (
+        _claude("claude-fable-5-1", 10, 50, 1_000_000, 128_000, read=0.025),
+        _claude("claude-fable-5", 10, 50, 1_000_000, 128_000),
+        _claude("claude-opus-5-5", 4, 20, 1_000_000, 128_000, read=0.05),
+        _claude("claude-opus-5", 5, 25, 1_000_000, 128_000),
+        _claude("claude-sonnet-5-5", 2, 10, 1_000_000, 128_000, read=0.05),
+        _claude("claude-sonnet-5", 2, 10, 1_000_000, 128_000),
+        _claude("claude-opus-4-8", 5, 25, 1_000_000, 128_000),
+        _claude("claude-opus-4-7", 5, 25, 1_000_000, 128_000),
+        _claude("claude-opus-4-6", 5, 25, 1_000_000, 128_000),
+        _claude("claude-opus-4-5", 5, 25, 200_000, 64_000),
+        _claude("claude-opus-4-1", 15, 75, 200_000, 32_000),
+        _claude("claude-opus-4-0", 15, 75, 200_000, 32_000),
+        _claude("claude-opus-4", 15, 75, 200_000, 32_000),
+        _claude("claude-sonnet-4-6", 3, 15, 1_000_000, 64_000),
+        _claude("claude-sonnet-4-5", 3, 15, 200_000, 64_000),
+        _claude("claude-sonnet-4-0", 3, 15, 200_000, 64_000),
+        _claude("claude-sonnet-4", 3, 15, 200_000, 64_000),
+        _claude("claude-haiku-4-5", 1, 5, 200_000, 64_000),
+        _claude("claude-3-7-sonnet", 3, 15, 200_000, 64_000),
+        _claude("claude-3-5-sonnet", 3, 15, 200_000, 8_192, reasoning=False),
+        _claude("claude-3-5-haiku", 0.8, 4, 200_000, 8_192, reasoning=False),
+        _claude("claude-3-opus", 15, 75, 200_000, 4_096, reasoning=False),
+        _claude("claude-3-haiku", 0.25, 1.25, 200_000, 4_096, reasoning=False),
+        _gpt("gpt-5.4", 2.5, 15, 0.25, 400_000, 128_000, reasoning=True),
+        _gpt("gpt-5.4-mini", 0.75, 4.5, 0.075, 400_000, 128_000, reasoning=True),
+        _gpt("gpt-5.2", 1.75, 14, 0.175, 400_000, 128_000, reasoning=True),
+        _gpt("gpt-5.1", 1.25, 10, 0.125, 400_000, 128_000, reasoning=True),
+        _gpt("gpt-5", 1.25, 10, 0.125, 400_000, 128_000, reasoning=True),
+        _gpt("gpt-5-mini", 0.25, 2, 0.025, 400_000, 128_000, reasoning=True),
+        _gpt("gpt-5-nano", 0.05, 0.4, 0.005, 400_000, 128_000, reasoning=True),
+        _gpt("gpt-4.1", 2, 8, 0.5, 1_047_576, 32_768),
+        _gpt("gpt-4.1-mini", 0.4, 1.6, 0.1, 1_047_576, 32_768),
+        _gpt("gpt-4.1-nano", 0.1, 0.4, 0.025, 1_047_576, 32_768),
+        _gpt("gpt-4o", 2.5, 10, 1.25, 128_000, 16_384),
+        _gpt("gpt-4o-mini", 0.15, 0.6, 0.075, 128_000, 16_384),
+        _gpt("o3", 2, 8, 0.5, 200_000, 100_000, reasoning=True),
+        _gpt("o3-mini", 1.1, 4.4, 0.55, 200_000, 100_000, reasoning=True),
+        _gpt("o4-mini", 1.1, 4.4, 0.275, 200_000, 100_000, reasoning=True),
+        _gpt("o1", 15, 60, 7.5, 200_000, 100_000, reasoning=True),
+        _gemini("gemini-2.5-pro", 1.25, 10, 0.125, long=Prices(2.5, 15, 0.25)),
+        _gemini("gemini-2.5-flash", 0.3, 2.5, 0.03),
+        _gemini("gemini-2.5-flash-lite", 0.1, 0.4, 0.01),
+        _gemini("gemini-2.0-flash", 0.1, 0.4, 0.025, reasoning=False),
+        _gemini("gemini-3-flash-preview", 0.5, 3, 0.05),
+        _gemini("gemini-3-pro-preview", 2, 12, 0.2, long=Prices(4, 18, 0.4)),
+    )
+}
