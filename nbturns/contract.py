@@ -14,15 +14,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from .chunks import Chunks
+from .distinct_calls import PROVIDER_CALL_ID
 from .errors import EngineError, NbturnsError
 from .events import Delta, Event, InferenceFinished, InferenceStarted, Notice, Sink
 from .frozen import freeze
-from .keyed import Key
 from .results import INFERENCE_ID, INFERENCE_RESULT, INFERENCES, FinishClass, InferenceResult
 from .toolbox import Toolbox, ToolConfig
 from .turns import Block, Turn
-
-PROVIDER_CALL_ID: Key[str] = Key("nbturns.provider_call_id@v1", str)
 
 
 def unheard(event: Event) -> None:

@@ -62,12 +62,19 @@ def loads(
 
 
 def save(value: Run | Turn, path: str | Path) -> Path:
-    """Write a Run or a Turn as the suffix says: .yaml, .json, .jsonl, .html. All of it, or nothing.
+    """Write a Run or a Turn as the suffix says: .yaml, .json, .jsonl, .html, .md. All of it, or nothing.
 
     Raises ValueError for a suffix that is not known.
     """
     path = Path(path).expanduser()
-    writers = {".yaml": _as_yaml, ".yml": _as_yaml, ".json": _as_json, ".jsonl": _as_json_lines, ".html": _as_html}
+    writers = {
+        ".yaml": _as_yaml,
+        ".yml": _as_yaml,
+        ".json": _as_json,
+        ".jsonl": _as_json_lines,
+        ".html": _as_html,
+        ".md": _as_markdown,
+    }
     if path.suffix.lower() not in writers:
         raise ValueError(
             f"{path.name}: no format for {path.suffix or 'a name without suffix'}; there are: {', '.join(writers)}"
@@ -100,6 +107,12 @@ def _as_json_lines(value: Run | Turn) -> str:
     """One conversation a line, so that files can be put together by appending."""
     run = value if isinstance(value, Run) else Run((value,))
     return json.dumps(run_to_dict(run), ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _as_markdown(value: Run | Turn) -> str:
+    from .markdown import run_markdown, turn_markdown
+
+    return (run_markdown(value) if isinstance(value, Run) else turn_markdown(value)) + "\n"
 
 
 def _as_html(value: Run | Turn) -> str:

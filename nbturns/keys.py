@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .contract import PROVIDER_CALL_ID as PROVIDER_CALL_ID
+from .distinct_calls import PROVIDER_CALL_ID as PROVIDER_CALL_ID
 from .execution import STATUS as STATUS
 from .keyed import Key
 from .middleware.system_prompt import MIDDLEWARE as MIDDLEWARE
@@ -20,6 +20,10 @@ from .session import EXECUTION_ID as EXECUTION_ID
 from .session import SESSION_ID as SESSION_ID
 from .session import TOOL_CONFIG as TOOL_CONFIG
 from .session import TOOL_DEFINITIONS as TOOL_DEFINITIONS
+from .settings import CLAUDE_INFERENCE_CONFIG as CLAUDE_INFERENCE_CONFIG
+from .settings import INFERENCE_CONFIG as INFERENCE_CONFIG
+from .settings import OPENAI_INFERENCE_CONFIG as OPENAI_INFERENCE_CONFIG
+from .settings import STRUCTURED_OUTPUT_CONFIG as STRUCTURED_OUTPUT_CONFIG
 from .toolbox import ATTEMPTS as ATTEMPTS
 from .toolbox import CUT as CUT
 

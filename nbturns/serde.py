@@ -252,6 +252,11 @@ def _named(raw: Mapping[Any, Any]) -> dict[str, Any]:
     return made
 
 
+def block_from_dict(data: Mapping[str, Any], *, file: str = "", strict: bool = False) -> Block:
+    """Raises LoadError that names the place."""
+    return _Reader(file, strict).block(data, "")
+
+
 def turn_from_dict(data: Mapping[str, Any], *, file: str = "", strict: bool = False) -> Turn:
     """Raises LoadError that names the place."""
     return _Reader(file, strict).turn(data)

@@ -7,8 +7,9 @@ from typing import Any
 from uuid import uuid4
 
 from .contract import Engine, Middleware, Scope, asking, identified
+from .distinct_calls import with_distinct_calls
 from .errors import BusyError
-from .events import Event, Sink, Snapshot
+from .events import Event, Notice, Sink, Snapshot
 from .execution import STATUS, Execution
 from .keyed import Key
 from .loop import run_loop
@@ -103,12 +104,14 @@ class Session:
                 f"this session's execution is {self.execution.status}; take its result(), step() it to the end, or stop() it"
             )
         execution_id = self._ids.new()
-        turn = self._seed(prompt, execution_id)
+        turn, notices = with_distinct_calls(self._seed(prompt, execution_id), self._ids.new)
         most = limit if limit is not None else self.tool_config.max_iterations
         if most < 1:
             raise ValueError(f"limit is the number of model calls, at least 1, not {most}")
 
         async def drive(execution: Execution) -> Turn:
+            for text in notices:
+                execution.emit(Notice(text))
             scope = Scope(tools=self.tools, tool_config=self.tool_config, emit=execution.emit, new_id=self._ids.new)
             layers = (*self.middleware, system_prompt(self.system)) if self.system else self.middleware
             return await run_loop(turn, asking(self.engine, layers), scope, execution._steps, limit=most)
@@ -185,6 +188,25 @@ class Session:
     def __repr__(self) -> str:
         n = len(self._turns)
         return f"<Session {n} turn{'s' * (n != 1)}{', ' + self.execution.status if self.execution else ''}>"
+
+    def __str__(self) -> str:
+        """What an `ask` goes through, outermost first."""
+        layers = [_called(layer) for layer in self.middleware] + (["system prompt"] if self.system else [])
+        tools = ", ".join(f"{tool.name} ({tool.effect})" for tool in self.tools) or "none"
+        lines = {
+            "session": f"{self.id}, {len(self._turns)} turn{'s' * (len(self._turns) != 1)}",
+            "asks": " → ".join([*layers, repr(self.engine)]),
+            "tools": tools,
+            "limit": f"{self.tool_config.max_iterations} model calls",
+            "steps": "held at its boundaries" if self.step else "runs on",
+        }
+        return "\n".join(f"{name:8}{said}" for name, said in lines.items())
+
+
+def _called(layer: Middleware) -> str:
+    """A middleware made by a function of ours bears that function's name."""
+    name = getattr(layer, "__qualname__", type(layer).__qualname__)
+    return name.partition(".<locals>")[0]
 
 
 def _closed(turn: Turn) -> Turn:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import nbturns as nt
-from nbturns.contract import PROVIDER_CALL_ID
+from nbturns.distinct_calls import PROVIDER_CALL_ID
 from nbturns.engines import decode, engine, find, request
 from nbturns.engines.dialects import COMPATIBLE, DIALECTS, of_url
 from nbturns.engines.event_stream import EventStream

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import nbturns as nt
-from nbturns.contract import PROVIDER_CALL_ID
+from nbturns.distinct_calls import PROVIDER_CALL_ID
 from nbturns.engines import decode, find
 from nbturns.engines.openai_chat import history
 from nbturns.engines.openai_chat_reply import Reply

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import nbturns as nt
+from nbturns.events import Event, Notice
 from nbturns.middleware import system_prompt
 from tests.test_loop import call, double, until
 
@@ -331,3 +332,42 @@ def test_an_execution_that_is_held_lives_on_when_nobody_names_it() -> None:
     gc.collect()
 
     assert type(events[-1]).__name__ == "Paused"
+
+
+def test_calls_of_a_turn_from_elsewhere_that_cannot_be_told_apart_are_each_run_once_and_reported() -> None:
+    ran: list[int] = []
+
+    def note(n: int) -> int:
+        "Note a number."
+        ran.append(n)
+        return n
+
+    heard: list[Event] = []
+    twins = nt.Turn(
+        [
+            nt.user("?"),
+            nt.tool_call("", "note", {"n": 1}),
+            nt.tool_call("same", "note", {"n": 2}),
+            nt.tool_call("same", "note", {"n": 3}),
+        ]
+    )
+    session = nt.Session(nt.scripted("done"), tools=[note], sinks=[heard.append])
+
+    turn = session.ask(twins).result(5)
+
+    assert sorted(ran) == [1, 2, 3]
+    assert [block.result for block in turn.of_kind("tool_use")] == [1, 2, 3]
+    said = [event.text for event in heard if isinstance(event, Notice)]
+    assert len(said) == 2
+    assert "had no id" in said[0]
+    assert "the id same of a call before it" in said[1]
+
+
+def test_a_call_id_that_comes_back_with_its_own_result_is_left_alone() -> None:
+    history = nt.Turn(
+        [nt.tool_call("a", "f", {}), nt.tool_use("a", 1), nt.tool_call("a", "f", {}), nt.tool_use("a", 2), nt.user("?")]
+    )
+
+    turn = nt.Session(nt.scripted("done")).ask(history).result(5)
+
+    assert [block.tool_call_id for block in turn[:4]] == ["a"] * 4

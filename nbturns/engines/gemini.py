@@ -15,7 +15,8 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from ..chunks import Chunks
-from ..contract import PROVIDER_CALL_ID, Scope
+from ..contract import Scope
+from ..distinct_calls import PROVIDER_CALL_ID
 from ..errors import EngineError
 from ..frozen import EMPTY, FrozenDict, freeze, thaw
 from ..images import normal_image

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..contract import PROVIDER_CALL_ID
+from ..distinct_calls import PROVIDER_CALL_ID
 from ..errors import EngineError
 from ..events import Delta
 from ..frozen import EMPTY, FrozenDict, freeze
