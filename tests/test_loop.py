@@ -295,10 +295,12 @@ def test_a_turn_that_arrives_with_pending_calls_has_its_tools_run_first() -> Non
     assert phases(execution) == [("post_tools", 0), ("pre_inference", 0), ("post_inference", 0), ("final", 0)]
 
 
-def test_a_call_without_an_id_in_a_turn_that_is_given_is_not_run_and_not_lost() -> None:
+def test_a_call_without_an_id_in_a_turn_that_is_given_gets_one_and_is_run() -> None:
     turn = session("done").ask(nt.turn("q") + nt.tool_call("", "double", {"x": 1})).result(5)
 
-    assert [b.kind for b in turn] == ["user", "tool_call", "llm_text"]
+    assert [b.kind for b in turn] == ["user", "tool_call", "tool_use", "llm_text"]
+    assert turn[1].tool_call_id == turn[2].tool_call_id != ""
+    assert turn[2].result == 2
 
 
 # The model has not finished.
