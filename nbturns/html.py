@@ -182,7 +182,7 @@ def _cut(text: str) -> str:
 
 def _link(made: Row, rows: _Rows) -> str:
     """What a call and its result say of each other."""
-    if not made.get("call"):
+    if not made.get("call") or len(rows.blocks) == 1:  # a block alone has nobody to point at
         return ""
     partner = rows.partner(made)
     if made["kind"] == "tool_call":

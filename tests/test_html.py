@@ -138,6 +138,10 @@ def test_a_call_nobody_answered_says_so() -> None:
     assert "answers no call here" in text
 
 
+def test_a_block_alone_is_not_blamed_for_it() -> None:
+    assert "answers no call" not in nt.tool_use("b", 1)._repr_html_()
+
+
 def test_long_content_folds_and_short_content_stands_open() -> None:
     short = nt.Turn([nt.assistant("short")])._repr_html_()
     long = nt.Turn([nt.assistant("long " * 1000)])._repr_html_()
