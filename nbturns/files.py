@@ -14,7 +14,7 @@ from typing import Any
 from .errors import LoadError
 from .importers import importers
 from .serde import VERSION, is_ours, run_from_dict, run_from_yaml, run_to_dict, turn_from_dict, turn_from_yaml
-from .turns import Run, Turn
+from .turns import Block, Run, Turn
 
 OURS = "nbturns"
 BLANK = b"\xef\xbb\xbf \t\r\n"
@@ -61,12 +61,14 @@ def loads(
     return runs[0]
 
 
-def save(value: Run | Turn, path: str | Path) -> Path:
-    """Write a Run or a Turn as the suffix says: .yaml, .json, .jsonl, .html, .md. All of it, or nothing.
+def save(value: Any, path: str | Path) -> Path:
+    """Write a Run or a Turn, a session's or an execution's, as the suffix says. All of it, or nothing.
 
-    Raises ValueError for a suffix that is not known.
+    Suffixes are .yaml, .json, .jsonl, .html and .md. Raises ValueError for another one,
+    TypeError for what is no conversation, FileNotFoundError for a folder that is not there.
     """
     path = Path(path).expanduser()
+    value = _conversation(value)
     writers = {
         ".yaml": _as_yaml,
         ".yml": _as_yaml,
@@ -79,6 +81,8 @@ def save(value: Run | Turn, path: str | Path) -> Path:
         raise ValueError(
             f"{path.name}: no format for {path.suffix or 'a name without suffix'}; there are: {', '.join(writers)}"
         )
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: there is no folder {path.parent}")
     content = writers[path.suffix.lower()](value).encode(
         "utf-8", "backslashreplace"
     )  # half an emoji, as JSON writes it
@@ -93,6 +97,16 @@ def save(value: Run | Turn, path: str | Path) -> Path:
             Path(new.name).unlink()
             raise
     return path
+
+
+def _conversation(value: Any) -> Run | Turn:
+    """What is to be saved of `value`: sessions hold a Run, executions and snapshots a Turn."""
+    for one in (value, getattr(value, "run", None), getattr(value, "turn", None)):
+        if isinstance(one, (Run, Turn)):
+            return one
+    if isinstance(value, Block):
+        return Turn((value,))
+    raise TypeError(f"a Run, a Turn, a session or an execution can be saved, not {type(value).__name__}: {value!r:.60}")
 
 
 def _as_yaml(value: Run | Turn) -> str:

@@ -22,19 +22,21 @@ MOST_TEXT = 40_000  # characters of one block in a static table
 
 # On what can have the focus: with "b" JupyterLab would add a cell.
 NO_SHORTCUTS = 'data-lm-suppress-shortcuts="true"'
+# "$100 … $200" is no formula: MathJax passes over what has these classes.
+NO_MATH = "tex2jax_ignore mathjax_ignore"
 COLUMNS = ("#", "kind", "content", "model", "stop", "tokens in → out", "time")
 
 
-def turn_html(turn: Turn) -> str:
-    """A Turn as a block table."""
-    return _framed(_table(_caption(turn), _Rows(turn.blocks), "turn"))
+def turn_html(turn: Turn, *, whole: bool = False) -> str:
+    """A Turn as a block table: of limited size for a cell, or `whole`."""
+    return _framed(_table(_caption(turn), _Rows(turn.blocks, whole=whole), "turn"))
 
 
-def run_html(run: Run) -> str:
+def run_html(run: Run, *, whole: bool = False) -> str:
     """A Run as one table: each Turn under a line of its own, with the blocks that are new in it."""
     if len(run) == 1:
-        return turn_html(run[0])
-    rows = _Rows(run.latest.blocks)
+        return turn_html(run[0], whole=whole)
+    rows = _Rows(run.latest.blocks, whole=whole)
     rows.parts = list(_parts(run))
     return _framed(_table(_run_caption(run), rows, "run.latest"))
 
@@ -48,14 +50,14 @@ def execution_html(turn: Turn, status: str, error: BaseException | None) -> str:
 
 
 def page(value: Run | Turn) -> str:
-    """A whole file, with a policy that forbids scripts and every request."""
+    """A whole file, with all there is in it, and a policy that forbids scripts and every request."""
     title = escape(value.name if isinstance(value, Run) and value.name else "conversation")
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark"></head>\n'
-        f'<body class="nbturns-page">\n{value._repr_html_()}\n</body></html>\n'
+        f'<body class="nbturns-page">\n{run_html(value, whole=True) if isinstance(value, Run) else turn_html(value, whole=True)}\n</body></html>\n'
     )
 
 
@@ -66,15 +68,16 @@ def style() -> str:
 
 
 def _framed(table: str) -> str:
-    return f'<div class="nbturns"><style>\n{style()}</style>\n{table}</div>'
+    return f'<div class="nbturns {NO_MATH}"><style>\n{style()}</style>\n{table}</div>'
 
 
 class _Rows:
     """The blocks of one table, and what joins them."""
 
-    def __init__(self, blocks: Sequence[Block]) -> None:
+    def __init__(self, blocks: Sequence[Block], *, whole: bool = False) -> None:
         self.blocks = blocks
-        self.shown = list(blocks[:MOST_ROWS])
+        self.whole = whole
+        self.shown = list(blocks) if whole else list(blocks[:MOST_ROWS])
         self.rows: list[Row] = [row(block) for block in self.shown]
         self.calls: dict[str, Call] = model_calls(self.shown)
         self.places: dict[tuple[str, str], int] = {}
@@ -167,7 +170,7 @@ def _content(index: int, made: Row, rows: _Rows) -> str:
         return f"{link}{said}{pictures}"
     if made["kind"] == "tool_call" and not _worth_unfolding(made, text or ""):
         return f"{link}{head}{pictures}"
-    return f"{link}<details><summary {NO_SHORTCUTS}>{head}</summary><pre>{_cut(text or '')}</pre></details>{pictures}"
+    return f"{link}<details><summary {NO_SHORTCUTS}>{head}</summary><pre>{escape(text or '') if rows.whole else _cut(text or '')}</pre></details>{pictures}"
 
 
 def _worth_unfolding(made: Row, text: str) -> bool:

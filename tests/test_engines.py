@@ -142,7 +142,7 @@ def test_an_unknown_provider_is_told_of_the_known_ones() -> None:
 
 
 def test_a_name_has_a_model() -> None:
-    with pytest.raises(nt.NbturnsError, match="names no model"):
+    with pytest.raises(nt.NbturnsError, match="provider:model"):
         engine("anthropic")
 
 

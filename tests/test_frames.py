@@ -267,7 +267,7 @@ def test_a_file_of_several_runs_names_each_by_its_place(tmp_path: Path) -> None:
     line = json.dumps({"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes?"}]})
     path.write_text(f"{line}\n{line}\n")
 
-    assert [*frames.blocks(path).run_id.unique()] == [f"{path}#0", f"{path}#1"]
+    assert [*frames.blocks(path).run_id.unique()] == ["two:1", "two:2"]
     assert {*frames.turns(path).file} == {str(path)}
 
 
@@ -553,7 +553,7 @@ def test_airline_conversations_have_the_blocks_their_messages_have(airline: list
 
     frame = frames.blocks(AIRLINE)
 
-    place = frame.run_id.str.rpartition("#")[2].astype(int)
+    place = frame.run_id.str.rpartition(":")[2].astype(int) - 1  # lines are counted from 1
     assert Counter(zip(place, frame.kind, strict=True)) == +expected
     texts = [m["content"] for messages in airline for m in messages if m["role"] in ("user", "tool")]
     assert [*frame[frame.kind.isin(["user", "tool_use"])].text] == texts
@@ -647,3 +647,21 @@ def test_pandas_alone_is_enough() -> None:
     )
 
     assert python(code) == "3 0 1 2\nstring\n"
+
+
+def test_what_has_no_ids_joins_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "two.jsonl"
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    messages = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": "1"},
+        {"role": "assistant", "content": "yes?"},
+    ]
+    path.write_text((json.dumps({"messages": messages}) + "\n") * 2)
+    blocks = frames.blocks(path)
+
+    assert len(blocks.merge(frames.turns(path), on="turn_id")) == len(blocks)
+    assert len(frames.tool_calls(path).merge(blocks, on="block_id")) == 2
+    assert len(blocks.merge(frames.inferences(path), on="inference_id")) == 4
+    assert blocks.block_id.is_unique

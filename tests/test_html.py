@@ -160,6 +160,16 @@ def test_a_table_stays_small_and_says_what_it_left_out() -> None:
     assert len(huge) < MOST_TEXT + 20_000
 
 
+def test_a_saved_page_holds_all_there_is(tmp_path: Path) -> None:
+    many = nt.Turn([*(nt.user(f"block {n}") for n in range(MOST_ROWS + 7)), nt.assistant("x" * (MOST_TEXT + 9))])
+
+    text = nt.save(many, tmp_path / "all.html").read_text()
+
+    assert f"block {MOST_ROWS + 6}" in text
+    assert "x" * (MOST_TEXT + 9) in text
+    assert "more blocks" not in text
+
+
 def test_the_same_value_always_makes_the_same_text() -> None:
     assert nt.load(FIXTURE)._repr_html_() == nt.load(FIXTURE)._repr_html_()
 

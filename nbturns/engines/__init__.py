@@ -105,8 +105,13 @@ def find(prefix: str) -> Provider:
 
 def named(name: str, params: Mapping[str, Any] = EMPTY) -> tuple[Provider, str]:
     """The provider, as it is where `params` lead, and the model of a name like "anthropic:claude-sonnet-4-5"."""
+    if not isinstance(name, str) or ":" not in name:
+        raise EngineError(
+            f'an engine is named "provider:model", like "anthropic:claude-sonnet-4-5", not {name!r:.60}',
+            kind="unknown_model",
+        )
     prefix, colon, model = name.partition(":")
-    provider = find(prefix)
+    provider = find(prefix.strip().lower())
     if not colon or not model:
         raise EngineError(f'an engine is named "provider:model"; {name!r} names no model', kind="unknown_model")
     return provider.at(params) if provider.at else provider, model
@@ -124,6 +129,16 @@ def _divided(provider: Provider, params: Mapping[str, Any]) -> tuple[dict[str, A
     for refused, why in NOT_PARAMETERS.items():
         if refused in params:
             raise EngineError(f"{refused} is no parameter of an engine: {why}", kind="bad_parameter")
+    for name in params:
+        if (
+            name not in provider.settings
+            and _provider.SECRET.search(name)
+            and not name.endswith(("_tokens", "cache_key"))
+        ):
+            raise EngineError(
+                f"{name} is no parameter of {provider.name}; a key is api_key=…, and goes into no body",
+                kind="bad_parameter",
+            )
     settings = {name: value for name, value in params.items() if name in provider.settings}
     return settings, {name: value for name, value in params.items() if name not in provider.settings}
 

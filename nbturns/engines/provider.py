@@ -263,7 +263,7 @@ def answered(turn: Turn, blocks: tuple[Block, ...], result: InferenceResult) -> 
     return (turn + blocks).with_metadata(INFERENCE_RESULT, result)
 
 
-SECRET = re.compile(r"(api_?key|token|secret|password|authorization|credential)s?$", re.IGNORECASE)
+SECRET = re.compile(r"(^key|api[_-]?key|[_-]key|token|secret|password|authorization|credential)s?$", re.IGNORECASE)
 
 
 def without_secrets(value: Any) -> Any:

@@ -16,9 +16,9 @@ Columns are values: `BLOCK + (Column("length", lambda row: len(row.block.text)),
 `blocks`: a row for each block, where it first appears
 
     run_id                      string                the Run's id, else its session's, else its file and place
-    turn_id                     string                the Turn's id
+    turn_id                     string                the Turn's id, else its run and place
     turn_index                  Int64                 the Turn's place in its Run, from 0
-    block_id                    string                the block's id
+    block_id                    string                the block's id, else its run, Turn and place
     block_index                 Int64                 the block's place in that Turn, from 0
     kind                        category              what it is: user, llm_text, …
     role                        category              the role it is said in, if any
@@ -38,7 +38,7 @@ Columns are values: `BLOCK + (Column("length", lambda row: len(row.block.text)),
 
     run_id                      string                the Run's id, else its session's, else its file and place
     session_id                  string                the session it was made in
-    turn_id                     string                the Turn's id
+    turn_id                     string                the Turn's id, else its run and place
     turn_index                  Int64                 the Turn's place in its Run, from 0
     inference_id                string                the call's id; without one, made of its place
     inference_index             Int64                 its place among those of its Turn, from 0
@@ -70,9 +70,9 @@ Columns are values: `BLOCK + (Column("length", lambda row: len(row.block.text)),
 `tool_calls`: a row for each call of a tool, its result beside it
 
     run_id                      string                the Run's id, else its session's, else its file and place
-    turn_id                     string                the Turn's id
+    turn_id                     string                the Turn's id, else its run and place
     turn_index                  Int64                 the Turn's place in its Run, from 0
-    block_id                    string                the id of the call's block
+    block_id                    string                the id of the call's block, else its run, Turn and place
     block_index                 Int64                 the place of that block in its Turn, from 0
     tool_call_id                string                the provider's id of the call
     inference_id                string                the model call that asked for it
@@ -91,7 +91,7 @@ Columns are values: `BLOCK + (Column("length", lambda row: len(row.block.text)),
 
     run_id                      string                the Run's id, else its session's, else its file and place
     session_id                  string                the session it was made in
-    turn_id                     string                the Turn's id
+    turn_id                     string                the Turn's id, else its run and place
     turn_index                  Int64                 the Turn's place in its Run, from 0
     run_name                    string                the Run's name
     file                        string                the file it came from

@@ -48,7 +48,12 @@ class BlockRow(Row):
 BLOCK: tuple[Column, ...] = (
     RUN_ID,
     *TURN_KEYS,
-    Column("block_id", lambda row: row.block.id or None, "string", doc="the block's id"),
+    Column(
+        "block_id",
+        lambda row: row.block.id or f"{row.run_id}/{row.turn_index}/{row.block_index}",
+        "string",
+        doc="the block's id, else its run, Turn and place",
+    ),
     Column("block_index", lambda row: row.block_index, "Int64", doc="the block's place in that Turn, from 0"),
     Column("kind", lambda row: row.block.kind, "category", known=tuple(Kind), doc="what it is: user, llm_text, …"),
     Column("role", lambda row: row.block.role or None, "category", known=ROLES, doc="the role it is said in, if any"),

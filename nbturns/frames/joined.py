@@ -9,7 +9,12 @@ RUN_ID: Column = Column(
     "run_id", lambda row: row.run_id, "string", doc="the Run's id, else its session's, else its file and place"
 )
 TURN_KEYS: tuple[Column, ...] = (
-    Column("turn_id", lambda row: row.turn.id or None, "string", doc="the Turn's id"),
+    Column(
+        "turn_id",
+        lambda row: row.turn.id or f"{row.run_id}/{row.turn_index}",
+        "string",
+        doc="the Turn's id, else its run and place",
+    ),
     Column("turn_index", lambda row: row.turn_index, "Int64", doc="the Turn's place in its Run, from 0"),
 )
 SESSION_ID: Column = Column(

@@ -75,7 +75,12 @@ class ToolCallRow(BlockRow):
 TOOL_CALL: tuple[Column, ...] = (
     RUN_ID,
     *TURN_KEYS,
-    Column("block_id", lambda row: row.block.id or None, "string", doc="the id of the call's block"),
+    Column(
+        "block_id",
+        lambda row: row.block.id or f"{row.run_id}/{row.turn_index}/{row.block_index}",
+        "string",
+        doc="the id of the call's block, else its run, Turn and place",
+    ),
     Column("block_index", lambda row: row.block_index, "Int64", doc="the place of that block in its Turn, from 0"),
     Column("tool_call_id", lambda row: row.block.tool_call_id or None, "string", doc="the provider's id of the call"),
     Column("inference_id", lambda row: row.inference_id or None, "string", doc="the model call that asked for it"),

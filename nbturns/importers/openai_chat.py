@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from ..chunks import Chunks
@@ -63,6 +64,7 @@ def read(data: Any, *, file: str = "", position: str = "", strict: bool = False)
     try:
         return Run(
             _turns(blocks),
+            id=reader.key,
             name=str(beside.get("id") or ""),
             metadata=_nothing_or(BESIDE, beside or None),
             import_report=report,
@@ -92,6 +94,8 @@ class _Reader:
         self.file = file
         self.position = position
         self.strict = strict
+        # Two files, or two lines of one, must not have model calls of the same id.
+        self.key = ":".join(part for part in (Path(file).stem, position.removeprefix("line ")) if part)
         self.guessed: list[str] = []
         self.unknown: list[str] = []
         self.last_call = ""
@@ -180,7 +184,7 @@ class _Reader:
         made += [self.call(index, place, call) for place, call in enumerate(calls)]
         if legacy:
             made.append(self.call(index, 0, {"id": "", "function": legacy}))
-        id = f"message-{index}"
+        id = f"{self.key}/message-{index}".lstrip("/")
         signed = {INFERENCE_ID.name: id, INFERENCE_RESULT.name: InferenceResult(inference_id=id).to_dict()}
         return [block._with(metadata=block.metadata.with_raw(**signed)) for block in made]
 

@@ -107,6 +107,8 @@ class StepperView {
       ...(status.notices ?? []).map((/** @type {string} */ text) => make("div", "nbt-notice", text)),
     );
     this.waiting.replaceChildren(...(status.waiting ?? []).map((/** @type {string} */ call) => make("li", "", call)));
+    const unlisted = (status.calls ?? 0) - (status.waiting ?? []).length;
+    if (unlisted > 0) this.waiting.append(make("li", "", `… and ${unlisted.toLocaleString("en")} more, in the table below`));
     this.table.tint(status.status === "paused" || status.status === "running" ? (status.new ?? Infinity) : Infinity);
     if (this.follows) this.scroll.scrollTop = this.scroll.scrollHeight;
   }
@@ -115,7 +117,7 @@ class StepperView {
   words(status) {
     const at = { pre_inference: "before the model is asked", post_inference: "before the tools run", post_tools: "after the tools", final: "before the end" };
     if (status.status === "paused") {
-      const calls = status.waiting?.length ?? 0;
+      const calls = status.calls ?? 0;
       const why = status.reason?.startsWith("breakpoint") ? ` (${status.reason})` : "";
       return `paused ${at[/** @type {keyof typeof at} */ (status.phase)] ?? ""}${calls ? `, ${calls} call${calls === 1 ? "" : "s"} waiting` : ""}${why}`;
     }

@@ -29,6 +29,8 @@ from ..host import call
 from ..text import call_line, visible
 from .live_table import LiveTable, source
 
+MOST_WAITING = 8  # calls shown above the table; the table has them all
+
 
 class Stepper(LiveTable):
     """The live view of one execution."""
@@ -105,7 +107,9 @@ class Stepper(LiveTable):
             status["error"] = visible(f"{type(execution.error).__name__}: {execution.error}")
         if pause is not None:
             status |= {"pause": pause.number, "reason": pause.reason, "phase": str(pause.phase)}
-            status["waiting"] = [call_line(block, 400) for block in pause.pending]
+            waiting = pause.pending
+            status["waiting"] = [call_line(block, 400) for block in waiting[:MOST_WAITING]]
+            status["calls"] = len(waiting)
         return status
 
     # What the page says.

@@ -72,6 +72,22 @@ def test_a_notebook_nobody_trusts_is_readable_without_its_style(lab: Lab) -> Non
     assert lab.strangers == []
 
 
+PRICES = """
+import nbturns as nt
+price = {"from": "$100 at A", "to": "$200 at B"}
+nt.Turn([nt.user("from $1 to $2"), nt.tool_call("c", "buy_$x$", price), nt.tool_use("c", price), nt.Block("$k$", {"a": "$1 $2"})])
+"""
+
+
+def test_money_is_not_typeset_as_a_formula(lab: Lab) -> None:
+    lab.new([PRICES, "from IPython.display import Latex\nLatex('$x^2$')"])
+    lab.run_all()
+    lab.output(1).locator("mjx-container").wait_for()
+
+    assert lab.output(0).locator("mjx-container").count() == 0
+    expect(lab.output(0).get_by_text("buy_$x$(from='$100 at A', to='$200 at B')")).to_be_visible()
+
+
 @pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb")))
 def test_every_notebook_of_ours_runs_in_jupyterlab_without_an_error(lab: Lab, name: str) -> None:
     lab.open(f"notebooks/{name}")
