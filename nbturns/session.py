@@ -51,6 +51,12 @@ class Session:
             raise TypeError(
                 f'a session asks an engine, like nt.engine("anthropic:…") or nt.scripted(…), not {engine!r:.60}'
             )
+        if not isinstance(system, str):
+            raise TypeError(f"system is a text, not {type(system).__name__}: {system!r:.60}")
+        if callable(tools) or isinstance(tools, (str, Tool)):
+            raise TypeError(
+                f"tools is a list of functions: tools=[{getattr(tools, '__name__', getattr(tools, 'name', tools))}]"
+            )
         self.id = id or (run.id if run else "") or uuid4().hex
         self.engine = engine
         self.system = system
@@ -141,6 +147,8 @@ class Session:
         if at is None:
             turns = self._turns
         elif isinstance(at, int):
+            if not -len(self._turns) <= at < len(self._turns):
+                raise IndexError(f"this session has {len(self._turns)} Turns, and none at {at}")
             turns = self._turns[: range(len(self._turns))[at] + 1]
         else:
             turn = at.turn if isinstance(at, Snapshot) else at

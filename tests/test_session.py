@@ -371,3 +371,22 @@ def test_a_call_id_that_comes_back_with_its_own_result_is_left_alone() -> None:
     turn = nt.Session(nt.scripted("done")).ask(history).result(5)
 
     assert [block.tool_call_id for block in turn[:4]] == ["a"] * 4
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"system": 5}, "system is a text"),
+        ({"system": nt.system("x")}, "system is a text"),
+        ({"tools": double}, r"tools=\[double\]"),
+        ({"tools": "double"}, "a list of functions"),
+    ],
+)
+def test_a_session_says_at_once_what_it_does_not_take(how: dict[str, Any], said: str) -> None:
+    with pytest.raises(TypeError, match=said):
+        nt.Session(nt.scripted("x"), **how)
+
+
+def test_a_fork_of_a_turn_that_is_not_there_says_how_many_there_are() -> None:
+    with pytest.raises(IndexError, match="has 0 Turns, and none at 0"):
+        nt.Session(nt.scripted("x")).fork(0)
