@@ -11,7 +11,7 @@ SCREEN := $(or $(DISPLAY),$(WAYLAND_DISPLAY),$(filter Darwin,$(shell uname)))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint format notebooks clean
+.PHONY: help lab test bench lint format notebooks clean
 
 help:  ## say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ test: lint $(VENV)/.kernels  ## run everything; BROWSER=none leaves out what nee
 	$(RUN) tests.lab.browser
 	$(RUN) pytest
 	$(RUN) pytest --nbval notebooks --nbval-sanitize-with tests/nbval.cfg
+
+bench: $(VENV)/.test  ## measure what time and memory come to here
+	$(RUN) benchmarks
 
 lint: $(VENV)/.test  ## check style and types
 	$(RUN) ruff check

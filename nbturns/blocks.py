@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .frozen import EMPTY, FrozenDict, FrozenList, freeze
+from .frozen import EMPTY, FrozenDict, FrozenList, draft_of, freeze
 from .images import image, normal_image, seen
 from .keyed import NOTHING, Key, Keyed, Metadata
 from .results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult
@@ -30,6 +30,9 @@ class Kind(StrEnum):
     TOOL_USE = "tool_use"
     REASONING = "reasoning"
     OTHER = "other"
+
+
+TOOL_CALL, TOOL_USE = str(Kind.TOOL_CALL), str(Kind.TOOL_USE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,16 @@ class Block:
         return self.metadata.get(INFERENCE_ID) or ""
 
     def edit(self, **payload: Any) -> Block:
-        """The same block with some of its payload changed."""
+        """The same block with some of its payload changed.
+
+        Raises TypeError for a name that is neither in the payload nor one a payload has: a
+        misspelt one would change nothing. `replace(payload={…})` sets whatever you like.
+        """
+        for name in payload:
+            if name not in self.payload and name not in PAYLOAD:
+                raise TypeError(
+                    f"a {self.kind} block has no {name!r}; it has {', '.join(self.payload) or 'no payload'}{_meant(name)}"
+                )
         return self._with(payload=freeze({**self.payload, **payload}))
 
     def replace(
@@ -154,14 +166,18 @@ class Block:
         id: str | None = None,
         metadata: Keyed | None = None,
     ) -> Block:
-        return Block(
-            self.kind if kind is None else kind,
-            self.payload if payload is None else payload,
-            self.role if role is None else role,
-            self.id if id is None else id,
+        return block(
+            self.kind if kind is None else word(kind, "a kind") or "other",
+            self.payload if payload is None else mapping(payload, "a payload"),
+            self.role if role is None else word(role, "a role"),
+            self.id if id is None else word(id, "an id"),
             self.metadata if metadata is None else metadata,
-            extra=self.extra,
+            self.extra,
         )
+
+    def signed(self, id: str, metadata: Keyed) -> Block:
+        """The same block with what the loop gives each one: an id and a bag, both known to be in order."""
+        return block(self.kind, self.payload, self.role, id, metadata, self.extra)
 
     def __add__(self, more: Any) -> Any:
         """A Turn that begins with this block."""
@@ -186,6 +202,42 @@ class Block:
         return turn_html(Turn((self,)))
 
 
+_Draft = draft_of(Block)
+
+
+def block(
+    kind: str,
+    payload: Mapping[str, Any],
+    role: str = "",
+    id: str = "",
+    metadata: Keyed = NOTHING,
+    extra: Mapping[str, Any] = EMPTY,
+) -> Block:
+    """A Block of parts that are frozen and in order already: not looked at again."""
+    made = _Draft()
+    made.kind = kind
+    made.payload = payload
+    made.role = role
+    made.id = id
+    made.metadata = metadata
+    made.extra = extra
+    made.__class__ = Block
+    return made  # type: ignore[no-any-return]  # a draft no longer
+
+
+# What payloads hold, in geppetto's names (its `helpers_blocks.go`) and those of the providers' codecs.
+PAYLOAD = frozenset(
+    ["text", "images", "id", "name", "args", "args_raw", "result", "error", "encrypted_content", "summary", "item_id", "signature", "correlation", "refusal", "annotations", "citations", "media", "data", "phase", "parts", "is_error"]
+)
+
+
+def _meant(name: str) -> str:
+    if name in ("kind", "role", "metadata"):
+        return f"; {name} is changed by .replace() or .with_metadata()"
+    near = [known for known in PAYLOAD if known.startswith(name[:3]) or name.startswith(known)]
+    return f"; did you mean {' or '.join(sorted(near))}?" if near else ""
+
+
 def system(text: str) -> Block:
     return Block(Kind.SYSTEM, {"text": text}, "system")
 
@@ -207,15 +259,31 @@ def reasoning(text: str = "", **payload: Any) -> Block:
 
 def tool_call(id: str, name: str, args: Mapping[str, Any] | str | None = None) -> Block:
     """The model asks for a tool. `id` is the provider's id of the call."""
-    return Block(Kind.TOOL_CALL, {"id": id, "name": name, "args": {} if args is None else args})
+    return block(TOOL_CALL, freeze({"id": id, "name": name, "args": EMPTY if args is None else args}))
 
 
 def tool_use(id: str, result: Any = None, error: str = "") -> Block:
     """The answer to the call with this `id`: a result, or an error in words."""
-    return Block(Kind.TOOL_USE, {"id": id, "result": result, "error": error})
+    return block(TOOL_USE, freeze({"id": id, "result": result, "error": error}))
+
+
+def all_blocks(given: Iterable[Any]) -> Iterable[Block]:
+    """Refuse what is no Block here, where the mistake is, and not where it is drawn."""
+    if type(given) not in (tuple, list):
+        if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
+            raise TypeError(
+                f"a Turn is made of Blocks, like nt.user(...), not of {type(given).__name__}: {given!r:.60}"
+            )
+        given = tuple(given)
+    for one in given:
+        if not isinstance(one, Block):
+            raise TypeError(f"a Turn is made of Blocks, like nt.user(...), not of {type(one).__name__}: {one!r:.60}")
+    return given
 
 
 def word(given: Any, what: str) -> str:
+    if type(given) is str:
+        return given
     if not isinstance(given, str):
         raise TypeError(f"{what} is a str, not {type(given).__name__}: {given!r:.60}")
     return str.__str__(given)

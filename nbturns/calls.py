@@ -8,51 +8,46 @@ answered so far are kept in sets that double in size: O(log n) look-ups a call.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 Pending = tuple[tuple[str, Any], ...]  # (call id, block), in the order of the blocks
-RECENT = 64
+RECENT = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Calls:
+class Calls(NamedTuple):
     pending: Pending = ()
     recent: tuple[str, ...] = ()
     answered: tuple[frozenset[str], ...] = ()
 
     def after(self, blocks: Iterable[Any]) -> Calls:
         """The calls that stand unanswered once `blocks` are appended."""
-        pending, recent, answered = self.pending, self.recent, self.answered
+        pending, recent, answered = self
+        waiting: dict[str, Any] | None = None  # the pending ones by id, once there is something to do
         for block in blocks:
-            if block.kind == "tool_call":
-                id = block.payload.get("id")
-                if isinstance(id, str) and id and not _knows(pending, recent, answered, id):
-                    pending = (*pending, (id, block))
-            elif block.kind == "tool_use":
-                id = block.payload.get("id")
-                if isinstance(id, str) and id:
-                    pending = tuple(one for one in pending if one[0] != id)
-                    recent = (*recent, id)
-                    if len(recent) >= RECENT:
-                        answered = _sealed(answered, frozenset(recent))
-                        recent = ()
-        if pending is self.pending and recent is self.recent and answered is self.answered:
-            return self
-        return Calls(pending, recent, answered)
+            if block.kind not in ("tool_call", "tool_use"):
+                continue
+            id = block.payload.get("id")
+            if not isinstance(id, str) or not id:
+                continue
+            if waiting is None:
+                waiting = dict(pending)
+            if block.kind == "tool_use":
+                waiting.pop(id, None)
+                recent = (*recent, id)
+                if len(recent) >= RECENT:
+                    answered = _sealed(answered, frozenset(recent))
+                    recent = ()
+            elif id not in waiting and not _answered(recent, answered, id):
+                waiting[id] = block
+        return self if waiting is None else Calls(tuple(waiting.items()), recent, answered)
 
     def knows(self, id: str) -> bool:
         """Whether a call with this id was answered, or is pending."""
-        return _knows(self.pending, self.recent, self.answered, id)
+        return _answered(self.recent, self.answered, id) or any(id == known for known, _ in self.pending)
 
 
-def _knows(pending: Pending, recent: tuple[str, ...], answered: tuple[frozenset[str], ...], id: str) -> bool:
-    if id in recent:
-        return True
-    for ids in answered:
-        if id in ids:
-            return True
-    return any(id == known for known, _ in pending) if pending else False
+def _answered(recent: tuple[str, ...], answered: tuple[frozenset[str], ...], id: str) -> bool:
+    return id in recent or any(id in ids for ids in answered)
 
 
 def _sealed(answered: tuple[frozenset[str], ...], ids: frozenset[str]) -> tuple[frozenset[str], ...]:

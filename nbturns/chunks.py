@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
+from operator import is_
 from typing import Any, Generic, TypeVar, overload
 
 T = TypeVar("T")
@@ -26,7 +27,7 @@ class Chunks(Sequence[T], Generic[T]):
         return items if isinstance(items, Chunks) else _made((), tuple(items))
 
     def __add__(self, more: Iterable[T]) -> Chunks[T]:
-        return _made(self._full, (*self._tail, *more))
+        return _made(self._full, self._tail + more if type(more) is tuple else (*self._tail, *more))
 
     def append(self, item: T) -> Chunks[T]:
         return _made(self._full, (*self._tail, item))
@@ -113,6 +114,8 @@ class Chunks(Sequence[T], Generic[T]):
 
 
 def _same(mine: tuple[Any, ...], theirs: tuple[Any, ...]) -> int:
+    if all(map(is_, mine, theirs)):
+        return min(len(mine), len(theirs))
     count = 0
     for one, other in zip(mine, theirs, strict=False):
         if one is not other:

@@ -17,7 +17,8 @@ from .chunks import Chunks
 from .distinct_calls import PROVIDER_CALL_ID
 from .errors import EngineError, NbturnsError
 from .events import Delta, Event, InferenceFinished, InferenceStarted, Notice, Sink
-from .frozen import freeze
+from .frozen import FrozenDict, draft_of, freeze
+from .keyed import NOTHING
 from .results import INFERENCE_ID, INFERENCE_RESULT, INFERENCES, FinishClass, InferenceResult
 from .toolbox import Toolbox, ToolConfig
 from .turns import Block, Turn
@@ -45,6 +46,28 @@ class Scope:
 
     def replace(self, **changes: Any) -> Scope:
         return replace(self, **changes)
+
+    def at(self, iteration: int) -> Scope:
+        return _scope(self, self.emit, self.inference_id, iteration)
+
+    def of_call(self, id: str, emit: Sink) -> Scope:
+        return _scope(self, emit, id, self.iteration)
+
+
+_Draft = draft_of(Scope)
+
+
+def _scope(near: Scope, emit: Sink, inference_id: str, iteration: int) -> Scope:
+    """What `dataclasses.replace` would make, without a dict in between: there are two a model call."""
+    made = _Draft()
+    made.tools = near.tools
+    made.tool_config = near.tool_config
+    made.emit = emit
+    made.new_id = near.new_id
+    made.inference_id = inference_id
+    made.iteration = iteration
+    made.__class__ = Scope
+    return made  # type: ignore[no-any-return]  # a draft no longer
 
 
 Engine: TypeAlias = Callable[[Turn, Scope], Awaitable[Turn]]
@@ -148,6 +171,9 @@ def _so_far(error: BaseException, turn: Turn) -> Turn:
     return partial if isinstance(partial, Turn) else turn
 
 
+UNTOLD = InferenceResult()  # of an engine that says nothing of its calls
+
+
 class Call:
     """One model call while it lasts, and what became of it."""
 
@@ -160,7 +186,7 @@ class Call:
         self.asked = turn
         self.emit = scope.emit
         self.new_id = scope.new_id
-        self.scope = scope.replace(inference_id=id, emit=self._hear)
+        self.scope = scope.of_call(id, self._hear)
         self.first_token_ms: int | None = None
         scope.emit(InferenceStarted(id, turn))
         self.started = time.perf_counter()
@@ -175,41 +201,56 @@ class Call:
 
     def signed(self, answer: Turn, failed: str = "") -> Turn:
         """`answer` with this call's result on the blocks that were not there before."""
-        kept, rest = self._divided(answer.blocks)
-        made = [block for block, new in rest if new]
+        kept, rest, made = self._divided(answer.blocks)
         result = self._result(answer, made, failed)
         raw = freeze(result.to_dict())
-        name = {INFERENCE_RESULT.name: raw, INFERENCE_ID.name: self.id}
-        calls = self.asked.calls
-        done: list[Block] = []
-        for given, new in rest:
-            block = self._identified(given, calls) if new and given.kind == "tool_call" else given
-            calls = calls.after((block,)) if block.kind == "tool_call" else calls
-            done.append(
-                block._with(id=block.id or self.new_id(), metadata=block.metadata.with_raw(**name)) if new else block
-            )
-        metadata = answer.metadata.with_raw(**{INFERENCE_RESULT.name: raw}).appended(INFERENCES, result, raw)
+        done, mine = self._marked(rest, made, result, raw)
+        metadata = answer.metadata.marked(INFERENCE_RESULT, result, raw).appended(INFERENCES, result, raw)
         head = self.asked if kept == len(self.asked) else answer._with(blocks=answer.blocks.head(kept))
         grown = head + done
-        self.emit(InferenceFinished(result, tuple(b for b, (_, new) in zip(done, rest, strict=True) if new)))
+        self.emit(InferenceFinished(result, mine))
         self.result = result
-        self.answer = grown._beside(id=answer.id, metadata=metadata, data=answer.data, extra=answer.extra)
+        self.answer = grown._with(id=answer.id, metadata=metadata, data=answer.data, extra=answer.extra)
         self.note(self)
         return self.answer
 
-    def _divided(self, blocks: Chunks[Block]) -> tuple[int, list[tuple[Block, bool]]]:
-        """How many blocks at the head are the Turn's own, and the rest: each, and whether this call made it."""
+    def _marked(
+        self, rest: list[Block], made: list[Block], result: InferenceResult, raw: FrozenDict
+    ) -> tuple[list[Block], tuple[Block, ...]]:
+        """`rest`, with an id, a call's own id and the result on each block that is one of `made`; and those alone."""
+        name = {INFERENCE_ID.name: self.id}
+        alone = NOTHING.marked(INFERENCE_RESULT, result, raw, **name)  # one bag for all blocks that bring none
+        new = {id(block) for block in made}
+        known: set[str] = set()
+        done: list[Block] = []
+        mine: list[Block] = []
+        for block in rest:
+            if id(block) in new:
+                if block.kind == "tool_call":
+                    block = self._identified(block, known)
+                bag = block.metadata
+                bag = bag.marked(INFERENCE_RESULT, result, raw, **name) if len(bag) else alone
+                block = block.signed(block.id or self.new_id(), bag)
+                mine.append(block)
+            if block.kind == "tool_call":
+                known.add(block.tool_call_id)
+            done.append(block)
+        return done, tuple(mine)
+
+    def _divided(self, blocks: Chunks[Block]) -> tuple[int, list[Block], list[Block]]:
+        """How many blocks at the head are the Turn's own; the rest; and which of those this call made."""
         kept = blocks.shared(self.asked.blocks)
+        rest = list(blocks.since(kept))
+        if kept == len(self.asked):
+            return kept, rest, rest
         old = {id(block) for block in self.asked.blocks.since(kept)}
-        return kept, [(block, id(block) not in old) for block in blocks.since(kept)]
+        return kept, rest, [block for block in rest if id(block) not in old]
 
     def _result(self, answer: Turn, made: list[Block], failed: str) -> InferenceResult:
         told = answer.metadata.raw(INFERENCE_RESULT) is not self.asked.metadata.raw(
             INFERENCE_RESULT
         )  # else it is of the call before
-        result = (
-            answer.metadata[INFERENCE_RESULT] if told and INFERENCE_RESULT in answer.metadata else InferenceResult()
-        )
+        result = answer.metadata[INFERENCE_RESULT] if told and INFERENCE_RESULT in answer.metadata else UNTOLD
         pending = any(block.kind == "tool_call" for block in made)
         reason = result.stop_reason or failed
         finish = result.finish_class
@@ -217,21 +258,12 @@ class Call:
             finish = FinishClass(failed)
         elif finish is FinishClass.UNKNOWN and (reason or made):
             finish = FinishClass.of(reason or "stop", pending=pending)
-        return result.replace(
-            inference_id=self.id,
-            stop_reason=reason,
-            finish_class=finish,
-            truncated=result.truncated or FinishClass.of(reason) is FinishClass.MAX_TOKENS,
-            duration_ms=self._elapsed_ms() if result.duration_ms is None else result.duration_ms,
-            time_to_first_token_ms=self.first_token_ms
-            if result.time_to_first_token_ms is None
-            else result.time_to_first_token_ms,
-        )
+        return result.completed(self.id, reason, finish, self._elapsed_ms(), self.first_token_ms)
 
-    def _identified(self, block: Block, calls: Any) -> Block:
+    def _identified(self, block: Block, known: set[str]) -> Block:
         """A call without an id, or with one that was used before, gets one of its own."""
         id = block.tool_call_id
-        if id and not calls.knows(id):
+        if id and id not in known and not self.asked.calls.knows(id):
             return block
         made = f"call_{self.new_id()}"
         self.emit(

@@ -31,10 +31,14 @@ class Event:
     at: float = field(default=0.0, init=False, compare=False)
 
 
+_put_seq: Callable[[Event, int], None] = vars(Event)["seq"].__set__  # past the refusal of a frozen class
+_put_at: Callable[[Event, float], None] = vars(Event)["at"].__set__
+
+
 def stamp(event: Event, seq: int, at: float) -> None:
     """Give an event its place and time; done once, before anyone has seen it."""
-    object.__setattr__(event, "seq", seq)
-    object.__setattr__(event, "at", at)
+    _put_seq(event, seq)
+    _put_at(event, at)
 
 
 @dataclass(frozen=True, slots=True)

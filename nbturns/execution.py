@@ -92,14 +92,14 @@ class Execution(Waiting[Turn]):
         """Give `event` its place and time, and hand it to every listener. On the loop."""
         stamp(event, self._seq, time.time())
         self._seq += 1
-        if type(event) is Delta:
+        if isinstance(event, Delta):
             self._deltas.append(event)
         else:
             self._events.append(event)
-            if type(event) is Snapshot:
+            if isinstance(event, Snapshot):
                 self.snapshots.append(event)
                 self.turn = event.turn
-            elif type(event) is InferenceFinished:
+            elif isinstance(event, InferenceFinished) and self._deltas:
                 self._deltas.clear()  # its blocks say it all
         for sink in self._sinks:
             self._hand(event, sink)

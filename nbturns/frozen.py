@@ -62,6 +62,16 @@ class FrozenList(list[Any]):
         return self
 
 
+def draft_of(kind: type) -> Any:
+    """A class with the slots of the frozen class `kind`, which may be set one by one.
+
+    Whoever holds parts that are checked and frozen already fills a draft and sets its `__class__`
+    to `kind`: a fifth of what a frozen dataclass takes to set its own. For private constructors.
+    """
+    names = {"__slots__": vars(kind)["__slots__"], "__setattr__": object.__setattr__}
+    return type(f"{kind.__name__}Draft", kind.__bases__, names)
+
+
 EMPTY = FrozenDict()
 LASTING = frozenset({str, int, float, bool, type(None), bytes, FrozenDict, FrozenList, Chunks})
 
@@ -72,6 +82,8 @@ def freeze(value: Any) -> Any:
     Raises TypeError for anything JSON has no shape for, and for a value that
     contains itself.
     """
+    if type(value) in LASTING:
+        return value
     try:
         return _freeze(value, DEEPEST)
     except RecursionError:
@@ -86,7 +98,12 @@ def _freeze(value: Any, levels: int) -> Any:
         raise RecursionError
     left = levels - 1
     if kind is dict:
-        return FrozenDict({key_name(k): v if type(v) in LASTING else _freeze(v, left) for k, v in value.items()})
+        return FrozenDict(
+            {
+                k if type(k) is str else key_name(k): v if type(v) in LASTING else _freeze(v, left)
+                for k, v in value.items()
+            }
+        )
     if kind is list or kind is tuple:
         return FrozenList([v if type(v) in LASTING else _freeze(v, left) for v in value])
     if isinstance(value, str):  # an enum of strings keeps its value, not its name

@@ -159,6 +159,9 @@ def _lasting(value: object) -> bool:
     return params is not None and params.frozen
 
 
+UNREAD: dict[str, tuple[Any, Any]] = {}  # shared by all bags nobody has read from; never written to
+
+
 class Keyed:
     """A read-only bag of values, read by `Key`; every change returns a new bag."""
 
@@ -184,21 +187,21 @@ class Keyed:
 
     def get(self, key: Key[T]) -> T | None:
         """The typed value, or None when absent. Raises DecodeError when it does not fit."""
-        return self[key] if key in self else None  # noqa: SIM401  # this is what it would call
+        return self[key] if _checked(key).name in self._raw else None  # this is what it would call
 
     def with_(self, key: Key[T], value: T) -> Keyed:
-        made = self.with_raw(**{_checked(key).name: key.encode(value)})
-        if _is_ours(value, key.type):
-            made._read[key.name] = (key.type, value)
-        return made
+        raw = {_checked(key).name: key.encode(value)}
+        return self._with(raw, {key.name: (key.type, value)} if _is_ours(value, key.type) else UNREAD)
 
     def appended(self, key: Key[Chunks[T]], value: T, raw: FrozenDict) -> Keyed:
         """Lengthen a list-valued key by one, `raw` on disk, without copying the list."""
         name = _checked(key).name
         typed = self[key].append(value) if name in self._raw else Chunks((value,))
-        made = self.with_raw(**{name: Chunks(self._raw.get(name, ())).append(raw)})
-        made._read[name] = (key.type, typed)
-        return made
+        return self._with({name: Chunks(self._raw.get(name, ())).append(raw)}, {name: (key.type, typed)})
+
+    def marked(self, key: Key[T], value: T, raw: FrozenDict, **beside: str) -> Keyed:
+        """Put a frozen value that is `raw` on disk, and names beside it, without another look at either."""
+        return self._with({key.name: raw, **beside}, {key.name: (key.type, value)})
 
     def without(self, *keys: Key[Any]) -> Keyed:
         dropped = {_checked(key).name for key in keys}
@@ -210,9 +213,14 @@ class Keyed:
 
     def with_raw(self, **raw: Any) -> Keyed:
         """Put values that are already in the shape on disk, by name; they are frozen, not checked."""
+        return self._with({name: freeze(value) for name, value in raw.items()}, UNREAD)
+
+    def _with(self, raw: dict[str, Any], read: dict[str, tuple[Any, Any]]) -> Keyed:
+        """Put frozen values over these; `read` is what is known of them without decoding."""
         made = object.__new__(Keyed)
-        made._raw = FrozenDict({**self._raw, **{name: freeze(value) for name, value in raw.items()}})
-        made._read = self._read_but(raw)
+        made._raw = FrozenDict(self._raw, **raw)
+        kept = self._read_but(raw) if self._read and self._read.keys() != raw.keys() else UNREAD
+        made._read = {**kept, **read} if kept else read
         return made
 
     def _read_but(self, changed: Container[str]) -> dict[str, tuple[Any, Any]]:
@@ -258,7 +266,7 @@ def keyed(raw: Mapping[str, Any]) -> Keyed:
     """A bag made from values as they are on disk: for readers of files and for signing."""
     made = object.__new__(Keyed)
     made._raw = freeze(raw) if raw else EMPTY
-    made._read = {}
+    made._read = UNREAD
     return made
 
 

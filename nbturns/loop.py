@@ -25,15 +25,15 @@ async def run_loop(turn: Turn, engine: Engine, scope: Scope, steps: StepControll
     loop = _Loop(scope, steps)
     clock = asyncio.get_running_loop().time
     rested = clock()
-    if turn.pending:
+    if turn.calls.pending:
         turn = await loop.called(turn, 0, new=False)
     for iteration in range(limit):
         turn = await loop.at(Phase.PRE_INFERENCE, turn, iteration)
-        turn = await engine(turn, scope.replace(iteration=iteration))
+        turn = await engine(turn, scope.at(iteration))
         if clock() - rested > PATIENCE:  # others live on this loop too: a stop, a click, a view that draws
             await asyncio.sleep(0)
             rested = clock()
-        if turn.pending:
+        if turn.calls.pending:
             if iteration + 1 == limit:
                 turn = await loop.at(Phase.POST_INFERENCE, turn, iteration)
                 break
@@ -41,7 +41,7 @@ async def run_loop(turn: Turn, engine: Engine, scope: Scope, steps: StepControll
             continue
         before = turn
         turn = await loop.at(Phase.POST_INFERENCE, turn, iteration)
-        if turn.pending:
+        if turn.calls.pending:
             turn = await loop.called(turn, iteration, new=False)
         elif not _asks_again(turn, edited=turn is not before):
             return await loop.at(Phase.FINAL, turn, iteration)
@@ -81,7 +81,7 @@ class _Loop:
         if reason := self.steps.due(snapshot):
             verdict = await self.steps.gate(snapshot, reason)
             turn, answers = identified(verdict.turn, turn, self.scope.new_id), verdict.answers
-        if turn.pending:
+        if turn.calls.pending:
             turn = await self.answered(turn, answers)
         return await self.at(Phase.POST_TOOLS, turn, iteration)
 
@@ -105,4 +105,6 @@ class _Loop:
 
     def _with(self, turn: Turn, calls: tuple[Block, ...], done: Mapping[str, Block]) -> Turn:
         answers = (done[call.tool_call_id] for call in calls if call.tool_call_id in done)
-        return turn + tuple(answer if answer.id else answer._with(id=self.scope.new_id()) for answer in answers)
+        return turn + tuple(
+            answer if answer.id else answer.signed(self.scope.new_id(), answer.metadata) for answer in answers
+        )

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any
 
 from .chunks import Chunks
-from .frozen import EMPTY, FrozenDict, freeze
+from .frozen import EMPTY, FrozenDict, draft_of, freeze
 from .keyed import Key, Keyed, fitted
 
 
@@ -126,10 +127,35 @@ class InferenceResult:
     def replace(self, **changes: Any) -> InferenceResult:
         return replace(self, **changes)
 
+    def completed(
+        self, inference_id: str, stop_reason: str, finish: FinishClass, duration_ms: int, first_token_ms: int | None
+    ) -> InferenceResult:
+        """What the engine told of the call, with what only its caller knows; what it told stays."""
+        told = self.time_to_first_token_ms
+        made = _Draft()
+        made.inference_id = inference_id
+        made.provider = self.provider
+        made.model = self.model
+        made.stop_reason = stop_reason
+        made.finish_class = finish
+        made.truncated = self.truncated or FinishClass.of(stop_reason) is FinishClass.MAX_TOKENS
+        made.usage = self.usage
+        made.max_tokens = self.max_tokens
+        made.duration_ms = duration_ms if self.duration_ms is None else self.duration_ms
+        made.time_to_first_token_ms = first_token_ms if told is None else told
+        made.cost = self.cost
+        made.request_id = self.request_id
+        made.response_id = self.response_id
+        made.extra = self.extra
+        made.__class__ = InferenceResult
+        return made  # type: ignore[no-any-return]  # a draft no longer
+
     def to_dict(self) -> dict[str, Any]:
         """The shape on disk: geppetto's names; what is unknown or empty is left out."""
         written = {
-            name: value for name in _NAMES if (value := getattr(self, name)) or (value == 0 and value is not False)
+            name: value
+            for name, value in zip(_NAMES, _values(self), strict=True)
+            if value or (value == 0 and value is not False)
         }
         if self.usage is not None:
             written["usage"] = self.usage.to_dict()
@@ -149,6 +175,8 @@ class InferenceResult:
 
 
 _NAMES = tuple(f.name for f in fields(InferenceResult))
+_values = attrgetter(*_NAMES)
+_Draft = draft_of(InferenceResult)
 _SHAPE: dict[str, Any] = {
     **dict.fromkeys(
         ("inference_id", "provider", "model", "stop_reason", "finish_class", "request_id", "response_id"), str
@@ -181,6 +209,7 @@ INFERENCE_RESULT: Key[InferenceResult] = Key("geppetto.inference_result@v1", Inf
 INFERENCE_ID: Key[str] = Key("nbturns.inference_id@v1", str)
 INFERENCES: Key[Chunks[InferenceResult]] = Key("nbturns.inferences@v1", Chunks[InferenceResult])
 
+STDOUT: Key[str] = Key("nbturns.stdout@v1", str)  # on a tool_use block: what the tool printed
 DURATION_MS: Key[float] = Key("nbturns.duration_ms@v1", float)  # on a tool_use block: how long the tool took
 
 

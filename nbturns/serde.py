@@ -124,6 +124,8 @@ class _Reader:
             raise self.refuse(where, str(error)) from None
         except RecursionError:
             raise self.refuse(where, "this value is nested too deeply") from None
+        if not isinstance(value, FrozenDict):  # {"!!binary": …} alone stands for bytes
+            raise self.refuse(where, f"a mapping stands here, not {type(value).__name__}")
         return value
 
     def text(self, raw: Any, where: str, what: str) -> str:

@@ -13,9 +13,9 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from .events import Sink, ToolFinished, ToolStarted
-from .frozen import freeze, thaw
+from .frozen import EMPTY, freeze, thaw
 from .host import in_worker
-from .keyed import Key, fitted
+from .keyed import Key, fitted, keyed
 from .results import DURATION_MS
 from .tools import Tool
 from .turns import Block, tool_use
@@ -155,8 +155,8 @@ class Toolbox:
         calls = tuple(calls)
         if len(calls) == 1 or config.max_parallel_tools <= 1:
             for call in calls:
-                done[call.tool_call_id] = await self._one(call, config, emit)
-                if done[call.tool_call_id].error and config.tool_error_handling == "abort":
+                done[call.tool_call_id] = answer = await self._one(call, config, emit)
+                if config.tool_error_handling == "abort" and answer.error:
                     return
             return
         free = asyncio.Semaphore(config.max_parallel_tools)
@@ -172,8 +172,8 @@ class Toolbox:
         started = time.perf_counter()
         answer, attempts = await self._tried(call, config)
         took = round((time.perf_counter() - started) * 1000, 3)
-        beside = {DURATION_MS.name: took} | ({ATTEMPTS.name: attempts} if attempts > 1 else {})
-        answer = answer._with(metadata=answer.metadata.with_raw(**beside))
+        beside = {DURATION_MS.name: took, ATTEMPTS.name: attempts} if attempts > 1 else {DURATION_MS.name: took}
+        answer = answer.signed(answer.id, keyed(beside))
         emit(ToolFinished(call, answer, took))
         return answer
 
@@ -226,16 +226,12 @@ class Toolbox:
         tool = self._tools.get(call.name)
         if tool is None:
             raise ValueError(f"no tool {call.name!r}; there are: {', '.join(self._tools) or 'none'}")
-        if call.payload.get("args_raw") is not None or not isinstance(call.payload.get("args", {}), (dict, str)):
-            raise ValueError("not run: the arguments are not a JSON object")
-        if (
-            isinstance(call.payload.get("args"), str)
-            and not call.args
-            and call.payload["args"].strip() not in ("", "{}")
-        ):
+        args, given = call.args, call.payload.get("args", EMPTY)
+        unread = isinstance(given, str) and not args and given.strip() not in ("", "{}")
+        if unread or call.payload.get("args_raw") is not None or not isinstance(given, (dict, str)):
             raise ValueError("not run: the arguments are not a JSON object")
         try:
-            return Ready(tool, tool.arguments(call.args))
+            return Ready(tool, tool.arguments(args))
         except Exception as error:  # a validator of the user's may raise anything
             raise ValueError(f"not run: the arguments do not fit: {error}") from None
 

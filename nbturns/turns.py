@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .blocks import Block as Block
 from .blocks import Kind as Kind
+from .blocks import all_blocks, extra_names, word
 from .blocks import assistant as assistant
-from .blocks import extra_names, word
 from .blocks import reasoning as reasoning
 from .blocks import system as system
 from .blocks import tool_call as tool_call
@@ -21,7 +21,7 @@ from .blocks import tool_use as tool_use
 from .blocks import user as user
 from .calls import Calls
 from .chunks import Chunks
-from .frozen import EMPTY, FrozenDict
+from .frozen import EMPTY, FrozenDict, draft_of
 from .keyed import NOTHING, Key, Keyed, Metadata
 from .results import InferenceResult, Usage, ledger, total_cost, total_usage
 
@@ -58,7 +58,7 @@ class Turn:
     def __post_init__(self) -> None:
         put = object.__setattr__
         if type(self.blocks) is not Chunks:
-            put(self, "blocks", Chunks(_blocks(self.blocks)))
+            put(self, "blocks", Chunks(all_blocks(self.blocks)))
         if type(self.metadata) is not Keyed:
             put(self, "metadata", Keyed(self.metadata))
         if type(self.data) is not Keyed:
@@ -71,54 +71,50 @@ class Turn:
     # Growing and editing. Each returns a new Turn.
 
     def __add__(self, more: Block | Iterable[Block]) -> Turn:
-        added = (more,) if isinstance(more, Block) else tuple(_blocks(more))
-        grown = self._with(blocks=self.blocks + added)
-        if self._calls is not None:
-            object.__setattr__(grown, "_calls", self._calls.after(added))
-        return grown
+        added = (more,) if isinstance(more, Block) else tuple(all_blocks(more))
+        calls = self._calls and self._calls.after(added)
+        return _turn(self.blocks + added, self.id, self.metadata, self.data, self.extra, calls)
 
     def __radd__(self, before: Iterable[Block]) -> Turn:
-        return self._with(blocks=Chunks((*_blocks(before), *self.blocks)))
+        return self._with(blocks=Chunks((*all_blocks(before), *self.blocks)))
 
     def edit(self, index: int, **payload: Any) -> Turn:
         """The same Turn with some of one block's payload changed."""
         return self.replace(index, self.blocks[index].edit(**payload))
 
     def replace(self, index: int, block: Block) -> Turn:
-        return self._with(blocks=self.blocks.replace(index, *_blocks((block,))))
+        return self._with(blocks=self.blocks.replace(index, *all_blocks((block,))))
 
     def insert(self, index: int, block: Block | Iterable[Block]) -> Turn:
-        added = (block,) if isinstance(block, Block) else tuple(_blocks(block))
+        added = (block,) if isinstance(block, Block) else tuple(all_blocks(block))
         return self._with(blocks=self.blocks.insert(index, added))
 
     def drop(self, index: int) -> Turn:
         return self._with(blocks=self.blocks.drop(index))
 
     def with_metadata(self, key: Key[T], value: T) -> Turn:
-        return self._beside(metadata=self.metadata.with_(key, value))
+        return self._with(metadata=self.metadata.with_(key, value))
 
     def with_data(self, key: Key[T], value: T) -> Turn:
-        return self._beside(data=self.data.with_(key, value))
+        return self._with(data=self.data.with_(key, value))
 
     def with_id(self, id: str) -> Turn:
-        return self._beside(id=id)
-
-    def _beside(self, **changes: Any) -> Turn:
-        """Change what stands beside the blocks; what is known of the calls stays known."""
-        made = self._with(**changes)
-        object.__setattr__(made, "_calls", self._calls)
-        return made
+        return self._with(id=word(id, "an id"))
 
     def _with(
         self, *, blocks: Any = None, id: str | None = None, metadata: Any = None, data: Any = None, extra: Any = None
     ) -> Turn:
-        return Turn(
+        """With the same blocks, what is known of the calls stays known."""
+        return _turn(
             self.blocks if blocks is None else blocks,
             self.id if id is None else id,
             self.metadata if metadata is None else metadata,
             self.data if data is None else data,
-            extra=self.extra if extra is None else extra,
+            self.extra if extra is None else extra,
+            self._calls if blocks is None else None,
         )
+
+    _beside = _with
 
     # Reading.
 
@@ -133,7 +129,7 @@ class Turn:
     @property
     def pending(self) -> tuple[Block, ...]:
         """The tool calls nobody has answered. A Turn with some is a paused Turn."""
-        return tuple(block for _, block in self.calls.pending)
+        return tuple([block for _, block in self.calls.pending])
 
     @property
     def text(self) -> str:
@@ -225,11 +221,29 @@ class Turn:
         return turn_from_dict(data)
 
 
+_Draft = draft_of(Turn)
+
+
+def _turn(
+    blocks: Chunks[Block], id: str, metadata: Keyed, data: Keyed, extra: Mapping[str, Any], calls: Calls | None
+) -> Turn:
+    """A Turn of parts that are frozen and in order already: not looked at again."""
+    made = _Draft()
+    made.blocks = blocks
+    made.id = id
+    made.metadata = metadata
+    made.data = data
+    made.extra = extra
+    made._calls = calls
+    made.__class__ = Turn
+    return made  # type: ignore[no-any-return]  # a draft no longer
+
+
 def turn(prompt: str | Block | Iterable[Block] = (), *, system: str = "") -> Turn:
     """A Turn the short way: `nt.turn("What's 2+2?", system="Be brief.")`."""
     said = (user(prompt),) if isinstance(prompt, str) else (prompt,) if isinstance(prompt, Block) else tuple(prompt)
     head = (Block(Kind.SYSTEM, {"text": system}, "system"),) if system else ()
-    return Turn(Chunks((*head, *_blocks(said))))
+    return Turn(Chunks((*head, *all_blocks(said))))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -361,20 +375,6 @@ def results_on(blocks: Iterable[Block]) -> tuple[InferenceResult, ...]:
         if (result := block.inference) is not None:
             found.setdefault(block.inference_id or result.inference_id or result, result)
     return tuple(found.values())
-
-
-def _blocks(given: Iterable[Any]) -> Iterable[Block]:
-    """Refuse what is no Block here, where the mistake is, and not where it is drawn."""
-    if type(given) not in (tuple, list):
-        if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
-            raise TypeError(
-                f"a Turn is made of Blocks, like nt.user(...), not of {type(given).__name__}: {given!r:.60}"
-            )
-        given = tuple(given)
-    for one in given:
-        if not isinstance(one, Block):
-            raise TypeError(f"a Turn is made of Blocks, like nt.user(...), not of {type(one).__name__}: {one!r:.60}")
-    return given
 
 
 def _content(turn: Turn) -> list[tuple[str, str, Mapping[str, Any]]]:

@@ -531,3 +531,21 @@ def test_a_call_id_used_again_means_another_call() -> None:
         return nt.Turn(tuple(block for id in ids for block in (nt.tool_call(id, "f"), nt.tool_use(id, 1))))
 
     assert talk("a", "a").same_content(talk("x", "y"))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("arg", "did you mean args"),
+        ("arguments", "did you mean args"),
+        ("kind", r"\.replace\(\)"),
+        ("colour", "has no 'colour'"),
+    ],
+)
+def test_a_misspelt_edit_is_refused_and_changes_nothing(name: str, said: str) -> None:
+    with pytest.raises(TypeError, match=said):
+        nt.tool_call("c", "weather", {"city": "Paris"}).edit(**{name: {"city": "Lyon"}})
+
+
+def test_an_edit_may_change_whatever_is_there() -> None:
+    assert nt.Block("other", {"mine": 1}).edit(mine=2).payload == {"mine": 2}
