@@ -227,7 +227,29 @@ def block(
 
 # What payloads hold, in geppetto's names (its `helpers_blocks.go`) and those of the providers' codecs.
 PAYLOAD = frozenset(
-    ["text", "images", "id", "name", "args", "args_raw", "result", "error", "encrypted_content", "summary", "item_id", "signature", "correlation", "refusal", "annotations", "citations", "media", "data", "phase", "parts", "is_error"]
+    [
+        "text",
+        "images",
+        "id",
+        "name",
+        "args",
+        "args_raw",
+        "result",
+        "error",
+        "encrypted_content",
+        "summary",
+        "item_id",
+        "signature",
+        "correlation",
+        "refusal",
+        "annotations",
+        "citations",
+        "media",
+        "data",
+        "phase",
+        "parts",
+        "is_error",
+    ]
 )
 
 

@@ -14,7 +14,7 @@ from typing import Any, TypedDict
 
 from .frozen import thaw
 from .images import image_bytes, normal_image
-from .results import DURATION_MS, InferenceResult
+from .results import DURATION_MS, STDOUT, InferenceResult
 from .text import call_line, content, shortened, visible
 from .turns import Block
 
@@ -116,7 +116,13 @@ def body_of(block: Block) -> str:
         return visible(raw) if isinstance(raw, str) else _laid_out(block.payload.get("args"))
     if block.kind == "tool_use":
         said = _laid_out(_parsed(block.result)) if block.result is not None or not block.error else ""
-        return visible("\n".join(part for part in (f"error: {block.error}" if block.error else "", said) if part))
+        printed = block.metadata.get(STDOUT)
+        parts = (
+            f"error: {block.error}" if block.error else "",
+            said,
+            f"printed: {printed.rstrip()}" if printed else "",
+        )
+        return visible("\n".join(part for part in parts if part))
     if block.text or block.kind in ("system", "user", "llm_text", "reasoning"):
         return visible(block.text or (content(block) if block.payload.get("refusal") else ""))
     return _laid_out(block.payload)

@@ -16,7 +16,8 @@ from .events import Sink, ToolFinished, ToolStarted
 from .frozen import EMPTY, freeze, thaw
 from .host import in_worker
 from .keyed import Key, fitted, keyed
-from .results import DURATION_MS
+from .prints import kept_prints
+from .results import DURATION_MS, STDOUT
 from .tools import Tool
 from .turns import Block, tool_use
 
@@ -170,9 +171,14 @@ class Toolbox:
     async def _one(self, call: Block, config: ToolConfig, emit: Sink) -> Block:
         emit(ToolStarted(call))
         started = time.perf_counter()
-        answer, attempts = await self._tried(call, config)
+        with kept_prints() as said:
+            answer, attempts = await self._tried(call, config)
         took = round((time.perf_counter() - started) * 1000, 3)
-        beside = {DURATION_MS.name: took, ATTEMPTS.name: attempts} if attempts > 1 else {DURATION_MS.name: took}
+        beside: dict[str, Any] = {DURATION_MS.name: took}
+        if attempts > 1:
+            beside[ATTEMPTS.name] = attempts
+        if said.tell():
+            beside[STDOUT.name] = said.getvalue()
         answer = answer.signed(answer.id, keyed(beside))
         emit(ToolFinished(call, answer, took))
         return answer

@@ -100,6 +100,13 @@ def room(file: Path) -> str:
     return file.relative_to(HOUSE).parts[0].removesuffix(".py")
 
 
+def parsed(text: str) -> ast.Module:
+    try:
+        return ast.parse(text)
+    except SystemError:  # CPython 3.11 counts the depth of two threads' parsing together, and says so
+        return ast.parse(text)
+
+
 @cache
 def imports(file: Path) -> tuple[tuple[str, bool, bool], ...]:
     """What a file imports: the room or package, whether it is ours, whether inside a function."""
@@ -107,7 +114,7 @@ def imports(file: Path) -> tuple[tuple[str, bool, bool], ...]:
 
 
 def _imports(file: Path) -> Iterator[tuple[str, bool, bool]]:
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+    tree = parsed(file.read_text(encoding="utf-8"))
     rooms = [
         node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) or _for_types(node)
     ]
@@ -165,7 +172,7 @@ def test_a_room_touches_only_what_it_may(file: Path) -> None:
 
 @everywhere
 def test_nobody_prints_and_nobody_stars(file: Path) -> None:
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(file.read_text(encoding="utf-8"))):
         assert not (
             isinstance(node, ast.Call)
             and isinstance(node.func, ast.Name)
@@ -179,7 +186,7 @@ def test_a_file_can_be_held_in_the_head(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
 
     assert len(text.splitlines()) <= LONGEST
-    assert not text or ast.get_docstring(ast.parse(text)), "a module says its idea first"
+    assert not text or ast.get_docstring(parsed(text)), "a module says its idea first"
 
 
 def test_a_module_never_bears_the_name_of_a_public_function() -> None:
@@ -212,7 +219,7 @@ def test_a_first_conversation_needs_no_heavy_package() -> None:
 
 
 def imported_by_the_front_door() -> set[str]:
-    tree = ast.parse((HOUSE / "__init__.py").read_text(encoding="utf-8"))
+    tree = parsed((HOUSE / "__init__.py").read_text(encoding="utf-8"))
     froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level]
     return {alias.asname for node in froms for alias in node.names if alias.asname}
 

@@ -7,6 +7,7 @@ import contextvars
 import enum
 import functools
 import re
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -588,3 +589,47 @@ def test_definitions_are_kept_on_the_turn_to_look_at() -> None:
 
     assert [d["name"] for d in turn.data[nt.keys.TOOL_DEFINITIONS]] == ["weather"]
     assert turn.data[nt.keys.TOOL_CONFIG] == ToolConfig()
+
+
+# What a tool prints.
+
+
+def test_what_a_tool_prints_reaches_the_user_and_is_kept_with_its_result(capsys: pytest.CaptureFixture[str]) -> None:
+    def loud(n: int) -> int:
+        "Print and return."
+        print(f"working on {n}")
+        return n
+
+    async def quiet(n: int) -> int:
+        "Say nothing."
+        await asyncio.sleep(0)
+        return n
+
+    calls = [nt.tool_call(f"c{n}", "loud" if n % 2 else "quiet", {"n": n}) for n in range(6)]
+    before = sys.stdout
+
+    turn = nt.Session(nt.scripted(calls, "done"), tools=[loud, quiet]).ask("?").result(5)
+
+    kept = [block.metadata.get(nt.keys.STDOUT) for block in turn.of_kind("tool_use")]
+    assert kept == [None, "working on 1\n", None, "working on 3\n", None, "working on 5\n"]
+    assert sorted(capsys.readouterr().out.splitlines()) == ["working on 1", "working on 3", "working on 5"]
+    assert sys.stdout is before
+
+
+def test_prints_of_others_are_not_a_tools(capsys: pytest.CaptureFixture[str]) -> None:
+    started, go_on = threading.Event(), threading.Event()
+
+    def slow() -> str:
+        "Wait."
+        started.set()
+        go_on.wait(5)
+        print("mine")
+        return "done"
+
+    execution = nt.Session(nt.scripted([nt.tool_call("c", "slow", {})], "done"), tools=[slow]).ask("?")
+    started.wait(5)
+    print("somebody else's")
+    go_on.set()
+
+    assert execution.result(5).of_kind("tool_use")[0].metadata[nt.keys.STDOUT] == "mine\n"
+    assert capsys.readouterr().out.splitlines() == ["somebody else's", "mine"]
