@@ -6,17 +6,26 @@ They are never skipped: without a browser they fail, unless BROWSER=none leaves 
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.lab.browser import NONE_TO_BE_HAD, find, unwanted
 from tests.lab.jupyterlab import BROWSER_FLAGS, ROOT, Lab, LabServer, serve
 from tests.lab.kernels import HOME, KERNELS
+
+# A slow machine is no failure. Here new examples are tried in every run; in CI the same ones, so that
+# a change is judged by itself.
+settings.register_profile(
+    "ours", deadline=None, derandomize="CI" in os.environ, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("ours")
 
 
 def pytest_report_header() -> str | None:
