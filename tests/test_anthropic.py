@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import nbturns as nt
-from nbturns.engines import decode, request
+from nbturns.engines import anthropic, decode, request
 from nbturns.engines.anthropic import history
-from nbturns.engines.anthropic_reply import WIRE, Reply
-from nbturns.engines.provider import Receiver
-from nbturns.events import Delta
+from nbturns.engines.anthropic_reply import WIRE
 from nbturns.keys import CUT
+from tests import pieces
 
 FIXTURES = Path(__file__).parent / "fixtures" / "anthropic"
 MODEL = "anthropic:claude-sonnet-4-5"
@@ -27,17 +26,7 @@ def stream(name: str) -> bytes:
     return (FIXTURES / f"{name}.sse").read_bytes()
 
 
-def read(body: bytes, cuts: Iterable[int] = ()) -> tuple[tuple[nt.Block, ...], nt.InferenceResult, list[Delta]]:
-    """What a stream in these pieces is decoded to, and the deltas that were heard."""
-    heard: list[Delta] = []
-    reply = Reply(heard.append, "inference-1")
-    receiver = Receiver(reply)
-    start = 0
-    for cut in (*sorted(cuts), len(body)):
-        receiver.feed(body[start:cut])
-        start = cut
-    receiver.end()
-    return reply.blocks(), reply.result(), heard
+read = partial(pieces.read, anthropic.PROVIDER)
 
 
 def messages(turn: nt.Turn, **params: Any) -> list[dict[str, Any]]:

@@ -8,9 +8,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import nbturns as nt
-from nbturns.engines import decode, engine, find, request
+from nbturns.engines import decode, engine, find, gemini, request
 from nbturns.engines.gemini import UNSIGNED, Asked, history
 from nbturns.engines.gemini_parts import SIGNATURE, WIRE
-from nbturns.engines.gemini_reply import Reply
-from nbturns.engines.provider import ProviderEngine, Receiver
+from nbturns.engines.provider import ProviderEngine
 from nbturns.events import Delta
 from nbturns.host import Waiting
 from nbturns.keys import CUT, INFERENCE_RESULT
+from tests import pieces
 
 FIXTURES = Path(__file__).parent / "fixtures" / "gemini"
 MODEL = "gemini:gemini-3-flash"
@@ -38,17 +39,7 @@ def stream(name: str) -> bytes:
     return (FIXTURES / f"{name}.sse").read_bytes()
 
 
-def read(body: bytes, cuts: Iterable[int] = ()) -> tuple[tuple[nt.Block, ...], nt.InferenceResult, list[Delta]]:
-    """What a stream in these pieces is decoded to, and the deltas that were heard."""
-    heard: list[Delta] = []
-    reply = Reply(heard.append, "inference-1")
-    receiver = Receiver(reply)
-    start = 0
-    for cut in (*sorted(cuts), len(body)):
-        receiver.feed(body[start:cut])
-        start = cut
-    receiver.end()
-    return reply.blocks(), reply.result(), heard
+read = partial(pieces.read, gemini.PROVIDER)
 
 
 @dataclass

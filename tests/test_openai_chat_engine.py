@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,18 @@ from hypothesis import strategies as st
 
 import nbturns as nt
 from nbturns.distinct_calls import PROVIDER_CALL_ID
-from nbturns.engines import decode, engine, find, request
+from nbturns.engines import decode, engine, find, openai_chat, request
 from nbturns.engines.dialects import COMPATIBLE, DIALECTS, of_url
 from nbturns.engines.event_stream import EventStream
 from nbturns.engines.http_transport import Client
 from nbturns.engines.openai_chat import history
-from nbturns.engines.openai_chat_reply import LOGPROBS, Reply
-from nbturns.engines.provider import ProviderEngine, Receiver
+from nbturns.engines.openai_chat_reply import LOGPROBS
+from nbturns.engines.provider import ProviderEngine
 from nbturns.events import Delta
 from nbturns.host import Waiting
 from nbturns.importers.openai_chat import BESIDE
 from nbturns.keys import CUT
+from tests import pieces
 from tests.test_engines import Script, Server, everything
 from tests.wiretape import recorded
 
@@ -62,17 +64,7 @@ def calls_of(turn: nt.Turn) -> list[tuple[str, Any]]:
     return [(call.name, call.payload.get("args_raw", call.args)) for call in turn.of_kind("tool_call")]
 
 
-def read(body: bytes, cuts: Iterable[int] = ()) -> tuple[tuple[nt.Block, ...], nt.InferenceResult, list[Delta]]:
-    """What a stream in these pieces is decoded to, and the deltas that were heard."""
-    heard: list[Delta] = []
-    reply = Reply(heard.append, "inference-1")
-    receiver = Receiver(reply)
-    start = 0
-    for cut in (*sorted(cuts), len(body)):
-        receiver.feed(body[start:cut])
-        start = cut
-    receiver.end()
-    return reply.blocks(), reply.result(), heard
+read = partial(pieces.read, openai_chat.PROVIDER)
 
 
 def body_of(stream: bytes) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import nbturns as nt
-from nbturns.engines import decode, find, request
+from nbturns.engines import decode, find, openai_responses, request
 from nbturns.engines.openai_responses import history
 from nbturns.engines.openai_responses_reply import WIRE, Reply
-from nbturns.engines.provider import Receiver
 from nbturns.events import Delta
 from nbturns.keys import CUT
+from tests import pieces
 
 FIXTURES = Path(__file__).parent / "fixtures" / "openai_responses"
 MODEL = "openai:gpt-5"
@@ -32,17 +33,7 @@ def body(name: str) -> dict[str, Any]:
     return whole
 
 
-def read(body: bytes, cuts: Iterable[int] = ()) -> tuple[tuple[nt.Block, ...], nt.InferenceResult, list[Delta]]:
-    """What a stream in these pieces is decoded to, and the deltas that were heard."""
-    heard: list[Delta] = []
-    reply = Reply(heard.append, "inference-1")
-    receiver = Receiver(reply)
-    start = 0
-    for cut in (*sorted(cuts), len(body)):
-        receiver.feed(body[start:cut])
-        start = cut
-    receiver.end()
-    return reply.blocks(), reply.result(), heard
+read = partial(pieces.read, openai_responses.PROVIDER)
 
 
 def items(turn: nt.Turn, **params: Any) -> list[dict[str, Any]]:
