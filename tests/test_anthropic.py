@@ -163,7 +163,7 @@ def test_stop_reasons_have_a_finish_class(reason: str, finish: nt.FinishClass) -
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>504</html>", b"data: {broken\n\n", b"[]", b'{"input_tokens": 7}', b"null", b"{" * 9000]
+    "body", [b"", b"<html>504</html>", b"data: {broken\n\n", b"[]", b'{"input_tokens": "7"}', b"null", b"{" * 9000]
 )
 def test_what_is_no_answer_is_an_error_in_words(body: bytes) -> None:
     with pytest.raises(nt.EngineError) as caught:

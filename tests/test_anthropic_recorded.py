@@ -185,7 +185,7 @@ def test_made_faults_end_as_they_should(shared: Path) -> None:
 def fate(case: Case) -> str:
     """How an answer ends: ok, cut or error; with what else is expected of it."""
     try:
-        turn = decode("anthropic", case.body, case.content_type)
+        turn = decode("anthropic", case.body, case.content_type, status=case.status)
     except nt.EngineError as error:
         assert error.kind == case.expected.get("type", error.kind)
         assert case.expected.get("message", "") in str(error)

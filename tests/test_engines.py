@@ -316,7 +316,7 @@ def test_a_page_of_a_proxy_is_an_error_in_words(server: Server) -> None:
     refused = failure(server.engine(Script(page, 502, "text/html")))
     pretended = failure(server.engine(Script(page, 200, "text/html")))
 
-    assert (refused.status, refused.kind) == (502, "error")
+    assert (refused.status, refused.kind) == (502, "http_502")
     assert "Bad gateway" in str(refused)
     assert pretended.kind == "bad_response"
     assert "<html>" in str(pretended)

@@ -363,7 +363,7 @@ def test_other_candidates_and_lists_that_go_on_are_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>504</html>", b"data: {broken\n\n", b"[]", b'{"totalTokens": 7}', b"null", b"[7]", b"{" * 9000]
+    "body", [b"", b"<html>504</html>", b"data: {broken\n\n", b"[]", b'{"totalTokens": "7"}', b"null", b"[7]", b"{" * 9000]
 )
 def test_what_is_no_answer_is_an_error_in_words(body: bytes) -> None:
     with pytest.raises(nt.EngineError) as caught:
@@ -738,7 +738,7 @@ def test_a_page_of_a_proxy_is_an_error_in_words(server: Server) -> None:
     refused = failure(server.engine(Script(page, 502, "text/html", {"retry-after": "7"})))
     pretended = failure(server.engine(Script(page, 200, "text/html")))
 
-    assert (refused.status, refused.kind, refused.retry_after) == (502, "error", 7.0)
+    assert (refused.status, refused.kind, refused.retry_after) == (502, "http_502", 7.0)
     assert "Bad gateway" in str(refused)
     assert (pretended.kind, pretended.status) == ("bad_response", None)
 

@@ -6,6 +6,8 @@ declared the same way as anybody else's.
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
@@ -70,11 +72,14 @@ def request(
     return provider.request(turn, scope, model, {**asked, "stream": stream, **({"tools": theirs} if theirs else {})})
 
 
-def decode(name: str, body: bytes | str | Mapping[str, Any], content_type: str | None = None) -> Turn:
+def decode(
+    name: str, body: bytes | str | Mapping[str, Any], content_type: str | None = None, *, status: int | None = None
+) -> Turn:
     """A recorded reply of a provider (JSON or event stream) as a Turn of its blocks.
 
-    Raises EngineError for an error reply and for one that broke off, with what had come
-    in `.turn`.
+    What an endpoint that counts tokens said is a Turn without blocks, whose usage is the
+    count. Raises EngineError for an error reply and for one that broke off, with what had
+    come in `.turn`, and `.status` where the HTTP `status` is told.
     """
     provider = find(name.partition(":")[0])
     reply = provider.reply(unheard, "")
@@ -86,10 +91,25 @@ def decode(name: str, body: bytes | str | Mapping[str, Any], content_type: str |
             receiver.feed(body.encode("utf-8", "surrogatepass") if isinstance(body, str) else bytes(body))
             receiver.end()
     except EngineError as error:
+        if counted := _counted(provider, body, error):
+            return counted
+        if status is not None and status >= 400:
+            error.status, error.kind = status, _provider.kind_at(error, status)
         error.turn = _recorded(reply.blocks(), _named(reply, provider, error.kind or "error"))
         receiver.locate(error)
         raise
     return _recorded(reply.blocks(), _named(reply, provider, ""))
+
+
+def _counted(provider: Provider, body: Any, error: EngineError) -> Turn | None:
+    """The Turn of a body that only counts; None for any other that is no answer."""
+    if provider.counting is None or error.kind != "bad_response":
+        return None
+    with contextlib.suppress(ValueError, RecursionError):
+        result = provider.counting.result(body if isinstance(body, Mapping) else json.loads(body))
+        if result is not None:
+            return _recorded((), result.replace(provider=provider.name))
+    return None
 
 
 def find(prefix: str) -> Provider:

@@ -22,6 +22,7 @@ from ..frozen import EMPTY, FrozenDict, freeze, thaw
 from ..images import normal_image
 from ..turns import Block, Kind, Turn
 from .anthropic_reply import WIRE, Reply, decoded, refusal
+from .counting import Counting, only
 from .provider import Provider, Transport
 from .transport import Official, OfficialTransport
 
@@ -53,6 +54,17 @@ def request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EM
         body["system"] = _content(system)
     body["messages"] = list(_messages(turn.blocks[head:], later))
     return body | given | _tools(scope, given)
+
+
+COUNTED = frozenset(
+    {"model", "messages", "system", "tools", "tool_choice", "thinking", "output_config", "cache_control", "speed"}
+    | {"context_management", "mcp_servers", "compaction", "billing_policy", "user_profile_id", "workspace_id"}
+)
+
+
+def counted(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
+    """The body of `POST /v1/messages/count_tokens`: the request without what limits and steers the answer."""
+    return only(request(turn, scope, model, params), COUNTED)
 
 
 def _tools(scope: Scope, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -326,5 +338,11 @@ def transport(settings: Mapping[str, Any]) -> Transport:
 
 
 PROVIDER = Provider(
-    name="anthropic", request=request, reply=Reply, transport=transport, settings=OWN | CLIENT, history=history
+    name="anthropic",
+    request=request,
+    reply=Reply,
+    transport=transport,
+    settings=OWN | CLIENT,
+    history=history,
+    counting=Counting(request=counted, total="input_tokens", path="/v1/messages/count_tokens"),
 )

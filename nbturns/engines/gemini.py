@@ -1,4 +1,4 @@
-"""Gemini: a Turn as the request that says it, and back.
+"""Gemini: a Turn as the request that says it.
 
 Facts: Google's generateContent reference (v1beta); Vertex takes the same body. Blocks
 are flat and contents group them: all parts of one reply make one content of the model,
@@ -9,19 +9,21 @@ Gemini or a recorded request wrote goes out as it was, as long as nobody edited 
 from __future__ import annotations
 
 import mimetypes
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from ..chunks import Chunks
 from ..contract import Scope
 from ..distinct_calls import PROVIDER_CALL_ID
 from ..errors import EngineError
-from ..frozen import EMPTY, FrozenDict, freeze, thaw
+from ..frozen import EMPTY, thaw
 from ..images import normal_image
-from ..turns import Block, Kind, Turn
-from .gemini_parts import SIGNATURE, WIRE, camel, decoded, said
+from ..turns import Block, Turn
+from .counting import Counting, only
+from .gemini_history import history as history
+from .gemini_parts import SIGNATURE, WIRE, camel, said
 from .gemini_reply import Reply
 from .gemini_transport import GeminiTransport
 from .provider import Provider, Transport
@@ -32,22 +34,26 @@ BESIDE = frozenset(
     {"tools", "toolConfig", "safetySettings", "cachedContent", "labels", "generationConfig", "serviceTier", "store"}
 )  # these stand in the body itself; every other parameter is one of generationConfig
 OTHER_NAMES = {"max_tokens": "maxOutputTokens"}
+VERTEX_COUNTS = frozenset({"contents", "systemInstruction", "tools", "generationConfig"})
 FILES = "https://generativelanguage.googleapis.com/v1beta/"
 
 
 class Asked(dict[str, Any]):
-    """A body, and beside it what stands in the URL: the model, and whether to stream."""
+    """A body, and beside it what stands in the URL: the model, and what it is to do."""
 
-    def __init__(self, body: Mapping[str, Any], model: str, *, stream: bool) -> None:
+    def __init__(self, body: Mapping[str, Any], model: str, method: str) -> None:
         super().__init__(body)
         self.model = model
-        self.stream = stream
+        self.method = method
 
     @property
     def path(self) -> str:
         """The end of the URL, behind the version of the API."""
-        model = self.model if "/" in self.model else f"models/{self.model}"
-        return quote(model, safe="/@.") + (":streamGenerateContent?alt=sse" if self.stream else ":generateContent")
+        return f"{quote(_path(self.model), safe='/@.')}:{self.method}"
+
+
+def _path(model: str) -> str:
+    return model if "/" in model else f"models/{model}"
 
 
 # A Turn → a request.
@@ -75,7 +81,19 @@ def request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EM
     beside, config = _divided(given)
     if config:
         beside["generationConfig"] = {**config, **(beside.get("generationConfig") or {})}
-    return Asked(body | beside | _tools(scope, beside), model, stream=stream)
+    method = "streamGenerateContent?alt=sse" if stream else "generateContent"
+    return Asked(body | beside | _tools(scope, beside), model, method)
+
+
+def counted(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
+    """The body of `POST /v1beta/models/{model}:countTokens`, which holds the whole request."""
+    whole = request(turn, scope, model, params)
+    return Asked({"generateContentRequest": {"model": _path(model), **whole}}, model, "countTokens")
+
+
+def vertex_counted(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
+    """The body of Vertex's `:countTokens`, which takes the parts of a request that count."""
+    return Asked(only(request(turn, scope, model, params), VERTEX_COUNTS), model, "countTokens")
 
 
 def _divided(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -251,107 +269,6 @@ def _media(given: Any) -> dict[str, Any]:
     raise EngineError(f"Gemini takes inlineData and fileData beside a text, not {given!r:.80}", kind="unsupported")
 
 
-# A request → the Turn it was made of.
-
-
-def history(request: Mapping[str, Any]) -> Turn:
-    """The blocks of a recorded request, `systemInstruction` first; sent again they say the same.
-
-    Calls without an id get one, so that each result stands with its call. The request's
-    other parameters are not a Turn's. Raises EngineError where it is no request.
-    """
-    request = freeze(request)
-    contents = request.get("contents") if isinstance(request, Mapping) else None
-    if isinstance(contents, Mapping):  # Google takes one where a list is due
-        contents = [contents]
-    if not isinstance(contents, list):
-        raise EngineError("a request of Gemini's has a list of contents", kind="bad_request")
-    instructions = said(request, "systemInstruction")
-    pairs = _Pairs()
-    blocks = list(_content_blocks(instructions, "system", pairs)) if instructions else []
-    for content in contents:
-        role = content.get("role") if isinstance(content, Mapping) else None
-        blocks += _content_blocks(content, "model" if role == "model" else "user", pairs)
-    return Turn(Chunks(blocks))
-
-
-def _content_blocks(content: Any, role: str, pairs: _Pairs) -> Iterator[Block]:
-    parts = content.get("parts") if isinstance(content, Mapping) else [content]
-    for index, part in enumerate(parts if isinstance(parts, list) else [parts] if parts else ()):
-        if not isinstance(part, FrozenDict):
-            raise EngineError(f"a content has parts, and each is an object, not {part!r:.60}", kind="bad_request")
-        if role == "model":
-            yield pairs.called(WIRE.marked(decoded(part), raw=part, index=index))
-        else:
-            yield WIRE.marked(_given(part, role, pairs), raw=part, index=index)
-
-
-@dataclass(slots=True)
-class _Pairs:
-    """Gives an id to calls that have none, and the same one to their results, which follow by name and order."""
-
-    made: int = 0
-    waiting: list[Block] = field(default_factory=list)
-
-    def called(self, block: Block) -> Block:
-        if block.kind != "tool_call" or block.tool_call_id:
-            return block
-        self.made += 1
-        block = block.edit(id=f"call_{self.made}")._with(
-            metadata=block.metadata.with_raw(**{PROVIDER_CALL_ID.name: ""})
-        )
-        self.waiting.append(block)
-        return block
-
-    def answered(self, name: Any) -> str:
-        """The id of the first call of this name that has no result yet; "" when there is none."""
-        call = next((call for call in self.waiting if call.name == name), None)
-        if call is None:
-            return ""
-        self.waiting.remove(call)
-        return call.tool_call_id
-
-
-def _given(part: FrozenDict, role: str, pairs: _Pairs) -> Block:
-    """The block of a part that Gemini was given, by a user, a tool or the system."""
-    answer = said(part, "functionResponse")
-    if isinstance(answer, Mapping):
-        id = answer.get("id") or pairs.answered(answer.get("name"))
-        media = {"media": answer["parts"]} if answer.get("parts") else {}
-        return Block(Kind.TOOL_USE, {"id": id if isinstance(id, str) else "", **_told(answer.get("response")), **media})
-    if isinstance(part.get("text"), str):
-        return Block(Kind.SYSTEM if role == "system" else Kind.USER, {"text": part["text"]}, role)
-    if image := _seen(part):
-        return Block(Kind.USER, {"text": "", "images": [image]}, role)
-    if isinstance(said(part, "inlineData") or said(part, "fileData"), Mapping):
-        return Block(Kind.USER, {"text": "", "media": [part]}, role)
-    return Block(Kind.OTHER, part, role)
-
-
-def _told(response: Any) -> dict[str, Any]:
-    """A result and an error, from an object that names them as Google's page advises, or is the result."""
-    match response:
-        case {"error": str(error)} if error and len(response) == 1:
-            return {"result": None, "error": error}
-        case {"result": result} | {"output": result} if len(response) == 1:
-            return {"result": result, "error": ""}
-    return {"result": response, "error": ""}
-
-
-def _seen(part: FrozenDict) -> dict[str, Any] | None:
-    """The image map of a part that is an image."""
-    data = said(part, "inlineData") or said(part, "fileData")
-    kind = said(data, "mimeType") if isinstance(data, Mapping) else None
-    if not isinstance(kind, str) or not kind.startswith("image/"):
-        return None
-    match data.get("data"), said(data, "fileUri"):
-        case str(content), _:
-            return {"media_type": kind, "content": content}
-        case _, str(uri):
-            return {"url" if uri.startswith(("http:", "https:")) else "file_uri": uri, "media_type": kind}
-    return None
-
-
 # The provider.
 
 
@@ -360,6 +277,13 @@ def transport(settings: Mapping[str, Any]) -> Transport:
     return GeminiTransport(settings)
 
 
+def _at(params: Mapping[str, Any]) -> Provider:
+    """Vertex differs in its address, and in how it counts."""
+    url = params.get("base_url") or getattr(params.get("client"), "base_url", "")
+    return VERTEX if VERTEX_URL.search(str(url)) else PROVIDER
+
+
+VERTEX_URL = re.compile(r"aiplatform\.googleapis\.com|/publishers/")
 PROVIDER = Provider(
     name="gemini",
     request=request,
@@ -367,4 +291,11 @@ PROVIDER = Provider(
     transport=transport,
     settings=frozenset({"client", "headers", "api_key", "base_url", "timeout"}),
     history=history,
+    at=_at,
+    counting=Counting(request=counted, total="totalTokens", cached="cachedContentTokenCount"),
+)
+VERTEX = replace(
+    PROVIDER,
+    server="vertex",
+    counting=Counting(request=vertex_counted, total="totalTokens", cached="cachedContentTokenCount"),
 )

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from ..errors import EngineError
 from ..host import in_worker
 from .gemini_reply import refusal
-from .provider import Answer
+from .provider import Answer, kind_at
 from .transport import retry_after, without_keys, words
 
 GOOGLE = "https://generativelanguage.googleapis.com"
@@ -149,7 +149,7 @@ def _refused(status: int, headers: Mapping[str, str], body: bytes) -> EngineErro
     wait = retry_after(headers)
     wait = said.retry_after if wait is None else wait
     again = f"; try again in {wait:g} s" if wait is not None else ""
-    kind = said.kind if said.kind != "bad_response" else "error"
+    kind = kind_at(said, status)
     return EngineError(f"Gemini answered {status} {kind}: {said}{again}", status=status, retry_after=wait, kind=kind)
 
 

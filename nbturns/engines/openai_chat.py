@@ -148,6 +148,7 @@ def speaking(dialect: Dialect) -> Provider:
     """The provider as it is behind a server that speaks this dialect."""
     return Provider(
         name="openai-chat",
+        server=dialect.name,
         request=partial(request, dialect=dialect),
         reply=partial(Reply, server=dialect.name),
         transport=partial(transport, dialect=dialect),

@@ -22,6 +22,7 @@ from ..images import normal_image
 from ..results import FinishClass
 from ..turns import Block, Kind, Turn
 from . import openai_client
+from .counting import Counting, only
 from .openai_responses_reply import CALLS, WIRE, Reply, decoded
 from .provider import Provider
 
@@ -61,6 +62,17 @@ def request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EM
         unsent = max(unsent, 1)
     body["input"] = _input(turn.blocks[unsent:], custom, stored=given.get("store") is not False)
     return body | given | _include(model, given) | _tools(scope, given)
+
+
+COUNTED = frozenset(
+    {"model", "input", "instructions", "tools", "tool_choice", "parallel_tool_calls", "text", "reasoning"}
+    | {"previous_response_id", "conversation", "truncation", "personality"}
+)
+
+
+def counted(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
+    """The body of `POST /responses/input_tokens`: the request without what limits and steers the answer."""
+    return only(request(turn, scope, model, params), COUNTED)
 
 
 def _is_instructions(block: Block) -> bool:
@@ -369,4 +381,5 @@ PROVIDER = Provider(
     transport=openai_client.by(openai_client.responses),
     settings=openai_client.SETTINGS,
     history=history,
+    counting=Counting(request=counted, total="input_tokens", path="/responses/input_tokens"),
 )

@@ -23,6 +23,7 @@ from ..frozen import freeze, thaw
 from ..models import ModelInfo, priced
 from ..results import INFERENCE_RESULT, FinishClass, InferenceResult
 from ..turns import Block, Turn
+from .counting import Counting
 from .event_stream import EventStream
 
 GRACE = 0.2  # seconds
@@ -72,7 +73,7 @@ class Provider:
     """One API: how it is asked, how it answers, who carries the bytes.
 
     `request` makes the body from a Turn, its scope, the model and the other parameters;
-    `history` reads one back. `settings` are the parameters that are the transport's and
+    `history` reads one back, `counting` makes one that is only to be counted. `settings` are the parameters that are the transport's and
     not the body's. Making a transport raises EngineError when its package is missing.
     """
 
@@ -82,6 +83,8 @@ class Provider:
     transport: Callable[[Mapping[str, Any]], Transport]
     settings: frozenset[str]
     history: Callable[[Mapping[str, Any]], Turn] | None = None
+    counting: Counting | None = None  # its endpoint that counts the tokens of a request, if it has one
+    server: str = ""  # who is behind it, where that is not the provider of that name
     at: Callable[[Mapping[str, Any]], Provider] | None = None  # what it is where these parameters lead, if that differs
 
 
@@ -188,8 +191,14 @@ class ProviderEngine:
         return self.provider.request(turn, scope, self.model, self.params)
 
     def describe(self) -> dict[str, Any]:
-        """What decides an answer, without what is secret: provider, model, parameters."""
-        return {"provider": self.provider.name, "model": self.model, "params": without_secrets(self.params)}
+        """What decides an answer, without what is secret: provider, server, model, parameters."""
+        server = {"server": self.provider.server} if self.provider.server else {}
+        return {
+            "provider": self.provider.name,
+            **server,
+            "model": self.model,
+            "params": without_secrets(self.params),
+        }
 
     def __repr__(self) -> str:
         short = (
@@ -261,6 +270,11 @@ def ended(result: InferenceResult, failed: str) -> InferenceResult:
 
 def answered(turn: Turn, blocks: tuple[Block, ...], result: InferenceResult) -> Turn:
     return (turn + blocks).with_metadata(INFERENCE_RESULT, result)
+
+
+def kind_at(error: EngineError, status: int) -> str:
+    """The provider's own word for an error that came with an HTTP status; "http_502" where it had none."""
+    return f"http_{status}" if error.kind in ("", "error", "bad_response") else error.kind
 
 
 SECRET = re.compile(r"(^key|api[_-]?key|[_-]key|token|secret|password|authorization|credential)s?$", re.IGNORECASE)

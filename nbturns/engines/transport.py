@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 
 from ..errors import EngineError
 from ..host import in_worker
-from .provider import Answer
+from .provider import Answer, kind_at
 
 Door: TypeAlias = Callable[[Any, Mapping[str, Any], Mapping[str, str]], AbstractAsyncContextManager[Any]]
 Explain: TypeAlias = Callable[[Any], EngineError]
@@ -144,12 +144,13 @@ class OfficialTransport:
         said = self.sdk.explain(body)
         wait = retry_after(headers)
         again = f"; try again in {wait:g} s" if wait is not None else ""
+        kind = kind_at(said, status)
         return EngineError(
-            f"{self.sdk.server} answered {status} {said.kind}: {said}{again}",
+            f"{self.sdk.server} answered {status} {kind}: {said}{again}",
             status=status,
             retry_after=wait,
             request_id=said.request_id or headers.get("request-id") or headers.get("x-request-id") or "",
-            kind=said.kind,
+            kind=kind,
         )
 
 
