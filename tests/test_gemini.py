@@ -363,7 +363,8 @@ def test_other_candidates_and_lists_that_go_on_are_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>504</html>", b"data: {broken\n\n", b"[]", b'{"totalTokens": "7"}', b"null", b"[7]", b"{" * 9000]
+    "body",
+    [b"", b"<html>504</html>", b"data: {broken\n\n", b"[]", b'{"totalTokens": "7"}', b"null", b"[7]", b"{" * 9000],
 )
 def test_what_is_no_answer_is_an_error_in_words(body: bytes) -> None:
     with pytest.raises(nt.EngineError) as caught:
