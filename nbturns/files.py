@@ -42,8 +42,24 @@ def load_all(
 ) -> Iterator[Run]:
     """Every conversation in a file, in those a glob matches, or in several, one after the other."""
     for path in _matched(paths):
+        for run in each(path, format, strict):
+            if isinstance(run, LoadError):
+                raise run
+            yield run
+
+
+def each(path: Path, format: str | None = None, strict: bool = False) -> Iterator[Run | LoadError]:
+    """What can be read of one file, and a LoadError in the place of each thing that cannot.
+
+    A broken line among others is one error, and the lines after it are read.
+    """
+    try:
         with path.open("rb") as source:
             yield from _runs(source, str(path), format, strict)
+    except LoadError as error:
+        yield error
+    except OSError as error:
+        yield LoadError(f"it cannot be opened: {error.strerror or error}", file=str(path))
 
 
 def loads(
@@ -56,9 +72,12 @@ def loads(
         keepends=True
     )
     runs = list(_runs(iter(lines), "", format, strict))
-    if len(runs) != 1:
-        raise LoadError(f"there {'are several conversations' if runs else 'is no conversation'} in this text")
-    return runs[0]
+    for run in runs:
+        if isinstance(run, LoadError):
+            raise run
+        if len(runs) == 1:
+            return run
+    raise LoadError(f"there {'are several conversations' if runs else 'is no conversation'} in this text")
 
 
 def save(value: Any, path: str | Path) -> Path:
@@ -149,7 +168,7 @@ def _matched(paths: str | Path | Iterable[str | Path]) -> Iterator[Path]:
             raise LoadError("there is no such file", file=str(path))
 
 
-def _runs(lines: Iterable[bytes], file: str, format: str | None, strict: bool) -> Iterator[Run]:
+def _runs(lines: Iterable[bytes], file: str, format: str | None, strict: bool) -> Iterator[Run | LoadError]:
     """Look at the first line with something in it, and read the rest as it says."""
     source = iter(lines)
     head = list(_up_to_text(source))
@@ -224,38 +243,44 @@ def _from_yaml(content: bytes, file: str, format: str | None, strict: bool) -> R
     return _run(data, file, "", format, strict)
 
 
-def _json_lines(lines: Iterable[bytes], number: int, file: str, format: str | None, strict: bool) -> Iterator[Run]:
+def _json_lines(
+    lines: Iterable[bytes], number: int, file: str, format: str | None, strict: bool
+) -> Iterator[Run | LoadError]:
     """A conversation a line, or a message a line: the first line says which."""
     records = _records(lines, number, file)
     start = next(records)
-    if isinstance(start[1], Mapping) and "role" in start[1] and "messages" not in start[1]:
-        yield _message_lines(start, records, file, format, strict)
+    first = start[1]
+    if isinstance(first, Mapping) and "role" in first and "messages" not in first:
+        yield from _message_lines(first, records, file, format, strict)
         return
-    yield _run(start[1], file, f"line {start[0]}", format, strict)
-    for line, data in records:
-        yield _run(data, file, f"line {line}", format, strict)
+    for line, data in chain((start,), records):
+        yield data if isinstance(data, LoadError) else _run_or_error(data, file, f"line {line}", format, strict)
 
 
 def _message_lines(
-    start: tuple[int, Any], records: Iterator[tuple[int, Any]], file: str, format: str | None, strict: bool
-) -> Run:
-    messages = [start[1]]
-    try:
-        messages += (data for _, data in records)
-    except LoadError as error:
-        error.run = _run(messages, file, "", format, strict)
-        raise
-    return _run(messages, file, "", format, strict)
+    first: Any, records: Iterator[tuple[int, Any]], file: str, format: str | None, strict: bool
+) -> Iterator[Run | LoadError]:
+    """One conversation. What stands behind a broken line may not belong to what is before it, and is left."""
+    messages = [first]
+    for _, data in records:
+        if isinstance(data, LoadError):
+            data.run = _run(messages, file, "", format, strict)
+            yield data
+            return
+        messages.append(data)
+    yield _run(messages, file, "", format, strict)
 
 
 def _records(lines: Iterable[bytes], number: int, file: str) -> Iterator[tuple[int, Any]]:
+    """The number of each line with something in it, and its data, or the LoadError that stands for it."""
     for line, text in enumerate(lines, number):
         if not text.strip(BLANK):
             continue
         try:
-            yield line, json.loads(text.rstrip())
+            data = json.loads(text.rstrip())
         except (ValueError, RecursionError) as error:
-            raise _not_json(error, "this line", file, line) from None
+            data = _not_json(error, "this line", file, line)
+        yield line, data
 
 
 def _is_json(line: bytes) -> bool:
@@ -286,6 +311,13 @@ def _run(data: Any, file: str, position: str, format: str | None, strict: bool) 
             position=position,
         )
     return known[found].read(data, file=file, position=position, strict=strict)
+
+
+def _run_or_error(data: Any, file: str, position: str, format: str | None, strict: bool) -> Run | LoadError:
+    try:
+        return _run(data, file, position, format, strict)
+    except LoadError as error:
+        return error
 
 
 def _ours(data: Any, file: str, position: str, strict: bool) -> Run:
