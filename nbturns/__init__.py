@@ -41,6 +41,8 @@ if TYPE_CHECKING:  # imported when they are used: see __getattr__
     from . import frames as frames
     from . import keys as keys
     from . import widgets as widgets
+    from .comparison import Comparison as Comparison
+    from .comparison import compare as compare
     from .contract import Scope as Scope
     from .engines import engine as engine
     from .engines import replay as replay
@@ -63,6 +65,7 @@ __version__ = "0.1.0"
 # Name → the room it comes from. These rooms bring asyncio, yaml or whole packages with
 # them, so that `import nbturns` alone stays quick.
 _LATER = {
+    "Comparison": ".comparison",
     "Execution": ".execution",
     "ModelInfo": ".models",
     "Phase": ".events",
@@ -71,6 +74,7 @@ _LATER = {
     "Session": ".session",
     "Tool": ".tools",
     "ToolConfig": ".toolbox",
+    "compare": ".comparison",
     "engine": ".engines",
     "load": ".files",
     "load_all": ".files",
@@ -100,6 +104,7 @@ def __dir__() -> list[str]:
 __all__ = [
     "Block",
     "BusyError",
+    "Comparison",
     "DecodeError",
     "DriftError",
     "EngineError",
@@ -125,6 +130,7 @@ __all__ = [
     "Turn",
     "Usage",
     "assistant",
+    "compare",
     "engine",
     "engines",
     "frames",

@@ -6,11 +6,12 @@ import glob as globbing
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from .comparison import Comparison
 from .errors import LoadError
 from .importers import importers
 from .serde import VERSION, is_ours, run_from_dict, run_from_yaml, run_to_dict, turn_from_dict, turn_from_yaml
@@ -83,19 +84,12 @@ def loads(
 def save(value: Any, path: str | Path) -> Path:
     """Write a Run or a Turn, a session's or an execution's, as the suffix says. All of it, or nothing.
 
-    Suffixes are .yaml, .json, .jsonl, .html and .md. Raises ValueError for another one,
+    Suffixes are .yaml, .json, .jsonl, .html and .md; of a comparison .html. Raises ValueError for another one,
     TypeError for what is no conversation, FileNotFoundError for a folder that is not there.
     """
     path = Path(path).expanduser()
-    value = _conversation(value)
-    writers = {
-        ".yaml": _as_yaml,
-        ".yml": _as_yaml,
-        ".json": _as_json,
-        ".jsonl": _as_json_lines,
-        ".html": _as_html,
-        ".md": _as_markdown,
-    }
+    writers = {".html": _as_html} if isinstance(value, Comparison) else WRITERS
+    value = value if isinstance(value, Comparison) else _conversation(value)
     if path.suffix.lower() not in writers:
         raise ValueError(
             f"{path.name}: no format for {path.suffix or 'a name without suffix'}; there are: {', '.join(writers)}"
@@ -148,10 +142,20 @@ def _as_markdown(value: Run | Turn) -> str:
     return (run_markdown(value) if isinstance(value, Run) else turn_markdown(value)) + "\n"
 
 
-def _as_html(value: Run | Turn) -> str:
-    from .html import page
+def _as_html(value: Run | Turn | Comparison) -> str:
+    from .page import page
 
     return page(value)
+
+
+WRITERS: dict[str, Callable[[Any], str]] = {
+    ".yaml": _as_yaml,
+    ".yml": _as_yaml,
+    ".json": _as_json,
+    ".jsonl": _as_json_lines,
+    ".html": _as_html,
+    ".md": _as_markdown,
+}
 
 
 def _matched(paths: str | Path | Iterable[str | Path]) -> Iterator[Path]:

@@ -18,6 +18,8 @@ from .text import shortened, visible
 from .turns import Block, Run, Turn
 
 MOST_ROWS = 400  # rows of a static table; more are counted, and where they are is said
+MOST_REPORTED = 50  # lines of what an importer tells of one sort
+REPORTED = ("guessed", "unknown", "dropped")
 MOST_TEXT = 40_000  # characters of one block in a static table
 
 # On what can have the focus: with "b" JupyterLab would add a cell.
@@ -29,16 +31,37 @@ COLUMNS = ("#", "kind", "content", "model", "stop", "tokens in → out", "time")
 
 def turn_html(turn: Turn, *, whole: bool = False) -> str:
     """A Turn as a block table: of limited size for a cell, or `whole`."""
-    return _framed(_table(_caption(turn), _Rows(turn.blocks, whole=whole), "turn"))
+    return framed(_table(_caption(turn), _Rows(turn.blocks, whole=whole), "turn"))
 
 
 def run_html(run: Run, *, whole: bool = False) -> str:
     """A Run as one table: each Turn under a line of its own, with the blocks that are new in it."""
     if len(run) == 1:
-        return turn_html(run[0], whole=whole)
+        return framed(_table(_caption(run[0]), _Rows(run[0].blocks, whole=whole), "turn") + report_html(run))
     rows = _Rows(run.latest.blocks, whole=whole)
     rows.parts = list(_parts(run))
-    return _framed(_table(_run_caption(run), rows, "run.latest"))
+    return framed(_table(_run_caption(run), rows, "run.latest") + report_html(run))
+
+
+def report_html(run: Run) -> str:
+    """What an importer did with the transcript, folded under one line; "" for our own files."""
+    report = run.import_report
+    if report is None:
+        return ""
+    said = [line for name in REPORTED for line in _reported(name, getattr(report, name, ()))]
+    counts = [counted(getattr(report, "read", 0), "record")] if getattr(report, "read", 0) else []
+    counts += [f"{len(getattr(report, name, ())):,} {name}" for name in REPORTED if getattr(report, name, ())]
+    head = f"read as {escape(visible(str(getattr(report, 'format', ''))))}: {', '.join(counts) or 'nothing to tell'}"
+    if not said:
+        return f'<p class="nbt-report">{head}</p>'
+    return f'<details class="nbt-report"><summary {NO_SHORTCUTS}>{head}</summary><ul>{"".join(said)}</ul></details>'
+
+
+def _reported(name: str, lines: Iterable[object]) -> Iterable[str]:
+    lines = list(lines)
+    yield from (f"<li>{name}: {escape(shortened(str(line), 300))}</li>" for line in lines[:MOST_REPORTED])
+    if len(lines) > MOST_REPORTED:
+        yield f"<li>{name}: {len(lines) - MOST_REPORTED:,} more in run.import_report.{name}</li>"
 
 
 def execution_html(turn: Turn, status: str, error: BaseException | None) -> str:
@@ -46,28 +69,17 @@ def execution_html(turn: Turn, status: str, error: BaseException | None) -> str:
     said = f"Execution {status}; <code>nt.view(execution)</code> opens its live view again"
     if error is not None:
         said += f': <span class="nbt-warn">{escape(visible(f"{type(error).__name__}: {error}"))}</span>'
-    return _framed(f'<p class="nbt-status">{said}</p>{_table(_caption(turn), _Rows(turn.blocks), "execution.turn")}')
-
-
-def page(value: Run | Turn) -> str:
-    """A whole file, with all there is in it, and a policy that forbids scripts and every request."""
-    title = escape(value.name if isinstance(value, Run) and value.name else "conversation")
-    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark"></head>\n'
-        f'<body class="nbturns-page">\n{run_html(value, whole=True) if isinstance(value, Run) else turn_html(value, whole=True)}\n</body></html>\n'
-    )
+    return framed(f'<p class="nbt-status">{said}</p>{_table(_caption(turn), _Rows(turn.blocks), "execution.turn")}')
 
 
 @cache
 def style() -> str:
     """The style of every table, static or live."""
-    return files(__package__).joinpath("static/table.css").read_text("utf-8")
+    folder = files(__package__).joinpath("static")
+    return "".join(folder.joinpath(name).read_text("utf-8") for name in ("table.css", "views.css"))
 
 
-def _framed(table: str) -> str:
+def framed(table: str) -> str:
     return f'<div class="nbturns {NO_MATH}"><style>\n{style()}</style>\n{table}</div>'
 
 
@@ -129,10 +141,14 @@ def _row(index: int, rows: _Rows) -> str:
         f'<td class="nbt-content">{_content(index, made, rows)}</td>',
         *_call_cells(made, rows, rows.span(index)),
     ]
-    classes = f"nbt-{kind}" if kind.replace("_", "").isalpha() and kind.isascii() else "nbt-other"
     joined = " nbt-made" if made.get("inference") else ""
     failed = " nbt-failed" if made.get("error") else ""
-    return f'<tr class="{classes}{joined}{failed}">{"".join(cells)}</tr>'
+    return f'<tr class="{block_classes(kind)}{joined}{failed}">{"".join(cells)}</tr>'
+
+
+def block_classes(kind: str) -> str:
+    """The class of a row, by which it gets its colour; a kind may have any name."""
+    return f"nbt-{kind}" if kind.replace("_", "").isalpha() and kind.isascii() else "nbt-other"
 
 
 def _call_cells(made: Row, rows: _Rows, span: int) -> list[str]:
@@ -162,7 +178,7 @@ def _content(index: int, made: Row, rows: _Rows) -> str:
         f'<img alt="image {n + 1}" src="{escape(source)}">' for n, source in enumerate(made.get("images", ()))
     )
     if elsewhere := made.get("elsewhere"):
-        pictures += f"<small>{_counted(len(elsewhere), 'image')} elsewhere: {escape(shortened(', '.join(elsewhere), 120))}</small>"
+        pictures += f"<small>{counted(len(elsewhere), 'image')} elsewhere: {escape(shortened(', '.join(elsewhere), 120))}</small>"
     head = f'<span class="nbt-head">{escape(made["head"])}</span>'
     text = made.get("body") if "body" in made else body_of(block)
     if not made["fold"]:
@@ -196,12 +212,12 @@ def _link(made: Row, rows: _Rows) -> str:
     return f'<span class="nbt-link">← #{partner} {escape(rows.rows[partner].get("name", ""))}</span> '
 
 
-def _counted(count: int, name: str) -> str:
+def counted(count: int, name: str) -> str:
     return f"{count:,} {name}{'s' * (count != 1)}"
 
 
 def _caption(turn: Turn) -> str:
-    return " · ".join(["Turn", _counted(len(turn), "block"), *_sums(turn.inferences), *_open(turn)])
+    return " · ".join(["Turn", counted(len(turn), "block"), *sums(turn.inferences), *_open(turn)])
 
 
 def _run_caption(run: Run) -> str:
@@ -209,9 +225,9 @@ def _run_caption(run: Run) -> str:
     return " · ".join(
         [
             named,
-            _counted(len(run), "turn"),
-            _counted(len(run.latest), "block"),
-            *_sums(run.inferences),
+            counted(len(run), "turn"),
+            counted(len(run.latest), "block"),
+            *sums(run.inferences),
             *_open(run.latest),
         ]
     )
@@ -229,7 +245,7 @@ def _parts(run: Run) -> Iterable[tuple[int, str]]:
         if start < kept or index == 0:
             yield (
                 start,
-                " · ".join([f"turn {index}", *_sums(turn.inferences if index == 0 else _new_calls(turn, before))]),
+                " · ".join([f"turn {index}", *sums(turn.inferences if index == 0 else _new_calls(turn, before))]),
             )
         before = turn
 
@@ -241,14 +257,14 @@ def _new_calls(turn: Turn, before: Turn) -> tuple[InferenceResult, ...]:
 
 def _open(turn: Turn) -> list[str]:
     waiting = len(turn.pending)
-    return [f'<span class="nbt-warn">{_counted(waiting, "call")} pending</span>'] if waiting else []
+    return [f'<span class="nbt-warn">{counted(waiting, "call")} pending</span>'] if waiting else []
 
 
-def _sums(results: Sequence[InferenceResult]) -> list[str]:
+def sums(results: Sequence[InferenceResult]) -> list[str]:
     """Model calls, tokens, cost and time, each only where it is known."""
     if not results:
         return []
-    said = [_counted(len(results), "model call")]
+    said = [counted(len(results), "model call")]
     usage = total_usage(results)
     if usage.total_tokens:
         said.append(f"{usage.input_tokens:,} → {usage.output_tokens:,} tokens")

@@ -19,7 +19,7 @@ FILES = sorted(HOUSE.rglob("*.py"))
 LONGEST = 400  # lines of a file
 
 FLOORS = [
-    {"errors", "chunks", "calls", "host", "prints"},
+    {"errors", "chunks", "calls", "host", "prints", "alignment"},
     {"frozen"},
     {"keyed", "images", "tools", "yaml_text"},
     {"results", "settings"},
@@ -27,11 +27,11 @@ FLOORS = [
     {"turns"},
     {"events", "text", "serde", "importers", "distinct_calls"},
     {"rows", "toolbox"},
-    {"markdown"},
+    {"markdown", "comparison"},
     {"files"},
     {"contract", "steps", "html", "event_json"},
-    {"loop", "execution", "middleware", "engines"},
-    {"session"},
+    {"loop", "execution", "middleware", "engines", "comparison_html"},
+    {"session", "page"},
     {"keys"},
     {"frames"},
     {"widgets"},
@@ -47,7 +47,8 @@ DOORS = {
     ("turns", "serde"),
     ("turns", "text"),
     ("turns", "html"),
-    ("files", "html"),
+    ("files", "page"),
+    ("comparison", "comparison_html"),
     ("execution", "widgets"),
 }
 
@@ -67,7 +68,7 @@ ONLY = {
     "pydantic": {"tools"},
     "pydantic_core": {"toolbox"},
     "typing_extensions": {"tools"},
-    "pandas": {"frames"},
+    "pandas": {"frames", "comparison"},
     "numpy": {"frames"},
     "anthropic": {"engines"},
     "openai": {"engines"},

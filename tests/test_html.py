@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nbturns as nt
-from nbturns.html import MOST_ROWS, MOST_TEXT, page
+from nbturns.html import MOST_ROWS, MOST_TEXT
+from nbturns.importers.report import ImportReport
+from nbturns.page import page
 
 EVIL = "<img src=x onerror=alert(1)>\"'><script>alert(1)</script>&lt;"
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "greenhouse.yaml"
@@ -188,3 +190,15 @@ def test_bytes_of_an_image_are_shown_and_other_images_only_named() -> None:
 
     assert [value for value in seen.values if value.startswith("data:image/png;base64,")]
     assert "1 image elsewhere: https://example.org/a.png" in seen.text
+
+
+def test_what_an_importer_guessed_and_dropped_is_said_under_the_table() -> None:
+    report = ImportReport("openai-chat", read=3, guessed=(EVIL,), dropped=("a record without role",) * 60)
+    run = nt.Run((nt.turn("q"),), import_report=report)
+
+    html = run._repr_html_()
+
+    assert "read as openai-chat: 3 records, 1 guessed, 60 dropped" in html
+    assert "10 more in run.import_report.dropped" in html
+    assert "<script" not in html
+    assert "nbt-report" not in nt.Run((nt.turn("q"),))._repr_html_().partition("</style>")[2]

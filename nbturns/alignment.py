@@ -1,0 +1,150 @@
+"""What two sequences, and two texts, have in common, in order.
+
+First what is the same at both ends, then what stands once in both ("patience"), and only
+between these the long way: so two long conversations take about as long as reading them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
+from difflib import SequenceMatcher
+from typing import TypeAlias
+
+Piece: TypeAlias = tuple[str, str]
+"""What became of a stretch of text ("same", "removed" or "added"), and the text."""
+
+THOROUGH = 1_000_000  # pairs of the same up to which a stretch is aligned thoroughly where nothing stands once
+BY_WORD = 200_000  # characters of a text up to which its words are aligned; beyond, its lines
+ALIKE = 0.2  # the share of words in common below which two texts are two texts
+
+_WORDS = re.compile(r"\d+(?:[.,]\d+)*|\w+|\n|[^\S\n]+|[^\w\s]")
+_LINES = re.compile(r"[^\n]*\n|[^\n]+")
+
+
+def matches(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[tuple[int, int]]:
+    """Places in `a` and `b` that hold the same, both in order."""
+    found: list[tuple[int, int]] = []
+    rooms = [(0, len(a), 0, len(b))]
+    while rooms:
+        a_from, a_to, b_from, b_to = rooms.pop()
+        while a_from < a_to and b_from < b_to and a[a_from] == b[b_from]:
+            found.append((a_from, b_from))
+            a_from, b_from = a_from + 1, b_from + 1
+        while a_from < a_to and b_from < b_to and a[a_to - 1] == b[b_to - 1]:
+            a_to, b_to = a_to - 1, b_to - 1
+            found.append((a_to, b_to))
+        if a_from == a_to or b_from == b_to:
+            continue
+        if anchors := _standing_once(a[a_from:a_to], b[b_from:b_to]):
+            edges = [(a_from, b_from), *((a_from + i, b_from + j) for i, j in anchors), (a_to, b_to)]
+            rooms += [(i, next_i, j, next_j) for (i, j), (next_i, next_j) in itertools.pairwise(edges)]
+        elif _candidates(a[a_from:a_to], b[b_from:b_to]) <= THOROUGH:
+            matcher = SequenceMatcher(None, a[a_from:a_to], b[b_from:b_to], autojunk=False)
+            for one in matcher.get_matching_blocks():
+                found += [(a_from + one.a + n, b_from + one.b + n) for n in range(one.size)]
+        else:
+            along = range(min(a_to - a_from, b_to - b_from))
+            found += [(a_from + n, b_from + n) for n in along if a[a_from + n] == b[b_from + n]]
+    return sorted(found)
+
+
+def _candidates(a: Sequence[Hashable], b: Sequence[Hashable]) -> int:
+    """How many pairs of the same there are: what the long way takes."""
+    mine, theirs = Counter(a), Counter(b)
+    return sum(count * theirs[item] for item, count in mine.items())
+
+
+def _standing_once(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[tuple[int, int]]:
+    """The longest row of pairs, in order in both, of what stands exactly once in each."""
+    once = {item for item, count in Counter(a).items() if count == 1}
+    once &= {item for item, count in Counter(b).items() if count == 1}
+    places = {item: i for i, item in enumerate(a) if item in once}
+    pairs = [(places[item], j) for j, item in enumerate(b) if item in once]
+    ends: list[int] = []  # of the best rows of each length, where they end in `a`
+    last: list[int] = []  # and which pair ends them
+    before: list[int] = []
+    for number, (i, _) in enumerate(pairs):
+        length = bisect_left(ends, i)
+        before.append(last[length - 1] if length else -1)
+        ends[length : length + 1] = [i]
+        last[length : length + 1] = [number]
+    row: list[tuple[int, int]] = []
+    number = last[-1] if last else -1
+    while number >= 0:
+        row.append(pairs[number])
+        number = before[number]
+    return row[::-1]
+
+
+def pieces(before: str, after: str) -> tuple[Piece, ...]:
+    """How one text became the other, word by word; two texts with little in common stay whole."""
+    if before == after:
+        return (("same", before),) if before else ()
+    split = _WORDS if max(len(before), len(after)) <= BY_WORD else _LINES
+    a, b = split.findall(before), split.findall(after)
+    pairs = matches(a, b)
+    common = sum(len(a[i]) for i, _ in pairs if not a[i].isspace())
+    if common < ALIKE * max(len(before), len(after), 1):
+        return tuple(piece for piece in (("removed", before), ("added", after)) if piece[1])
+    return tuple(_joined(_stretches(a, b, pairs)))
+
+
+def _stretches(a: list[str], b: list[str], pairs: list[tuple[int, int]]) -> Iterator[tuple[str, str, str]]:
+    """What was removed, what was added, and what stands unchanged after it."""
+    i = j = number = 0
+    while number < len(pairs) or i < len(a) or j < len(b):
+        next_i, next_j = pairs[number] if number < len(pairs) else (len(a), len(b))
+        removed, added = "".join(a[i:next_i]), "".join(b[j:next_j])
+        end = number
+        while end < len(pairs) and pairs[end] == (next_i + end - number, next_j + end - number):
+            end += 1
+        length = end - number
+        yield removed, added, "".join(a[next_i : next_i + length])
+        i, j, number = next_i + length, next_j + length, end
+
+
+def _joined(stretches: Iterator[tuple[str, str, str]]) -> Iterator[Piece]:
+    """Changes with nothing but a space between them are one change: it reads better."""
+    removed = added = ""
+    for out, come, same in stretches:
+        removed, added = removed + out, added + come
+        if bool(removed) != bool(added):
+            slid, stretch, same = _slid(removed or added, same)
+            removed, added = (stretch, "") if removed else ("", stretch)
+            if slid:
+                yield "same", slid
+        if same.isspace() and "\n" not in same and (removed or added):
+            removed, added = removed + same, added + same
+            continue
+        yield from _changed(removed, added)
+        removed = added = ""
+        if same:
+            yield "same", same
+    yield from _changed(removed, added)
+
+
+def _slid(stretch: str, after: str) -> tuple[str, str, str]:
+    """A stretch that begins like what follows it, moved on: "a[. b]." is better said as "a.[ b.]"."""
+    mine, theirs = _WORDS.findall(stretch), _WORDS.findall(after[: len(stretch)])
+    count = 0
+    while count < len(theirs) and mine[count % len(mine)] == theirs[count]:
+        count += 1
+    slid = "".join(theirs[:count])
+    length = len(slid) % len(stretch)
+    return slid, stretch[length:] + stretch[:length], after[len(slid) :]
+
+
+def _changed(removed: str, added: str) -> Iterator[Piece]:
+    tail = ""
+    while removed and added and removed[-1].isspace() and removed[-1] == added[-1]:
+        removed, added, tail = removed[:-1], added[:-1], removed[-1] + tail
+    if removed:
+        yield "removed", removed
+    if added:
+        yield "added", added
+    if tail:
+        yield "same", tail
