@@ -19,7 +19,6 @@ from .results import INFERENCES as INFERENCES
 from .results import STDOUT as STDOUT
 from .session import EXECUTION_ID as EXECUTION_ID
 from .session import SESSION_ID as SESSION_ID
-from .session import TOOL_CONFIG as TOOL_CONFIG
 from .session import TOOL_DEFINITIONS as TOOL_DEFINITIONS
 from .settings import CLAUDE_INFERENCE_CONFIG as CLAUDE_INFERENCE_CONFIG
 from .settings import INFERENCE_CONFIG as INFERENCE_CONFIG
@@ -27,6 +26,7 @@ from .settings import OPENAI_INFERENCE_CONFIG as OPENAI_INFERENCE_CONFIG
 from .settings import STRUCTURED_OUTPUT_CONFIG as STRUCTURED_OUTPUT_CONFIG
 from .toolbox import ATTEMPTS as ATTEMPTS
 from .toolbox import CUT as CUT
+from .toolbox import TOOL_CONFIG as TOOL_CONFIG
 
 # Beside a Turn's blocks.
 AGENT_MODE: Key[str] = Key("geppetto.agent_mode@v1", str)

@@ -15,13 +15,12 @@ from .keyed import Key
 from .loop import run_loop
 from .middleware.system_prompt import system_prompt, with_system_prompt
 from .results import INFERENCE_RESULT, INFERENCES, Usage
-from .toolbox import Toolbox, ToolConfig
+from .toolbox import TOOL_CONFIG, Toolbox, ToolConfig
 from .tools import Tool
 from .turns import Block, Run, Turn, tool_use, user
 
 SESSION_ID: Key[str] = Key("geppetto.session_id@v1", str)
 EXECUTION_ID: Key[str] = Key("geppetto.inference_id@v1", str)
-TOOL_CONFIG: Key[ToolConfig] = Key("geppetto.tool_config@v1", ToolConfig)
 TOOL_DEFINITIONS: Key[list[dict[str, Any]]] = Key("geppetto.tool_definitions@v1", list[dict[str, Any]])
 
 

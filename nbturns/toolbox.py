@@ -88,6 +88,7 @@ class ToolConfig:
         return cls(**known)
 
 
+TOOL_CONFIG: Key[ToolConfig] = Key("geppetto.tool_config@v1", ToolConfig)
 _SHAPE: dict[str, Any] = {
     **dict.fromkeys(("enabled", "inline"), bool),
     **dict.fromkeys(("max_iterations", "max_parallel_tools"), int),

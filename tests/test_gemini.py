@@ -24,7 +24,7 @@ import nbturns as nt
 from nbturns.engines import decode, engine, find, gemini, request
 from nbturns.engines.gemini import UNSIGNED, Asked, history
 from nbturns.engines.gemini_parts import SIGNATURE, WIRE
-from nbturns.engines.provider import ProviderEngine
+from nbturns.engines.provider_engine import ProviderEngine
 from nbturns.events import Delta
 from nbturns.host import Waiting
 from nbturns.keys import CUT, INFERENCE_RESULT
@@ -691,8 +691,6 @@ def test_a_client_of_the_users_own_is_used_as_it_is(server: Server) -> None:
     assert server.headers[0]["x-mine"] == "yes"
     with pytest.raises(nt.EngineError, match="must be asynchronous"):
         engine(MODEL, client=httpx.Client())
-    with pytest.raises(nt.EngineError, match="timeout: the client"):
-        engine(MODEL, client=httpx.AsyncClient(), timeout=1)
 
 
 def test_an_engine_may_be_asked_on_any_loop(server: Server) -> None:
@@ -754,8 +752,8 @@ def test_a_connection_that_breaks_keeps_what_had_come(server: Server) -> None:
 def test_a_server_that_falls_silent_is_left_in_time(server: Server) -> None:
     error = failure(server.engine(Script(stream("text"), pause=0.6, chunk=300), timeout=0.2))
 
-    assert error.kind == "stream_cut"
-    assert "Timeout" in str(error)
+    assert error.kind == "timeout"
+    assert "stood still" in str(error)
 
 
 def test_nobody_there_is_a_connection_error(server: Server) -> None:

@@ -22,8 +22,12 @@ from ..toolbox import Toolbox, ToolConfig
 from ..tools import Tool
 from ..turns import Turn
 from . import provider as _provider
+from .params import ENGINE, checked
+from .params import Param as Param
+from .params import params as params
 from .provider import Provider as Provider
-from .provider import ProviderEngine as ProviderEngine
+from .provider_engine import SILENCE
+from .provider_engine import ProviderEngine as ProviderEngine
 from .replay import Replay as Replay
 from .replay import replay as replay
 from .scripted import Scripted as Scripted
@@ -32,22 +36,32 @@ from .scripted import scripted as scripted
 NOT_PARAMETERS = {
     "messages": "what is said is the Turn's",
     "system": "what is said is the Turn's: nt.Session(system=…) or nt.system(…)",
-    "max_retries": "retries are a middleware's here, where they can be seen",
+    "max_retries": "retries=… is, and each can be seen",
 }
 
 
 def engine(name: str, *, stream: bool = True, model_info: ModelInfo | None = None, **params: Any) -> ProviderEngine:
     """An engine that asks a model, named "provider:model", like "anthropic:claude-sonnet-4-5".
 
-    `params` are the provider's own (temperature, max_tokens, …) or its client's (api_key,
-    base_url, timeout in seconds, client: an asynchronous one of yours). Keys come from
-    the environment where none is given. `model_info` says what the model costs where the
+    `params` are the provider's own, those that any provider is told in the same words
+    (temperature, max_tokens, stop, reasoning_effort, …), its client's (api_key, base_url,
+    client: an asynchronous one of yours), and the engine's (timeout: the longest silence in
+    seconds, extra_body, …); `nt.engines.params("anthropic")` lists them with their types.
+    Keys come from the environment where none is given. `model_info` says what the model costs where the
     shipped table (`nbturns.models`) is wrong or does not know it. Raises EngineError for an
-    unknown provider and for a missing package.
+    unknown provider or parameter and for a missing package.
     """
     provider, model = named(name, params)
-    settings, asked = _divided(provider, params)
-    return ProviderEngine(provider, model, {**asked, "stream": stream}, provider.transport(settings), model_info)
+    settings, asked, own = _divided(provider, params)
+    return ProviderEngine(
+        provider,
+        model,
+        {**asked, "stream": stream},
+        provider.transport(settings),
+        model_info,
+        extra_body=own.get("extra_body"),
+        silence=own.get("timeout", SILENCE),
+    )
 
 
 def request(
@@ -64,12 +78,20 @@ def request(
     `tools`: functions, Tools, or the provider's own tools as it writes them.
     """
     provider, model = named(name, params)
-    _, asked = _divided(provider, params)
+    _, asked, own = _divided(provider, params)
     tools = tuple(tools)
     theirs = [tool for tool in tools if isinstance(tool, Mapping)]
     toolbox = Toolbox(tool for tool in tools if not isinstance(tool, Mapping))
     scope = Scope(tools=toolbox, tool_config=tool_config or ToolConfig(), emit=unheard)
-    return provider.request(turn, scope, model, {**asked, "stream": stream, **({"tools": theirs} if theirs else {})})
+    asked |= {"stream": stream, **({"tools": theirs} if theirs else {})}
+    return ProviderEngine(provider, model, asked, _Unsent(), extra_body=own.get("extra_body")).request(turn, scope)
+
+
+class _Unsent:
+    """The transport of a request that is only looked at."""
+
+    def open(self, body: Mapping[str, Any]) -> Any:
+        raise EngineError(f"this request of {len(body)} fields is only to be looked at", kind="request")
 
 
 def decode(
@@ -144,8 +166,8 @@ def _points() -> Mapping[str, Any]:
     return {point.name: point for point in entry_points(group="nbturns.engines")}
 
 
-def _divided(provider: Provider, params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What is the transport's, and what goes into the body."""
+def _divided(provider: Provider, params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """What is the transport's, what goes into the body, and what is the engine's own."""
     for refused, why in NOT_PARAMETERS.items():
         if refused in params:
             raise EngineError(f"{refused} is no parameter of an engine: {why}", kind="bad_parameter")
@@ -153,14 +175,19 @@ def _divided(provider: Provider, params: Mapping[str, Any]) -> tuple[dict[str, A
         if (
             name not in provider.settings
             and _provider.SECRET.search(name)
-            and not name.endswith(("_tokens", "cache_key"))
+            and not name.endswith(("_tokens", "cache_key", "credit_token"))
         ):
             raise EngineError(
                 f"{name} is no parameter of {provider.name}; a key is api_key=…, and goes into no body",
                 kind="bad_parameter",
             )
-    settings = {name: value for name, value in params.items() if name in provider.settings}
-    return settings, {name: value for name, value in params.items() if name not in provider.settings}
+    checked(provider.name, params, provider.settings)
+    given = dict(params)
+    own = {name: given.pop(name) for name in ENGINE if name in given}
+    settings = {name: given.pop(name) for name in tuple(given) if name in provider.settings}
+    if "timeout" in own and "client" not in settings and "timeout" in provider.settings:
+        settings["timeout"] = own["timeout"]
+    return settings, given, own
 
 
 def _named(reply: _provider.Reply, provider: Provider, failed: str) -> InferenceResult:

@@ -1,4 +1,4 @@
-"""What a provider offers, and the engine that is made of it.
+"""What a provider offers: a codec, and who carries the bytes.
 
 A codec knows its provider's words and no network: it writes a request as a plain dict
 and puts an answer together from plain dicts. A transport carries the bytes. So a
@@ -7,33 +7,23 @@ recorded answer is read by the very code that reads one from a socket.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from ..contract import Scope
 from ..errors import EngineError
 from ..events import Delta
 from ..frozen import freeze, thaw
-from ..models import ModelInfo, priced
 from ..results import INFERENCE_RESULT, FinishClass, InferenceResult
 from ..turns import Block, Turn
 from .counting import Counting
 from .event_stream import EventStream
 
-GRACE = 0.2  # seconds
 DONE = "[DONE]"  # the last word of OpenAI's chat streams, the only one that is no JSON
-LIMITS = (
-    "max_tokens",
-    "max_output_tokens",
-    "max_completion_tokens",
-    "maxOutputTokens",
-)  # what providers call the limit of an answer
 Hear: TypeAlias = Callable[[Delta], object]
 
 
@@ -152,108 +142,6 @@ def _parsed(text: str, what: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise EngineError(f"{what} is no JSON ({error}): {text!r:.80}", kind="bad_response") from None
-
-
-class ProviderEngine:
-    """Asks one model of one provider. Made by `nt.engine("provider:model", …)`."""
-
-    def __init__(
-        self,
-        provider: Provider,
-        model: str,
-        params: Mapping[str, Any],
-        transport: Transport,
-        model_info: ModelInfo | None = None,
-    ) -> None:
-        self.provider = provider
-        self.model_info = model_info
-        self.model = model
-        self.params = freeze(params)
-        self.transport = transport
-
-    async def __call__(self, turn: Turn, scope: Scope) -> Turn:
-        """Add what the model answers. An error, or a stop, carries what had come until then."""
-        reply = self.provider.reply(scope.emit, scope.inference_id)
-        call = _Asked(turn, self, reply)
-        try:
-            await call.answer(self.request(turn, scope))
-        except asyncio.CancelledError as stop:
-            stop.turn = call.so_far("interrupted")  # type: ignore[attr-defined]  # what was said travels with the stop
-            raise
-        except EngineError as error:
-            error.__context__ = None  # a client's own error holds the whole request, the key too
-            error.turn = call.so_far(error.kind or "error", error.request_id)
-            raise
-        return call.so_far()
-
-    def request(self, turn: Turn, scope: Scope) -> dict[str, Any]:
-        """The JSON body that is sent for this Turn."""
-        return self.provider.request(turn, scope, self.model, self.params)
-
-    def describe(self) -> dict[str, Any]:
-        """What decides an answer, without what is secret: provider, server, model, parameters."""
-        server = {"server": self.provider.server} if self.provider.server else {}
-        return {
-            "provider": self.provider.name,
-            **server,
-            "model": self.model,
-            "params": without_secrets(self.params),
-        }
-
-    def __repr__(self) -> str:
-        short = (
-            name for name, value in self.params.items() if name != "stream" and not isinstance(value, (dict, list))
-        )
-        told = "".join(f" {name}={without_secrets(self.params)[name]!r:.40}" for name in short)
-        return f"<{self.provider.name}:{self.model}{told}>"
-
-
-class _Asked:
-    """One call of a model while it lasts."""
-
-    def __init__(self, turn: Turn, engine: ProviderEngine, reply: Reply) -> None:
-        self.turn = turn
-        self.engine = engine
-        self.reply = reply
-        self.request_id = ""
-        self.max_tokens: int | None = None
-
-    async def answer(self, body: dict[str, Any]) -> None:
-        settings = {**body, **(body.get("generationConfig") or {})}  # Gemini's stand one level deeper
-        self.max_tokens = next((settings[name] for name in LIMITS if name in settings), None)
-        receiver = Receiver(self.reply)
-        try:
-            async with self.engine.transport.open(body) as answer:
-                self.request_id, receiver.content_type = answer.request_id, answer.content_type
-                async for chunk in answer.chunks:
-                    receiver.feed(chunk)
-                    if self.reply.complete:
-                        return await _drained(answer.chunks)
-                receiver.end()
-        except EngineError as error:
-            receiver.locate(error)
-            raise
-
-    def so_far(self, failed: str = "", request_id: str = "") -> Turn:
-        """The Turn with what has come; `failed` says what ended it."""
-        known = self.reply.result()
-        result = known.replace(
-            provider=known.provider or self.engine.provider.name,
-            model=known.model or self.engine.model,
-            request_id=known.request_id or request_id or self.request_id,
-            max_tokens=self.max_tokens,
-        )
-        info = self.engine.model_info
-        result = priced(result, (replace(info, id=result.model),) if info else ())
-        return answered(self.turn, self.reply.blocks(), ended(result, failed))
-
-
-async def _drained(chunks: AsyncIterator[bytes]) -> None:
-    """Read what is left behind the last word, so the connection can be used again; some servers never hang up."""
-    with contextlib.suppress(Exception):  # the answer is there; nothing that comes now can change it
-        async with asyncio.timeout(GRACE):
-            async for _ in chunks:
-                pass
 
 
 def ended(result: InferenceResult, failed: str) -> InferenceResult:
