@@ -1,24 +1,112 @@
-"""Foreign transcripts. A module a format: `sniff(data)` says whether it is one, `read(data)` makes Runs.
+"""Foreign transcripts: every format is an importer, found by looking at what a file holds.
 
-They are found among the entry points `nbturns.importers`; ours are declared the same
-way as anybody else's.
+**To add a format**, write a module with an `IMPORTER` and name it among the entry points
+`nbturns.importers` (ours are declared the same way, in `pyproject.toml`):
+
+    FORMAT = "diary"
+
+    def score(sample: Sample) -> int:
+        '''How sure it is that this is a diary, from the head of a file.'''
+        first = sample.record  # the first JSON object: a line's, a list's, or the document
+        return SURE if "diary_version" in first else 0
+
+    def read_one(value: Any, notes: Notes) -> Run:
+        '''One JSON value (a document, or a line of JSON Lines) as a Run.'''
+        blocks = []
+        for index, page in enumerate(value["pages"]):
+            notes.read += 1  # records of the source
+            ...
+            notes.guess(f"pages[{index}]", "no author; taken for the user's")  # refused when strict
+        return conversation(blocks, notes, name=value["title"])
+
+    IMPORTER = Importer(FORMAT, score, each_value(FORMAT, read_one))
+
+**score** gets a `Sample` (see `source.py`): parsed values, names of a zip's members, text. It
+returns 0 for "no", else how sure it is: `SURE` for a mark that no other format has, `LIKELY` for a
+shape that fits, `MAYBE` for one that fits others as well. The highest wins; the file's name has no say.
+It must be quick (microseconds) and may raise nothing: whatever may be in `sample.values`, ask first
+(`isinstance(x, Mapping)`), and remember that a long document is cut somewhere.
+
+**read** gets a `Source` and yields Runs, one after the other, so that large files stream:
+
+- `source.values()`: the JSON values with their positions: a document (`""`), or each line of JSON
+  Lines (`"line 3"`); YAML too. `each_value` makes a `read` of a function that reads one.
+- `source.records()`: the same, but a list on top is opened and streamed: `("[2]", item)`.
+- `source.text()`, `source.content()` (bytes), `source.open()` (a binary file), `source.path` (None for
+  a text in memory): for what is no JSON. `source.zip()` opens an archive, zstd (method 93) included.
+- `source.notes(FORMAT, position)`: what is told of one Run: `read` counts the records; `guess`,
+  `unknown`, `drop` note what was assumed, kept as it was, left out. Each raises LoadError when strict.
+- `source.problem(position, why)`: what cannot be read and belongs to no Run: reported with the Run
+  before it, raised when strict. A LoadError raised out of `read_one` becomes one.
+
+**What becomes of what** (the same in every format, `conversation.py` has the functions):
+
+- `conversation(blocks, notes, …)` makes the Run: a Turn a user prompt, each holding all before it.
+- Nothing is lost: what is not understood is an `other` block with its JSON (`other(value, role)`), and noted
+  with `notes.unknown`. What stood beside a message goes to `BESIDE` in its block's metadata,
+  what stood beside the messages to `BESIDE` in the Run's; `MESSAGE` is the message's index.
+- The blocks of one model call carry the same `INFERENCE_ID` and `INFERENCE_RESULT` (`signed(…)`), with
+  the model, the usage (`input_tokens` counts the cache too) and the stop reason where the file has them.
+- A call: `tool_call` with `id`, `name`, `args` (an object; else `args_raw`, as it was written). Its answer:
+  `tool_use` with `id`, `result`, `error`. No id in the file: make one from the place, and `guess`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, Protocol
+from typing import Any
 
+from ..errors import LoadError
 from ..frozen import FrozenDict
 from ..turns import Run
+from .conversation import call as call
+from .conversation import conversation as conversation
+from .conversation import other as other
+from .conversation import signed as signed
+from .report import ImportReport as ImportReport
+from .report import Notes as Notes
+from .source import Sample as Sample
+from .source import Source as Source
+
+SURE, LIKELY, MAYBE = 90, 60, 30
 
 
-class Importer(Protocol):
-    """What a format's module offers. `data` is parsed JSON: an object or a list."""
+@dataclass(frozen=True, slots=True)
+class Importer:
+    """One format: its name, how sure it is of a file's head (0 to 100), and how it reads."""
 
-    def sniff(self, data: Any) -> bool: ...
-    def read(self, data: Any, *, file: str, position: str, strict: bool) -> Run: ...
+    name: str
+    score: Callable[[Sample], int]
+    read: Callable[[Source], Iterator[Run]]
+
+
+def each_value(format: str, read_one: Callable[[Any, Notes], Run]) -> Callable[[Source], Iterator[Run]]:
+    """A `read` for formats in which each JSON value is one conversation.
+
+    One that cannot be read (LoadError) is reported as a problem of its file; strict refuses it.
+    """
+
+    def read(source: Source) -> Iterator[Run]:
+        for position, value in source.values():
+            if (run := attempt(source, position, read_one, value, source.notes(format, position))) is not None:
+                yield run
+
+    return read
+
+
+def attempt(source: Source, position: str, read_one: Callable[..., Run], *given: Any) -> Run | None:
+    """What `read_one` makes of it; where it raises LoadError, None and a note of the problem."""
+    try:
+        return read_one(*given)
+    except LoadError as error:
+        if source.strict:
+            raise
+        source.problem(error.position or position, error.reason)
+    except (TypeError, RecursionError) as error:  # what freeze() says of a value without end
+        source.problem(position, f"it cannot be kept: {error}")
+    return None
 
 
 @cache
@@ -27,3 +115,12 @@ def importers() -> Mapping[str, Importer]:
     from importlib.metadata import entry_points
 
     return FrozenDict({point.name: point.load() for point in entry_points(group="nbturns.importers")})
+
+
+def recognised(sample: Sample) -> Importer | None:
+    """The importer that is surest of this sample; None when none knows it."""
+    best, most = None, 0
+    for importer in importers().values():
+        if (score := importer.score(sample)) > most:
+            best, most = importer, score
+    return best
