@@ -7,26 +7,29 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from .comparison import Comparison
 from .errors import LoadError
-from .importers import importers
-from .serde import VERSION, is_ours, run_from_dict, run_from_yaml, run_to_dict, turn_from_dict, turn_from_yaml
+from .importers import OURS, ImportReport, runs_of
+from .importers.report import Note
+from .importers.source import Source
+from .serde import VERSION, run_to_dict
 from .turns import Block, Run, Turn
-
-OURS = "nbturns"
-BLANK = b"\xef\xbb\xbf \t\r\n"
 
 
 def load(path: str | Path, format: str | None = None, strict: bool = False) -> Run:
     """Open the conversation in a file, whatever wrote it.
 
-    Raises LoadError with file and position for what cannot be read, and for a file of
-    several conversations, which `load_all` opens. `strict` refuses what would be guessed.
+    What could not be read of it stands in `run.import_report`. Raises LoadError with file and
+    position for what cannot be read at all, and for a file of several conversations, which
+    `load_all` opens. `strict` refuses what would be guessed, kept as it is, or left out.
     """
+    plain = Path(path).expanduser()
+    if plain.is_dir():
+        raise LoadError(f"this is a folder; nt.load_all({str(path)!r}) gives what is in it", file=str(path))
     runs = load_all(path, format, strict)
     run = next(runs, None)
     if run is None:
@@ -38,15 +41,47 @@ def load(path: str | Path, format: str | None = None, strict: bool = False) -> R
     return run
 
 
-def load_all(
-    paths: str | Path | Iterable[str | Path], format: str | None = None, strict: bool = False
-) -> Iterator[Run]:
-    """Every conversation in a file, in those a glob matches, or in several, one after the other."""
-    for path in _matched(paths):
-        for run in each(path, format, strict):
-            if isinstance(run, LoadError):
-                raise run
-            yield run
+def load_all(paths: str | Path | Iterable[str | Path], format: str | None = None, strict: bool = False) -> Runs:
+    """Every conversation in a file, in a folder, in those a glob matches, or in several of these, one after the other.
+
+    It streams: a file larger than memory is no matter. What could not be read stands in the
+    `import_report` of the Run before it. One file that cannot be read is a LoadError; among several
+    it is passed over and kept in `.errors` of what this returns. `strict` raises for all of that.
+    """
+    return Runs(paths, format, strict)
+
+
+class Runs(Iterator[Run]):
+    """The conversations of one file or of many, as they are read. `errors`: what was passed over so far."""
+
+    def __init__(self, paths: str | Path | Iterable[str | Path], format: str | None, strict: bool) -> None:
+        self.errors: tuple[LoadError, ...] = ()
+        self.read = 0
+        self._runs = self._read(paths, format, strict)
+
+    def __iter__(self) -> Runs:
+        return self
+
+    def __next__(self) -> Run:
+        run = next(self._runs)
+        self.read += 1
+        return run
+
+    def __repr__(self) -> str:
+        lost = f", {len(self.errors)} files passed over: {self.errors[0]}" if self.errors else ""
+        return f"<Runs {self.read} read so far{lost}>"
+
+    def _read(self, paths: str | Path | Iterable[str | Path], format: str | None, strict: bool) -> Iterator[Run]:
+        one = isinstance(paths, (str, Path)) and Path(paths).expanduser().is_file()
+        for path in _matched(paths):
+            try:
+                yield from _reported(Source.of_file(path, strict=strict), format)
+            except LoadError as error:
+                if one or strict:
+                    raise
+                self.errors += (error,)
+        if self.errors and not self.read:
+            raise self.errors[0]
 
 
 def each(path: Path, format: str | None = None, strict: bool = False) -> Iterator[Run | LoadError]:
@@ -55,12 +90,10 @@ def each(path: Path, format: str | None = None, strict: bool = False) -> Iterato
     A broken line among others is one error, and the lines after it are read.
     """
     try:
-        with path.open("rb") as source:
-            yield from _runs(source, str(path), format, strict)
+        for found in runs_of(Source.of_file(path, strict=strict), format):
+            yield LoadError(found.what, file=found.file, position=found.position) if isinstance(found, Note) else found
     except LoadError as error:
         yield error
-    except OSError as error:
-        yield LoadError(f"it cannot be opened: {error.strerror or error}", file=str(path))
 
 
 def loads(
@@ -68,17 +101,47 @@ def loads(
 ) -> Run:
     """Read the conversation in a text, in bytes, or in data that were parsed already."""
     if isinstance(text, (Mapping, list)):
-        return _run(text, "", "", format, strict)
-    lines = (text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(memoryview(text))).splitlines(
-        keepends=True
-    )
-    runs = list(_runs(iter(lines), "", format, strict))
-    for run in runs:
-        if isinstance(run, LoadError):
-            raise run
-        if len(runs) == 1:
-            return run
-    raise LoadError(f"there {'are several conversations' if runs else 'is no conversation'} in this text")
+        source = Source.of_data(text, strict=strict)
+    else:
+        content = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(memoryview(text))
+        source = Source.of_bytes(content, strict=strict)
+    runs = list(_reported(source, format))
+    if len(runs) != 1:
+        raise LoadError(f"there {'are several conversations' if runs else 'is no conversation'} in this text")
+    return runs[0]
+
+
+def _reported(source: Source, format: str | None) -> Iterator[Run]:
+    """The Runs of a source, each with the problems that came behind it in its report; those before all in the first's."""
+    if source.strict:  # there are no problems then
+        yield from (found for found in runs_of(source, format) if isinstance(found, Run))
+        return
+    held: Run | None = None
+    notes: list[Note] = []
+    try:
+        for found in runs_of(source, format):
+            if isinstance(found, Note):
+                notes.append(found)
+                continue
+            if held is not None:
+                yield _with_notes(held, notes)
+                notes = []
+            held = found
+    except LoadError as error:
+        if source.strict or held is None:
+            raise
+        notes.append(Note(error.reason, error.position, error.file))
+    if held is not None:
+        yield _with_notes(held, notes)
+    elif notes:
+        raise LoadError(notes[0].what, file=notes[0].file, position=notes[0].position)
+
+
+def _with_notes(run: Run, notes: list[Note]) -> Run:
+    if not notes:
+        return run
+    report = run.import_report or ImportReport(OURS, len(run), len(run.latest), file=notes[0].file)
+    return replace(run, import_report=report.with_dropped(tuple(notes)))
 
 
 def save(value: Any, path: str | Path) -> Path:
@@ -167,169 +230,13 @@ def _matched(paths: str | Path | Iterable[str | Path]) -> Iterator[Path]:
             found = sorted(globbing.glob(str(plain), recursive=True))  # noqa: PTH207  # Path.glob knows no absolute pattern
             yield from (one for one in map(Path, found) if one.is_file())
         elif plain.is_dir():
-            raise LoadError(f'this is a folder; name its files, like "{path}/*.jsonl"', file=str(path))
+            yield from _in_folder(plain)
         else:
             raise LoadError("there is no such file", file=str(path))
 
 
-def _runs(lines: Iterable[bytes], file: str, format: str | None, strict: bool) -> Iterator[Run | LoadError]:
-    """Look at the first line with something in it, and read the rest as it says."""
-    source = iter(lines)
-    head = list(_up_to_text(source))
-    first = head[-1].lstrip(BLANK) if head else b""
-    if not first:
-        return
-    if first[:1] in b"{[" and _is_json(first):
-        more = list(_up_to_text(source))
-        if more and more[-1].strip(BLANK):
-            yield from _json_lines(chain((first,), more, source), len(head), file, format, strict)
-        else:
-            yield _run(json.loads(first), file, "", format, strict)
-    else:
-        yield from _whole(b"".join(chain(head, source)), file, format, strict)
-
-
-def _up_to_text(source: Iterator[bytes]) -> Iterator[bytes]:
-    for line in source:
-        yield line
-        if line.strip(BLANK):
-            return
-
-
-def _whole(content: bytes, file: str, format: str | None, strict: bool) -> Iterator[Run]:
-    """A file that is one document: JSON over several lines, or YAML."""
-    if content.lstrip(BLANK)[:1] in (b"{", b"["):
-        try:
-            data = json.loads(content)
-        except (ValueError, RecursionError) as error:
-            if not _is_yaml(content):  # whose flow style begins like JSON
-                raise _not_json(error, "this", file) from None
-        else:
-            yield _run(data, file, "", format, strict)
-            return
-    yield _from_yaml(content, file, format, strict)
-
-
-def _is_yaml(content: bytes) -> bool:
-    from .yaml_text import load as load_yaml
-
-    try:
-        load_yaml(content)
-    except LoadError:
-        return False
-    return True
-
-
-def _not_json(error: Exception, what: str, file: str, line: int | None = None) -> LoadError:
-    """What is wrong with a text, and where: ValueError is a number too long, or bytes that are not UTF-8."""
-    if not isinstance(error, json.JSONDecodeError):
-        return LoadError(f"{what} is not JSON: {error}", file=file, position=f"line {line}" if line else "")
-    cut = (
-        "; the file seems to be cut here"
-        if error.pos >= len(error.doc.rstrip()) - 1 or "Unterminated" in error.msg
-        else ""
-    )
-    return LoadError(
-        f"{what} is not JSON: {error.msg.lower()}{cut}",
-        file=file,
-        position=f"line {line or error.lineno}, column {error.colno}",
-    )
-
-
-def _from_yaml(content: bytes, file: str, format: str | None, strict: bool) -> Run:
-    from .yaml_text import load as load_yaml
-
-    data = load_yaml(content, file)
-    if isinstance(data, Mapping) and "turns" in data and format in (None, OURS):
-        return run_from_yaml(content, file=file, strict=strict)
-    if isinstance(data, Mapping) and "blocks" in data and format in (None, OURS):
-        return Run((turn_from_yaml(content, file=file, strict=strict),))
-    return _run(data, file, "", format, strict)
-
-
-def _json_lines(
-    lines: Iterable[bytes], number: int, file: str, format: str | None, strict: bool
-) -> Iterator[Run | LoadError]:
-    """A conversation a line, or a message a line: the first line says which."""
-    records = _records(lines, number, file)
-    start = next(records)
-    first = start[1]
-    if isinstance(first, Mapping) and "role" in first and "messages" not in first:
-        yield from _message_lines(first, records, file, format, strict)
-        return
-    for line, data in chain((start,), records):
-        yield data if isinstance(data, LoadError) else _run_or_error(data, file, f"line {line}", format, strict)
-
-
-def _message_lines(
-    first: Any, records: Iterator[tuple[int, Any]], file: str, format: str | None, strict: bool
-) -> Iterator[Run | LoadError]:
-    """One conversation. What stands behind a broken line may not belong to what is before it, and is left."""
-    messages = [first]
-    for _, data in records:
-        if isinstance(data, LoadError):
-            data.run = _run(messages, file, "", format, strict)
-            yield data
-            return
-        messages.append(data)
-    yield _run(messages, file, "", format, strict)
-
-
-def _records(lines: Iterable[bytes], number: int, file: str) -> Iterator[tuple[int, Any]]:
-    """The number of each line with something in it, and its data, or the LoadError that stands for it."""
-    for line, text in enumerate(lines, number):
-        if not text.strip(BLANK):
-            continue
-        try:
-            data = json.loads(text.rstrip())
-        except (ValueError, RecursionError) as error:
-            data = _not_json(error, "this line", file, line)
-        yield line, data
-
-
-def _is_json(line: bytes) -> bool:
-    try:
-        json.loads(line)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def _run(data: Any, file: str, position: str, format: str | None, strict: bool) -> Run:
-    """Make a Run of parsed data, by the format named, or the one it looks like."""
-    if format == OURS or (format is None and is_ours(data)):
-        return _ours(data, file, position, strict)
-    known = importers()
-    if format is not None and format not in known:
-        raise LoadError(f"no format is named {format!r}; there are: {', '.join(sorted((*known, OURS)))}", file=file)
-    found = format or next((name for name, importer in known.items() if importer.sniff(data)), None)
-    if found is None:
-        said = (
-            f"an object with {', '.join(map(str, list(data)[:6])) or 'nothing'}"
-            if isinstance(data, Mapping)
-            else f"a {type(data).__name__}"
-        )
-        raise LoadError(
-            f"this is no conversation in a format known here ({', '.join(sorted((*known, OURS)))}): {said}",
-            file=file,
-            position=position,
-        )
-    return known[found].read(data, file=file, position=position, strict=strict)
-
-
-def _run_or_error(data: Any, file: str, position: str, format: str | None, strict: bool) -> Run | LoadError:
-    try:
-        return _run(data, file, position, format, strict)
-    except LoadError as error:
-        return error
-
-
-def _ours(data: Any, file: str, position: str, strict: bool) -> Run:
-    try:
-        if isinstance(data, Mapping) and "turns" in data:
-            return run_from_dict(data, file=file, strict=strict)
-        return Run((turn_from_dict(data, file=file, strict=strict),))
-    except LoadError as error:
-        if not position:
-            raise
-        raise LoadError(error.reason, file=file, position=f"{position}, {error.position}".rstrip(", ")) from None
+def _in_folder(folder: Path) -> Iterator[Path]:
+    """The files in a folder and in those below it, but for what programs hide there (.git, __pycache__)."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
+        yield from (Path(place, name) for name in sorted(names))

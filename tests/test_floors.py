@@ -25,12 +25,14 @@ FLOORS = [
     {"results", "settings"},
     {"blocks", "models"},
     {"turns"},
-    {"events", "text", "serde", "importers", "distinct_calls"},
+    {"provenance"},
+    {"events", "text", "serde", "distinct_calls"},
     {"rows", "toolbox"},
     {"markdown", "comparison"},
-    {"files"},
     {"contract", "steps", "html", "event_json"},
     {"loop", "execution", "middleware", "engines", "comparison_html"},
+    {"importers"},
+    {"files"},
     {"session", "page"},
     {"keys"},
     {"frames"},
@@ -49,6 +51,7 @@ DOORS = {
     ("turns", "html"),
     ("files", "page"),
     ("comparison", "comparison_html"),
+    ("engines", "files"),
     ("execution", "widgets"),
 }
 
@@ -62,11 +65,13 @@ ONLY = {
     "logging": {"middleware"},
     "tempfile": {"files"},
     "glob": {"files"},
+    "zstandard": {"importers"},
+    "gc": {"importers"},
     "yaml": {"yaml_text"},
     "time": {"toolbox", "contract", "execution", "middleware", "engines", "widgets"},
     "warnings": {"execution"},
     "pydantic": {"tools"},
-    "pydantic_core": {"toolbox"},
+    "pydantic_core": {"toolbox", "importers"},
     "typing_extensions": {"tools"},
     "pandas": {"frames", "comparison"},
     "numpy": {"frames"},
@@ -78,7 +83,7 @@ ONLY = {
     "ipywidgets": {"widgets"},
     "IPython": {"widgets"},
 }
-INSIDE = {"pydantic", "pydantic_core", "pandas", "numpy", "anthropic", "openai", "httpx"}
+INSIDE = {"pydantic", "pydantic_core", "pandas", "numpy", "anthropic", "openai", "httpx", "zstandard"}
 HEAVY = [
     "pandas",
     "numpy",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,10 @@ from typing import Any
 import pytest
 
 import nbturns as nt
-from nbturns.importers.openai_chat import ARGUMENTS, BESIDE, MESSAGE, sniff
+from nbturns.importers import Sample
+from nbturns.importers.openai_chat import score
+from nbturns.provenance import ARGUMENTS, MESSAGE
+from nbturns.provenance import CHAT_BESIDE as BESIDE
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Paris"}'}}
 CHAT: list[dict[str, Any]] = [
@@ -241,27 +245,42 @@ def test_an_unknown_role_is_kept_and_reported_and_refused_when_strict() -> None:
     run = nt.loads(chat)
 
     assert (run.latest[1].kind, run.latest[1].payload["message"]) == ("other", {"role": "ipython", "content": "1"})
-    assert run.import_report.unknown == ("messages[1]: role 'ipython'",)
+    assert run.import_report.unknown == ("messages[1]: 'ipython' is no role of a chat message",)
     with pytest.raises(nt.LoadError, match="'ipython' is no role"):
         nt.loads(chat, strict=True)
 
 
 @pytest.mark.parametrize(
-    ("chat", "message"),
+    ("chat", "message", "kept"),
     [
         (
             [{"role": "user", "content": "a"}, {"content": "b"}],
             r"messages\[1\]: a message has a role; this one has content",
+            {"message": {"content": "b"}},
         ),
-        ([{"role": "assistant", "tool_calls": {"a": 1}}], r"messages\[0\]: tool_calls are a list, not dict"),
-        ([{"role": "assistant", "tool_calls": [None]}], r"messages\[0\]: tool_calls\[0\] has no function: None"),
-        ([{"role": "user", "content": "a"}, "b"], r"messages\[1\]: a message is an object, not str"),
-        ({"messages": "hello"}, r"chat messages are a list, not str"),
+        ([{"role": "assistant", "tool_calls": {"a": 1}}], r"messages\[0\]: tool_calls are a list, not dict", {"a": 1}),
+        (
+            [{"role": "assistant", "tool_calls": [None]}],
+            r"messages\[0\]: tool_calls\[0\] has no function: None",
+            {"value": None},
+        ),
+        ([{"role": "user", "content": "a"}, "b"], r"messages\[1\]: a message is an object, not str", {"value": "b"}),
     ],
 )
-def test_a_message_that_cannot_be_read_is_named(chat: Any, message: str) -> None:
+def test_a_message_that_cannot_be_understood_is_kept_and_named_and_refused_when_strict(
+    chat: Any, message: str, kept: Any
+) -> None:
+    run = nt.loads(chat, format="openai-chat")
+
+    assert run.latest[-1].kind == "other" and run.latest[-1].payload == kept
+    assert re.search(message, run.import_report.unknown[0])
     with pytest.raises(nt.LoadError, match=message):
-        nt.loads(chat, format="openai-chat")
+        nt.loads(chat, format="openai-chat", strict=True)
+
+
+def test_what_is_no_chat_is_refused() -> None:
+    with pytest.raises(nt.LoadError, match="chat messages are a list, not str"):
+        nt.loads({"messages": "hello"}, format="openai-chat")
 
 
 def test_the_line_of_a_broken_conversation_is_named(tmp_path: Path) -> None:
@@ -269,15 +288,20 @@ def test_the_line_of_a_broken_conversation_is_named(tmp_path: Path) -> None:
     path.write_text(json.dumps({"messages": CHAT}) + "\n" + json.dumps({"messages": [*CHAT, {"content": 1}]}) + "\n")
 
     with pytest.raises(nt.LoadError, match=r"chats\.jsonl: line 2, messages\[6\]: a message has a role"):
-        list(nt.load_all(path))
+        list(nt.load_all(path, strict=True))
+    _, run = nt.load_all(path)
+    assert (run.import_report.unknown[0].file, run.import_report.unknown[0].position) == (
+        str(path),
+        "line 2, messages[6]",
+    )
 
 
 def test_what_another_format_has_is_not_taken_for_a_chat() -> None:
-    assert sniff(CHAT) and sniff({"messages": CHAT})
+    assert score(Sample("json", values=(CHAT,))) and score(Sample("json", values=({"messages": CHAT},)))
     others: list[Any] = [
         [], {}, {"messages": []}, [{"role": "model", "parts": []}], [{"role": []}], ["a"],
         [{"role": "user", "content": "q"}, {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "f", "input": {}}]}],
         [{"role": "user", "content": "q"}, {"type": "function_call", "name": "f"}],
     ]  # fmt: skip
 
-    assert not any(map(sniff, others))
+    assert not any(score(Sample("json", values=(one,))) for one in others)

@@ -24,8 +24,8 @@ from nbturns.engines.openai_chat_reply import LOGPROBS
 from nbturns.engines.provider_engine import ProviderEngine
 from nbturns.events import Delta
 from nbturns.host import Waiting
-from nbturns.importers.openai_chat import BESIDE
 from nbturns.keys import CUT
+from nbturns.provenance import CHAT_BESIDE as BESIDE
 from tests import pieces
 from tests.test_engines import Script, Server, everything
 from tests.wiretape import recorded

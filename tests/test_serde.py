@@ -504,32 +504,32 @@ MESSAGES = '{"role": "user", "content": "a"}\n\n{"role": "assistant", "content":
 def test_a_truncated_json_line_is_named_and_what_stood_before_it_is_kept(tmp_path: Path) -> None:
     path = write(tmp_path / "chat.jsonl", MESSAGES + '\n{"role": "user", "conte')
 
-    with pytest.raises(
-        nt.LoadError, match=r"chat\.jsonl: line 5, column \d+: this line is not JSON: .*cut here"
-    ) as caught:
-        nt.load(path)
+    with pytest.raises(nt.LoadError, match=r"chat\.jsonl: line 5, column \d+: this line is not JSON: .*cut here"):
+        nt.load(path, strict=True)
 
-    assert [b.text for b in caught.value.run.latest] == ["a", "b"]
-    assert (caught.value.file, caught.value.position.split(",")[0]) == (str(path), "line 5")
+    run = nt.load(path)
+    assert [b.text for b in run.latest] == ["a", "b"]
+    (note,) = run.import_report.dropped
+    assert (note.file, note.position.split(",")[0]) == (str(path), "line 5")
 
 
 def test_a_message_that_is_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(nt.LoadError, match=r"messages\[2\]: a message is an object, not int"):
-        nt.load(write(tmp_path / "chat.jsonl", MESSAGES + "5\n"))
+        nt.load(write(tmp_path / "chat.jsonl", MESSAGES + "5\n"), strict=True)
     with pytest.raises(nt.LoadError, match=r"messages\[1\]: a message has a role; this one has content"):
-        nt.loads([{"role": "user", "content": "a"}, {"content": "b"}], format="openai-chat")
+        nt.loads([{"role": "user", "content": "a"}, {"content": "b"}], format="openai-chat", strict=True)
 
 
 def test_a_broken_file_names_itself_and_the_place(tmp_path: Path) -> None:
     for name, text, place in (
         ("a.yaml", "blocks:\n  - kind: user\n payload: {}", "line 3, column 2"),
-        ("b.json", '{"blocks": [\n {"kind": "user"}\n', r"line 3, column 1.*cut here"),
+        ("b.json", '{"blocks": [\n {"kind": "user"}\n', r"line 2, column 18.*cut here"),
         ("c.json", '{"blocks": [\n {"kind": "user",}]}', r"blocks"),
         ("d.json", '{"turns": [\n {"blocks": [{"payload": {}}]}]}', r"turns\[0\]\.blocks\[0\]: a block has a kind"),
         (
             "e.jsonl",
-            '{"blocks": []}\n{"blocks": [{}]}\n',
-            r"line 2, blocks\[0\]: a block has a kind; this one has nothing",
+            '{"blocks": [{}]}\n{"blocks": [{}]}\n',
+            r"line 1, blocks\[0\]: a block has a kind; this one has nothing",
         ),
         ("f.txt", "hello", "this is no conversation"),
         ("g.json", "", "there is no conversation in it"),
@@ -541,7 +541,7 @@ def test_a_broken_file_names_itself_and_the_place(tmp_path: Path) -> None:
             assert len(nt.load(path).latest) == 1
             continue
         with pytest.raises(nt.LoadError, match=place) as caught:
-            list(nt.load_all(path)) or nt.load(path)
+            list(nt.load_all(path, strict=name == "b.json")) or nt.load(path)
         assert caught.value.file == str(path)
 
 
@@ -569,13 +569,18 @@ def test_a_file_of_several_conversations_is_opened_by_load_all(tmp_path: Path) -
         nt.load(path)
 
 
-def test_load_all_gives_the_conversations_before_the_broken_one(tmp_path: Path) -> None:
-    path = write(tmp_path / "runs.jsonl", json.dumps(conversation(1).to_dict()) + '\n{"blocks"\n')
-    runs = nt.load_all(path)
+def test_load_all_gives_the_conversations_around_the_broken_one(tmp_path: Path) -> None:
+    written = [json.dumps(conversation(n).to_dict()) for n in (1, 2)]
+    path = write(tmp_path / "runs.jsonl", written[0] + '\n{"blocks"\n' + written[1] + "\n")
+    runs = nt.load_all(path, strict=True)
 
     assert next(runs) == conversation(1)
     with pytest.raises(nt.LoadError, match="line 2, column 10"):
         next(runs)
+    first, second = nt.load_all(path)
+    assert (first, second) == (conversation(1), conversation(2))
+    assert [note.position for note in first.import_report.dropped] == ["line 2, column 10"]
+    assert second.import_report is None
 
 
 def test_what_is_no_file_is_said_so(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from ..chunks import Chunks
 from ..contract import Scope
 from ..errors import EngineError
 from ..frozen import EMPTY, FrozenDict, freeze, thaw
-from ..importers.openai_chat import MESSAGE
+from ..provenance import MESSAGE
 from ..turns import Block, Kind, Turn
 from . import openai_client
 from .dialects import OPENAI, Dialect, of_url, spoken

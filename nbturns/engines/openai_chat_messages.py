@@ -14,7 +14,8 @@ from typing import Any
 from ..errors import EngineError
 from ..frozen import EMPTY, thaw
 from ..images import normal_image
-from ..importers.openai_chat import ARGUMENTS, BESIDE, MESSAGE
+from ..provenance import ARGUMENTS, MESSAGE
+from ..provenance import CHAT_BESIDE as BESIDE
 from ..results import INFERENCE_RESULT
 from ..turns import Block
 from .dialects import Dialect

@@ -17,8 +17,8 @@ from ..errors import EngineError
 from ..events import Delta
 from ..frozen import EMPTY, FrozenDict, freeze
 from ..images import seen
-from ..importers.openai_chat import BESIDE
 from ..keyed import Key
+from ..provenance import CHAT_BESIDE as BESIDE
 from ..results import FinishClass, InferenceResult, Usage
 from ..toolbox import CUT
 from ..turns import Block, Kind

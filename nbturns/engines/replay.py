@@ -9,7 +9,6 @@ from pathlib import Path
 
 from ..contract import Scope
 from ..errors import DriftError
-from ..files import load
 from ..results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult
 from ..text import block_line, content
 from ..turns import Block, Run, Turn
@@ -74,7 +73,11 @@ class Replay:
 
 def replay(run: Run | Turn | str | Path, *, pace: float = 0.0) -> Replay:
     """An engine that answers as recorded in a Run, a Turn, or a file of one."""
-    return Replay(load(run) if isinstance(run, (str, Path)) else run, pace=pace)
+    if isinstance(run, (str, Path)):
+        from ..files import load
+
+        run = load(run)
+    return Replay(run, pace=pace)
 
 
 def recorded(turns: tuple[Turn, ...]) -> Iterator[Answer]:

@@ -1,7 +1,7 @@
 """Foreign transcripts: every format is an importer, found by looking at what a file holds.
 
-**To add a format**, write a module with an `IMPORTER` and name it among the entry points
-`nbturns.importers` (ours are declared the same way, in `pyproject.toml`):
+**To add a format**, write a module with an `IMPORTER` and name that module among the entry points
+`nbturns.importers` (ours are declared the same way, in `pyproject.toml`; `pip install -e .` again after that):
 
     FORMAT = "diary"
 
@@ -53,7 +53,9 @@ It must be quick (microseconds) and may raise nothing: whatever may be in `sampl
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -65,11 +67,15 @@ from .conversation import call as call
 from .conversation import conversation as conversation
 from .conversation import other as other
 from .conversation import signed as signed
+from .json_text import BLANK
 from .report import ImportReport as ImportReport
+from .report import Note as Note
 from .report import Notes as Notes
+from .source import HEAD
 from .source import Sample as Sample
 from .source import Source as Source
 
+OURS = "nbturns"
 SURE, LIKELY, MAYBE = 90, 60, 30
 
 
@@ -114,13 +120,80 @@ def importers() -> Mapping[str, Importer]:
     """Every format there is, by name."""
     from importlib.metadata import entry_points
 
-    return FrozenDict({point.name: point.load() for point in entry_points(group="nbturns.importers")})
+    from . import own
+
+    found = {point.name: point.load().IMPORTER for point in entry_points(group="nbturns.importers")}
+    return FrozenDict({OURS: own.IMPORTER, **found})
 
 
 def recognised(sample: Sample) -> Importer | None:
     """The importer that is surest of this sample; None when none knows it."""
     best, most = None, 0
-    for importer in importers().values():
+    for importer in dict.fromkeys(importers().values()):
         if (score := importer.score(sample)) > most:
             best, most = importer, score
     return best
+
+
+def runs_of(source: Source, format: str | None = None) -> Iterator[Run | Note]:
+    """What is in a source, by the format named or the one it looks like; a Note in the place of what cannot be read.
+
+    Raises LoadError for what is no conversation; when strict, for all that would be a Note.
+    """
+    importer = _importer(source, format)
+    if importer is None:
+        return
+    runs = importer.read(source)
+    while True:
+        try:
+            with no_collections():
+                run = next(runs, None)
+        except LoadError:
+            yield from source.noted()
+            raise
+        except RecursionError:
+            raise LoadError("nested too deeply", file=source.file) from None
+        except Exception as error:  # an importer may be anybody's, and a file may hold anything
+            reason = f"the importer for {importer.name} failed: {type(error).__name__}: {error}"
+            raise LoadError(reason, file=source.file) from error
+        yield from source.noted()
+        if run is None:
+            return
+        yield run
+
+
+def _importer(source: Source, format: str | None) -> Importer | None:
+    """By name, or by looking; None for a source in which nothing stands."""
+    known = importers()
+    if format is not None:
+        if format not in known:
+            raise LoadError(f"no format is named {format!r}; there are: {', '.join(sorted(known))}", file=source.file)
+        return known[format]
+    sample = source.sample
+    if not sample.values and not sample.head.strip(BLANK):
+        return None
+    found = recognised(sample)
+    if found is None and len(sample.head) >= HEAD and sample.container == "json":
+        sample = source.longer_sample()
+        found = recognised(sample)
+    if found is None and sample.container == "text":
+        sample = source.yaml_sample()
+        found = recognised(sample)
+    if found is None:
+        names = ", ".join(sorted({importer.name for importer in known.values()}))
+        raise LoadError(
+            f"this is no conversation in a format known here ({names}): {sample.described()}", file=source.file
+        )
+    return found
+
+
+@contextmanager
+def no_collections() -> Iterator[None]:
+    """Let the garbage collector rest: it would walk all that was made again and again, and find nothing."""
+    working = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if working:
+            gc.enable()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import zipfile
 import zlib
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from ..errors import LoadError
 from . import json_text
@@ -30,7 +30,7 @@ class Archive:
             self._stream.close()
             raise LoadError(f"the archive cannot be read: {error}", file=self.file) from None
 
-    def __enter__(self) -> Archive:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -49,7 +49,9 @@ class Archive:
         try:
             info = self._zip.getinfo(name)
             if info.file_size > BIGGEST:
-                raise LoadError(f"{info.file_size:,} bytes are too many for a transcript", file=self.file, position=name)
+                raise LoadError(
+                    f"{info.file_size:,} bytes are too many for a transcript", file=self.file, position=name
+                )
             if info.compress_type == ZSTD and sys.version_info < (3, 14):
                 return self._unpacked(info)
             return self._zip.read(info)
@@ -74,7 +76,7 @@ class Archive:
         header = self._stream.read(LOCAL)
         self._stream.seek(int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little"), 1)
         packed = self._stream.read(info.compress_size)
-        unpacked = zstandard.ZstdDecompressor().decompressobj().decompress(packed)
+        unpacked: bytes = zstandard.ZstdDecompressor().stream_reader(packed).read(info.file_size + 1)
         if len(unpacked) != info.file_size or zlib.crc32(unpacked) != info.CRC:
             raise LoadError("its bytes are not those that were packed", file=self.file, position=info.filename)
         return unpacked

@@ -16,7 +16,7 @@ from ..errors import LoadError
 
 BLANK = b"\xef\xbb\xbf \t\r\n"
 PIECE = 1 << 20  # bytes of a long list that are looked at together
-_space = re.compile(r"[ \t\r\n]*").match
+SPACE = re.compile(r"[ \t\r\n]*")
 
 
 def parse(text: bytes) -> Any:
@@ -95,7 +95,8 @@ class Items:
     def _sign(self) -> str:
         """The next character that is no space; "" at the end."""
         while True:
-            self._at = _space(self._held, self._at).end()
+            space = SPACE.match(self._held, self._at)
+            self._at = space.end() if space else self._at
             if self._at < len(self._held) or self._ended:
                 return self._held[self._at : self._at + 1]
             self._more()

@@ -8,115 +8,149 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
-from ..chunks import Chunks
-from ..errors import LoadError
-from ..frozen import freeze
+from ..frozen import EMPTY, freeze
 from ..keyed import Key
+from ..provenance import ARGUMENTS as ARGUMENTS
+from ..provenance import CHAT_BESIDE as BESIDE
+from ..provenance import MESSAGE as MESSAGE
 from ..results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult
-from ..turns import Block, Kind, Run, Turn
-from .report import ImportReport
+from ..turns import Block, Kind, Run
+from . import Importer, Notes, Sample, Source, attempt
+from .conversation import conversation, other, place_of, placed
 
 FORMAT = "openai-chat"
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
-FOREIGN = frozenset({"tool_use", "tool_result", "thinking", "redacted_thinking", "document"})
-MESSAGE: Key[int] = Key("openai_chat.message@v1", int)
-BESIDE: Key[dict[str, Any]] = Key("openai_chat.beside@v1", dict[str, Any])
-ARGUMENTS: Key[str] = Key("openai_chat.arguments@v1", str)
 
 
-def sniff(data: Any) -> bool:
-    """Whether `data` is a list of chat messages, or an object with one."""
-    messages = data.get("messages") if isinstance(data, Mapping) else data
-    if not isinstance(messages, list) or not messages:
-        return False
-    return _is_message(messages[0]) and not any(_is_foreign(message) for message in messages[:8])
+OWN_ROLES = frozenset({"developer", "tool", "function"})
+OWN_NAMES = frozenset({"tool_calls", "tool_call_id", "function_call", "refusal", "reasoning_content"})
+OWN_PARTS = frozenset({"image_url", "input_audio", "file"})
+FOREIGN_PARTS = frozenset(
+    {"tool_use", "tool_result", "thinking", "redacted_thinking", "document", "server_tool_use", "image"}
+    | {"input_text", "output_text", "input_image", "tool-call", "reasoning"}
+)
+FOREIGN_NAMES = frozenset({"type", "parts", "toolCalls", "toolCallId", "kind", "lc", "uuid", "sender", "source"})
+SURE_OF_IT, LIKE_IT, PERHAPS = 85, 50, 35
+
+
+# Is it one?
+
+
+def score(sample: Sample) -> int:
+    """Sure of what only a chat has (calls, their roles, image URLs); plain roles and texts fit others too."""
+    if sample.container != "json":
+        return 0
+    messages = _listed(sample.record)
+    if messages is None:
+        messages = sample.records if _is_message(sample.record) else None
+    if not messages or not _is_message(messages[0]) or (messages is not sample.records and "system" in sample.record):
+        return 0
+    some = [message for message in messages[:100] if isinstance(message, Mapping)]
+    if any(_is_foreign(message) for message in some):
+        return 0
+    if any(_is_surely(message) for message in some):
+        return SURE_OF_IT
+    in_parts = any(isinstance(message.get("content"), list) for message in some)
+    return PERHAPS if in_parts and not any(message.get("role") == "system" for message in some) else LIKE_IT
+
+
+def _listed(value: Any) -> list[Any] | None:
+    """The list of messages in an object, or in the body of a batch's request."""
+    if not isinstance(value, Mapping):
+        return None
+    messages = value.get("messages")
+    if messages is None and isinstance(body := value.get("body"), Mapping):
+        messages = body.get("messages")
+    return messages if isinstance(messages, list) else None
 
 
 def _is_message(message: Any) -> bool:
-    if not isinstance(message, Mapping) or str(message.get("role")) not in ROLES:
+    if not isinstance(message, Mapping) or not isinstance(role := message.get("role"), str) or role not in ROLES:
         return False
     return message.get("content") is None or isinstance(message["content"], (str, list, Mapping))
 
 
-def _is_foreign(message: Any) -> bool:
-    """Whether it has what only another format has: Anthropic's content blocks, OpenAI's Responses items."""
-    if not isinstance(message, Mapping):
-        return False
+def _is_foreign(message: Mapping[str, Any]) -> bool:
+    """Whether it has what only another format has: Anthropic's content blocks, items of OpenAI's Responses."""
+    return not FOREIGN_NAMES.isdisjoint(message) or not FOREIGN_PARTS.isdisjoint(_kinds(message))
+
+
+def _is_surely(message: Mapping[str, Any]) -> bool:
+    role = message.get("role")
+    own = isinstance(role, str) and role in OWN_ROLES
+    return own or not OWN_NAMES.isdisjoint(message) or not OWN_PARTS.isdisjoint(_kinds(message))
+
+
+def _kinds(message: Mapping[str, Any]) -> list[str]:
     content = message.get("content")
-    kinds = (
-        [str(part.get("type")) for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
-    )
-    return ("type" in message and "role" not in message) or not FOREIGN.isdisjoint(kinds)
+    return [str(part.get("type")) for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
 
 
-def read(data: Any, *, file: str = "", position: str = "", strict: bool = False) -> Run:
-    """One conversation as a Run: a Turn per user prompt. Raises LoadError that names the message."""
-    beside = {k: v for k, v in data.items() if k != "messages"} if isinstance(data, Mapping) else {}
-    messages = data.get("messages") if isinstance(data, Mapping) else data
+# Conversations.
+
+
+def read(source: Source) -> Iterator[Run]:
+    for position, value in _conversations(source):
+        if (run := attempt(source, position, read_one, value, source.notes(FORMAT, position))) is not None:
+            yield run
+
+
+def _conversations(source: Source) -> Iterator[tuple[str, Any]]:
+    sample = source.sample
+    if not _is_message(sample.record):
+        yield from source.records()
+    elif sample.lines and not isinstance(sample.value, list):
+        yield "", [message for _, message in source.values()]
+    else:
+        yield from source.values()
+
+
+def read_one(value: Any, notes: Notes) -> Run:
+    """One conversation: a list of messages, or an object that has one."""
+    beside: Mapping[str, Any] = EMPTY
+    messages = value
+    if isinstance(value, Mapping):
+        beside = freeze({name: one for name, one in value.items() if name != "messages"})
+        messages = value.get("messages", _listed(value))
     if not isinstance(messages, (list, tuple)):
-        raise LoadError(f"chat messages are a list, not {type(messages).__name__}", file=file, position=position)
-    reader = _Reader(file, position, strict)
-    blocks = list(reader.blocks(messages))
-    report = ImportReport(FORMAT, len(messages), len(blocks), tuple(reader.guessed), tuple(reader.unknown))
-    try:
-        return Run(
-            _turns(blocks),
-            id=reader.key,
-            name=str(beside.get("id") or ""),
-            metadata=_nothing_or(BESIDE, beside or None),
-            import_report=report,
-        )
-    except TypeError as error:
-        raise LoadError(str(error), file=file, position=position) from None
-
-
-def _turns(blocks: list[Block]) -> tuple[Turn, ...]:
-    """Cut before each prompt; every Turn holds all that came before, sharing its blocks."""
-    turns: list[Turn] = []
-    so_far: Chunks[Block] = Chunks()
-    said: list[Block] = []
-    answered = False
-    for block in blocks:
-        if block.kind == "user" and answered:
-            so_far += said
-            turns.append(Turn(so_far))
-            said, answered = [], False
-        answered = answered or block.kind not in ("system", "user")
-        said.append(block)
-    return (*turns, Turn(so_far + said)) if said or not turns else tuple(turns)
+        raise notes.refusal("", f"chat messages are a list, not {type(messages).__name__}")
+    if messages and not any(isinstance(message, Mapping) for message in messages):
+        raise notes.refusal("", "chat messages are objects, and there is none among these")
+    name = beside.get("id", beside.get("custom_id"))
+    notes.read += len(messages)
+    return conversation(
+        list(_Reader(notes).blocks(messages)),
+        notes,
+        name=name if isinstance(name, str) else "",
+        metadata=_nothing_or(BESIDE, beside or None),
+    )
 
 
 class _Reader:
-    def __init__(self, file: str, position: str, strict: bool) -> None:
-        self.file = file
-        self.position = position
-        self.strict = strict
-        # Two files, or two lines of one, must not have model calls of the same id.
-        self.key = ":".join(part for part in (Path(file).stem, position.removeprefix("line ")) if part)
-        self.guessed: list[str] = []
-        self.unknown: list[str] = []
+    def __init__(self, notes: Notes) -> None:
+        self.notes = notes
+        self.key = place_of(notes)
         self.last_call = ""
 
-    def refuse(self, index: int, message: str) -> LoadError:
-        where = ", ".join(part for part in (self.position, f"messages[{index}]") if part)
-        return LoadError(message, file=self.file, position=where)
-
     def guess(self, index: int, message: str) -> None:
-        if self.strict:
-            raise self.refuse(index, message)
-        self.guessed.append(f"messages[{index}]: {message}")
+        self.notes.guess(f"messages[{index}]", message)
+
+    def unknown(self, index: int, message: str) -> None:
+        self.notes.unknown(f"messages[{index}]", message)
 
     def blocks(self, messages: Iterable[Any]) -> Iterator[Block]:
         for index, message in enumerate(messages):
             if not isinstance(message, Mapping):
-                raise self.refuse(index, f"a message is an object, not {type(message).__name__}")
+                self.unknown(index, f"a message is an object, not {type(message).__name__}")
+                yield placed(other(message), index)
+                continue
             try:
                 yield from self.message(index, dict(message))
             except TypeError as error:  # nested too deeply, or no JSON at all
-                raise self.refuse(index, str(error)) from None
+                self.unknown(index, str(error))
+                yield placed(other(message), index)
 
     def message(self, index: int, message: dict[str, Any]) -> list[Block]:
         role = message.pop("role", None)
@@ -130,11 +164,11 @@ class _Reader:
             made = [self.result(index, message, role)]
         else:
             if role is None:
-                raise self.refuse(index, f"a message has a role; this one has {', '.join(message) or 'nothing'}")
-            if self.strict:
-                raise self.refuse(index, f"{role!r} is no role of a chat message")
-            self.unknown.append(f"messages[{index}]: role {role!r}")
-            made, message = [Block(Kind.OTHER, {"message": {"role": role, **message}}, str(role))], {}
+                self.unknown(index, f"a message has a role; this one has {', '.join(message) or 'nothing'}")
+            else:
+                self.unknown(index, f"{role!r} is no role of a chat message")
+            named = {"role": role} if role is not None else {}
+            made, message = [Block(Kind.OTHER, {"message": {**named, **message}}, str(role or ""))], {}
         beside: dict[str, Any] = {MESSAGE.name: index} | ({BESIDE.name: message} if message else {})
         made[0] = made[0]._with(metadata=made[0].metadata.with_raw(**beside))
         return [
@@ -158,7 +192,7 @@ class _Reader:
                 images.append(_image(part.get("image_url")))
             else:
                 others.append(part)
-                self.unknown.append(f"messages[{index}]: content part {kind!r}")
+                self.unknown(index, f"content part {kind!r}")
         if len(texts) > 1:
             self.guess(index, f"{len(texts)} text parts joined by newlines")
         payload: dict[str, Any] = {"text": "\n".join(texts)}
@@ -180,7 +214,8 @@ class _Reader:
         else:
             message.pop("content", None)
         if not isinstance(calls, list):
-            raise self.refuse(index, f"tool_calls are a list, not {type(calls).__name__}")
+            self.unknown(index, f"tool_calls are a list, not {type(calls).__name__}")
+            calls = [calls]
         made += [self.call(index, place, call) for place, call in enumerate(calls)]
         if legacy:
             made.append(self.call(index, 0, {"id": "", "function": legacy}))
@@ -191,7 +226,8 @@ class _Reader:
     def call(self, index: int, place: int, call: Any) -> Block:
         function = call.get("function", call.get("custom")) if isinstance(call, Mapping) else None
         if not isinstance(function, Mapping):
-            raise self.refuse(index, f"tool_calls[{place}] has no function: {call!r:.60}")
+            self.unknown(index, f"tool_calls[{place}] has no function: {call!r:.60}")
+            return other(call, "assistant")
         id = call.get("id")
         if not isinstance(id, str) or not id:
             id = f"call-{index}-{place}"
@@ -238,3 +274,6 @@ def _nothing_or(key: Key[Any], value: Any) -> Any:
     from ..keyed import NOTHING, keyed
 
     return NOTHING if value is None else keyed({key.name: freeze(value)})
+
+
+IMPORTER = Importer(FORMAT, score, read)

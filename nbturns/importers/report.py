@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 from ..errors import LoadError
 
@@ -17,7 +17,7 @@ class Note(str):
     position: str
     what: str
 
-    def __new__(cls, what: str, position: str = "", file: str = "") -> Note:
+    def __new__(cls, what: str, position: str = "", file: str = "") -> Self:
         made = super().__new__(cls, ": ".join(part for part in (file, position, what) if part))
         made.file, made.position, made.what = file, position, what
         return made

@@ -7,13 +7,12 @@ import gzip
 import io
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import LoadError
-from ..yaml_text import load as load_yaml
 from . import json_text
 from .json_text import BLANK
 from .report import Note, Notes
@@ -35,13 +34,14 @@ class Sample:
 
     `container` is "json" (a document or JSON Lines), "text" (YAML too), "zip" or "sqlite". `values` are
     the first JSON values; a document that is longer than the head is cut somewhere. `names` are the
-    members of a zip. `head` is the first 64 KB.
+    members of a zip. `head` is the first 64 KB. `lines`: the values are those of lines, not of one document.
     """
 
     container: str
     head: bytes = b""
     values: tuple[Any, ...] = ()
     names: tuple[str, ...] = ()
+    lines: bool = False
 
     @property
     def value(self) -> Any:
@@ -62,6 +62,18 @@ class Sample:
     @property
     def text(self) -> str:
         return self.head.decode("utf-8-sig", "replace")
+
+    def described(self) -> str:
+        """What it is, in a few words for people."""
+        match self.value:
+            case None:
+                return (
+                    f"a {self.container}" if self.container != "text" else f"it begins with {self.text.strip()!r:.60}"
+                )
+            case Mapping() as first:
+                return f"an object with {', '.join(map(str, list(first)[:6])) or 'nothing'}"
+            case first:
+                return f"a {type(first).__name__}"
 
 
 class Source:
@@ -99,11 +111,19 @@ class Source:
             raise LoadError(reason, file=self.file, position=position)
         self.problems.append(Note(reason, position, self.file))
 
+    def noted(self) -> list[Note]:
+        """The problems since it was asked last."""
+        problems, self.problems = self.problems, []
+        return problems
+
     # As bytes and as text.
 
     def open(self) -> BinaryIO:
         """A binary file at its beginning, unpacked (gzip), UTF-8 (from UTF-16 and 32)."""
-        stream = self._opened()
+        try:
+            stream = self._opened()
+        except OSError as error:
+            raise LoadError(f"it cannot be opened: {error.strerror or error}", file=self.file) from None
         try:
             head = stream.read(4)
             stream.seek(0)
@@ -154,8 +174,22 @@ class Source:
             return Sample("zip", head, names=tuple(self.zip().names))
         if head.startswith(b"SQLite format 3\x00"):
             return Sample("sqlite", head)
-        values = _values_of(head, whole=len(head) < HEAD)
-        return Sample("json" if values else "text", head, values)
+        values, lines = _values_of(head, whole=len(head) < HEAD)
+        return Sample("json" if values else "text", head, values, lines=lines)
+
+    def longer_sample(self) -> Sample:
+        """The first value in full, where what tells its format stands far behind."""
+        with self.open() as stream:
+            text = stream.readline() if self.sample.lines else stream.read()
+        return replace(self.sample, values=(json_text.begun(text.strip(BLANK)) or self.sample.value,))
+
+    def yaml_sample(self) -> Sample:
+        """A text that may be YAML, as data."""
+        try:
+            data = self._from_yaml()
+        except LoadError:
+            return self.sample
+        return Sample("json", values=(data,)) if isinstance(data, (dict, list)) else self.sample
 
     def values(self) -> Iterator[tuple[str, Any]]:
         """The JSON values with their positions: a document (""), or the lines of JSON Lines ("line 3"). YAML too."""
@@ -168,14 +202,25 @@ class Source:
 
     def records(self) -> Iterator[tuple[str, Any]]:
         """`values()`, with a list that is the document opened: its items with their places ("[2]")."""
-        if self._data is NOTHING_GIVEN and isinstance(self.sample.value, list) and len(self.sample.head) == HEAD:
+        if self._data is NOTHING_GIVEN and isinstance(self.sample.value, list) and self._is_long_document():
             yield from self._streamed()
             return
         for position, value in self.values():
-            if isinstance(value, list):
-                yield from ((f"{position}[{place}]", item) for place, item in enumerate(value))
+            if isinstance(value, list) and not position:
+                yield from ((f"[{place}]", item) for place, item in enumerate(value))
             else:
                 yield position, value
+
+    def _is_long_document(self) -> bool:
+        """Whether a document is longer than its head: not lines of lists."""
+        if self.sample.lines or len(self.sample.head) < HEAD:
+            return False
+        if b"\n" in self.sample.head.strip():
+            return True
+        with self.open() as stream:
+            while (text := stream.readline(json_text.PIECE)) and text[-1:] != b"\n":
+                pass
+            return not stream.read(HEAD).strip(BLANK)
 
     def _streamed(self) -> Iterator[tuple[str, Any]]:
         place = -1
@@ -187,7 +232,9 @@ class Source:
                 self.problem(f"[{place + 1}]", f"the list is broken here: {error}")
 
     def _from_yaml(self) -> Any:
-        return load_yaml(self.content(), self.file)
+        from ..yaml_text import load
+
+        return load(self.content(), self.file)
 
     def _from_json(self) -> Iterator[tuple[str, Any]]:
         with self.open() as stream:
@@ -209,12 +256,12 @@ class Source:
         try:
             json_text.parse(first.strip(BLANK))
         except (ValueError, RecursionError):
-            return len(self.sample.values) > 1
+            return self.sample.lines
         return True
 
     def _line(self, number: int, text: bytes) -> Any:
         try:
-            return json_text.parse(text)
+            return json_text.parse(text.rstrip())
         except UnicodeDecodeError:
             replaced = self._as_text(text, f"line {number}").encode()
             return self._line(number, replaced)
@@ -281,24 +328,20 @@ class _Lines:
         return length
 
 
-def _values_of(head: bytes, *, whole: bool) -> tuple[Any, ...]:
-    """The JSON values at the head: the document, or what the first lines hold; none in a text that is no JSON."""
+def _values_of(head: bytes, *, whole: bool) -> tuple[tuple[Any, ...], bool]:
+    """The JSON values at the head, and whether they are those of lines; none in a text that is no JSON."""
     text = head.lstrip(BLANK)
     lines = [line for line in text.split(b"\n", LOOKED_AT)[:LOOKED_AT] if line.strip(BLANK)]
-    if not lines:
-        return ()
-    first = _value_or_none(lines[0])
+    first = _value_or_none(lines[0]) if lines else None
     if isinstance(first, (dict, list)):
-        if len(lines) == 1:
-            return (first,)
-        others = (_value_or_none(line) for line in lines[1:])
-        return (first, *(one for one in others if one is not None))
-    if text[:1] in (b"{", b"[") and (document := _value_or_none(text) if whole else None) is not None:
-        return (document,)
+        others = [one for line in lines[1:] if (one := _value_or_none(line)) is not None]
+        return (first, *others), len(lines) > 1
+    if text[:1] in (b"{", b"["):
+        document = (_value_or_none(text) if whole else None) or json_text.begun(text)
+        if isinstance(document, (dict, list)) and document:
+            return (document,), False
     objects = [one for line in lines if line[:1] == b"{" and isinstance(one := _value_or_none(line), dict)]
-    if text[:1] in (b"{", b"[") and (value := json_text.begun(text)):
-        return (value,)
-    return tuple(objects)
+    return (tuple(objects), True) if len(objects) * 2 >= len(lines) else ((), False)
 
 
 def _value_or_none(text: bytes) -> Any:
