@@ -181,6 +181,7 @@ def _importer(source: Source, format: str | None) -> Importer | None:
         found = recognised(sample)
     if found is None:
         names = ", ".join(sorted({importer.name for importer in known.values()}))
+        source.refuse_broken_json()
         raise LoadError(
             f"this is no conversation in a format known here ({names}): {sample.described()}", file=source.file
         )

@@ -38,9 +38,9 @@ class ImportReport:
     format: str
     read: int = 0
     blocks: int = 0
-    guessed: tuple[Note, ...] = ()
-    unknown: tuple[Note, ...] = ()
-    dropped: tuple[Note, ...] = ()
+    guessed: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
     file: str = ""
 
     @property
@@ -48,10 +48,10 @@ class ImportReport:
         """Whether all of it was understood: nothing unknown, nothing dropped."""
         return not self.unknown and not self.dropped
 
-    def with_dropped(self, more: tuple[Note, ...]) -> ImportReport:
+    def with_dropped(self, more: tuple[str, ...]) -> ImportReport:
         return replace(self, dropped=(*self.dropped, *more))
 
-    def notes(self) -> Iterator[tuple[str, Note]]:
+    def notes(self) -> Iterator[tuple[str, str]]:
         """Each note with what it is: "guessed", "unknown", "dropped"."""
         for kind in ("guessed", "unknown", "dropped"):
             for note in getattr(self, kind):

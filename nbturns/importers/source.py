@@ -191,6 +191,15 @@ class Source:
             return self.sample
         return Sample("json", values=(data,)) if isinstance(data, (dict, list)) else self.sample
 
+    def refuse_broken_json(self) -> None:
+        """Raise LoadError that says what is wrong with a text that begins like JSON and is none."""
+        if self.sample.container == "text" and self.sample.head.lstrip(BLANK)[:1] in (b"{", b"["):
+            content = self.content()
+            try:
+                json_text.parse(content)
+            except (ValueError, RecursionError) as error:
+                raise json_text.refusal(error, "this", self.file) from None
+
     def values(self) -> Iterator[tuple[str, Any]]:
         """The JSON values with their positions: a document (""), or the lines of JSON Lines ("line 3"). YAML too."""
         if self._data is not NOTHING_GIVEN:
