@@ -41,6 +41,7 @@ class Execution(Waiting[Turn]):
         *,
         id: str,
         step: bool | Iterable[str],
+        break_when: Iterable[Breakpoint] = (),
         config: ToolConfig,
         sinks: Iterable[Sink],
         settle: Callable[[Turn], None],
@@ -60,6 +61,7 @@ class Execution(Waiting[Turn]):
         self._ended: Status | None = None
         self._stopping = False
         self._steps = StepController(step, config, self.emit)
+        self._steps.breakpoints.extend((test, getattr(test, "__name__", "predicate")) for test in break_when)
         super().__init__(self._driven(drive), contextvars.copy_context())
 
     async def _driven(self, drive: Drive) -> Turn:

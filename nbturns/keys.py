@@ -18,6 +18,7 @@ from .results import INFERENCE_RESULT as INFERENCE_RESULT
 from .results import INFERENCES as INFERENCES
 from .results import STDOUT as STDOUT
 from .session import EXECUTION_ID as EXECUTION_ID
+from .session import RUNTIME as RUNTIME
 from .session import SESSION_ID as SESSION_ID
 from .session import TOOL_DEFINITIONS as TOOL_DEFINITIONS
 from .settings import CLAUDE_INFERENCE_CONFIG as CLAUDE_INFERENCE_CONFIG
@@ -35,7 +36,6 @@ RESPONSES_SERVER_TOOLS: Key[list[Any]] = Key("geppetto.responses_server_tools@v1
 
 # About a Turn.
 TRACE_ID: Key[str] = Key("geppetto.trace_id@v1", str)
-RUNTIME: Key[Any] = Key("geppetto.runtime@v1", Any)
 PROVIDER: Key[str] = Key("geppetto.provider@v1", str)
 MODEL: Key[str] = Key("geppetto.model@v1", str)
 STOP_REASON: Key[str] = Key("geppetto.stop_reason@v1", str)

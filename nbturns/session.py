@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -11,16 +11,19 @@ from .distinct_calls import with_distinct_calls
 from .errors import BusyError
 from .events import Event, Notice, Sink, Snapshot
 from .execution import STATUS, Execution
+from .frozen import freeze
 from .keyed import Key
 from .loop import run_loop
 from .middleware.system_prompt import system_prompt, with_system_prompt
 from .results import INFERENCE_RESULT, INFERENCES, Usage
+from .steps import Breakpoint
 from .toolbox import TOOL_CONFIG, Toolbox, ToolConfig
 from .tools import Tool
 from .turns import Block, Run, Turn, tool_use, user
 
 SESSION_ID: Key[str] = Key("geppetto.session_id@v1", str)
 EXECUTION_ID: Key[str] = Key("geppetto.inference_id@v1", str)
+RUNTIME: Key[Any] = Key("geppetto.runtime@v1", Any)
 TOOL_DEFINITIONS: Key[list[dict[str, Any]]] = Key("geppetto.tool_definitions@v1", list[dict[str, Any]])
 
 
@@ -29,7 +32,9 @@ class Session:
 
     `middleware` stands around each model call, first listed outermost. `sinks` hear
     every event, `on_snapshot` the snapshots alone. `step=True` holds every execution at
-    its boundaries, or at a set of phases. `run` is a history to go on from.
+    its boundaries, or at a set of phases; `break_when` are breakpoints of every execution,
+    each a function of a snapshot. `run` is a history to go on from. `runtime` says what the
+    session was made from, and is written on every Turn.
     """
 
     def __init__(
@@ -43,8 +48,10 @@ class Session:
         on_snapshot: Callable[[Snapshot], object] | None = None,
         tool_config: ToolConfig = ToolConfig(),  # noqa: B008  # a value, which never changes
         step: bool | Iterable[str] = False,
+        break_when: Iterable[Breakpoint] = (),
         id: str | None = None,
         run: Run | None = None,
+        runtime: Mapping[str, Any] | None = None,
     ) -> None:
         if not callable(engine):
             raise TypeError(
@@ -65,6 +72,8 @@ class Session:
         self.on_snapshot = on_snapshot
         self.tool_config = tool_config
         self.step = step
+        self.break_when = tuple(break_when)
+        self.runtime = None if runtime is None else freeze(runtime)
         self.execution: Execution | None = None
         self._turns: tuple[Turn, ...] = run.turns if run else ()
         self._ids = _Ids()
@@ -126,6 +135,7 @@ class Session:
             turn,
             id=execution_id,
             step=self.step if step is None else step,
+            break_when=self.break_when,
             config=self.tool_config,
             sinks=(*self.sinks, *((self._snapshot_sink,) if self.on_snapshot else ())),
             settle=self._accept,
@@ -161,7 +171,9 @@ class Session:
             on_snapshot=self.on_snapshot,
             tool_config=self.tool_config,
             step=self.step,
+            break_when=self.break_when,
             run=Run(turns),
+            runtime=self.runtime,
         )
 
     def _snapshot_sink(self, event: Event) -> None:
@@ -181,6 +193,8 @@ class Session:
         turn = identified(turn, Turn(), self._ids.new)
         definitions = [{"name": t.name, "description": t.description, "parameters": t.parameters} for t in self.tools]
         metadata = turn.metadata.without(STATUS).with_raw(**{SESSION_ID.name: self.id, EXECUTION_ID.name: execution_id})
+        if self.runtime is not None:
+            metadata = metadata.with_raw(**{RUNTIME.name: self.runtime})
         data = turn.data
         if definitions:
             data = data.with_raw(**{TOOL_CONFIG.name: self.tool_config.to_dict(), TOOL_DEFINITIONS.name: definitions})

@@ -1,0 +1,35 @@
+"""What a session was made from is written on its Turns, and its breakpoints hold every execution."""
+
+from __future__ import annotations
+
+import nbturns as nt
+
+
+def weather(city: str) -> str:
+    "Current weather in a city."
+    return f"sunny in {city}"
+
+
+def scripted() -> nt.Session:
+    return nt.scripted([nt.tool_call("c1", "weather", {"city": "Paris"})], "It is sunny.")
+
+
+def test_a_breakpoint_of_the_session_holds_each_execution_before_its_tools_run():
+    def before_weather(snapshot):
+        return snapshot.phase == "post_inference" and any(call.name == "weather" for call in snapshot.turn.pending)
+
+    session = nt.Session(scripted(), tools=[weather], break_when=[before_weather])
+    execution = session.ask("weather in Paris?")
+    pause = execution.next().result(timeout=10)
+    assert [call.name for call in pause.pending] == ["weather"]
+    assert pause.reason == "breakpoint: before_weather"
+    execution.resume()
+    assert execution.result(timeout=10).text == "It is sunny."
+
+
+def test_the_runtime_of_a_session_is_on_every_turn_and_goes_with_a_fork():
+    session = nt.Session(nt.scripted("one", "two"), runtime={"runtime_key": "team/base"})
+    session.ask("a").result(timeout=10)
+    session.ask("b").result(timeout=10)
+    assert [turn.metadata[nt.keys.RUNTIME] for turn in session.turns] == [{"runtime_key": "team/base"}] * 2
+    assert session.fork().runtime == {"runtime_key": "team/base"}
