@@ -33,13 +33,13 @@ def scripted_engine(iterations: int) -> Engine:
 
 
 def run(engine: Engine, iterations: int, *, inline: bool = True) -> tuple[float, nt.Execution]:
-    """Microseconds an iteration, and the execution with its snapshots."""
+    """Microseconds of CPU time an iteration, and the execution with its snapshots."""
     config = nt.ToolConfig(inline=inline, max_iterations=iterations)
     session = nt.Session(engine, tools=[same], tool_config=config)
-    began = time.perf_counter()
+    began = time.process_time()
     execution = session.ask("go")
     execution.result(300)
-    return (time.perf_counter() - began) / iterations * 1e6, execution
+    return (time.process_time() - began) / iterations * 1e6, execution
 
 
 def best(iterations: int, *, inline: bool = True, times: int = 5) -> float:

@@ -202,7 +202,8 @@ class Block:
         return turn_html(Turn((self,)))
 
 
-_Draft = draft_of(Block)
+_Draft: Any = draft_of(Block)
+_new: Any = object.__new__
 
 
 def block(
@@ -214,7 +215,7 @@ def block(
     extra: Mapping[str, Any] = EMPTY,
 ) -> Block:
     """A Block of parts that are frozen and in order already: not looked at again."""
-    made = _Draft()
+    made = _new(_Draft)
     made.kind = kind
     made.payload = payload
     made.role = role
@@ -281,12 +282,14 @@ def reasoning(text: str = "", **payload: Any) -> Block:
 
 def tool_call(id: str, name: str, args: Mapping[str, Any] | str | None = None) -> Block:
     """The model asks for a tool. `id` is the provider's id of the call."""
-    return block(TOOL_CALL, freeze({"id": id, "name": name, "args": EMPTY if args is None else args}))
+    given = EMPTY if args is None else freeze(args)
+    return block(TOOL_CALL, FrozenDict(id=word(id, "a call's id"), name=word(name, "a tool's name"), args=given))
 
 
 def tool_use(id: str, result: Any = None, error: str = "") -> Block:
     """The answer to the call with this `id`: a result, or an error in words."""
-    return block(TOOL_USE, freeze({"id": id, "result": result, "error": error}))
+    said = word(error, "an error")
+    return block(TOOL_USE, FrozenDict(id=word(id, "a call's id"), result=freeze(result), error=said))
 
 
 def all_blocks(given: Iterable[Any]) -> Iterable[Block]:
@@ -323,3 +326,33 @@ def extra_names(given: Any, own: str) -> FrozenDict:
     if taken := [name for name in own.split() if name in given]:
         raise ValueError(f"extra is for names that are not of the format; {', '.join(taken)} would be read as its own")
     return mapping(given, "extra")
+
+
+def results_on(blocks: Iterable[Block]) -> tuple[InferenceResult, ...]:
+    """The distinct results these blocks carry, in order.
+
+    Blocks of one call say so by its id; without ids (geppetto's files, where a whole
+    loop carries the result of its last call) blocks with an equal result are of one.
+    """
+    found: dict[Any, InferenceResult] = {}
+    for block in blocks:
+        if (result := block.inference) is not None:
+            found.setdefault(block.inference_id or result.inference_id or result, result)
+    return tuple(found.values())
+
+
+def content(blocks: Iterable[Block]) -> list[tuple[str, str, Mapping[str, Any]]]:
+    """What each block says; a call's id is its number, because two conversations seldom have one in common."""
+    numbers: dict[str, int] = {}
+    count = 0
+
+    def payload(block: Block) -> Mapping[str, Any]:
+        nonlocal count
+        id = block.tool_call_id
+        if not id or block.kind not in ("tool_call", "tool_use"):
+            return block.payload
+        if block.kind == "tool_call" or id not in numbers:  # recordings use an id again, and mean another call
+            numbers[id] = count = count + 1
+        return {**block.payload, "id": numbers[id]}
+
+    return [(block.kind, block.role, payload(block)) for block in blocks]

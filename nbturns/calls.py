@@ -7,47 +7,54 @@ answered so far are kept in sets that double in size: O(log n) look-ups a call.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-Pending = tuple[tuple[str, Any], ...]  # (call id, block), in the order of the blocks
+NOTHING: Mapping[str, Any] = {}  # never written to
 RECENT = 16
+CALLING = frozenset({"tool_call", "tool_use"})
 
 
 class Calls(NamedTuple):
-    pending: Pending = ()
+    """What is known of the calls of one sequence of blocks, which is the only one to hold this very object."""
+
+    pending: Mapping[str, Any] = NOTHING  # block by call id, in the order of the blocks
     recent: tuple[str, ...] = ()
     answered: tuple[frozenset[str], ...] = ()
 
     def after(self, blocks: Iterable[Any]) -> Calls:
         """The calls that stand unanswered once `blocks` are appended."""
         pending, recent, answered = self
-        waiting: dict[str, Any] | None = None  # the pending ones by id, once there is something to do
         for block in blocks:
-            if block.kind not in ("tool_call", "tool_use"):
+            kind = block.kind
+            if kind not in CALLING:
                 continue
             id = block.payload.get("id")
-            if not isinstance(id, str) or not id:
+            if not id or not isinstance(id, str):
                 continue
-            if waiting is None:
-                waiting = dict(pending)
-            if block.kind == "tool_use":
-                waiting.pop(id, None)
+            if kind == "tool_use":
+                if id in pending:
+                    pending = {other: call for other, call in pending.items() if other != id}
                 recent = (*recent, id)
                 if len(recent) >= RECENT:
                     answered = _sealed(answered, frozenset(recent))
                     recent = ()
-            elif id not in waiting and not _answered(recent, answered, id):
-                waiting[id] = block
-        return self if waiting is None else Calls(tuple(waiting.items()), recent, answered)
+            elif id not in pending and not _answered(recent, answered, id):
+                pending = {**pending, id: block}
+        return Calls(pending, recent, answered)
 
     def knows(self, id: str) -> bool:
         """Whether a call with this id was answered, or is pending."""
-        return _answered(self.recent, self.answered, id) or any(id == known for known, _ in self.pending)
+        return id in self.pending or _answered(self.recent, self.answered, id)
 
 
 def _answered(recent: tuple[str, ...], answered: tuple[frozenset[str], ...], id: str) -> bool:
-    return id in recent or any(id in ids for ids in answered)
+    if id in recent:
+        return True
+    for ids in answered:  # noqa: SIM110  # asked for each call of a loop, and any() takes as long again
+        if id in ids:
+            return True
+    return False
 
 
 def _sealed(answered: tuple[frozenset[str], ...], ids: frozenset[str]) -> tuple[frozenset[str], ...]:

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar, overload
 
 T = TypeVar("T")
 SIZE = 32
+_new: Any = object.__new__
 
 
 class Chunks(Sequence[T], Generic[T]):
@@ -59,6 +60,11 @@ class Chunks(Sequence[T], Generic[T]):
         whole = min(start // SIZE, len(self._full))
         rest = chain(chain.from_iterable(self._full[whole:]), self._tail)
         return islice(rest, start - whole * SIZE, None)
+
+    def rest(self, start: int) -> tuple[T, ...]:
+        """The items from `start` on, as a tuple."""
+        within = start - len(self._full) * SIZE
+        return self._tail[within:] if within >= 0 else tuple(self.since(start))
 
     def shared(self, other: Chunks[T]) -> int:
         """How many items at the head are the very same objects in both."""
@@ -129,7 +135,7 @@ def _made(full: tuple[tuple[T, ...], ...], tail: tuple[T, ...]) -> Chunks[T]:
         cut = len(tail) - len(tail) % SIZE
         full = (*full, *(tail[i : i + SIZE] for i in range(0, cut, SIZE)))
         tail = tail[cut:]
-    made: Chunks[T] = object.__new__(Chunks)
+    made: Chunks[T] = _new(Chunks)
     made._full = full
     made._tail = tail
     return made

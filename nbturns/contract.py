@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Container, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from .chunks import Chunks
 from .distinct_calls import PROVIDER_CALL_ID
 from .errors import EngineError, NbturnsError
-from .events import Delta, Event, InferenceFinished, InferenceStarted, Notice, Sink
-from .frozen import FrozenDict, draft_of, freeze
-from .keyed import NOTHING
+from .events import Delta, Event, Notice, Sink, inference_finished, inference_started
+from .frozen import draft_of
+from .keyed import NOTHING, Keyed
 from .results import INFERENCE_ID, INFERENCE_RESULT, INFERENCES, FinishClass, InferenceResult
 from .toolbox import Toolbox, ToolConfig
 from .turns import Block, Turn
@@ -48,19 +48,20 @@ class Scope:
         return replace(self, **changes)
 
     def at(self, iteration: int) -> Scope:
-        return _scope(self, self.emit, self.inference_id, iteration)
+        return _scope(self, self.emit, self.inference_id, iteration, self.tools)
 
-    def of_call(self, id: str, emit: Sink) -> Scope:
-        return _scope(self, emit, id, self.iteration)
-
-
-_Draft = draft_of(Scope)
+    def of_call(self, id: str, emit: Sink, allowed: Container[str] | None) -> Scope:
+        return _scope(self, emit, id, self.iteration, self.tools if allowed is None else self.tools.only(allowed))
 
 
-def _scope(near: Scope, emit: Sink, inference_id: str, iteration: int) -> Scope:
+_Draft: Any = draft_of(Scope)
+_new: Any = object.__new__
+
+
+def _scope(near: Scope, emit: Sink, inference_id: str, iteration: int, tools: Toolbox) -> Scope:
     """What `dataclasses.replace` would make, without a dict in between: there are two a model call."""
-    made = _Draft()
-    made.tools = near.tools
+    made = _new(_Draft)
+    made.tools = tools
     made.tool_config = near.tool_config
     made.emit = emit
     made.new_id = near.new_id
@@ -142,7 +143,7 @@ def signing(engine: Engine, note: Callable[[Call], object] = id) -> Engine:
     """
 
     async def signed(turn: Turn, scope: Scope) -> Turn:
-        call = Call(scope.new_id(), turn, scope, note)
+        call = Call(turn, scope, note)
         try:
             answer = await engine(call.asked, call.scope)
             if not isinstance(answer, Turn):
@@ -172,23 +173,34 @@ def _so_far(error: BaseException, turn: Turn) -> Turn:
 
 
 UNTOLD = InferenceResult()  # of an engine that says nothing of its calls
+NONE: frozenset[int] = frozenset()
+NO_LEDGER: Chunks[InferenceResult] = Chunks()
+
+
+def _calls_a_tool(blocks: tuple[Block, ...]) -> bool:
+    for block in blocks:  # noqa: SIM110  # asked of each model call, and any() takes as long again
+        if block.kind == "tool_call":
+            return True
+    return False
 
 
 class Call:
     """One model call while it lasts, and what became of it."""
 
+    __slots__ = ("answer", "asked", "emit", "first_token_ms", "id", "new_id", "note", "result", "scope", "started")
     answer: Turn
     result: InferenceResult
 
-    def __init__(self, id: str, turn: Turn, scope: Scope, note: Callable[[Call], object]) -> None:
-        self.id = id
+    def __init__(self, turn: Turn, scope: Scope, note: Callable[[Call], object]) -> None:
+        self.id = scope.new_id()
         self.note = note
         self.asked = turn
         self.emit = scope.emit
         self.new_id = scope.new_id
-        self.scope = scope.of_call(id, self._hear)
+        self.scope = scope.of_call(self.id, self._hear, scope.tool_config.allowed_in(turn))
         self.first_token_ms: int | None = None
-        scope.emit(InferenceStarted(id, turn))
+        scope.emit(inference_started(self.id, turn))
+        turn.calls  # noqa: B018 - known from here on, so that what is added to the Turn can be told from it
         self.started = time.perf_counter()
 
     def _hear(self, event: Event) -> None:
@@ -201,63 +213,61 @@ class Call:
 
     def signed(self, answer: Turn, failed: str = "") -> Turn:
         """`answer` with this call's result on the blocks that were not there before."""
-        kept, rest, made = self._divided(answer.blocks)
-        result = self._result(answer, made, failed)
-        raw = freeze(result.to_dict())
-        done, mine = self._marked(rest, made, result, raw)
-        metadata = answer.metadata.marked(INFERENCE_RESULT, result, raw).appended(INFERENCES, result, raw)
-        head = self.asked if kept == len(self.asked) else answer._with(blocks=answer.blocks.head(kept))
-        grown = head + done
-        self.emit(InferenceFinished(result, mine))
-        self.result = result
-        self.answer = grown._with(id=answer.id, metadata=metadata, data=answer.data, extra=answer.extra)
+        rest = answer._added_to(self.asked)
+        head, old = (self.asked, NONE) if rest is not None else self._divided(answer)
+        if rest is None:
+            rest = answer.blocks.rest(len(head))
+        made = tuple([block for block in rest if id(block) not in old]) if old else rest
+        self.result = result = self._result(answer.metadata, made, failed)
+        signature = (InferenceResult, result)
+        done, mine = self._marked(rest, old, {INFERENCE_RESULT.name: signature, INFERENCE_ID.name: self.id})
+        ledger = answer.metadata.get(INFERENCES) or NO_LEDGER
+        listed = {INFERENCE_RESULT.name: signature, INFERENCES.name: (INFERENCES.type, ledger.append(result))}
+        self.emit(inference_finished(result, mine))
+        self.answer = head._grown(done, answer, answer.metadata.holding_all(listed))
         self.note(self)
         return self.answer
 
+    def _divided(self, answer: Turn) -> tuple[Turn, Container[int]]:
+        """The head of `answer` that is the Turn's own, and which of the blocks behind it the Turn had as well."""
+        asked = self.asked
+        kept = answer.blocks.shared(asked.blocks)
+        if kept == len(asked):
+            return asked, NONE
+        return answer._with(blocks=answer.blocks.head(kept)), frozenset(map(id, asked.blocks.rest(kept)))
+
     def _marked(
-        self, rest: list[Block], made: list[Block], result: InferenceResult, raw: FrozenDict
-    ) -> tuple[list[Block], tuple[Block, ...]]:
-        """`rest`, with an id, a call's own id and the result on each block that is one of `made`; and those alone."""
-        name = {INFERENCE_ID.name: self.id}
-        alone = NOTHING.marked(INFERENCE_RESULT, result, raw, **name)  # one bag for all blocks that bring none
-        new = {id(block) for block in made}
+        self, rest: tuple[Block, ...], old: Container[int], signature: dict[str, Any]
+    ) -> tuple[tuple[Block, ...], tuple[Block, ...]]:
+        """`rest` with an id and the signature on each block that is not one of the `old`; and the signed alone."""
+        alone = NOTHING.holding_all(signature)  # one bag for all blocks that bring none
         known: set[str] = set()
         done: list[Block] = []
         mine: list[Block] = []
         for block in rest:
-            if id(block) in new:
-                if block.kind == "tool_call":
+            called = block.kind == "tool_call"
+            if not old or id(block) not in old:
+                if called:
                     block = self._identified(block, known)
                 bag = block.metadata
-                bag = bag.marked(INFERENCE_RESULT, result, raw, **name) if len(bag) else alone
-                block = block.signed(block.id or self.new_id(), bag)
+                block = block.signed(block.id or self.new_id(), bag.holding_all(signature) if len(bag) else alone)
                 mine.append(block)
-            if block.kind == "tool_call":
+            if called:
                 known.add(block.tool_call_id)
             done.append(block)
-        return done, tuple(mine)
+        signed = tuple(done)
+        return signed, tuple(mine) if old else signed
 
-    def _divided(self, blocks: Chunks[Block]) -> tuple[int, list[Block], list[Block]]:
-        """How many blocks at the head are the Turn's own; the rest; and which of those this call made."""
-        kept = blocks.shared(self.asked.blocks)
-        rest = list(blocks.since(kept))
-        if kept == len(self.asked):
-            return kept, rest, rest
-        old = {id(block) for block in self.asked.blocks.since(kept)}
-        return kept, rest, [block for block in rest if id(block) not in old]
-
-    def _result(self, answer: Turn, made: list[Block], failed: str) -> InferenceResult:
-        told = answer.metadata.raw(INFERENCE_RESULT) is not self.asked.metadata.raw(
-            INFERENCE_RESULT
-        )  # else it is of the call before
-        result = answer.metadata[INFERENCE_RESULT] if told and INFERENCE_RESULT in answer.metadata else UNTOLD
-        pending = any(block.kind == "tool_call" for block in made)
+    def _result(self, metadata: Keyed, made: tuple[Block, ...], failed: str) -> InferenceResult:
+        result = UNTOLD
+        if not metadata.shares(INFERENCE_RESULT, self.asked.metadata):  # else it is of the call before
+            result = metadata.get(INFERENCE_RESULT) or UNTOLD
         reason = result.stop_reason or failed
         finish = result.finish_class
         if failed and finish in (FinishClass.UNKNOWN, FinishClass.TOOL_CALLS_PENDING, FinishClass.COMPLETED):
             finish = FinishClass(failed)
         elif finish is FinishClass.UNKNOWN and (reason or made):
-            finish = FinishClass.of(reason or "stop", pending=pending)
+            finish = FinishClass.of(reason or "stop", pending=_calls_a_tool(made))
         return result.completed(self.id, reason, finish, self._elapsed_ms(), self.first_token_ms)
 
     def _identified(self, block: Block, known: set[str]) -> Block:

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+from .frozen import draft_of
 from .results import InferenceResult
 from .turns import Block, Turn
 
@@ -31,14 +32,14 @@ class Event:
     at: float = field(default=0.0, init=False, compare=False)
 
 
-_put_seq: Callable[[Event, int], None] = vars(Event)["seq"].__set__  # past the refusal of a frozen class
-_put_at: Callable[[Event, float], None] = vars(Event)["at"].__set__
+put_seq: Callable[[Event, int], None] = vars(Event)["seq"].__set__  # past the refusal of a frozen class
+put_at: Callable[[Event, float], None] = vars(Event)["at"].__set__
 
 
 def stamp(event: Event, seq: int, at: float) -> None:
     """Give an event its place and time; done once, before anyone has seen it."""
-    _put_seq(event, seq)
-    _put_at(event, at)
+    put_seq(event, seq)
+    put_at(event, at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,56 @@ class Ended(Event):
     status: str
     turn: Turn
     error: str = ""
+
+
+# The events of every iteration, made as `frozen.draft_of` says: there are seven, each heard before anyone could ask again.
+
+_new: Any = object.__new__
+_Snapshot: Any = draft_of(Snapshot)
+_InferenceStarted: Any = draft_of(InferenceStarted)
+_InferenceFinished: Any = draft_of(InferenceFinished)
+_ToolStarted: Any = draft_of(ToolStarted)
+_ToolFinished: Any = draft_of(ToolFinished)
+
+
+def snapshot(phase: Phase, turn: Turn, iteration: int) -> Snapshot:
+    made = _new(_Snapshot)
+    made.seq, made.at = 0, 0.0
+    made.phase, made.turn, made.iteration = phase, turn, iteration
+    made.__class__ = Snapshot
+    return made  # type: ignore[no-any-return]  # a draft no longer
+
+
+def inference_started(inference_id: str, turn: Turn) -> InferenceStarted:
+    made = _new(_InferenceStarted)
+    made.seq, made.at = 0, 0.0
+    made.inference_id, made.turn = inference_id, turn
+    made.__class__ = InferenceStarted
+    return made  # type: ignore[no-any-return]
+
+
+def inference_finished(result: InferenceResult, blocks: tuple[Block, ...]) -> InferenceFinished:
+    made = _new(_InferenceFinished)
+    made.seq, made.at = 0, 0.0
+    made.result, made.blocks = result, blocks
+    made.__class__ = InferenceFinished
+    return made  # type: ignore[no-any-return]
+
+
+def tool_started(call: Block) -> ToolStarted:
+    made = _new(_ToolStarted)
+    made.seq, made.at = 0, 0.0
+    made.call = call
+    made.__class__ = ToolStarted
+    return made  # type: ignore[no-any-return]
+
+
+def tool_finished(call: Block, answer: Block, duration_ms: float) -> ToolFinished:
+    made = _new(_ToolFinished)
+    made.seq, made.at = 0, 0.0
+    made.call, made.answer, made.duration_ms = call, answer, duration_ms
+    made.__class__ = ToolFinished
+    return made  # type: ignore[no-any-return]
 
 
 Sink: TypeAlias = Callable[[Event], object]

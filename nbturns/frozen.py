@@ -68,7 +68,8 @@ def draft_of(kind: type) -> Any:
     Whoever holds parts that are checked and frozen already fills a draft and sets its `__class__`
     to `kind`: a fifth of what a frozen dataclass takes to set its own. For private constructors.
     """
-    names = {"__slots__": vars(kind)["__slots__"], "__setattr__": object.__setattr__}
+    free = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
+    names = {"__slots__": vars(kind)["__slots__"], **free}
     return type(f"{kind.__name__}Draft", kind.__bases__, names)
 
 

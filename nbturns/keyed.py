@@ -61,6 +61,8 @@ def plain(value: Any) -> Any:
     """Return the JSON shape of a typed value, one level at a time."""
     if isinstance(value, enum.Enum):
         return value.value
+    if hasattr(value, "written"):  # a frozen value that keeps its shape on disk
+        return value.written()
     if hasattr(value, "to_dict"):
         return value.to_dict()
     if hasattr(value, "model_dump"):
@@ -159,69 +161,79 @@ def _lasting(value: object) -> bool:
     return params is not None and params.frozen
 
 
+_new: Any = object.__new__
 UNREAD: dict[str, tuple[Any, Any]] = {}  # shared by all bags nobody has read from; never written to
 
 
 class Keyed:
-    """A read-only bag of values, read by `Key`; every change returns a new bag."""
+    """A read-only bag of values, read by `Key`; every change returns a new bag.
 
-    __slots__ = ("_raw", "_read")
-    _raw: FrozenDict
+    A value is held in the shape it has on disk, or as (type, value) where the loop put it:
+    what nobody saves is never written.
+    """
+
+    __slots__ = ("_held", "_read")
+    _held: FrozenDict
     _read: dict[str, tuple[Any, Any]]  # decoded before: name → (type asked for, value)
 
     def __new__(cls, items: Keyed | Mapping[Key[Any], Any] | None = None) -> Keyed:  # noqa: PYI034  # may be the one it is given
         if isinstance(items, Keyed):
             return items
-        return keyed({_checked(key).name: key.encode(value) for key, value in (items or {}).items()})
+        given = {} if items is None else _bag_of(items)
+        return keyed({_checked(key).name: key.encode(value) for key, value in given.items()})
 
     def __getitem__(self, key: Key[T]) -> T:
-        name = _checked(key).name
-        raw = self._raw[name]
-        known = self._read.get(name)
+        name = key.name if type(key) is Key else _checked(key).name
+        held = self._held[name]
+        known = held if type(held) is tuple else self._read.get(name)
         if known is not None and known[0] is key.type:
             return cast(T, known[1])
-        value = key.decode(raw)
+        value = key.decode(_written(held))
         if _lasting(value):
             self._read = {**self._read, name: (key.type, value)}
         return value
 
     def get(self, key: Key[T]) -> T | None:
         """The typed value, or None when absent. Raises DecodeError when it does not fit."""
-        return self[key] if _checked(key).name in self._raw else None  # this is what it would call
+        if type(key) is not Key:
+            _checked(key)
+        return self[key] if key.name in self._held else None  # this is what it would call
 
     def with_(self, key: Key[T], value: T) -> Keyed:
         raw = {_checked(key).name: key.encode(value)}
-        return self._with(raw, {key.name: (key.type, value)} if _is_ours(value, key.type) else UNREAD)
+        return self.holding_all(raw, {key.name: (key.type, value)} if _is_ours(value, key.type) else UNREAD)
 
-    def appended(self, key: Key[Chunks[T]], value: T, raw: FrozenDict) -> Keyed:
-        """Lengthen a list-valued key by one, `raw` on disk, without copying the list."""
-        name = _checked(key).name
-        typed = self[key].append(value) if name in self._raw else Chunks((value,))
-        return self._with({name: Chunks(self._raw.get(name, ())).append(raw)}, {name: (key.type, typed)})
+    def holding(self, key: Key[T], value: T) -> Keyed:
+        """Put a frozen value that fits its key, without another look at it; it is written when somebody asks."""
+        return self.holding_all({key.name: (key.type, value)})
 
-    def marked(self, key: Key[T], value: T, raw: FrozenDict, **beside: str) -> Keyed:
-        """Put a frozen value that is `raw` on disk, and names beside it, without another look at either."""
-        return self._with({key.name: raw, **beside}, {key.name: (key.type, value)})
+    def holding_all(self, held: Mapping[str, Any], read: dict[str, tuple[Any, Any]] = UNREAD) -> Keyed:
+        """Put values by name: frozen ones in the shape on disk, or pairs of type and value as in `holding`.
+
+        `read` is what is known of the former without decoding.
+        """
+        made: Keyed = _new(Keyed)
+        made._held = FrozenDict({**self._held, **held} if self._held else held)
+        if self._read and (kept := self._read_but(held)):
+            read = {**kept, **read}
+        made._read = read
+        return made
+
+    def appended(self, key: Key[Chunks[T]], value: T) -> Keyed:
+        """Lengthen a list-valued key by one, without copying the list."""
+        return self.holding(key, (self.get(key) or Chunks()).append(value))
 
     def without(self, *keys: Key[Any]) -> Keyed:
         dropped = {_checked(key).name for key in keys}
-        if dropped.isdisjoint(self._raw):
+        if dropped.isdisjoint(self._held):
             return self
-        made = keyed({name: raw for name, raw in self._raw.items() if name not in dropped})
+        made = _bag(FrozenDict({name: held for name, held in self._held.items() if name not in dropped}))
         made._read = self._read_but(dropped)
         return made
 
     def with_raw(self, **raw: Any) -> Keyed:
         """Put values that are already in the shape on disk, by name; they are frozen, not checked."""
-        return self._with({name: freeze(value) for name, value in raw.items()}, UNREAD)
-
-    def _with(self, raw: dict[str, Any], read: dict[str, tuple[Any, Any]]) -> Keyed:
-        """Put frozen values over these; `read` is what is known of them without decoding."""
-        made = object.__new__(Keyed)
-        made._raw = FrozenDict(self._raw, **raw)
-        kept = self._read_but(raw) if self._read and self._read.keys() != raw.keys() else UNREAD
-        made._read = {**kept, **read} if kept else read
-        return made
+        return self.holding_all({name: freeze(value) for name, value in raw.items()})
 
     def _read_but(self, changed: Container[str]) -> dict[str, tuple[Any, Any]]:
         """What was decoded before and still stands: a long ledger is not read again for each call."""
@@ -229,45 +241,72 @@ class Keyed:
 
     def raw(self, key: Key[Any]) -> Any:
         """The value as on disk, or None when absent."""
-        return self._raw.get(_checked(key).name)
+        return _written(self._held.get(_checked(key).name))
+
+    def shares(self, key: Key[Any], other: Keyed) -> bool:
+        """Whether both hold the very same thing under this key, or neither holds any."""
+        return self._held.get(key.name) is other._held.get(key.name)
 
     def items(self) -> ItemsView[str, Any]:
         """Name and value as on disk of each, known to us or not."""
-        return self._raw.items()
+        return self._on_disk().items()
+
+    def _on_disk(self) -> FrozenDict:
+        held = self._held
+        if tuple not in set(map(type, held.values())):
+            return held
+        return FrozenDict({name: _written(value) for name, value in held.items()})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data by name, as on disk; bytes stay bytes."""
-        plain: dict[str, Any] = thaw(self._raw)
+        plain: dict[str, Any] = thaw(self._on_disk())
         return plain
 
     def __contains__(self, key: object) -> bool:
-        return _checked(key).name in self._raw
+        return _checked(key).name in self._held
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._raw)
+        return iter(self._held)
 
     def __len__(self) -> int:
-        return len(self._raw)
+        return len(self._held)
 
     def __eq__(self, other: object) -> bool:
-        return self._raw == other._raw if isinstance(other, Keyed) else NotImplemented
+        if not isinstance(other, Keyed):
+            return NotImplemented
+        return self._held is other._held or self._on_disk() == other._on_disk()
 
     def __hash__(self) -> int:
-        return hash(self._raw)
+        return hash(self._on_disk())
 
     def __repr__(self) -> str:
-        return f"Keyed({', '.join(self._raw)})"
+        return f"Keyed({', '.join(self._held)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return keyed, (dict(self._raw),)
+        return keyed, (dict(self._on_disk()),)
 
 
 def keyed(raw: Mapping[str, Any]) -> Keyed:
-    """A bag made from values as they are on disk: for readers of files and for signing."""
-    made = object.__new__(Keyed)
-    made._raw = freeze(raw) if raw else EMPTY
+    """A bag made from values as they are on disk: for readers of files."""
+    return _bag(freeze(raw) if raw else EMPTY)
+
+
+def _bag(held: FrozenDict) -> Keyed:
+    made: Keyed = _new(Keyed)
+    made._held = held
     made._read = UNREAD
     return made
+
+
+def _written(held: Any) -> Any:
+    """The shape on disk of what a bag holds."""
+    return freeze(plain(held[1])) if type(held) is tuple else held
+
+
+def _bag_of(items: Any) -> Mapping[Key[Any], Any]:
+    if isinstance(items, Mapping):
+        return items
+    raise TypeError(f"metadata and data are mappings from nt.Key to value, not {type(items).__name__}: {items!r:.60}")
 
 
 def _checked(key: Any) -> Key[Any]:

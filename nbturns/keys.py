@@ -25,13 +25,13 @@ from .settings import CLAUDE_INFERENCE_CONFIG as CLAUDE_INFERENCE_CONFIG
 from .settings import INFERENCE_CONFIG as INFERENCE_CONFIG
 from .settings import OPENAI_INFERENCE_CONFIG as OPENAI_INFERENCE_CONFIG
 from .settings import STRUCTURED_OUTPUT_CONFIG as STRUCTURED_OUTPUT_CONFIG
+from .toolbox import AGENT_MODE_ALLOWED_TOOLS as AGENT_MODE_ALLOWED_TOOLS
 from .toolbox import ATTEMPTS as ATTEMPTS
 from .toolbox import CUT as CUT
 from .toolbox import TOOL_CONFIG as TOOL_CONFIG
 
 # Beside a Turn's blocks.
 AGENT_MODE: Key[str] = Key("geppetto.agent_mode@v1", str)
-AGENT_MODE_ALLOWED_TOOLS: Key[list[str]] = Key("geppetto.agent_mode_allowed_tools@v1", list[str])
 RESPONSES_SERVER_TOOLS: Key[list[Any]] = Key("geppetto.responses_server_tools@v1", list[Any])
 
 # About a Turn.

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from .contract import Engine, Scope, identified
 from .errors import LimitReached, ToolError
-from .events import Phase, Snapshot
+from .events import Phase, snapshot
+from .frozen import EMPTY
 from .results import INFERENCE_RESULT, FinishClass
 from .steps import StepController
 from .turns import Block, Turn
@@ -33,17 +34,19 @@ async def run_loop(turn: Turn, engine: Engine, scope: Scope, steps: StepControll
         if clock() - rested > PATIENCE:  # others live on this loop too: a stop, a click, a view that draws
             await asyncio.sleep(0)
             rested = clock()
+        last = iteration + 1 == limit
         if turn.calls.pending:
-            if iteration + 1 == limit:
-                turn = await loop.at(Phase.POST_INFERENCE, turn, iteration)
-                break
-            turn = await loop.called(turn, iteration)
-            continue
-        before = turn
-        turn = await loop.at(Phase.POST_INFERENCE, turn, iteration)
-        if turn.calls.pending:
-            turn = await loop.called(turn, iteration, new=False)
-        elif not _asks_again(turn, edited=turn is not before):
+            turn = await loop.called(turn, iteration, run=not last)
+            if not last:
+                continue
+            edited = True
+        else:
+            before = turn
+            turn = await loop.at(Phase.POST_INFERENCE, turn, iteration)
+            edited = turn is not before
+            if turn.calls.pending and not last:
+                turn = await loop.called(turn, iteration, new=False)
+        if not turn.calls.pending and not _asks_again(turn, edited=edited):
             return await loop.at(Phase.FINAL, turn, iteration)
     raise LimitReached(
         f"still calling tools after {limit} model calls; go on with session.ask(error.turn), or set a higher limit",
@@ -52,46 +55,60 @@ async def run_loop(turn: Turn, engine: Engine, scope: Scope, steps: StepControll
 
 
 def _asks_again(turn: Turn, *, edited: bool) -> bool:
-    """Whether the model has not finished: it said so itself, or an edit left it something to answer."""
+    """Whether the model has not finished: it said so itself, or there is something it has not answered."""
     if edited and len(turn) and turn[-1].kind in ("user", "tool_use"):
         return True
     result = turn.metadata.get(INFERENCE_RESULT)
-    return result is not None and result.finish_class is FinishClass.CONTINUE
+    return result is not None and result.finish_class in (FinishClass.CONTINUE, FinishClass.TOOL_CALLS_PENDING)
 
 
 class _Loop:
     def __init__(self, scope: Scope, steps: StepController) -> None:
         self.scope = scope
         self.steps = steps
+        self.emit = scope.emit
 
     async def at(self, phase: Phase, turn: Turn, iteration: int) -> Turn:
         """Take the snapshot of a boundary, and stand there if somebody wants it so."""
-        snapshot = Snapshot(phase, turn, iteration)
-        self.scope.emit(snapshot)
-        if reason := self.steps.due(snapshot):
-            turn = identified((await self.steps.gate(snapshot, reason)).turn, turn, self.scope.new_id)
+        seen = snapshot(phase, turn, iteration)
+        self.emit(seen)
+        if reason := self.steps.due(seen):
+            turn = identified((await self.steps.gate(seen, reason)).turn, turn, self.scope.new_id)
         return turn
 
-    async def called(self, turn: Turn, iteration: int, *, new: bool = True) -> Turn:
-        """The boundary with calls pending: hold, answer them, hold again."""
-        snapshot = Snapshot(Phase.POST_INFERENCE, turn, iteration)
+    async def called(self, turn: Turn, iteration: int, *, new: bool = True, run: bool = True) -> Turn:
+        """The boundary with calls pending: hold, answer them, hold again.
+
+        Without `run`, at the limit, no tool is called; what was answered by hand stands.
+        """
+        seen = snapshot(Phase.POST_INFERENCE, turn, iteration)
         if new:
-            self.scope.emit(snapshot)
-        answers: Mapping[str, Block] = {}
-        if reason := self.steps.due(snapshot):
-            verdict = await self.steps.gate(snapshot, reason)
-            turn, answers = identified(verdict.turn, turn, self.scope.new_id), verdict.answers
+            self.emit(seen)
+        answers: Mapping[str, Block] = EMPTY
+        if reason := self.steps.due(seen):
+            verdict = await self.steps.gate(seen, reason)
+            turn = identified(verdict.turn, turn, self.scope.new_id)
+            answers = {id: answer.replace(id=self.scope.new_id()) for id, answer in verdict.answers.items()}
+        if not run:
+            return self._with(turn, turn.pending, answers) if answers else turn
         if turn.calls.pending:
             turn = await self.answered(turn, answers)
         return await self.at(Phase.POST_TOOLS, turn, iteration)
 
     async def answered(self, turn: Turn, given: Mapping[str, Block]) -> Turn:
         """Append the answers to the pending calls, in the order of the calls."""
-        calls, config = turn.pending, self.scope.tool_config
+        scope, calls = self.scope, turn.pending
+        config = scope.tool_config
         done = dict(given)
         try:
-            waiting = [call for call in calls if call.tool_call_id not in done]
-            await self.scope.tools.answer(waiting, config, self.scope.emit, done)
+            await scope.tools.answer(
+                [call for call in calls if call.tool_call_id not in given] if given else calls,
+                config,
+                self.emit,
+                done,
+                allowed=config.allowed_in(turn),
+                new_id=scope.new_id,
+            )
         except asyncio.CancelledError as stop:
             stop.turn = self._with(turn, calls, done)  # type: ignore[attr-defined]  # what was answered travels with the stop
             raise
@@ -104,7 +121,4 @@ class _Loop:
         return turn
 
     def _with(self, turn: Turn, calls: tuple[Block, ...], done: Mapping[str, Block]) -> Turn:
-        answers = (done[call.tool_call_id] for call in calls if call.tool_call_id in done)
-        return turn + tuple(
-            answer if answer.id else answer.signed(self.scope.new_id(), answer.metadata) for answer in answers
-        )
+        return turn + [done[call.tool_call_id] for call in calls if call.tool_call_id in done]

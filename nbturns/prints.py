@@ -8,14 +8,48 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Any, TextIO
+from contextvars import ContextVar, Token
+from typing import Any, Self, TextIO
 
 MOST = 100_000  # characters kept of one call; what is printed beyond is shown and not kept
 
-_listening: ContextVar[io.StringIO | None] = ContextVar("listening", default=None)
+
+class Prints:
+    """Keeps what is printed in this context, threads that run in copies of it included.
+
+    Entered and left on the host's loop alone, so nobody counts the users at the same time.
+    """
+
+    __slots__ = ("_before", "_pieces", "_room", "_tee")
+    _before: Token[Prints | None]
+    _tee: _Tee
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._room = MOST
+
+    @property
+    def text(self) -> str:
+        return "".join(self._pieces) if self._pieces else ""
+
+    def keep(self, text: str) -> None:
+        if self._room > 0:
+            self._pieces.append(text[: self._room])
+            self._room -= len(text)
+
+    def __enter__(self) -> Self:
+        self._before = _listening.set(self)
+        self._tee = tee = _tee()
+        tee.users += 1
+        sys.stdout = tee
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _listening.reset(self._before)
+        tee = self._tee
+        tee.users -= 1
+        if not tee.users and sys.stdout is tee:
+            sys.stdout = tee.real
 
 
 class _Tee(io.TextIOBase):
@@ -27,8 +61,8 @@ class _Tee(io.TextIOBase):
 
     def write(self, text: str) -> int:
         said = _listening.get()
-        if said is not None and said.tell() < MOST:
-            said.write(text[: MOST - said.tell()])
+        if said is not None:
+            said.keep(text)
         return self.real.write(text)
 
     def flush(self) -> None:
@@ -38,21 +72,14 @@ class _Tee(io.TextIOBase):
         return getattr(self.real, name)
 
 
-@contextmanager
-def kept_prints() -> Iterator[io.StringIO]:
-    """Keep what is printed in this context, threads that run in copies of it included.
+_listening: ContextVar[Prints | None] = ContextVar("listening", default=None)
+_last: list[_Tee] = []  # used again as long as `sys.stdout` is the same
 
-    Entered and left on the host's loop alone, so nobody counts the users at the same time.
-    """
-    said = io.StringIO()
-    token = _listening.set(said)
-    tee = sys.stdout if isinstance(sys.stdout, _Tee) else _Tee(sys.stdout)
-    tee.users += 1
-    sys.stdout = tee
-    try:
-        yield said
-    finally:
-        _listening.reset(token)
-        tee.users -= 1
-        if not tee.users and sys.stdout is tee:
-            sys.stdout = tee.real
+
+def _tee() -> _Tee:
+    now = sys.stdout
+    if isinstance(now, _Tee):
+        return now
+    if not _last or _last[0].real is not now:
+        _last[:] = (_Tee(now),)
+    return _last[0]

@@ -7,7 +7,7 @@ share one call, and a later Turn contains the blocks of an earlier one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from operator import attrgetter
 from typing import Any
@@ -52,6 +52,11 @@ _CLASSES: dict[str, FinishClass] = {
     }.items()
     for reason in reasons.split()
 }
+
+
+def is_cut(stop_reason: str) -> bool:
+    """Whether a call ended because no more tokens were allowed."""
+    return bool(stop_reason) and FinishClass.of(stop_reason) is FinishClass.MAX_TOKENS
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +124,13 @@ class InferenceResult:
     request_id: str = ""
     response_id: str = ""
     extra: FrozenDict = EMPTY
+    _disk: FrozenDict | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if type(self.extra) is not FrozenDict:
             object.__setattr__(self, "extra", freeze(self.extra))
+        if self.provider == "claude":  # geppetto's word for it, which in its files counts tokens in another way
+            object.__setattr__(self, "provider", "anthropic")
 
     def replace(self, **changes: Any) -> InferenceResult:
         return replace(self, **changes)
@@ -132,13 +140,13 @@ class InferenceResult:
     ) -> InferenceResult:
         """What the engine told of the call, with what only its caller knows; what it told stays."""
         told = self.time_to_first_token_ms
-        made = _Draft()
+        made = _new(_Draft)
         made.inference_id = inference_id
         made.provider = self.provider
         made.model = self.model
         made.stop_reason = stop_reason
         made.finish_class = finish
-        made.truncated = self.truncated or FinishClass.of(stop_reason) is FinishClass.MAX_TOKENS
+        made.truncated = self.truncated or is_cut(stop_reason)
         made.usage = self.usage
         made.max_tokens = self.max_tokens
         made.duration_ms = duration_ms if self.duration_ms is None else self.duration_ms
@@ -147,8 +155,16 @@ class InferenceResult:
         made.request_id = self.request_id
         made.response_id = self.response_id
         made.extra = self.extra
+        made._disk = None
         made.__class__ = InferenceResult
         return made  # type: ignore[no-any-return]  # a draft no longer
+
+    def written(self) -> FrozenDict:
+        """The shape on disk, which cannot change; made once, when somebody asks."""
+        if self._disk is None:
+            object.__setattr__(self, "_disk", freeze(self.to_dict()))
+        assert self._disk is not None
+        return self._disk
 
     def to_dict(self) -> dict[str, Any]:
         """The shape on disk: geppetto's names; what is unknown or empty is left out."""
@@ -174,9 +190,10 @@ class InferenceResult:
         return cls(**known)
 
 
-_NAMES = tuple(f.name for f in fields(InferenceResult))
+_NAMES = tuple(f.name for f in fields(InferenceResult) if f.init)
 _values = attrgetter(*_NAMES)
-_Draft = draft_of(InferenceResult)
+_Draft: Any = draft_of(InferenceResult)
+_new: Any = object.__new__
 _SHAPE: dict[str, Any] = {
     **dict.fromkeys(
         ("inference_id", "provider", "model", "stop_reason", "finish_class", "request_id", "response_id"), str

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any, Literal
 
-from .events import Sink, ToolFinished, ToolStarted
-from .frozen import EMPTY, freeze, thaw
+from .blocks import TOOL_USE, Block, block
+from .events import Sink, tool_finished, tool_started
+from .frozen import EMPTY, LASTING, FrozenDict, freeze, thaw
 from .host import in_worker
-from .keyed import Key, fitted, keyed
-from .prints import kept_prints
+from .keyed import NOTHING, Key, fitted
+from .prints import Prints
 from .results import DURATION_MS, STDOUT
 from .tools import Tool
-from .turns import Block, tool_use
+from .turns import Turn
 
+AGENT_MODE_ALLOWED_TOOLS: Key[list[str]] = Key("geppetto.agent_mode_allowed_tools@v1", list[str])
 ATTEMPTS: Key[int] = Key("nbturns.attempts@v1", int)
 CUT: Key[bool] = Key("nbturns.cut@v1", bool)
 
@@ -32,6 +35,10 @@ class RetryConfig:
     max_retries: int = 2
     backoff_base: float = 1.0
     backoff_factor: float = 2.0
+
+    def wait(self, attempts: int) -> float:
+        """Seconds to wait after that many attempts."""
+        return self.backoff_base * self.backoff_factor ** (attempts - 1)
 
     def to_dict(self) -> dict[str, Any]:
         return {f.name: getattr(self, f.name) for f in fields(self)} | {"backoff_base": duration(self.backoff_base)}
@@ -48,7 +55,8 @@ class ToolConfig:
 
     `inline=True` runs plain functions on the loop itself: fastest, and no time-out can
     interrupt them. A pause lasts until somebody ends it, unless `pause_timeout` and
-    `on_pause_timeout` say otherwise.
+    `on_pause_timeout` say otherwise. `allowed` names the tools that are offered to the
+    model and run; None allows all, and a Turn may allow fewer by itself.
     """
 
     enabled: bool = True
@@ -61,6 +69,22 @@ class ToolConfig:
     inline: bool = False
     pause_timeout: float | None = None
     on_pause_timeout: Literal["stay", "stop", "resume"] = "stay"
+    allowed: Collection[str] | None = None
+
+    def __post_init__(self) -> None:
+        if self.allowed is not None:
+            object.__setattr__(self, "allowed", _names(self.allowed))
+
+    def allowed_in(self, turn: Turn) -> frozenset[str] | None:
+        """The names of the tools that may be offered and run for this Turn; None when all may.
+
+        Both `allowed` and the Turn's `geppetto.agent_mode_allowed_tools@v1` have a say. Raises
+        DecodeError for a Turn that holds no list of names there: nobody knows what it allows.
+        """
+        mode = turn.data.get(AGENT_MODE_ALLOWED_TOOLS)
+        if mode is None:
+            return None if self.allowed is None else frozenset(self.allowed)
+        return frozenset(mode) if self.allowed is None else frozenset(mode).intersection(self.allowed)
 
     def replace(self, **changes: Any) -> ToolConfig:
         return replace(self, **changes)
@@ -73,6 +97,7 @@ class ToolConfig:
             "retry_config": self.retry_config.to_dict(),
         }
         written["pause_timeout"] = duration(self.pause_timeout)
+        written["allowed"] = None if self.allowed is None else list(self.allowed)
         return {
             name: value
             for name, value in written.items()
@@ -97,7 +122,17 @@ _SHAPE: dict[str, Any] = {
     "tool_error_handling": Literal["continue", "abort", "retry"],
     "on_pause_timeout": Literal["stay", "stop", "resume"],
     "retry_config": RetryConfig,
+    "allowed": list[str],
 }
+
+
+def _names(allowed: Any) -> tuple[str, ...]:
+    if isinstance(allowed, str) or not isinstance(allowed, Iterable):
+        raise TypeError(f'allowed is a list of names of tools, like allowed=["search"], not {allowed!r:.60}')
+    names = tuple(allowed)
+    if wrong := [name for name in names if not isinstance(name, str)]:
+        raise TypeError(f"allowed is a list of names of tools; {wrong[0]!r:.60} is not a name")
+    return names
 
 
 UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -152,78 +187,71 @@ class Toolbox:
     def get(self, name: str) -> Tool | None:
         return self._tools.get(name)
 
-    async def answer(self, calls: Iterable[Block], config: ToolConfig, emit: Sink, done: dict[str, Block]) -> None:
-        """Answer `calls` into `done`, by call id; what was done before an interruption stays there."""
+    def only(self, names: Container[str]) -> Toolbox:
+        """Those of these tools that `names` has."""
+        made = object.__new__(Toolbox)
+        made._tools = {name: tool for name, tool in self._tools.items() if name in names}
+        return made
+
+    async def answer(
+        self,
+        calls: Iterable[Block],
+        config: ToolConfig,
+        emit: Sink,
+        done: dict[str, Block],
+        *,
+        allowed: Container[str] | None = None,
+        new_id: Callable[[], str] = str,
+    ) -> None:
+        """Answer `calls` into `done`, by call id; what was done before an interruption stays there.
+
+        A call of a tool that is not `allowed` is not run; None allows them all.
+        """
+        tools = self if allowed is None else self.only(allowed)
         calls = tuple(calls)
         if len(calls) == 1 or config.max_parallel_tools <= 1:
             for call in calls:
-                done[call.tool_call_id] = answer = await self._one(call, config, emit)
-                if config.tool_error_handling == "abort" and answer.error:
+                done[call.tool_call_id] = answer = await tools._answered(call, config, emit, new_id)
+                if answer.payload["error"] and config.tool_error_handling == "abort":
                     return
             return
         free = asyncio.Semaphore(config.max_parallel_tools)
 
         async def one(call: Block) -> None:
             async with free:
-                done[call.tool_call_id] = await self._one(call, config, emit)
+                done[call.tool_call_id] = await tools._answered(call, config, emit, new_id)
 
         await asyncio.gather(*map(one, calls))
 
-    async def _one(self, call: Block, config: ToolConfig, emit: Sink) -> Block:
-        emit(ToolStarted(call))
+    async def _answered(self, call: Block, config: ToolConfig, emit: Sink, new_id: Callable[[], str]) -> Block:
+        """One call, tried as often as the policy says: its answer, with what belongs to it."""
+        emit(tool_started(call))
+        attempts = 1
         started = time.perf_counter()
-        with kept_prints() as said:
-            answer, attempts = await self._tried(call, config)
+        with Prints() as prints:
+            try:
+                tool, args = self._ready(call, config)
+            except ValueError as refused:
+                result, error = None, str(refused)
+            else:
+                result, error = await _attempt(tool, args, config)
+                while error and config.tool_error_handling == "retry" and attempts <= config.retry_config.max_retries:
+                    await asyncio.sleep(config.retry_config.wait(attempts))
+                    attempts += 1
+                    result, error = await _attempt(tool, args, config)
         took = round((time.perf_counter() - started) * 1000, 3)
         beside: dict[str, Any] = {DURATION_MS.name: took}
         if attempts > 1:
             beside[ATTEMPTS.name] = attempts
-        if said.tell():
-            beside[STDOUT.name] = said.getvalue()
-        answer = answer.signed(answer.id, keyed(beside))
-        emit(ToolFinished(call, answer, took))
+        if said := prints.text:
+            beside[STDOUT.name] = said
+        payload = FrozenDict(id=call.payload["id"], result=result, error=error)
+        answer = block(TOOL_USE, payload, "", new_id(), NOTHING.holding_all(beside))
+        emit(tool_finished(call, answer, took))
         return answer
 
-    async def _tried(self, call: Block, config: ToolConfig) -> tuple[Block, int]:
-        attempt = 0
-        while True:
-            attempt += 1
-            answer, again = await self._attempt(call, config)
-            if not again or config.tool_error_handling != "retry" or attempt > config.retry_config.max_retries:
-                return answer, attempt
-            await asyncio.sleep(config.retry_config.backoff_base * config.retry_config.backoff_factor ** (attempt - 1))
-
-    async def _attempt(self, call: Block, config: ToolConfig) -> tuple[Block, bool]:
-        """The answer, and whether another try could bring another one."""
-        id = call.tool_call_id
-        try:
-            ready = self._ready(call, config)
-        except ValueError as error:
-            return tool_use(id, error=str(error)), False
-        timeout = ready.tool.timeout if ready.tool.timeout is not None else config.execution_timeout
-        try:
-            if config.inline and not ready.tool.is_async:
-                result = ready()
-                return tool_use(id, shown(await result if isinstance(result, Awaitable) else result)), False
-            async with asyncio.timeout(timeout):
-                return tool_use(id, shown(await ready.off_the_loop())), False
-        except TimeoutError as error:
-            late = f"timed out after {timeout:g} s" if timeout else ""
-            return tool_use(id, error=str(error) or late or "timed out"), True
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            return tool_use(id, error="CancelledError: the tool was cancelled from within"), True
-        except (
-            Exception,
-            SystemExit,
-            KeyboardInterrupt,
-        ) as error:  # a tool may raise anything: the model is told, and the run goes on
-            return tool_use(id, error=f"{type(error).__name__}: {error}"), True
-
-    def _ready(self, call: Block, config: ToolConfig) -> Ready:
-        """What the call asks for, checked. Raises ValueError in words for the model."""
+    def _ready(self, call: Block, config: ToolConfig) -> tuple[Tool, dict[str, Any]]:
+        """The tool a call asks for, and its arguments, checked. Raises ValueError in words for the model."""
         if not config.enabled:
             raise ValueError("not run: tools are switched off")
         if call.metadata.get(CUT):
@@ -233,31 +261,50 @@ class Toolbox:
         tool = self._tools.get(call.name)
         if tool is None:
             raise ValueError(f"no tool {call.name!r}; there are: {', '.join(self._tools) or 'none'}")
-        args, given = call.args, call.payload.get("args", EMPTY)
+        given = call.payload.get("args", EMPTY)
+        args = given if type(given) is FrozenDict else call.args
         unread = isinstance(given, str) and not args and given.strip() not in ("", "{}")
-        if unread or call.payload.get("args_raw") is not None or not isinstance(given, (dict, str)):
+        if unread or not isinstance(given, (dict, str)) or call.payload.get("args_raw") is not None:
             raise ValueError("not run: the arguments are not a JSON object")
         try:
-            return Ready(tool, tool.arguments(args))
+            return tool, tool.arguments(args)
         except Exception as error:  # a validator of the user's may raise anything
             raise ValueError(f"not run: the arguments do not fit: {error}") from None
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """A tool with arguments that fit it."""
+async def _attempt(tool: Tool, args: dict[str, Any], config: ToolConfig) -> tuple[Any, str]:
+    """What came of calling the tool once: a result, or an error in words."""
+    timeout = config.execution_timeout if tool.timeout is None else tool.timeout
+    try:
+        if config.inline and not tool.is_async:
+            result = tool.function(**args)
+            if type(result) not in LASTING and isinstance(result, Awaitable):
+                result = await result
+        else:
+            async with asyncio.timeout(timeout):
+                result = await _beside_the_loop(tool, args)
+        return shown(result), ""
+    except TimeoutError as error:
+        late = f"timed out after {timeout:g} s" if timeout else ""
+        return None, str(error) or late or "timed out"
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        return None, "CancelledError: the tool was cancelled from within"
+    except (
+        Exception,
+        SystemExit,
+        KeyboardInterrupt,
+    ) as error:  # a tool may raise anything: the model is told, and the run goes on
+        return None, f"{type(error).__name__}: {error}"
 
-    tool: Tool
-    args: dict[str, Any]
 
-    def __call__(self) -> Any:
-        return self.tool.function(**self.args)
-
-    async def off_the_loop(self) -> Any:
-        if self.tool.is_async:
-            return await self()
-        result = await in_worker(self)
-        return await result if isinstance(result, Awaitable) else result
+async def _beside_the_loop(tool: Tool, args: dict[str, Any]) -> Any:
+    if tool.is_async:
+        return await tool.function(**args)
+    result = await in_worker(partial(tool.function, **args))
+    return await result if isinstance(result, Awaitable) else result
 
 
 def shown(result: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from .frozen import FrozenDict, freeze, thaw
 
 Effect = Literal["pure", "idempotent", "effectful"]
+ATOMS = frozenset({str, int, float, bool, type(None)})
 
 
 class Tool:
@@ -58,11 +59,11 @@ class Tool:
 
     def arguments(self, args: Mapping[str, Any]) -> dict[str, Any]:
         """Return `args` as the function takes them. Raises ValueError that says what does not fit."""
-        from pydantic import ValidationError
-
+        given = args if ATOMS.issuperset(map(type, args.values())) else thaw(args)  # what it is given it may change
+        validate, refusal = self._validation
         try:
-            fitted: dict[str, Any] = self._adapter.validate_python(thaw(args))
-        except ValidationError as error:
+            fitted: dict[str, Any] = validate(given)
+        except refusal as error:
             raise ValueError("; ".join(self._complaint(one) for one in error.errors(include_url=False))) from None
         return fitted
 
@@ -92,6 +93,13 @@ class Tool:
     def _defaults(self) -> dict[str, Any]:
         given = {name: self._signature[name].default for name in self._fields}
         return {name: default for name, default in given.items() if isinstance(default, (str, int, float, bool))}
+
+    @cached_property
+    def _validation(self) -> tuple[Callable[[Mapping[str, Any]], dict[str, Any]], type[Any]]:
+        """What checks arguments, and what it raises: looked up once, for pydantic looks long."""
+        from pydantic import ValidationError
+
+        return self._adapter.validator.validate_python, ValidationError
 
     @cached_property
     def _adapter(self) -> Any:

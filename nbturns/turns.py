@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
 from .blocks import Block as Block
 from .blocks import Kind as Kind
-from .blocks import all_blocks, extra_names, word
+from .blocks import all_blocks, content, extra_names, word
 from .blocks import assistant as assistant
 from .blocks import reasoning as reasoning
+from .blocks import results_on as results_on
 from .blocks import system as system
 from .blocks import tool_call as tool_call
 from .blocks import tool_use as tool_use
@@ -26,6 +27,8 @@ from .keyed import NOTHING, Key, Keyed, Metadata
 from .results import InferenceResult, Usage, ledger, total_cost, total_usage
 
 T = TypeVar("T")
+Later: TypeAlias = tuple[Calls, tuple[Block, ...]]  # what is known of some blocks, and those that were added to them
+SOON = 64  # blocks added before one looks at them
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -41,7 +44,7 @@ class Turn:
     metadata: Keyed = NOTHING
     data: Keyed = NOTHING
     extra: Mapping[str, Any] = field(default=EMPTY, kw_only=True)
-    _calls: Calls | None = field(default=None, init=False, compare=False)
+    _calls: Calls | Later | None = field(default=None, init=False, compare=False)
 
     if TYPE_CHECKING:  # what it takes; `__post_init__` makes of it what the fields say
 
@@ -71,9 +74,7 @@ class Turn:
     # Growing and editing. Each returns a new Turn.
 
     def __add__(self, more: Block | Iterable[Block]) -> Turn:
-        added = (more,) if isinstance(more, Block) else tuple(all_blocks(more))
-        calls = self._calls and self._calls.after(added)
-        return _turn(self.blocks + added, self.id, self.metadata, self.data, self.extra, calls)
+        return self._grown((more,) if isinstance(more, Block) else tuple(all_blocks(more)), self, self.metadata)
 
     def __radd__(self, before: Iterable[Block]) -> Turn:
         return self._with(blocks=Chunks((*all_blocks(before), *self.blocks)))
@@ -116,20 +117,47 @@ class Turn:
 
     _beside = _with
 
+    def _grown(self, added: tuple[Block, ...], like: Turn, metadata: Keyed) -> Turn:
+        """With these blocks more; id, data and extra are those of `like`."""
+        known: Any = self._calls
+        if type(known) is Calls:
+            known = (known, added)
+        elif known is not None:
+            known = (known[0], known[1] + added) if len(known[1]) < SOON else (self.calls, added)
+        made = _new(_Draft)
+        made.blocks = self.blocks + added
+        made.id = like.id
+        made.metadata = metadata
+        made.data = like.data
+        made.extra = like.extra
+        made._calls = known
+        made.__class__ = Turn
+        return made  # type: ignore[no-any-return]  # a draft no longer
+
+    def _added_to(self, before: Turn) -> tuple[Block, ...] | None:
+        """The blocks this one has more than `before`, where it is known to have been made by adding them."""
+        known: Any = self._calls
+        if type(known) is tuple and known[0] is before._calls:
+            added: tuple[Block, ...] = known[1]
+            return added
+        return None
+
     # Reading.
 
     @property
     def calls(self) -> Calls:
         """What is answered and what is not; kept along as the Turn grows."""
-        if self._calls is None:
-            object.__setattr__(self, "_calls", Calls().after(self.blocks))
-        assert self._calls is not None
-        return self._calls
+        known: Any = self._calls
+        if type(known) is not Calls:
+            start, added = (Calls(), self.blocks) if known is None else known
+            known = start.after(added)
+            object.__setattr__(self, "_calls", known)
+        return known  # type: ignore[no-any-return]
 
     @property
     def pending(self) -> tuple[Block, ...]:
         """The tool calls nobody has answered. A Turn with some is a paused Turn."""
-        return tuple([block for _, block in self.calls.pending])
+        return tuple(self.calls.pending.values())
 
     @property
     def text(self) -> str:
@@ -161,7 +189,7 @@ class Turn:
 
     def same_content(self, other: Turn) -> bool:
         """Whether both say the same: kinds, roles and payloads, whatever their ids."""
-        return isinstance(other, Turn) and len(self) == len(other) and _content(self) == _content(other)
+        return isinstance(other, Turn) and len(self) == len(other) and content(self) == content(other)
 
     def __iter__(self) -> Iterator[Block]:
         return iter(self.blocks)
@@ -221,14 +249,15 @@ class Turn:
         return turn_from_dict(data)
 
 
-_Draft = draft_of(Turn)
+_Draft: Any = draft_of(Turn)
+_new: Any = object.__new__
 
 
 def _turn(
-    blocks: Chunks[Block], id: str, metadata: Keyed, data: Keyed, extra: Mapping[str, Any], calls: Calls | None
+    blocks: Chunks[Block], id: str, metadata: Keyed, data: Keyed, extra: Mapping[str, Any], calls: Calls | Later | None
 ) -> Turn:
     """A Turn of parts that are frozen and in order already: not looked at again."""
-    made = _Draft()
+    made = _new(_Draft)
     made.blocks = blocks
     made.id = id
     made.metadata = metadata
@@ -362,33 +391,3 @@ class Run:
         from .serde import run_from_dict
 
         return run_from_dict(data)
-
-
-def results_on(blocks: Iterable[Block]) -> tuple[InferenceResult, ...]:
-    """The distinct results these blocks carry, in order.
-
-    Blocks of one call say so by its id; without ids (geppetto's files, where a whole
-    loop carries the result of its last call) blocks with an equal result are of one.
-    """
-    found: dict[Any, InferenceResult] = {}
-    for block in blocks:
-        if (result := block.inference) is not None:
-            found.setdefault(block.inference_id or result.inference_id or result, result)
-    return tuple(found.values())
-
-
-def _content(turn: Turn) -> list[tuple[str, str, Mapping[str, Any]]]:
-    """What each block says; a call's id is its number, because two conversations seldom have one in common."""
-    numbers: dict[str, int] = {}
-    count = 0
-
-    def payload(block: Block) -> Mapping[str, Any]:
-        nonlocal count
-        id = block.tool_call_id
-        if not id or block.kind not in ("tool_call", "tool_use"):
-            return block.payload
-        if block.kind == "tool_call" or id not in numbers:  # recordings use an id again, and mean another call
-            numbers[id] = count = count + 1
-        return {**block.payload, "id": numbers[id]}
-
-    return [(block.kind, block.role, payload(block)) for block in turn]

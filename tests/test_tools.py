@@ -633,3 +633,103 @@ def test_prints_of_others_are_not_a_tools(capsys: pytest.CaptureFixture[str]) ->
 
     assert execution.result(5).of_kind("tool_use")[0].metadata[nt.keys.STDOUT] == "mine\n"
     assert capsys.readouterr().out.splitlines() == ["somebody else's", "mine"]
+
+
+# Allowed tools.
+
+
+def advertised_and_run(config: ToolConfig, turn: nt.Turn) -> tuple[list[list[str]], nt.Turn]:
+    """What each model call is offered, and the Turn at the end, when the model calls both tools."""
+    offered: list[list[str]] = []
+
+    async def engine(turn: nt.Turn, scope: nt.Scope) -> nt.Turn:
+        offered.append([tool.name for tool in scope.tools])
+        if turn[-1].kind == "user":
+            return turn + [nt.tool_call("1", "search", {}), nt.tool_call("2", "remove", {})]
+        return turn + nt.assistant("done")
+
+    session = nt.Session(engine, tools=[search, remove], tool_config=config)
+    return offered, session.ask(turn).result(10)
+
+
+def search() -> str:
+    return "found"
+
+
+def remove() -> str:
+    return "gone"
+
+
+MODE = nt.keys.AGENT_MODE_ALLOWED_TOOLS
+
+
+@pytest.mark.parametrize(
+    ("allowed", "mode", "run"),
+    [
+        (None, None, ["search", "remove"]),
+        (["search"], None, ["search"]),
+        (None, ["search"], ["search"]),
+        (["search", "remove"], ["remove"], ["remove"]),
+        (["search"], ["remove"], []),
+        ([], None, []),
+        (None, [], []),
+        (None, ["search", "a tool of another session"], ["search"]),
+    ],
+)
+@pytest.mark.parametrize("inline", [True, False])
+def test_a_tool_that_is_not_allowed_is_neither_offered_nor_run(
+    allowed: list[str] | None, mode: list[str] | None, run: list[str], inline: bool
+) -> None:
+    turn = nt.turn("go") if mode is None else nt.turn("go").with_data(MODE, mode)
+
+    offered, answered = advertised_and_run(ToolConfig(allowed=allowed, inline=inline), turn)
+
+    assert offered == [run, run]
+    results = answered.of_kind("tool_use")
+    assert [block.result for block in results if not block.error] == [
+        {"search": "found", "remove": "gone"}[name] for name in run
+    ]
+    assert all("there are: " in block.error for block in results if block.error)
+
+
+def test_a_mode_set_by_a_middleware_holds_for_the_call_beneath_it_and_its_tools() -> None:
+    async def mode(turn: nt.Turn, scope: nt.Scope, engine: Any) -> nt.Turn:
+        return await engine(turn.with_data(MODE, ["search"]), scope)
+
+    offered: list[list[str]] = []
+
+    async def engine(turn: nt.Turn, scope: nt.Scope) -> nt.Turn:
+        offered.append([tool.name for tool in scope.tools])
+        return turn + (nt.tool_call("1", "remove", {}) if turn[-1].kind == "user" else nt.assistant("done"))
+
+    turn = nt.Session(engine, tools=[search, remove], middleware=[mode]).ask("go").result(10)
+
+    assert offered == [["search"], ["search"]]
+    assert "no tool 'remove'" in turn.of_kind("tool_use")[0].error
+
+
+def test_a_turn_whose_list_of_allowed_tools_nobody_can_read_runs_nothing() -> None:
+    turn = nt.Turn.from_dict(
+        {
+            "blocks": [{"kind": "tool_call", "payload": {"id": "1", "name": "search"}}],
+            "data": {MODE.name: ["search", 5]},
+        }
+    )
+
+    with pytest.raises(nt.DecodeError, match="agent_mode_allowed_tools") as raised:
+        advertised_and_run(ToolConfig(), turn)
+
+    assert [block.name for block in raised.value.turn.pending] == ["search"]
+
+
+def test_allowed_tools_come_back_from_a_file() -> None:
+    config = ToolConfig(allowed=["search"])
+
+    assert ToolConfig.from_dict(config.to_dict()) == config
+    assert hash(config)
+
+
+@pytest.mark.parametrize("allowed", ["search", 5, [search]])
+def test_allowed_tools_are_a_list_of_names(allowed: Any) -> None:
+    with pytest.raises(TypeError, match="allowed is a list of names"):
+        ToolConfig(allowed=allowed)

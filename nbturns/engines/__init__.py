@@ -197,8 +197,6 @@ def _named(reply: _provider.Reply, provider: Provider, failed: str) -> Inference
 
 def _recorded(blocks: Iterable[Any], result: InferenceResult) -> Turn:
     """A Turn of a reply's blocks, signed with its result as if it had been asked for here."""
-    signed = {INFERENCE_RESULT.name: freeze(result.to_dict())}
-    turn = Turn(Chunks(block._with(metadata=block.metadata.with_raw(**signed)) for block in blocks)).with_metadata(
-        INFERENCE_RESULT, result
-    )
-    return turn._beside(metadata=turn.metadata.appended(INFERENCES, result, signed[INFERENCE_RESULT.name]))
+    signed = (block._with(metadata=block.metadata.holding(INFERENCE_RESULT, result)) for block in blocks)
+    turn = Turn(Chunks(signed)).with_metadata(INFERENCE_RESULT, result)
+    return turn._beside(metadata=turn.metadata.appended(INFERENCES, result))
