@@ -203,9 +203,12 @@ class Keyed:
         raw = {_checked(key).name: key.encode(value)}
         return self.holding_all(raw, {key.name: (key.type, value)} if _is_ours(value, key.type) else UNREAD)
 
-    def holding(self, key: Key[T], value: T) -> Keyed:
-        """Put a frozen value that fits its key, without another look at it; it is written when somebody asks."""
-        return self.holding_all({key.name: (key.type, value)})
+    def holding(self, key: Key[T], value: T, **beside: str) -> Keyed:
+        """Put a frozen value that fits its key, and names beside it, without another look at either.
+
+        It is written when somebody asks for the shape on disk.
+        """
+        return self.holding_all({key.name: (key.type, value), **beside})
 
     def holding_all(self, held: Mapping[str, Any], read: dict[str, tuple[Any, Any]] = UNREAD) -> Keyed:
         """Put values by name: frozen ones in the shape on disk, or pairs of type and value as in `holding`.

@@ -694,7 +694,8 @@ def test_a_tool_that_is_not_allowed_is_neither_offered_nor_run(
 
 def test_a_mode_set_by_a_middleware_holds_for_the_call_beneath_it_and_its_tools() -> None:
     async def mode(turn: nt.Turn, scope: nt.Scope, engine: Any) -> nt.Turn:
-        return await engine(turn.with_data(MODE, ["search"]), scope)
+        answer: nt.Turn = await engine(turn.with_data(MODE, ["search"]), scope)
+        return answer
 
     offered: list[list[str]] = []
 

@@ -57,9 +57,8 @@ def place_of(notes: Notes) -> str:
 
 def signed(blocks: Iterable[Block], result: InferenceResult) -> list[Block]:
     """The blocks of one model call, each with its record; `result.inference_id` tells it from others."""
-    raw = freeze(result.to_dict())
     beside = {INFERENCE_ID.name: result.inference_id}
-    return [one._with(metadata=one.metadata.marked(INFERENCE_RESULT, result, raw, **beside)) for one in blocks]
+    return [one._with(metadata=one.metadata.holding(INFERENCE_RESULT, result, **beside)) for one in blocks]
 
 
 def placed(one: Block, message: int, beside: Mapping[str, Any] | None = None, **raw: Any) -> Block:
