@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import sys
 
-from . import loop, reading, starting
+from . import decoding, loop, reading, starting
 
-ALL = (*starting.ALL, *loop.ALL, *reading.ALL)
+ALL = (*starting.ALL, *loop.ALL, *decoding.ALL, *reading.ALL)
 
 
 def main(names: list[str]) -> None:
-    print(f"{'what':46}{'measured':>16}  wanted")  # noqa: T201  # a table for a terminal
+    print(f"{'what':56}{'measured':>16}  wanted")  # noqa: T201  # a table for a terminal
     for benchmark in ALL:
         if not names or benchmark.__name__ in names:
             for what, measured, wanted in benchmark():
-                print(f"{what:46}{measured:>16}  {wanted}", flush=True)  # noqa: T201  # row by row, for those who wait
+                print(f"{what:64}{measured:>16}  {wanted}", flush=True)  # noqa: T201  # row by row, for those who wait
 
 
 if __name__ == "__main__":

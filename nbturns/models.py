@@ -8,8 +8,9 @@ it has no price, and its cost is None. `find` takes your own entries first.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .results import InferenceResult, Usage
 
@@ -74,7 +75,16 @@ VENDOR = re.compile(r"^(?:[a-z]{2}\.)?(?:[\w-]+[/.])?(?=(?:claude|gpt|o[134]|cha
 
 def find(model: str, own: Iterable[ModelInfo] = ()) -> ModelInfo | None:
     """What is known of `model`, by its name with or without a date and a vendor's prefix; None when nothing is."""
-    known = {**MODELS, **{info.id: info for info in own}}
+    mine = {info.id: info for info in own}
+    return _found(model, {**MODELS, **mine}) if mine else _shipped(model)
+
+
+@lru_cache(maxsize=1000)
+def _shipped(model: str) -> ModelInfo | None:
+    return _found(model, MODELS)
+
+
+def _found(model: str, known: Mapping[str, ModelInfo]) -> ModelInfo | None:
     for name in (model, VENDOR.sub("", model.lower()).replace("4.5", "4-5").replace("4.6", "4-6")):
         if name in known:
             return known[name]

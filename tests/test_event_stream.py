@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbturns.engines.event_stream import Event, EventStream
+from nbturns.engines.event_stream import Event, EventStream, events
 
 
 def read(stream: bytes, *cuts: int) -> list[Event]:
     """Feed `stream` cut at these places."""
     reader = EventStream()
     places = sorted({0, len(stream), *(cut % (len(stream) + 1) for cut in cuts)})
-    return [event for start, end in pairwise(places) for event in reader.feed(stream[start:end])]
+    return [event for start, end in pairwise(places) for event in events(reader.feed(stream[start:end]))]
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])

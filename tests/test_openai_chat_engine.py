@@ -17,7 +17,7 @@ import nbturns as nt
 from nbturns.distinct_calls import PROVIDER_CALL_ID
 from nbturns.engines import decode, engine, find, openai_chat, request
 from nbturns.engines.dialects import COMPATIBLE, DIALECTS, of_url
-from nbturns.engines.event_stream import EventStream
+from nbturns.engines.event_stream import EventStream, events
 from nbturns.engines.http_transport import Client
 from nbturns.engines.openai_chat import history
 from nbturns.engines.openai_chat_reply import LOGPROBS
@@ -71,7 +71,7 @@ def body_of(stream: bytes) -> dict[str, Any]:
     """The body of the answer that a stream is of, put together as simply as can be."""
     made: dict[str, Any] = {}
     choices: dict[int, dict[str, Any]] = {}
-    for _, text in EventStream().feed(stream):
+    for _, text in events(EventStream().feed(stream)):
         chunk = json.loads(text) if text != "[DONE]" else {}
         made |= {k: v for k, v in chunk.items() if k not in ("choices", "usage") and v not in (None, "")}
         made["usage"] = chunk.get("usage") or made.get("usage")

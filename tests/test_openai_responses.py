@@ -239,7 +239,7 @@ def test_a_stream_may_be_cut_anywhere_and_what_came_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>504</html>", b"data: {broken\n\n", b"[]", b'{"input_tokens": 7}', b"null", b"{" * 9000]
+    "body", [b"", b"<html>504</html>", b"data: {broken\n\n", b"[]", b'{"input_tokens": "7"}', b"null", b"{" * 9000]
 )
 def test_what_is_no_answer_is_an_error_in_words(body: bytes) -> None:
     with pytest.raises(nt.EngineError) as caught:

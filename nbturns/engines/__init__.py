@@ -134,6 +134,7 @@ def _counted(provider: Provider, body: Any, error: EngineError) -> Turn | None:
     return None
 
 
+@cache
 def find(prefix: str) -> Provider:
     """The provider of this name. Raises EngineError that names those there are."""
     points = _points()

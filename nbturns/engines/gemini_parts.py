@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from ..errors import EngineError
+from ..blocks import block
 from ..frozen import EMPTY, FrozenDict, freeze
-from ..keyed import Key
+from ..keyed import Key, keyed
 from ..turns import Block, Kind
 from .gemini_arguments import Arguments
+from .lenient import mapping_of, text_of
 from .wire import Wire
 
 WIRE = Wire("gemini")
@@ -34,7 +35,7 @@ class Part:
         self.raw = raw
         self.grows = grows  # plain text in a stream; what is signed came to its end
         self.more: list[str] = []
-        self.kind = str(_kind(raw))
+        self.kind = _kind(raw)
         call = said(raw, "functionCall") if self.kind == "tool_call" else EMPTY
         self.arguments = Arguments.of(call)
         self.name = text_of(call.get("name"))
@@ -81,44 +82,38 @@ class Part:
 def decoded(raw: FrozenDict) -> Block:
     """The block of one part of the model's; one we do not know is kept whole in `other`."""
     kind = _kind(raw)
-    block = Block(kind, _payload(raw, kind), "" if kind is Kind.TOOL_CALL else "assistant")
+    made = block(kind, _payload(raw, kind), "" if kind == "tool_call" else "assistant")
     signature = said(raw, "thoughtSignature")
     if not isinstance(signature, str) or not signature:
-        return block
-    return block._with(metadata=block.metadata.with_raw(**{SIGNATURE.name: signature}))
+        return made
+    return made.signed("", keyed(FrozenDict({SIGNATURE.name: signature})))
 
 
-def _payload(raw: FrozenDict, kind: Kind) -> Mapping[str, Any]:
-    if kind is Kind.OTHER:
+def _payload(raw: FrozenDict, kind: str) -> FrozenDict:
+    if kind == "other":
         return raw
-    if kind is not Kind.TOOL_CALL:
-        return {"text": raw["text"]}
+    if kind != "tool_call":
+        return FrozenDict(text=raw["text"])
     call = said(raw, "functionCall")
-    return {"id": text_of(call.get("id")), "name": call["name"], "args": call.get("args") or EMPTY}
+    return FrozenDict(id=text_of(call.get("id")), name=call["name"], args=call.get("args") or EMPTY)
 
 
-def _kind(raw: FrozenDict) -> Kind:
+def _kind(raw: FrozenDict) -> str:
     call, text = said(raw, "functionCall"), raw.get("text")
     if isinstance(call, dict) and isinstance(call.get("name"), str):
-        return Kind.TOOL_CALL
+        return "tool_call"
     if not isinstance(text, str):
-        return Kind.OTHER
+        return "other"
     # An empty text only carries the signature of the thoughts; as a text it would be the last thing said.
-    return Kind.REASONING if raw.get("thought") or (not text and said(raw, "thoughtSignature")) else Kind.LLM_TEXT
+    return "reasoning" if raw.get("thought") or (not text and said(raw, "thoughtSignature")) else "llm_text"
 
 
 def said(data: Mapping[str, Any], name: str) -> Any:
     """The field of this name, in either spelling."""
     value = data.get(name)
-    return data.get(_snake(name)) if value is None else value
-
-
-def kept(value: Any) -> Any:
-    """A part of an answer, frozen. Raises EngineError for one nobody could keep, nested without end."""
-    try:
-        return freeze(value)
-    except TypeError as error:
-        raise EngineError(str(error), kind="bad_response") from None
+    if value is not None or (snake := _snake(name)) == name:
+        return value
+    return data.get(snake)
 
 
 @cache
@@ -128,11 +123,3 @@ def _snake(name: str) -> str:
 
 def camel(name: str) -> str:
     return re.sub(r"_([a-z])", lambda found: found[1].upper(), name) if "_" in name else name
-
-
-def mapping_of(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else EMPTY
-
-
-def text_of(value: Any) -> str:
-    return value if isinstance(value, str) else ""

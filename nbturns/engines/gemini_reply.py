@@ -12,13 +12,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..errors import EngineError
-from ..events import Delta
 from ..frozen import EMPTY, FrozenDict, freeze
 from ..results import FinishClass, InferenceResult, Usage
 from ..toolbox import CUT
-from ..turns import Block, Kind
-from .gemini_parts import PLAIN, WIRE, Part, camel, kept, mapping_of, said, text_of
-from .provider import Hear, unheard
+from ..turns import Block
+from .gemini_parts import PLAIN, WIRE, Part, camel, said
+from .lenient import count_of, kept, mapping_of, mappings_of, text_of
+from .provider import Hear, delta, unheard
 
 ANSWER = frozenset({"candidates", "promptFeedback", "usageMetadata"})  # one of these makes it an answer
 USUAL = frozenset({"candidates", "usageMetadata", "modelVersion", "responseId", "content", "finishReason", "index"})
@@ -46,7 +46,7 @@ class Reply:
 
     def __init__(self, hear: Hear = unheard, inference_id: str = "") -> None:
         self.complete = False
-        self._hear = hear
+        self._hear = None if hear is unheard else hear
         self._inference_id = inference_id
         self._id: Any = ""
         self._model: Any = ""
@@ -100,7 +100,7 @@ class Reply:
 
     def _choose(self, candidate: Mapping[str, Any], *, streamed: bool) -> None:
         """The first candidate is the answer; the others are kept beside it."""
-        if place := _count(candidate.get("index")):
+        if place := count_of(candidate.get("index")):
             _add(self._others.setdefault(place, {}), kept(candidate))
             return
         joins = streamed  # only the first part of a chunk can go on with what the one before had begun
@@ -148,8 +148,8 @@ class Reply:
         self._tell(part, part.text, part.name)
 
     def _tell(self, part: Part, text: str, name: str = "") -> None:
-        if part.kind != Kind.OTHER and (text or name):
-            self._hear(Delta(self._inference_id, part.place, part.kind, text, name))
+        if self._hear is not None and (text or name) and part.kind != "other":
+            self._hear(delta(self._inference_id, part.place, part.kind, text, name))
 
     def blocks(self) -> tuple[Block, ...]:
         """The blocks as far as they came. One that broke off cannot be sent back, and is no call."""
@@ -205,11 +205,11 @@ class Reply:
 
 def usage(raw: Mapping[str, Any]) -> Usage:
     """Gemini's counts in ours: what its tools read is input too, and thoughts are output."""
-    thoughts = _count(said(raw, "thoughtsTokenCount"))
+    thoughts = count_of(said(raw, "thoughtsTokenCount"))
     return Usage(
-        input_tokens=_count(said(raw, "promptTokenCount")) + _count(said(raw, "toolUsePromptTokenCount")),
-        output_tokens=_count(said(raw, "candidatesTokenCount")) + thoughts,
-        cached_tokens=_count(said(raw, "cachedContentTokenCount")),
+        input_tokens=count_of(said(raw, "promptTokenCount")) + count_of(said(raw, "toolUsePromptTokenCount")),
+        output_tokens=count_of(said(raw, "candidatesTokenCount")) + thoughts,
+        cached_tokens=count_of(said(raw, "cachedContentTokenCount")),
         reasoning_tokens=thoughts,
     )
 
@@ -221,18 +221,14 @@ def refusal(data: Any) -> EngineError:
     error = told if isinstance(told, Mapping) else {"message": told}
     kind = text_of(error.get("status")) or ("error" if told else "bad_response")
     other = f"this is no answer of Gemini's, but an object of {', '.join(map(str, data)) or 'nothing'}"
-    code, details = _count(error.get("code")), error.get("details")
-    waits = [_seconds(said(one, "retryDelay")) for one in _mappings(details)]
+    code, details = count_of(error.get("code")), error.get("details")
+    waits = [_seconds(said(one, "retryDelay")) for one in mappings_of(details)]
     return EngineError(
         text_of(error.get("message")) or (kind if told else other),
         kind=kind,
         status=code if 400 <= code < 600 else None,
         retry_after=next((wait for wait in waits if wait is not None), None),
     )
-
-
-def _mappings(value: Any) -> Iterable[Mapping[str, Any]]:
-    return (one for one in value if isinstance(one, dict)) if isinstance(value, list) else ()
 
 
 def _harmless(value: Mapping[str, Any]) -> FrozenDict:
@@ -284,7 +280,3 @@ def _finish_class(reason: str, *, pending: bool) -> FinishClass:
 def _seconds(delay: Any) -> float | None:
     found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)s", delay) if isinstance(delay, str) else None
     return float(found[1]) if found else None
-
-
-def _count(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0

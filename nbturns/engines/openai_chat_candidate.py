@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from ..errors import EngineError
-from ..frozen import freeze
+from ..frozen import EMPTY
+from .lenient import kept
 
 THOUGHTS = ("reasoning_content", "reasoning")  # names of the field with the model's thoughts
 OF_A_CHUNK = frozenset({"token_id", "channel", "role"})  # in a delta, and not of its message; the role is known
@@ -36,6 +36,7 @@ class Candidate:
         self._thoughts: dict[str, list[str]] = {}
         self._details: list[dict[str, Any]] = []
         self._contents: list[_Content] = []
+        self._last: _Content | None = None  # of the contents, where it may go on
         self._listed = False
         self._refusal: list[str] = []
         self._calls: list[_Call] = []
@@ -46,21 +47,21 @@ class Candidate:
 
     def take(self, choice: Mapping[str, Any]) -> None:
         """Take one choice of a chunk, or of a body."""
-        said = choice.get("delta") or choice.get("message")
-        if isinstance(said, dict):
-            self._say(said)
-        if isinstance(stop := choice.get("finish_reason"), str) and stop:
-            self.stop = stop
-        if weights := choice.get("logprobs"):
-            self._weigh(weights)
-        if choice.keys() <= COMMON:
-            return
         for name, value in choice.items():
-            if value is not None and name not in COMMON:
+            if not value or name == "index":
+                continue
+            if name == "delta" or (name == "message" and "delta" not in choice):
+                if isinstance(value, dict):
+                    self._say(value)
+            elif name == "finish_reason":
+                self.stop = value if isinstance(value, str) else self.stop
+            elif name == "logprobs":
+                self._weigh(value)
+            elif name not in COMMON:
                 self.beside[name] = merged(self.beside.get(name), kept(value))
 
     def _weigh(self, logprobs: Any) -> None:
-        for name, more in logprobs.items() if isinstance(logprobs, Mapping) else ():
+        for name, more in logprobs.items() if isinstance(logprobs, dict) else ():
             if more:
                 before = self.logprobs.get(name)
                 both = isinstance(before, list) and isinstance(more, list)
@@ -68,21 +69,20 @@ class Candidate:
 
     def _say(self, delta: Mapping[str, Any]) -> None:
         for name, value in delta.items():
-            if name == "content" and isinstance(value, str):
-                if value:
-                    self._add("text", value, {})
-                continue
             if value is None or value == "" or name in OF_A_CHUNK:
+                continue
+            if name == "content" and type(value) is str:
+                self._add("text", value, EMPTY)
                 continue
             match name:
                 case "content":
                     self._content(value)
                 case "tool_calls":
                     for call in value if isinstance(value, list) else ():
-                        if isinstance(call, Mapping):
+                        if isinstance(call, dict):
                             self._call(call)
                 case "function_call":
-                    if isinstance(value, Mapping) and (says(value) or self._legacy.name):
+                    if isinstance(value, dict) and (says(value) or self._legacy.name):
                         self._told(self._legacy, self._legacy.take({"function": value}))
                 case "reasoning_content" | "reasoning" if isinstance(value, str):
                     self._think(name, value)
@@ -91,7 +91,7 @@ class Candidate:
                         self._detail(detail)
                 case "refusal" if isinstance(value, str):
                     self._refusal.append(value)
-                case "audio" if isinstance(value, Mapping):
+                case "audio" if isinstance(value, dict):
                     self._sound(value)
                 case _:
                     self._keep(name, value)
@@ -116,7 +116,7 @@ class Candidate:
 
     def _detail(self, detail: Any) -> None:
         """Pieces of one detail have its index; a text grows, a signature comes at its end."""
-        if not isinstance(detail, Mapping):
+        if not isinstance(detail, dict):
             return
         last = self._details[-1] if self._details and not self._whole else {}
         grows = next((name for name in ("text", "summary") if isinstance(detail.get(name), str)), "")
@@ -133,6 +133,7 @@ class Candidate:
     def _content(self, value: Any) -> None:
         if not isinstance(value, list):
             self._contents.append(_Content("object", kept(value)))
+            self._last = None
             return
         self._listed = True
         for part in value:
@@ -143,19 +144,22 @@ class Candidate:
                     self._add("thinking", _thought(thought), others)
                 case _:
                     self._contents.append(_Content("part", kept(part)))
-                    if self._whole and isinstance(part, Mapping):
+                    self._last = None
+                    if self._whole and isinstance(part, dict):
                         self._tell(self._place(id(part)), "reasoning", _thought(part.get("thinking")), "")
 
     def _add(self, kind: str, text: str, others: Mapping[Any, Any]) -> None:
-        last = self._contents[-1] if self._contents else None
+        last = self._last
         if last is None or last.kind != kind or self._whole:
-            last = _Content(kind)
+            last = self._last = _Content(kind)
             self._contents.append(last)
         last.said.append(text)
         if others:
             last.others |= {name: kept(value) for name, value in others.items() if name != "type"}
         if text:
-            self._tell(self._place(id(last)), "llm_text" if kind == "text" else "reasoning", text, "")
+            if last.place < 0:
+                last.place = self._place(id(last))
+            self._tell(last.place, "llm_text" if kind == "text" else "reasoning", text, "")
 
     def _call(self, raw: Mapping[str, Any]) -> None:
         index, its = raw.get("index"), None
@@ -216,6 +220,7 @@ class _Content:
 
     kind: str
     whole: Any = None
+    place: int = -1  # among what was heard
     said: list[str] = field(default_factory=list)
     others: dict[str, Any] = field(default_factory=dict)
 
@@ -243,7 +248,7 @@ class _Call:
     def is_another(self, raw: Mapping[str, Any], *, numbered: bool) -> bool:
         """Whether `raw` begins another call, though it has the number of this one or none."""
         id, inside = raw.get("id"), raw.get("function")
-        inside = inside if isinstance(inside, Mapping) else {}
+        inside = inside if isinstance(inside, dict) else {}
         name = inside.get("name")
         if isinstance(id, str) and id:
             if not self.id or id == self.id:
@@ -265,7 +270,7 @@ class _Call:
         for name, value in raw.items():
             if name == "id":
                 self.id = id if isinstance(id, str) and id else self.id
-            elif name in ("function", "custom") and isinstance(value, Mapping):
+            elif name in ("function", "custom") and isinstance(value, dict):
                 if name == "function" or says(value):
                     added += self._inside(name, value, restated=restated)
             elif name != "index" and says(value):
@@ -301,25 +306,17 @@ class _Call:
 def _thought(thought: Any) -> str:
     """The words of a thinking part, which are a string or a list of texts."""
     if isinstance(thought, list):
-        return "".join(str(one.get("text") or "") for one in thought if isinstance(one, Mapping))
+        return "".join(str(one.get("text") or "") for one in thought if isinstance(one, dict))
     return thought if isinstance(thought, str) else ""
 
 
 def says(value: Any) -> bool:
     """Whether a value says anything: not null, blank, empty, zero, or an object of nothing but these."""
-    return any(value.values()) if isinstance(value, Mapping) else bool(value)
+    return any(value.values()) if isinstance(value, dict) else bool(value)
 
 
 def merged(before: Any, news: Any) -> Any:
     """Later news win; of an object field by field, and null is no news."""
-    if isinstance(before, Mapping) and isinstance(news, Mapping):
+    if isinstance(before, dict) and isinstance(news, Mapping):
         return {**before, **{k: merged(before.get(k), v) for k, v in news.items() if v is not None or k not in before}}
     return before if news is None else news
-
-
-def kept(value: Any) -> Any:
-    """A part of an answer, frozen. Raises EngineError for one nobody could keep, nested without end."""
-    try:
-        return freeze(value)
-    except TypeError as error:
-        raise EngineError(str(error), kind="bad_response") from None

@@ -116,10 +116,11 @@ class _Writer:
             case "llm_text" | "reasoning" | "tool_call":
                 if message := self._assistant(group):
                     yield OTHERS, message
+            case _ if first.role == "assistant":
+                if message := self._assistant(group):
+                    yield OTHERS, message
             case _ if (raw := WIRE.raw(first)) is not None and "role" in raw:
                 yield OTHERS, raw
-            case _ if first.role == "assistant" and (message := self._assistant(group)):
-                yield OTHERS, message
 
     def _whole(self, block: Block) -> dict[str, Any] | None:
         """The message as it was recorded."""

@@ -14,7 +14,6 @@ from typing import Any
 
 from ..distinct_calls import PROVIDER_CALL_ID
 from ..errors import EngineError
-from ..events import Delta
 from ..frozen import EMPTY, FrozenDict, freeze
 from ..images import seen
 from ..keyed import Key
@@ -23,8 +22,9 @@ from ..results import FinishClass, InferenceResult, Usage
 from ..toolbox import CUT
 from ..turns import Block, Kind
 from . import openai_client
-from .openai_chat_candidate import THOUGHTS, Candidate, kept, merged, says
-from .provider import DONE, Hear, unheard
+from .lenient import count_of, json_of, kept, mapping_of, text_of
+from .openai_chat_candidate import THOUGHTS, Candidate, merged, says
+from .provider import DONE, Hear, delta, unheard
 from .wire import Wire
 
 WIRE = Wire("openai_chat")
@@ -32,7 +32,8 @@ LOGPROBS: Key[dict[str, Any]] = Key("openai_chat.logprobs@v1", dict)
 
 TRUNCATED = frozenset({"length", "max_tokens", "model_length"})
 FAILED = frozenset({"error", "insufficient_system_resource"})
-OF_A_CHUNK = frozenset({"choices", "error", "object", "obfuscation", "p"})  # these say nothing of the answer
+PADDING = {"obfuscation": None, "p": None}
+UNKEPT = frozenset({"error", "object"})
 
 
 class Reply:
@@ -44,25 +45,27 @@ class Reply:
         self._inference_id = inference_id
         self._hear = hear
         self._message: dict[str, Any] = {}
+        self._head: Mapping[str, Any] = EMPTY  # what the last chunk said beside its choices
         self._candidates: dict[int, Candidate] = {}
+        self._made: tuple[Block, ...] | None = None  # of a complete answer
 
     def body(self, data: Any) -> None:
         """Take a whole answer. Raises EngineError when it is an error, or no answer at all."""
-        if not isinstance(data, Mapping) or not isinstance(data.get("choices"), list):
+        if not isinstance(data, dict) or not isinstance(data.get("choices"), list):
             raise refusal(data)
         self._take(data, whole=True)
-        self.complete = not _is_error(data)
+        self.complete = True
         self._checked(data)
 
     def event(self, name: str, data: Any) -> None:
         """Take one chunk of the stream; what is not known is let pass."""
-        if name == DONE:
+        if type(data) is dict:
+            self._take(data)
+            if name == "error":
+                raise refusal(data)
+        elif name == DONE:
             self.complete = True
             self._checked(EMPTY)
-        elif isinstance(data, dict):
-            self._take(data)
-            if name == "error" or _is_error(data):
-                raise refusal(data)
 
     def end(self) -> None:
         """The stream is over, cleanly. Raises EngineError where a candidate had not finished."""
@@ -79,11 +82,6 @@ class Reply:
             raise EngineError(f"the server broke off: finish_reason {stop}", kind=stop)
 
     def _take(self, data: Mapping[str, Any], *, whole: bool = False) -> None:
-        known = self._message
-        for name, value in data.items():
-            if value is None or known.get(name) == value or name in OF_A_CHUNK or value == "":
-                continue
-            known[name] = merged(known.get(name), kept(value))
         choices = data.get("choices")
         for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict):
@@ -94,9 +92,23 @@ class Reply:
                     hear = _ignored if index or self._hear is unheard else self._heard
                     candidate = self._candidates[index] = Candidate(index, hear, whole=whole)
                 candidate.take(choice)
+        head = {**data, "choices": None}
+        if "obfuscation" in head or "p" in head:  # padding, of another length in each chunk
+            head |= PADDING
+        if head != self._head:  # each chunk says the same of its answer, but the last
+            self._head = head
+            self._learn(head)
+
+    def _learn(self, news: Mapping[str, Any]) -> None:
+        known = self._message
+        for name, value in news.items():
+            if value is not None and value != "" and known.get(name) != value and name not in UNKEPT:
+                known[name] = merged(known.get(name), kept(value))
+        if not self.complete and _is_error(news):
+            raise refusal(news)
 
     def _heard(self, place: int, kind: str, text: str, name: str) -> None:
-        self._hear(Delta(self._inference_id, place, kind, text, name))
+        self._hear(delta(self._inference_id, place, kind, text, name))
 
     @property
     def _first(self) -> Candidate:
@@ -104,7 +116,15 @@ class Reply:
 
     def blocks(self) -> tuple[Block, ...]:
         """The blocks of the first candidate as far as they came. One that broke off cannot be sent back, and is no call."""
-        id, candidate = _text(self._message.get("id")), self._first
+        if self._made is None:
+            made = self._blocks()
+            if not self.complete:
+                return made
+            self._made = made
+        return self._made
+
+    def _blocks(self) -> tuple[Block, ...]:
+        id, candidate = text_of(self._message.get("id")), self._first
         if candidate.stop in FAILED or not (self.complete or candidate.stop):
             made = _broken_off(candidate)
             return tuple(WIRE.marked(block, response_id=id, index=place) for place, block in enumerate(made))
@@ -145,16 +165,16 @@ class Reply:
         extra = {k: v for k, v in self._message.items() if k not in ("id", "model")} | candidate.beside
         if others := [other.whole() for index, other in sorted(self._candidates.items()) if index]:
             extra["candidates"] = others
-        counts = _mapping(extra.get("usage")) or _mapping(_mapping(extra.get("x_groq")).get("usage"))
+        counts = mapping_of(extra.get("usage")) or mapping_of(mapping_of(extra.get("x_groq")).get("usage"))
         return InferenceResult(
             provider=self.server,
-            model=_text(self._message.get("model")),
+            model=text_of(self._message.get("model")),
             stop_reason=stop,
             finish_class=finish,
             truncated=stop in TRUNCATED,
             usage=usage(counts) if counts else None,
-            response_id=_text(self._message.get("id")),
-            request_id=_text(self._message.get("request_id")) or _text(_mapping(extra.get("x_groq")).get("id")),
+            response_id=text_of(self._message.get("id")),
+            request_id=text_of(self._message.get("request_id")) or text_of(mapping_of(extra.get("x_groq")).get("id")),
             extra=freeze(extra),
         )
 
@@ -189,7 +209,7 @@ def decoded(message: FrozenDict, id: str) -> list[tuple[Block, dict[str, Any]]]:
     content = message.get("content")
     if isinstance(content, list):
         made += [(part_block(part), {"content": [part]}) for part in content]
-    elif isinstance(content, Mapping):  # Cloudflare parses the JSON it was asked for
+    elif isinstance(content, dict):  # Cloudflare parses the JSON it was asked for
         made.append((Block(Kind.LLM_TEXT, {"text": json.dumps(content)}, "assistant"), {"content": content}))
     elif isinstance(content, str) and content:
         made.append((Block(Kind.LLM_TEXT, {"text": content}, "assistant"), {"content": content}))
@@ -207,8 +227,8 @@ def _thought(thoughts: Mapping[str, Any]) -> str:
     if said := next((thoughts[name] for name in THOUGHTS if isinstance(thoughts.get(name), str)), ""):
         return said
     details = thoughts.get("reasoning_details")
-    listed = [one for one in details if isinstance(one, Mapping)] if isinstance(details, list) else []
-    return "".join(_text(one.get("text")) or _text(one.get("summary")) for one in listed)
+    listed = [one for one in details if isinstance(one, dict)] if isinstance(details, list) else []
+    return "".join(text_of(one.get("text")) or text_of(one.get("summary")) for one in listed)
 
 
 def part_block(part: Any) -> Block:
@@ -219,11 +239,11 @@ def part_block(part: Any) -> Block:
         case {"type": "refusal", "refusal": str(refused)}:
             return Block(Kind.LLM_TEXT, {"text": "", "refusal": refused}, "assistant")
         case {"type": "thinking", "thinking": list(thoughts)}:
-            said = "".join(_text(_mapping(one).get("text")) for one in thoughts)
+            said = "".join(text_of(mapping_of(one).get("text")) for one in thoughts)
             return Block(Kind.REASONING, {"text": said}, "assistant")
         case {"type": "thinking", "thinking": str(text)}:
             return Block(Kind.REASONING, {"text": text}, "assistant")
-    return Block(Kind.OTHER, part if isinstance(part, Mapping) else {"part": part}, "assistant")
+    return Block(Kind.OTHER, part if isinstance(part, dict) else {"part": part}, "assistant")
 
 
 def _with_media(made: list[tuple[Block, dict[str, Any]]], message: FrozenDict) -> None:
@@ -233,7 +253,7 @@ def _with_media(made: list[tuple[Block, dict[str, Any]]], message: FrozenDict) -
     if isinstance(audio := piece.get("audio"), Mapping):
         payload["media"] = [{"type": "audio", **audio}]
     if isinstance(images := message.get("images"), list) and images:
-        payload["images"] = [seen(_mapping(one)) for one in images]
+        payload["images"] = [seen(mapping_of(one)) for one in images]
     if not payload:
         return
     for at, (block, its) in enumerate(made):
@@ -245,13 +265,13 @@ def _with_media(made: list[tuple[Block, dict[str, Any]]], message: FrozenDict) -
 
 def call_block(raw: Any, place: str) -> Block:
     """The block of one call. What is no JSON object is kept as it was written, in `args_raw`."""
-    raw = _mapping(raw)
-    function, written = _mapping(raw.get("function")), "arguments"
+    raw = mapping_of(raw)
+    function, written = mapping_of(raw.get("function")), "arguments"
     if not function.get("name") and says(raw.get("custom")):
-        function, written = _mapping(raw.get("custom")), "input"
-    name, arguments = _text(function.get("name")), function.get(written)
-    args = arguments if isinstance(arguments, Mapping) else parsed(arguments)
-    id = _text(raw.get("id"))
+        function, written = mapping_of(raw.get("custom")), "input"
+    name, arguments = text_of(function.get("name")), function.get(written)
+    args = arguments if isinstance(arguments, dict) else parsed(arguments)
+    id = text_of(raw.get("id"))
     made = id or "call_" + hashlib.sha256(f"{place}{name}{arguments}".encode("utf-8", "replace")).hexdigest()[:24]
     said = {"args": EMPTY, "args_raw": arguments} if args is None else {"args": args}
     block = Block(Kind.TOOL_CALL, {"id": made, "name": name, **said})
@@ -262,20 +282,13 @@ def parsed(text: Any) -> Any:
     """The arguments as an object; an empty one when there are none, None when they are something else."""
     if text is None or (isinstance(text, str) and text.strip() in ("", "null")):
         return EMPTY
-    try:
-        args = freeze(json.loads(text, parse_constant=_no_json))
-    except (ValueError, RecursionError, TypeError):
-        return None
-    return args if isinstance(args, Mapping) else None
-
-
-def _no_json(word: str) -> Any:
-    raise ValueError(f"{word} is no JSON")
+    args = json_of(text) if isinstance(text, str) else None
+    return args if isinstance(args, dict) else None
 
 
 def usage(raw: Mapping[str, Any]) -> Usage:
     """A server's counts in ours; who reads from a cache counts it in `prompt_tokens`, under one of five names."""
-    prompt, completion = _mapping(raw.get("prompt_tokens_details")), _mapping(raw.get("completion_tokens_details"))
+    prompt, completion = mapping_of(raw.get("prompt_tokens_details")), mapping_of(raw.get("completion_tokens_details"))
     read = (
         prompt.get("cached_tokens"),
         *(raw.get(f"{name}_tokens") for name in ("prompt_cache_hit", "num_cached", "cached")),
@@ -283,11 +296,11 @@ def usage(raw: Mapping[str, Any]) -> Usage:
     )
     written = (prompt.get("cache_write_tokens"), raw.get("cache_creation_input_tokens"))
     return Usage(
-        input_tokens=_count(raw.get("prompt_tokens")),
-        output_tokens=_count(raw.get("completion_tokens")),
-        cached_tokens=next(filter(None, map(_count, read)), 0),
-        cache_creation_input_tokens=next(filter(None, map(_count, written)), 0),
-        reasoning_tokens=_count(completion.get("reasoning_tokens")),
+        input_tokens=count_of(raw.get("prompt_tokens")),
+        output_tokens=count_of(raw.get("completion_tokens")),
+        cached_tokens=next(filter(None, map(count_of, read)), 0),
+        cache_creation_input_tokens=next(filter(None, map(count_of, written)), 0),
+        reasoning_tokens=count_of(completion.get("reasoning_tokens")),
     )
 
 
@@ -299,22 +312,10 @@ def refusal(data: Any) -> EngineError:
     """The error that a server describes; `kind` is its code or type, `status` a code that is a number."""
     data = data[0] if isinstance(data, list) and data else data  # Gemini's compatible server wraps it
     told = openai_client.refusal(data)
-    error = _mapping(_mapping(data).get("error"))
+    error = mapping_of(mapping_of(data).get("error"))
     numbers = (error.get(name) for name in ("code", "status", "status_code"))
     told.status = next((code for code in numbers if isinstance(code, int) and 400 <= code < 600), None)
-    behind = _mapping(error.get("metadata"))  # OpenRouter's: who failed behind it, and in which words
+    behind = mapping_of(error.get("metadata"))  # OpenRouter's: who failed behind it, and in which words
     if behind.get("raw"):
-        told.args = (f"{told} ({_text(behind.get('provider_name')) or 'the provider'}: {behind['raw']!s:.300})",)
+        told.args = (f"{told} ({text_of(behind.get('provider_name')) or 'the provider'}: {behind['raw']!s:.300})",)
     return told
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else EMPTY
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _count(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0

@@ -6,20 +6,19 @@ each output item; an answer written in both ways gives equal blocks.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import EngineError
-from ..events import Delta
 from ..frozen import EMPTY, FrozenDict, freeze
 from ..images import normal_image
 from ..results import FinishClass, InferenceResult, Usage
 from ..toolbox import CUT
 from ..turns import Block, Kind
+from .lenient import count_of, json_of, kept, mapping_of, mappings_of, text_of
 from .openai_client import refusal
-from .provider import Hear, unheard
+from .provider import Hear, delta, unheard
 from .wire import Wire
 
 WIRE = Wire("openai_responses")
@@ -61,7 +60,7 @@ class Reply:
 
     def __init__(self, hear: Hear = unheard, inference_id: str = "") -> None:
         self.complete = False
-        self._hear = hear
+        self._hear = None if hear is unheard else hear
         self._inference_id = inference_id
         self._response: dict[str, Any] = {}
         self._parts: dict[int, _Part] = {}
@@ -76,21 +75,21 @@ class Reply:
         """Take one event of the stream; what is not known is let pass."""
         if not isinstance(data, dict):
             return
-        kind = _text(data.get("type")) or name
-        if known := DELTAS.get(kind):
-            self._more(*known, data)
+        kind = text_of(data.get("type")) or name
+        if (known := DELTAS.get(kind)) is not None:
+            self._more(known, data)
             return
         match kind:
-            case "response.output_item.added" | "response.output_item.done" if isinstance(data.get("item"), Mapping):
-                self._item(_count(data.get("output_index")), data["item"], done=kind.endswith("done"))
+            case "response.output_item.added" | "response.output_item.done" if isinstance(data.get("item"), dict):
+                self._item(count_of(data.get("output_index")), data["item"], done=kind.endswith("done"))
             case "response.output_text.annotation.added":
-                if part := self._parts.get(_count(data.get("output_index"))):
-                    part.annotations.append((_count(data.get("content_index")), kept(data.get("annotation"))))
+                if part := self._parts.get(count_of(data.get("output_index"))):
+                    part.annotations.append((count_of(data.get("content_index")), kept(data.get("annotation"))))
             case "error":
                 raise refusal(data)
             case "" if data.get("error"):  # some servers say no more than that
                 raise refusal(data)
-            case _ if isinstance(data.get("response"), Mapping):
+            case _ if isinstance(data.get("response"), dict):
                 if kind in ENDS:
                     self._end_with(data["response"])
                 elif not self._response:  # those before the end say all of it again, for a new status at most
@@ -104,7 +103,7 @@ class Reply:
         """Take the whole response; its items are the last word, where it has them."""
         self._learn(response)
         items = response.get("output")
-        items = [item for item in items if isinstance(item, Mapping)] if isinstance(items, list) else []
+        items = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
         if len(items) >= sum(part.closed for part in self._parts.values()):
             self._parts = {place: part for place, part in self._parts.items() if place < len(items) or not items}
             for place, item in enumerate(items):
@@ -123,36 +122,42 @@ class Reply:
             part = self._parts[place] = _Part(place)
         elif part.closed and (not done or part.raw == item):
             return
-        part.raw, part.closed = kept(item), done
+        part.take(kept(item))
+        part.closed = done
         self._tell(part, part.text if done and not part.heard else "")
 
-    def _more(self, type: str, what: str, data: Mapping[str, Any]) -> None:
-        place, text = _count(data.get("output_index")), _text(data.get("delta"))
+    def _more(self, known: tuple[str, str], data: Mapping[str, Any]) -> None:
+        place, text = data.get("output_index"), data.get("delta")
+        place = place if type(place) is int else 0
         part = self._parts.get(place)
         if part is None:  # its beginning was lost; text is text all the same
-            part = self._parts[place] = _Part(place, freeze({"type": type, "id": _text(data.get("item_id"))}))
-        if part.closed:
+            part = self._parts[place] = _Part(place)
+            part.take(freeze({"type": known[0], "id": text_of(data.get("item_id"))}))
+        if part.closed or not isinstance(text, str):
             return
-        at = _count(data.get("content_index") or data.get("summary_index"))
-        if (pieces := part.said.get((what, at))) is None:
-            pieces = part.said[what, at] = []
-        pieces.append(text)
-        if what != "refusal":
-            self._tell(part, text)
+        what = known[1]
+        at = count_of(data.get("content_index") or data.get("summary_index"))
+        if (what, at) != part.last:
+            part.last = what, at
+            part.pieces = part.said.setdefault(part.last, [])
+        part.pieces.append(text)
+        if text and what != "refusal" and self._hear is not None and part.kind:
+            if part.heard:
+                self._hear(delta(self._inference_id, place, part.kind, text))
+            else:
+                self._tell(part, text)
 
     def _tell(self, part: _Part, text: str) -> None:
-        """Let the listener hear `text`; of a call, its name with the first."""
-        kind = KINDS.get(_text(part.raw.get("type")))
-        if text and part.heard and kind:
-            self._hear(Delta(self._inference_id, part.place, kind, text))
-        elif kind and (text or (kind == "tool_call" and not part.named)):
-            name = _text(part.raw.get("name")) if kind == "tool_call" and not part.named else ""
+        """Let the listener hear the first of an item; of a call, its name with it."""
+        call = part.kind == "tool_call" and not part.named
+        if self._hear is not None and part.kind and (text or call):
+            name = text_of(part.raw.get("name")) if call else ""
             part.named, part.heard = True, bool(text)
-            self._hear(Delta(self._inference_id, part.place, kind, text, name))
+            self._hear(delta(self._inference_id, part.place, part.kind, text, name))
 
     def blocks(self) -> tuple[Block, ...]:
         """The blocks as far as they came. One that broke off cannot be sent back, and is no call."""
-        id = _text(self._response.get("id"))
+        id = text_of(self._response.get("id"))
         made: list[Block] = []
         for part in self._in_order():
             if self._is_whole(part):
@@ -180,16 +185,16 @@ class Reply:
 
     def result(self) -> InferenceResult:
         """Who answered, why it ended, what it took; the provider's own numbers in `extra["usage"]`."""
-        counts = _mapping(self._response.get("usage"))
+        counts = mapping_of(self._response.get("usage"))
         beside = {k: v for k, v in self._response.items() if k not in OURS}
         return InferenceResult(
             provider="openai",
-            model=_text(self._response.get("model")),
+            model=text_of(self._response.get("model")),
             stop_reason=self._stop_reason,
             finish_class=self._finish_class(),
             truncated=self._stop_reason in TRUNCATED,
             usage=usage(counts) if counts else None,
-            response_id=_text(self._response.get("id")),
+            response_id=text_of(self._response.get("id")),
             extra=freeze(beside | ({"usage": counts} if counts else {})),
         )
 
@@ -197,7 +202,7 @@ class Reply:
         whole = [part for part in self._in_order() if self._is_whole(part)]
         if any(part.raw.get("type") in CALLS and not self._is_cut(part) for part in whole):
             return FinishClass.TOOL_CALLS_PENDING
-        if any(one.get("type") == "refusal" for part in whole for one in _list(part.whole().get("content"))):
+        if any(one.get("type") == "refusal" for part in whole for one in mappings_of(part.whole().get("content"))):
             return FinishClass.REFUSED
         if self.complete and not self._stop_reason:
             return FinishClass.COMPLETED
@@ -206,8 +211,8 @@ class Reply:
     @property
     def _stop_reason(self) -> str:
         """Its status, and what made it incomplete: "completed", "incomplete:max_output_tokens"."""
-        reason = _text(_mapping(self._response.get("incomplete_details")).get("reason"))
-        return ":".join(filter(None, (_text(self._response.get("status")), reason)))
+        reason = text_of(mapping_of(self._response.get("incomplete_details")).get("reason"))
+        return ":".join(filter(None, (text_of(self._response.get("status")), reason)))
 
 
 @dataclass(slots=True)
@@ -219,14 +224,22 @@ class _Part:
     closed: bool = False
     named: bool = False
     heard: bool = False
+    kind: str = ""  # of its block, for one that is heard as it comes
     said: dict[tuple[str, int], list[str]] = field(default_factory=dict)
+    last: tuple[str, int] | None = None  # which of `said` grew last
+    pieces: list[str] = field(default_factory=list)
     annotations: list[tuple[int, Any]] = field(default_factory=list)
+
+    def take(self, raw: FrozenDict) -> None:
+        """Take the item as it is now."""
+        self.raw = raw
+        self.kind = KINDS.get(text_of(raw.get("type")), "")
 
     @property
     def text(self) -> str:
         """What is to be heard of an item that came whole."""
-        if name := CALLS.get(_text(self.raw.get("type"))):
-            return _text(self.raw.get(name))
+        if name := CALLS.get(text_of(self.raw.get("type"))):
+            return text_of(self.raw.get(name))
         return decoded(self.raw).text
 
     def whole(self) -> FrozenDict:
@@ -266,22 +279,22 @@ class _Part:
 
 def decoded(item: FrozenDict) -> Block:
     """The block of one item, of an answer or of a request; one we do not know is kept whole in `other`."""
-    named = {"item_id": item["id"]} if _text(item.get("id")) else {}
+    named = {"item_id": item["id"]} if text_of(item.get("id")) else {}
     match item.get("type") or ("message" if "role" in item else ""), item:
         case "message", _:
             return _message(item, named)
         case "reasoning", _:
-            parts = (*_list(item.get("summary")), *_list(item.get("content")))
+            parts = (*mappings_of(item.get("summary")), *mappings_of(item.get("content")))
             own = {name: item[name] for name in ("summary", "encrypted_content") if item.get(name)}
             return Block(
-                Kind.REASONING, {"text": "".join(_text(p.get("text")) for p in parts), **own, **named}, "assistant"
+                Kind.REASONING, {"text": "".join(text_of(p.get("text")) for p in parts), **own, **named}, "assistant"
             )
         case "function_call", {"name": str(name)}:
-            said = arguments(_text(item.get("arguments")))
-            return Block(Kind.TOOL_CALL, {"id": _text(item.get("call_id")), "name": name, **said, **named})
+            said = arguments(text_of(item.get("arguments")))
+            return Block(Kind.TOOL_CALL, {"id": text_of(item.get("call_id")), "name": name, **said, **named})
         case "custom_tool_call", {"name": str(name)}:
-            said = {"args": {"input": _text(item.get("input"))}}
-            return Block(Kind.TOOL_CALL, {"id": _text(item.get("call_id")), "name": name, **said, **named})
+            said = {"args": {"input": text_of(item.get("input"))}}
+            return Block(Kind.TOOL_CALL, {"id": text_of(item.get("call_id")), "name": name, **said, **named})
         case "function_call_output" | "custom_tool_call_output", {"call_id": str(id)}:
             return Block(Kind.TOOL_USE, {"id": id, "result": item.get("output"), "error": ""})
         case str(type), _ if type.endswith(("_output", "_response")):
@@ -291,19 +304,19 @@ def decoded(item: FrozenDict) -> Block:
 
 def _message(item: FrozenDict, named: Mapping[str, Any]) -> Block:
     """A message of any role: its text, and beside it what else it consists of."""
-    role, content = _text(item.get("role")), item.get("content")
-    parts = [FrozenDict(type="text", text=content)] if isinstance(content, str) else _list(content)
+    role, content = text_of(item.get("role")), item.get("content")
+    parts = [FrozenDict(type="text", text=content)] if isinstance(content, str) else mappings_of(content)
     beside: dict[str, list[Any]] = {"annotations": [], "refusal": [], "images": [], "media": []}
     for part in parts:
         type = part.get("type")
-        beside["annotations"] += _list(part.get("annotations"))
+        beside["annotations"] += mappings_of(part.get("annotations"))
         if type == "refusal":
-            beside["refusal"].append(_text(part.get("refusal")))
+            beside["refusal"].append(text_of(part.get("refusal")))
         elif type == "input_image" and (image := _seen(part)):
             beside["images"].append(image)
         elif type not in TEXTS:
             beside["media"].append(part)
-    text = "".join(_text(part.get("text")) for part in parts if part.get("type") in TEXTS)
+    text = "".join(text_of(part.get("text")) for part in parts if part.get("type") in TEXTS)
     said = {"text": text} | {name: those for name, those in beside.items() if those}
     if beside["refusal"]:
         said["refusal"] = "".join(beside["refusal"])
@@ -322,49 +335,17 @@ def _seen(part: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def arguments(written: str) -> dict[str, Any]:
     """The arguments of a call; those that are no JSON object stay as they were written."""
-    try:
-        args = freeze(json.loads(written, parse_constant=_no_json)) if written.strip() else EMPTY
-    except (ValueError, RecursionError, TypeError):
-        args = None
-    return {"args": args} if isinstance(args, Mapping) else {"args": EMPTY, "args_raw": written}
-
-
-def _no_json(word: str) -> Any:
-    raise ValueError(f"{word} is no JSON")
+    args = json_of(written) if written.strip() else EMPTY
+    return {"args": args} if isinstance(args, dict) else {"args": EMPTY, "args_raw": written}
 
 
 def usage(raw: Mapping[str, Any]) -> Usage:
     """OpenAI's counts are ours: its input includes the cache, its output the reasoning."""
-    read, wrote = _mapping(raw.get("input_tokens_details")), _mapping(raw.get("output_tokens_details"))
+    read, wrote = mapping_of(raw.get("input_tokens_details")), mapping_of(raw.get("output_tokens_details"))
     return Usage(
-        input_tokens=_count(raw.get("input_tokens")),
-        output_tokens=_count(raw.get("output_tokens")),
-        cached_tokens=_count(read.get("cached_tokens")),
-        cache_creation_input_tokens=_count(read.get("cache_write_tokens")),
-        reasoning_tokens=_count(wrote.get("reasoning_tokens")),
+        input_tokens=count_of(raw.get("input_tokens")),
+        output_tokens=count_of(raw.get("output_tokens")),
+        cached_tokens=count_of(read.get("cached_tokens")),
+        cache_creation_input_tokens=count_of(read.get("cache_write_tokens")),
+        reasoning_tokens=count_of(wrote.get("reasoning_tokens")),
     )
-
-
-def kept(value: Any) -> Any:
-    """A part of an answer, frozen. Raises EngineError for one nobody could keep, nested without end."""
-    try:
-        return freeze(value)
-    except TypeError as error:
-        raise EngineError(str(error), kind="bad_response") from None
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else EMPTY
-
-
-def _list(value: Any) -> list[Mapping[str, Any]]:
-    """The objects of a list; nothing where there is none."""
-    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _count(value: Any) -> int:
-    return value if type(value) is int else 0

@@ -11,44 +11,48 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from json.encoder import encode_basestring_ascii as _quoted
 from typing import Any
 
-from ..frozen import thaw
-from ..keyed import Key
+from ..frozen import FrozenDict, freeze, thaw
+from ..keyed import Key, keyed
 from ..turns import Block
 
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """The rule for one family of providers; `namespace` begins the names of its metadata."""
+    """The rule for one family of providers; `namespace` begins the names of its metadata.
+
+    `kept` is the raw item with its digest, `response_id` the provider's id of the reply a
+    block belongs to, `output_index` its place there, or in the message it was read from,
+    from 0.
+    """
 
     namespace: str
+    kept: Key[Mapping[str, Any]] = field(init=False)
+    response_id: Key[str] = field(init=False)
+    output_index: Key[int] = field(init=False)
 
-    @property
-    def kept(self) -> Key[Mapping[str, Any]]:
-        return Key(f"{self.namespace}.wire@v1", dict)
-
-    @property
-    def response_id(self) -> Key[str]:
-        """The provider's id of the reply a block belongs to."""
-        return Key(f"{self.namespace}.response_id@v1", str)
-
-    @property
-    def output_index(self) -> Key[int]:
-        """The place of a block in its reply, or in the message it was read from; from 0."""
-        return Key(f"{self.namespace}.output_index@v1", int)
+    def __post_init__(self) -> None:
+        for name, called, to in (
+            ("kept", "wire", dict),
+            ("response_id", "response_id", str),
+            ("output_index", "output_index", int),
+        ):
+            object.__setattr__(self, name, Key(f"{self.namespace}.{called}@v1", to))
 
     def marked(self, block: Block, *, raw: Any = None, response_id: str = "", index: int | None = None) -> Block:
         """`block` with its raw item and its place; `raw` None for one that broke off."""
         names: dict[str, Any] = {}
         if raw is not None:
-            names[self.kept.name] = {"raw": raw, "digest": digest(block.payload)}
+            names[self.kept.name] = FrozenDict(raw=freeze(raw), digest=digest(block.payload))
         if response_id:
             names[self.response_id.name] = response_id
         if index is not None:
             names[self.output_index.name] = index
-        return block._with(metadata=block.metadata.with_raw(**names))
+        before = block.metadata
+        return block.signed(block.id, before.with_raw(**names) if len(before) else keyed(FrozenDict(names)))
 
     def raw(self, block: Block) -> Any:
         """The raw item to send back, as plain data; None when the payload was changed or there is none."""
@@ -64,5 +68,9 @@ class Wire:
 
 def digest(payload: Mapping[str, Any]) -> str:
     """SHA-256 of a payload, whatever the order of its keys."""
-    text = json.dumps(payload, sort_keys=True, separators=(",", ":"), default=repr)
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
+    text = payload.get("text")
+    said = f'{{"text":{_quoted(text)}}}' if type(text) is str and len(payload) == 1 else _ENCODE(payload)
+    return hashlib.sha256(said.encode("ascii")).hexdigest()
+
+
+_ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=repr).encode
