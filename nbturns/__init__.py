@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import BusyError as BusyError
 from .errors import DecodeError as DecodeError
 from .errors import DriftError as DriftError
+from .errors import EndedError as EndedError
 from .errors import EngineError as EngineError
 from .errors import HeldError as HeldError
 from .errors import LimitReached as LimitReached
@@ -107,6 +108,7 @@ __all__ = [
     "Comparison",
     "DecodeError",
     "DriftError",
+    "EndedError",
     "EngineError",
     "Execution",
     "FinishClass",

@@ -84,19 +84,37 @@ def stand_around(engine: Engine, middleware: Iterable[Middleware]) -> Engine:
 
 def _around(layer: Middleware, inner: Engine) -> Engine:
     async def engine(turn: Turn, scope: Scope) -> Turn:
-        return await layer(turn, scope, inner)
+        coming = layer(turn, scope, inner)
+        if not hasattr(coming, "__await__"):
+            raise EngineError(
+                f"a middleware is an async function; write `async def {_name(layer)}(turn, scope, engine)`"
+            )
+        return await coming
 
     return engine
 
 
-def asking(engine: Engine, middleware: Iterable[Middleware]) -> Engine:
+def _name(function: Any) -> str:
+    name: str = getattr(function, "__name__", type(function).__name__)
+    return name if name.isidentifier() else "ask"
+
+
+def asking(engine: Engine, middleware: Iterable[Middleware], note: Callable[[Call], object] = id) -> Engine:
     """What the loop asks: `middleware` around the signing engine, and the ledger around it all.
 
     A middleware may ask twice, drop an answer, insert blocks. Whatever it returns or
-    raises, each call it made is in the Turn's ledger, and each new block has an id.
+    raises, each call it made is in the Turn's ledger, and each new block has an id. An
+    engine with a method `signing` makes several calls, and signs each itself. `note` is
+    told of each call when it is over.
     """
     made: list[Call] = []
-    layers = stand_around(signing(engine, made.append), middleware)
+
+    def done(call: Call) -> None:
+        made.append(call)
+        note(call)
+
+    signed = engine.signing(done) if hasattr(engine, "signing") else signing(engine, done)
+    layers = stand_around(signed, middleware)
 
     async def asked(turn: Turn, scope: Scope) -> Turn:
         made.clear()
@@ -145,7 +163,10 @@ def signing(engine: Engine, note: Callable[[Call], object] = id) -> Engine:
     async def signed(turn: Turn, scope: Scope) -> Turn:
         call = Call(turn, scope, note)
         try:
-            answer = await engine(call.asked, call.scope)
+            coming = engine(call.asked, call.scope)
+            if not hasattr(coming, "__await__"):
+                raise EngineError(f"an engine is an async function; write `async def {_name(engine)}(turn, scope)`")
+            answer = await coming
             if not isinstance(answer, Turn):
                 raise EngineError(
                     f"an engine returns a Turn, and this one returned {type(answer).__name__}: add blocks to the Turn it was given"

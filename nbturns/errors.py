@@ -9,6 +9,7 @@ NbturnsError
 ├── ToolError        a tool failed and the policy says to end the run: `.turn`
 ├── LimitReached     the loop was still calling tools at its limit: `.turn`
 ├── BusyError        this session has an execution in progress
+├── EndedError       an execution is over, and what was decided for it comes too late
 └── HeldError        the execution stands at a pause and nobody was to wait for it
 
 An error that ends an execution carries the Turn as far as it came, in `.turn`.
@@ -99,6 +100,10 @@ class LimitReached(NbturnsError):
 
 class BusyError(NbturnsError):
     """A session runs one execution at a time, and this one is not over."""
+
+
+class EndedError(NbturnsError):
+    """The execution is over: no pause will come at which this could be done."""
 
 
 class HeldError(NbturnsError):

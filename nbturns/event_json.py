@@ -94,7 +94,7 @@ def _read(name: str, raw: Any) -> Any:
             return turn_from_dict(raw)
         case "call" | "answer":
             return block_from_dict(raw)
-        case "blocks":
+        case "blocks" | "answers":
             return tuple(map(block_from_dict, raw))
         case "result":
             return InferenceResult.from_dict(raw)

@@ -129,11 +129,15 @@ class Paused(Event):
 
 @dataclass(frozen=True, slots=True)
 class Resumed(Event):
-    """A pause is over: `by` says how (step, resume, timeout), `turn` is what goes on."""
+    """A pause is over: `by` says who ended it (step, resume, timeout, or a name that was given).
+
+    `turn` is what goes on; `answers` are those given by hand, in place of a tool's.
+    """
 
     pause: Pause
     turn: Turn
     by: str
+    answers: tuple[Block, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,11 @@ from concurrent.futures import Future
 from time import time as now
 from typing import Any, Literal, TypeAlias
 
-from .errors import HeldError
+from .errors import EndedError, HeldError
 from .events import Delta, Ended, Event, InferenceFinished, Pause, Phase, Sink, Snapshot, Started, put_at, put_seq
 from .host import SLICE, Waiting, call, on_host, refuse_on_host
 from .keyed import Key
-from .steps import Breakpoint, StepController, Verdict, by_hand
+from .steps import TOO_LATE, Breakpoint, Decision, StepController, phase_of
 from .toolbox import ToolConfig
 from .turns import Turn
 
@@ -171,18 +171,40 @@ class Execution(Waiting[Turn]):
         mock: Mapping[str, Any] | None = None,
         skip: Iterable[str] = (),
         number: int | None = None,
+        by: str = "step",
     ) -> Waiting[Pause | None]:
         """Pass the pause it stands at, or the next one; then the pause after, None at the end.
 
         `turn` goes on in place of the one that paused. Of the calls that wait there,
         `deny` answers with a reason, `mock` with a result, `skip` with neither, by call id.
         `number` names the pause that is meant: if it is over already, nothing is passed.
+        `by` is who says so, for the event. Raises EndedError for a verdict after the end.
         """
-        return Waiting(self._steps.step(_decision(turn, deny, mock, skip, "step"), number))
+        return Waiting(self._steps.step(Decision(turn=turn, deny=deny, mock=mock, skip=skip, by=by), number))
 
-    def resume(self, turn: Turn | None = None) -> None:
-        """Pass this boundary and all that follow, up to a breakpoint."""
-        call(self._steps.resume, _decision(turn, None, None, (), "resume"))
+    def resume(
+        self,
+        turn: Turn | None = None,
+        *,
+        deny: Mapping[str, str] | None = None,
+        mock: Mapping[str, Any] | None = None,
+        skip: Iterable[str] = (),
+        by: str = "resume",
+    ) -> None:
+        """Pass this boundary and all that follow, up to a breakpoint.
+
+        Verdicts are as in `step`, for the pause it stands at. Raises EndedError for one after
+        the end, ValueError for one while it stands at no pause or on a call that does not wait.
+        """
+        decision = Decision(turn=turn, deny=deny, mock=mock, skip=skip, by=by)
+        verdict = None
+        if decision.says_something:
+            if (pause := self.paused_at) is None:
+                if self._ended is not None:
+                    raise EndedError(TOO_LATE)
+                raise ValueError("it stands at no pause, so there is nothing to decide; execution.next() waits for one")
+            verdict = decision.at(pause)
+        call(self._steps.resume, verdict, by)
 
     def pause(self) -> None:
         """Stand at the next boundary. The model's text goes on until there."""
@@ -201,12 +223,14 @@ class Execution(Waiting[Turn]):
         self, predicate: Breakpoint | None = None, *, tool: str | None = None, phase: str | None = None
     ) -> Execution:
         """Pause where `predicate(snapshot)` is true, before `tool` runs, or at `phase`."""
+        if predicate is not None and not callable(predicate):
+            raise TypeError(f"a breakpoint is a function of a snapshot, or tool=… or phase=…, not {predicate!r:.60}")
         if predicate is not None:
             call(self._steps.breakpoints.append, (predicate, getattr(predicate, "__name__", "predicate")))
         if tool is not None:
             call(self._steps.breakpoints.append, (_before(tool), f"tool {tool}"))
         if phase is not None:
-            at = Phase(phase)
+            at = phase_of(phase)
             call(self._steps.breakpoints.append, (lambda snapshot: snapshot.phase is at, f"phase {at}"))
         return self
 
@@ -280,16 +304,3 @@ def _before(tool: str) -> Breakpoint:
         return snapshot.phase is Phase.POST_INFERENCE and any(call.name == tool for call in snapshot.turn.pending)
 
     return about_to_run
-
-
-def _decision(
-    turn: Turn | None, deny: Mapping[str, str] | None, mock: Mapping[str, Any] | None, skip: Iterable[str], by: str
-) -> Callable[[Pause], Verdict]:
-    if turn is not None and not isinstance(turn, Turn):
-        raise TypeError(f"a step goes on with a Turn, not with {type(turn).__name__}")
-
-    def decide(pause: Pause) -> Verdict:
-        goes_on = pause.turn if turn is None else turn
-        return Verdict(goes_on, by_hand(goes_on, deny, mock, skip), by)
-
-    return decide

@@ -37,16 +37,12 @@ async def run_loop(turn: Turn, engine: Engine, scope: Scope, steps: StepControll
         last = iteration + 1 == limit
         if turn.calls.pending:
             turn = await loop.called(turn, iteration, run=not last)
-            if not last:
-                continue
-            edited = True
-        else:
-            before = turn
-            turn = await loop.at(Phase.POST_INFERENCE, turn, iteration)
-            edited = turn is not before
-            if turn.calls.pending and not last:
-                turn = await loop.called(turn, iteration, new=False)
-        if not turn.calls.pending and not _asks_again(turn, edited=edited):
+            continue
+        before = turn
+        turn = await loop.at(Phase.POST_INFERENCE, turn, iteration)
+        if turn.calls.pending:
+            turn = turn if last else await loop.called(turn, iteration, new=False)
+        elif not _asks_again(turn, edited=turn is not before):
             return await loop.at(Phase.FINAL, turn, iteration)
     raise LimitReached(
         f"still calling tools after {limit} model calls; go on with session.ask(error.turn), or set a higher limit",
@@ -55,11 +51,11 @@ async def run_loop(turn: Turn, engine: Engine, scope: Scope, steps: StepControll
 
 
 def _asks_again(turn: Turn, *, edited: bool) -> bool:
-    """Whether the model has not finished: it said so itself, or there is something it has not answered."""
+    """Whether the model has not finished: it said so itself, or an edit left it something to answer."""
     if edited and len(turn) and turn[-1].kind in ("user", "tool_use"):
         return True
     result = turn.metadata.get(INFERENCE_RESULT)
-    return result is not None and result.finish_class in (FinishClass.CONTINUE, FinishClass.TOOL_CALLS_PENDING)
+    return result is not None and result.finish_class is FinishClass.CONTINUE
 
 
 class _Loop:

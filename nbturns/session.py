@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from uuid import uuid4
 
-from .contract import Engine, Middleware, Scope, asking, identified
+from .contract import Call, Engine, Middleware, Scope, asking, identified
 from .distinct_calls import with_distinct_calls
 from .errors import BusyError
 from .events import Event, Notice, Sink, Snapshot
@@ -16,7 +16,7 @@ from .keyed import Key
 from .loop import run_loop
 from .middleware.system_prompt import system_prompt, with_system_prompt
 from .results import INFERENCE_RESULT, INFERENCES, Usage
-from .steps import Breakpoint
+from .steps import Breakpoint, StepController, points_of
 from .toolbox import TOOL_CONFIG, Toolbox, ToolConfig
 from .tools import Tool
 from .turns import Block, Run, Turn, tool_use, user
@@ -54,8 +54,9 @@ class Session:
         runtime: Mapping[str, Any] | None = None,
     ) -> None:
         if not callable(engine):
+            how = "; session.as_engine() is one" if isinstance(engine, Session) else ""
             raise TypeError(
-                f'a session asks an engine, like nt.engine("anthropic:…") or nt.scripted(…), not {engine!r:.60}'
+                f'a session asks an engine, like nt.engine("anthropic:…") or nt.scripted(…), not {engine!r:.60}{how}'
             )
         if not isinstance(system, str):
             raise TypeError(f"system is a text, not {type(system).__name__}: {system!r:.60}")
@@ -63,20 +64,28 @@ class Session:
             raise TypeError(
                 f"tools is a list of functions: tools=[{getattr(tools, '__name__', getattr(tools, 'name', tools))}]"
             )
+        if not isinstance(tool_config, ToolConfig):
+            raise TypeError(f"tool_config is an nt.ToolConfig(...), not {tool_config!r:.60}")
+        if run is not None and not isinstance(run, Run):
+            raise TypeError(f"run is an nt.Run, like nt.load(path), not {type(run).__name__}: {run!r:.60}")
+        points_of(step)
         self.id = id or (run.id if run else "") or uuid4().hex
         self.engine = engine
         self.system = system
         self.tools = tools if isinstance(tools, Toolbox) else Toolbox(tools)
-        self.middleware = tuple(middleware)
-        self.sinks = tuple(sinks)
+        self.middleware = _callables(middleware, "middleware")
+        self.sinks = _callables(sinks, "sinks")
         self.on_snapshot = on_snapshot
         self.tool_config = tool_config
         self.step = step
-        self.break_when = tuple(break_when)
+        self.break_when = _callables(break_when, "break_when")
         self.runtime = None if runtime is None else freeze(runtime)
         self.execution: Execution | None = None
         self._turns: tuple[Turn, ...] = run.turns if run else ()
         self._ids = _Ids()
+        if unknown := [name for name in tool_config.allowed or () if name not in self.tools]:
+            there = ", ".join(tool.name for tool in self.tools) or "none"
+            raise ValueError(f"tool_config allows {unknown[0]!r}, which is no tool here; there are: {there}")
 
     @property
     def turns(self) -> tuple[Turn, ...]:
@@ -126,9 +135,8 @@ class Session:
         async def drive(execution: Execution) -> Turn:
             for text in notices:
                 execution.emit(Notice(text))
-            scope = Scope(tools=self.tools, tool_config=self.tool_config, emit=execution.emit, new_id=self._ids.new)
-            layers = (*self.middleware, system_prompt(self.system)) if self.system else self.middleware
-            return await run_loop(turn, asking(self.engine, layers), scope, execution._steps, limit=most)
+            scope = self._scope(execution.emit, self._ids.new)
+            return await run_loop(turn, self._asking(), scope, execution._steps, limit=most)
 
         self.execution = Execution(
             drive,
@@ -141,6 +149,24 @@ class Session:
             settle=self._accept,
         )
         return self.execution
+
+    def _scope(self, emit: Sink, new_id: Callable[[], str]) -> Scope:
+        return Scope(tools=self.tools, tool_config=self.tool_config, emit=emit, new_id=new_id)
+
+    def _asking(self, note: Callable[[Call], object] = id) -> Engine:
+        """What the loop asks: the engine, in the midst of the middlewares and the system prompt."""
+        layers = (*self.middleware, system_prompt(self.system)) if self.system else self.middleware
+        return asking(self.engine, layers, note)
+
+    def as_engine(self) -> Engine:
+        """What this session asks and runs, as an engine of another one.
+
+        Asked with a Turn it adds all that its own engine, system prompt, middlewares, tools
+        and limit make of it, tool results included. Each of its model calls signs its own
+        blocks and is heard outside. Its history and its steps stay out of it, so one session
+        may serve several at once.
+        """
+        return _SessionEngine(self)
 
     def stop(self) -> None:
         """Stop the execution in progress, if there is one."""
@@ -222,6 +248,42 @@ class Session:
             "steps": "held at its boundaries" if self.step else "runs on",
         }
         return "\n".join(f"{name:8}{said}" for name, said in lines.items())
+
+
+class _SessionEngine:
+    """A session's loop as an engine; `contract.asking` hears of each call that it makes."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def __call__(self, turn: Turn, scope: Scope) -> Turn:
+        return await self.signing(id)(turn, scope)
+
+    def signing(self, note: Callable[[Call], object]) -> Engine:
+        session, ask = self._session, self._session._asking(note)
+        config = session.tool_config
+
+        async def engine(turn: Turn, scope: Scope) -> Turn:
+            def heard(event: Event) -> None:
+                if not isinstance(event, Snapshot):  # those are of the boundaries of the loop outside
+                    scope.emit(event)
+
+            inner = session._scope(heard, scope.new_id)
+            return await run_loop(turn, ask, inner, StepController(False, config, heard), limit=config.max_iterations)
+
+        return engine
+
+    def __repr__(self) -> str:
+        return f"<{self._session!r:.40} as an engine: {self._session.engine!r:.60}>"
+
+
+def _callables(given: Any, name: str) -> tuple[Any, ...]:
+    if callable(given) or isinstance(given, str) or not isinstance(given, Iterable):
+        raise TypeError(f"{name} is a list of functions: {name}=[...], not {given!r:.60}")
+    made = tuple(given)
+    if wrong := [one for one in made if not callable(one)]:
+        raise TypeError(f"{name} is a list of functions, and this is none: {wrong[0]!r:.60}")
+    return made
 
 
 def _called(layer: Middleware) -> str:

@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .errors import EndedError
 from .events import Notice, Pause, Paused, Phase, Resumed, Sink, Snapshot
 from .frozen import EMPTY
 from .toolbox import ToolConfig
 from .turns import Block, Turn, tool_use
 
 Breakpoint = Callable[[Snapshot], object]
+TOO_LATE = "this execution is over, and what was decided for its next pause comes too late; session.ask(turn) goes on from a Turn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,36 +32,73 @@ class Verdict:
     turn: Turn
     answers: Mapping[str, Block] = EMPTY
     by: str = "step"
+    pause: int = 0  # the number of the pause it is for
 
 
-def by_hand(
-    turn: Turn,
-    deny: Mapping[str, str] | None = None,
-    mock: Mapping[str, Any] | None = None,
-    skip: Iterable[str] = (),
-) -> dict[str, Block]:
-    """Answers to pending calls of `turn`, by call id. Raises ValueError for an id that is not pending."""
-    answers = {
-        id: tool_use(id, error=f"denied: {reason}" if reason else "denied") for id, reason in (deny or {}).items()
-    }
-    answers |= {id: tool_use(id, result) for id, result in (mock or {}).items()}
-    answers |= {
-        id: tool_use(id, error="skipped: this call was not run") for id in ((skip,) if isinstance(skip, str) else skip)
-    }
-    waiting = [call.tool_call_id for call in turn.pending]
-    for id in answers:
-        if id not in waiting:
-            raise ValueError(f"no call {id!r} is pending here; pending: {', '.join(waiting) or 'none'}")
-    return answers
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What somebody wants done at a pause, wherever that will be. Raises TypeError for what cannot be done at any."""
+
+    turn: Turn | None = None
+    deny: Mapping[str, str] | None = None
+    mock: Mapping[str, Any] | None = None
+    skip: Iterable[str] = ()
+    by: str = "step"
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        if self.turn is not None and not isinstance(self.turn, Turn):
+            raise TypeError(f"a step goes on with a Turn, not with {type(self.turn).__name__}: {self.turn!r:.60}")
+        for name, given, example in (("deny", self.deny, '"not this one"'), ("mock", self.mock, "{...}")):
+            if given is not None and not isinstance(given, Mapping):
+                raise TypeError(f'{name} maps the id of a call: {name}={{"call_1": {example}}}, not {given!r:.60}')
+        if not isinstance(self.skip, Iterable) or isinstance(self.skip, (bytes, Mapping)):
+            raise TypeError(f'skip lists ids of calls, like skip=["call_1"], not {self.skip!r:.60}')
+        put(self, "skip", (self.skip,) if isinstance(self.skip, str) else tuple(self.skip))
+
+    @property
+    def says_something(self) -> bool:
+        return bool(self.turn is not None or self.deny or self.mock or self.skip)
+
+    def at(self, pause: Pause) -> Verdict:
+        """What it means there. Raises ValueError for a call that is not pending."""
+        turn = pause.turn if self.turn is None else self.turn
+        return Verdict(turn, self._answers(turn), self.by, pause.number)
+
+    def _answers(self, turn: Turn) -> dict[str, Block]:
+        given = {
+            **{id: (None, f"denied: {reason}" if reason else "denied") for id, reason in (self.deny or {}).items()},
+            **{id: (result, "") for id, result in (self.mock or {}).items()},
+            **dict.fromkeys(self.skip, (None, "skipped: this call was not run")),
+        }
+        waiting = [call.tool_call_id for call in turn.pending]
+        for id in given:
+            if id not in waiting:
+                raise ValueError(f"no call {id!r} is pending here; pending: {', '.join(waiting) or 'none'}")
+        return {id: tool_use(id, result, error) for id, (result, error) in given.items()}
+
+
+def points_of(step: Any) -> frozenset[Phase] | None:
+    """The phases to pause at; None for the usual ones. Raises TypeError or ValueError for what names none."""
+    if isinstance(step, bool):
+        return None
+    if not isinstance(step, Iterable):
+        raise TypeError(f"step is True, False, or phases to pause at, like step={{'post_tools'}}, not {step!r:.60}")
+    return frozenset(map(phase_of, (step,) if isinstance(step, str) else step))
+
+
+def phase_of(name: Any) -> Phase:
+    try:
+        return Phase(name)
+    except ValueError:
+        raise ValueError(f"{name!r:.60} is no phase; there are: {', '.join(Phase)}") from None
 
 
 class StepController:
     """Holds an execution at its boundaries, and lets it go on with the Turn it is given."""
 
     def __init__(self, step: bool | Iterable[str], config: ToolConfig, emit: Sink) -> None:
-        self.points = (
-            None if isinstance(step, bool) else frozenset(map(Phase, (step,) if isinstance(step, str) else step))
-        )
+        self.points = points_of(step)
         self.holding = bool(step)
         self.asked_to_pause = False
         self.breakpoints: list[tuple[Breakpoint, str]] = []
@@ -108,7 +147,7 @@ class StepController:
         finally:
             self.pause = self._verdict = None
             self._passed = pause.number
-        self._emit(Resumed(pause, verdict.turn, verdict.by))
+        self._emit(Resumed(pause, verdict.turn, verdict.by, tuple(verdict.answers.values())))
         return verdict
 
     async def _decided(self, pause: Pause) -> Verdict:
@@ -155,7 +194,7 @@ class StepController:
     def _decision_made(self) -> bool:
         return self._verdict is not None and self._verdict.done()
 
-    async def step(self, decide: Callable[[Pause], Verdict], number: int | None = None) -> Pause | None:
+    async def step(self, decision: Decision, number: int | None = None) -> Pause | None:
         """Pass one pause, this one or (where it stands at none) the next; then wait for the one after.
 
         With a `number` it passes that pause and no other: a second click on the same button finds it gone.
@@ -167,17 +206,21 @@ class StepController:
                 self.holding = True
                 pause = await self.next()
                 if pause is None:
+                    if decision.says_something:
+                        raise EndedError(TOO_LATE)
                     return None
-                self._decide(decide(pause))
+                self._decide(decision.at(pause))
                 passed = pause.number
         return await self.next(after=passed)
 
-    def resume(self, decide: Callable[[Pause], Verdict]) -> None:
-        """Let it pass this boundary and all that follow, up to a breakpoint."""
-        verdict = decide(self.pause) if self.pause is not None else None
+    def resume(self, verdict: Verdict | None, by: str) -> None:
+        """Let it pass this boundary and all that follow, up to a breakpoint.
+
+        A `verdict` is for the pause it was made at, and is forgotten where that is over.
+        """
         self.holding = self.asked_to_pause = False
-        if verdict is not None:
-            self._decide(verdict)
+        if self.pause is not None and (verdict is None or verdict.pause == self.pause.number):
+            self._decide(verdict or Verdict(self.pause.turn, by=by))
 
     def _decide(self, verdict: Verdict) -> None:
         if self._verdict is not None and not self._verdict.done():

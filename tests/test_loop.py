@@ -504,3 +504,16 @@ def test_every_waiter_gets_the_error() -> None:
         thread.join(5)
 
     assert len(seen) == 3 and "the engine raised ValueError: boom" in str(seen[0])
+
+
+def test_an_engine_or_a_middleware_that_is_not_async_is_told_how_to_be() -> None:
+    def echo(turn: nt.Turn, scope: nt.Scope) -> nt.Turn:
+        return turn + nt.assistant("x")
+
+    def layer(turn: nt.Turn, scope: nt.Scope, engine: Any) -> nt.Turn:
+        return turn
+
+    with pytest.raises(nt.EngineError, match=r"write `async def echo\(turn, scope\)`"):
+        nt.Session(echo).ask("q").result(5)  # type: ignore[arg-type]  # which is what it says
+    with pytest.raises(nt.EngineError, match=r"write `async def layer\(turn, scope, engine\)`"):
+        nt.Session(nt.scripted("x"), middleware=[layer]).ask("q").result(5)  # type: ignore[list-item]

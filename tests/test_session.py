@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import nbturns as nt
-from nbturns.events import Event, Notice
+from nbturns.events import Event, InferenceFinished, Notice, Snapshot, ToolFinished
 from nbturns.middleware import system_prompt
 from tests.test_loop import call, double, until
 
@@ -380,6 +380,13 @@ def test_a_call_id_that_comes_back_with_its_own_result_is_left_alone() -> None:
         ({"system": nt.system("x")}, "system is a text"),
         ({"tools": double}, r"tools=\[double\]"),
         ({"tools": "double"}, "a list of functions"),
+        ({"middleware": system_prompt("x")}, r"middleware is a list of functions"),
+        ({"middleware": [None]}, "this is none: None"),
+        ({"sinks": print}, r"sinks is a list of functions"),
+        ({"sinks": ["print"]}, "this is none: 'print'"),
+        ({"step": 1}, "step is True, False, or phases"),
+        ({"tool_config": {"inline": True}}, "tool_config is an nt.ToolConfig"),
+        ({"run": nt.turn("x")}, "run is an nt.Run"),
     ],
 )
 def test_a_session_says_at_once_what_it_does_not_take(how: dict[str, Any], said: str) -> None:
@@ -390,3 +397,76 @@ def test_a_session_says_at_once_what_it_does_not_take(how: dict[str, Any], said:
 def test_a_fork_of_a_turn_that_is_not_there_says_how_many_there_are() -> None:
     with pytest.raises(IndexError, match="has 0 Turns, and none at 0"):
         nt.Session(nt.scripted("x")).fork(0)
+
+
+def test_a_session_says_at_once_which_name_is_none() -> None:
+    with pytest.raises(ValueError, match="'after_lunch' is no phase; there are: pre_inference, post_inference"):
+        nt.Session(nt.scripted("x"), step={"after_lunch"})
+    with pytest.raises(ValueError, match="allows 'dubble', which is no tool here; there are: double"):
+        session("x", tool_config=nt.ToolConfig(allowed=["dubble"]))
+    with pytest.raises(TypeError, match=r"session\.as_engine\(\) is one"):
+        nt.Session(session("x"))  # type: ignore[arg-type]  # which is what it says
+
+
+# A session as an engine.
+
+
+def test_a_session_serves_as_the_engine_of_another_with_its_own_tools_and_middlewares() -> None:
+    inner = session([call("a")], "inside", "again", system="Be brief.", middleware=[system_prompt("Be brief.")])
+    heard: list[Event] = []
+    outer = nt.Session(inner.as_engine(), sinks=[heard.append])
+
+    turn = outer.ask("q").result(5)
+
+    assert [b.kind for b in turn] == ["system", "user", "tool_call", "tool_use", "llm_text"]
+    assert (turn.text, turn[3].result, inner.turns) == ("inside", 4, ())
+    assert [e.phase for e in heard if isinstance(e, Snapshot)] == ["pre_inference", "post_inference", "final"]
+    assert [type(e).__name__ for e in heard if isinstance(e, (InferenceFinished, ToolFinished))] == [
+        "InferenceFinished", "ToolFinished", "InferenceFinished",
+    ]  # fmt: skip
+
+
+def test_each_model_call_of_a_session_used_as_an_engine_signs_its_own_blocks() -> None:
+    inner = session([call("a")], "inside", "again").as_engine()
+    outer = nt.Session(inner)
+
+    first, second = outer.ask("q").result(5), outer.ask("more").result(5)
+
+    made = [block.inference_id for block in first if block.inference]
+    assert len(set(made)) == 2 and made == [result.inference_id for result in first.inferences]
+    assert [len(first.inferences), len(second.inferences), len(outer.run.inferences)] == [2, 1, 3]
+    assert all(block.id for block in second) and len({block.id for block in second}) == len(second)
+
+
+def test_a_session_used_as_an_engine_may_be_wrapped_nested_and_asked_by_several_at_once() -> None:
+    async def twice(turn: nt.Turn, scope: nt.Scope, engine: Any) -> nt.Turn:
+        await engine(turn, scope)
+        answer: nt.Turn = await engine(turn, scope)
+        return answer
+
+    async def echo(turn: nt.Turn, scope: nt.Scope) -> nt.Turn:
+        return turn + nt.assistant(turn.of_kind("user")[-1].text)
+
+    innermost = nt.Session(echo)
+    middle = nt.Session(innermost.as_engine(), middleware=[twice])
+    asked = [nt.Session(middle.as_engine()).ask(str(n)) for n in range(8)]
+
+    turns = [execution.result(5) for execution in asked]
+
+    assert [turn.text for turn in turns] == [str(n) for n in range(8)]
+    assert {len(turn.inferences) for turn in turns} == {2}
+
+
+def test_a_session_used_as_an_engine_keeps_what_it_did_when_it_fails_or_is_stopped() -> None:
+    limited = session([call("a")], [call("b")], "c", tool_config=nt.ToolConfig(max_iterations=1))
+    with pytest.raises(nt.LimitReached) as raised:
+        nt.Session(limited.as_engine()).ask("q").result(5)
+    assert [b.kind for b in raised.value.turn] == ["user", "tool_call"] and len(raised.value.turn.inferences) == 1
+
+    slow = nt.Session(nt.scripted([call("a")], "a long answer of many words", pace=0.05), tools=[double])
+    execution = nt.Session(slow.as_engine()).ask("q")
+    until(lambda: len(execution.deltas) > 1 and execution.deltas[-1].kind == "llm_text")
+    execution.stop()
+    turn = execution.result(5)
+    assert [b.kind for b in turn] == ["user", "tool_call", "tool_use", "llm_text"]
+    assert [result.finish_class for result in turn.inferences] == ["tool_calls_pending", "interrupted"]

@@ -655,3 +655,105 @@ def test_a_paused_execution_needs_no_other_record_than_its_turn() -> None:
     turn = nt.Session(nt.scripted("done"), tools=[double]).ask(nt.Turn.from_yaml(saved)).result(5)
 
     assert (turn[2].result, turn.text) == (8, "done")
+
+
+# Verdicts that come late, or at the last call.
+
+
+def test_a_verdict_at_the_pause_of_the_last_call_is_kept() -> None:
+    execution = stepped([call("a"), call("b")], tool_config=nt.ToolConfig(max_iterations=1))
+    first(execution)
+
+    execution.step(deny={"a": "not today"})
+
+    with pytest.raises(nt.LimitReached) as raised:
+        execution.result(5, wait=True)
+    turn = raised.value.turn
+    assert [(b.kind, b.error) for b in turn[-1:]] == [("tool_use", "denied: not today")]
+    assert [b.name for b in turn.pending] == ["double"] and turn[-1].id
+
+
+def test_a_model_whose_last_call_was_dropped_was_not_heard_to_the_end() -> None:
+    execution = stepped([nt.assistant("I would like to"), call("a")], tool_config=nt.ToolConfig(max_iterations=1))
+
+    execution.step(first(execution).turn.drop(-1))
+
+    with pytest.raises(nt.LimitReached, match="after 1 model call") as raised:
+        execution.result(5, wait=True)
+    assert (raised.value.turn.text, raised.value.turn.pending) == ("I would like to", ())
+
+
+@pytest.mark.parametrize(
+    "verdict", [{"deny": {"a": "no"}}, {"mock": {"a": 1}}, {"skip": ["a"]}, {"turn": nt.turn("x")}]
+)
+def test_a_verdict_after_the_end_is_an_error_that_says_so(verdict: dict[str, Any]) -> None:
+    execution = stepped("done")
+    execution.result(5)
+
+    with pytest.raises(nt.EndedError, match=r"over, and what was decided .* session\.ask\(turn\)"):
+        execution.step(**verdict).result(5)
+    with pytest.raises(nt.EndedError):
+        execution.resume(**verdict)
+    assert execution.step().result(5) is None
+    execution.resume()
+
+
+def test_resume_takes_the_verdicts_a_step_takes() -> None:
+    execution = stepped([call("a"), call("b"), call("c", 1)], "done")
+    first(execution)
+
+    execution.resume(deny={"a": "no"}, mock={"b": {"x": 1}}, by="ann")
+
+    turn = execution.result(5, wait=True)
+    assert [(b.result, b.error) for b in turn.of_kind("tool_use")] == [(None, "denied: no"), ({"x": 1}, ""), (2, "")]
+
+
+def test_resumed_says_who_and_what() -> None:
+    events: list[Event] = []
+    execution = stepped([call("a"), call("b")], "done", sinks=[events.append])
+    first(execution)
+
+    execution.step(deny={"a": "no"}, by="ann").result(5)
+    execution.resume()
+    execution.result(5, wait=True)
+
+    paused, resumed = (next(e for e in events if isinstance(e, kind)) for kind in (Paused, Resumed))
+    assert isinstance(paused, Paused) and [b.tool_call_id for b in paused.pause.pending] == ["a", "b"]
+    assert isinstance(resumed, Resumed) and (resumed.by, [b.error for b in resumed.answers]) == ("ann", ["denied: no"])
+
+
+def test_a_verdict_for_a_pause_that_is_not_there_yet_is_refused() -> None:
+    execution = nt.Session(nt.scripted("a b c d", pace=0.2), tools=[double]).ask("q")
+
+    with pytest.raises(ValueError, match="stands at no pause"):
+        execution.resume(nt.turn("other"))
+    execution.stop()
+
+
+@pytest.mark.parametrize(
+    ("verdict", "said"),
+    [
+        ({"deny": ["a"]}, "deny maps the id of a call"),
+        ({"deny": "a"}, "deny maps the id of a call"),
+        ({"mock": ["a"]}, "mock maps the id of a call"),
+        ({"skip": 5}, "skip lists ids of calls"),
+        ({"skip": {"a": "why"}}, "skip lists ids of calls"),
+        ({"turn": "go on"}, "goes on with a Turn, not with str"),
+    ],
+)
+def test_a_verdict_of_another_shape_is_refused_at_once(verdict: dict[str, Any], said: str) -> None:
+    execution = stepped()
+    first(execution)
+
+    with pytest.raises(TypeError, match=said):
+        execution.step(**verdict)
+    with pytest.raises(TypeError, match=said):
+        execution.resume(**verdict)
+    assert execution.status == "paused"
+
+
+def test_what_is_no_breakpoint_is_refused() -> None:
+    execution = stepped()
+
+    with pytest.raises(TypeError, match="a breakpoint is a function of a snapshot"):
+        execution.break_when("delete_file")  # type: ignore[arg-type]  # as one would write it
