@@ -29,9 +29,9 @@ NO_MATH = "tex2jax_ignore mathjax_ignore"
 COLUMNS = ("#", "kind", "content", "model", "stop", "tokens in → out", "time")
 
 
-def turn_html(turn: Turn, *, whole: bool = False) -> str:
-    """A Turn as a block table: of limited size for a cell, or `whole`."""
-    return framed(_table(_caption(turn), _Rows(turn.blocks, whole=whole), "turn"))
+def turn_html(turn: Turn, *, whole: bool = False, most: int = MOST_ROWS) -> str:
+    """A Turn as a block table: of limited size for a cell (`most` rows), or `whole`."""
+    return framed(_table(_caption(turn), _Rows(turn.blocks, whole=whole, most=most), "turn"))
 
 
 def run_html(run: Run, *, whole: bool = False) -> str:
@@ -86,10 +86,10 @@ def framed(table: str) -> str:
 class _Rows:
     """The blocks of one table, and what joins them."""
 
-    def __init__(self, blocks: Sequence[Block], *, whole: bool = False) -> None:
+    def __init__(self, blocks: Sequence[Block], *, whole: bool = False, most: int = MOST_ROWS) -> None:
         self.blocks = blocks
         self.whole = whole
-        self.shown = list(blocks) if whole else list(blocks[:MOST_ROWS])
+        self.shown = list(blocks) if whole else list(blocks[:most])
         self.rows: list[Row] = [row(block) for block in self.shown]
         self.calls: dict[str, Call] = model_calls(self.shown)
         self.places: dict[tuple[str, str], int] = {}

@@ -184,9 +184,9 @@ def test_a_listener_that_fails_is_kept_and_the_view_goes_on() -> None:
     assert isinstance(execution.sink_errors[0], ZeroDivisionError)
 
 
-def test_only_an_execution_has_a_live_view() -> None:
-    with pytest.raises(TypeError, match="not for Turn"):
-        nt.view(nt.Turn())  # type: ignore[arg-type]
+def test_what_has_no_live_view_is_named() -> None:
+    with pytest.raises(TypeError, match="not for str"):
+        nt.view("a text")  # type: ignore[call-overload]
 
 
 def test_a_view_says_in_one_cheap_line_what_it_shows() -> None:

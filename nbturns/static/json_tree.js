@@ -1,0 +1,65 @@
+// @ts-check
+/* A JSON value as a tree that is read: names and values, what is long folded. */
+
+import { NO_SHORTCUTS, counted, element, marked, visible } from "./elements.js";
+
+const SHORT = 72; // characters up to which a value stands on one line
+const MOST = 200; // members shown of one object or list, until more are asked for
+const DEEP = 2; // levels that stand open
+
+/** A text as JSON if it is an object or a list; undefined for any other. @param {string | undefined} text */
+export function parsed(text) {
+  if (!text || !/^[[{]/.test(text)) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** @param {unknown} value @param {string} sought what is marked in it */
+export function jsonTree(value, sought) {
+  const list = element("div", "nbt-tree");
+  list.append(...members(value, sought, 0));
+  return list;
+}
+
+/** @param {unknown} value @param {string} sought @param {number} depth @returns {HTMLElement[]} */
+function members(value, sought, depth) {
+  if (value === null || typeof value !== "object") return [leaf(value, sought)];
+  const entries = Array.isArray(value) ? value.map((one, n) => [String(n), one]) : Object.entries(value);
+  /** @type {HTMLElement[]} */
+  const made = entries.slice(0, MOST).map(([name, one]) => member(name, one, sought, depth));
+  if (entries.length > MOST) {
+    const rest = element("button", "nbt-control nbt-more", `${counted(entries.length - MOST)} more`);
+    rest.type = "button";
+    rest.dataset[NO_SHORTCUTS] = "true";
+    rest.addEventListener("click", () => rest.replaceWith(...entries.slice(MOST).map(([name, one]) => member(name, one, sought, depth))));
+    made.push(rest);
+  }
+  return made.length ? made : [leaf(value, sought)];
+}
+
+/** @param {string} name @param {unknown} value @param {string} sought @param {number} depth @returns {HTMLElement} */
+function member(name, value, sought, depth) {
+  const key = element("span", "nbt-key", ...marked(visible(name), sought), ": ");
+  if (value === null || typeof value !== "object" || JSON.stringify(value).length <= SHORT) return element("div", "", key, leaf(value, sought));
+  const size = Array.isArray(value) ? `${counted(value.length)} items` : `${counted(Object.keys(value).length)} names`;
+  const summary = element("summary", "", key, element("span", "nbt-dim", size));
+  summary.dataset[NO_SHORTCUTS] = "true";
+  const details = element("details", "", summary);
+  const fill = () => {
+    if (details.open && details.childElementCount === 1) details.append(element("div", "nbt-inside", ...members(value, sought, depth + 1)));
+  };
+  details.addEventListener("toggle", fill);
+  details.open = depth < DEEP;
+  fill();
+  return details;
+}
+
+/** @param {unknown} value @param {string} sought */
+function leaf(value, sought) {
+  const text = typeof value === "string" ? value : JSON.stringify(value);
+  const kind = typeof value === "string" ? "text" : value === null || typeof value !== "object" ? "plain" : "data";
+  return element("span", `nbt-value nbt-is-${kind}`, ...marked(visible(text), sought));
+}

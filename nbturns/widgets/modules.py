@@ -1,0 +1,62 @@
+"""ES modules of ours as the one text that anywidget takes: no bundler, and nothing is fetched.
+
+They are joined in the order of their imports and sent compressed, because they go with
+every view: the page unpacks them and imports them, comments and all, as they are here.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import re
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+
+IMPORT = re.compile(r'^import \{[^}]*\} from "\./(?P<name>[\w.]+)";\n', re.MULTILINE)
+EXPORT = re.compile(r"^export (?=(?:async )?function|class|const)", re.MULTILINE)
+
+UNPACK = """\
+const packed = Uint8Array.from(atob("{packed}"), (letter) => letter.charCodeAt(0));
+const plain = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+const place = URL.createObjectURL(new Blob([await new Response(plain).arrayBuffer()], {{ type: "text/javascript" }}));
+const {{ default: widget }} = await import(place);
+URL.revokeObjectURL(place);
+export default widget;
+"""
+
+
+@cache
+def packed(name: str) -> str:
+    """A module that unpacks `module(name)` and is it."""
+    squeezed = gzip.compress(module(name).encode(), mtime=0)
+    return UNPACK.format(packed=base64.b64encode(squeezed).decode("ascii"))
+
+
+@cache
+def module(name: str) -> str:
+    """The module of this name with those it imports before it, each once.
+
+    Names are shared by all of them: `import {a}` may not rename, and no two may define the same.
+    """
+    *others, own = _parts(name, set())
+    return "".join([*(EXPORT.sub("", part) for part in others), own])
+
+
+@cache
+def styles(*names: str) -> str:
+    """Style sheets of ours, one after the other."""
+    return "".join(_read(name) for name in names)
+
+
+def _parts(name: str, seen: set[str]) -> Iterator[str]:
+    text = _read(name)
+    for found in IMPORT.finditer(text):
+        if found["name"] not in seen:
+            seen.add(found["name"])
+            yield from _parts(found["name"], seen)
+    yield IMPORT.sub("", text)
+
+
+def _read(name: str) -> str:
+    return files("nbturns").joinpath("static", name).read_text("utf-8")
