@@ -43,6 +43,8 @@ class Scope:
     new_id: Callable[[], str] = no_id
     inference_id: str = ""
     iteration: int = 0
+    attempt: int = 1  # which try of this call it is; a middleware that asks again counts it up
+    instead: Engine | None = None  # what a middleware lets answer in the engine's place, and be signed like it
 
     def replace(self, **changes: Any) -> Scope:
         return replace(self, **changes)
@@ -67,11 +69,13 @@ def _scope(near: Scope, emit: Sink, inference_id: str, iteration: int, tools: To
     made.new_id = near.new_id
     made.inference_id = inference_id
     made.iteration = iteration
+    made.attempt = near.attempt
+    made.instead = near.instead
     made.__class__ = Scope
     return made  # type: ignore[no-any-return]  # a draft no longer
 
 
-Engine: TypeAlias = Callable[[Turn, Scope], Awaitable[Turn]]
+Engine: TypeAlias = "Callable[[Turn, Scope], Awaitable[Turn]]"
 Middleware: TypeAlias = Callable[[Turn, Scope, Engine], Awaitable[Turn]]
 
 
@@ -104,17 +108,19 @@ def asking(engine: Engine, middleware: Iterable[Middleware], note: Callable[[Cal
 
     A middleware may ask twice, drop an answer, insert blocks. Whatever it returns or
     raises, each call it made is in the Turn's ledger, and each new block has an id. An
-    engine with a method `signing` makes several calls, and signs each itself. `note` is
-    told of each call when it is over.
+    engine with a method `signing` makes several calls, and signs each itself. One may
+    bring `layers`, which stand closest around it, but for those of a kind that is listed
+    already. `note` is told of each call when it is over.
     """
     made: list[Call] = []
+    listed = tuple(middleware)
 
     def done(call: Call) -> None:
         made.append(call)
         note(call)
 
     signed = engine.signing(done) if hasattr(engine, "signing") else signing(engine, done)
-    layers = stand_around(signed, middleware)
+    layers = stand_around(signed, (*listed, *_brought(engine, listed)))
 
     async def asked(turn: Turn, scope: Scope) -> Turn:
         made.clear()
@@ -133,6 +139,12 @@ def asking(engine: Engine, middleware: Iterable[Middleware], note: Callable[[Cal
         return identified(_accounted(answer, turn, made), turn, scope.new_id)
 
     return asked
+
+
+def _brought(engine: Engine, listed: tuple[Middleware, ...]) -> Iterable[Middleware]:
+    """The layers an engine brings along, but those of a kind that was listed by hand."""
+    kinds = {type(layer) for layer in listed}
+    return [layer for layer in getattr(engine, "layers", ()) if type(layer) not in kinds]
 
 
 def _accounted(answer: Turn, asked: Turn, made: Iterable[Call]) -> Turn:
@@ -163,7 +175,7 @@ def signing(engine: Engine, note: Callable[[Call], object] = id) -> Engine:
     async def signed(turn: Turn, scope: Scope) -> Turn:
         call = Call(turn, scope, note)
         try:
-            coming = engine(call.asked, call.scope)
+            coming = (scope.instead or engine)(call.asked, call.scope)
             if not hasattr(coming, "__await__"):
                 raise EngineError(f"an engine is an async function; write `async def {_name(engine)}(turn, scope)`")
             answer = await coming
@@ -218,6 +230,7 @@ class Call:
         self.asked = turn
         self.emit = scope.emit
         self.new_id = scope.new_id
+        self.attempt = scope.attempt
         self.scope = scope.of_call(self.id, self._hear, scope.tool_config.allowed_in(turn))
         self.first_token_ms: int | None = None
         scope.emit(inference_started(self.id, turn))
@@ -289,6 +302,8 @@ class Call:
             finish = FinishClass(failed)
         elif finish is FinishClass.UNKNOWN and (reason or made):
             finish = FinishClass.of(reason or "stop", pending=_calls_a_tool(made))
+        if self.attempt > 1:
+            result = result.replace(attempts=self.attempt)
         return result.completed(self.id, reason, finish, self._elapsed_ms(), self.first_token_ms)
 
     def _identified(self, block: Block, known: set[str]) -> Block:

@@ -52,6 +52,8 @@ class DecodeError(NbturnsError):
 class EngineError(NbturnsError):
     """A model call failed. `status` is the HTTP status, `retry_after` is in seconds."""
 
+    should_retry: bool | None = None  # what the server itself says, where it does
+
     def __init__(
         self,
         message: str,

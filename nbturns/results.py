@@ -108,6 +108,8 @@ class InferenceResult:
     """One model call. Every block that call produced carries this record.
 
     Durations are in milliseconds, `cost` in USD; None means unknown, never zero.
+    `attempts` counts the tries up to this one: 3 is a call that failed twice before, and
+    those two stand before it in the Turn's `inferences`.
     """
 
     inference_id: str = ""
@@ -123,6 +125,7 @@ class InferenceResult:
     cost: float | None = None
     request_id: str = ""
     response_id: str = ""
+    attempts: int = 1
     extra: FrozenDict = EMPTY
     _disk: FrozenDict | None = field(default=None, init=False, repr=False, compare=False)
 
@@ -134,6 +137,16 @@ class InferenceResult:
 
     def replace(self, **changes: Any) -> InferenceResult:
         return replace(self, **changes)
+
+    @property
+    def raw(self) -> FrozenDict | None:
+        """What went over the wire, where the engine was told to keep it (`nt.engine(…, raw=True)`), else None.
+
+        `request` is the body as sent, `response` the text as it came; keys are taken out,
+        and what is longer than the limit is cut (`cut` says of how many characters).
+        """
+        kept = self.extra.get("raw")
+        return kept if isinstance(kept, FrozenDict) else None
 
     def completed(
         self, inference_id: str, stop_reason: str, finish: FinishClass, duration_ms: int, first_token_ms: int | None
@@ -154,6 +167,7 @@ class InferenceResult:
         made.cost = self.cost
         made.request_id = self.request_id
         made.response_id = self.response_id
+        made.attempts = self.attempts
         made.extra = self.extra
         made._disk = None
         made.__class__ = InferenceResult
@@ -176,6 +190,8 @@ class InferenceResult:
         if self.usage is not None:
             written["usage"] = self.usage.to_dict()
         written["finish_class"] = self.finish_class.value
+        if self.attempts == 1:
+            del written["attempts"]
         return written
 
     @classmethod
@@ -199,6 +215,7 @@ _SHAPE: dict[str, Any] = {
         ("inference_id", "provider", "model", "stop_reason", "finish_class", "request_id", "response_id"), str
     ),
     **dict.fromkeys(("max_tokens", "duration_ms", "time_to_first_token_ms"), int | float),
+    "attempts": int,
     "truncated": bool,
     "usage": Usage,
     "cost": float,

@@ -288,7 +288,7 @@ def _callables(given: Any, name: str) -> tuple[Any, ...]:
 
 def _called(layer: Middleware) -> str:
     """A middleware made by a function of ours bears that function's name."""
-    name = getattr(layer, "__qualname__", type(layer).__qualname__)
+    name: str = getattr(layer, "name", "") or getattr(layer, "__qualname__", type(layer).__qualname__)
     return name.partition(".<locals>")[0]
 
 

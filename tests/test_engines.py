@@ -65,7 +65,7 @@ class Server(ThreadingHTTPServer):
 
     def engine(self, *answers: Script, **params: Any) -> ProviderEngine:
         self.answers += answers
-        return engine(MODEL, base_url=self.url, api_key=KEY, **params)
+        return engine(MODEL, base_url=self.url, api_key=KEY, **{"retries": 0, **params})
 
 
 class Handler(BaseHTTPRequestHandler):

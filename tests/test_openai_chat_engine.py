@@ -906,10 +906,10 @@ def asking(server: Chat, way: str, *answers: Script, **params: Any) -> ProviderE
     """An engine that asks this server, through OpenAI's client or by HTTP alone."""
     server.answers += answers
     if way == "http":
-        return engine(MODEL, base_url=server.url, api_key=KEY, **params)
+        return engine(MODEL, base_url=server.url, api_key=KEY, **{"retries": 0, **params})
     openai = pytest.importorskip("openai")
     server.clients.append(openai.AsyncOpenAI(api_key=KEY, base_url=server.url))
-    return engine(MODEL, client=server.clients[-1], **params)
+    return engine(MODEL, client=server.clients[-1], **{"retries": 0, **params})
 
 
 WAYS = pytest.mark.parametrize("way", ["http", "openai"])
@@ -1024,7 +1024,7 @@ def test_nothing_shows_a_key() -> None:
 
     assert repr(made) == "<openai-chat:gpt-test temperature=0>"
     assert KEY not in repr(made) + str(made.describe()) + repr(made.transport)
-    assert KEY not in repr(Client(http=None, url="", api_key=KEY, headers={}, lost=OSError))
+    assert KEY not in repr(Client(http=None, base="", path="", api_key=KEY, headers={}, lost=OSError))
     assert request(MODEL, nt.turn("x"), base_url="http://localhost:8000/v1", api_key=KEY, dialect=COMPATIBLE).keys() == {
         "model", "messages", "stream", "stream_options",
     }  # fmt: skip

@@ -309,7 +309,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 def asking(server: Server, *answers: Script, **params: Any) -> Any:
     server.answers += answers
-    return engine("openai:gpt-test", base_url=f"{server.url}/v1", **{"api_key": KEY, **params})
+    return engine("openai:gpt-test", base_url=f"{server.url}/v1", **{"api_key": KEY, "retries": 0, **params})
 
 
 def test_a_session_with_a_tool_loop_over_the_real_client(server: Server) -> None:

@@ -16,6 +16,7 @@ from ..chunks import Chunks
 from ..contract import Scope, unheard
 from ..errors import EngineError
 from ..frozen import EMPTY, freeze
+from ..middleware.retry import Retry
 from ..models import ModelInfo, priced
 from ..results import INFERENCE_RESULT, INFERENCES, InferenceResult
 from ..toolbox import Toolbox, ToolConfig
@@ -28,11 +29,15 @@ from .params import params as params
 from .provider import Provider as Provider
 from .provider_engine import SILENCE
 from .provider_engine import ProviderEngine as ProviderEngine
+from .recording import recording as recording
 from .replay import Replay as Replay
 from .replay import replay as replay
 from .scripted import Scripted as Scripted
 from .scripted import scripted as scripted
 
+RAW = 100_000  # characters of a request, and of a response
+RETRIES = 2  # as the official clients have it
+RETRY_FOR = 10.0  # seconds; a provider that asks for more patience than this says so to the user
 NOT_PARAMETERS = {
     "messages": "what is said is the Turn's",
     "system": "what is said is the Turn's: nt.Session(system=…) or nt.system(…)",
@@ -61,7 +66,15 @@ def engine(name: str, *, stream: bool = True, model_info: ModelInfo | None = Non
         model_info,
         extra_body=own.get("extra_body"),
         silence=own.get("timeout", SILENCE),
+        raw=RAW if own.get("raw") is True else int(own.get("raw") or 0),
+        layers=_layers(own),
     )
+
+
+def _layers(own: Mapping[str, Any]) -> tuple[Retry, ...]:
+    """What a session stands closest around the engine: it asks again where an SDK would, in sight of all."""
+    times, altogether = own.get("retries", RETRIES), own.get("retry_for", RETRY_FOR)
+    return (Retry(times, longest=altogether, altogether=altogether),) if times else ()
 
 
 def request(
@@ -186,8 +199,7 @@ def _divided(provider: Provider, params: Mapping[str, Any]) -> tuple[dict[str, A
     given = dict(params)
     own = {name: given.pop(name) for name in ENGINE if name in given}
     settings = {name: given.pop(name) for name in tuple(given) if name in provider.settings}
-    if "timeout" in own and "client" not in settings and "timeout" in provider.settings:
-        settings["timeout"] = own["timeout"]
+    settings |= {name: own[name] for name in ("connect_timeout", "record") if own.get(name) is not None}
     return settings, given, own
 
 

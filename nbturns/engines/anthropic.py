@@ -9,6 +9,7 @@ it was, as long as nobody edited it (see `wire`).
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,9 +24,13 @@ from ..images import normal_image
 from ..turns import Block, Kind, Turn
 from .anthropic_reply import WIRE, Reply, decoded, refusal
 from .counting import Counting, only
+from .http_transport import PACKAGES, is_http, plainly
 from .provider import Provider, Transport
+from .sanitised import OLD_VERSION, old_version
 from .transport import Official, OfficialTransport
 
+VERSION = "2026-10-21"  # of the API, where no client of Anthropic's says it
+PLAIN = {"anthropic-version": VERSION}
 MAX_TOKENS = 4096  # Claude demands a limit; this one holds where none is given
 CHOICES = {"auto": "auto", "required": "any", "none": "none"}
 RESULTS = frozenset(
@@ -314,17 +319,23 @@ def _door(client: Any, body: Mapping[str, Any], headers: Mapping[str, str]) -> A
     named = ("model", "max_tokens", "messages", "stream")
     opened: AbstractAsyncContextManager[Any] = client.messages.with_streaming_response.create(
         **{name: body[name] for name in named if name in body},
-        extra_headers=dict(headers),
+        extra_headers=_versioned(body, headers),
         extra_body={name: value for name, value in body.items() if name not in named},
     )
     return opened
+
+
+def _versioned(body: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str, str]:
+    """Sampling parameters are taken in an older version of the API alone, and by older models."""
+    old = old_version("anthropic", body) and headers.get("anthropic-version", VERSION) == VERSION
+    return {**headers, **({"anthropic-version": OLD_VERSION} if old else {})}
 
 
 SDK = Official(package="anthropic", kind="AsyncAnthropic", door=_door, explain=refusal, key_hint="ANTHROPIC_API_KEY")
 OWN = frozenset({"client", "headers", "betas"})
 CLIENT = frozenset(
     {"api_key", "auth_token", "credentials", "config", "profile"}
-    | {"base_url", "timeout", "default_headers", "default_query", "http_client"}
+    | {"base_url", "default_headers", "default_query", "http_client"}
 )
 
 
@@ -333,8 +344,27 @@ def transport(settings: Mapping[str, Any]) -> Transport:
     headers = dict(settings.get("headers") or {})
     if settings.get("betas"):
         headers["anthropic-beta"] = ",".join(settings["betas"])
+    client = settings.get("client")
+    absent = client is None and importlib.util.find_spec("anthropic") is None
+    if is_http(client) or (absent and any(map(importlib.util.find_spec, PACKAGES))):
+        return plainly(
+            settings,
+            name="anthropic",
+            base_url="https://api.anthropic.com",
+            path="/v1/messages",
+            key="ANTHROPIC_API_KEY",
+            signed=lambda key: {
+                "authorization" if settings.get("auth_token") else "x-api-key": _signature(settings, key)
+            },
+            explain=refusal,
+            versioned=lambda body, given: _versioned(body, {**PLAIN, **headers, **given}),
+        )
     made = {name: value for name, value in settings.items() if name not in OWN}
-    return OfficialTransport(SDK, made, headers, settings.get("client"))
+    return OfficialTransport(SDK, made, headers, client)
+
+
+def _signature(settings: Mapping[str, Any], key: str) -> str:
+    return f"Bearer {key}" if settings.get("auth_token") else key
 
 
 PROVIDER = Provider(

@@ -289,7 +289,7 @@ PROVIDER = Provider(
     request=request,
     reply=Reply,
     transport=transport,
-    settings=frozenset({"client", "headers", "api_key", "base_url", "timeout"}),
+    settings=frozenset({"client", "headers", "api_key", "base_url"}),
     history=history,
     at=_at,
     counting=Counting(request=counted, total="totalTokens", cached="cachedContentTokenCount"),

@@ -24,13 +24,13 @@ from ..errors import EngineError
 from ..host import in_worker
 from .gemini_reply import refusal
 from .provider import Answer, kind_at
-from .transport import retry_after, without_keys, words
+from .recording import recording
+from .transport import CONNECT, retry_after, without_keys, words
 
 GOOGLE = "https://generativelanguage.googleapis.com"
 VERSION = re.compile(r"/v1(alpha|beta)?\d*(/|$)")  # Vertex: …/v1/projects/P/locations/L/publishers/google
 SIGNED = frozenset({"authorization", "x-goog-api-key"})
 KEYS = ("GOOGLE_API_KEY", "GEMINI_API_KEY")  # in the order in which Google's own client looks
-TIMEOUT = 600.0  # seconds, as the other providers' clients have it
 
 
 @dataclass(slots=True, repr=False, eq=False, weakref_slot=True)
@@ -53,8 +53,9 @@ class GeminiTransport:
             raise EngineError(
                 f"client must be asynchronous, like httpx.AsyncClient; this one is {given}", kind="bad_parameter"
             )
-        if own is not None and "timeout" in self.settings:
-            raise EngineError("timeout: the client that was given has its own; set it there", kind="bad_parameter")
+        for name in ("connect_timeout", "record") if own is not None else ():
+            if name in self.settings:
+                raise EngineError(f"{name}: the client that was given has its own; set it there", kind="bad_parameter")
 
     @property
     def api_key(self) -> str:
@@ -68,9 +69,15 @@ class GeminiTransport:
             httpx = await in_worker(lambda: importlib.import_module("httpx"))  # others live on this loop
             self._made = {loop: client for loop, client in self._made.items() if not loop.is_closed()}
             if here not in self._made:
-                self._made[here] = httpx.AsyncClient(timeout=self.settings.get("timeout", TIMEOUT))
+                self._made[here] = self._new(httpx)
                 weakref.finalize(self, _hang_up, here, self._made[here]).atexit = False
         return self._made[here]
+
+    def _new(self, httpx: Any) -> Any:
+        """A client that waits for ever but for a connection: silence is watched where events are read."""
+        wait = httpx.Timeout(None, connect=self.settings.get("connect_timeout", CONNECT))
+        record = self.settings.get("record")
+        return httpx.AsyncClient(timeout=wait, transport=recording(record, package="httpx") if record else None)
 
     @asynccontextmanager
     async def open(self, body: Mapping[str, Any]) -> AsyncIterator[Answer]:
@@ -93,6 +100,10 @@ class GeminiTransport:
             except EngineError as error:
                 without_keys(error, self)
                 raise
+
+    def secrets(self) -> tuple[str, ...]:
+        """The keys that requests are signed with."""
+        return (self.api_key,) if self.api_key else ()
 
     async def close(self) -> None:
         """Close the connections of the clients that were made here."""

@@ -1,68 +1,137 @@
-"""Plain HTTP, for servers that have no client of their own, by httpx or its successor.
+"""Plain HTTP, by httpx or its successor: for servers without a client of their own, and where an SDK is not installed.
 
 The key goes to the server it was meant for and to no other: it is `api_key=`, or what
-the environment has for that server's dialect.
+the environment has for that server.
 """
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import importlib.util
+import inspect
 import json
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..errors import EngineError
 from .dialects import Dialect
 from .provider import Transport
-from .transport import Explain, Official, OfficialTransport
+from .recording import SIGNING, recording
+from .transport import CONNECT, Door, Explain, Official, OfficialTransport
 
 PACKAGES = ("httpx", "httpx2")  # the same interface; the second goes on where the first has stopped
-CONNECT, READ = 5.0, 600.0  # seconds, as the official clients wait
+OWN = ("client", "headers", "default_headers", "dialect", "betas")
+POLL = 1.0  # seconds
+Versioned: TypeAlias = Callable[[Mapping[str, Any], Mapping[str, str]], dict[str, str]]
+
+
+def is_http(client: Any) -> bool:
+    """Whether a client of the user's is one of httpx or its successor, and no SDK's."""
+    return hasattr(client, "build_request") and hasattr(client, "send") and not hasattr(client, "with_options")
 
 
 def over_http(settings: Mapping[str, Any], dialect: Dialect, explain: Explain) -> Transport:
-    """The transport to a server of this dialect. Raises EngineError when it is not known where that is."""
-    url = str(settings.get("base_url") or dialect.base_url)
+    """The transport to a chat server of this dialect. Raises EngineError when it is not known where that is."""
+    return plainly(
+        settings,
+        name=dialect.name,
+        base_url=dialect.base_url,
+        path="/chat/completions",
+        key=dialect.key or "",
+        signed=lambda key: {dialect.key_header: f"Bearer {key}" if dialect.key_header == "authorization" else key},
+        explain=explain,
+    )
+
+
+def plainly(
+    settings: Mapping[str, Any],
+    *,
+    name: str,
+    base_url: str,
+    path: str,
+    key: str,
+    signed: Callable[[str], dict[str, str]],
+    explain: Explain,
+    versioned: Versioned | None = None,
+) -> Transport:
+    """The transport to a server, by HTTP alone. `key` names the environment's variable with its key.
+
+    `versioned` makes the headers of a request from its body and the headers there are.
+    """
+    own = settings.get("client")
+    if own is not None and not inspect.iscoroutinefunction(getattr(own, "send", None)):
+        raise EngineError(
+            f"client must be asynchronous, like httpx.AsyncClient; this one is {type(own).__name__}",
+            kind="bad_parameter",
+        )
+    url = str(settings.get("base_url") or getattr(own, "base_url", "") or base_url)
     if not url.startswith(("http://", "https://")):
         raise EngineError(
-            f"where is the {dialect.name} server? pass base_url=, like http://localhost:8000/v1", kind="bad_parameter"
+            f"where is the {name} server? pass base_url=, like http://localhost:8000/v1", kind="bad_parameter"
         )
     package = next((name for name in PACKAGES if importlib.util.find_spec(name)), PACKAGES[0])
-    sdk = Http(package=package, kind="", door=_door, explain=explain, key_hint=dialect.key, dialect=dialect)
+    package = type(own).__module__.partition(".")[0] if own is not None else package
+    sdk = Http(
+        package=package,
+        kind="",
+        door=_versioned_door(versioned),
+        explain=explain,
+        key_hint=key,
+        name=name,
+        path=path,
+        signed=signed,
+    )
     headers = {**(settings.get("default_headers") or {}), **(settings.get("headers") or {})}
-    made = {name: value for name, value in settings.items() if name not in ("client", "headers", "default_headers")}
-    return OfficialTransport(sdk, {**made, "base_url": url}, headers)
+    made = {name: value for name, value in settings.items() if name not in OWN}
+    return OfficialTransport(sdk, {**made, "base_url": url, "given": frozenset(headers)}, headers, own)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Http(Official):
-    """A client made of an HTTP package alone, for a server of this dialect."""
+    """A client made of an HTTP package alone, for one server."""
 
-    dialect: Dialect
+    name: str
+    path: str
+    signed: Callable[[str], dict[str, str]]
 
     @property
     def server(self) -> str:
-        return self.dialect.name
+        return self.name
 
     def make(self, settings: Mapping[str, Any]) -> Any:
         package = importlib.import_module(self.package)
-        timeout = settings.get("timeout")
-        wait = package.Timeout(READ, connect=CONNECT) if timeout is None else timeout
-        key = settings.get("api_key") or os.environ.get(self.dialect.key or "", "")
-        if not key and self.dialect.key:
+        http = settings.get("http_client")
+        if http is None:
+            wait = package.Timeout(None, connect=settings.get("connect_timeout", CONNECT))
+            inner = recording(settings["record"], package=self.package) if settings.get("record") else None
+            http = package.AsyncClient(timeout=wait, transport=inner)
+        return self._around(http, settings)
+
+    def adopted(self, own: Any, settings: Mapping[str, Any]) -> Any:
+        return self._around(own, settings)
+
+    def _around(self, http: Any, settings: Mapping[str, Any]) -> Client:
+        package = importlib.import_module(self.package)
+        key = str(settings.get("api_key") or settings.get("auth_token") or os.environ.get(self.key_hint, ""))
+        known = {name.lower() for name in (*settings.get("given", ()), *http.headers)}
+        if not key and self.key_hint and not known & SIGNING:
             raise LookupError("no authentication")
         about = {"openai-organization": settings.get("organization"), "openai-project": settings.get("project")}
         return Client(
-            http=settings.get("http_client") or package.AsyncClient(timeout=wait),
-            url=package.URL(_completions(settings["base_url"])).copy_merge_params(settings.get("default_query") or {}),
+            http=http,
+            base=package.URL(settings["base_url"]).copy_merge_params(settings.get("default_query") or {}),
+            path=self.path,
             api_key=key,
             lost=package.TransportError,
-            headers={**_authorized(key, self.dialect), **{name: value for name, value in about.items() if value}},
+            headers={
+                **(self.signed(key) if key and not known & SIGNING else {}),
+                **{name: value for name, value in about.items() if value},
+            },
         )
 
 
@@ -71,13 +140,44 @@ class Client:
     """An HTTP client, where it asks and with which headers."""
 
     http: Any
-    url: Any
+    base: Any
+    path: str
     api_key: str
-    headers: Mapping[str, str]
     lost: type[Exception]  # what the package raises when there is no connection
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     async def close(self) -> None:
         await self.http.aclose()
+
+    def url(self, path: str) -> Any:
+        """An address of the server; the query of the base URL, if it has one, stays."""
+        return self.base.copy_with(path=f"{self.base.path.rstrip('/')}{path}")
+
+    async def post(self, path: str, *, body: Any, cast_to: Any, options: Mapping[str, Any]) -> Any:
+        """As the official clients post: what is answered, as plain data."""
+        del cast_to
+        async with self.opened("POST", path, body, options["headers"]) as response:
+            return json.loads(await response.read())
+
+    @asynccontextmanager
+    async def opened(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> AsyncIterator[Any]:
+        """An answer that has begun to come. Raises Refused for one that is no success."""
+        sent = {"accept": "application/json, text/event-stream", **self.headers, **headers}
+        content = None
+        if body is not None:
+            sent["content-type"] = "application/json"
+            content = json.dumps(body, separators=(",", ":")).encode("ascii")
+        try:
+            request = self.http.build_request(method, self.url(path), content=content, headers=sent)
+            response = await self.http.send(request, stream=True)
+        except self.lost as error:
+            raise ConnectionError(f"{type(error).__name__}: {error}") from None
+        try:
+            if not 200 <= response.status_code < 300:
+                raise Refused(response, _readable(await response.aread()))
+            yield SimpleNamespace(headers=response.headers, iter_bytes=response.aiter_bytes, read=response.aread)
+        finally:
+            await response.aclose()
 
 
 class Refused(Exception):
@@ -90,27 +190,35 @@ class Refused(Exception):
         self.body = body
 
 
+def _versioned_door(versioned: Versioned | None) -> Door:
+    if versioned is None:
+        return _door
+    return lambda client, body, headers: _door(client, body, versioned(body, headers))
+
+
 @asynccontextmanager
 async def _door(client: Client, body: Mapping[str, Any], headers: Mapping[str, str]) -> AsyncIterator[Any]:
-    sent = {
-        "content-type": "application/json",
-        "accept": "application/json, text/event-stream",
-        **client.headers,
-        **headers,
-    }
-    content = json.dumps(body).encode("ascii")
+    """One answer; a response that works in the background is asked for again until it has ended."""
+    method, path = "POST", client.path
+    sent: Mapping[str, Any] | None = body
+    while True:
+        async with client.opened(method, path, sent, headers) as response:
+            waits = body.get("background") and not body.get("stream")
+            if not waits or not (id := working(await response.read())):
+                yield response
+                return
+        await asyncio.sleep(POLL)
+        method, path, sent = "GET", f"{client.path}/{id}", None
+
+
+def working(answer: bytes) -> str:
+    """The id of a response that has not ended, "" for any other answer."""
     try:
-        response = await client.http.send(
-            client.http.build_request("POST", client.url, content=content, headers=sent), stream=True
-        )
-    except client.lost as error:
-        raise ConnectionError(f"{type(error).__name__}: {error}") from None
-    try:
-        if not 200 <= response.status_code < 300:
-            raise Refused(response, _readable(await response.aread()))
-        yield SimpleNamespace(headers=response.headers, iter_bytes=response.aiter_bytes)
-    finally:
-        await response.aclose()
+        said = json.loads(answer)
+    except (ValueError, RecursionError):
+        return ""
+    known = isinstance(said, Mapping) and said.get("status") in ("queued", "in_progress")
+    return str(said.get("id") or "") if known else ""
 
 
 def _readable(content: bytes) -> Any:
@@ -119,15 +227,3 @@ def _readable(content: bytes) -> Any:
     except (ValueError, RecursionError):
         return content[:500].decode("utf-8", "replace")
     return said[0] if isinstance(said, list) and said else said
-
-
-def _completions(base_url: str) -> str:
-    """The address of the one door we use, before the query of the base URL if that has one."""
-    path, mark, query = base_url.partition("?")
-    return f"{path.rstrip('/')}/chat/completions{mark}{query}"
-
-
-def _authorized(key: str, dialect: Dialect) -> dict[str, str]:
-    if not key:
-        return {}
-    return {dialect.key_header: f"Bearer {key}" if dialect.key_header == "authorization" else key}

@@ -21,7 +21,7 @@ from ..provenance import MESSAGE
 from ..turns import Block, Kind, Turn
 from . import openai_client
 from .dialects import OPENAI, Dialect, of_url, spoken
-from .http_transport import over_http
+from .http_transport import is_http, over_http
 from .openai_chat_messages import written
 from .openai_chat_reply import WIRE, Reply, decoded, refusal
 from .provider import Provider, Transport
@@ -139,8 +139,8 @@ def transport(settings: Mapping[str, Any], dialect: Dialect = OPENAI) -> Transpo
     settings = {name: value for name, value in settings.items() if name != "dialect"}
     theirs = "base_url" not in settings or of_url(str(settings["base_url"])) is OPENAI
     official = dialect is OPENAI and theirs and importlib.util.find_spec("openai") is not None
-    if official or settings.get("client") is not None:
-        return openai_client.by(openai_client.completions, refusal)(settings)
+    if official or (settings.get("client") is not None and not is_http(settings["client"])):
+        return openai_client.by(openai_client.completions, "/chat/completions", refusal)(settings)
     return over_http(settings, dialect, refusal)
 
 

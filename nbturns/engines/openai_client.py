@@ -7,7 +7,7 @@ signature demands is named beside it, and Azure finds its path by the model.
 from __future__ import annotations
 
 import asyncio
-import json
+import importlib.util
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -15,14 +15,15 @@ from typing import Any
 
 from ..errors import EngineError
 from ..frozen import EMPTY
+from .http_transport import PACKAGES, POLL, is_http, plainly, working
 from .provider import Transport
 from .transport import Door, Explain, Official, OfficialTransport
 
 OWN = frozenset({"client", "headers"})
 SETTINGS = OWN | frozenset(
-    {"api_key", "organization", "project", "base_url", "timeout", "default_headers", "default_query", "http_client"}
+    {"api_key", "organization", "project", "base_url", "default_headers", "default_query", "http_client"}
 )
-POLL = 1.0  # seconds
+HOME = "https://api.openai.com/v1"
 NO_KEY = "none"  # the client insists on one, and a server of one's own asks for none
 
 
@@ -32,22 +33,12 @@ async def responses(client: Any, body: Mapping[str, Any], headers: Mapping[str, 
     opened = _opened(client.responses, {}, body, headers)
     while True:
         async with opened as response:
-            id = await _at_work(response) if body.get("background") and not body.get("stream") else ""
+            id = working(await response.read()) if body.get("background") and not body.get("stream") else ""
             if not id:
                 yield response
                 return
         await asyncio.sleep(POLL)
         opened = client.responses.with_streaming_response.retrieve(id, extra_headers=dict(headers))
-
-
-async def _at_work(response: Any) -> str:
-    """The id of a response that has not ended, "" for any other; what was read here can be read again."""
-    try:
-        answer = json.loads(await response.read())
-    except (ValueError, RecursionError):
-        return ""
-    known = isinstance(answer, Mapping) and answer.get("status") in ("queued", "in_progress")
-    return str(answer.get("id") or "") if known else ""
 
 
 def completions(client: Any, body: Mapping[str, Any], headers: Mapping[str, str]) -> AbstractAsyncContextManager[Any]:
@@ -81,14 +72,28 @@ def refusal(data: Any) -> EngineError:
     return EngineError(words if isinstance(words, str) and words else kind if said else other, kind=kind)
 
 
-def by(door: Door, explain: Explain = refusal) -> Callable[[Mapping[str, Any]], Transport]:
+def by(door: Door, path: str, explain: Explain = refusal) -> Callable[[Mapping[str, Any]], Transport]:
     """What makes the transport of a provider that is asked through this door, from its settings.
 
     `headers` go with every request; `client` is an asynchronous one of the user's own.
+    Where the client's package is not installed, or the user's client is httpx's, it is
+    plain HTTP to `path`.
     """
     sdk = Official(package="openai", kind="AsyncOpenAI", door=door, explain=explain, key_hint="OPENAI_API_KEY")
 
     def transport(settings: Mapping[str, Any]) -> Transport:
+        client = settings.get("client")
+        absent = client is None and importlib.util.find_spec("openai") is None
+        if is_http(client) or (absent and any(map(importlib.util.find_spec, PACKAGES))):
+            return plainly(
+                settings,
+                name="openai",
+                base_url=HOME,
+                path=path,
+                key="" if settings.get("base_url") or str(getattr(client, "base_url", "")) else "OPENAI_API_KEY",
+                signed=lambda key: {"authorization": f"Bearer {key}"},
+                explain=explain,
+            )
         made = {name: value for name, value in settings.items() if name not in OWN}
         if "base_url" in made and not os.environ.get("OPENAI_API_KEY"):
             made.setdefault("api_key", NO_KEY)

@@ -378,7 +378,7 @@ PROVIDER = Provider(
     name="openai",
     request=request,
     reply=Reply,
-    transport=openai_client.by(openai_client.responses),
+    transport=openai_client.by(openai_client.responses, "/responses"),
     settings=openai_client.SETTINGS,
     history=history,
     counting=Counting(request=counted, total="input_tokens", path="/responses/input_tokens"),

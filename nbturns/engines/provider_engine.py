@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..contract import Scope
+from ..contract import Middleware, Scope
 from ..errors import EngineError
 from ..events import Notice
-from ..frozen import freeze
+from ..frozen import FrozenDict, freeze
 from ..models import ModelInfo, priced
 from ..settings import STRUCTURED_OUTPUT_CONFIG
 from ..toolbox import TOOL_CONFIG
 from ..turns import Turn
 from .portable import merged, settled
 from .provider import Provider, Receiver, Reply, Transport, answered, ended, without_secrets
+from .recording import without as without_words
 from .sanitised import sanitised
 from .structured import formatted, instructed, told
 
@@ -40,7 +42,9 @@ class ProviderEngine:
     """Asks one model of one provider. Made by `nt.engine("provider:model", …)`.
 
     `silence` is the longest time in seconds without a byte, before the answer and inside
-    it; an answer as a whole may take as long as it likes.
+    it; an answer as a whole may take as long as it likes. `raw` is how many characters of
+    each wire request and response are kept in the result. `layers` are middlewares that a
+    session stands closest around it.
     """
 
     def __init__(
@@ -53,6 +57,8 @@ class ProviderEngine:
         *,
         extra_body: Mapping[str, Any] | None = None,
         silence: float | None = SILENCE,
+        raw: int = 0,
+        layers: Iterable[Middleware] = (),
     ) -> None:
         self.provider = provider
         self.model_info = model_info
@@ -60,6 +66,8 @@ class ProviderEngine:
         self.params = freeze(params)
         self.extra_body = freeze(extra_body or {})
         self.silence = silence
+        self.raw = raw
+        self.layers = tuple(layers)
         self.transport = transport
 
     async def __call__(self, turn: Turn, scope: Scope) -> Turn:
@@ -105,6 +113,11 @@ class ProviderEngine:
             body[field] = value
         return body, [*notices, *changed]
 
+    def secrets(self) -> tuple[str, ...]:
+        """The keys that must be seen nowhere."""
+        found = getattr(self.transport, "secrets", None)
+        return tuple(found()) if found is not None else ()
+
     def describe(self) -> dict[str, Any]:
         """What decides an answer, without what is secret: provider, server, model, parameters."""
         server = {"server": self.provider.server} if self.provider.server else {}
@@ -129,10 +142,13 @@ class _Asked:
         self.reply = reply
         self.request_id = ""
         self.max_tokens: int | None = None
+        self.body: dict[str, Any] = {}
+        self.came: list[bytes] = []
 
     async def answer(self, body: dict[str, Any]) -> None:
         settings = {**body, **(body.get("generationConfig") or {})}  # Gemini's stand one level deeper
         self.max_tokens = next((settings[name] for name in LIMITS if name in settings), None)
+        self.body = body
         receiver = Receiver(self.reply)
         began = False
         try:
@@ -141,7 +157,7 @@ class _Asked:
                     began = True
                     self.request_id, receiver.content_type = answer.request_id, answer.content_type
                     async for chunk in answer.chunks:
-                        self._heard(patience)
+                        self._heard(patience, chunk)
                         receiver.feed(chunk)
                         if self.reply.complete:
                             patience.reschedule(None)
@@ -155,8 +171,10 @@ class _Asked:
             receiver.locate(error)
             raise
 
-    def _heard(self, patience: asyncio.Timeout) -> None:
+    def _heard(self, patience: asyncio.Timeout, chunk: bytes) -> None:
         """Something came: wait as long again for the next."""
+        if self.engine.raw:
+            self.came.append(chunk)
         if self.engine.silence is not None:
             patience.reschedule(asyncio.get_running_loop().time() + self.engine.silence)
 
@@ -173,10 +191,23 @@ class _Asked:
             model=known.model or self.engine.model,
             request_id=known.request_id or request_id or self.request_id,
             max_tokens=self.max_tokens,
+            extra=self._with_raw(known.extra),
         )
         info = self.engine.model_info
         result = priced(result, (replace(info, id=result.model),) if info else ())
         return answered(self.turn, self.reply.blocks(), ended(result, failed))
+
+    def _with_raw(self, extra: FrozenDict) -> FrozenDict:
+        """What went over the wire beside what is known, without keys, as far as it was to be kept."""
+        if not self.engine.raw:
+            return extra
+        most = self.engine.raw
+        request = without_secrets(self.body)
+        sent = json.dumps(request, ensure_ascii=False)
+        came = without_words(b"".join(self.came).decode("utf-8", "replace"), self.engine.secrets())
+        cut = max(len(sent) - most, 0) + max(len(came) - most, 0)
+        kept = {"request": request if len(sent) <= most else sent[:most], "response": came[:most]}
+        return FrozenDict(freeze({**extra, "raw": {**kept, **({"cut": cut} if cut else {})}}))
 
 
 async def _drained(chunks: AsyncIterator[bytes]) -> None:

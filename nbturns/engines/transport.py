@@ -13,15 +13,20 @@ import inspect
 import math
 import time
 import weakref
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeAlias
 
 from ..errors import EngineError
+from ..frozen import EMPTY
 from ..host import in_worker
-from .provider import Answer, kind_at
+from . import amazon_stream
+from .provider import SECRET, Answer, kind_at
+from .recording import KEYLIKE, SIGNING, recording
+
+CONNECT = 10.0  # seconds
 
 Door: TypeAlias = Callable[[Any, Mapping[str, Any], Mapping[str, str]], AbstractAsyncContextManager[Any]]
 Explain: TypeAlias = Callable[[Any], EngineError]
@@ -55,7 +60,26 @@ class Official:
             )
 
     def make(self, settings: Mapping[str, Any]) -> Any:
-        return getattr(importlib.import_module(self.package), self.kind)(**settings, max_retries=0)
+        """A client of these settings. It waits for ever but for a connection: silence is watched where events are read."""
+        module = importlib.import_module(self.package)
+        given = dict(settings)
+        given.setdefault("timeout", module.Timeout(None, connect=given.pop("connect_timeout", CONNECT)))
+        if record := given.pop("record", None):
+            package = http_package(module.DefaultAsyncHttpxClient)
+            inner = recording(record, package=package)
+            given["http_client"] = module.DefaultAsyncHttpxClient(transport=inner, timeout=given["timeout"])
+        return getattr(module, self.kind)(**given, max_retries=0)
+
+    def adopted(self, own: Any, settings: Mapping[str, Any]) -> Any:
+        """A client of the user's, as it is used here. Raises EngineError for one that is not asynchronous."""
+        if given := ", ".join(settings):
+            raise EngineError(f"{given}: the client that was given has its own; set it there", kind="bad_parameter")
+        if not inspect.iscoroutinefunction(getattr(own, "post", None)):
+            raise EngineError(
+                f"client must be asynchronous, like {self.package}.{self.kind}; this one is {type(own).__name__}",
+                kind="bad_parameter",
+            )
+        return own.with_options(max_retries=0)
 
 
 @dataclass(slots=True, repr=False, eq=False, weakref_slot=True)
@@ -76,15 +100,7 @@ class OfficialTransport:
         if self.own is None:
             self.sdk.check()
             return
-        if given := ", ".join(self.settings):
-            raise EngineError(f"{given}: the client that was given has its own; set it there", kind="bad_parameter")
-        if not inspect.iscoroutinefunction(getattr(self.own, "post", None)):
-            given = type(self.own).__name__
-            raise EngineError(
-                f"client must be asynchronous, like {self.sdk.package}.{self.sdk.kind}; this one is {given}",
-                kind="bad_parameter",
-            )
-        self.own = self.own.with_options(max_retries=0)
+        self.own = self.sdk.adopted(self.own, self.settings)
 
     async def _client(self) -> Any:
         if self.own is not None:
@@ -108,21 +124,37 @@ class OfficialTransport:
                 client = await self._client()
                 response = await stack.enter_async_context(self.sdk.door(client, body, self.headers))
             except Exception as error:  # each client has its own tree of errors, its HTTP package another
-                raise without_keys(self._unopened(error), client) from None
+                raise without_keys(self._unopened(error), client, self.headers) from None
             headers = response.headers
             id = headers.get("request-id") or headers.get("x-request-id") or ""
-            chunks = _chunks(response, client)
+            chunks, type = _chunks(response, client), headers.get("content-type", "")
+            if type.startswith(amazon_stream.CONTENT_TYPE):
+                chunks, type = amazon_stream.as_text(chunks), "text/event-stream"
             try:
-                yield Answer(chunks=chunks, content_type=headers.get("content-type", ""), request_id=id)
+                yield Answer(chunks=chunks, content_type=type, request_id=id)
             except EngineError as error:
-                without_keys(error, client)
+                without_keys(error, client, self.headers)
                 raise
+
+    async def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """What the server answers to `body` at another path than the one that is asked for answers, as plain data."""
+        client = None
+        try:
+            client = await self._client()
+            return await client.post(path, body=dict(body), cast_to=object, options={"headers": dict(self.headers)})
+        except Exception as error:  # each client has its own tree of errors, its HTTP package another
+            raise without_keys(self._unopened(error), client, self.headers) from None
 
     async def close(self) -> None:
         """Close the connections of the clients that were made here."""
         made, self._made = self._made, {}
         for client in made.values():
             await client.close()
+
+    def secrets(self) -> Iterator[str]:
+        """The keys that requests are signed with."""
+        for client in (self.own, *self._made.values()):
+            yield from _keys(client, self.headers)
 
     def _unopened(self, error: Exception) -> EngineError:
         """Why no answer began."""
@@ -143,15 +175,18 @@ class OfficialTransport:
         body = error.body if isinstance(error.body, Mapping) else {"error": str(error.body or error)[:500]}
         said = self.sdk.explain(body)
         wait = retry_after(headers)
+        wait = said.retry_after if wait is None else wait
         again = f"; try again in {wait:g} s" if wait is not None else ""
         kind = kind_at(said, status)
-        return EngineError(
+        refused = EngineError(
             f"{self.sdk.server} answered {status} {kind}: {said}{again}",
             status=status,
             retry_after=wait,
             request_id=said.request_id or headers.get("request-id") or headers.get("x-request-id") or "",
             kind=kind,
         )
+        refused.should_retry = {"true": True, "false": False}.get(headers.get("x-should-retry", ""))
+        return refused
 
 
 def hang_up(loop: asyncio.AbstractEventLoop, client: Any) -> None:
@@ -188,12 +223,25 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def without_keys(error: EngineError, client: Any) -> EngineError:
-    """The error without the client's key in its words, should a server have repeated it."""
+def http_package(client: type) -> str:
+    """The name of the HTTP package that a client class is made of: httpx, or its successor."""
+    return next(base.__module__ for base in client.__mro__ if base.__name__ == "AsyncClient").partition(".")[0]
+
+
+def without_keys(error: EngineError, client: Any, headers: Mapping[str, str] = EMPTY) -> EngineError:
+    """The error without a key in its words, should a server have repeated one."""
     said = str(error)
-    for name in ("api_key", "auth_token"):
-        key = getattr(client, name, None)
-        if isinstance(key, str) and len(key) > 3:
-            said = said.replace(key, "…")
+    for key in _keys(client, headers):
+        said = said.replace(key, "…")
     error.args = (said,)
     return error
+
+
+def _keys(client: Any, headers: Mapping[str, str]) -> Iterator[str]:
+    for name in ("api_key", "auth_token", "access_token", "aws_secret_key", "aws_session_token"):
+        key = getattr(client, name, None)
+        if isinstance(key, str) and len(key) > 3:
+            yield key
+    for name, value in headers.items():
+        if (name.lower() in SIGNING or SECRET.search(name)) and isinstance(value, str):
+            yield from (word for word in KEYLIKE.findall(value) if word.lower() != "bearer")
