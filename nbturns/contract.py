@@ -220,7 +220,19 @@ def _calls_a_tool(blocks: tuple[Block, ...]) -> bool:
 class Call:
     """One model call while it lasts, and what became of it."""
 
-    __slots__ = ("answer", "asked", "emit", "first_token_ms", "id", "new_id", "note", "result", "scope", "started")
+    __slots__ = (
+        "answer",
+        "asked",
+        "attempt",
+        "emit",
+        "first_token_ms",
+        "id",
+        "new_id",
+        "note",
+        "result",
+        "scope",
+        "started",
+    )
     answer: Turn
     result: InferenceResult
 
