@@ -82,7 +82,7 @@ class Candidate:
                         if isinstance(call, dict):
                             self._call(call)
                 case "function_call":
-                    if isinstance(value, dict) and (says(value) or self._legacy.name):
+                    if isinstance(value, dict) and (value.get("name") or value.get("arguments")):
                         self._told(self._legacy, self._legacy.take({"function": value}))
                 case "reasoning_content" | "reasoning" if isinstance(value, str):
                     self._think(name, value)

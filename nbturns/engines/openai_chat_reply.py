@@ -217,7 +217,8 @@ def decoded(message: FrozenDict, id: str) -> list[tuple[Block, dict[str, Any]]]:
     calls = message.get("tool_calls")
     for place, call in enumerate(calls if isinstance(calls, list) else ()):
         made.append((call_block(call, f"{id}/{place}"), {"tool_calls": [call]}))
-    if says(legacy := message.get("function_call")):
+    legacy = message.get("function_call")
+    if isinstance(legacy, dict) and (legacy.get("name") or legacy.get("arguments")):
         made.append((call_block({"function": legacy}, f"{id}/function_call"), {"function_call": legacy}))
     return made
 
@@ -249,8 +250,10 @@ def part_block(part: Any) -> Block:
 def _with_media(made: list[tuple[Block, dict[str, Any]]], message: FrozenDict) -> None:
     """Put what goes with a text beside it: a refusal, sources, sound, images."""
     payload: dict[str, Any] = {name: message[name] for name in ("refusal", "annotations") if says(message.get(name))}
-    piece = {name: message[name] for name in ("refusal", "audio") if says(message.get(name))}
-    if isinstance(audio := piece.get("audio"), Mapping):
+    piece = {"refusal": message["refusal"]} if says(message.get("refusal")) else {}
+    audio = message.get("audio")
+    if isinstance(audio, dict) and (audio.get("id") or audio.get("data") or audio.get("transcript")):
+        piece["audio"] = audio
         payload["media"] = [{"type": "audio", **audio}]
     if isinstance(images := message.get("images"), list) and images:
         payload["images"] = [seen(mapping_of(one)) for one in images]
