@@ -76,6 +76,7 @@ def everywhere(value: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -
     return change(inside)
 
 
+ANYTHING: tuple[Any, ...] = (None, 7, "x", [], {}, [[]], [{}], True)
 OWN = ("input", "args", "arguments", "response", "schema", "parameters", "tools", "text_format")
 
 
@@ -110,6 +111,64 @@ def test_fields_that_are_not_known_change_nothing_and_go_back(shared: Path, prov
             assert "news_of_2031" in json.dumps(request(f"{provider}:{MODELS[provider]}", turn)), case.id
 
 
+HOLOGRAM = {"hologram": {"data": "AAAA", "bytes": [1, None, {"ü": 1e3}]}}
+UNKNOWN: dict[str, tuple[Any, Callable[[Any], list[Any]]]] = {  # an item of no known type, and where it would stand
+    "anthropic": ({"type": "hologram", **HOLOGRAM}, lambda body: body["content"]),
+    "openai": ({"type": "hologram_call", "id": "hg_1", **HOLOGRAM}, lambda body: body["output"]),
+    "gemini": (HOLOGRAM, lambda body: body["candidates"][0].get("content", {}).get("parts", [])),
+}
+
+
+@pytest.mark.parametrize("provider", UNKNOWN)
+def test_an_item_of_an_unknown_type_is_kept_in_its_place_and_goes_back(shared: Path, provider: str) -> None:
+    item, items = UNKNOWN[provider]
+    chance = random.Random(5)
+    for case, body in bodies(shared, provider):
+        known = items(body)
+        place = chance.randrange(len(known) + 1)
+        plain = decode(provider, body)
+        known.insert(place, item)
+        if not items(body):  # an answer without content
+            continue
+        turn = decode(provider, body)
+        assert (turn[place].kind, turn[place].payload) == ("other", item), case.id
+        assert [b.text for b in (*turn[:place], *turn[place + 1 :])] == [b.text for b in plain], case.id
+        assert item in told(request(f"{provider}:{MODELS[provider]}", turn)), case.id
+
+
+def told(value: Any) -> list[Any]:
+    """Every object of a request."""
+    return [value, *(inside[at] for inside, at in inner(value))]
+
+
+def test_a_part_of_an_unknown_type_is_kept_in_its_place_and_goes_back(shared: Path) -> None:
+    part = {"type": "hologram", **HOLOGRAM}
+    for case, body in bodies(shared, "openai-chat"):
+        message = (body["choices"] or [{}])[0].get("message") or {}
+        if isinstance(message.get("content"), str) and message["content"]:
+            message["content"] = [{"type": "text", "text": message["content"]}, part]
+            turn = decode("openai-chat", body)
+            [other] = turn.of_kind("other")
+            assert other.payload == part
+            assert part in told(request("openai-chat:gpt-x", turn)), case.id
+
+
+@providers
+def test_answers_without_ids_are_read_and_their_calls_can_be_answered(shared: Path, provider: str) -> None:
+    gone = ("id", "response_id", "responseId", "call_id", "tool_call_id", "item_id")
+    for case, body in bodies(shared, provider):
+        turn = decode(provider, everywhere(body, lambda one: {k: v for k, v in one.items() if k not in gone}))
+        plain = decode(provider, body)
+        assert [(b.kind, b.text) for b in turn] == [(b.kind, b.text) for b in plain], case.id
+        calls = turn.of_kind("tool_call")
+        ids = [call.tool_call_id for call in calls]
+        assert all(ids), case.id
+        assert len(set(ids)) == len(ids), case.id
+        assert [(c.name, c.args) for c in calls] == [(c.name, c.args) for c in plain.of_kind("tool_call")], case.id
+        sent = request(f"{provider}:{MODELS[provider]}", turn + [nt.tool_use(id, f"answer {id}") for id in ids])
+        assert all(f"answer {id}" in json.dumps(sent) for id in ids), case.id
+
+
 @providers
 def test_events_and_lines_that_are_not_known_are_let_pass(shared: Path, provider: str) -> None:
     news = [
@@ -128,7 +187,7 @@ def test_events_and_lines_that_are_not_known_are_let_pass(shared: Path, provider
 def test_a_field_that_is_missing_or_of_another_shape_is_never_another_error(shared: Path, provider: str) -> None:
     chance = random.Random(3)
     for case, body in bodies(shared, provider):
-        for value in (None, 7, "x", [], {}, [[]], [{}], True):
+        for value in ANYTHING:
             if chance.random() < 0.3:
                 attempt(provider, json.dumps(changed(body, value, chance)), case.id)
         attempt(provider, json.dumps(changed(body, KeyError, chance)), case.id)
@@ -138,7 +197,7 @@ def test_a_field_that_is_missing_or_of_another_shape_is_never_another_error(shar
 def test_streams_of_events_with_anything_in_them_are_never_another_error(shared: Path, provider: str) -> None:
     chance = random.Random(4)
     for case, events in streams(shared, provider):
-        for value in chance.sample((None, 7, "x", [], {}, [[]], [{}], True, KeyError), 3):
+        for value in chance.sample((*ANYTHING, KeyError), 3):
             at = chance.randrange(len(events))
             head, mark, data = events[at].partition(b"data: ")
             if data.startswith(b"{"):

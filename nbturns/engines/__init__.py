@@ -7,6 +7,7 @@ declared the same way as anybody else's.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
@@ -14,6 +15,7 @@ from typing import Any
 
 from ..chunks import Chunks
 from ..contract import Scope, unheard
+from ..distinct_calls import PROVIDER_CALL_ID
 from ..errors import EngineError
 from ..frozen import EMPTY, freeze
 from ..middleware.retry import Retry
@@ -21,7 +23,7 @@ from ..models import ModelInfo, priced
 from ..results import INFERENCE_RESULT, INFERENCES, InferenceResult
 from ..toolbox import Toolbox, ToolConfig
 from ..tools import Tool
-from ..turns import Turn
+from ..turns import Block, Turn
 from . import provider as _provider
 from .params import ENGINE, checked
 from .params import Param as Param
@@ -210,6 +212,16 @@ def _named(reply: _provider.Reply, provider: Provider, failed: str) -> Inference
 
 def _recorded(blocks: Iterable[Any], result: InferenceResult) -> Turn:
     """A Turn of a reply's blocks, signed with its result as if it had been asked for here."""
-    signed = (block._with(metadata=block.metadata.holding(INFERENCE_RESULT, result)) for block in blocks)
+    named = (_named_call(block, f"{result.response_id}/{place}") for place, block in enumerate(blocks))
+    signed = (block._with(metadata=block.metadata.holding(INFERENCE_RESULT, result)) for block in named)
     turn = Turn(Chunks(signed)).with_metadata(INFERENCE_RESULT, result)
     return turn._beside(metadata=turn.metadata.appended(INFERENCES, result))
+
+
+def _named_call(block: Block, place: str) -> Block:
+    """A call that came without an id gets one, the same whenever it is read: its result must name it."""
+    if block.kind != "tool_call" or block.tool_call_id:
+        return block
+    made = "call_" + hashlib.sha256(f"{place}/{block.name}".encode("utf-8", "replace")).hexdigest()[:24]
+    named = block.replace(payload={**block.payload, "id": made})
+    return named._with(metadata=block.metadata.with_raw(**{PROVIDER_CALL_ID.name: ""}))

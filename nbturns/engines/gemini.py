@@ -146,7 +146,10 @@ def _contents(blocks: Iterable[Block]) -> Iterator[dict[str, Any]]:
 
 @dataclass(slots=True)
 class _Calls:
-    """Finds the call that a result answers, as both go by; calls without any id are answered in their order."""
+    """Finds the call that a result answers, as both go by.
+
+    A result without an id answers the first of the calls to which Gemini gave none.
+    """
 
     named: dict[str, Block] = field(default_factory=dict)
     nameless: list[Block] = field(default_factory=list)
@@ -155,11 +158,14 @@ class _Calls:
         """The call that `block` answers; a call is noted."""
         id = block.tool_call_id
         if block.kind == "tool_use":
-            return self.named.get(id) if id or not self.nameless else self.nameless.pop(0)
-        if block.kind == "tool_call" and id:
-            self.named[id] = block
-        elif block.kind == "tool_call":
-            self.nameless.append(block)
+            call = self.named.get(id) if id or not self.nameless else self.nameless[0]
+            self.nameless = [one for one in self.nameless if one is not call]
+            return call
+        if block.kind == "tool_call":
+            if id:
+                self.named[id] = block
+            if not id or block.metadata.get(PROVIDER_CALL_ID) == "":
+                self.nameless.append(block)
         return None
 
 
