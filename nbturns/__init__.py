@@ -18,6 +18,7 @@ from .errors import HeldError as HeldError
 from .errors import LimitReached as LimitReached
 from .errors import LoadError as LoadError
 from .errors import NbturnsError as NbturnsError
+from .errors import ProfileError as ProfileError
 from .errors import ScriptExhausted as ScriptExhausted
 from .errors import ToolError as ToolError
 from .images import image as image
@@ -41,6 +42,7 @@ if TYPE_CHECKING:  # imported when they are used: see __getattr__
     from . import engines as engines
     from . import frames as frames
     from . import keys as keys
+    from . import profiles as profiles
     from . import widgets as widgets
     from .comparison import Comparison as Comparison
     from .comparison import compare as compare
@@ -56,6 +58,8 @@ if TYPE_CHECKING:  # imported when they are used: see __getattr__
     from .files import save as save
     from .models import ModelInfo as ModelInfo
     from .models import Prices as Prices
+    from .profiles import Conversations as Conversations
+    from .profiles import load_profiles as load_profiles
     from .session import Session as Session
     from .toolbox import ToolConfig as ToolConfig
     from .tools import Tool as Tool
@@ -66,6 +70,7 @@ __version__ = "0.1.0"
 # Name → the room it comes from. These rooms bring asyncio, yaml or whole packages with
 # them, so that `import nbturns` alone stays quick.
 _LATER = {
+    "Conversations": ".profiles",
     "Comparison": ".comparison",
     "Execution": ".execution",
     "ModelInfo": ".models",
@@ -79,13 +84,14 @@ _LATER = {
     "engine": ".engines",
     "load": ".files",
     "load_all": ".files",
+    "load_profiles": ".profiles",
     "loads": ".files",
     "replay": ".engines",
     "save": ".files",
     "scripted": ".engines",
     "view": ".widgets",
 }
-_ROOMS = ("engines", "frames", "keys", "widgets")
+_ROOMS = ("engines", "frames", "keys", "profiles", "widgets")
 
 
 def __getattr__(name: str) -> Any:
@@ -106,6 +112,7 @@ __all__ = [
     "Block",
     "BusyError",
     "Comparison",
+    "Conversations",
     "DecodeError",
     "DriftError",
     "EndedError",
@@ -122,6 +129,7 @@ __all__ = [
     "NbturnsError",
     "Phase",
     "Prices",
+    "ProfileError",
     "Run",
     "Scope",
     "ScriptExhausted",
@@ -140,7 +148,9 @@ __all__ = [
     "keys",
     "load",
     "load_all",
+    "load_profiles",
     "loads",
+    "profiles",
     "reasoning",
     "replay",
     "save",

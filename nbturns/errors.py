@@ -8,6 +8,7 @@ NbturnsError
 │   └── DriftError        a replayed conversation went another way: `.difference`
 ├── ToolError        a tool failed and the policy says to end the run: `.turn`
 ├── LimitReached     the loop was still calling tools at its limit: `.turn`
+├── ProfileError     a profile cannot be read, found, resolved or built: `.key`, `.file`, `.position`
 ├── BusyError        this session has an execution in progress
 ├── EndedError       an execution is over, and what was decided for it comes too late
 └── HeldError        the execution stands at a pause and nobody was to wait for it
@@ -98,6 +99,24 @@ class LimitReached(NbturnsError):
     def __init__(self, message: str, *, turn: Any = None) -> None:
         super().__init__(message)
         self.turn = turn
+
+
+class ProfileError(NbturnsError):
+    """A profile cannot be read, found, resolved or built.
+
+    `key` names what is meant: a profile, a field like "loop.limit", a tool. `known` are the
+    names that would have done. `file` and `position` say where it was read, if it was.
+    """
+
+    def __init__(
+        self, message: str, *, key: str = "", known: tuple[str, ...] = (), file: str = "", position: str = ""
+    ) -> None:
+        self.key = key
+        self.known = known
+        self.file = file
+        self.position = position
+        self.reason = message
+        super().__init__(": ".join(part for part in (file, position, message) if part))
 
 
 class BusyError(NbturnsError):

@@ -168,3 +168,23 @@ def line_of(text: str | bytes, path: str) -> int:
             break
         node, line = found, found.start_mark.line + 1
     return line
+
+
+def lines_of(text: str | bytes) -> dict[tuple[str | int, ...], int]:
+    """The line on which each value stands, by its path; of a mapping's value, the line of its key."""
+    loader = _Loader(text)
+    lines: dict[tuple[str | int, ...], int] = {}
+
+    def walk(node: Any, path: tuple[str | int, ...]) -> None:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                lines[(*path, str(key.value))] = key.start_mark.line + 1
+                walk(value, (*path, str(key.value)))
+        elif isinstance(node, yaml.SequenceNode):
+            for i, value in enumerate(node.value):
+                lines[(*path, i)] = value.start_mark.line + 1
+                walk(value, (*path, i))
+
+    if loader.check_node():
+        walk(loader.get_node(), ())
+    return lines

@@ -1,0 +1,83 @@
+"""What a shell can do: the commands say what there is, what it comes to, and what is wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nbturns.cli import main
+
+TEAM = """
+slug: team
+profiles:
+  base: {engine: "anthropic:claude-sonnet-4-5", description: for most things}
+  brief: {like: base, params: {max_tokens: 200}, allow_overrides: [temperature]}
+"""
+
+
+@pytest.fixture
+def team(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.delenv("NBTURNS_PROFILE", raising=False)
+    path = tmp_path / "team.yaml"
+    path.write_text(TEAM)
+    return str(path)
+
+
+def test_profiles_list_names_each_with_its_engine_and_marks_the_default(
+    team: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["profiles", "list", team]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.split() == ["*", "base", "team/base", "anthropic:claude-sonnet-4-5", "for", "most", "things"]
+    assert second.split()[:2] == ["brief", "team/brief"]
+
+
+def test_profiles_show_says_what_it_comes_to_and_who_said_so(team: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["profiles", "show", team, "brief", "--set", "temperature=0"]) == 0
+    out = capsys.readouterr().out
+    assert any(
+        line.split()[:2] == ["params.max_tokens", "200"] and "team.yaml line 5" in line for line in out.splitlines()
+    )
+    assert any(line.split() == ["params.temperature", "0", "override"] for line in out.splitlines())
+    assert main(["profiles", "show", team, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["profile"] == "team/base"
+
+
+def test_profiles_check_names_each_that_cannot_be_resolved(
+    team: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["profiles", "check", team]) == 0
+    (tmp_path / "more.yaml").write_text('slug: more\nprofiles: {lost: {like: nobody}, fine: {engine: "openai:x"}}')
+    capsys.readouterr()
+    assert main(["profiles", "check", team, str(tmp_path / "more.yaml")]) == 1
+    said = capsys.readouterr()
+    assert said.err.startswith("lost: no profile 'nobody'")
+    assert "fine: openai:x" in said.out
+
+
+def test_the_sources_may_stand_in_the_environment(
+    team: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NBTURNS_PROFILES", team)
+    assert main(["profiles", "show", "brief"]) == 0
+    monkeypatch.delenv("NBTURNS_PROFILES")
+    assert main(["profiles", "list"]) == 1
+    assert "name a file" in capsys.readouterr().err
+
+
+def test_an_error_is_one_line_and_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("slug: t\nprofiles:\n  a:\n    systm: x\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "nbturns", "profiles", "check", str(tmp_path / "bad.yaml")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("nbturns: ") and "line 4" in done.stderr and "did you mean 'system'" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
