@@ -141,6 +141,8 @@ class Block:
                 raise TypeError(
                     f"a {self.kind} block has no {name!r}; it has {', '.join(self.payload) or 'no payload'}{_meant(name)}"
                 )
+        if "text" in payload:
+            word(payload["text"], "a text")
         return self._with(payload=freeze({**self.payload, **payload}))
 
     def replace(
@@ -262,22 +264,24 @@ def _meant(name: str) -> str:
 
 
 def system(text: str) -> Block:
-    return Block(Kind.SYSTEM, {"text": text}, "system")
+    return Block(Kind.SYSTEM, {"text": word(text, "a text")}, "system")
 
 
 def user(text: str = "", images: Iterable[Any] = ()) -> Block:
-    """What the user says. `images`: of `image(...)`, or paths, URLs, bytes, image maps."""
-    seen = [normal_image(one) if isinstance(one, Mapping) else image(one) for one in images]
-    return Block(Kind.USER, {"text": text, "images": seen} if seen else {"text": text}, "user")
+    """What the user says. `images`: one or several of `image(...)`, or paths, URLs, bytes, image maps."""
+    given = images if isinstance(images, Iterable) and not isinstance(images, (str, bytes, Mapping)) else (images,)
+    seen = [normal_image(one) if isinstance(one, Mapping) else image(one) for one in given]
+    said = {"text": word(text, "a text")}
+    return Block(Kind.USER, {**said, "images": seen} if seen else said, "user")
 
 
 def assistant(text: str) -> Block:
-    return Block(Kind.LLM_TEXT, {"text": text}, "assistant")
+    return Block(Kind.LLM_TEXT, {"text": word(text, "a text")}, "assistant")
 
 
 def reasoning(text: str = "", **payload: Any) -> Block:
     """A thought; `payload` may hold `summary`, `encrypted_content`, `item_id`, `signature`."""
-    return Block(Kind.REASONING, {"text": text, **payload})
+    return Block(Kind.REASONING, {"text": word(text, "a text"), **payload})
 
 
 def tool_call(id: str, name: str, args: Mapping[str, Any] | str | None = None) -> Block:

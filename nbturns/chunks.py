@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
+from operator import index as as_index
 from operator import is_
 from typing import Any, Generic, TypeVar, overload
 
@@ -43,7 +44,10 @@ class Chunks(Sequence[T], Generic[T]):
 
     def insert(self, index: int, items: Iterable[T]) -> Chunks[T]:
         """Insert as a list does: an index beyond either end means that end."""
-        start = slice(index, None).indices(len(self))[0]
+        try:
+            start = slice(index, None).indices(len(self))[0]
+        except TypeError:
+            raise TypeError(f"it is inserted before a number, like 0; {index!r:.60} is none") from None
         return self.head(start) + chain(items, self.since(start))
 
     def drop(self, index: int) -> Chunks[T]:
@@ -76,6 +80,10 @@ class Chunks(Sequence[T], Generic[T]):
         return whole * SIZE + _same(mine, theirs)
 
     def _position(self, index: int) -> int:
+        try:
+            index = as_index(index)
+        except TypeError:
+            raise TypeError(f"these stand by number, like [0], [-1] or [1:3]; {index!r:.60} is none") from None
         position = index + len(self) if index < 0 else index
         if not 0 <= position < len(self):
             raise IndexError(f"there are {len(self)} here, and none at {index}")

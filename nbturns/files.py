@@ -27,6 +27,9 @@ def load(path: str | Path, format: str | None = None, strict: bool = False) -> R
     position for what cannot be read at all, and for a file of several conversations, which
     `load_all` opens. `strict` refuses what would be guessed, kept as it is, or left out.
     """
+    if not isinstance(path, (str, os.PathLike)) or not str(path):
+        several = "; nt.load_all(paths) opens several" if isinstance(path, Iterable) and path else ""
+        raise TypeError(f"nt.load opens one file, by its path, not {path!r:.60}{several}")
     plain = Path(path).expanduser()
     if plain.is_dir():
         raise LoadError(f"this is a folder; nt.load_all({str(path)!r}) gives what is in it", file=str(path))
@@ -100,6 +103,8 @@ def loads(
     text: str | bytes | bytearray | Mapping[str, Any] | list[Any], format: str | None = None, strict: bool = False
 ) -> Run:
     """Read the conversation in a text, in bytes, or in data that were parsed already."""
+    if not isinstance(text, (str, bytes, bytearray, memoryview, Mapping, list)):
+        raise TypeError(f"nt.loads reads a text, bytes or parsed data, not {type(text).__name__}: {text!r:.60}")
     if isinstance(text, (Mapping, list)):
         source = Source.of_data(text, strict=strict)
     else:
@@ -222,12 +227,16 @@ WRITERS: dict[str, Callable[[Any], str]] = {
 
 
 def _matched(paths: str | Path | Iterable[str | Path]) -> Iterator[Path]:
-    for path in (paths,) if isinstance(paths, (str, Path)) else paths:
+    if not paths or not isinstance(paths, (str, os.PathLike, Iterable)) or isinstance(paths, bytes):
+        raise TypeError(f"nt.load_all opens a path, a glob, a folder or a list of these, not {paths!r:.60}")
+    for path in (paths,) if isinstance(paths, (str, os.PathLike)) else paths:
         plain = Path(path).expanduser()
         if plain.is_file():
             yield plain
         elif globbing.has_magic(str(path)):
             found = sorted(globbing.glob(str(plain), recursive=True))  # noqa: PTH207  # Path.glob knows no absolute pattern
+            if not found:
+                raise LoadError("no file matches this pattern", file=str(path))
             yield from (one for one in map(Path, found) if one.is_file())
         elif plain.is_dir():
             yield from _in_folder(plain)

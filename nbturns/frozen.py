@@ -119,6 +119,8 @@ def _freeze(value: Any, levels: int) -> Any:
         return float(value)
     if isinstance(value, (bytearray, memoryview)):
         return bytes(value)
+    if hasattr(value, "dtype") and hasattr(value, "tolist"):  # a number or an array of numpy's
+        return _freeze(value.tolist(), left)
     raise TypeError(f"only JSON values and bytes can be kept here, not {kind.__name__}: {value!r:.80}")
 
 

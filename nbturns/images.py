@@ -21,6 +21,10 @@ def image(
     Raises FileNotFoundError for a path that is not there, ValueError for bytes without
     a known media type and for a data URL that is not base64.
     """
+    if not isinstance(source, (str, bytes, os.PathLike)):
+        raise TypeError(
+            f"an image is a path, a URL, bytes or an image map, not {type(source).__name__}: {source!r:.60}"
+        )
     made: dict[str, Any] = {}
     if isinstance(source, str) and source.startswith("file_id:"):
         made["file_id"] = source.removeprefix("file_id:")

@@ -309,6 +309,10 @@ def _located(text: str | bytes, file: str, read: Callable[[Any], V]) -> V:
     """Read YAML; a complaint about a block gets the line it stands on."""
     from .yaml_text import line_of, load
 
+    if not isinstance(text, (str, bytes)):
+        raise TypeError(
+            f"this reads the text of a file, not {type(text).__name__}: {text!r:.60}; nt.load(path) opens one"
+        )
     data = load(text, file=file)
     try:
         return read({} if data is None else data)

@@ -9,7 +9,7 @@ from uuid import uuid4
 from .contract import Call, Engine, Middleware, Scope, asking, identified
 from .distinct_calls import with_distinct_calls
 from .errors import BusyError
-from .events import Event, Notice, Sink, Snapshot
+from .events import Event, Notice, Pause, Sink, Snapshot
 from .execution import STATUS, Execution
 from .frozen import freeze
 from .keyed import Key
@@ -129,8 +129,8 @@ class Session:
         execution_id = self._ids.new()
         turn, notices = with_distinct_calls(self._seed(prompt, execution_id), self._ids.new)
         most = limit if limit is not None else self.tool_config.max_iterations
-        if most < 1:
-            raise ValueError(f"limit is the number of model calls, at least 1, not {most}")
+        if not isinstance(most, int) or isinstance(most, bool) or most < 1:
+            raise ValueError(f"limit is the number of model calls, at least 1, not {most!r:.60}")
 
         async def drive(execution: Execution) -> Turn:
             for text in notices:
@@ -186,7 +186,9 @@ class Session:
                 raise IndexError(f"this session has {len(self._turns)} Turns, and none at {at}")
             turns = self._turns[: range(len(self._turns))[at] + 1]
         else:
-            turn = at.turn if isinstance(at, Snapshot) else at
+            turn = at.turn if isinstance(at, (Snapshot, Pause)) else at
+            if not isinstance(turn, Turn):
+                raise TypeError(f"a fork goes on from a snapshot, a Turn or the number of one, not from {at!r:.60}")
             turns = (*(t for t in self._turns if _precedes(t, turn)), turn)
         return Session(
             self.engine,

@@ -8,156 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from .blocks import TOOL_USE, Block, block
 from .events import Sink, tool_finished, tool_started
 from .frozen import EMPTY, LASTING, FrozenDict, freeze, thaw
 from .host import in_worker
-from .keyed import NOTHING, Key, fitted
+from .keyed import NOTHING, Key
 from .prints import Prints
 from .results import DURATION_MS, STDOUT
+from .tool_config import AGENT_MODE_ALLOWED_TOOLS as AGENT_MODE_ALLOWED_TOOLS
+from .tool_config import TOOL_CONFIG as TOOL_CONFIG
+from .tool_config import RetryConfig as RetryConfig
+from .tool_config import ToolConfig as ToolConfig
+from .tool_config import duration as duration
+from .tool_config import seconds as seconds
 from .tools import Tool
-from .turns import Turn
 
-AGENT_MODE_ALLOWED_TOOLS: Key[list[str]] = Key("geppetto.agent_mode_allowed_tools@v1", list[str])
 ATTEMPTS: Key[int] = Key("nbturns.attempts@v1", int)
 CUT: Key[bool] = Key("nbturns.cut@v1", bool)
-
-
-@dataclass(frozen=True, slots=True)
-class RetryConfig:
-    """How often a failed call is tried again; the wait grows by `backoff_factor`."""
-
-    max_retries: int = 2
-    backoff_base: float = 1.0
-    backoff_factor: float = 2.0
-
-    def wait(self, attempts: int) -> float:
-        """Seconds to wait after that many attempts."""
-        return self.backoff_base * self.backoff_factor ** (attempts - 1)
-
-    def to_dict(self) -> dict[str, Any]:
-        return {f.name: getattr(self, f.name) for f in fields(self)} | {"backoff_base": duration(self.backoff_base)}
-
-    @classmethod
-    def from_dict(cls, raw: Mapping[str, Any]) -> RetryConfig:
-        known = fitted(raw, {"max_retries": int, "backoff_base": object, "backoff_factor": float})
-        return cls(**known | {name: seconds(known[name], name) for name in ("backoff_base",) if name in known})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolConfig:
-    """How calls are advertised, run and limited. Times are in seconds.
-
-    `inline=True` runs plain functions on the loop itself: fastest, and no time-out can
-    interrupt them. A pause lasts until somebody ends it, unless `pause_timeout` and
-    `on_pause_timeout` say otherwise. `allowed` names the tools that are offered to the
-    model and run; None allows all, and a Turn may allow fewer by itself.
-    """
-
-    enabled: bool = True
-    tool_choice: Literal["auto", "none", "required"] = "auto"
-    max_iterations: int = 20
-    execution_timeout: float | None = 30.0
-    max_parallel_tools: int = 3
-    tool_error_handling: Literal["continue", "abort", "retry"] = "continue"
-    retry_config: RetryConfig = RetryConfig()
-    inline: bool = False
-    pause_timeout: float | None = None
-    on_pause_timeout: Literal["stay", "stop", "resume"] = "stay"
-    allowed: Collection[str] | None = None
-
-    def __post_init__(self) -> None:
-        if self.allowed is not None:
-            object.__setattr__(self, "allowed", _names(self.allowed))
-
-    def allowed_in(self, turn: Turn) -> frozenset[str] | None:
-        """The names of the tools that may be offered and run for this Turn; None when all may.
-
-        Both `allowed` and the Turn's `geppetto.agent_mode_allowed_tools@v1` have a say. Raises
-        DecodeError for a Turn that holds no list of names there: nobody knows what it allows.
-        """
-        mode = turn.data.get(AGENT_MODE_ALLOWED_TOOLS)
-        if mode is None:
-            return None if self.allowed is None else frozenset(self.allowed)
-        return frozenset(mode) if self.allowed is None else frozenset(mode).intersection(self.allowed)
-
-    def replace(self, **changes: Any) -> ToolConfig:
-        return replace(self, **changes)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The shape on disk: geppetto's names, durations as it writes them ("30s")."""
-        written = {f.name: getattr(self, f.name) for f in fields(self)}
-        written |= {
-            "execution_timeout": duration(self.execution_timeout or 0),
-            "retry_config": self.retry_config.to_dict(),
-        }
-        written["pause_timeout"] = duration(self.pause_timeout)
-        written["allowed"] = None if self.allowed is None else list(self.allowed)
-        return {
-            name: value
-            for name, value in written.items()
-            if (value is not None and value is not False) or name == "enabled"
-        }
-
-    @classmethod
-    def from_dict(cls, raw: Mapping[str, Any]) -> ToolConfig:
-        known = fitted({name: value for name, value in raw.items() if value != ""}, _SHAPE)
-        for name in ("execution_timeout", "pause_timeout"):
-            if name in known:
-                known[name] = seconds(known[name], name) or None
-        return cls(**known)
-
-
-TOOL_CONFIG: Key[ToolConfig] = Key("geppetto.tool_config@v1", ToolConfig)
-_SHAPE: dict[str, Any] = {
-    **dict.fromkeys(("enabled", "inline"), bool),
-    **dict.fromkeys(("max_iterations", "max_parallel_tools"), int),
-    **dict.fromkeys(("execution_timeout", "pause_timeout"), object),
-    "tool_choice": Literal["auto", "none", "required"],
-    "tool_error_handling": Literal["continue", "abort", "retry"],
-    "on_pause_timeout": Literal["stay", "stop", "resume"],
-    "retry_config": RetryConfig,
-    "allowed": list[str],
-}
-
-
-def _names(allowed: Any) -> tuple[str, ...]:
-    if isinstance(allowed, str) or not isinstance(allowed, Iterable):
-        raise TypeError(f'allowed is a list of names of tools, like allowed=["search"], not {allowed!r:.60}')
-    names = tuple(allowed)
-    if wrong := [name for name in names if not isinstance(name, str)]:
-        raise TypeError(f"allowed is a list of names of tools; {wrong[0]!r:.60} is not a name")
-    return names
-
-
-UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-def seconds(raw: Any, name: str = "duration") -> float:
-    """Read a duration as Go writes it: "1h30m", "2s", "100ms", or a number of nanoseconds."""
-    if isinstance(raw, (int, float)) and not isinstance(raw, bool):
-        return raw / 1e9
-    import re
-
-    parts = re.findall(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)", raw) if isinstance(raw, str) else []
-    if raw == "0":
-        return 0.0
-    if not parts or "".join(n + unit for n, unit in parts) != raw:
-        raise ValueError(f'{name}: {raw!r} is no duration; write it like "2s", "100ms" or "1h30m"')
-    return sum(float(n) * UNITS[unit] for n, unit in parts)
-
-
-def duration(value: float | None) -> str | None:
-    """Write seconds as Go reads them."""
-    if value is None:
-        return None
-    number, unit = (value * 1000, "ms") if 0 < value < 1 else (value, "s")
-    return f"{number:.9f}".rstrip("0").rstrip(".") + unit
 
 
 class Toolbox:

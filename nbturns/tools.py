@@ -34,6 +34,10 @@ class Tool:
     ) -> None:
         if not callable(function):
             raise TypeError(f"a tool is a function; this is {type(function).__name__}: {function!r:.60}")
+        if effect not in typing.get_args(Effect):
+            raise ValueError(f"effect is {', '.join(typing.get_args(Effect))}, not {effect!r:.60}")
+        if timeout is not None and (isinstance(timeout, (str, bool)) or not timeout > 0):
+            raise ValueError(f"timeout is a number of seconds above 0, not {timeout!r:.60}")
         self.function = function
         self.name = name or str(getattr(function, "__name__", type(function).__name__))
         self.description = description if description is not None else inspect.getdoc(function) or ""

@@ -16,6 +16,7 @@ from .blocks import all_blocks, content, extra_names, word
 from .blocks import assistant as assistant
 from .blocks import reasoning as reasoning
 from .blocks import results_on as results_on
+from .blocks import system as _system
 from .blocks import system as system
 from .blocks import tool_call as tool_call
 from .blocks import tool_use as tool_use
@@ -270,8 +271,8 @@ def _turn(
 
 def turn(prompt: str | Block | Iterable[Block] = (), *, system: str = "") -> Turn:
     """A Turn the short way: `nt.turn("What's 2+2?", system="Be brief.")`."""
-    said = (user(prompt),) if isinstance(prompt, str) else (prompt,) if isinstance(prompt, Block) else tuple(prompt)
-    head = (Block(Kind.SYSTEM, {"text": system}, "system"),) if system else ()
+    said = (user(prompt),) if isinstance(prompt, str) else (prompt,) if isinstance(prompt, Block) else prompt
+    head = (_system(system),) if system else ()
     return Turn(Chunks((*head, *all_blocks(said))))
 
 
@@ -302,6 +303,8 @@ class Run:
     def __post_init__(self) -> None:
         put = object.__setattr__
         if type(self.turns) is not tuple:
+            if isinstance(self.turns, (Turn, Block)) or not isinstance(self.turns, Iterable):
+                raise TypeError(f"a Run is made of Turns, like nt.Run([turn]), not of {self.turns!r:.60}")
             put(self, "turns", tuple(self.turns))
         for turn in self.turns:
             if not isinstance(turn, Turn):
@@ -352,6 +355,8 @@ class Run:
     @overload
     def __getitem__(self, at: slice) -> tuple[Turn, ...]: ...
     def __getitem__(self, at: int | slice) -> Turn | tuple[Turn, ...]:
+        if not isinstance(at, slice) and not hasattr(at, "__index__"):
+            raise TypeError(f"the Turns of a Run stand by number, like run[0] or run[-1]; {at!r:.60} is none")
         return self.turns[at]
 
     def __repr__(self) -> str:

@@ -26,7 +26,7 @@ FLOORS = [
     {"blocks", "models"},
     {"turns"},
     {"provenance"},
-    {"events", "text", "serde", "distinct_calls"},
+    {"events", "text", "serde", "distinct_calls", "tool_config"},
     {"rows", "toolbox"},
     {"markdown", "comparison"},
     {"contract", "steps", "html", "event_json", "extracting"},

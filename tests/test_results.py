@@ -444,3 +444,12 @@ def test_the_ledger_travels_with_the_file() -> None:
     assert read == turn and hash(read) == hash(turn)
     assert read.metadata[INFERENCES] == turn.metadata[INFERENCES]
     assert nt.Turn().with_metadata(INFERENCES, Chunks(turn.inferences)).inferences == turn.inferences
+
+
+def test_a_result_made_in_code_counts_as_ours_do_whatever_its_provider_is_called() -> None:
+    made = nt.InferenceResult(provider="claude", usage=nt.Usage(10, 5, cached_tokens=4))
+    turn = nt.Turn().with_metadata(nt.keys.INFERENCE_RESULT, made)
+
+    assert made.provider == "anthropic" and made.usage == nt.Usage(10, 5, cached_tokens=4)
+    assert nt.Turn.from_yaml(turn.to_yaml()).metadata[nt.keys.INFERENCE_RESULT] == made
+    assert nt.InferenceResult.from_dict(made.to_dict()) == made

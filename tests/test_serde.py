@@ -645,3 +645,23 @@ def test_what_a_file_had_beside_the_format_is_kept(extra: dict[str, Any], text: 
         {k: v for k, v in extra.items() if k not in ("kind", "payload")},
     )
     assert nt.Turn.from_dict(turn.to_dict()) == turn
+
+
+@pytest.mark.parametrize(
+    ("do", "said"),
+    [
+        (lambda: nt.load(["a.yaml", "b.yaml"]), r"opens one file, by its path, .*; nt.load_all\(paths\)"),  # type: ignore[arg-type]
+        (lambda: nt.load(""), "opens one file, by its path, not ''"),
+        (lambda: nt.load(5), "opens one file, by its path, not 5"),  # type: ignore[arg-type]
+        (lambda: list(nt.load_all(5)), "opens a path, a glob, a folder or a list"),  # type: ignore[arg-type]
+        (lambda: nt.loads(5), "reads a text, bytes or parsed data, not int: 5"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_is_no_path_and_no_text_is_told_so(do: Any, said: str) -> None:
+    with pytest.raises(TypeError, match=said):
+        do()
+
+
+def test_a_pattern_that_matches_nothing_is_not_silent(tmp_path: Path) -> None:
+    with pytest.raises(nt.LoadError, match="no file matches this pattern"):
+        list(nt.load_all(f"{tmp_path}/*.yaml"))

@@ -734,3 +734,43 @@ def test_allowed_tools_come_back_from_a_file() -> None:
 def test_allowed_tools_are_a_list_of_names(allowed: Any) -> None:
     with pytest.raises(TypeError, match="allowed is a list of names"):
         ToolConfig(allowed=allowed)
+
+
+# Settings that are none.
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"tool_choice": "sometimes"}, "tool_choice is auto, none or required, not 'sometimes'"),
+        ({"tool_error_handling": "stop"}, "continue, abort or retry"),
+        ({"on_pause_timeout": "approve"}, "stay, stop or resume"),
+        ({"max_iterations": "3"}, "max_iterations is a whole number"),
+        ({"max_iterations": 0}, "max_iterations is at least 1"),
+        ({"max_parallel_tools": -1}, "max_parallel_tools is at least 0"),
+        ({"execution_timeout": 0}, "more than 0 seconds, or None"),
+        ({"execution_timeout": float("nan")}, "more than 0 seconds"),
+        ({"execution_timeout": "soon"}, "'soon' is no duration"),
+        ({"pause_timeout": [1]}, "a number of seconds, or a text"),
+        ({"retry_config": 3}, "a RetryConfig, or a mapping"),
+        ({"retry_config": {"max_retries": -1}}, "max_retries is at least 0"),
+    ],
+)
+def test_a_setting_that_is_none_is_refused_where_it_is_made(how: dict[str, Any], said: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=said):
+        ToolConfig(**how)
+
+
+def test_times_may_be_written_as_in_a_file_and_settings_left_empty_there_say_nothing() -> None:
+    config = ToolConfig(execution_timeout="2s", pause_timeout="1m", retry_config={"backoff_base": "100ms"})  # type: ignore[arg-type]
+
+    assert (config.execution_timeout, config.pause_timeout, config.retry_config.backoff_base) == (2.0, 60.0, 0.1)
+    empty = {"enabled": True, "tool_choice": "", "max_iterations": 0, "execution_timeout": 0, "max_parallel_tools": 0,
+             "retry_config": {"max_retries": 0, "backoff_base": 0, "backoff_factor": 0}}  # fmt: skip
+    assert ToolConfig.from_dict(empty).max_iterations == 20 and ToolConfig.from_dict(empty).execution_timeout is None
+
+
+@pytest.mark.parametrize("how", [{"effect": "none"}, {"timeout": "2s"}, {"timeout": 0}])
+def test_a_tool_says_what_it_does_not_take(how: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(how))):
+        nt.Tool(weather, **how)

@@ -549,3 +549,55 @@ def test_a_misspelt_edit_is_refused_and_changes_nothing(name: str, said: str) ->
 
 def test_an_edit_may_change_whatever_is_there() -> None:
     assert nt.Block("other", {"mine": 1}).edit(mine=2).payload == {"mine": 2}
+
+
+# Misuse.
+
+loose: Any = nt  # as seen by who reads no types
+
+
+@pytest.mark.parametrize(
+    ("do", "said"),
+    [
+        (lambda turn: turn["x"], "stand by number, like .* 'x' is none"),
+        (lambda turn: turn.edit("x", text="y"), "'x' is none"),
+        (lambda turn: turn.insert("x", nt.user("y")), "'x' is none"),
+        (lambda turn: turn.drop(None), "None is none"),
+        (lambda turn: turn.edit(0, text=5), "a text is a str, not int: 5"),
+        (lambda turn: loose.Run((turn,))["x"], r"like run\[0\] or run\[-1\]; 'x' is none"),
+        (loose.Run, r"nt.Run\(\[turn\]\)"),
+        (lambda turn: loose.Run(5), "a Run is made of Turns"),
+        (lambda turn: loose.user(5), "a text is a str, not int: 5"),
+        (lambda turn: loose.assistant(None), "a text is a str, not NoneType"),
+        (lambda turn: loose.turn("x", system=5), "a text is a str"),
+        (lambda turn: loose.turn(5), "a Turn is made of Blocks"),
+        (lambda turn: loose.tool_call(5, "f"), "a call's id is a str"),
+        (lambda turn: loose.user("x", images=[5]), "an image is a path, a URL, bytes or an image map, not int: 5"),
+        (lambda turn: loose.image(None), "an image is a path"),
+        (lambda turn: loose.Turn(metadata={"me.score@v1": 1}), r"nt.Key\("),
+        (lambda turn: loose.Turn(data=[1]), "mappings from nt.Key to value, not list"),
+        (lambda turn: loose.Block("user", metadata={"a": 1}), r"nt.Key\("),
+        (lambda turn: loose.Turn.from_yaml(5), r"reads the text of a file, not int: 5; nt.load\(path\)"),
+    ],
+)
+def test_a_mistake_is_a_type_error_that_says_what_to_write(do: Callable[[Any], Any], said: str) -> None:
+    with pytest.raises(TypeError, match=said):
+        do(nt.turn("x"))
+
+
+def test_numbers_and_arrays_of_numpy_are_kept_as_json_has_them() -> None:
+    np = pytest.importorskip("numpy")
+    given = {"a": np.int64(3), "b": np.float32(0.5), "c": np.bool_(True), "d": np.array([[1, 2], [3, 4]])}
+
+    args = nt.tool_call("1", "f", given).args
+
+    assert args == {"a": 3, "b": 0.5, "c": True, "d": [[1, 2], [3, 4]]}
+    assert [type(value) for value in args.values()][:3] == [int, float, bool]
+    assert nt.turn("a").edit(np.int64(0), text="b").text == "" and nt.turn("a")[np.int64(0)].text == "a"
+    with pytest.raises(TypeError, match="only JSON values"):
+        nt.tool_use("1", np.datetime64("2026-01-01"))
+
+
+def test_one_image_need_not_stand_in_a_list() -> None:
+    assert nt.user("x", images="https://x.org/a.png").images == [{"url": "https://x.org/a.png"}]
+    assert nt.user("x", images={"url": "https://x.org/a.png"}) == nt.user("x", images=["https://x.org/a.png"])
