@@ -171,7 +171,8 @@ class Source:
         with self.open() as stream:
             head = stream.read(HEAD)
         if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
-            return Sample("zip", head, names=tuple(self.zip().names))
+            with self.zip() as archive:
+                return Sample("zip", head, names=tuple(archive.names))
         if head.startswith(b"SQLite format 3\x00"):
             return Sample("sqlite", head)
         values, lines = _values_of(head, whole=len(head) < HEAD)
