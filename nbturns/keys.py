@@ -16,6 +16,7 @@ from .results import DURATION_MS as DURATION_MS
 from .results import INFERENCE_ID as INFERENCE_ID
 from .results import INFERENCE_RESULT as INFERENCE_RESULT
 from .results import INFERENCES as INFERENCES
+from .results import OUTPUT as OUTPUT
 from .results import STDOUT as STDOUT
 from .session import EXECUTION_ID as EXECUTION_ID
 from .session import RUNTIME as RUNTIME

@@ -243,6 +243,7 @@ INFERENCE_RESULT: Key[InferenceResult] = Key("geppetto.inference_result@v1", Inf
 INFERENCE_ID: Key[str] = Key("nbturns.inference_id@v1", str)
 INFERENCES: Key[Chunks[InferenceResult]] = Key("nbturns.inferences@v1", Chunks[InferenceResult])
 
+OUTPUT: Key[Any] = Key("nbturns.output@v1", Any)  # about a Turn: the checked answer of `ask(…, output=…)`
 STDOUT: Key[str] = Key("nbturns.stdout@v1", str)  # on a tool_use block: what the tool printed
 DURATION_MS: Key[float] = Key("nbturns.duration_ms@v1", float)  # on a tool_use block: how long the tool took
 

@@ -14,8 +14,9 @@ from .execution import STATUS, Execution
 from .frozen import freeze
 from .keyed import Key
 from .loop import run_loop
+from .middleware.checked_output import CheckedOutput
 from .middleware.system_prompt import system_prompt, with_system_prompt
-from .results import INFERENCE_RESULT, INFERENCES, Usage
+from .results import INFERENCE_RESULT, INFERENCES, OUTPUT, Usage
 from .steps import Breakpoint, StepController, points_of
 from .toolbox import TOOL_CONFIG, Toolbox, ToolConfig
 from .tools import Tool
@@ -116,16 +117,20 @@ class Session:
         *,
         step: bool | Iterable[str] | None = None,
         limit: int | None = None,
+        output: Any = None,
     ) -> Execution:
         """Say `prompt` and begin an execution, which is returned at once.
 
-        A Turn goes on where it stands, pending calls first. Raises BusyError while
-        another execution of this session is not over.
+        A Turn goes on where it stands, pending calls first. `output` is the shape the
+        answer must have, a pydantic model for example: `turn.output` is then one, and an
+        answer that does not fit is asked for again. Raises BusyError while another
+        execution of this session is not over.
         """
         if self.execution is not None and self.execution.status not in ("done", "stopped", "failed"):
             raise BusyError(
                 f"this session's execution is {self.execution.status}; take its result(), step() it to the end, or stop() it"
             )
+        shape = () if output is None else (CheckedOutput(output),)
         execution_id = self._ids.new()
         turn, notices = with_distinct_calls(self._seed(prompt, execution_id), self._ids.new)
         most = limit if limit is not None else self.tool_config.max_iterations
@@ -136,7 +141,7 @@ class Session:
             for text in notices:
                 execution.emit(Notice(text))
             scope = self._scope(execution.emit, self._ids.new)
-            return await run_loop(turn, self._asking(), scope, execution._steps, limit=most)
+            return await run_loop(turn, self._asking(shape=shape), scope, execution._steps, limit=most)
 
         self.execution = Execution(
             drive,
@@ -153,10 +158,10 @@ class Session:
     def _scope(self, emit: Sink, new_id: Callable[[], str]) -> Scope:
         return Scope(tools=self.tools, tool_config=self.tool_config, emit=emit, new_id=new_id)
 
-    def _asking(self, note: Callable[[Call], object] = id) -> Engine:
+    def _asking(self, note: Callable[[Call], object] = id, shape: tuple[Middleware, ...] = ()) -> Engine:
         """What the loop asks: the engine, in the midst of the middlewares and the system prompt."""
         layers = (*self.middleware, system_prompt(self.system)) if self.system else self.middleware
-        return asking(self.engine, layers, note)
+        return asking(self.engine, (*shape, *layers), note)
 
     def as_engine(self) -> Engine:
         """What this session asks and runs, as an engine of another one.
@@ -214,7 +219,7 @@ class Session:
             turn = prompt
         else:
             turn = _closed(self.latest)
-            turn = turn._with(metadata=turn.metadata.without(INFERENCE_RESULT, INFERENCES, STATUS), id="")
+            turn = turn._with(metadata=turn.metadata.without(INFERENCE_RESULT, INFERENCES, STATUS, OUTPUT), id="")
             turn = turn + (user(prompt) if isinstance(prompt, str) else prompt)
         if not len(turn):
             raise ValueError("there is nothing to ask: the Turn has no blocks")
@@ -225,8 +230,15 @@ class Session:
             metadata = metadata.with_raw(**{RUNTIME.name: self.runtime})
         data = turn.data
         if definitions:
-            data = data.with_raw(**{TOOL_CONFIG.name: self.tool_config.to_dict(), TOOL_DEFINITIONS.name: definitions})
+            data = data.with_raw(
+                **{TOOL_CONFIG.name: self._config_of(prompt).to_dict(), TOOL_DEFINITIONS.name: definitions}
+            )
         return turn._with(id=turn.id or self._ids.new(), metadata=metadata, data=data)
+
+    def _config_of(self, prompt: Any) -> ToolConfig:
+        """The tool settings to go by: a Turn that is asked may choose otherwise whether tools are called."""
+        own = prompt.data.get(TOOL_CONFIG) if isinstance(prompt, Turn) else None
+        return self.tool_config if own is None else self.tool_config.replace(tool_choice=own.tool_choice)
 
     def _accept(self, turn: Turn) -> None:
         self._turns = (*self._turns, turn)

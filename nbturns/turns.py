@@ -7,6 +7,7 @@ kept, so a snapshot is a reference and an edit cannot rewrite history.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
@@ -25,7 +26,7 @@ from .calls import Calls
 from .chunks import Chunks
 from .frozen import EMPTY, FrozenDict, draft_of
 from .keyed import NOTHING, Key, Keyed, Metadata
-from .results import InferenceResult, Usage, ledger, total_cost, total_usage
+from .results import OUTPUT, InferenceResult, Usage, ledger, total_cost, total_usage
 
 T = TypeVar("T")
 Later: TypeAlias = tuple[Calls, tuple[Block, ...]]  # what is known of some blocks, and those that were added to them
@@ -170,11 +171,7 @@ class Turn:
 
     @property
     def inferences(self) -> tuple[InferenceResult, ...]:
-        """The result of each model call of this Turn, once each, in order.
-
-        Failed attempts and empty replies are among them where the Turn keeps a ledger
-        (those that ran here do); else these are the distinct results on its blocks.
-        """
+        """The result of each model call, once each, in order; of failed ones too, where a ledger was kept (here it is)."""
         listed = ledger(self.metadata)
         return results_on(self.blocks) if listed is None else listed
 
@@ -187,6 +184,11 @@ class Turn:
     def cost(self) -> float | None:
         """USD, summed over `inferences`; None when it is not known of all."""
         return total_cost(self.inferences)
+
+    @property
+    def output(self) -> Any:
+        """The checked answer of `session.ask(…, output=…)`: an object of that type; from a file its JSON; else None."""
+        return deepcopy(self.metadata.get(OUTPUT))
 
     def same_content(self, other: Turn) -> bool:
         """Whether both say the same: kinds, roles and payloads, whatever their ids."""

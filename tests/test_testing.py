@@ -1,0 +1,203 @@
+"""What nbturns offers to the tests of others: assertions that show the Turn, and a server that plays recordings."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import nbturns as nt
+from nbturns.events import Notice
+from nbturns.testing import assert_turn, serve
+from nbturns.testing.exchanges import read
+from nbturns.testing.server import Server
+
+KEY = "sk-MARKER-never-to-be-seen"
+DIALECTS = {
+    "anthropic:claude-sonnet-4-6": "",
+    "openai:gpt-5.1": "/v1",
+    "openai-chat:gpt-4.1": "/v1",
+    "gemini:gemini-2.5-flash": "",
+}
+
+
+def weather(city: str) -> str:
+    "Current weather in a city."
+    return f"rain in {city}, 14 °C"
+
+
+def engine(server: Server, name: str, before: str = "", **params: Any) -> nt.engines.ProviderEngine:
+    return nt.engine(name, base_url=server.url + before + DIALECTS[name], api_key=KEY, **params)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serve() as made:
+        yield made
+
+
+def test_a_chain_of_claims_says_what_a_turn_is_like() -> None:
+    turn = nt.Session(nt.scripted(nt.tool_call("c", "weather", {"city": "Paris"}), "Umbrella."), tools=[weather])
+    done = turn.ask("Paris?").result(5)
+
+    chain = assert_turn(done).calls("weather", times=1).with_args(city="Paris").answered("rain").before("final")
+    chain.says("Umbrella").is_complete().uses_at_most(0).calls_of_a_model(2).satisfies(lambda turn: len(turn) == 4)
+    assert_turn(turn).has_kinds("user", "tool_call", "tool_use", "llm_text")
+
+
+@pytest.mark.parametrize(
+    ("claim", "reason"),
+    [
+        (lambda turn: turn.calls("add"), "no call add"),
+        (lambda turn: turn.calls("weather", times=2), "weather is called 1 times, not 2"),
+        (lambda turn: turn.calls("weather").with_args(city="Rome"), "city='Paris', not 'Rome'"),
+        (lambda turn: turn.calls("weather", city="Rome"), r"no call weather\(city='Rome'\)"),
+        (lambda turn: turn.calls("weather").answered("snow"), "not 'snow'"),
+        (lambda turn: turn.calls("weather").answered(error="late"), "not with 'late'"),
+        (lambda turn: turn.says("Umbrella").calls("weather"), "after block 3"),
+        (lambda turn: turn.says("sun"), "does not say 'sun'"),
+        (lambda turn: turn.says("Umbrella").before("final"), "there is no final after block 3"),
+        (lambda turn: turn.has_kinds("user"), "not user"),
+        (lambda turn: turn.costs_at_most(1), "an unknown sum"),
+        (lambda turn: turn.calls_of_a_model(3), "2 times, not 3"),
+        (lambda turn: turn.with_args(a=1), r"say .calls\(…\) first"),
+        (lambda turn: turn.satisfies(lambda turn: False), "does not hold"),
+    ],
+)
+def test_a_claim_that_does_not_hold_shows_the_turn(claim: Any, reason: str) -> None:
+    session = nt.Session(nt.scripted(nt.tool_call("c", "weather", {"city": "Paris"}), "Umbrella."), tools=[weather])
+    turn = session.ask("Paris?").result(5)
+
+    with pytest.raises(AssertionError, match=reason) as caught:
+        claim(assert_turn(turn))
+    assert "[1] tool_call weather(city='Paris')" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+@pytest.mark.parametrize("stream", [True, False])
+def test_the_server_speaks_every_dialect(server: Server, name: str, stream: bool) -> None:
+    pieces: dict[str, str] = {}
+
+    def hear(event: Any) -> None:
+        if type(event).__name__ == "Delta":
+            pieces[event.kind] = pieces.get(event.kind, "") + event.text
+
+    session = nt.Session(engine(server, name, stream=stream), tools=[weather], sinks=[hear])
+    turn = session.ask("What is the weather in Paris?").result(20)
+
+    assert_turn(turn).calls("weather", city="Paris").answered("rain").says("umbrella").is_complete()
+    assert turn.usage.total_tokens > 80
+    assert json.loads(pieces["tool_call"]) == {"city": "Paris"}
+    assert turn.text in pieces["llm_text"]
+    assert all(result.time_to_first_token_ms is not None for result in turn.inferences)
+    assert "".join(block.text for block in turn.of_kind("reasoning")) == pieces.get("reasoning", "")
+    assert KEY not in json.dumps(server.log)
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_a_busy_provider_is_asked_again_and_every_try_is_told(server: Server, name: str) -> None:
+    said: list[str] = []
+    session = nt.Session(
+        engine(server, name, "/_fault/status=429,retry-after=0.01,times=2"),
+        sinks=[lambda event: said.append(event.text) if isinstance(event, Notice) else None],
+    )
+
+    turn = session.ask("Say hello.").result(20)
+
+    assert [result.attempts for result in turn.inferences] == [1, 2, 3]
+    assert [result.finish_class for result in turn.inferences] == ["error", "error", "completed"]
+    last = turn[-1].inference
+    assert last is not None
+    assert last.attempts == 3
+    assert ["asking again in 0.01 s (1 of 2)" in said[0], "(2 of 2)" in said[1], len(said)] == [True, True, 2]
+    assert nt.Turn.from_yaml(turn.to_yaml()).inferences == turn.inferences
+
+
+def test_without_retries_an_error_comes_at_once(server: Server) -> None:
+    asks = engine(server, "openai:gpt-5.1", "/_fault/status=503", retries=0)
+
+    with pytest.raises(nt.EngineError) as caught:
+        nt.Session(asks).ask("Say hello.").result(20)
+
+    assert (caught.value.status, len(server.log)) == (503, 1)
+
+
+def test_a_provider_that_asks_for_too_much_patience_is_not_waited_for(server: Server) -> None:
+    asks = engine(server, "anthropic:claude-sonnet-4-6", "/_fault/status=429,retry-after=38")
+
+    with pytest.raises(nt.EngineError, match="try again in 38 s") as caught:
+        nt.Session(asks).ask("Say hello.").result(20)
+
+    assert (caught.value.retry_after, len(server.log)) == (38.0, 1)
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+@pytest.mark.parametrize(("fault", "kind"), [("cut", "stream_cut"), ("stall", "timeout")])
+def test_what_had_come_survives_a_fault_and_is_not_asked_for_twice(
+    server: Server, name: str, fault: str, kind: str
+) -> None:
+    prefix = name.partition(":")[0].replace("openai-chat", "chat")
+    exchange = next(one for one in server.exchanges if one.id == f"{prefix}-count-stream")
+    at = exchange.body.index(b"20 ")
+    asks = engine(server, name, f"/_fault/{fault}={at}", timeout=0.3)
+
+    with pytest.raises(nt.EngineError) as caught:
+        nt.Session(asks).ask("Please count to forty.").result(20)
+
+    assert caught.value.kind == kind
+    assert caught.value.turn.text.startswith("1 2 3 4 5")
+    assert caught.value.turn.inferences[0].finish_class == "error"
+    assert len(server.log) == 1
+
+
+def test_a_question_nobody_recorded_is_refused_with_what_differs(tmp_path: Path) -> None:
+    file = tmp_path / "calls.jsonl"
+    recorded = {"request": {"path": "/v1/messages", "json": {"model": "m", "messages": [{"role": "user"}]}}}
+    file.write_text(json.dumps(recorded | {"response": {"status": 200, "body": "{}"}}))
+
+    with serve(file) as server, pytest.raises(urllib.error.HTTPError) as caught:
+        post(f"{server.url}/v1/messages", {"model": "other", "messages": [{"role": "user"}]})
+
+    assert caught.value.code == 404
+    assert '~ model: \\"m\\" \\u2192 \\"other\\"' in caught.value.read().decode()
+    caught.value.close()
+
+
+def post(url: str, body: Any) -> Any:
+    with urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode()), timeout=10) as answer:
+        return json.load(answer)
+
+
+def test_it_runs_as_a_program_on_its_own() -> None:
+    command = [sys.executable, "-m", "nbturns.testing.server", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        url = program.stdout.readline().split()[0]
+        try:
+            asks = nt.engine("openai-chat:gpt-4.1", base_url=f"{url}/v1")
+            assert nt.Session(asks).ask("Say hello.").result(20).text.startswith("Hello!")
+        finally:
+            program.terminate()
+
+
+def test_a_file_that_is_no_recording_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "calls.jsonl"
+    file.write_text('{"request": {}}\n')
+
+    with pytest.raises(nt.LoadError, match="line 1: this is no exchange"):
+        read([file])
+    with pytest.raises(nt.LoadError, match="no .jsonl file"):
+        read([_empty(tmp_path)])
+
+
+def _empty(folder: Path) -> Path:
+    made = folder / "empty"
+    made.mkdir()
+    return made
