@@ -8,7 +8,7 @@ the place where it stands.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 from .chunks import Chunks
@@ -22,6 +22,12 @@ BYTES = "!!binary"
 KINDS = frozenset(Kind)
 ROLES = {"llm_text": "assistant"}  # what a block without a role is given when it is read, as in geppetto
 NO_BLOCKS: Chunks[Block] = Chunks()
+SHARED = {"shared_blocks"}  # the keys of what stands for blocks of the Turn before
+MISPLACED = {  # by kind: what belongs in the payload, and is seen beside it in files written by hand
+    "tool_call": ("name", "args"),
+    "tool_use": ("result", "error"),
+    "user": ("text", "images"),
+}
 V = TypeVar("V")
 Plain: TypeAlias = Callable[[Any], Any]
 
@@ -54,19 +60,22 @@ def block_to_dict(block: Block, *, plain: Plain = jsonable) -> dict[str, Any]:
     written["kind"] = block.kind
     if block.role or block.kind in ROLES:
         written["role"] = block.role or None
-    if block.payload:
+    if block.payload or block.extra:  # without one, a text beside the kind is taken for what belongs in it
         written["payload"] = plain(block.payload)
     if len(block.metadata):
         written["metadata"] = _bag(block.metadata, plain)
     return {**written, **plain(block.extra)}
 
 
-def turn_to_dict(turn: Turn, *, omit_data: bool = False, shared: int = 0, plain: Plain = jsonable) -> dict[str, Any]:
-    """The shape on disk; with `shared`, without that many blocks of the Turn before."""
+def turn_to_dict(
+    turn: Turn, *, omit_data: bool = False, before: Chunks[Block] = NO_BLOCKS, plain: Plain = jsonable
+) -> dict[str, Any]:
+    """The shape on disk, without the blocks that the Turn `before` has as well: they are named by their place there."""
     written: dict[str, Any] = {"id": turn.id} if turn.id else {}
+    shared = turn.blocks.shared(before)
     if shared:
         written["shared_blocks"] = shared
-    written["blocks"] = [block_to_dict(block, plain=plain) for block in turn.blocks.since(shared)]
+    written["blocks"] = _blocks_to_list(turn.blocks.since(shared), before, shared, plain)
     if len(turn.metadata):
         written["metadata"] = _bag(turn.metadata, plain)
     if len(turn.data) and not omit_data:
@@ -74,8 +83,25 @@ def turn_to_dict(turn: Turn, *, omit_data: bool = False, shared: int = 0, plain:
     return {**written, **plain(turn.extra)}
 
 
+def _blocks_to_list(blocks: Iterable[Block], before: Chunks[Block], shared: int, plain: Plain) -> list[dict[str, Any]]:
+    places = {id(block): place for place, block in enumerate(before)} if shared < len(before) else {}
+    written: list[dict[str, Any]] = []
+    for block in blocks:
+        place = places.get(id(block))
+        if place is None:
+            written.append(block_to_dict(block, plain=plain))
+        elif written and written[-1].keys() == SHARED and written[-1]["shared_blocks"][1] == place:
+            written[-1]["shared_blocks"][1] += 1
+        else:
+            written.append({"shared_blocks": [place, place + 1]})
+    return written
+
+
 def run_to_dict(run: Run, *, plain: Plain = jsonable) -> dict[str, Any]:
-    """A Run with each block once: a Turn names how many it shares with the one before."""
+    """A Run with each block once: a Turn says which it shares with the one before.
+
+    `shared_blocks` of a Turn is how many at its head; among its blocks, from where to where (exclusive).
+    """
     written: dict[str, Any] = {"version": VERSION}
     if run.id:
         written["id"] = run.id
@@ -84,8 +110,7 @@ def run_to_dict(run: Run, *, plain: Plain = jsonable) -> dict[str, Any]:
     written["turns"] = turns = []
     before: Chunks[Block] = Chunks()
     for turn in run.turns:
-        shared = before.shared(turn.blocks)
-        turns.append(turn_to_dict(turn, shared=shared, plain=plain))
+        turns.append(turn_to_dict(turn, before=before, plain=plain))
         before = turn.blocks
     if len(run.metadata):
         written["metadata"] = _bag(run.metadata, plain)
@@ -99,12 +124,24 @@ def _bag(bag: Keyed, plain: Plain) -> dict[str, Any]:
 # Plain data → a value.
 
 
-class _Reader:
-    """Reads plain data; a complaint names the file and the path inside it."""
+Guess: TypeAlias = Callable[[str, str], object]  # is told a place, and what was assumed there
 
-    def __init__(self, file: str = "", strict: bool = False) -> None:
+
+def unheard(_where: str, _what: str) -> None:
+    """For guesses nobody keeps a report of."""
+
+
+class _Reader:
+    """Reads plain data; a complaint names the file and the path inside it.
+
+    Blocks that are equal, their ids included, become one object, as they were before they were written.
+    """
+
+    def __init__(self, file: str = "", strict: bool = False, guess: Guess = unheard) -> None:
         self.file = file
         self.strict = strict
+        self.guess = guess
+        self.known: dict[str, Block] = {}
 
     def refuse(self, where: str, message: str) -> LoadError:
         return LoadError(message, file=self.file, position=where)
@@ -142,8 +179,8 @@ class _Reader:
     def block(self, raw: Any, where: str) -> Block:
         given = self.mapping(raw, where, "a block")
         kind = self.kind(given.pop("kind", None), given, where)
-        payload = given.pop("payload", None)
-        return Block(
+        payload = given.pop("payload", None) if "payload" in given else self.misplaced(given, kind, where)
+        made = Block(
             kind,
             self.frozen(
                 self.mapping({} if payload is None else payload, f"{where}.payload", "a payload"), f"{where}.payload"
@@ -153,6 +190,18 @@ class _Reader:
             self.bag(given.pop("metadata", None), f"{where}.metadata", "metadata"),
             extra=self.frozen(given, where),
         )
+        known = self.known.setdefault(made.id, made) if made.id else made
+        return known if known == made else made
+
+    def misplaced(self, given: dict[str, Any], kind: str, where: str) -> dict[str, Any]:
+        """What stands beside the kind of a block without a payload, and is its payload."""
+        names = [name for name in MISPLACED.get(kind, ("text",)) if name in given]
+        if names:
+            said = f"{' and '.join(names)} belong{'s' * (len(names) == 1)} in the payload: payload: {{{names[0]}: …}}"
+            if self.strict:
+                raise self.refuse(where, said)
+            self.guess(where, said)
+        return {name: given.pop(name) for name in names}
 
     def kind(self, raw: Any, given: Mapping[str, Any], where: str) -> str:
         if raw is None:
@@ -170,12 +219,21 @@ class _Reader:
         role = self.text(raw, where, "a role")
         return role if raw is None or role.strip() else ROLES.get(kind, role)
 
-    def blocks(self, raw: Any, where: str) -> list[Block]:
-        if raw is None:
-            return []
-        if not isinstance(raw, (list, tuple)):
+    def blocks(self, raw: Any, where: str, before: Chunks[Block]) -> Iterator[Block]:
+        if not isinstance(raw, (list, tuple, type(None))):
             raise self.refuse(where, f"blocks are a list, not {_said(raw)}")
-        return [self.block(one, f"{where}[{index}]") for index, one in enumerate(raw)]
+        for index, one in enumerate(raw or ()):
+            if isinstance(one, Mapping) and one.keys() == SHARED:
+                yield from self.shared(one["shared_blocks"], f"{where}[{index}].shared_blocks", before)
+            else:
+                yield self.block(one, f"{where}[{index}]")
+
+    def shared(self, raw: Any, where: str, before: Chunks[Block]) -> tuple[Block, ...]:
+        """From where to where in the Turn before."""
+        whole = isinstance(raw, (list, tuple)) and len(raw) == 2 and all(type(place) is int for place in raw)
+        if not whole or not 0 <= raw[0] < raw[1] <= len(before):
+            raise self.refuse(where, f"the turn before has {len(before)} blocks; it cannot share {raw!r:.60}")
+        return before[raw[0] : raw[1]]
 
     def turn(self, raw: Any, where: str = "", before: Chunks[Block] = NO_BLOCKS) -> Turn:
         given = self.mapping(raw, where, "a turn")
@@ -187,7 +245,7 @@ class _Reader:
                 f"{inside}shared_blocks", f"the turn before has {len(before)} blocks; it cannot share {shared!r}"
             )
         return Turn(
-            before.head(shared) + self.blocks(given.pop("blocks", None), f"{inside}blocks"),
+            before.head(shared) + self.blocks(given.pop("blocks", None), f"{inside}blocks", before),
             self.text(given.pop("id", None), f"{inside}id", "an id"),
             self.bag(given.pop("metadata", None), f"{inside}metadata", "metadata"),
             self.bag(given.pop("data", None), f"{inside}data", "data"),
@@ -259,14 +317,17 @@ def block_from_dict(data: Mapping[str, Any], *, file: str = "", strict: bool = F
     return _Reader(file, strict).block(data, "")
 
 
-def turn_from_dict(data: Mapping[str, Any], *, file: str = "", strict: bool = False) -> Turn:
+def turn_from_dict(data: Mapping[str, Any], *, file: str = "", strict: bool = False, guess: Guess = unheard) -> Turn:
     """Raises LoadError that names the place."""
-    return _Reader(file, strict).turn(data)
+    return _Reader(file, strict, guess).turn(data)
 
 
-def run_from_dict(data: Mapping[str, Any], *, file: str = "", strict: bool = False) -> Run:
-    """Raises LoadError that names the place."""
-    return _Reader(file, strict).run(data)
+def run_from_dict(data: Mapping[str, Any], *, file: str = "", strict: bool = False, guess: Guess = unheard) -> Run:
+    """A Run, or a Turn as a Run of one. Raises LoadError that names the place."""
+    reader = _Reader(file, strict, guess)
+    if isinstance(data, Mapping) and "turns" not in data and "blocks" in data:
+        return Run((reader.turn(data),))
+    return reader.run(data)
 
 
 def is_ours(data: Any) -> bool:
@@ -295,27 +356,39 @@ def run_to_yaml(run: Run) -> str:
     return dump(run_to_dict(run, plain=yamlable))
 
 
-def turn_from_yaml(text: str | bytes, *, file: str = "", strict: bool = False) -> Turn:
-    """Raises LoadError with line and block for what is not a Turn."""
-    return _located(text, file, lambda data: turn_from_dict(data, file=file, strict=strict))
+def turn_from_yaml(text: str | bytes) -> Turn:
+    """Raises LoadError with line and block for what is not a Turn, or several."""
+    (turn,) = _from_yaml(text, "", turn_from_dict, single=True)
+    return turn
 
 
-def run_from_yaml(text: str | bytes, *, file: str = "", strict: bool = False) -> Run:
-    """Raises LoadError with line and block for what is not a Run."""
-    return _located(text, file, lambda data: run_from_dict(data, file=file, strict=strict))
+def run_from_yaml(text: str | bytes) -> Run:
+    """Raises LoadError with line and block for what is not a Run, or several."""
+    (run,) = _from_yaml(text, "", _only_a_run, single=True)
+    return run
 
 
-def _located(text: str | bytes, file: str, read: Callable[[Any], V]) -> V:
+def runs_from_yaml(text: str | bytes, *, file: str = "", strict: bool = False, guess: Guess = unheard) -> Iterator[Run]:
+    """The Runs and Turns of a stream of documents. Raises LoadError with line and block for what is neither."""
+    return _from_yaml(text, file, lambda data: run_from_dict(data, file=file, strict=strict, guess=guess))
+
+
+def _only_a_run(data: Any) -> Run:
+    return _Reader().run(data)
+
+
+def _from_yaml(text: str | bytes, file: str, read: Callable[[Any], V], *, single: bool = False) -> Iterator[V]:
     """Read YAML; a complaint about a block gets the line it stands on."""
-    from .yaml_text import line_of, load
+    from .yaml_text import documents, line_of
 
     if not isinstance(text, (str, bytes)):
         raise TypeError(
             f"this reads the text of a file, not {type(text).__name__}: {text!r:.60}; nt.load(path) opens one"
         )
-    data = load(text, file=file)
-    try:
-        return read({} if data is None else data)
-    except LoadError as error:
-        line = line_of(text, error.position)
-        raise LoadError(error.reason, file=file, position=f"line {line}, {error.position}".rstrip(", ")) from None
+    found = documents(text, file, single=single)
+    for number, data in found if found or not single else ((0, None),):
+        try:
+            yield read({} if data is None else data)
+        except LoadError as error:
+            line = line_of(text, error.position, number)
+            raise LoadError(error.reason, file=file, position=f"line {line}, {error.position}".rstrip(", ")) from None

@@ -107,11 +107,36 @@ def dump(data: Any) -> str:
 
 
 def load(text: str | bytes, file: str = "") -> Any:
-    """The first document as plain data. Raises LoadError with line and column."""
+    """The one document as plain data; None when there is nothing in it. Raises LoadError with line and column."""
+    found = documents(text, file, single=True)
+    return found[0][1] if found else None
+
+
+def documents(text: str | bytes, file: str = "", *, single: bool = False) -> list[tuple[int, Any]]:
+    """The documents with something in them as plain data, each with its number in the stream.
+
+    Raises LoadError with line and column, and for several documents where a `single` one was to be read.
+    """
+    found = _loaded(text, file)
+    found = [(number, data) for number, data in enumerate(found) if data is not None]
+    if single and len(found) > 1:
+        raise LoadError(
+            f"there are {len(found)} documents in it, parted by ---; nt.load_all(path) gives one after the other",
+            file=file,
+        )
+    if b"*" in text if isinstance(text, bytes) else "*" in text:
+        for _, data in found:
+            _refuse_bombs(data, len(text), file)
+    return found
+
+
+def _loaded(text: str | bytes, file: str) -> list[Any]:
     loader = None
+    found: list[Any] = []
     try:
         loader = _Loader(text)
-        data = loader.get_data() if loader.check_data() else None
+        while loader.check_data():
+            found.append(loader.get_data())
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -125,9 +150,7 @@ def load(text: str | bytes, file: str = "") -> Any:
     finally:
         if loader is not None:
             loader.dispose()
-    if b"*" in text if isinstance(text, bytes) else "*" in text:
-        _refuse_bombs(data, len(text), file)
-    return data
+    return found
 
 
 def _refuse_bombs(data: Any, length: int, file: str) -> None:
@@ -153,11 +176,13 @@ def _refuse_bombs(data: Any, length: int, file: str) -> None:
         raise LoadError("nested too deeply", file=file) from None
 
 
-def line_of(text: str | bytes, path: str) -> int:
+def line_of(text: str | bytes, path: str, document: int = 0) -> int:
     """The line on which `path`, like `turns[0].blocks[3].kind`, or the nearest thing above it, begins."""
     loader = _Loader(text)
-    node = loader.get_node() if loader.check_node() else None
-    line = 1
+    node = None
+    for _ in range(document + 1):
+        node = loader.get_node() if loader.check_node() else None
+    line = node.start_mark.line + 1 if document and node is not None else 1
     for step in re.findall(r"[^.\[\]]+", path):
         found = None
         if isinstance(node, yaml.SequenceNode) and step.isdigit() and int(step) < len(node.value):

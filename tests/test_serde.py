@@ -353,7 +353,7 @@ def test_an_empty_file_is_an_empty_turn(text: str) -> None:
         ("!!bool maybe", r"does not fit its tag"),
         ("!!int ''", r"does not fit its tag"),
         ("x: !!python/object/apply:os.system [ls]", r"line 1, column 4: .*could not determine a constructor"),
-        ("blocks: {}\n---\nblocks: []", r"line 1, blocks: blocks are a list"),
+        ("blocks: {}\n---\nblocks: []", r"there are 2 documents in it, parted by ---; nt.load_all\(path\)"),
         ("x: " + "9" * 5000, r"this is not YAML: .*digits"),
     ],
 )  # fmt: skip
@@ -665,3 +665,112 @@ def test_what_is_no_path_and_no_text_is_told_so(do: Any, said: str) -> None:
 def test_a_pattern_that_matches_nothing_is_not_silent(tmp_path: Path) -> None:
     with pytest.raises(nt.LoadError, match="no file matches this pattern"):
         list(nt.load_all(f"{tmp_path}/*.yaml"))
+
+
+# Several documents, a text beside its payload, and blocks that were one object.
+
+
+def test_every_document_of_a_stream_is_read_and_none_is_lost_silently(tmp_path: Path) -> None:
+    first, second = nt.turn("one"), nt.Run((nt.turn("two"), nt.turn("three")))
+    text = f"---\n{first.to_yaml()}---\n---\n{second.to_yaml()}...\n"
+    path = write(tmp_path / "both.yaml", text)
+
+    assert list(nt.load_all(path)) == [nt.Run((first,)), second]
+    with pytest.raises(nt.LoadError, match=r"several conversations in it; nt.load_all"):
+        nt.load(path)
+    with pytest.raises(nt.LoadError, match="2 documents in it"):
+        nt.Run.from_yaml(text)
+    assert nt.Turn.from_yaml(f"---\n{first.to_yaml()}---\n") == first
+
+
+def test_a_broken_document_of_a_stream_is_named_by_its_line(tmp_path: Path) -> None:
+    path = write(tmp_path / "both.yaml", "blocks: []\n---\nblocks:\n  - kind: user\n  - payload: {}\n")
+
+    with pytest.raises(nt.LoadError, match=r"line 5, blocks\[1\]: a block has a kind"):
+        list(nt.load_all(path, strict=True))
+    (run,) = nt.load_all(path)
+    assert ["line 5" in note for note in run.import_report.dropped] == [True]
+
+
+BESIDE = """\
+blocks:
+  - kind: user
+    text: What is it?
+  - kind: tool_call
+    name: look
+    args: {at: it}
+  - kind: user
+    payload: {text: stays}
+    text: kept beside
+"""
+
+
+def test_a_text_beside_its_payload_is_taken_for_it_and_reported(tmp_path: Path) -> None:
+    run = nt.load(write(tmp_path / "by_hand.yaml", BESIDE))
+
+    assert [block.text for block in run.latest] == ["What is it?", "", "stays"]
+    assert (run.latest[1].name, run.latest[1].args, run.latest[2].extra) == (
+        "look",
+        {"at": "it"},
+        {"text": "kept beside"},
+    )
+    assert [(note.position, note.what) for note in run.import_report.guessed] == [
+        ("blocks[0]", "text belongs in the payload: payload: {text: …}"),
+        ("blocks[1]", "name and args belong in the payload: payload: {name: …}"),
+    ]
+    assert nt.Turn.from_yaml(BESIDE) == run.latest
+    with pytest.raises(nt.LoadError, match=r"blocks\[0\]: text belongs in the payload"):
+        nt.load(tmp_path / "by_hand.yaml", strict=True)
+
+
+@given(payloads, payloads)
+def test_a_block_with_things_beside_it_comes_back_as_it_was(payload: dict[str, Any], extra: dict[str, Any]) -> None:
+    block = nt.Block("user", payload, extra={**extra, "text": "x"} if not extra.keys() & OWN else {"text": "x"})
+
+    assert nt.Turn.from_dict(nt.Turn((block,)).to_dict()) == nt.Turn((block,))
+
+
+OWN = {"kind", "payload", "role", "id", "metadata"}
+
+
+def test_blocks_that_were_one_object_are_one_again_wherever_they_stand() -> None:
+    said = [block.replace(id=f"b{n}") for n, block in enumerate(nt.turn("a") + nt.assistant("b") + nt.user("c"))]
+    first = nt.Turn(said)
+    run = nt.Run((first, nt.system("s") + first, first.edit(0, text="A"), first, nt.Turn(said[::-1])))
+
+    for read in (nt.Run.from_yaml(run.to_yaml()), nt.Run.from_dict(run.to_dict())):
+        assert read == run
+        assert len({id(block) for turn in read for block in turn}) == len({id(block) for turn in run for block in turn})
+
+
+def test_a_file_repeats_no_block_whose_turn_was_changed_before_it() -> None:
+    long = nt.turn("a") + [nt.assistant("y" * 500) for _ in range(50)]
+    run = nt.Run((long, nt.system("s") + long, long.drop(3), long.edit(9, text="z")))
+
+    assert len(json.dumps(run.to_dict())) < 1.2 * len(json.dumps(long.to_dict()))
+    assert [block for block in run.to_dict()["turns"][1]["blocks"] if "shared_blocks" in block] == [
+        {"shared_blocks": [0, 51]}
+    ]
+
+
+@pytest.mark.parametrize("places", [[0, 2], [1, 1], [-1, 1], [0], "01", [0, True], None])
+def test_blocks_of_the_turn_before_that_are_not_there_are_refused(places: Any) -> None:
+    data = {"turns": [{"blocks": [{"kind": "user"}]}, {"blocks": [{"shared_blocks": places}]}]}
+
+    with pytest.raises(nt.LoadError, match=r"turns\[1\].blocks\[0\].shared_blocks: the turn before has 1 blocks"):
+        nt.Run.from_dict(data)
+
+
+@given(st.lists(st.lists(st.integers(0, 8), max_size=9), max_size=5), st.booleans())
+def test_a_run_of_any_turns_over_the_same_blocks_comes_back_with_what_it_shared(
+    order: list[list[int]], named: bool
+) -> None:
+    pool = [nt.Block("user", {"text": str(n)}, id=f"b{n}" if named else "") for n in range(9)]
+    run = nt.Run([nt.Turn([pool[n] for n in places]) for places in order])
+
+    read = nt.Run.from_dict(json.loads(json.dumps(run.to_dict())))
+
+    assert read == run
+    for before, after, was, then in zip(read, read[1:], run, run[1:], strict=False):
+        same = {id(block) for block in was} & {id(block) for block in then}
+        assert len({id(block) for block in before} & {id(block) for block in after}) >= len(same)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..errors import LoadError
-from ..serde import is_ours, run_from_dict, run_from_yaml, turn_from_dict, turn_from_yaml
+from ..serde import is_ours, run_from_dict, runs_from_yaml
 from ..turns import Run
 from . import OURS, SURE, Importer, Sample, Source, attempt
+from .report import Notes
 
 _yaml = re.compile(r"(?m)^(?:\{\s*)?['\"]?(blocks|turns)['\"]?\s*:")
 
@@ -31,28 +33,41 @@ def _is_ours(record: Mapping[str, Any]) -> bool:
 
 def read(source: Source) -> Iterator[Run]:
     if source.sample.container == "text":
-        yield _from_yaml(source)
+        yield from _from_yaml(source)
         return
     for position, value in source.records():
         if (run := attempt(source, position, _read, source, position, value)) is not None:
             yield run
 
 
-def _read(source: Source, position: str, value: Any) -> Run:
+def _from_yaml(source: Source) -> Iterator[Run]:
+    notes = [source.notes(OURS)]
+
+    def guess(where: str, what: str) -> None:
+        notes[-1].guess(where, what)
+
     try:
-        if isinstance(value, Mapping) and "turns" in value:
-            return run_from_dict(value, file=source.file, strict=source.strict)
-        return Run((turn_from_dict(value, file=source.file, strict=source.strict),))
+        for one in runs_from_yaml(source.content(), file=source.file, strict=source.strict, guess=guess):
+            yield _reported(one, notes[-1])
+            notes.append(source.notes(OURS))
+    except LoadError:
+        source.refuse_broken_json()
+        raise
+
+
+def _read(source: Source, position: str, value: Any) -> Run:
+    notes = source.notes(OURS, position)
+    try:
+        run = run_from_dict(value, file=source.file, strict=source.strict, guess=notes.guess)
     except LoadError as error:
         where = ", ".join(part for part in (position, error.position) if part)
         raise LoadError(error.reason, file=source.file, position=where) from None
+    return _reported(run, notes)
 
 
-def _from_yaml(source: Source) -> Run:
-    content = source.content()
-    if (found := _yaml.search(source.sample.text)) and found[1] == "turns":
-        return run_from_yaml(content, file=source.file, strict=source.strict)
-    return Run((turn_from_yaml(content, file=source.file, strict=source.strict),))
+def _reported(run: Run, notes: Notes) -> Run:
+    """Our own files have a report only where something in them was guessed."""
+    return replace(run, import_report=notes.report(len(run.latest))) if notes.guessed else run
 
 
 IMPORTER = Importer(OURS, score, read)
