@@ -43,12 +43,16 @@ _CLASSES: dict[str, FinishClass] = {
     reason: finish
     for finish, reasons in {
         FinishClass.COMPLETED: "stop end_turn stop_sequence completed complete eos tool_use tool_calls function_call",
-        FinishClass.MAX_TOKENS: "max_tokens max_output_tokens length model_length model_context_window_exceeded",
-        FinishClass.INTERRUPTED: "interrupted cancelled canceled",
-        FinishClass.ERROR: "error failed stream_cut",
+        FinishClass.MAX_TOKENS: "max_tokens max_output_tokens length model_length model_context_window_exceeded"
+        " incomplete:max_output_tokens incomplete:max_tokens",
+        FinishClass.INTERRUPTED: "interrupted cancelled canceled incomplete:max_messages incomplete:steered",
+        FinishClass.ERROR: "error failed stream_cut insufficient_system_resource malformed_function_call"
+        " unexpected_tool_call too_many_tool_calls missing_thought_signature malformed_response no_image image_other"
+        " escalation pup_limited_disabled",
         FinishClass.REFUSED: "refusal refused",
-        FinishClass.FILTERED: "content_filter safety recitation blocklist prohibited_content spii",
-        FinishClass.CONTINUE: "pause_turn compaction",
+        FinishClass.FILTERED: "content_filter incomplete:content_filter safety recitation language blocklist"
+        " prohibited_content spii model_armor image_safety image_prohibited_content image_recitation",
+        FinishClass.CONTINUE: "pause_turn compaction continuation queued in_progress",
     }.items()
     for reason in reasons.split()
 }

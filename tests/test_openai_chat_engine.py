@@ -1047,3 +1047,23 @@ def test_recorded_bytes_come_through_as_they_are(server: Chat, shared: Path, way
         assert [b.payload for b in turn[1:]] == [b.payload for b in decode("openai-chat", case.body)], case.id
     assert len(cases) > 250
     assert find("openai-chat").name == "openai-chat"
+
+
+@pytest.mark.parametrize(
+    ("usage", "cost"),
+    [
+        ({"cost": 0.00005, "is_byok": False}, 0.00005),
+        ({"cost": 0.001, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.02}}, 0.021),
+        ({"cost": 0}, 0.0),
+        ({"cost": "free"}, None),
+        ({"cost": -1}, None),
+    ],
+)
+def test_a_cost_that_the_server_tells_is_the_cost(usage: dict[str, Any], cost: float | None) -> None:
+    body = {"model": "some/model", "choices": [{"message": {"content": "so"}, "finish_reason": "stop"}]}
+
+    [result] = decode(
+        "openai-chat", {**body, "usage": {"prompt_tokens": 1, "completion_tokens": 1, **usage}}
+    ).inferences
+
+    assert result.cost == (pytest.approx(cost) if cost is not None else None)

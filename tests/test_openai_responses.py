@@ -649,3 +649,25 @@ def test_any_items_go_back_as_they_came_but_for_thoughts_that_led_nowhere(given:
     kept = [item for item in items(turn) if item.get("type") != "reasoning"]
 
     assert json.dumps(kept) == json.dumps([item for item in given if item.get("type") != "reasoning"])
+
+
+@pytest.mark.parametrize("status", ["queued", "in_progress"])
+def test_a_response_in_the_background_says_what_it_has_and_makes_no_call_of_a_half(status: str) -> None:
+    said = {"type": "message", "id": "msg_1", "role": "assistant", "content": [{"type": "output_text", "text": "It r"}]}
+    call = {"type": "function_call", "id": "fc_1", "call_id": "c1", "name": "weather", "arguments": '{"city":'}
+    done = {**call, "id": "fc_0", "call_id": "c0", "arguments": "{}", "status": "completed"}
+    items = [done, {**said, "status": "in_progress"}, {**call, "status": "in_progress"}]
+
+    turn = decode("openai", {"id": "resp_1", "object": "response", "status": status, "output": items})
+
+    assert [(block.kind, block.text) for block in turn] == [("tool_call", ""), ("llm_text", "It r"), ("other", "")]
+    assert [call.tool_call_id for call in turn.pending] == ["c0"]
+    assert (turn.inferences[0].stop_reason, turn.inferences[0].finish_class) == (status, "tool_calls_pending")
+    assert turn[1].metadata.get(WIRE.kept) is None  # half a message is nothing to send back
+
+
+@pytest.mark.parametrize("status", ["queued", "in_progress"])
+def test_a_response_that_has_not_begun_is_to_be_asked_for_again(status: str) -> None:
+    turn = decode("openai", {"id": "resp_1", "object": "response", "status": status, "background": True, "output": []})
+
+    assert (len(turn), turn.inferences[0].response_id, turn.inferences[0].finish_class) == (0, "resp_1", "continue")

@@ -453,3 +453,21 @@ def test_a_result_made_in_code_counts_as_ours_do_whatever_its_provider_is_called
     assert made.provider == "anthropic" and made.usage == nt.Usage(10, 5, cached_tokens=4)
     assert nt.Turn.from_yaml(turn.to_yaml()).metadata[nt.keys.INFERENCE_RESULT] == made
     assert nt.InferenceResult.from_dict(made.to_dict()) == made
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish"),
+    [
+        ("incomplete:max_output_tokens", "max_tokens"),
+        ("incomplete:content_filter", "filtered"),
+        ("incomplete:max_messages", "interrupted"),
+        ("insufficient_system_resource", "error"),
+        ("MALFORMED_FUNCTION_CALL", "error"),
+        ("IMAGE_SAFETY", "filtered"),
+        ("CONTINUATION", "continue"),
+        ("queued", "continue"),
+        ("a word of tomorrow", "unknown"),
+    ],
+)
+def test_the_stop_reason_of_any_provider_has_its_class(reason: str, finish: str) -> None:
+    assert nt.FinishClass.of(reason) == finish

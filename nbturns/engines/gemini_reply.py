@@ -26,19 +26,6 @@ JOINED = frozenset({"logprobsResult", "citationMetadata"})  # lists that go on f
 NUMBERED = ("", "STOP", "MAX_TOKENS", "SAFETY", "RECITATION", "OTHER")  # Vertex may write an enum's number
 BLOCKED = ("", "SAFETY", "OTHER")
 PROMPT = "PROMPT_"  # what blocked the prompt and not the answer is told apart by this
-CLASSES = {
-    reason: finish
-    for finish, reasons in {
-        FinishClass.COMPLETED: "STOP",
-        FinishClass.MAX_TOKENS: "MAX_TOKENS",
-        FinishClass.FILTERED: "SAFETY RECITATION LANGUAGE BLOCKLIST PROHIBITED_CONTENT SPII MODEL_ARMOR"
-        " IMAGE_SAFETY IMAGE_PROHIBITED_CONTENT IMAGE_RECITATION",
-        FinishClass.CONTINUE: "CONTINUATION",
-        FinishClass.ERROR: "MALFORMED_FUNCTION_CALL UNEXPECTED_TOOL_CALL TOO_MANY_TOOL_CALLS MALFORMED_RESPONSE"
-        " MISSING_THOUGHT_SIGNATURE OTHER NO_IMAGE IMAGE_OTHER ESCALATION PUP_LIMITED_DISABLED",
-    }.items()
-    for reason in reasons.split()
-}
 
 
 class Reply:
@@ -274,7 +261,9 @@ def _named(value: Any, names: tuple[str, ...]) -> str:
 def _finish_class(reason: str, *, pending: bool) -> FinishClass:
     if pending:
         return FinishClass.TOOL_CALLS_PENDING
-    return FinishClass.FILTERED if reason.startswith(PROMPT) else CLASSES.get(reason, FinishClass.UNKNOWN)
+    if reason.startswith(PROMPT):
+        return FinishClass.FILTERED
+    return FinishClass.ERROR if reason == "OTHER" else FinishClass.of(reason)
 
 
 def _seconds(delay: Any) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -25,6 +26,15 @@ def text_of(value: Any) -> str:
 
 def count_of(value: Any) -> int:
     return value if type(value) is int else 0
+
+
+def cost_of(counts: Mapping[str, Any]) -> float | None:
+    """USD that OpenRouter says it took: `cost`, and with a key of the user's own what its provider took beside."""
+    cost, behind = counts.get("cost"), mapping_of(counts.get("cost_details")).get("upstream_inference_cost")
+    if isinstance(cost, bool) or not isinstance(cost, (int, float)) or not 0 <= cost < math.inf:
+        return None
+    theirs = counts.get("is_byok") and isinstance(behind, (int, float)) and 0 <= behind < math.inf
+    return float(cost + behind) if theirs else float(cost)
 
 
 def kept(value: Any) -> Any:

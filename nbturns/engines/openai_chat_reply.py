@@ -22,7 +22,7 @@ from ..results import FinishClass, InferenceResult, Usage
 from ..toolbox import CUT
 from ..turns import Block, Kind
 from . import openai_client
-from .lenient import count_of, json_of, kept, mapping_of, text_of
+from .lenient import cost_of, count_of, json_of, kept, mapping_of, text_of
 from .openai_chat_candidate import THOUGHTS, Candidate, merged, says
 from .provider import DONE, Hear, delta, unheard
 from .wire import Wire
@@ -173,6 +173,7 @@ class Reply:
             finish_class=finish,
             truncated=stop in TRUNCATED,
             usage=usage(counts) if counts else None,
+            cost=cost_of(counts),
             response_id=text_of(self._message.get("id")),
             request_id=text_of(self._message.get("request_id")) or text_of(mapping_of(extra.get("x_groq")).get("id")),
             extra=freeze(extra),

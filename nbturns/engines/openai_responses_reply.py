@@ -16,7 +16,7 @@ from ..images import normal_image
 from ..results import FinishClass, InferenceResult, Usage
 from ..toolbox import CUT
 from ..turns import Block, Kind
-from .lenient import count_of, json_of, kept, mapping_of, mappings_of, text_of
+from .lenient import cost_of, count_of, json_of, kept, mapping_of, mappings_of, text_of
 from .openai_client import refusal
 from .provider import Hear, delta, unheard
 from .wire import Wire
@@ -38,14 +38,7 @@ TEXTS = frozenset({"output_text", "input_text", "text"})
 LISTS = {"output_text": "content", "refusal": "content", "reasoning_text": "content", "summary_text": "summary"}
 ENDS = frozenset({"response.completed", "response.incomplete", "response.cancelled", "response.failed"})
 TRUNCATED = frozenset({"incomplete:max_output_tokens", "incomplete:max_tokens"})
-CLASSES = {
-    "incomplete:content_filter": FinishClass.FILTERED,
-    "incomplete:max_messages": FinishClass.INTERRUPTED,
-    "incomplete:steered": FinishClass.INTERRUPTED,
-    "queued": FinishClass.CONTINUE,
-    "in_progress": FinishClass.CONTINUE,
-    **dict.fromkeys(TRUNCATED, FinishClass.MAX_TOKENS),
-}
+AT_WORK = frozenset({"queued", "in_progress"})  # of a response in the background, which is asked for again
 OURS = frozenset({"id", "object", "model", "status", "usage", "error"})
 UNKEPT = {  # the items, and what an answer only says again of its request; a block need not carry its tools
     *("output", "background", "frequency_penalty", "instructions", "max_output_tokens", "max_tool_calls"),
@@ -106,8 +99,9 @@ class Reply:
         items = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
         if len(items) >= sum(part.closed for part in self._parts.values()):
             self._parts = {place: part for place, part in self._parts.items() if place < len(items) or not items}
+            at_work = self._response.get("status") in AT_WORK
             for place, item in enumerate(items):
-                self._item(place, item, done=True)
+                self._item(place, item, done=not at_work or item.get("status") == "completed")
         if response.get("error") or response.get("status") == "failed":
             raise refusal({"error": response.get("error") or {"message": "the response failed", "code": "failed"}})
         self.complete = True
@@ -175,7 +169,8 @@ class Reply:
 
     def _is_whole(self, part: _Part) -> bool:
         """Whether its last word has come; a call of which nothing came is none, even in an answer that did end."""
-        return part.closed or (self.complete and (part.raw.get("type") not in CALLS or bool(part.said)))
+        over = self.complete and self._response.get("status") not in AT_WORK
+        return part.closed or (over and (part.raw.get("type") not in CALLS or bool(part.said)))
 
     def _is_cut(self, part: _Part) -> bool:
         """Whether the token limit was reached inside this call; only the last may leave it unsaid."""
@@ -194,6 +189,7 @@ class Reply:
             finish_class=self._finish_class(),
             truncated=self._stop_reason in TRUNCATED,
             usage=usage(counts) if counts else None,
+            cost=cost_of(counts),
             response_id=text_of(self._response.get("id")),
             extra=freeze(beside | ({"usage": counts} if counts else {})),
         )
@@ -206,7 +202,7 @@ class Reply:
             return FinishClass.REFUSED
         if self.complete and not self._stop_reason:
             return FinishClass.COMPLETED
-        return CLASSES.get(self._stop_reason) or FinishClass.of(self._stop_reason)
+        return FinishClass.of(self._stop_reason)
 
     @property
     def _stop_reason(self) -> str:
