@@ -507,7 +507,7 @@ def test_media_go_as_they_are_and_strange_ones_are_refused() -> None:
 
     assert parts(nt.turn(nt.user("See.").edit(media=[film])))[1] == film
     for strange in ({"type": "input_audio"}, "x"):
-        with pytest.raises(nt.EngineError, match="Gemini takes inlineData and fileData"):
+        with pytest.raises(nt.EngineError, match="Gemini takes images, documents and other files"):
             parts(nt.turn(nt.user("Hear.").edit(media=[strange])))
     with pytest.raises(nt.EngineError, match="Gemini takes images"):
         parts(nt.turn(nt.user("Look.").edit(images=[7])))

@@ -646,7 +646,7 @@ def test_images_and_media_go_beside_the_text() -> None:
         {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}},
         paper,
     ]
-    with pytest.raises(nt.EngineError, match="a chat takes audio_url, document_url, file"):
+    with pytest.raises(nt.EngineError, match="a chat takes images, documents and other files"):
         messages(nt.turn(nt.user("Read.").edit(media=[{"type": "document"}])))
 
 

@@ -331,7 +331,7 @@ def test_images_and_files_go_beside_the_text() -> None:
         {"type": "input_image", "file_id": "file_1", "detail": "auto"},
         paper,
     ]
-    with pytest.raises(nt.EngineError, match="OpenAI takes input_audio, input_file"):
+    with pytest.raises(nt.EngineError, match="OpenAI takes images, documents and other files"):
         items(nt.turn(nt.user("Read.").edit(media=[{"type": "document"}])))
 
 

@@ -25,6 +25,7 @@ from ..turns import Block, Kind, Turn
 from .anthropic_reply import WIRE, Reply, decoded, refusal
 from .counting import Counting, only
 from .http_transport import PACKAGES, is_http, plainly
+from .media import contents, for_claude
 from .provider import Provider, Transport
 from .sanitised import OLD_VERSION, old_version
 from .transport import Official, OfficialTransport
@@ -205,7 +206,7 @@ def _media(given: Any) -> dict[str, Any]:
     if isinstance(given, Mapping) and given.get("type") in MEDIA:
         media: dict[str, Any] = thaw(given)
         return media
-    raise EngineError(f"Claude takes {', '.join(sorted(MEDIA))} beside a text, not {given!r:.80}", kind="unsupported")
+    return for_claude(given)
 
 
 def _input(block: Block) -> dict[str, Any]:
@@ -221,6 +222,8 @@ def _tool_result(block: Block) -> dict[str, Any]:
     result, failed = block.result, bool(block.error) or bool(block.payload.get("is_error"))
     if _is_content(result):
         content: Any = thaw(result)
+    elif (foreign := contents(result, "text", for_claude)) is not None:
+        content = foreign
     elif block.error:
         content = block.error
     else:

@@ -26,6 +26,7 @@ from .gemini_history import history as history
 from .gemini_parts import SIGNATURE, WIRE, camel, said
 from .gemini_reply import Reply
 from .gemini_transport import GeminiTransport
+from .media import contents, for_gemini
 from .provider import Provider, Transport
 
 UNSIGNED = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="  # base64 of skip_thought_signature_validator
@@ -245,9 +246,15 @@ def _args(block: Block) -> dict[str, Any]:
 
 def _result(block: Block, call: Block | None) -> dict[str, Any]:
     result: Any = {"error": block.error} if block.error else thaw(block.result)
+    seen: list[dict[str, Any]] = []
+    if (foreign := contents(result, "text", for_gemini)) is not None:  # as another provider's tools answer
+        seen = [part for part in foreign if "text" not in part]
+        texts = [part["text"] for part in foreign if "text" in part]
+        result = texts[0] if len(texts) == 1 else texts
     response = result if isinstance(result, dict) else {"result": result}
     name = call.name if call else block.tool_call_id
-    beside = {"parts": [_media(one) for one in media]} if (media := block.payload.get("media")) else {}
+    seen += map(_media, block.payload.get("media") or ())
+    beside = {"parts": seen} if seen else {}
     return {"functionResponse": {"name": name or "tool", "response": response} | _id(call) | beside}
 
 
@@ -269,10 +276,12 @@ def _image(given: Any) -> dict[str, Any]:
 
 
 def _media(given: Any) -> dict[str, Any]:
-    if isinstance(given, Mapping) and (said(given, "inlineData") or said(given, "fileData")):
+    if isinstance(given, Mapping) and any(
+        isinstance(said(given, name), Mapping) for name in ("inlineData", "fileData")
+    ):
         media: dict[str, Any] = thaw(given)
         return media
-    raise EngineError(f"Gemini takes inlineData and fileData beside a text, not {given!r:.80}", kind="unsupported")
+    return for_gemini(given)
 
 
 # The provider.

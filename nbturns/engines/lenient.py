@@ -33,8 +33,9 @@ def cost_of(counts: Mapping[str, Any]) -> float | None:
     cost, behind = counts.get("cost"), mapping_of(counts.get("cost_details")).get("upstream_inference_cost")
     if isinstance(cost, bool) or not isinstance(cost, (int, float)) or not 0 <= cost < math.inf:
         return None
-    theirs = counts.get("is_byok") and isinstance(behind, (int, float)) and 0 <= behind < math.inf
-    return float(cost + behind) if theirs else float(cost)
+    if counts.get("is_byok") and isinstance(behind, (int, float)) and 0 <= behind < math.inf:
+        return float(cost + behind)
+    return float(cost)
 
 
 def kept(value: Any) -> Any:

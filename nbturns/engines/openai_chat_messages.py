@@ -19,10 +19,11 @@ from ..provenance import CHAT_BESIDE as BESIDE
 from ..results import INFERENCE_RESULT
 from ..turns import Block
 from .dialects import Dialect
+from .media import contents, for_chat, medium
 from .openai_chat_candidate import THOUGHTS
 from .openai_chat_reply import WIRE, parsed
 
-MEDIA = frozenset({"input_audio", "file", "document_url", "video_url", "audio_url", "input_image"})
+MEDIA = frozenset({"input_audio", "file", "document_url", "video_url", "audio_url"})
 SPEAKS = ("content", "tool_calls", "function_call", "refusal", "audio")  # a message has one of these, or says nothing
 TOOL, IMAGES, OTHERS = range(3)  # the order of what stands between two assistant messages
 
@@ -327,7 +328,7 @@ def _media(given: Any) -> dict[str, Any]:
     if isinstance(given, Mapping) and given.get("type") in MEDIA:
         media: dict[str, Any] = thaw(given)
         return media
-    raise EngineError(f"a chat takes {', '.join(sorted(MEDIA))} beside a text, not {given!r:.80}", kind="unsupported")
+    return for_chat(given)
 
 
 def _result(block: Block) -> tuple[Any, list[dict[str, Any]]]:
@@ -335,31 +336,9 @@ def _result(block: Block) -> tuple[Any, list[dict[str, Any]]]:
     result, images = block.result, [_image(one) for one in block.payload.get("images") or ()]
     if block.error:
         return block.error, images
-    if isinstance(result, Mapping) and _seen(result):
-        result = (result,)
-    if isinstance(result, (list, tuple)) and result and all(_is_part(one) for one in result):
-        images += [_seen(one) for one in result if _seen(one)]
-        texts = [thaw(one) for one in result if not _seen(one)]
-        return texts or "the images follow", images
+    alone = isinstance(result, Mapping) and medium(result) is not None
+    parts = contents([result] if alone else result, "text", for_chat)
+    if parts is not None:
+        images += [part for part in parts if part["type"] != "text"]
+        return [part for part in parts if part["type"] == "text"] or "the images follow", images
     return result if isinstance(result, str) else json.dumps(thaw(result), ensure_ascii=False, default=repr), images
-
-
-def _is_part(one: Any) -> bool:
-    if not isinstance(one, Mapping):
-        return False
-    return bool(_seen(one)) or (one.get("type") == "text" and isinstance(one.get("text"), str) and len(one) == 2)
-
-
-def _seen(one: Mapping[str, Any]) -> dict[str, Any]:
-    """An image among results, as a part: OpenAI's, Anthropic's or ours; nothing when it is none."""
-    match one:
-        case {"type": "image_url", "image_url": Mapping()}:
-            part: dict[str, Any] = thaw(one)
-            return part
-        case {"type": "image", "source": {"type": "base64", "media_type": str(media_type), "data": str(data)}}:
-            return _image({"media_type": media_type, "content": data})
-        case {"type": "image", "source": {"type": "url", "url": str(url)}}:
-            return _image({"url": url})
-        case {"media_type": str(media_type), "content": str(data)} if media_type.startswith("image/"):
-            return _image({"media_type": media_type, "content": data})
-    return {}

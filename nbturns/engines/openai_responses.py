@@ -23,6 +23,7 @@ from ..results import FinishClass
 from ..turns import Block, Kind, Turn
 from . import openai_client
 from .counting import Counting, only
+from .media import contents, for_openai
 from .openai_responses_reply import CALLS, WIRE, Reply, decoded
 from .provider import Provider
 
@@ -314,7 +315,7 @@ def _media(given: Any) -> Item:
     if isinstance(given, Mapping) and given.get("type") in MEDIA:
         media: Item = thaw(given)
         return media
-    raise EngineError(f"OpenAI takes {', '.join(sorted(MEDIA))} beside a text, not {given!r:.80}", kind="unsupported")
+    return for_openai(given)
 
 
 def _arguments(block: Block) -> str:
@@ -331,6 +332,8 @@ def _output(block: Block) -> Any:
         return block.error
     if isinstance(result, str) or _is_content(result):
         return thaw(result)
+    if (foreign := contents(result, "input_text", for_openai)) is not None:
+        return foreign
     return json.dumps(thaw(result), ensure_ascii=False, default=repr)
 
 
