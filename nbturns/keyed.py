@@ -230,7 +230,7 @@ class Keyed:
         dropped = {_checked(key).name for key in keys}
         if dropped.isdisjoint(self._held):
             return self
-        made = _bag(FrozenDict({name: held for name, held in self._held.items() if name not in dropped}))
+        made = bag(FrozenDict({name: held for name, held in self._held.items() if name not in dropped}))
         made._read = self._read_but(dropped)
         return made
 
@@ -291,10 +291,11 @@ class Keyed:
 
 def keyed(raw: Mapping[str, Any]) -> Keyed:
     """A bag made from values as they are on disk: for readers of files."""
-    return _bag(freeze(raw) if raw else EMPTY)
+    return bag(freeze(raw) if raw else EMPTY)
 
 
-def _bag(held: FrozenDict) -> Keyed:
+def bag(held: FrozenDict) -> Keyed:
+    """A bag of frozen values, each as on disk: not looked at again."""
     made: Keyed = _new(Keyed)
     made._held = held
     made._read = UNREAD

@@ -154,7 +154,7 @@ def test_blocks_of_one_reply_are_of_one_inference_and_others_of_none() -> None:
     ids = [b.inference_id for b in made]
     assert ids[0] == "" and len({*ids[1:4]}) == 1 and ids[4] not in (ids[0], ids[1])
     assert len(nt.Turn(tuple(made)).inferences) == 2
-    assert [b.metadata[MESSAGE] for b in made] == [0, 1, 1, 1, 2]
+    assert [b.metadata.get(MESSAGE) for b in made] == [None, 1, 1, 1, None]
 
 
 def test_parts_of_a_content_are_text_images_and_what_we_do_not_know() -> None:

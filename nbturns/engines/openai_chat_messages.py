@@ -151,7 +151,7 @@ class _Writer:
             yield TOOL, {"role": "function", "name": self.names.get(id, ""), "content": content}
         else:
             name = {"name": self.names[id]} if self.dialect.tool_name and self.names.get(id) else {}
-            yield TOOL, {"role": "tool", "tool_call_id": id, **name, "content": content}
+            yield TOOL, {"role": "tool", "tool_call_id": id, **name, "content": content, **_imported(block)}
         if images:
             yield IMAGES, {"role": "user", "content": images}
 

@@ -110,8 +110,8 @@ def attempt(source: Source, position: str, read_one: Callable[..., Run], *given:
         if source.strict:
             raise
         source.problem(error.position or position, error.reason)
-    except (TypeError, RecursionError) as error:  # what freeze() says of a value without end
-        source.problem(position, f"it cannot be kept: {error}")
+    except Exception as error:  # an importer may be anybody's, and one hostile line must not hide the others
+        source.problem(position, f"it cannot be read: {type(error).__name__}: {error}")
     return None
 
 

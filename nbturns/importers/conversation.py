@@ -14,6 +14,7 @@ from ..keyed import NOTHING, Keyed, keyed
 from ..provenance import ARGUMENTS, BESIDE, MESSAGE
 from ..results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult
 from ..turns import Block, Run, Turn, _turn
+from . import json_text
 from .report import Notes
 
 SAID_TO_IT = frozenset({"system", "user"})
@@ -94,13 +95,13 @@ def parsed_arguments(written: Any) -> tuple[Any, bool]:
         return written, True
     if not written:
         return {}, written is None or written == ""
+    if not isinstance(written, str):
+        return None, False
     try:
-        args = json.loads(written)
-    except (ValueError, TypeError, RecursionError):
+        args = json_text.parse(written)
+    except (ValueError, RecursionError):
         return None, False
-    if type(args) is not dict:
-        return None, False
-    return args, written == json.dumps(args, ensure_ascii=False)
+    return (args, written == "{}") if type(args) is dict else (None, False)
 
 
 def beside(message: Mapping[str, Any], *taken: str) -> FrozenDict:

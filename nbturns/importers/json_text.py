@@ -9,7 +9,8 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any, BinaryIO
 
 from ..errors import LoadError
@@ -19,22 +20,26 @@ PIECE = 1 << 20  # bytes of a long list that are looked at together
 SPACE = re.compile(r"[ \t\r\n]*")
 
 
-def parse(text: bytes) -> Any:
-    """The value of a JSON text. Raises ValueError or RecursionError for what is none."""
+@cache
+def parser() -> Callable[..., Any]:
+    """The fast one. Raises ValueError for what it does not take, which need not be wrong."""
     from pydantic_core import from_json
 
+    return from_json
+
+
+def parse(text: bytes | str) -> Any:
+    """The value of a JSON text. Raises ValueError or RecursionError for what is none."""
     try:
-        return from_json(text)
+        return parser()(text)
     except ValueError:
         return json.loads(text)
 
 
 def begun(text: bytes) -> Any:
     """The value of a JSON text that may be cut anywhere; None for what does not begin like one."""
-    from pydantic_core import from_json
-
     try:
-        return from_json(text, allow_partial="trailing-strings")
+        return parser()(text, allow_partial="trailing-strings")
     except ValueError:
         return None
 

@@ -33,7 +33,11 @@ def _is_ours(record: Mapping[str, Any]) -> bool:
 
 def read(source: Source) -> Iterator[Run]:
     if source.sample.container == "text":
-        yield from _from_yaml(source)
+        try:
+            yield from _from_yaml(source)
+        except LoadError:
+            source.refuse_broken_json()
+            raise
         return
     for position, value in source.records():
         if (run := attempt(source, position, _read, source, position, value)) is not None:
