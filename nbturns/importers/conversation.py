@@ -11,7 +11,7 @@ from ..blocks import block
 from ..chunks import Chunks
 from ..frozen import EMPTY, FrozenDict, freeze
 from ..keyed import NOTHING, Keyed, keyed
-from ..provenance import ARGUMENTS, BESIDE, MESSAGE
+from ..provenance import ARGUMENTS, BESIDE, MESSAGE, TIMESTAMP
 from ..results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult
 from ..turns import Block, Run, Turn, _turn
 from . import json_text
@@ -62,9 +62,10 @@ def signed(blocks: Iterable[Block], result: InferenceResult) -> list[Block]:
     return [one._with(metadata=one.metadata.holding(INFERENCE_RESULT, result, **beside)) for one in blocks]
 
 
-def placed(one: Block, message: int, beside: Mapping[str, Any] | None = None, **raw: Any) -> Block:
-    """`one` with the index of its message, and what stood beside it there ("" and {} are kept, None is not)."""
-    known = {MESSAGE.name: message} | ({BESIDE.name: beside} if beside else {}) | raw
+def placed(one: Block, message: int, beside: Mapping[str, Any] | None = None, time: Any = None) -> Block:
+    """`one` with the index of its message, what stood beside it there, and when it was said, as the file writes it."""
+    told = {TIMESTAMP.name: time} if isinstance(time, str) and time else {}
+    known: dict[str, Any] = {MESSAGE.name: message} | ({BESIDE.name: beside} if beside else {}) | told
     return one._with(metadata=one.metadata.with_raw(**known))
 
 

@@ -117,7 +117,7 @@ class _Odd:
         calls = message.get("tool_calls") or message.get("function_call")
         if not message.get("content") and not refusal and calls:
             return []
-        piece = {name: message.pop(name) for name in ("content", "refusal") if name in message}
+        piece: dict[str, Any] = {name: message.pop(name) for name in ("content", "refusal") if name in message}
         payload = self.said(piece.get("content"))
         if refusal:
             payload["refusal"] = refusal

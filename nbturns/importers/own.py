@@ -33,11 +33,7 @@ def _is_ours(record: Mapping[str, Any]) -> bool:
 
 def read(source: Source) -> Iterator[Run]:
     if source.sample.container == "text":
-        try:
-            yield from _from_yaml(source)
-        except LoadError:
-            source.refuse_broken_json()
-            raise
+        yield from _from_yaml(source)
         return
     for position, value in source.records():
         if (run := attempt(source, position, _read, source, position, value)) is not None:

@@ -1,0 +1,63 @@
+"""Gemini contents: requests, replies (`candidates`), pairs of both, lists of contents.
+
+Facts: Google's generateContent reference: `contents` of roles user and model, whose `parts` have no
+type but a name (`text`, `functionCall`, `functionResponse`, `inlineData`, …), in camel or snake case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..turns import Run
+from . import SURE, Importer, Sample, Source, attempt
+from .provider_requests import Wire
+
+FORMAT = "gemini"
+ROLES = frozenset({"user", "model", "function", "system", "tool"})
+KNOWN = frozenset(
+    {"executableCode", "codeExecutionResult", "toolCall", "toolResponse", "inlineData", "fileData", "text", "thought"}
+    | {"executable_code", "code_execution_result", "inline_data", "file_data", "thoughtSignature", "thought_signature"}
+)
+
+
+def score(sample: Sample) -> int:
+    """`contents` (or a list) of objects with `parts`, of which none has a type."""
+    record = sample.record
+    if sample.container != "json" or not record:
+        return 0
+    if _is_reply(record):
+        return SURE
+    pair = record.get("request")
+    request = pair if isinstance(pair, Mapping) and "contents" in pair else record
+    contents = request.get("contents") if "contents" in request else sample.records
+    contents = [contents] if isinstance(contents, Mapping) else contents
+    some = contents[:100] if isinstance(contents, list) else []
+    return SURE if some and all(map(_is_content, some)) else 0
+
+
+def _is_content(content: Any) -> bool:
+    if not isinstance(content, Mapping) or "kind" in content or "id" in content:
+        return False
+    parts, role = content.get("parts"), content.get("role")
+    parts = [parts] if isinstance(parts, Mapping) else parts
+    if not isinstance(parts, list) or not (role is None or (isinstance(role, str) and role in ROLES)):
+        return False
+    return all(isinstance(part, Mapping) and "type" not in part for part in parts)
+
+
+def _is_reply(value: Mapping[str, Any]) -> bool:
+    candidates = value.get("candidates")
+    return isinstance(candidates, list) and all(isinstance(one, Mapping) for one in candidates)
+
+
+WIRE = Wire(FORMAT, "contents", ("systemInstruction", "system_instruction"), "parts", _is_reply, KNOWN.__contains__)
+
+
+def read(source: Source) -> Iterator[Run]:
+    for position, value in WIRE.conversations(source, alone=_is_content):
+        if (run := attempt(source, position, WIRE.read_one, value, source.notes(FORMAT, position))) is not None:
+            yield run
+
+
+IMPORTER = Importer(FORMAT, score, read)

@@ -1,0 +1,81 @@
+"""OpenAI Responses: requests, replies, pairs of both, lists of items.
+
+Facts: OpenAI's Responses reference: `input` is a text or a list of items (`message`, `reasoning`,
+`function_call`, `function_call_output`, …), a reply is an object "response" with its items in `output`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..turns import Run
+from . import LIKELY, SURE, Importer, Sample, Source, attempt
+from .provider_requests import Wire
+
+FORMAT = "openai"
+TYPES = frozenset({"message", "reasoning", "function_call", "function_call_output", "item_reference", "compaction"})
+OWN_TYPES = TYPES - {"message"}
+PARTS = frozenset({"input_text", "output_text", "input_image", "input_file"})
+ROLES = frozenset({"user", "assistant", "system", "developer"})
+
+
+def score(sample: Sample) -> int:
+    """Its own items, its own parts, its own kind of reply; an `input` of plain messages is likely its own."""
+    record = sample.record
+    if sample.container != "json" or not record:
+        return 0
+    if _is_reply(record):
+        return SURE
+    pair = record.get("request")
+    request = pair if isinstance(pair, Mapping) and "input" in pair else record
+    request = record["body"] if isinstance(record.get("body"), Mapping) and "input" in record["body"] else request
+    if "messages" in request or "eval" in request:
+        return 0
+    items = request.get("input", sample.records)
+    if isinstance(items, str):
+        return LIKELY if "model" in request or "instructions" in request else 0
+    some = [item for item in items[:100] if isinstance(item, Mapping)] if isinstance(items, list) else []
+    if not some or not all(map(_is_item, some)):
+        return 0
+    if any(item.get("type") in OWN_TYPES or _own_parts(item) for item in some):
+        return SURE
+    return LIKELY + 5 if "input" in request else 0
+
+
+def _is_item(item: Any) -> bool:
+    if not isinstance(item, Mapping):
+        return False
+    type = item.get("type", "message" if "role" in item else None)
+    if not isinstance(type, str) or "data" in item:
+        return False
+    if type == "message":
+        role = item.get("role")
+        return isinstance(role, str) and role in ROLES and "content" in item and "tool_calls" not in item
+    return type in TYPES or type.endswith(("_call", "_call_output", "_output")) or type.startswith("mcp_")
+
+
+def _own_parts(item: Mapping[str, Any]) -> bool:
+    content = item.get("content")
+    parts = content if isinstance(content, list) else []
+    return any(isinstance(part, Mapping) and str(part.get("type")) in PARTS for part in parts)
+
+
+def _is_reply(value: Mapping[str, Any]) -> bool:
+    return isinstance(value.get("output"), list) and (value.get("object") == "response" or "status" in value)
+
+
+def _is_known(type: str) -> bool:
+    return type in TYPES or type.endswith(("_call", "_output", "_response")) or type.startswith(("mcp_", "program"))
+
+
+WIRE = Wire(FORMAT, "input", ("instructions",), "", _is_reply, _is_known)
+
+
+def read(source: Source) -> Iterator[Run]:
+    for position, value in WIRE.conversations(source, alone=_is_item):
+        if (run := attempt(source, position, WIRE.read_one, value, source.notes(FORMAT, position))) is not None:
+            yield run
+
+
+IMPORTER = Importer(FORMAT, score, read)
