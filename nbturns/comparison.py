@@ -17,7 +17,8 @@ from .blocks import Block
 from .chunks import Chunks
 from .frozen import FrozenDict
 from .rows import body_of
-from .text import call_line
+from .sums import counted, sums
+from .text import call_line, shortened, visible
 from .turns import Run, Turn
 
 if TYPE_CHECKING:
@@ -96,6 +97,11 @@ class Comparison:
         order: tuple[What, ...] = ("same", "edited", "added", "removed", "moved")
         return {what: found[what] for what in order if found[what]}
 
+    @property
+    def heads(self) -> tuple[str, str]:
+        """Whose side is whose, in a line each: name, models, blocks, and what the model calls took."""
+        return _head(self.a), _head(self.b)
+
     def to_df(self) -> pd.DataFrame:
         """A row a pair, also of those that are the same.
 
@@ -155,6 +161,15 @@ def _value(given: Any) -> Turn | Run:
     raise TypeError(f"two Turns or Runs can be compared, not {type(given).__name__}: {given!r:.60}")
 
 
+def _head(value: Turn | Run) -> str:
+    results = value.inferences
+    models = sorted({visible(result.model) for result in results if result.model})
+    named = shortened(value.name, 60) if isinstance(value, Run) else ""
+    blocks = value.latest if isinstance(value, Run) else value
+    parts = [named, shortened(", ".join(models), 80), counted(len(blocks), "block"), *sums(results)]
+    return " · ".join(part for part in parts if part)
+
+
 @dataclass(frozen=True, slots=True)
 class _Place:
     """A block where it first appears."""
@@ -180,6 +195,14 @@ def _places(value: Turn | Run) -> list[_Place]:
 
 
 def _rows(a: list[_Place], b: list[_Place]) -> Iterator[Change]:
+    head = 0
+    while head < min(len(a), len(b)) and a[head].block is b[head].block:
+        yield _pair("same", a[head], b[head])
+        head += 1
+    yield from _rest(a[head:], b[head:])
+
+
+def _rest(a: list[_Place], b: list[_Place]) -> Iterator[Change]:
     mine, theirs = _marks([one.block for one in a], [one.block for one in b])
     pairs = matches(mine, theirs)
     moved = _moved(mine, theirs, pairs)

@@ -10,10 +10,9 @@ from html import escape
 
 from .alignment import Piece
 from .comparison import SIGNS, Change, Comparison
-from .html import MOST_ROWS, MOST_TEXT, NO_SHORTCUTS, block_classes, counted, framed, sums
+from .html import MOST_ROWS, MOST_TEXT, NO_SHORTCUTS, block_classes, framed
 from .rows import ICONS, OPEN_LINES, OPEN_TEXT, OTHER, head_of
 from .text import shortened, visible
-from .turns import Run, Turn
 
 FEW = 2  # same blocks in a row that stand open
 AROUND = 160  # characters of unchanged text shown on both sides of a change
@@ -28,9 +27,10 @@ COLS = (
 def comparison_html(comparison: Comparison, *, whole: bool = False) -> str:
     """A comparison as a table: of limited size for a cell, or `whole`."""
     body = list(_body(comparison.rows, whole=whole))
+    head_a, head_b = comparison.heads
     head = (
         '<th scope="col">change</th><th scope="col">kind</th>'
-        f'<th scope="col" colspan="2">A · {_head(comparison.a)}</th><th scope="col" colspan="2">B · {_head(comparison.b)}</th>'
+        f'<th scope="col" colspan="2">A · {escape(head_a)}</th><th scope="col" colspan="2">B · {escape(head_b)}</th>'
     )
     return framed(
         f'<table class="nbt-compare"><caption>{caption(comparison)}</caption>{COLS}<thead><tr>{head}</tr></thead><tbody>\n'
@@ -42,16 +42,6 @@ def comparison_html(comparison: Comparison, *, whole: bool = False) -> str:
 def caption(comparison: Comparison) -> str:
     said = [f"{count:,} {'the same' if what == 'same' else what}" for what, count in comparison.counts.items()]
     return " · ".join(["Comparison", *(said or ["of nothing with nothing"])])
-
-
-def _head(value: Turn | Run) -> str:
-    """Whose side it is: its name, the models that answered, and what that took."""
-    results = value.inferences
-    models = sorted({visible(result.model) for result in results if result.model})
-    named = f"<b>{escape(shortened(value.name, 60))}</b>" if isinstance(value, Run) and value.name else ""
-    blocks = value.latest if isinstance(value, Run) else value
-    parts = [named, escape(shortened(", ".join(models), 80)), counted(len(blocks), "block"), *sums(results)]
-    return " · ".join(part for part in parts if part)
 
 
 def _body(rows: Sequence[Change], *, whole: bool) -> Iterator[str]:

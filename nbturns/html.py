@@ -12,8 +12,9 @@ from functools import cache
 from html import escape
 from importlib.resources import files
 
-from .results import InferenceResult, total_cost, total_usage
+from .results import InferenceResult
 from .rows import Call, Row, body_of, duration, model_calls, row, tokens
+from .sums import counted, sums
 from .text import shortened, visible
 from .turns import Block, Run, Turn
 
@@ -212,12 +213,8 @@ def _link(made: Row, rows: _Rows) -> str:
     return f'<span class="nbt-link">← #{partner} {escape(rows.rows[partner].get("name", ""))}</span> '
 
 
-def counted(count: int, name: str) -> str:
-    return f"{count:,} {name}{'s' * (count != 1)}"
-
-
 def _caption(turn: Turn) -> str:
-    return " · ".join(["Turn", counted(len(turn), "block"), *sums(turn.inferences), *_open(turn)])
+    return " · ".join(["Turn", counted(len(turn), "block"), *_sums(turn.inferences), *_open(turn)])
 
 
 def _run_caption(run: Run) -> str:
@@ -227,7 +224,7 @@ def _run_caption(run: Run) -> str:
             named,
             counted(len(run), "turn"),
             counted(len(run.latest), "block"),
-            *sums(run.inferences),
+            *_sums(run.inferences),
             *_open(run.latest),
         ]
     )
@@ -245,7 +242,7 @@ def _parts(run: Run) -> Iterable[tuple[int, str]]:
         if start < kept or index == 0:
             yield (
                 start,
-                " · ".join([f"turn {index}", *sums(turn.inferences if index == 0 else _new_calls(turn, before))]),
+                " · ".join([f"turn {index}", *_sums(turn.inferences if index == 0 else _new_calls(turn, before))]),
             )
         before = turn
 
@@ -260,18 +257,7 @@ def _open(turn: Turn) -> list[str]:
     return [f'<span class="nbt-warn">{counted(waiting, "call")} pending</span>'] if waiting else []
 
 
-def sums(results: Sequence[InferenceResult]) -> list[str]:
-    """Model calls, tokens, cost and time, each only where it is known."""
-    if not results:
-        return []
-    said = [counted(len(results), "model call")]
-    usage = total_usage(results)
-    if usage.total_tokens:
-        said.append(f"{usage.input_tokens:,} → {usage.output_tokens:,} tokens")
-    if (cost := total_cost(results)) is not None:
-        said.append(f"${cost:.4f}")
-    if took := sum(result.duration_ms or 0 for result in results):
-        said.append(duration(took))
-    if failed := sum(result.finish_class in ("error", "interrupted") for result in results):
-        said.append(f'<span class="nbt-warn">{failed} failed or stopped</span>')
-    return said
+def _sums(results: Sequence[InferenceResult]) -> list[str]:
+    failed = sum(result.finish_class in ("error", "interrupted") for result in results)
+    said = [f'<span class="nbt-warn">{failed} failed or stopped</span>'] if failed else []
+    return [*sums(results), *said]

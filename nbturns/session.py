@@ -82,6 +82,8 @@ class Session:
         self.break_when = _callables(break_when, "break_when")
         self.runtime = None if runtime is None else freeze(runtime)
         self.execution: Execution | None = None
+        self._executions: list[Execution] = []
+        self._watchers: list[Callable[[Execution], object]] = []
         self._turns: tuple[Turn, ...] = run.turns if run else ()
         self._ids = _Ids()
         if unknown := [name for name in tool_config.allowed or () if name not in self.tools]:
@@ -153,6 +155,9 @@ class Session:
             sinks=(*self.sinks, *((self._snapshot_sink,) if self.on_snapshot else ())),
             settle=self._accept,
         )
+        self._executions.append(self.execution)
+        for watcher in tuple(self._watchers):
+            watcher(self.execution)
         return self.execution
 
     def _scope(self, emit: Sink, new_id: Callable[[], str]) -> Scope:
@@ -172,6 +177,19 @@ class Session:
         may serve several at once.
         """
         return _SessionEngine(self)
+
+    @property
+    def executions(self) -> tuple[Execution, ...]:
+        """Every execution so far, the oldest first: their snapshots tell what phases there were."""
+        return tuple(self._executions)
+
+    def watch(self, watcher: Callable[[Execution], object]) -> None:
+        """Tell `watcher` of each execution from now on, when it begins."""
+        self._watchers.append(watcher)
+
+    def unwatch(self, watcher: Callable[[Execution], object]) -> None:
+        if watcher in self._watchers:
+            self._watchers.remove(watcher)
 
     def stop(self) -> None:
         """Stop the execution in progress, if there is one."""

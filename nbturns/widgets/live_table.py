@@ -1,15 +1,16 @@
-"""The part every live view shares: a table of blocks that grows, sent as it changes.
+"""The part every live view of an execution shares: a table of blocks that grows, sent as it changes.
 
 Two traits carry it. `start` is the whole table as it was when the page took it over;
-`tail` is what changed since, one small update after another, numbered. A page that
-missed one (it was reloaded, or was not ready yet) sees the gap and asks for `start`.
-So a change costs what changed, whatever the length, and nothing is lost for good.
+`tail` is what changed since, one small update after another; text on its way goes as messages
+of nothing but that text. All are numbered: a page that missed one (it was reloaded, or was not
+ready yet) sees the gap and asks for `start`. So a change costs what changed, whatever the length,
+and nothing is lost for good.
 """
 
 from __future__ import annotations
 
-import contextvars
-from importlib.resources import files
+from collections.abc import Iterable
+from itertools import zip_longest
 from typing import Any
 
 import anywidget
@@ -17,37 +18,66 @@ import traitlets
 
 from ..chunks import Chunks
 from ..host import call
-from ..html import style
-from ..rows import ICONS, Row, body_of, model_calls, row
+from ..rows import body_of, model_calls
+from ..text import visible
+from ..timeline import pool_row
 from ..turns import Block, Turn
+from .block_forms import form
+from .modules import styles
+from .still import Still
 from .throttle import Throttle
 
 SLOW = 2  # full tables a second, for a long one that no page has taken over yet
 LONG = 300  # rows
+TEXT_FRAMES = 25  # a second, where there is only more text: each is an envelope around a few words
 
 
-def source(*names: str) -> str:
-    """JavaScript files of ours as one module: the last one exports."""
-    return "\n".join(files("nbturns").joinpath("static", name).read_text("utf-8") for name in names)
+class Streamed:
+    """A block on its way: its text so far, of which `fresh` has not gone to the page."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        self.kind = kind
+        self.name = name
+        self.gone: list[str] = []
+        self.fresh: list[str] = []
+
+    @property
+    def text(self) -> str:
+        return visible("".join((*self.gone, *self.fresh)))
+
+    def row(self) -> dict[str, Any]:
+        made: dict[str, Any] = {"kind": visible(self.kind), "body": self.text, "size": 0, "open": True}
+        return {**made, "name": visible(self.name), "head": visible(self.name)} if self.name else made
+
+    def news(self) -> str:
+        """What came since the last time it was asked."""
+        news = "".join(self.fresh)
+        if news:
+            self.gone.append(news)
+            self.fresh.clear()
+        return visible(news)
 
 
-class LiveTable(anywidget.AnyWidget):
+class LiveTable(Still, anywidget.AnyWidget):
     """A table of blocks. Everything but `__init__` happens on the host's loop."""
 
-    _css = style()
+    _css = styles("table.css", "block_table.css", "views.css")
     start = traitlets.Dict().tag(sync=True)
     tail = traitlets.Dict().tag(sync=True)
 
     def __init__(self, turn: Turn) -> None:
         self._turn = turn
-        self._open: list[Row] = []  # blocks on their way: their text so far is in `body`
+        self._open: list[Streamed] = []  # blocks on their way
+        self._closing: list[Streamed] = []  # and those that have just come
         self._sent_blocks: Chunks[Block] = turn.blocks
-        self._sent_open: list[int] = []
+        self._sent_open = 0
+        self._sent_status: dict[str, Any] = {}
         self._number = 0
         self._taken = False  # a page has drawn this: from now on updates are enough
-        self._context = contextvars.copy_context()  # output from the host's thread belongs to this cell
         self._draw = Throttle(self._tell)
+        self._draw_text = Throttle(self._tell, TEXT_FRAMES)
         self._draw_all = Throttle(self._send_start, SLOW)
+        self._begin_still()
         super().__init__(start=self._whole())
         self.on_msg(self._hear_page)
 
@@ -55,53 +85,88 @@ class LiveTable(anywidget.AnyWidget):
         return f"<{type(self).__name__} of {len(self._turn)} blocks>"
 
     def _whole(self) -> dict[str, Any]:
-        rows = [*map(row, self._turn.blocks), *self._open]
-        return {"number": self._number, "rows": rows, "calls": model_calls(self._turn.blocks), "status": self._where()}
+        rows = [*map(pool_row, self._turn.blocks), *(one.row() for one in self._open)]
+        self._sent_status = self._where()
+        return {
+            "number": self._number,
+            "rows": rows,
+            "calls": model_calls(self._turn.blocks),
+            "status": {**self._sent_status, **self._clock()},
+        }
 
     def _where(self) -> dict[str, Any]:
         """What stands around the table; asked for when it is drawn, not with every event."""
         return {}
 
-    def _changed(self) -> None:
-        """Something is to be drawn: now, or in the next frame."""
+    def _clock(self) -> dict[str, Any]:
+        """What changes by itself, and goes along when something else does."""
+        return {}
+
+    def _changed(self, *, text: bool = False) -> None:
+        """Something is to be drawn, or nothing but more `text`: now, or in the next frame."""
         if not self._taken and len(self._turn) > LONG:
             self._draw_all()
+        elif text:
+            self._draw_text()
         else:
             self._draw()
 
     def _tell(self) -> None:
-        self._number += 1
-        if self._taken:
-            self._context.copy().run(self.set_trait, "tail", self._update())
-        else:
+        if not self._taken:
+            self._number += 1
             self._send_start()
+        elif self._same_blocks() and len(self._open) == self._sent_open:
+            self._tell_text()
+            self._tell_more({})
+        else:
+            start = self._sent_blocks.shared(self._turn.blocks)
+            fresh = list(self._turn.blocks.since(start))
+            rows = [*self._finished(fresh, start), *(one.row() for one in self._open)]
+            self._remember()
+            self._tell_more({"from": start, "rows": rows, "calls": model_calls(fresh)})
+
+    def _tell_text(self) -> None:
+        news = [[len(self._turn) + i, text] for i, one in enumerate(self._open) if (text := one.news())]
+        if news:
+            self._number += 1
+            self._shown_here(self.send, {"n": self._number, "t": news})
+
+    def _tell_more(self, update: dict[str, Any]) -> None:
+        """Tell of changed rows, and where it stands if that changed, too."""
+        status = self._where()
+        if status != self._sent_status:
+            self._sent_status = status
+            update["status"] = {**status, **self._clock()}
+        if update:
+            self._number += 1
+            self._shown_here(self.set_trait, "tail", {"number": self._number, **update})
+
+    def _same_blocks(self) -> bool:
+        blocks, sent = self._turn.blocks, self._sent_blocks
+        return sent is blocks or len(sent) == len(blocks) == sent.shared(blocks)
 
     def _send_start(self) -> None:
+        start = self._whole()
         self._remember()
-        self._context.copy().run(self.set_trait, "start", self._whole())
+        self._shown_here(self.set_trait, "start", start)
 
-    def _update(self) -> dict[str, Any]:
-        """What changed since the last one: rows from some row on, or only more text of open rows."""
-        blocks = self._turn.blocks
-        same = self._sent_blocks is blocks or (
-            len(self._sent_blocks) == len(blocks) == self._sent_blocks.shared(blocks)
-        )
-        update: dict[str, Any] = {"number": self._number, "status": self._where()}
-        if same and self._sent_open and len(self._sent_open) == len(self._open):
-            lengths = zip(self._open, self._sent_open, strict=True)
-            update["more"] = [
-                [len(blocks) + i, o["body"][n:]] for i, (o, n) in enumerate(lengths) if len(o["body"]) > n
-            ]
-        elif not same or self._sent_open or self._open:
-            start = self._sent_blocks.shared(blocks)
-            fresh = list(blocks.since(start))
-            update |= {"from": start, "rows": [*map(row, fresh), *self._open], "calls": model_calls(fresh)}
-        self._remember()
-        return update
+    def _finished(self, blocks: list[Block], start: int) -> Iterable[dict[str, Any]]:
+        """Rows of blocks that are complete; of a text that streamed to the page, only what is still missing there."""
+        on_page = self._closing[: self._sent_open] if start == len(self._sent_blocks) else []
+        for block, streamed in zip_longest(blocks, on_page[: len(blocks)]):
+            made = pool_row(block)
+            if streamed is not None and streamed.kind == block.kind and body_of(block) == streamed.text:
+                made.pop("cut", None)
+                del made["body"]
+                made["kept"] = streamed.news()
+            yield made
 
     def _remember(self) -> None:
         self._sent_blocks = self._turn.blocks
-        self._sent_open = [len(one["body"]) for one in self._open]
+        self._sent_open = len(self._open)
+        self._closing = []
+        for one in self._open:
+            one.news()
 
     # What the page says. A message may come on any thread.
 
@@ -114,25 +179,26 @@ class LiveTable(anywidget.AnyWidget):
                 self._taken = True
                 self._number += 1
                 self._send_start()
-            case {"want": "body", "row": int(index)} if 0 <= index < len(self._turn):
-                self._context.copy().run(self.send, {"row": index, "body": body_of(self._turn[index])})
+            case {"want": "form", "row": int(index), "form": str(name), "id": int(id)} if 0 <= index < len(self._turn):
+                self._shown_here(self.send, {"id": id, **answered(self._turn[index], name)})
 
     # Blocks on their way.
 
     def _add_text(self, index: int, kind: str, text: str, name: str) -> None:
         while len(self._open) <= index:
-            self._open.append(
-                {
-                    "kind": kind,
-                    "icon": ICONS.get(kind, ""),
-                    "head": "",
-                    "body": "",
-                    "size": 0,
-                    "fold": False,
-                    "open": True,
-                }
-            )
-        one = self._open[index]
-        if name:
-            one["name"] = name
-        one["body"] += text
+            self._open.append(Streamed(kind, name))
+        self._open[index].fresh.append(text)
+
+    def _all_came(self, turn: Turn) -> None:
+        """The blocks on their way are complete: they are in `turn` now, or nowhere."""
+        if self._open:
+            self._closing = self._open
+        self._turn, self._open = turn, []
+
+
+def answered(block: Block, name: str) -> dict[str, str]:
+    """A block in a form, or why not."""
+    try:
+        return {"text": form(block, name)}
+    except Exception as error:  # whatever it is, the page says it and goes on
+        return {"error": visible(f"{type(error).__name__}: {error}")}

@@ -9,8 +9,6 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import traitlets
-
 from ..events import (
     Delta,
     Ended,
@@ -27,19 +25,23 @@ from ..events import (
 from ..execution import Execution
 from ..host import call
 from ..text import call_line, visible
-from .live_table import LiveTable, source
+from .live_table import LiveTable
+from .modules import module
 
+OVER = ("done", "stopped", "failed")
 MOST_WAITING = 8  # calls shown above the table; the table has them all
 
 
 class Stepper(LiveTable):
     """The live view of one execution."""
 
-    _esm = traitlets.Unicode(source("table.js", "stepper.js")).tag(sync=True)
+    _esm = module("stepper.js")
 
     def __init__(self, execution: Execution) -> None:
         self.execution = execution
         self._doing = ""
+        self._answering = False
+        self._at = time.time()
         self._notices: list[str] = []
         self._running_tools: dict[str, str] = {}
         self._new_from = len(execution.turn)
@@ -67,11 +69,11 @@ class Stepper(LiveTable):
             case Delta(index=index, kind=kind, text=text, name=name):
                 self._add_text(index, kind, text, name)
             case InferenceStarted():
-                self._doing = "the model is answering"
+                self._doing, self._answering = "the model is answering", True
             case InferenceFinished():
-                self._doing = ""
+                self._doing, self._answering = "", False
             case Snapshot(turn=turn):
-                self._turn, self._open = turn, []
+                self._all_came(turn)
             case ToolStarted(call=block):
                 self._running_tools[block.tool_call_id] = visible(block.name)
             case ToolFinished(call=block):
@@ -81,12 +83,14 @@ class Stepper(LiveTable):
             case Notice(text=text):
                 self._notices = [*self._notices[-4:], visible(text)]
             case Ended(turn=turn):
-                self._turn, self._open, self._doing = turn, [], ""
+                self._all_came(turn)
+                self._doing, self._answering = "", False
                 self._running_tools.clear()
+        self._at = event.at or self._at
         if isinstance(event, (Paused, Ended)):
             self._draw.now()
         else:
-            self._changed()
+            self._changed(text=isinstance(event, Delta))
 
     def _where(self) -> dict[str, Any]:
         """Where it stands, in what the page needs to say so and to know which buttons may be pressed."""
@@ -100,7 +104,7 @@ class Stepper(LiveTable):
             "phase": str(snapshots[-1].phase) if snapshots else "",
             "tokens": self._turn.usage.total_tokens,
             "new": self._new_from,
-            "seconds": round(time.time() - execution.began, 1),
+            "answering": self._answering,
             "notices": self._notices,
         }
         if execution.error is not None:
@@ -111,6 +115,11 @@ class Stepper(LiveTable):
             status["waiting"] = [call_line(block, 400) for block in waiting[:MOST_WAITING]]
             status["calls"] = len(waiting)
         return status
+
+    def _clock(self) -> dict[str, Any]:
+        """Seconds since it began, or as many as it took."""
+        until = self._at if self.execution.status in OVER else time.time()
+        return {"seconds": round(max(until - self.execution.began, 0), 1)}
 
     # What the page says.
 

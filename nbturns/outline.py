@@ -1,0 +1,119 @@
+"""What each Turn of a Run added to the one before, and the phases it went through.
+
+A timeline is drawn of this. Where snapshots were taken they are told as they were; of a Turn
+from a file they are read off its blocks: who made them says where the model was asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .chunks import Chunks
+from .comparison import Comparison, compare
+from .events import Phase, Snapshot
+from .execution import STATUS
+from .results import FinishClass, InferenceResult, Usage, total_cost, total_usage
+from .rows import call_key
+from .text import shortened
+from .turns import Block, Turn
+
+MADE_BY_A_MODEL = ("llm_text", "reasoning", "tool_call")
+BAD = (FinishClass.ERROR, FinishClass.INTERRUPTED)
+CUT = (FinishClass.MAX_TOKENS, FinishClass.REFUSED, FinishClass.FILTERED)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnOutline:
+    """One Turn on the timeline: `results` are the model calls made in it, once each."""
+
+    index: int
+    turn: Turn
+    before: Turn
+    results: tuple[InferenceResult, ...]
+    phases: tuple[Snapshot, ...]
+
+    @property
+    def shared(self) -> int:
+        """How many blocks at its head are those of the Turn before."""
+        return self.turn.blocks.shared(self.before.blocks)
+
+    @property
+    def grown(self) -> bool:
+        """Whether it is the Turn before and more: nothing was edited or left out."""
+        return self.shared == len(self.before)
+
+    @property
+    def comparison(self) -> Comparison:
+        """How the Turn before became this one."""
+        return compare(self.before, self.turn)
+
+    @property
+    def title(self) -> str:
+        """What the user said in it, in one line."""
+        fresh = self.turn.blocks.since(self.shared)
+        said = [block.text for block in fresh if block.kind == "user"]
+        return shortened(said[-1], 120) if said else ""
+
+    @property
+    def usage(self) -> Usage | None:
+        """Tokens of its model calls; None when none of them tells."""
+        known = [result for result in self.results if result.usage is not None]
+        return total_usage(known) if known else None
+
+    @property
+    def cost(self) -> float | None:
+        return total_cost(self.results) if self.results else None
+
+    @property
+    def duration_ms(self) -> float | None:
+        """How long its model calls took together."""
+        known = [result.duration_ms for result in self.results if result.duration_ms is not None]
+        return sum(known) if known else None
+
+    @property
+    def state(self) -> str:
+        """How it ended: ok, cut (limit reached, refused), failed, stopped, or waiting for tools."""
+        if said := {"failed": "failed", "stopped": "stopped"}.get(_status(self.turn)):
+            return said
+        if self.turn.pending:
+            return "waiting"
+        last = self.results[-1] if self.results else None
+        if last is not None and last.finish_class in BAD:
+            return "failed"
+        return "cut" if last is not None and (last.truncated or last.finish_class in CUT) else "ok"
+
+
+def phases_of(turn: Turn, before: Turn) -> Iterator[Snapshot]:
+    """The phases a Turn must have gone through, going by who made its blocks."""
+    start = turn.blocks.shared(before.blocks)
+    iteration, asked, answered, key = -1, False, False, ""
+    for index, block in enumerate(turn.blocks.since(start), start):
+        mine = block.kind in MADE_BY_A_MODEL
+        other = bool(mine and asked and call_key(block) and key and call_key(block) != key)
+        if asked and (not mine or other):
+            yield Snapshot(Phase.POST_INFERENCE, _head(turn, index), iteration)
+            asked = False
+        if answered and block.kind != "tool_use":
+            yield Snapshot(Phase.POST_TOOLS, _head(turn, index), iteration)
+            answered = False
+        if mine and not asked:
+            iteration, asked = iteration + 1, True
+            yield Snapshot(Phase.PRE_INFERENCE, _head(turn, index), iteration)
+        answered = answered or (block.kind == "tool_use" and iteration >= 0)
+        key = call_key(block) if mine else ""
+    if asked or answered:
+        yield Snapshot(Phase.POST_INFERENCE if asked else Phase.POST_TOOLS, turn, iteration)
+    if asked and not turn.pending and _status(turn) in ("", "done"):
+        yield Snapshot(Phase.FINAL, turn, iteration)
+
+
+def _head(turn: Turn, length: int) -> Turn:
+    blocks: Chunks[Block] = turn.blocks.head(length)
+    return turn._with(blocks=blocks)
+
+
+def _status(turn: Turn) -> str:
+    """How its execution ended (`nbturns.status@v1`); "" when nothing says so."""
+    said = turn.metadata.raw(STATUS)
+    return said if isinstance(said, str) else ""
