@@ -34,16 +34,18 @@ def eventually(true: Callable[[], object], seconds: float = 5.0) -> None:
 
 
 class Page:
-    """What a page would do with the traits of a view."""
+    """What a page would do with the traits and messages of a view (static/live_rows.js)."""
 
-    def __init__(self, view: Stepper) -> None:
+    def __init__(self, view: Stepper, monkeypatch: pytest.MonkeyPatch) -> None:
         self.view = view
         self.number = -1
         self.rows: list[Any] = []
         self.status: dict[str, Any] = {}
         self.updates: list[str] = []
+        self.answers: list[Any] = []
         view.observe(self._start, "start")
         view.observe(self._tail, "tail")
+        monkeypatch.setattr(view, "send", self._message)
         self.say(want="start")
 
     def say(self, **message: Any) -> None:
@@ -53,23 +55,40 @@ class Page:
         start = json.loads(json.dumps(change["new"]))
         self.number, self.rows, self.status = start["number"], start["rows"], start["status"]
 
+    def _follows(self, number: int) -> bool:
+        if number > self.number:
+            assert number == self.number + 1, "an update was lost"
+            self.number = number
+            return True
+        return False
+
     def _tail(self, change: Any) -> None:
         self.updates.append(json.dumps(change["new"]))
         tail = json.loads(self.updates[-1])
-        if tail["number"] <= self.number:
+        if not self._follows(tail["number"]):
             return
-        assert tail["number"] == self.number + 1, "an update was lost"
-        self.number, self.status = tail["number"], tail["status"]
+        self.status = tail.get("status", self.status)
         if "rows" in tail:
-            self.rows[tail["from"] :] = tail["rows"]
-        for index, text in tail.get("more", ()):
-            self.rows[index]["body"] += text
+            rows = [
+                {**row, "body": self.rows[tail["from"] + n]["body"] + row["kept"]} if "kept" in row else row
+                for n, row in enumerate(tail["rows"])
+            ]
+            self.rows[tail["from"] :] = rows
+
+    def _message(self, message: Any, buffers: Any = None) -> None:
+        if "t" not in message:
+            self.answers.append(message)
+            return
+        self.updates.append(json.dumps(message))
+        if self._follows(message["n"]):
+            for index, text in message["t"]:
+                self.rows[index]["body"] += text
 
 
-def test_a_page_that_follows_the_updates_ends_with_the_whole_table() -> None:
+def test_a_page_that_follows_the_updates_ends_with_the_whole_table(monkeypatch: pytest.MonkeyPatch) -> None:
     execution = stepped()
     execution.next().result(5)
-    page = Page(Stepper(execution))
+    page = Page(Stepper(execution), monkeypatch)
     eventually(lambda: page.status.get("status") == "paused")
 
     page.say(press="step", pause=1)
@@ -82,10 +101,10 @@ def test_a_page_that_follows_the_updates_ends_with_the_whole_table() -> None:
     assert execution.result(5).text == "three"
 
 
-def test_a_click_on_a_pause_that_is_over_passes_nothing() -> None:
+def test_a_click_on_a_pause_that_is_over_passes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     execution = stepped()
     execution.next().result(5)
-    page = Page(Stepper(execution))
+    page = Page(Stepper(execution), monkeypatch)
 
     page.say(press="step", pause=1)
     page.say(press="step", pause=1)
@@ -120,7 +139,7 @@ def test_what_a_page_never_says_is_not_heard(message: Any) -> None:
     assert execution.status == "paused"
 
 
-def test_a_burst_of_deltas_becomes_few_updates_of_little_more_than_the_text() -> None:
+def test_a_burst_of_deltas_becomes_few_updates_of_little_more_than_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
     words = [f"{n} " for n in range(20_000)]
 
     async def engine(turn: nt.Turn, scope: Scope) -> nt.Turn:
@@ -131,7 +150,7 @@ def test_a_burst_of_deltas_becomes_few_updates_of_little_more_than_the_text() ->
     session = nt.Session(engine)
     execution = session.ask("?", step={"pre_inference"})
     execution.next().result(5)
-    page = Page(Stepper(execution))
+    page = Page(Stepper(execution), monkeypatch)
     eventually(lambda: page.status.get("status") == "paused")
     started = time.monotonic()
 
@@ -142,41 +161,57 @@ def test_a_burst_of_deltas_becomes_few_updates_of_little_more_than_the_text() ->
     assert len(page.updates) <= 30 * (time.monotonic() - started) + 5
     assert sum(map(len, page.updates)) <= 3 * len("".join(words))
     assert page.rows[-1]["size"] == len("".join(words))
+    assert page.rows[-1]["body"] == "".join(words)
 
 
 def test_a_long_body_comes_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     execution = nt.Session(nt.scripted("x" * 50_000)).ask("?")
     execution.result(5)
-    view = Stepper(execution)
-    said: list[Any] = []
-    monkeypatch.setattr(view, "send", said.append)
-    page = Page(view)
+    page = Page(Stepper(execution), monkeypatch)
     eventually(lambda: len(page.rows) == 2)
 
-    page.say(want="body", row=1)
-    eventually(lambda: said)
+    page.say(want="form", row=1, form="text", id=7)
+    eventually(lambda: page.answers)
 
-    assert "body" not in page.rows[1]
-    assert said == [{"row": 1, "body": "x" * 50_000}]
+    assert page.rows[1]["cut"]
+    assert len(page.rows[1]["body"]) < 50_000
+    assert page.answers == [{"id": 7, "text": "x" * 50_000}]
 
 
-def test_a_view_opened_in_the_middle_of_an_answer_shows_it_from_its_beginning() -> None:
+def test_a_text_that_streamed_is_not_sent_again_when_it_is_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = " ".join(f"word-{n}" for n in range(1500))
+    session = nt.Session(nt.scripted(text, pace=0.0005))
+    execution = session.ask("?", step={"pre_inference"})
+    execution.next().result(5)
+    page = Page(Stepper(execution), monkeypatch)
+    eventually(lambda: page.status.get("status") == "paused")
+
+    execution.resume()
+    execution.result(10)
+    eventually(lambda: page.status.get("status") == "done")
+
+    assert page.rows[-1]["body"] == text
+    assert "open" not in page.rows[-1]
+    assert sum(map(len, page.updates)) <= 2 * len(text)
+
+
+def test_a_view_opened_in_the_middle_of_an_answer_shows_it_from_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
     execution = nt.Session(nt.scripted("one two three four five", pace=0.05)).ask("?")
     eventually(lambda: len(execution.deltas) >= 2)
 
-    page = Page(Stepper(execution))
+    page = Page(Stepper(execution), monkeypatch)
     eventually(lambda: len(page.rows) == 2)
 
     assert page.rows[1]["body"].startswith("one two")
     execution.stop()
 
 
-def test_a_listener_that_fails_is_kept_and_the_view_goes_on() -> None:
+def test_a_listener_that_fails_is_kept_and_the_view_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     execution = stepped()
     execution.next().result(5)
     with pytest.warns(UserWarning, match="a listener failed"):
         execution.listen(lambda event: 1 / 0)
-        page = Page(Stepper(execution))
+        page = Page(Stepper(execution), monkeypatch)
         execution.resume()
         execution.result(5)
         eventually(lambda: page.status.get("status") == "done")

@@ -29,6 +29,7 @@ import { Keys } from "./table_keys.js";
  * @property {string} label what the table is called for those who do not see it
  * @property {string[]} [columns]
  * @property {boolean} [selectable] false: rows cannot be selected
+ * @property {boolean} [sortable] false: they stand as they are, and the head says so by having no buttons
  * @property {(indices: number[]) => void} [onSelect] the reader selected these
  * @property {(index: number, at: HTMLElement) => void} [onMenu] what can be done with a block was asked for
  * @property {(index: number) => HTMLElement | undefined} [below] what stands below the row of a block, if anything

@@ -51,7 +51,7 @@ export class RunView {
     this.report = element("details", "nbt-report");
     const foot = element("div", "nbt-foot", this.said);
     this.panel = attributes(element("div", "nbt-panel", this.about, this.phases, this.changes, this.toolbar.element, this.toolbar.help, this.table.mount, foot), { role: "tabpanel", id: panel, "aria-label": "Turn" });
-    this.root.append(this.title, this.timeline.element, this.panel, this.report);
+    this.root.append(element("div", "nbt-top", this.title, this.toolbar.more), this.timeline.element, this.panel, this.report);
     this.root.addEventListener("keydown", (event) => {
       if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
     });

@@ -51,12 +51,13 @@ class StepperView {
     this.boundaries = attributes(element("ol", "nbt-boundaries"), { "aria-label": "boundaries of the loop" });
     this.waiting = attributes(element("ul", "nbt-waiting"), { "aria-label": "calls that wait" });
     this.notes = element("div", "nbt-notes");
-    this.said = attributes(element("span", "nbt-said"), { role: "status", "aria-live": "polite" });
+    this.said = attributes(element("span", "nbt-said"), { "aria-live": "polite" });
     /** @type {BlockDetails | undefined} */
     this.details = undefined;
     this.table = new BlockTable(rows, {
       label: "blocks so far",
       selectable: false,
+      sortable: false,
       onMenu: (index, at) => this.details?.menu(index, at),
       below: (index) => this.details?.below(index),
       onError: (error) => (this.said.textContent = error instanceof Error ? error.message : String(error)),

@@ -164,7 +164,7 @@ function bars(lane, turn, top) {
   for (const [name, of] of lane.parts) {
     const value = of(turn) ?? 0;
     if (!value || !top) continue;
-    const bar = element("span", `nbt-bar nbt-is-${name}`);
+    const bar = element("span", `nbt-amount nbt-is-${name}`);
     bar.style.height = `${Math.max(2, (value / top) * 100)}%`;
     made.prepend(bar);
   }
