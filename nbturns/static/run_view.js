@@ -263,6 +263,7 @@ export class RunView {
     this.table.reveal(position, focus);
     const line = this.table.line(position);
     if (line && !this.rows.newOnly) this.table.scroller.scrollTop += line.getBoundingClientRect().top - this.table.scroller.getBoundingClientRect().top - this.table.header.offsetHeight - 30;
+    if (focus) requestAnimationFrame(() => line?.scrollIntoView({ block: "nearest" }));
   }
 
   /** In idle time the blocks that nobody looks at yet come, too: then a busy kernel is no matter. */
