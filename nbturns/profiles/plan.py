@@ -86,33 +86,61 @@ class Plan:
         return plan_html(self)
 
 
+NOBODY = ("default", "the shipped table")
+STYLE = (
+    ".nbturns-plan{font-size:var(--jp-ui-font-size1,13px);line-height:1.45;max-width:60em}"
+    ".nbturns-plan table{border-collapse:collapse;margin:0;width:100%}"
+    ".nbturns-plan :is(th,td){text-align:left;vertical-align:top;padding:1px 12px 1px 0;line-height:1.45;"
+    "overflow-wrap:anywhere;white-space:pre-wrap}"
+    ".nbturns-plan th{font-weight:600;width:14em}.nbturns-plan td+td{width:16em}"
+    ".nbturns-plan :is(small,td+td,caption){color:var(--jp-ui-font-color2,GrayText)}"
+    ".nbturns-plan caption{text-align:left;padding:4px 0 4px 11px}.nbturns-plan th[scope=col]{padding-left:11px}"
+    ".nbturns-plan th+th[scope=col]{padding-left:0}"
+    ".nbturns-plan th[scope=row]{border-left:3px solid transparent;padding-left:8px}"
+    ".nbturns-plan tr.changed th{border-left-color:var(--jp-warn-color1,#e65100)}"
+)
+
+
 def plan_html(plan: Plan, since: Plan | None = None) -> str:
     """The plan as a table; with `since`, what it says differently is marked. Texts only, no script."""
     before = {one.name: one.value for one in since.fields} if since else {}
-    rows = []
+    said: list[str] = []
+    unsaid: list[str] = []
     for one in plan.fields:
-        was = before.get(one.name)
-        changed = since is not None and was != one.value
-        mark = f"<br><small>was {_cell(was) if was is not None else 'not said'}</small>" if changed else ""
-        style = ' style="background:var(--jp-warn-color3,#fff4d6);color:inherit"' if changed else ""
-        rows.append(
-            f'<tr{style}><th scope="row" style="text-align:left">{html.escape(one.name)}</th>'
-            f'<td style="text-align:left;white-space:pre-wrap">{_cell(one.value)}{mark}</td>'
-            f'<td style="text-align:left">{html.escape(one.source)}</td></tr>'
+        changed = since is not None and before.get(one.name) != one.value
+        (unsaid if one.source in NOBODY and not changed else said).append(
+            _row(one.name, _cell(one.value), one.source, _was(before.get(one.name)) if changed else "")
         )
-    rows.extend(
-        f'<tr><th scope="row" style="text-align:left">{html.escape(name)}</th>'
-        f'<td style="text-align:left"><del>{_cell(value)}</del></td><td style="text-align:left">not said any more</td></tr>'
+    said.extend(
+        _row(name, f"<del>{_cell(value)}</del>", "not said any more", " ")
         for name, value in before.items()
         if name not in plan.sources
     )
-    return (
-        '<table class="nbturns-plan tex2jax_ignore mathjax_ignore">'
-        f"<caption style='text-align:left'>{html.escape(plan.name)}, chosen by {html.escape(plan.chosen_by)}; "
-        f"{html.escape(' → '.join(plan.lineage))}; signature <code>{plan.signature[:12]}</code></caption>"
-        '<thead><tr><th style="text-align:left">field</th><th style="text-align:left">value</th>'
-        f'<th style="text-align:left">said by</th></tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    about = f"{plan.name}, chosen by {plan.chosen_by}; {' → '.join(plan.lineage)}; signature {plan.signature[:12]}"
+    head = '<thead><tr><th scope="col">field</th><th scope="col">value</th><th scope="col">said by</th></tr></thead>'
+    rest = (
+        f"<details><summary>{len(unsaid)} more that nobody spoke of</summary><table>{''.join(unsaid)}</table></details>"
     )
+    return (
+        f'<div class="nbturns-plan tex2jax_ignore mathjax_ignore"><style>{STYLE}</style>'
+        f"<table><caption>{html.escape(about)}</caption>{head}<tbody>{''.join(said)}</tbody></table>"
+        f"{rest if unsaid else ''}</div>"
+    )
+
+
+def _row(name: str, value: str, source: str, was: str) -> str:
+    """One field; of a file its name is shown and its folder on hover. `was` marks a change."""
+    who, comma, place = source.partition(", ")
+    short = place.rpartition("/")[2].replace(" line ", ":")
+    where = f' <small title="{html.escape(place)}">{html.escape(short)}</small>' if comma else ""
+    return (
+        f'<tr{" class=changed" if was else ""}><th scope="row">{html.escape(name)}</th><td>{value}{was}</td>'
+        f"<td>{html.escape(who)}{where}</td></tr>"
+    )
+
+
+def _was(value: Any) -> str:
+    return f" <small>was {_cell(value) if value is not None else 'not said'}</small>"
 
 
 def _cell(value: Any) -> str:

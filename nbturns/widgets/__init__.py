@@ -9,15 +9,17 @@ from typing import overload
 
 from ..comparison import Comparison
 from ..execution import Execution
+from ..profiles import Profiles
 from ..session import Session
 from ..turns import Run, Turn
 from .compare_view import CompareView as CompareView
+from .profile_picker import ProfilePicker as ProfilePicker
 from .run_view import RunView as RunView
 from .stepper import Stepper as Stepper
 from .stepper import show as show
 from .turn_view import TurnView as TurnView
 
-__all__ = ["CompareView", "RunView", "Stepper", "TurnView", "view"]
+__all__ = ["CompareView", "ProfilePicker", "RunView", "Stepper", "TurnView", "view"]
 
 
 @overload
@@ -28,8 +30,12 @@ def view(x: Run | Session) -> RunView: ...
 def view(x: Execution) -> Stepper: ...
 @overload
 def view(x: Comparison) -> CompareView: ...
-def view(x: Turn | Run | Session | Execution | Comparison) -> TurnView | RunView | Stepper | CompareView:
-    """The live view of a Turn, a Run, a Session, a comparison, or an execution with its buttons.
+@overload
+def view(x: Profiles) -> ProfilePicker: ...
+def view(
+    x: Turn | Run | Session | Execution | Comparison | Profiles,
+) -> TurnView | RunView | Stepper | CompareView | ProfilePicker:
+    """The live view of a Turn, a Run, a Session, a comparison, an execution with its buttons, or profiles to pick from.
 
     Any number of views may show one value or execution; each shows where it stands, whenever it is opened.
     """
@@ -42,6 +48,8 @@ def view(x: Turn | Run | Session | Execution | Comparison) -> TurnView | RunView
             return Stepper(x)
         case Comparison():
             return CompareView(x)
+        case Profiles():
+            return ProfilePicker(x)
     raise TypeError(
-        f"there is a live view for a Turn, a Run, a Session, an Execution or a comparison, not for {type(x).__name__}: {x!r:.60}"
+        f"there is a live view for a Turn, a Run, a Session, an Execution, a comparison or Profiles, not for {type(x).__name__}: {x!r:.60}"
     )

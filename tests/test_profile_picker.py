@@ -1,0 +1,99 @@
+"""The picker shows what a choice comes to, what it would change, and what does not fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import nbturns as nt
+from nbturns.profiles import load_profiles
+from nbturns.widgets import ProfilePicker
+
+
+def weather(city: str) -> str:
+    "Current weather in a city."
+    return f"sunny in {city}"
+
+
+@pytest.fixture
+def picker(monkeypatch: pytest.MonkeyPatch) -> ProfilePicker:
+    monkeypatch.delenv("NBTURNS_PROFILE", raising=False)
+    data = {
+        "base": {"engine": "anthropic:claude-sonnet-4-5", "system": "<b>Be kind.</b>", "tools": ["weather"]},
+        "brief": {"like": "base", "params": {"temperature": 0.5}, "allow_overrides": ["temperature", "tools", "loop"]},
+        "free": {"like": "base", "allow_overrides": True},
+    }
+    shown: Any = nt.view(load_profiles(data, env_file=None))
+    assert isinstance(shown, ProfilePicker)
+    return shown
+
+
+def field(picker: ProfilePicker, name: str) -> Any:
+    return next(one for one in picker._fields.children if one.description == name)
+
+
+def test_choosing_a_profile_offers_the_overrides_it_allows_and_shows_its_plan(picker: ProfilePicker) -> None:
+    assert picker.profile == "base"
+    assert picker._fields.children == ()
+    picker._list.value = "brief"
+    assert picker.plan is not None
+    assert picker.plan.name == "notebook/brief"
+    assert [one.description for one in picker._fields.children] == ["temperature", "tools", "limit", "step"]
+    assert field(picker, "temperature").placeholder == "0.5"
+    picker._list.value = "free"
+    assert {"engine", "system"} <= {one.description for one in picker._fields.children}
+
+
+def test_what_is_typed_is_an_override_until_it_is_taken_away(picker: ProfilePicker) -> None:
+    picker._list.value = "brief"
+    field(picker, "temperature").value = "0"
+    assert picker.overrides == {"temperature": 0}
+    assert picker.plan is not None
+    assert picker.plan.config.params["temperature"] == 0
+    field(picker, "tools").value = "[]"
+    assert picker.plan.config.tools == ()
+    field(picker, "temperature").value = ""
+    assert picker.overrides == {"tools": []}
+
+
+def test_what_does_not_fit_is_said_and_there_is_no_plan(picker: ProfilePicker) -> None:
+    picker._list.value = "brief"
+    field(picker, "temperature").value = "hot"
+    assert picker.plan is None
+    assert "is a number" in picker.error
+    assert 'role="alert"' in picker._table.value
+    with pytest.raises(nt.ProfileError):
+        picker.session(tools=[weather], engine=nt.scripted("x"))
+    field(picker, "temperature").value = "[1"
+    assert "YAML" in picker.error
+    field(picker, "temperature").value = "1"
+    assert (picker.error, picker.plan is not None) == ("", True)
+
+
+def test_the_difference_to_the_plan_in_use_is_marked(picker: ProfilePicker) -> None:
+    session = picker.session(tools=[weather], engine=nt.scripted("x"))
+    assert session.system == "<b>Be kind.</b>"
+    assert "was " not in picker._table.value
+    picker._list.value = "brief"
+    field(picker, "limit").value = "3"
+    assert "was 20" in picker._table.value
+    assert "was not said" in picker._table.value  # the temperature
+
+
+def test_a_prompt_goes_into_the_page_as_text_and_a_saved_notebook_keeps_the_table(picker: ProfilePicker) -> None:
+    bundle: Any = picker._repr_mimebundle_()
+    bundle = bundle[0] if isinstance(bundle, tuple) else bundle
+    assert "<b>Be kind" not in bundle["text/html"]
+    assert "&lt;b&gt;Be kind" in bundle["text/html"]
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+
+
+def test_the_traits_can_be_observed_and_set_from_code(picker: ProfilePicker) -> None:
+    heard: list[Any] = []
+    picker.observe(lambda change: heard.append(change["new"].name), "plan")
+    picker.profile = "brief"
+    picker.overrides = {"temperature": 0}
+    assert picker._list.value == "brief"
+    assert heard == ["notebook/brief", "notebook/brief"]
+    assert field(picker, "temperature").value == "0"
