@@ -47,6 +47,7 @@ if TYPE_CHECKING:  # imported when they are used: see __getattr__
     from .comparison import Comparison as Comparison
     from .comparison import compare as compare
     from .contract import Scope as Scope
+    from .engines import cassette as cassette
     from .engines import engine as engine
     from .engines import replay as replay
     from .engines import scripted as scripted
@@ -81,6 +82,7 @@ _LATER = {
     "Tool": ".tools",
     "ToolConfig": ".toolbox",
     "compare": ".comparison",
+    "cassette": ".engines",
     "engine": ".engines",
     "load": ".files",
     "load_all": ".files",
@@ -140,6 +142,7 @@ __all__ = [
     "Turn",
     "Usage",
     "assistant",
+    "cassette",
     "compare",
     "engine",
     "engines",

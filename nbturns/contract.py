@@ -95,6 +95,14 @@ def _around(layer: Middleware, inner: Engine) -> Engine:
             )
         return await coming
 
+    engine.__wrapped__ = inner  # type: ignore[attr-defined]  # so that a layer can ask what it stands around
+    return engine
+
+
+def innermost(engine: Any) -> Any:
+    """The engine itself, below all that stands around it."""
+    while (inner := getattr(engine, "__wrapped__", None)) is not None:
+        engine = inner
     return engine
 
 
@@ -197,6 +205,7 @@ def signing(engine: Engine, note: Callable[[Call], object] = id) -> Engine:
             raise EngineError(f"the engine raised {type(error).__name__}: {error}", turn=so_far) from error
         return call.signed(answer)
 
+    signed.__wrapped__ = engine  # type: ignore[attr-defined]  # see `innermost`
     return signed
 
 

@@ -25,6 +25,8 @@ from ..toolbox import Toolbox, ToolConfig
 from ..tools import Tool
 from ..turns import Block, Turn
 from . import provider as _provider
+from .cassettes import Cassette as Cassette
+from .cassettes import cassette as cassette
 from .params import ENGINE, checked
 from .params import Param as Param
 from .params import params as params

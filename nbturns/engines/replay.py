@@ -12,7 +12,7 @@ from ..errors import DriftError
 from ..results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult
 from ..text import block_line, content
 from ..turns import Block, Run, Turn
-from .scripted import speak
+from .speaking import speak
 
 GENERATED = frozenset({"llm_text", "tool_call", "reasoning"})
 
