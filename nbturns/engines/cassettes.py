@@ -149,10 +149,10 @@ class Cassette:
             self.calls.append(call)
         else:
             self.calls[at] = call
-        from .. import yaml_text  # brings yaml with it
+        from ..yaml_text import dump  # brings yaml with it
 
         self._anew.add(call.mark)
-        text = HEAD + yaml_text.dump({"version": VERSION, "calls": list(_written(self.calls))})
+        text = HEAD + dump({"version": VERSION, "calls": list(_written(self.calls))})
         new = self.path.with_name(f".{self.path.name}.new")
         new.write_text(text, encoding="utf-8")
         new.replace(self.path)
@@ -303,9 +303,9 @@ def _result(result: InferenceResult) -> dict[str, Any]:
 
 def _read(path: Path) -> Iterator[Call]:
     """Raises LoadError that names the place."""
-    from .. import yaml_text  # brings yaml with it
+    from ..yaml_text import load  # brings yaml with it
 
-    raw = yaml_text.load(path.read_bytes(), str(path))
+    raw = load(path.read_bytes(), str(path))
     if not isinstance(raw, Mapping) or not isinstance(raw.get("calls"), list):
         raise LoadError("a cassette has a list of calls", file=str(path))
     if raw.get("version", VERSION) != VERSION:
