@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from ..results import InferenceResult
 from ..turns import Block, Kind
-from .columns import Column, table
-from .joined import RECORDED, RUN_ID, TURN_KEYS
-from .sources import Source, sources
+from .block_batch import BlockBatch, at_of, extra_of, told
+from .columns import Column
+from .joined import FILE, RECORDED, RUN_ID, TURN_KEYS
+from .maker import Maker
+from .sheet import BATCH
 from .walk import Inference, Place, Row, Walk, said
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import pyarrow as pa
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 
@@ -65,36 +67,103 @@ BLOCK: tuple[Column, ...] = (
     Column("error", lambda row: row.block.error or None, "string", doc="what went wrong in the tool"),
     Column("inference_id", lambda row: row.inference_id or None, "string", doc="the model call that made it"),
     *RECORDED,
+    Column("at", lambda row: at_of(row.block), "time", doc="when it was said, where its source tells that"),
+    Column(
+        "extra",
+        lambda row: extra_of(row.block),
+        "string",
+        doc="what its source had beside all that, as JSON",
+    ),
+    FILE,
 )
 
 
-def blocks(x: Any, columns: Iterable[Column] = BLOCK, repeat: bool = False) -> pd.DataFrame:
-    """A row for each block of `x`; the columns are listed in `nt.frames`.
-
-    A block stands once in each Run, in the first Turn that has it; `repeat=True` gives every
-    Turn in full. Tokens and cost are in `inferences` and `turns`, because several blocks
-    share one model call. Raises TypeError for an `x` without Turns, LoadError for a file
-    that cannot be read, DecodeError for metadata that do not fit, and ValueError for a
-    column that fails, naming column and row.
-    """
-    return table(columns, (row for source in sources(x) for row in block_rows(source, repeat=repeat)))
+OURS = frozenset(BLOCK)
 
 
-def block_rows(source: Source, *, repeat: bool = False) -> Iterator[BlockRow]:
-    """A row for each block of one Run."""
-    names: dict[str, str] = {}  # of the tools, by the id of the call; an id may come back with another tool
-    walk = Walk(source)
-    for place in walk:
-        for index, block, made_by in _every(walk, place) if repeat else place.blocks:
+class BlockMaker(Maker):
+    """A row for each block of each Run: where it first appears, or with `repeat` in every Turn."""
+
+    def __init__(self, columns: Iterable[Column], *, repeat: bool = False) -> None:
+        super().__init__(columns)
+        self.batch = BlockBatch()
+        self._marked = self.batch.lengths()
+        self._repeat = repeat
+        self._own = not OURS.issuperset(self.sheet.columns)  # a column that reads row objects
+        self._columns = OURS.intersection(self.sheet.columns)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it needs no values: each block once, in columns of ours."""
+        return not self._own and not self._repeat
+
+    def __len__(self) -> int:
+        return len(self.sheet) + len(self.batch)
+
+    def begin(self, walk: Walk) -> None:
+        self._walk = walk
+        self._names: dict[str, str] = {}  # of the tools, by the id of the call; an id may come back with another tool
+        self._calls: dict[int, int] = {}  # the number of a model call in the batch, by its identity
+        if any(len(turn) > BATCH for turn in walk.source.run.turns):
+            self._flush()  # it goes out in several batches, with nothing of others in them
+
+    def place(self, place: Place) -> None:
+        turn = self._turn(place)
+        for index, block, made_by in self._every(place) if self._repeat else place.blocks:
             name = block.name
             if block.kind == "tool_call":
-                names[block.tool_call_id] = name
+                self._names[block.tool_call_id] = name
             elif block.kind == "tool_use":
-                name = names.get(block.tool_call_id, "")
-            yield BlockRow(
-                place, block, index, made_by.result if made_by else None, made_by.id if made_by else "", name
-            )
+                name = self._names.get(block.tool_call_id, "")
+            self.batch.add(turn, index, block, name, said(block), self._call(made_by))
+            if self._own:
+                self.batch.rows.append(
+                    BlockRow(
+                        place, block, index, made_by.result if made_by else None, made_by.id if made_by else "", name
+                    )
+                )
+            if len(self.batch) - self._marked[BLOCKS] >= BATCH and not self._marked[BLOCKS]:
+                self._flush()
+                turn = self._turn(place)
+
+    def _turn(self, place: Place) -> int:
+        source = place.source
+        return self.batch.begin_turn(source.id, place.turn.id, place.turn_index, source.file)
+
+    def _call(self, made_by: Inference | None) -> int | None:
+        if made_by is None:
+            return None
+        number = self._calls.get(id(made_by))
+        if number is None:
+            number = self._calls[id(made_by)] = len(self.batch.calls)
+            self.batch.calls.append(told(made_by.id, made_by.result))
+        return number
+
+    def _every(self, place: Place) -> Iterator[tuple[int, Block, Inference | None]]:
+        return ((index, block, self._walk.inference(block)) for index, block in enumerate(place.turn.blocks))
+
+    def mark(self) -> None:
+        if len(self.batch) >= BATCH:
+            self._flush()
+        self.sheet.mark()
+        self._marked = self.batch.lengths()
+
+    def take_back(self) -> None:
+        self.sheet.take_back()
+        self.batch.shorten(self._marked)
+
+    def table(self) -> tuple[pa.Table, dict[str, list[Any]]]:
+        self._flush()
+        return super().table()
+
+    def _flush(self) -> None:
+        if not len(self.batch):
+            return
+        part = self.batch.part(self.sheet.columns, self._columns, self.sheet.codes, len(self.sheet))
+        self.sheet.put(part, len(self.batch))
+        self.batch = BlockBatch()
+        self._marked = self.batch.lengths()
+        self._calls = {}
 
 
-def _every(walk: Walk, place: Place) -> Iterator[tuple[int, Block, Inference | None]]:
-    return ((index, block, walk.inference(block)) for index, block in enumerate(place.turn.blocks))
+BLOCKS = 2  # the place of the blocks among a batch's lengths

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from ..results import InferenceResult, Usage
 from ..turns import Block
-from .columns import Column, table
-from .joined import RECORDED, RUN_ID, SESSION_ID, TOKENS, TURN_KEYS
-from .sources import Source, sources
-from .walk import Row, Walk, said
-
-if TYPE_CHECKING:
-    import pandas as pd
+from .columns import Column
+from .joined import FILE, RECORDED, RUN_ID, SESSION_ID, TOKENS, TURN_KEYS
+from .maker import Maker
+from .walk import Place, Row, said
 
 
 @dataclass(slots=True, eq=False)
@@ -83,22 +78,13 @@ INFERENCE: tuple[Column, ...] = (
     *_kind("text", "llm_text", "texts"),
     *_kind("reasoning", "reasoning", "thoughts"),
     *_kind("tool_call", "tool_call", "calls"),
+    FILE,
 )
 
 
-def inferences(x: Any, columns: Iterable[Column] = INFERENCE) -> pd.DataFrame:
-    """A row for each model call of `x`; the columns are listed in `nt.frames`.
+class InferenceMaker(Maker):
+    """A row for each model call of each Run, when all it made is known."""
 
-    A call stands once, in the first Turn that lists it, so tokens and cost may be
-    summed: they add up to `run.usage`. Tokens nobody counted are NA, never 0. Thoughts
-    count in characters as far as the provider shows them, calls by their arguments as JSON.
-    Raises as `blocks` does.
-    """
-    return table(columns, (row for source in sources(x) for row in inference_rows(source)))
-
-
-def inference_rows(source: Source) -> Iterator[InferenceRow]:
-    """A row for each model call of one Run."""
-    for place in Walk(source):
+    def place(self, place: Place) -> None:
         for index, made in enumerate(place.inferences):
-            yield InferenceRow(place, made.result or InferenceResult(), made.id, index, tuple(made.blocks))
+            self.sheet.add(InferenceRow(place, made.result or InferenceResult(), made.id, index, tuple(made.blocks)))

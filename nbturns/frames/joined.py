@@ -17,6 +17,7 @@ TURN_KEYS: tuple[Column, ...] = (
     ),
     Column("turn_index", lambda row: row.turn_index, "Int64", doc="the Turn's place in its Run, from 0"),
 )
+FILE: Column = Column("file", lambda row: row.file or None, "category", doc="the file it came from")
 SESSION_ID: Column = Column(
     "session_id", lambda row: row.session_id or None, "string", doc="the session it was made in"
 )

@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
+from ..errors import LoadError
 from ..events import Snapshot
 from ..execution import Execution
 from ..keys import SESSION_ID
@@ -15,25 +16,68 @@ from ..session import Session
 from ..turns import Run, Turn
 
 
+@runtime_checkable
+class Store(Protocol):
+    """Whatever keeps Runs: `runs()` names them (or gives what has an `id`), `load(id)` gives one."""
+
+    def runs(self) -> Iterable[Any]: ...
+    def load(self, id: str, /) -> Run: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A Run, the id its rows are joined by, and the file it came from ("" for none)."""
+    """A Run, the id its rows are joined by, the file it came from ("" for none), its snapshots by Turn."""
 
     run: Run
     id: str
     file: str = ""
+    snapshots: Mapping[int, tuple[Snapshot, ...]] | None = None
 
 
-def sources(given: Any) -> Iterator[Source]:
-    """Every Run in `given`, one after the other.
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file to be read. `label` is its name without suffix, longer where two have the same."""
+
+    path: Path
+    label: str
+
+    @property
+    def size(self) -> int:
+        """Its bytes; 0 where it is not there."""
+        try:
+            return self.path.stat().st_size
+        except OSError:
+            return 0
+
+    def id(self, run: Run, place: int) -> str:
+        """The id of a Run in it. Importers make one of the file's name; it is told apart here."""
+        id, stem = run.id, self.path.stem
+        if id and stem != self.label and (id == stem or id.startswith(f"{stem}:")):
+            return self.label + id[len(stem) :]
+        return id or session_of(run) or f"{self.path}#{place}"
+
+
+def are_paths(given: Any) -> bool:
+    return isinstance(given, (list, tuple)) and all(isinstance(one, (str, os.PathLike)) for one in given)
+
+
+def parts(given: Any) -> Iterator[File | Source | LoadError]:
+    """Every file and every Run in `given`, one after the other; an error for a path with nothing behind it.
 
     A Run without an id is known by its session's, by its file and place there, or by
-    its place in `given`. Raises TypeError for what holds no Turns, LoadError for a file that
-    cannot be read.
+    its place in `given`. Raises TypeError for what holds no Turns.
     """
-    for number, (run, file, place) in enumerate(_runs(given)):
-        id = run.id or _session(run) or (f"{file}#{place}" if file else f"run-{number}")
-        yield Source(run, id, file)
+    if are_paths(given):
+        yield from _in_files(given)
+        return
+    number = 0
+    for part in _parts(given):
+        if isinstance(part, (File, LoadError)):
+            yield part
+        else:
+            run, snapshots = part
+            yield Source(run, run.id or session_of(run) or f"run-{number}", "", snapshots)
+            number += 1
 
 
 def session_id(turn: Turn) -> str:
@@ -41,51 +85,132 @@ def session_id(turn: Turn) -> str:
     return turn.metadata.get(SESSION_ID) or ""
 
 
-def _session(run: Run) -> str:
+def session_of(run: Run) -> str:
     return next(filter(None, map(session_id, run.turns)), "")
 
 
-def _runs(given: Any) -> Iterator[tuple[Run, str, int]]:
-    """Each Run, with the file it is in and its place there."""
+Part = File | LoadError | tuple[Run, Mapping[int, tuple[Snapshot, ...]] | None]
+
+
+def _parts(given: Any) -> Iterator[Part]:
     match given:
         case Run():
-            yield given, "", 0
+            yield given, None
         case Turn():
-            yield Run((given,)), "", 0
+            yield Run((given,)), None
         case Session():
-            yield given.run, "", 0
-        case Execution() | Snapshot():
-            yield Run((given.turn,)), "", 0
+            yield given.run, _of_session(given)
+        case Execution():
+            yield Run((given.turn,)), {0: tuple(given.snapshots)}
+        case Snapshot():
+            yield Run((given.turn,)), {0: (given,)}
         case str() | os.PathLike():
-            yield from _in_files(given)
+            yield from _in_files((given,))
+        case Store():
+            for one in given.runs():
+                yield given.load(_name(one)), None
         case Iterable() if not isinstance(given, (bytes, bytearray, Mapping)) and not hasattr(given, "columns"):
             yield from _among(given)
         case _:
             raise _refused(given)
 
 
-def _in_files(path: str | os.PathLike[str]) -> Iterator[tuple[Run, str, int]]:
-    from ..files import _matched, load_all
+def _name(one: Any) -> str:
+    """The id of a Run as a store lists it."""
+    if isinstance(one, Mapping):
+        one = one.get("id") or one.get("run_id")
+    return one if isinstance(one, str) else str(getattr(one, "id", None) or getattr(one, "run_id", one))
 
-    for file in _matched(path if isinstance(path, str) else Path(path)):
-        for place, run in enumerate(load_all(file)):
-            yield run, str(file), place
+
+def _of_session(session: Session) -> Mapping[int, tuple[Snapshot, ...]] | None:
+    """The snapshots of its last execution, at the Turn that came of it."""
+    execution, turns = session.execution, session.turns
+    if execution is None or not turns or not execution.snapshots or execution.turn is not turns[-1]:
+        return None
+    return {len(turns) - 1: tuple(execution.snapshots)}
 
 
-def _among(several: Iterable[Any]) -> Iterator[tuple[Run, str, int]]:
+def _in_files(given: Iterable[str | os.PathLike[str]]) -> Iterator[File | LoadError]:
+    found: list[Path] = []
+    for one in given:
+        try:
+            found += paths(one)
+        except LoadError as error:
+            yield error
+    yield from _labelled(found)
+
+
+def paths(given: str | os.PathLike[str]) -> list[Path]:
+    """The files a path, a glob or a folder names. Raises LoadError where there is none."""
+    from ..files import _matched
+
+    return list(_matched(given if isinstance(given, str) else Path(given)))
+
+
+def _labelled(found: list[Path]) -> Iterator[File]:
+    """Two files of one name are told apart by their folders."""
+    alike: dict[str, list[Path]] = {}
+    for path in dict.fromkeys(found):
+        alike.setdefault(path.stem, []).append(path)
+    for path in dict.fromkeys(found):
+        yield File(path, path.stem if len(alike[path.stem]) == 1 else _longer(path, alike[path.stem]))
+
+
+def _longer(path: Path, others: list[Path]) -> str:
+    """As much of the path as no other file with the same name has; the suffix where folders do not tell."""
+    own = path.absolute().with_suffix("").parts
+    rest = [other.absolute().with_suffix("").parts for other in others if other != path]
+    for length in range(2, len(own) + 1):
+        if all(other[-length:] != own[-length:] for other in rest):
+            return "/".join(own[-length:])
+    return str(path)
+
+
+def _among(several: Iterable[Any]) -> Iterator[Part]:
     """Neighbouring Turns of one conversation are a Run; anything else is what it is alone."""
-    together: list[Turn] = []
+    together: list[Turn | Snapshot] = []
     for one in several:
-        turn = one if isinstance(one, Turn) else one.turn if isinstance(one, (Execution, Snapshot)) else None
-        if together and (turn is None or not _goes_on(together[-1], turn)):
-            yield Run(tuple(together)), "", 0
+        alone = not isinstance(one, (Turn, Execution, Snapshot))
+        if together and (alone or not _goes_on(_turn(together[-1]), _turn(one))):
+            yield _put_together(together)
             together = []
-        if turn is not None:
-            together.append(turn)
+        if alone:
+            yield from _parts(one)
+        elif isinstance(one, Execution):
+            together += one.snapshots or [one.turn]
+            if one.snapshots and one.turn is not one.snapshots[-1].turn:
+                together.append(one.turn)
         else:
-            yield from _runs(one)
+            together.append(one)
     if together:
-        yield Run(tuple(together)), "", 0
+        yield _put_together(together)
+
+
+def _turn(one: Turn | Snapshot | Execution) -> Turn:
+    return one if isinstance(one, Turn) else one.turn
+
+
+def _put_together(several: list[Turn | Snapshot]) -> Part:
+    """A Run of Turns, where the snapshots on the way to one Turn belong to it."""
+    turns: list[Turn] = []
+    snapshots: dict[int, tuple[Snapshot, ...]] = {}
+    before: Turn | Snapshot | None = None
+    for one in several:
+        turn = _turn(one)
+        if isinstance(before, Snapshot) and _is_same(before.turn, turn):
+            turns[-1] = turn
+        else:
+            turns.append(turn)
+        before = one
+        if isinstance(one, Snapshot):
+            at = len(turns) - 1
+            snapshots[at] = (*snapshots.get(at, ()), one)
+    return Run(tuple(turns)), snapshots or None
+
+
+def _is_same(before: Turn, turn: Turn) -> bool:
+    """Whether both are the Turn of one execution, at two moments."""
+    return bool(turn.id) and before.id == turn.id and session_id(before) == session_id(turn)
 
 
 def _goes_on(before: Turn, turn: Turn) -> bool:
@@ -97,5 +222,5 @@ def _goes_on(before: Turn, turn: Turn) -> bool:
 
 
 def _refused(given: Any) -> TypeError:
-    takes = "a Turn, a Run, a Session, an Execution, a path or glob of files, or several of these"
+    takes = "a Turn, a Run, a Session, an Execution, a path or glob of files, a folder, a store, or several of these"
     return TypeError(f"a frame is made of {takes}, not of {type(given).__name__}: {given!r:.60}")

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..keys import ATTEMPTS, DURATION_MS
 from ..text import shown_value
 from ..turns import Block
 from .block_frame import BlockRow
-from .columns import Column, table
-from .joined import RUN_ID, TURN_KEYS
-from .sources import Source, sources
-from .walk import Place, Walk
-
-if TYPE_CHECKING:
-    import pandas as pd
+from .columns import Column
+from .joined import FILE, RUN_ID, TURN_KEYS
+from .maker import Maker
+from .walk import Inference, Place, Walk
 
 
 @dataclass(slots=True, eq=False)
@@ -85,7 +81,7 @@ TOOL_CALL: tuple[Column, ...] = (
     Column("tool_call_id", lambda row: row.block.tool_call_id or None, "string", doc="the provider's id of the call"),
     Column("inference_id", lambda row: row.inference_id or None, "string", doc="the model call that asked for it"),
     Column("name", lambda row: row.name or None, "string", doc="the tool that is called"),
-    Column("args", lambda row: row.args, "object", doc="its arguments: a dict, or text where they are no object"),
+    Column("args", lambda row: row.args, "json", doc="its arguments: a dict, or text where they are no object"),
     Column("answered", lambda row: row.answer is not None, "boolean", doc="whether anything came of it"),
     Column("result", lambda row: row.result, "string", doc="the result: a string as it is, anything else as JSON"),
     Column("error", lambda row: row.error, "string", doc="what went wrong"),
@@ -101,36 +97,43 @@ TOOL_CALL: tuple[Column, ...] = (
     Column(
         "result_block_index", lambda row: row.answer and row.answer.block_index, "Int64", doc="its place there, from 0"
     ),
+    FILE,
 )
 
 
-def tool_calls(x: Any, columns: Iterable[Column] = TOOL_CALL) -> pd.DataFrame:
-    """A row for each tool call of `x`, its result beside it; the columns are listed in `nt.frames`.
+class ToolCallMaker(Maker):
+    """A row for each call of each Run.
 
     A result belongs to the oldest call before it that has its id and no result yet, because
-    ids come back in real transcripts. Raises as `blocks` does.
+    ids come back in real transcripts.
     """
-    return table(columns, (row for source in sources(x) for row in tool_call_rows(source)))
 
+    def begin(self, walk: Walk) -> None:  # noqa: ARG002  # what every maker is told
+        self._rows: list[ToolCallRow] = []
+        self._waiting: dict[str, deque[ToolCallRow]] = {}
+        self._answers: dict[int, Answer] = {}  # by the block's identity, where it first stands
 
-def tool_call_rows(source: Source) -> Iterator[ToolCallRow]:
-    """A row for each call of one Run."""
-    rows: list[ToolCallRow] = []
-    waiting: dict[str, deque[ToolCallRow]] = {}
-    answers: dict[int, Answer] = {}  # by the block's identity, where it first stands
-    for place in Walk(source):
-        new = {id(block): made_by for _, block, made_by in place.blocks}
+    def place(self, place: Place) -> None:
+        new = {id(block): made_by for _, block, made_by in place.blocks if block.kind == "tool_call"}
         for index, block in enumerate(place.turn.blocks.since(place.shared), place.shared):
             if block.kind == "tool_call" and id(block) in new:
-                made_by = new.pop(id(block))
-                name = made_by.id if made_by else ""
-                row = ToolCallRow(place, block, index, made_by.result if made_by else None, name, block.name)
-                rows.append(row)
-                waiting.setdefault(block.tool_call_id, deque()).append(row)
+                self._called(place, index, block, new.pop(id(block)))
             elif block.kind == "tool_use":
-                again = id(block) in answers  # behind an edit: it answers what was edited, and nothing else
-                answer = answers.setdefault(id(block), Answer(place, block, index))
-                calls = waiting.get(block.tool_call_id) if block.tool_call_id else None
-                if calls and (not again or calls[0].place is place):
-                    calls.popleft().answer = answer
-    yield from rows
+                self._answered(place, index, block)
+
+    def _called(self, place: Place, index: int, block: Block, made_by: Inference | None) -> None:
+        name = made_by.id if made_by else ""
+        row = ToolCallRow(place, block, index, made_by.result if made_by else None, name, block.name)
+        self._rows.append(row)
+        self._waiting.setdefault(block.tool_call_id, deque()).append(row)
+
+    def _answered(self, place: Place, index: int, block: Block) -> None:
+        again = id(block) in self._answers  # behind an edit: it answers what was edited, and nothing else
+        answer = self._answers.setdefault(id(block), Answer(place, block, index))
+        calls = self._waiting.get(block.tool_call_id) if block.tool_call_id else None
+        if calls and (not again or calls[0].place is place):
+            calls.popleft().answer = answer
+
+    def end(self) -> None:
+        for row in self._rows:
+            self.sheet.add(row)

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from ..calls import Calls
 from ..execution import Status
 from ..keys import STATUS
 from ..results import InferenceResult, Usage, total_cost, total_usage
 from ..turns import Block
-from .columns import Column, table
-from .joined import RUN_ID, SESSION_ID, TOKENS, TURN_KEYS
-from .sources import Source, sources
-from .walk import Row, Walk
-
-if TYPE_CHECKING:
-    import pandas as pd
+from .columns import Column
+from .joined import FILE, RUN_ID, SESSION_ID, TOKENS, TURN_KEYS
+from .maker import Maker
+from .walk import Place, Row, Walk
 
 
 @dataclass(slots=True, eq=False)
@@ -62,7 +57,7 @@ TURN: tuple[Column, ...] = (
     SESSION_ID,
     *TURN_KEYS,
     Column("run_name", lambda row: row.run.name or None, "string", doc="the Run's name"),
-    Column("file", lambda row: row.file or None, "string", doc="the file it came from"),
+    FILE,
     Column(
         "status",
         lambda row: row.turn.metadata.get(STATUS),
@@ -93,26 +88,20 @@ TURN: tuple[Column, ...] = (
 )
 
 
-def turns(x: Any, columns: Iterable[Column] = TURN) -> pd.DataFrame:
-    """A row for each Turn of `x`; the columns are listed in `nt.frames`.
+class TurnMaker(Maker):
+    """A row for each Turn of each Run."""
 
-    Counts, tokens and cost are of what is new in a Turn, so they may be summed; only
-    `blocks` and `pending` are of the whole of it. Raises as `blocks` does.
-    """
-    return table(columns, (row for source in sources(x) for row in turn_rows(source)))
+    def begin(self, walk: Walk) -> None:  # noqa: ARG002  # what every maker is told
+        self._calls = Calls()
+        self._text: str | None = None
 
-
-def turn_rows(source: Source) -> Iterator[TurnRow]:
-    """A row for each Turn of one Run."""
-    calls = Calls()
-    text: str | None = None
-    for place in Walk(source):
+    def place(self, place: Place) -> None:
         start = place.shared if place.grown else 0
         if start == 0:
-            calls, text = Calls(), None
+            self._calls, self._text = Calls(), None
         added = tuple(place.turn.blocks.since(start))
-        calls = calls.after(added)
-        text = next((block.text for block in reversed(added) if block.kind == "llm_text"), text)
+        self._calls = self._calls.after(added)
+        self._text = next((block.text for block in reversed(added) if block.kind == "llm_text"), self._text)
         new = tuple(block for _, block, _ in place.blocks)
         made = tuple(one.result for one in place.inferences if one.result is not None)
-        yield TurnRow(place, new, made, len(calls.pending), text)
+        self.sheet.add(TurnRow(place, new, made, len(self._calls.pending), self._text))

@@ -6,15 +6,15 @@ the square of a conversation. Here each Block object is met once, in the first T
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ..chunks import Chunks
 from ..errors import DecodeError
-from ..results import InferenceResult, ledger
+from ..results import INFERENCE_ID, InferenceResult, ledger
 from ..text import shown_value
 from ..turns import Block, Run, Turn
+from .arrays import to_json
 from .sources import Source, session_id
 
 
@@ -107,11 +107,14 @@ class Walk:
 
     def inference(self, block: Block) -> Inference | None:
         """The model call that made `block`, as far as the Turns read so far tell."""
-        if not len(block.metadata):
+        bag = block.metadata
+        if not len(bag):
             return None
-        if nameless := self._nameless.get(id(block)):
+        if self._nameless and (nameless := self._nameless.get(id(block))):
             return nameless
-        name = block.inference_id
+        name = bag.raw(INFERENCE_ID)
+        if name is None or type(name) is not str:
+            name = block.inference_id  # refuses what is no text
         if not name:
             result = block.inference
             if result is None or not result.inference_id:
@@ -168,9 +171,6 @@ class Walk:
         return made
 
 
-_JSON = json.JSONEncoder(ensure_ascii=False, default=repr)
-
-
 def said(block: Block) -> str:
     """What a block says, as it counts in characters.
 
@@ -188,8 +188,11 @@ def said(block: Block) -> str:
 
 
 def arguments(call: Block) -> str:
-    """The arguments of a call as JSON, or as the model wrote them where that is none."""
-    raw = call.payload.get("args_raw") or call.payload.get("args")
-    if isinstance(raw, str):
-        return raw
-    return _JSON.encode(raw or {})
+    """The arguments of a call as JSON, or as the model wrote them where that is no object."""
+    args = call.args
+    if not args:
+        raw = call.payload.get("args_raw") or call.payload.get("args")
+        if isinstance(raw, str):
+            return raw if raw.strip() != "{}" else "{}"
+        return "{}" if not raw else to_json(raw)
+    return to_json(args)

@@ -36,7 +36,7 @@ def read(source: Source) -> Iterator[Run]:
         yield from _from_yaml(source)
         return
     for position, value in source.records():
-        if (run := attempt(source, position, _read, source, position, value)) is not None:
+        if (run := attempt(source, position, run_of, source, position, value)) is not None:
             yield run
 
 
@@ -55,7 +55,8 @@ def _from_yaml(source: Source) -> Iterator[Run]:
         raise
 
 
-def _read(source: Source, position: str, value: Any) -> Run:
+def run_of(source: Source, position: str, value: Any) -> Run:
+    """The Run of one value, a Turn or a Run."""
     notes = source.notes(OURS, position)
     try:
         run = run_from_dict(value, file=source.file, strict=source.strict, guess=notes.guess)

@@ -1,0 +1,51 @@
+"""A progress bar for work that takes long; none for work that does not."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Any, Self
+
+PATIENCE = 1.0  # seconds before there is a bar
+
+
+class Progress:
+    """A bar over `total` bytes: tqdm's, a widget in a notebook. It comes late and leaves nothing behind.
+
+    `shown` is None where that is decided here: in notebooks and terminals, not in a log.
+    """
+
+    def __init__(self, total: int, shown: bool | None = None) -> None:
+        self._total = total
+        self._shown = shown
+        self._began = time.monotonic()
+        self._done = 0
+        self._bar: Any = None
+
+    def advance(self, size: int) -> None:
+        self._done += size
+        if self._bar is not None:
+            self._bar.update(size)
+        elif self._shown is not False and time.monotonic() - self._began >= (0 if self._shown else PATIENCE):
+            self._bar = self._made()
+
+    def _made(self) -> Any:
+        from tqdm.auto import tqdm
+        from tqdm.std import tqdm as plain
+
+        wordless = (
+            None if self._shown is None and issubclass(tqdm, plain) and "notebook" not in tqdm.__module__ else False
+        )
+        return tqdm(
+            total=self._total or None, initial=self._done, unit="B", unit_scale=True, leave=False, disable=wordless
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None

@@ -1,0 +1,184 @@
+"""Frames made without values are the frames made with them, cell by cell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import nbturns as nt
+from nbturns import frames
+from nbturns.frames import Column
+from nbturns.frames.arrays import SLOW, to_json
+
+# The same columns as somebody else's: these are read off row objects, and need a Block for each.
+BY_ROWS = tuple(Column(c.name, c.of, c.dtype, unit=c.unit, doc=c.doc, known=c.known) for c in frames.BLOCK)
+
+
+def same(x: Any) -> pd.DataFrame:
+    quick: pd.DataFrame = frames.blocks(x)
+    slow: pd.DataFrame = frames.blocks(x, columns=BY_ROWS)
+    pd.testing.assert_frame_equal(quick, slow)
+    return quick
+
+
+def lines(path: Path, records: list[Any]) -> Path:
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    return path
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(st.text(max_size=4), inside, max_size=3),
+    max_leaves=5,
+)
+TEXT = st.text(max_size=6)
+CALL = st.fixed_dictionaries(
+    {
+        "id": st.sampled_from(["a", "b", ""]) | TEXT,
+        "type": st.just("function"),
+        "function": st.fixed_dictionaries(
+            {
+                "name": st.sampled_from(["f", "g", ""]),
+                "arguments": st.dictionaries(TEXT, JSON, max_size=2).map(json.dumps)
+                | st.sampled_from(
+                    ["", "{}", "{ }", "[1]", '{"a":1}', '{"a": 1', '{"n": 100000000000000000000}', "null"]
+                ),
+            }
+        ),
+    }
+)
+BESIDE = st.dictionaries(
+    st.sampled_from(["name", "refusal", "reasoning", "weight", "function_call"]), st.none() | TEXT | JSON, max_size=2
+)
+CONTENT = st.none() | TEXT | st.lists(st.fixed_dictionaries({"type": st.just("text"), "text": TEXT}), max_size=2)
+MESSAGE = st.one_of(
+    st.fixed_dictionaries({"role": st.sampled_from(["user", "system", "developer"]), "content": CONTENT}),
+    st.fixed_dictionaries(
+        {"role": st.just("assistant"), "content": CONTENT},
+        optional={"tool_calls": st.none() | st.lists(CALL, max_size=2)},
+    ),
+    st.fixed_dictionaries(
+        {"role": st.just("tool"), "tool_call_id": st.sampled_from(["a", "b", ""]), "content": CONTENT}
+    ),
+).flatmap(lambda message: BESIDE.map(lambda beside: {**beside, **message}))
+
+
+@given(st.lists(st.lists(MESSAGE, min_size=1, max_size=6), min_size=2, max_size=4), st.booleans())
+def test_chat_lines_give_the_frame_their_values_give(
+    tmp_path_factory: pytest.TempPathFactory, given: Any, named: bool
+) -> None:
+    folder = tmp_path_factory.mktemp("chat")
+    path = lines(folder / "chat.jsonl", [{"messages": one, **({"id": "x"} if named else {})} for one in given])
+
+    quick = frames.read(path, columns={"blocks": frames.BLOCK})
+    slow = frames.read(path, columns={"blocks": BY_ROWS})
+
+    pd.testing.assert_frame_equal(quick.blocks, slow.blocks)
+    if not len(slow.errors):
+        same(path)
+
+
+def test_only_blocks_alone_go_without_values_and_an_error_is_the_same(tmp_path: Path) -> None:
+    good = {"messages": [{"role": "user", "content": "hi"}]}
+    path = lines(tmp_path / "some.jsonl", [good, good])
+    path.write_text(path.read_text() + "not json\n")
+
+    for columns in (frames.BLOCK, BY_ROWS):
+        with pytest.raises(nt.LoadError, match="line 3"):
+            frames.blocks(path, columns=columns)
+
+
+words = st.text(max_size=6)
+payloads = st.dictionaries(
+    st.sampled_from(["text", "id", "name", "args", "args_raw", "result", "error", "images"]), JSON, max_size=4
+)
+
+
+@st.composite
+def our_runs(draw: st.DrawFn) -> nt.Run:
+    """Runs whose Turns grow or are cut, some of whose blocks are signed, some Turns with a ledger."""
+    turn, turns = nt.Turn(), []
+    for number in range(draw(st.integers(1, 4))):
+        added = []
+        for _ in range(draw(st.integers(0, 4))):
+            kind = draw(st.sampled_from([*nt.Kind, "web_search"]))
+            block = nt.Block(kind, draw(payloads), draw(st.sampled_from(["", "user", "assistant"])), draw(words))
+            if draw(st.booleans()):
+                id = draw(st.sampled_from(["i1", "i2", "i3"]))
+                result = nt.InferenceResult(
+                    inference_id=id, provider=draw(st.sampled_from(["", "test"])), stop_reason=draw(words), model=id
+                )
+                block = block.with_metadata(nt.keys.INFERENCE_RESULT, result).with_metadata(nt.keys.INFERENCE_ID, id)
+            added.append(block)
+        turn = turn + added
+        if len(turn) and draw(st.booleans()):
+            turn = turn.drop(draw(st.integers(0, len(turn) - 1)))
+        turns.append(turn.with_id(draw(words)))
+        if draw(st.booleans()):
+            turns[-1] = turns[-1].with_metadata(nt.keys.SESSION_ID, f"s{number}")
+    return nt.Run(turns, id=draw(words))
+
+
+@given(st.lists(our_runs(), min_size=2, max_size=3))
+def test_our_own_lines_give_the_frame_their_values_give(
+    tmp_path_factory: pytest.TempPathFactory, runs: list[nt.Run]
+) -> None:
+    path = lines(tmp_path_factory.mktemp("ours") / "ours.jsonl", [run.to_dict() for run in runs])
+
+    same(path)
+
+
+def test_sessions_saved_as_lines_give_the_frame_their_values_give(tmp_path: Path) -> None:
+    path = tmp_path / "sessions.jsonl"
+    for answer in ("one", "two", "three"):
+        session = nt.Session(nt.scripted([nt.tool_call("c", "add", {"a": 1, "b": 2})], answer), tools=[add])
+        session.ask("q").result(20)
+        one = nt.save(session.run, tmp_path / "one.jsonl")
+        path.write_text((path.read_text() if path.exists() else "") + one.read_text())
+
+    frame = same(path)
+
+    assert frame.run_id.nunique() == 3
+    assert frame[frame.kind == "tool_use"].name.tolist() == ["add"] * 3
+
+
+def add(a: int, b: int) -> int:
+    "Add two numbers."
+    return a + b
+
+
+def every_line_file(shared: Path) -> Iterator[Path]:
+    yield from sorted(path for path in (shared / "transcripts/dev").rglob("*.jsonl"))
+
+
+def test_every_recorded_file_of_lines_gives_the_frame_its_values_give(shared: Path) -> None:
+    read = 0
+    for path in every_line_file(shared):
+        quick = frames.read(path, columns={"blocks": frames.BLOCK})
+        if not len(quick.errors) and len(quick.blocks):
+            same(path)
+            read += 1
+
+    assert read >= 2
+
+
+def test_a_column_of_ones_own_does_not_change_the_others() -> None:
+    turn = nt.turn("q", system="s") + nt.assistant("a")
+    mine = (*frames.BLOCK, Column("length", lambda row: len(row.block.text)))
+
+    frame = frames.blocks(turn, columns=mine)
+
+    pd.testing.assert_frame_equal(frame[[c.name for c in frames.BLOCK]], frames.blocks(turn))
+    assert [*frame.length] == [1, 1, 1]
+
+
+@given(JSON | payloads)
+def test_json_is_written_as_the_library_writes_it(value: Any) -> None:
+    assert to_json(value) == SLOW.encode(value)
