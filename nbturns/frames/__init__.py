@@ -40,6 +40,7 @@ in `snapshots` `snapshot`, `snapshot_index` and `change`; in `reports` `report`.
     model                       string                the model that answered
     stop_reason                 string                why the model call ended, in the provider's word
     finish_class                category              the same in one vocabulary for all providers
+    at                          time                  when it was said, where its source tells that
     extra                       string                what its source had beside all that, as JSON
     file                        category              the file it came from
 

@@ -29,7 +29,7 @@ Told = tuple[str, str, str, str, str]  # of a model call: id, provider, model, s
 # A block: its Turn's number here, its place, id, kind, role, text, images, call id, tool, error, the number
 # of its model call here, what its source had beside, and when it was said.
 Cells = tuple[
-    int, int, str | None, str, str | None, str, int, str | None, str | None, str | None, int | None, str | None
+    int, int, str | None, str, str | None, str, int, str | None, str | None, str | None, int | None, str | None, Any
 ]
 NAMES = ("turn", "index", "id", "kind", "role", "text", "images", "call", "name", "error", "made_by", "extra", "at")
 
@@ -51,7 +51,8 @@ class BlockBatch:
 
     def shorten(self, lengths: tuple[int, int, int, int]) -> None:
         """Forget all beyond these lengths, which `lengths` gave before."""
-        for values, length in zip((self.turns, self.calls, self.blocks, self.rows), lengths, strict=True):
+        kept: tuple[list[Any], ...] = (self.turns, self.calls, self.blocks, self.rows)
+        for values, length in zip(kept, lengths, strict=True):
             del values[length:]
 
     def begin_turn(self, run_id: str, turn_id: str, turn_index: int, file: str) -> int:

@@ -13,7 +13,6 @@ from .arrays import to_json
 from .block_batch import BlockBatch
 from .sources import File
 
-
 # Of a block: kind, role, text, call id, tool, what its message had beside.
 Said = tuple[str, str | None, str, str | None, str | None, str | None]
 
@@ -86,7 +85,7 @@ class ChatRecords:
             return None
         made: list[Said] = []
         if content or not calls:
-            made.append(("llm_text", "assistant", content or "", None, None, beside, None))
+            made.append(("llm_text", "assistant", content or "", None, None, beside))
             beside = None
         for call in calls or ():
             try:
