@@ -58,6 +58,7 @@ class _Ours:
         self.put = batch.blocks.append
         self.id = id
         self.path = path
+        self.seen: set[str] = set()
         self.names: dict[str | None, str | None] = {}  # of the tools, by the id of the call
         self.calls: dict[str, int] = {}  # the number of a model call, by its id
 
@@ -109,8 +110,12 @@ class _Ours:
             name = self.names.get(call)
         if type(role) is not str or not role or role.isspace():
             role = _role(block, kind)
-        if id is not None and type(id) is not str:
+        if id is not None and (type(id) is not str or id in self.seen):  # an equal block of one id is the same one
             raise _NotPlainError
+        if "payload" not in block and not BLOCK.issuperset(block):  # it may stand beside the kind
+            raise _NotPlainError
+        if id:
+            self.seen.add(id)
         error, images, text = payload.get("error"), payload.get("images"), payload.get("text")
         self.put(
             (
