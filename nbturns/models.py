@@ -31,15 +31,21 @@ class Prices:
     output: float
     cache_read: float | None = None
     cache_write: float | None = None
+    cache_write_hour: float | None = None  # of what is to be kept for an hour; the other is kept for five minutes
 
-    def cost(self, usage: Usage) -> float:
-        """USD for `usage`, whose `input_tokens` include what was read from and written to a cache."""
+    def cost(self, usage: Usage, hour: int = 0) -> float:
+        """USD for `usage`, whose `input_tokens` include what was read from and written to a cache.
+
+        `hour` of the tokens that were written are to be kept for an hour. Reasoning is output.
+        """
         read, written = usage.cached_tokens, usage.cache_creation_input_tokens
-        fresh = max(usage.input_tokens - read - written, 0)
+        fresh, hour = max(usage.input_tokens - read - written, 0), min(hour, written)
+        write = self.input if self.cache_write is None else self.cache_write
         parts = (
             (fresh, self.input),
             (read, self.input if self.cache_read is None else self.cache_read),
-            (written, self.input if self.cache_write is None else self.cache_write),
+            (written - hour, write),
+            (hour, write if self.cache_write_hour is None else self.cache_write_hour),
             (usage.output_tokens, self.output),
         )
         return sum(tokens * price for tokens, price in parts) / MILLION
@@ -59,13 +65,13 @@ class ModelInfo:
     long_from: int | None = None
     long_prices: Prices | None = None
 
-    def cost(self, usage: Usage | None) -> float | None:
-        """USD for one call, or None when tokens or prices are not known."""
+    def cost(self, usage: Usage | None, hour: int = 0) -> float | None:
+        """USD for one call, or None when tokens or prices are not known; `hour` as in `Prices.cost`."""
         if usage is None or self.prices is None:
             return None
         if self.long_from is not None and self.long_prices is not None and usage.input_tokens > self.long_from:
-            return self.long_prices.cost(usage)
-        return self.prices.cost(usage)
+            return self.long_prices.cost(usage, hour)
+        return self.prices.cost(usage, hour)
 
 
 # What may follow a name without making it another model: a date, a revision, "latest".
@@ -95,19 +101,35 @@ def _found(model: str, known: Mapping[str, ModelInfo]) -> ModelInfo | None:
 
 
 def priced(result: InferenceResult, own: Iterable[ModelInfo] = ()) -> InferenceResult:
-    """`result` with its cost in USD, where the provider did not say it and the model is known."""
+    """`result` with its cost in USD, where the provider did not say it and the model is known.
+
+    Tokens are counted, not the uses of a server's tools. What was served faster than usual has
+    a price that the table does not know, and no cost.
+    """
     if result.cost is not None or result.usage is None:
         return result
     info = find(result.model, own)
-    cost = info.cost(result.usage) if info else None
-    return result if cost is None else result.replace(cost=round(cost, 9))
+    counts = result.extra.get("usage")
+    counts = counts if isinstance(counts, Mapping) else {}
+    share = TIERS.get(str(result.extra.get("service_tier") or counts.get("service_tier") or "").lower())
+    written = counts.get("cache_creation")
+    hour = written.get("ephemeral_1h_input_tokens") if isinstance(written, Mapping) else 0
+    cost = info.cost(result.usage, hour if isinstance(hour, int) else 0) if info and share else None
+    return result if cost is None or share is None else result.replace(cost=round(cost * share, 9))
+
+
+# What a tier costs, as a share of the usual price; from the same pages.
+TIERS = {
+    **dict.fromkeys(("", "auto", "default", "standard", "on_demand"), 1.0),
+    **dict.fromkeys(("batch", "flex"), 0.5),
+}
 
 
 def _claude(
     id: str, input: float, output: float, window: int, most: int, *, read: float = 0.1, reasoning: bool = True
 ) -> ModelInfo:
-    """Anthropic's prices follow from the input price: a cache write of five minutes costs a quarter more."""
-    prices = Prices(input, output, round(input * read, 4), round(input * 1.25, 4))
+    """Anthropic's prices follow from the input price: a cache write costs a quarter more, one for an hour twice as much."""
+    prices = Prices(input, output, round(input * read, 4), round(input * 1.25, 4), round(input * 2, 4))
     return ModelInfo(
         id=id, provider="anthropic", prices=prices, context_window=window, max_output_tokens=most, reasoning=reasoning
     )

@@ -128,7 +128,7 @@ def test_the_tier_that_served_and_a_moderation_stand_in_the_result() -> None:
 
 
 def test_openai_is_told_of_shape_tools_choice_and_tier() -> None:
-    asked = {
+    asked: dict[str, Any] = {
         "text": {"format": {"type": "json_schema", "name": "a", "schema": {"type": "object"}}, "verbosity": "low"},
         "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "web_search"}]},
         "parallel_tool_calls": False,
@@ -206,7 +206,7 @@ def test_a_refusal_of_claudes_says_why() -> None:
 
 
 def test_container_and_edits_of_the_context_stand_in_the_result() -> None:
-    beside = {"container": {"id": "container_1"}, "context_management": {"applied_edits": []}}
+    beside: dict[str, Any] = {"container": {"id": "container_1"}, "context_management": {"applied_edits": []}}
 
     [result] = decode("anthropic", message(**beside)).inferences
 
@@ -230,7 +230,7 @@ def test_cache_marks_go_where_they_are_set() -> None:
 
 
 def test_claude_is_told_of_thinking_choice_shape_and_servers() -> None:
-    asked = {
+    asked: dict[str, Any] = {
         "thinking": {"type": "adaptive", "display": "summarized"},
         "tool_choice": {"type": "tool", "name": "f", "disable_parallel_tool_use": True},
         "output_config": {"effort": "low", "format": {"type": "json_schema", "schema": {"type": "object"}}},
@@ -287,7 +287,7 @@ def test_each_part_of_geminis_goes_back_with_its_signature(name: str) -> None:
     ["groundingMetadata", "urlContextMetadata", "citationMetadata", "safetyRatings", "avgLogprobs", "finishMessage"],
 )
 def test_what_gemini_says_beside_its_parts_stands_in_the_result(name: str) -> None:
-    said = {"groundingChunks": [{"web": {"uri": "https://example.org"}}]}
+    said: Any = {"groundingChunks": [{"web": {"uri": "https://example.org"}}]}
 
     [result] = decode("gemini", candidates({"text": "so"}, **{name: said})).inferences
 
@@ -362,7 +362,7 @@ def test_a_thought_is_read_under_each_of_its_names(name: str) -> None:
 
 
 def test_a_chat_is_told_of_shape_choice_sound_and_tier() -> None:
-    asked = {
+    asked: dict[str, Any] = {
         "response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": {}, "strict": True}},
         "tool_choice": {"type": "function", "function": {"name": "f"}},
         "parallel_tool_calls": False,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 import nbturns as nt
-from nbturns.models import MODELS, ModelInfo, Prices, find
+from nbturns.frozen import freeze
+from nbturns.models import AS_OF, MODELS, SOURCES, ModelInfo, Prices, find, priced
 
 
 def test_cached_tokens_are_priced_as_cached_and_never_twice() -> None:
@@ -65,3 +68,40 @@ def test_a_long_prompt_has_a_price_of_its_own() -> None:
 def test_what_is_not_known_costs_nobody_knows_what() -> None:
     assert ModelInfo(id="llama3").cost(nt.Usage(1, 1)) is None
     assert MODELS["gpt-4o"].cost(None) is None
+
+
+def test_what_is_cached_for_an_hour_costs_more_than_what_is_cached_for_five_minutes() -> None:
+    written = {"ephemeral_5m_input_tokens": 1_000, "ephemeral_1h_input_tokens": 3_000}
+    usage = nt.Usage(input_tokens=5_000, output_tokens=0, cache_creation_input_tokens=4_000)
+    result = nt.InferenceResult(
+        model="claude-sonnet-4-5", usage=usage, extra=freeze({"usage": {"cache_creation": written}})
+    )
+
+    assert priced(result).cost == pytest.approx((1_000 * 3 + 1_000 * 3.75 + 3_000 * 6) / 1e6)
+
+
+def test_reasoning_is_output_and_is_not_paid_twice() -> None:
+    usage = nt.Usage(input_tokens=0, output_tokens=1_000, reasoning_tokens=900)
+
+    assert priced(nt.InferenceResult(model="gpt-5", usage=usage)).cost == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize(("tier", "cost"), [("default", 0.01), ("flex", 0.005), ("batch", 0.005), ("priority", None)])
+def test_a_tier_has_its_share_of_the_price_or_no_cost(tier: str, cost: float | None) -> None:
+    result = nt.InferenceResult(model="gpt-5", usage=nt.Usage(0, 1_000), extra=freeze({"service_tier": tier}))
+
+    assert priced(result).cost == (cost if cost is None else pytest.approx(cost))
+
+
+def test_a_model_of_your_own_is_priced_wherever_it_is_read() -> None:
+    mine = ModelInfo(id="llama-mine", prices=Prices(1, 2))
+    body = {"model": "llama-mine", "choices": [{"message": {"content": "so"}, "finish_reason": "stop"}]}
+    usage = {"usage": {"prompt_tokens": 1_000_000, "completion_tokens": 500_000}}
+
+    assert nt.engines.decode("openai-chat", body | usage).cost is None
+    assert nt.engines.decode("openai-chat", body | usage, model_info=mine).cost == pytest.approx(2)
+
+
+def test_every_model_of_the_table_says_what_can_be_known_of_it() -> None:
+    assert all(info.context_window and info.prices and info.provider in SOURCES for info in MODELS.values())
+    assert re.fullmatch(r"20\d\d-\d\d-\d\d", AS_OF)

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -112,13 +113,19 @@ class _Unsent:
 
 
 def decode(
-    name: str, body: bytes | str | Mapping[str, Any], content_type: str | None = None, *, status: int | None = None
+    name: str,
+    body: bytes | str | Mapping[str, Any],
+    content_type: str | None = None,
+    *,
+    status: int | None = None,
+    model_info: ModelInfo | None = None,
 ) -> Turn:
     """A recorded reply of a provider (JSON or event stream) as a Turn of its blocks.
 
     What an endpoint that counts tokens said is a Turn without blocks, whose usage is the
     count. Raises EngineError for an error reply and for one that broke off, with what had
-    come in `.turn`, and `.status` where the HTTP `status` is told.
+    come in `.turn`, and `.status` where the HTTP `status` is told. `model_info` says what the
+    model costs where the shipped table does not know it.
     """
     provider = find(name.partition(":")[0])
     reply = provider.reply(unheard, "")
@@ -134,10 +141,10 @@ def decode(
             return counted
         if status is not None and status >= 400:
             error.status, error.kind = status, _provider.kind_at(error, status)
-        error.turn = _recorded(reply.blocks(), _named(reply, provider, error.kind or "error"))
+        error.turn = _recorded(reply.blocks(), _named(reply, provider, error.kind or "error", model_info))
         receiver.locate(error)
         raise
-    return _recorded(reply.blocks(), _named(reply, provider, ""))
+    return _recorded(reply.blocks(), _named(reply, provider, "", model_info))
 
 
 def _counted(provider: Provider, body: Any, error: EngineError) -> Turn | None:
@@ -207,9 +214,10 @@ def _divided(provider: Provider, params: Mapping[str, Any]) -> tuple[dict[str, A
     return settings, given, own
 
 
-def _named(reply: _provider.Reply, provider: Provider, failed: str) -> InferenceResult:
+def _named(reply: _provider.Reply, provider: Provider, failed: str, info: ModelInfo | None) -> InferenceResult:
     known = reply.result()
-    return _provider.ended(priced(known.replace(provider=known.provider or provider.name)), failed)
+    own = (replace(info, id=known.model),) if info else ()
+    return _provider.ended(priced(known.replace(provider=known.provider or provider.name), own), failed)
 
 
 def _recorded(blocks: Iterable[Any], result: InferenceResult) -> Turn:
