@@ -51,7 +51,7 @@ NOT_PARAMETERS = {
 
 
 def engine(name: str, *, stream: bool = True, model_info: ModelInfo | None = None, **params: Any) -> ProviderEngine:
-    """An engine that asks a model, named "provider:model", like "anthropic:claude-sonnet-4-5".
+    """An engine that asks a model, named "provider:model", like "anthropic:claude-sonnet-5-5".
 
     `params` are the provider's own, those that any provider is told in the same words
     (temperature, max_tokens, stop, reasoning_effort, …), its client's (api_key, base_url,
@@ -171,10 +171,10 @@ def find(prefix: str) -> Provider:
 
 
 def named(name: str, params: Mapping[str, Any] = EMPTY) -> tuple[Provider, str]:
-    """The provider, as it is where `params` lead, and the model of a name like "anthropic:claude-sonnet-4-5"."""
+    """The provider, as it is where `params` lead, and the model of a name like "anthropic:claude-sonnet-5-5"."""
     if not isinstance(name, str) or ":" not in name:
         raise EngineError(
-            f'an engine is named "provider:model", like "anthropic:claude-sonnet-4-5", not {name!r:.60}',
+            f'an engine is named "provider:model", like "anthropic:claude-sonnet-5-5", not {name!r:.60}',
             kind="unknown_model",
         )
     prefix, colon, model = name.partition(":")

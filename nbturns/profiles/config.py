@@ -91,7 +91,7 @@ class EngineConfig:
 
     @property
     def engine(self) -> str:
-        """The engine's name, like "anthropic:claude-sonnet-4-5"."""
+        """The engine's name, like "anthropic:claude-sonnet-5-5"."""
         return f"{self.provider}:{self.model}"
 
     @property

@@ -110,7 +110,7 @@ def _engine(value: Any) -> Iterator[tuple[Path, Any]]:
     prefix, colon, model = value.partition(":") if isinstance(value, str) else ("", "", "")
     if not (prefix and colon and model):
         raise ProfileError(
-            f'engine is a text "provider:model", like "anthropic:claude-sonnet-4-5", not {value!r:.60}', key="engine"
+            f'engine is a text "provider:model", like "anthropic:claude-sonnet-5-5", not {value!r:.60}', key="engine"
         )
     yield ("chat", "api_type"), API_TYPES.get(prefix.lower(), prefix.lower())
     yield ("chat", "engine"), model

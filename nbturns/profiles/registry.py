@@ -225,7 +225,7 @@ class Reader:
             if not (prefix and colon and model):
                 self._refuse(
                     (*at, "engine"),
-                    f'an engine is named "provider:model", like "anthropic:claude-sonnet-4-5", not {engine!r:.60}',
+                    f'an engine is named "provider:model", like "anthropic:claude-sonnet-5-5", not {engine!r:.60}',
                 )
             yield ("chat", "api_type"), API_TYPES.get(prefix.lower(), prefix.lower()), (*at, "engine")
             yield ("chat", "engine"), model, (*at, "engine")
