@@ -1,7 +1,6 @@
 """Turn and Run: the values everything else reads, wraps, draws or stores.
 
-None of them ever changes. Every operation returns another value that shares what it
-kept, so a snapshot is a reference and an edit cannot rewrite history.
+None of them ever changes: a snapshot is a reference, and an edit cannot rewrite history.
 """
 
 from __future__ import annotations
@@ -27,6 +26,7 @@ from .chunks import Chunks
 from .frozen import EMPTY, FrozenDict, draft_of
 from .keyed import NOTHING, Key, Keyed, Metadata
 from .results import OUTPUT, InferenceResult, Usage, ledger, total_cost, total_usage
+from .spoken import Spoken
 
 T = TypeVar("T")
 Later: TypeAlias = tuple[Calls, tuple[Block, ...]]  # what is known of some blocks, and those that were added to them
@@ -34,7 +34,7 @@ SOON = 64  # blocks added before one looks at them
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Turn:
+class Turn(Spoken):
     """All that the model sees and all that it says, in order.
 
     `metadata` is about the Turn (ids, results), `data` goes along with it (settings of
@@ -279,7 +279,7 @@ def turn(prompt: str | Block | Iterable[Block] = (), *, system: str = "") -> Tur
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Run:
+class Run(Spoken):
     """A multi-turn record: one Turn per prompt, each holding all that came before it."""
 
     turns: tuple[Turn, ...] = ()

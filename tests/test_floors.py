@@ -19,7 +19,7 @@ FILES = sorted(HOUSE.rglob("*.py"))
 LONGEST = 400  # lines of a file
 
 FLOORS = [
-    {"errors", "chunks", "calls", "host", "prints", "alignment"},
+    {"errors", "chunks", "calls", "host", "prints", "alignment", "spoken"},
     {"frozen"},
     {"keyed", "images", "tools", "yaml_text"},
     {"results", "settings"},
@@ -56,6 +56,7 @@ DOORS = {
     ("turns", "html"),
     ("files", "page"),
     ("comparison", "comparison_html"),
+    ("spoken", "engines"),
     ("engines", "files"),
     ("execution", "widgets"),
 }

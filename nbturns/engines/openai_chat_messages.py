@@ -28,11 +28,14 @@ SPEAKS = ("content", "tool_calls", "function_call", "refusal", "audio")  # a mes
 TOOL, IMAGES, OTHERS = range(3)  # the order of what stands between two assistant messages
 
 
-def written(turn: Iterable[Block], dialect: Dialect, model: str, system: str = "system") -> list[dict[str, Any]]:
-    """The messages that say a Turn; results right behind the calls they answer."""
+def written(
+    turn: Iterable[Block], dialect: Dialect, model: str, system: str = "system", *, as_it_stands: bool = False
+) -> list[dict[str, Any]]:
+    """The messages that say a Turn; results right behind the calls they answer, or `as_it_stands`."""
     writer = _Writer(dialect, model, system)
     ranked = [one for group in _grouped(turn) for one in writer.messages(group)]
-    return [writer.spelt(message) for message in _in_order(ranked)]
+    ordered = (message for _, message in ranked) if as_it_stands else _in_order(ranked)
+    return [writer.spelt(message) for message in ordered]
 
 
 def _in_order(ranked: Iterable[tuple[int, dict[str, Any]]]) -> Iterator[dict[str, Any]]:
@@ -170,9 +173,9 @@ class _Writer:
             return message
         if not any(message.get(name) is not None for name in SPEAKS):
             return None
-        return self._built(message)
+        return self._built(message, imported=MESSAGE in group[0].metadata)
 
-    def _built(self, message: dict[str, Any]) -> dict[str, Any]:
+    def _built(self, message: dict[str, Any], *, imported: bool) -> dict[str, Any]:
         """A message that was not recorded as one, with what must stand where there is no text."""
         if isinstance(message.get("content"), dict):
             message["content"] = json.dumps(message["content"])
@@ -181,6 +184,8 @@ class _Writer:
         if message.get("content") is not None:
             return message
         empty = self.dialect.empty_content
+        if message.get("tool_calls") and empty != "" and imported:  # it says itself whether it has none, or null
+            return message
         if empty is None and message.get("tool_calls"):
             message.pop("content", None)
             return message

@@ -108,7 +108,7 @@ class Reader:
         elif len(message) == 3 and content is None and "content" in message:
             marks = {**signed, BESIDE: NULL, INDEX: index}
         else:
-            marks = _beside(signed, index, message, CALLED)
+            marks = {INDEX: index, **_beside(signed, index, message, CALLED)}
         for call in calls or ():
             self._called(call, marks)
             marks = signed

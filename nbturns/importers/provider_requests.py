@@ -99,6 +99,9 @@ class Wire:
             raise notes.refusal("", f"{self.listed} is a list, not {type(messages).__name__}")
         heads = {name: request[name] for name in self.heads if request.get(name) is not None}
         head = self._history({**heads, self.listed: []}, notes, heads)
+        if head and isinstance(said := next(iter(heads.values())), Mapping):  # Gemini's has a role, too
+            rest = self._beside_parts(said)
+            head[0] = head[0]._with(metadata=head[0].metadata.with_raw(**{BESIDE.name: rest})) if rest else head[0]
         if isinstance(messages, str):
             notes.read += 1
             return [*head, *self._history({self.listed: messages}, notes, messages)]
@@ -120,10 +123,17 @@ class Wire:
 
     def _message_blocks(self, messages: Sequence[Any], notes: Notes) -> list[list[Block]]:
         """The blocks of each message. They are read together, because results belong to calls before them."""
-        good = [place for place, message in enumerate(messages) if self._is_good(message)]
         history = find(self.format).history
         assert history is not None
-        blocks = iter(history({self.listed: [messages[place] for place in good]}) if good else ())
+        good = list(range(len(messages)))
+        try:
+            read: Sequence[Block] = history({self.listed: messages}).blocks
+        except (EngineError, TypeError, ValueError, AttributeError):  # what hostile shapes make of a codec
+            read = ()
+        if not all(isinstance(one, Mapping) for one in messages) or len(read) != sum(map(self._parts_in, messages)):
+            good = [place for place in good if self._is_good(messages[place])]
+            read = history({self.listed: [messages[place] for place in good]}).blocks if good else ()
+        blocks = iter(read)
         made: list[list[Block]] = []
         for place, message in enumerate(messages):
             if not good or place != good[0]:
@@ -132,10 +142,15 @@ class Wire:
                 continue
             good.pop(0)
             taken = [next(blocks) for _ in range(self._parts_in(message))] or [other(message, str(message.get("role")))]
-            beside = {name: value for name, value in message.items() if name != self.inside} if self.inside else {}
+            beside = self._beside_parts(message) if self.inside else {}
             made.append([placed(taken[0], place, beside), *(placed(one, place) for one in taken[1:])])
             self._tell_unknown(taken, place, notes)
         return made
+
+    def _beside_parts(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """What a message holds beside its parts; where they are an object and no list, its name tells."""
+        one = {self.inside: {}} if isinstance(message.get(self.inside), Mapping) else {}
+        return {name: value for name, value in message.items() if name != self.inside} | one
 
     def _is_good(self, message: Any) -> bool:
         history = find(self.format).history
