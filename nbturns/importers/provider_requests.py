@@ -149,7 +149,7 @@ class Wire:
 
     def _beside_parts(self, message: Mapping[str, Any]) -> dict[str, Any]:
         """What a message holds beside its parts; where they are an object and no list, its name tells."""
-        one = {self.inside: {}} if isinstance(message.get(self.inside), Mapping) else {}
+        one: dict[str, Any] = {self.inside: {}} if isinstance(message.get(self.inside), Mapping) else {}
         return {name: value for name, value in message.items() if name != self.inside} | one
 
     def _is_good(self, message: Any) -> bool:
