@@ -208,9 +208,15 @@ class _Reader:
         result, status = event.get("result"), event.get("status")
         about = object_or_none(event.get("correlation"), "correlation")
         id = event.get("tool_call_id") or about.get("tool_call_id")
-        error = result if status == "error" and isinstance(result, str) else "error" if status == "error" else ""
+        error = ""
+        if status == "error":  # written as "Error: …", after the result if there is one
+            before, _, error = result.rpartition("Error: ") if isinstance(result, str) else (result, "", "")
+            result, error = (
+                (before.removesuffix(" | ") or None) if isinstance(before, str) else before,
+                error or "error",
+            )
         rest = told(tool_name=event.get("tool_name"), status=None if status in ("success", "error") else status)
-        self.said.answer(id, None if error == result else result, error.removeprefix("Error: "), beside=rest)
+        self.said.answer(id, result, error, beside=rest)
 
     def sign(self) -> None:
         """Put the record of its model call on each block that one made."""

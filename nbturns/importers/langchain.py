@@ -106,7 +106,7 @@ class _Reader:
             id = self.last_call
         failed = data.get("status") == "error"
         error = (content if isinstance(content, str) and content else "error") if failed else ""
-        self.said.answer(id, None if error == content else content, error, block_id=data.get("id"))
+        self.said.answer(id, None if error and error == content else content, error, block_id=data.get("id"))
         rest = without(data, "content", "tool_call_id", "id")
         return without(rest, "status") if rest.get("status") in ("success", "error") else rest
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..turns import Kind
 from . import Importer, Notes
-from .otel_genai import in_order, nested
+from .otel_genai import in_order, is_simple, nested
 from .span_conversations import Asked, Draft, Reader, reading
 from .spans import Span, scoring
 from .transcript import number, text_or_none, told, usage
@@ -35,7 +35,11 @@ def call_of(span: Span, notes: Notes) -> Asked | None:
         draft for message in in_order(nested(attributes, MESSAGES[1])) for draft in _drafts(message, span, notes)
     ]
     said = {one for one in attributes.values() if isinstance(one, str)}
-    rest = {name: one for name, one in attributes.items() if not name.startswith(MESSAGES) and name not in READ}
+    rest = {
+        name: one
+        for name, one in attributes.items()
+        if not name.startswith(MESSAGES) and not (name in READ and is_simple(one))
+    }
     for name in ("input.value", "output.value"):
         if name in rest:
             rest[name] = _besides(rest[name], said - {rest[name]})
@@ -44,7 +48,7 @@ def call_of(span: Span, notes: Notes) -> Asked | None:
         given,
         answered,
         _about(span, attributes, reply if isinstance(reply, Mapping) else {}),
-        told(span=told(rest), events=span.events, name=span.name, resource=span.raw.get("resource")),
+        told(span=told(rest), events=span.events, **span.about()),
     )
 
 

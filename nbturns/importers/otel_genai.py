@@ -34,7 +34,7 @@ READ = (
 
 def call_of(span: Span, notes: Notes) -> Asked | None:
     """The model call a span tells of; None when it tells of none."""
-    attributes = span.attributes
+    attributes = dict(span.attributes)
     if not _is_call(span):
         return None
     given, answered = _from_attributes(span, notes)
@@ -48,11 +48,9 @@ def call_of(span: Span, notes: Notes) -> Asked | None:
     rest = {
         name: one for name, one in attributes.items() if not name.startswith(("gen_ai.prompt.", "gen_ai.completion."))
     }
-    rest = {name: one for name, one in rest.items() if name not in READ}
+    rest = {name: one for name, one in rest.items() if name not in READ or not (name in MESSAGES or is_simple(one))}
     kept = [one for one in span.events if not str(one.get("name")).startswith("gen_ai.")]
-    return Asked(
-        given, answered, _about(span), told(span=rest, events=kept, name=span.name, resource=span.raw.get("resource"))
-    )
+    return Asked(given, answered, _about(span), told(span=rest, events=kept, **span.about()))
 
 
 def spoken(span: Span, notes: Notes) -> list[Draft]:
@@ -60,6 +58,11 @@ def spoken(span: Span, notes: Notes) -> list[Draft]:
     given, answered = _from_attributes(span, notes)
     listed = list_or_none(_parsed(span.attributes.get("pydantic_ai.all_messages")), "pydantic_ai.all_messages")
     return given + answered or [draft for message in listed for draft in drafts_of(message, span.place, notes)]
+
+
+def is_simple(value: Any) -> bool:
+    """Whether an attribute has the type it should: a text, a number, or a list of them."""
+    return all(isinstance(one, (str, int, float)) for one in (value if isinstance(value, list) else [value]))
 
 
 def _is_call(span: Span) -> bool:
@@ -122,7 +125,16 @@ def _from_attributes(span: Span, notes: Notes) -> tuple[list[Draft], list[Draft]
     answered: list[Draft] = []
     for message in list_or_none(_parsed(span.attributes.get("gen_ai.output.messages")), "gen_ai.output.messages"):
         answered += drafts_of(message, span.place, notes)
+        _ended(span, message.get("finish_reason"))
     return given, answered
+
+
+def _ended(span: Span, reason: Any) -> None:
+    """Why a reply ended, as the reply says it: for where its span does not."""
+    written = span.attributes.get("gen_ai.response.finish_reasons")
+    told_there = written[0] if isinstance(written, list) and written else written
+    if isinstance(reason, str) and reason and not isinstance(told_there, str):
+        span.attributes["gen_ai.response.finish_reasons"] = [reason]
 
 
 def _parsed(value: Any) -> Any:
@@ -221,10 +233,8 @@ def _from_event(event: Mapping[str, Any], span: Span, notes: Notes) -> tuple[lis
         message = _parsed(message) if message is not None else held
         if isinstance(message, str):
             message = {"content": message}
-        told_reason = held.get("finish_reason")
         drafts = _legacy(expected(message, dict, "a message"), "assistant")
-        if told_reason and "gen_ai.response.finish_reasons" not in span.attributes:
-            span.attributes["gen_ai.response.finish_reasons"] = [told_reason]
+        _ended(span, held.get("finish_reason"))
         return [], drafts
     role = name.removeprefix("gen_ai.").removesuffix(".message")
     return _legacy(held, role), []

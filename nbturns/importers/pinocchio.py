@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from ..errors import LoadError
@@ -42,23 +43,27 @@ def read(source: Source) -> Iterator[Run]:
     import sqlite3
 
     try:
-        with sqlite3.connect(":memory:") as connection:
-            store = _opened(source, connection)
+        with closing(_opened(source)) as store:
             store.row_factory = sqlite3.Row
             yield from _Store(store, source).runs()
-            store.close()
     except sqlite3.Error as error:
         raise LoadError(f"the database cannot be read: {error}", file=source.file) from None
 
 
-def _opened(source: Source, memory: sqlite3.Connection) -> sqlite3.Connection:
+def _opened(source: Source) -> sqlite3.Connection:
     """The database of a file, which is not written to; of bytes, in memory."""
     import sqlite3
 
     if source.path is None:
-        memory.deserialize(source.content())
+        content = bytearray(source.content())
+        content[18:20] = b"\x01\x01"  # no journal: in memory there is no place for one
+        memory = sqlite3.connect(":memory:")
+        memory.deserialize(bytes(content))
         return memory
-    return sqlite3.connect(f"{source.path.absolute().as_uri()}?mode=ro", uri=True)
+    path = source.path.absolute()
+    journal = path.with_name(f"{path.name}-wal")
+    how = "mode=ro" if journal.exists() else "immutable=1"  # else SQLite would make a journal to read
+    return sqlite3.connect(f"{path.as_uri()}?{how}", uri=True)
 
 
 class _Store:

@@ -80,15 +80,23 @@ class _Thread:
         said.at = span.place
         said.notes.read += span.records
         for draft in given:
-            said.add(draft.kind, draft.payload, draft.role, beside=draft.beside)
+            self.put(draft)
         pending = any(draft.kind == Kind.TOOL_CALL for draft in asked.answered)
         result = said.called(id=span.id or span.place, pending=pending, duration_ms=span.milliseconds, **asked.about)
         self.results.append((len(said.blocks), result))
         for number_of_draft, draft in enumerate(asked.answered):
             beside = {**asked.beside, **draft.beside} if number_of_draft == 0 else draft.beside
-            said.add(draft.kind, draft.payload, draft.role, beside=beside, result=result, at=span.start)
+            self.put(draft, beside=beside, result=result, at=span.start)
         if not asked.answered:
-            self.silent.append({**asked.beside, "span_id": span.id, "start_time": span.start, "end_time": span.end})
+            self.silent.append({**asked.beside, "span_id": span.id, "start_time": span.start})
+
+    def put(self, draft: Draft, *, beside: dict[str, Any] | None = None, **how: Any) -> None:
+        """Write a block; as it is, where it is nested too deeply for one."""
+        said = self.said
+        try:
+            said.add(draft.kind, draft.payload, draft.role, beside=draft.beside if beside is None else beside, **how)
+        except TypeError as error:
+            said.keep({"kind": draft.kind, **draft.payload}, str(error))
 
     def run(self, id: str, others: list[Any]) -> Run:
         run = self.said.run(id=id, beside={"spans": others, "calls": self.silent})
@@ -146,7 +154,7 @@ class _Group:
             first.at = span.place
             try:
                 for draft in reader.spoken(span, first.notes):
-                    first.add(draft.kind, draft.payload, draft.role, beside=draft.beside)
+                    self.threads[0].put(draft)
             except (Misfit, TypeError) as error:
                 first.notes.unknown(span.place, str(error))
 

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any
 
 from . import SURE, Notes, Sample
-from .transcript import Misfit, number
+from .transcript import Misfit, number, told
 
 TELLING = ("gen_ai.", "llm.", "openinference.")
 LOOKED_AT = 64  # spans of a record
@@ -36,12 +36,18 @@ class Span:
     attributes: dict[str, Any] = field(default_factory=dict)
     events: list[Mapping[str, Any]] = field(default_factory=list)  # each with name, attributes, and perhaps a body
     error: str = ""
+    resource: Any = None  # what it was of, and who wrote it down
+    odd: dict[str, Any] = field(default_factory=dict)  # what is not of the shape it should be
     records: int = 1  # it, and the log records that are its
 
     @property
     def conversation(self) -> str:
         found = (self.attributes.get(name) for name in CONVERSATIONS)
         return next((one for one in found if isinstance(one, str) and one), "")
+
+    def about(self) -> dict[str, Any]:
+        """What there is to say of it beside its attributes."""
+        return {"name": self.name, "trace_id": self.trace, "end_time": self.end, "resource": self.resource, **self.odd}
 
     @property
     def milliseconds(self) -> int | None:
@@ -87,6 +93,8 @@ def spans_of(values: Iterable[tuple[str, Any]], notes: Notes) -> list[Span]:
             except (Misfit, ValueError, TypeError, AttributeError) as error:
                 notes.unknown(place, f"it is no span: {error}")
                 read = Span(place, one if isinstance(one, Mapping) else {"value": one})
+            if isinstance(read, Span) and read.odd:
+                notes.unknown(place, f"{', '.join(read.odd)} of it cannot be read; kept beside its blocks")
             if isinstance(read, Span):
                 spans[(read.trace, read.id or place)] = read
             else:
@@ -112,12 +120,27 @@ def _each(position: str, value: Any) -> Iterator[tuple[str, Any, Mapping[str, An
     if not outer:
         yield position, value, {}
         return
-    for index, held in enumerate(_list(value[outer])):
-        resource = held.get("resource") if isinstance(held, Mapping) else None
-        about = flat(resource.get("attributes")) if isinstance(resource, Mapping) else {}
-        for at, scope in enumerate(_list(_first(held, *SCOPES))):
-            for place, one in enumerate(_list(_first(scope, "spans", "logRecords", "log_records"))):
-                yield f"{position}{outer}[{index}].scopes[{at}][{place}]", one, about
+    for at, held in _listed(value[outer], f"{position}{outer}"):
+        resource = _first(held, "resource")
+        about = flat(_first(resource, "attributes")) or told(resource=resource)
+        scopes = list(_listed(_first(held, *SCOPES), f"{at}.scopes"))
+        if not scopes and held != {}:
+            yield at, held, {}  # what it is will be told
+        for place, scope in scopes:
+            named = _first(scope, "scope", "instrumentationLibrary")
+            resource_and_scope = {**about, **({"scope": named} if named else {})}
+            spans = list(_listed(_first(scope, "spans", "logRecords", "log_records"), place))
+            if not spans and not isinstance(_first(scope, "spans", "logRecords", "log_records"), list):
+                yield place, scope, {}
+            yield from ((where, span, resource_and_scope) for where, span in spans)
+
+
+def _listed(value: Any, place: str) -> Iterator[tuple[str, Any]]:
+    """The items of a list with their places; what should be a list and is none, by itself."""
+    if isinstance(value, list):
+        yield from ((f"{place}[{index}]", one) for index, one in enumerate(value))
+    elif value is not None:
+        yield place, value
 
 
 def _list(value: Any) -> list[Any]:
@@ -161,6 +184,13 @@ def _span(place: str, raw: Any, resource: Mapping[str, Any]) -> Span:
     failed = failed or raw.get("status_code") == "ERROR"
     message = status.get("description") or status.get("message") or raw.get("status_message")
     events = [one for one in _list(raw.get("events")) if isinstance(one, Mapping)]
+    known = flat(raw["attributes"])
+    odd = {}
+    listed = raw.get("events")
+    if listed is not None and not (isinstance(listed, list) and all(map(_is_event, listed))):
+        odd["events"] = listed
+    if not isinstance(raw["attributes"], (list, Mapping)) or len(known) < len(raw["attributes"]):
+        odd["attributes"] = raw["attributes"]
     return Span(
         place,
         raw,
@@ -172,11 +202,21 @@ def _span(place: str, raw: Any, resource: Mapping[str, Any]) -> Span:
         end=raw.get("end_time") or raw.get("endTimeUnixNano") or raw.get("end_time_unix_nano"),
         attributes={
             **{name: one for name, one in resource.items() if name in CONVERSATIONS},
-            **flat(raw["attributes"]),
+            **known,
         },
         events=[{**one, "attributes": flat(one.get("attributes"))} for one in events],
         error=(_text(message) or "error") if failed else "",
+        resource=raw.get("resource") or resource,
+        odd=odd,
     )
+
+
+def _is_event(raw: Any) -> bool:
+    """Whether all of an event can be read."""
+    if not isinstance(raw, Mapping):
+        return False
+    attributes = raw.get("attributes")
+    return attributes is None or (isinstance(attributes, (list, Mapping)) and len(flat(attributes)) == len(attributes))
 
 
 def _is_log(raw: Any) -> bool:
