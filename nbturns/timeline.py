@@ -134,8 +134,8 @@ def _joined(places: Iterable[int]) -> list[Stretch]:
     return made
 
 
-def change_entry(row: Change) -> dict[str, Any]:
-    """A pair of blocks for a page; long texts are cut in the middle of what is the same, and at the end."""
+def change_entry(row: Change, most: int | None = MOST_TEXT) -> dict[str, Any]:
+    """A pair of blocks for a page, with at most `most` characters of what they say."""
     block = row.b or row.a
     entry: dict[str, Any] = {"what": row.what, "kind": visible(row.kind)}
     places = {"a": row.a_index, "b": row.b_index, "a_turn": row.a_turn, "b_turn": row.b_turn}
@@ -144,12 +144,11 @@ def change_entry(row: Change) -> dict[str, Any]:
         return {**entry, "head": head_of(block) if block else ""}
     if fields := row.fields:
         entry["fields"] = [visible(name) for name in fields]
-    entry["pieces"] = list(_short(row))
+    entry["pieces"] = list(map(list, row.pieces)) if most is None else list(_short(row, most))
     return entry
 
 
-def _short(row: Change) -> Iterable[list[Any]]:
-    left = MOST_TEXT
+def _short(row: Change, left: int) -> Iterable[list[Any]]:
     for what, text in row.pieces:
         if left <= 0:
             yield ["cut", ""]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -176,12 +180,34 @@ def test_the_same_value_always_makes_the_same_text() -> None:
     assert nt.load(FIXTURE)._repr_html_() == nt.load(FIXTURE)._repr_html_()
 
 
-def test_a_saved_page_forbids_scripts_and_requests() -> None:
+def test_a_saved_page_runs_its_own_script_alone_and_requests_nothing() -> None:
     text = page(nt.load(FIXTURE))
 
-    assert "default-src 'none'" in text
-    assert "<script" not in text
-    assert "http" not in text.replace("http-equiv", "")
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)
+    assert policy
+    assert "default-src 'none'" in policy[1]
+    assert "unsafe" not in policy[1]
+    for element, directive in (("script", "script-src"), ("style", "style-src")):
+        for code in re.findall(rf"<{element}>(.*?)</{element}>", text, re.DOTALL):
+            digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
+            assert f"'sha256-{digest}'" in next(part for part in policy[1].split(";") if directive in part)
+    assert text.count("<script>") == 1
+
+
+@given(blocks)
+def test_what_a_saved_page_holds_is_data_and_cannot_end_its_element(block: nt.Block) -> None:
+    text = page(nt.Turn([block, nt.user(EVIL)]))
+
+    (data,) = re.findall(r'<script type="application/json" id="nbturns-data">(.*?)</script>', text, re.DOTALL)
+    assert json.loads(data)["start"]["rows"][1]["body"] == EVIL
+    assert text.count("<script") == 2
+
+
+def test_a_long_turn_in_a_page_has_all_its_blocks_and_a_short_static_table() -> None:
+    text = page(nt.Turn(nt.user(f"said {n}") for n in range(3_000)))
+
+    assert text.count("<tr") < MOST_ROWS + 10
+    assert "said 2999" in text
 
 
 def test_bytes_of_an_image_are_shown_and_other_images_only_named() -> None:

@@ -33,6 +33,7 @@ export class RunSource {
     /** @type {TurnEntry[]} */
     this.turns = [];
     this.name = "";
+    this.single = false; // it is one Turn, and no Run
     this.head = "";
     this.doing = "";
     /** @type {{head: string, lines: string[]} | null} */
@@ -46,6 +47,9 @@ export class RunSource {
     this.asked = new Set();
     /** @type {Set<(what: {from: number} | {rows: [number, number]} | {place: number}) => void>} */
     this.hearers = new Set();
+    /** @type {Map<number, {resolve: (text: string) => void, reject: (error: Error) => void}>} */
+    this.questions = new Map();
+    this.lastQuestion = 0;
     this.onStart = () => this.take(model.get("start"));
     this.onTail = () => this.follow(model.get("tail"));
     /** @param {any} message */
@@ -68,6 +72,7 @@ export class RunSource {
     if (!start?.turns || start.number <= this.number) return;
     this.number = start.number;
     this.name = start.name;
+    this.single = !!start.single;
     this.report = start.report ?? null;
     this.turns = start.turns;
     this.put(start);
@@ -101,7 +106,12 @@ export class RunSource {
 
   /** @param {any} message */
   answered(message) {
-    if (Array.isArray(message.rows) && typeof message.at === "number") {
+    const question = this.questions.get(message.id);
+    if (question) {
+      this.questions.delete(message.id);
+      if (message.error === undefined) question.resolve(message.text);
+      else question.reject(new Error(message.error));
+    } else if (Array.isArray(message.rows) && typeof message.at === "number") {
       this.put({ ...message, head: this.head, doing: this.doing, length: this.length });
       for (let n = 0; n < message.rows.length; n++) this.asked.delete(message.at + n);
       this.tell({ rows: [message.at, message.at + message.rows.length] });
@@ -109,6 +119,15 @@ export class RunSource {
       this.pool[message.place] = { .../** @type {Row} */ (this.pool[message.place]), body: message.body, cut: false };
       this.tell({ place: message.place });
     }
+  }
+
+  /** A block in a form: text json provider metadata python yaml. @param {number} place @param {string} form @returns {Promise<string>} */
+  form(place, form) {
+    const id = ++this.lastQuestion;
+    return new Promise((resolve, reject) => {
+      this.questions.set(id, { resolve, reject });
+      this.model.send({ want: "form", place, form, id });
+    });
   }
 
   /** Ask for blocks that have not come. @param {number} from @param {number} to places in the pool */
@@ -139,6 +158,7 @@ export class TurnRows extends PageRows {
     /** @type {boolean[]} by index */
     this.fresh = [];
     this.newOnly = false;
+    this.tinted = false;
     /** @type {Map<number, (() => void)[]>} who waits for a body, by place */
     this.waiting = new Map();
     /** @type {(() => void)[]} who waits for all rows */
@@ -151,19 +171,20 @@ export class TurnRows extends PageRows {
     const at = [];
     for (const [from, to] of stretches) for (let place = from; place < to && at.length < length; place++) at.push(place);
     const old = this.at;
-    const before = this.fresh;
+    const before = this.rows.map((row) => !!row?.fresh);
     this.at = at;
     this.fresh = at.map(() => false);
     for (const [from, to] of fresh) this.fresh.fill(true, from, Math.min(to, at.length));
+    this.tinted = this.fresh.includes(false); // where all is new, nothing need be said
     let same = 0;
-    while (same < at.length && same < old.length && at[same] === old[same] && before[same] === this.fresh[same] && this.rows[same]) same++;
+    while (same < at.length && same < old.length && at[same] === old[same] && before[same] === (this.tinted && this.fresh[same]) && this.rows[same]) same++;
     this.splice(same, at.slice(same).map((place, n) => /** @type {Row} */ (this.made(place, same + n))));
   }
 
   /** @param {number} place @param {number} index @returns {Row | undefined} */
   made(place, index) {
     const row = this.run.pool[place];
-    return row && { ...row, fresh: this.fresh[index] };
+    return row && { ...row, fresh: this.tinted && this.fresh[index] };
   }
 
   /** Rows came, or one became longer. @param {number} from @param {number} to places in the pool */
@@ -217,6 +238,11 @@ export class TurnRows extends PageRows {
       this.waiting.set(place, [...(this.waiting.get(place) ?? []), done]);
       this.run.model.send({ want: "body", place });
     });
+  }
+
+  /** @param {number} index @param {string} form */
+  text(index, form) {
+    return this.run.form(this.at[index], form);
   }
 
   /** @param {number} position @param {1 | -1} step */

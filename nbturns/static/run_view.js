@@ -1,6 +1,7 @@
 // @ts-check
 /* A Run or a Session in a cell: its Turns along a line, what each added, its phases, its blocks. */
 
+import { BlockDetails } from "./block_detail.js";
 import { BlockTable } from "./block_table.js";
 import { ComparisonTable } from "./comparison_table.js";
 import { attributes, button, copy, counted, element, plural } from "./elements.js";
@@ -24,8 +25,8 @@ const PHASES = {
 let views = 0;
 
 export class RunView {
-  /** @param {RunSource} run @param {HTMLElement} place */
-  constructor(run, place) {
+  /** @param {RunSource} run @param {HTMLElement} place @param {typeof BlockDetails} [Details] what can be done with a block */
+  constructor(run, place, Details = BlockDetails) {
     this.run = run;
     this.model = run.model;
     const panel = `nbt-panel-${++views}`;
@@ -38,12 +39,17 @@ export class RunView {
     this.phases.addEventListener("keydown", (event) => this.phaseKey(event));
     this.changes = element("div", "nbt-changes");
     this.said = attributes(element("span", "nbt-said"), { role: "status", "aria-live": "polite" });
+    /** @type {BlockDetails | undefined} */
+    this.details = undefined;
     this.table = new BlockTable(this.rows, {
       label: "blocks of the Turn",
+      onMenu: (index, at) => this.details?.menu(index, at),
+      below: (index) => this.details?.below(index),
       onSelect: (indices) => this.save({ selected: indices }),
       onSay: (text) => (this.said.textContent = text),
       onError: (error) => (this.said.textContent = error instanceof Error ? error.message : String(error)),
     });
+    this.details = new Details(this.table, (text) => (this.said.textContent = text));
     this.toolbar = new Toolbar(this.table);
     this.newButton = button("", "new only", "leave out what the Turn before had, too", () => this.onlyNew());
     this.jump = button("", "→ new", "jump to the first block that is new", () => this.toNew());
@@ -114,6 +120,7 @@ export class RunView {
     const { run } = this;
     this.title.replaceChildren(element("b", "", run.name), ...(run.head ? [element("span", "", `· ${run.head}`)] : []), ...(run.doing ? [element("span", "nbt-badge", run.doing)] : []));
     this.timeline.show(run.turns, this.turn);
+    this.timeline.element.hidden = this.about.hidden = this.jump.hidden = this.newButton.hidden = run.single;
     this.drawReport();
     this.draw(this.shown.turn >= from);
     this.toolbar.choose(this.choices());

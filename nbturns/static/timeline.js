@@ -168,6 +168,6 @@ function bars(lane, turn, top) {
     bar.style.height = `${Math.max(2, (value / top) * 100)}%`;
     made.prepend(bar);
   }
-  made.append(element("span", "nbt-value", lane.said(sum(lane, turn))));
+  made.append(element("span", "nbt-amount-said", lane.said(sum(lane, turn))));
   return made;
 }

@@ -11,8 +11,8 @@ import traitlets
 from ..comparison import Change, Comparison
 from ..comparison_html import comparison_html
 from ..host import call
+from ..modules import packed, styles
 from ..timeline import change_entry
-from .modules import module, styles
 from .still import Still
 
 FIRST = 200  # pairs that go with the view; the page asks for more
@@ -26,7 +26,7 @@ class CompareView(Still, anywidget.AnyWidget):
     that pair. It can be observed, set and linked.
     """
 
-    _esm = module("compare_view.js")
+    _esm = packed("compare_view.js")
     _css = styles("table.css", "block_table.css", "views.css")
     selected = traitlets.Int(-1, help="the chosen pair's number among comparison.rows; -1 is none").tag(sync=True)
     start = traitlets.Dict().tag(sync=True)

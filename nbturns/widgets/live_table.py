@@ -18,12 +18,12 @@ import traitlets
 
 from ..chunks import Chunks
 from ..host import call
+from ..modules import styles
 from ..rows import body_of, model_calls
 from ..text import visible
 from ..timeline import pool_row
 from ..turns import Block, Turn
 from .block_forms import form
-from .modules import styles
 from .still import Still
 from .throttle import Throttle
 

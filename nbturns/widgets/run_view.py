@@ -17,13 +17,13 @@ from ..events import Ended, Event, InferenceFinished, InferenceStarted, Paused, 
 from ..execution import Execution
 from ..host import call
 from ..html import run_html
+from ..modules import packed, styles
 from ..rows import body_of, model_calls
 from ..session import EXECUTION_ID, Session
 from ..text import shortened, visible
 from ..timeline import Timeline, pool_row, report_entry
 from ..turns import Block, Run, Turn
 from .block_forms import form
-from .modules import module, styles
 from .still import Still
 from .throttle import Throttle
 
@@ -39,7 +39,7 @@ class RunView(Still, anywidget.AnyWidget):
     be observed, set and linked. `shown` is the Turn as it is shown, `selection` the Turn of those blocks.
     """
 
-    _esm = module("run_view.js")
+    _esm = packed("run_view.js")
     _css = styles("table.css", "block_table.css", "views.css")
     turn = traitlets.Int(-1, help="index of the Turn that is shown; -1 is the last").tag(sync=True)
     phase = traitlets.Int(-1, help="index of the phase that is shown; -1 is the whole Turn").tag(sync=True)

@@ -24,9 +24,9 @@ from ..events import (
 )
 from ..execution import Execution
 from ..host import call
+from ..modules import packed
 from ..text import call_line, visible
 from .live_table import LiveTable
-from .modules import module
 
 OVER = ("done", "stopped", "failed")
 MOST_WAITING = 8  # calls shown above the table; the table has them all
@@ -35,7 +35,7 @@ MOST_WAITING = 8  # calls shown above the table; the table has them all
 class Stepper(LiveTable):
     """The live view of one execution."""
 
-    _esm = module("stepper.js")
+    _esm = packed("stepper.js")
 
     def __init__(self, execution: Execution) -> None:
         self.execution = execution

@@ -14,13 +14,13 @@ import traitlets
 
 from ..chunks import Chunks
 from ..html import turn_html
+from ..modules import packed, styles
 from ..results import total_cost, total_usage
 from ..rows import body_of, model_calls, row
 from ..text import visible
 from ..turns import Block, Run, Turn
 from .arrangement import Arrangement
 from .block_forms import bag_json, form, json_text
-from .modules import packed, styles
 from .page_rows import Joined, carried, difference, fitting
 
 FIRST_ROWS = 300  # that go with the view, if they come to no more than FIRST_SIZE

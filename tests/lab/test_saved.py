@@ -61,6 +61,76 @@ def test_a_saved_page_asks_for_nothing_and_folds_without_script(browser: Browser
     page.close()
 
 
+def alone(browser: Browser) -> tuple[Page, list[str], list[str]]:
+    """A page with script that reaches its own file alone; what else it asked for, and what went wrong in it."""
+    page = browser.new_page(viewport={"width": 1200, "height": 900})
+    asked: list[str] = []
+    errors: list[str] = []
+    page.on(
+        "request", lambda request: None if request.url.startswith(("file:", "data:")) else asked.append(request.url)
+    )
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    return page, asked, errors
+
+
+def test_a_saved_run_is_walked_through_filtered_and_searched_without_a_kernel(browser: Browser, tmp_path: Path) -> None:
+    path = nt.save(nt.load(ROOT / "fixtures" / "greenhouse.yaml"), tmp_path / "run.html")
+    page, asked, errors = alone(browser)
+    page.goto(path.as_uri())
+    rows = page.get_by_role("grid").get_by_role("row")
+    expect(rows).to_have_count(1 + 20)
+
+    page.get_by_role("button", name="tool_use").click()
+    expect(rows).to_have_count(1 + 5)
+    page.get_by_role("button", name="tool_use").click()
+    page.get_by_role("tab", name="turn 0").click()
+    expect(rows).to_have_count(1 + 14)
+    page.get_by_role("tab", name="post_tools").first.click()
+    expect(rows).to_have_count(1 + 5)
+    page.get_by_role("tab", name="whole turn").click()
+    page.get_by_role("textbox", name="search").fill("draught")
+    expect(page.locator("mark", has_text="draught")).to_be_visible()
+    page.get_by_role("button", name="Columns").click()
+    page.get_by_role("menuitemcheckbox", name="cost in USD").click()
+    expect(page.get_by_role("columnheader", name="cost")).to_be_visible()
+
+    page.screenshot(path=ARTIFACTS / "saved-run.png")
+    assert page.locator("table").count() == 0  # the static one has gone
+    assert (asked, errors) == ([], [])
+    page.close()
+
+
+def test_a_saved_turn_and_a_saved_comparison_are_alive_too(browser: Browser, tmp_path: Path) -> None:
+    turn = nt.load(ROOT / "fixtures" / "greenhouse.yaml")[0]
+    page, asked, errors = alone(browser)
+
+    page.goto(nt.save(turn, tmp_path / "turn.html").as_uri())
+    page.get_by_role("row").nth(2).hover()
+    page.get_by_role("row").nth(2).get_by_role("button", name="what can be done").click()
+    page.get_by_role("menuitem", name="show JSON").click()
+    expect(page.get_by_role("tabpanel", name="JSON")).to_contain_text('"kind": "user"')
+    page.goto(nt.save(nt.compare(turn, turn.drop(5)), tmp_path / "comparison.html").as_uri())
+    page.get_by_role("button", name="changes only").click()
+
+    expect(page.get_by_role("row")).to_have_count(1 + 1)
+    assert (asked, errors) == ([], [])
+    page.close()
+
+
+def test_what_a_model_said_is_text_in_a_saved_page(browser: Browser, tmp_path: Path) -> None:
+    evil = "<img src=x onerror='window.hacked=1'></script><script>window.hacked=1</script><!--<script>"
+    turn = nt.Turn([nt.user(evil), nt.Block(evil, {evil: evil}), nt.tool_call(evil, evil, {evil: evil})])
+    page, asked, errors = alone(browser)
+
+    page.goto(nt.save(nt.Run((turn, turn + nt.user(evil)), name=evil), tmp_path / "evil.html").as_uri())
+
+    expect(page.get_by_text("onerror=").first).to_be_visible()
+    assert page.evaluate("window.hacked === undefined")
+    assert (asked, errors) == ([], [])
+    page.close()
+
+
 def test_a_notebook_nobody_trusts_is_readable_without_its_style(lab: Lab) -> None:
     lab.open("notebooks/01_explore.ipynb")
 

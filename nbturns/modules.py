@@ -16,6 +16,8 @@ from importlib.resources import files
 IMPORT = re.compile(r'^import \{[^}]*\} from "\./(?P<name>[\w.]+)";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(?:async )?function|class|const)", re.MULTILINE)
 
+DEFAULT = re.compile(r"^export default .*\Z", re.MULTILINE | re.DOTALL)  # the widget of a module that another builds on
+
 UNPACK = """\
 const packed = Uint8Array.from(atob("{packed}"), (letter) => letter.charCodeAt(0));
 const plain = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
@@ -40,7 +42,13 @@ def module(name: str) -> str:
     Names are shared by all of them: `import {a}` may not rename, and no two may define the same.
     """
     *others, own = _parts(name, set())
-    return "".join([*(EXPORT.sub("", part) for part in others), own])
+    return "".join([*(EXPORT.sub("", DEFAULT.sub("", part)) for part in others), own])
+
+
+@cache
+def script(name: str) -> str:
+    """A module without exports as a script for a page of its own."""
+    return f'"use strict";\n{{\n{EXPORT.sub("", module(name))}}}\n'
 
 
 @cache
