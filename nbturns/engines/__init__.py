@@ -217,7 +217,8 @@ def _divided(provider: Provider, params: Mapping[str, Any]) -> tuple[dict[str, A
 def _named(reply: _provider.Reply, provider: Provider, failed: str, info: ModelInfo | None) -> InferenceResult:
     known = reply.result()
     own = (replace(info, id=known.model),) if info else ()
-    return _provider.ended(priced(known.replace(provider=known.provider or provider.name), own), failed)
+    known = known if known.provider else known.replace(provider=provider.name)
+    return _provider.ended(priced(known, own), failed)
 
 
 def _recorded(blocks: Iterable[Any], result: InferenceResult) -> Turn:

@@ -36,9 +36,11 @@ class Part:
         self.grows = grows  # plain text in a stream; what is signed came to its end
         self.more: list[str] = []
         self.kind = _kind(raw)
-        call = said(raw, "functionCall") if self.kind == "tool_call" else EMPTY
-        self.arguments = Arguments.of(call)
-        self.name = text_of(call.get("name"))
+        self.arguments: Arguments | None = None
+        self.name = ""
+        if self.kind == "tool_call":
+            call = said(raw, "functionCall")
+            self.arguments, self.name = Arguments.of(call), text_of(call.get("name"))
 
     @property
     def broken(self) -> bool:
@@ -68,10 +70,10 @@ class Part:
         name = "functionCall" if "functionCall" in self.raw else "function_call"
         return freeze({**self.raw, name: self.arguments.call})  # type: ignore[no-any-return]  # as above
 
-    def block(self, *, over: bool) -> Block:
+    def block(self, whole: FrozenDict, *, over: bool) -> Block:
         """Its block; `over`: whether the answer came to an end, if not to its own."""
         if not self.broken:
-            return decoded(self.whole())
+            return decoded(whole)
         assert self.arguments is not None
         written = json.dumps(self.arguments.pieces, ensure_ascii=False)
         if over:

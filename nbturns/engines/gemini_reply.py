@@ -141,14 +141,14 @@ class Reply:
     def blocks(self) -> tuple[Block, ...]:
         """The blocks as far as they came. One that broke off cannot be sent back, and is no call."""
         made: list[Block] = []
+        over, id = self._is_over, text_of(self._id)
         for part in self._parts:
-            block = part.block(over=self._is_over)
+            raw = part.whole()
+            block = part.block(raw, over=over)
             if self._is_cut(part):
                 block = block.with_metadata(CUT, True)
-            whole = not part.broken and (self._is_over or part is not self._parts[-1] or not part.grows)
-            made.append(
-                WIRE.marked(block, raw=part.whole() if whole else None, response_id=text_of(self._id), index=part.place)
-            )
+            whole = not part.broken and (over or part is not self._parts[-1] or not part.grows)
+            made.append(WIRE.marked(block, raw=raw if whole else None, response_id=id, index=part.place))
         return tuple(made)
 
     def _is_cut(self, part: Part) -> bool:
@@ -157,7 +157,8 @@ class Reply:
 
     def result(self) -> InferenceResult:
         """Who answered, why it ended, what it took; the provider's own numbers in `extra["usage"]`."""
-        calls = (part for part in self._parts if part.kind == "tool_call" and (self._is_over or not part.broken))
+        over = self._is_over
+        calls = (part for part in self._parts if part.kind == "tool_call" and (over or not part.broken))
         pending = not all(map(self._is_cut, calls))
         reason = self._stop_reason
         counts = _harmless(mapping_of(self._usage))
@@ -178,8 +179,10 @@ class Reply:
 
     @property
     def _stop_reason(self) -> str:
+        if self._reason:
+            return self._reason
         blocked = said(mapping_of(self._known.get("promptFeedback")), "blockReason")
-        return self._reason or (PROMPT + _named(blocked, BLOCKED) if blocked else "")
+        return PROMPT + _named(blocked, BLOCKED) if blocked else ""
 
     @property
     def _is_over(self) -> bool:

@@ -7,30 +7,31 @@ by what has come before it, and not by who sent it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 from ..frozen import EMPTY
 from .lenient import kept
+from .provider import Hear, delta
 
 THOUGHTS = ("reasoning_content", "reasoning")  # names of the field with the model's thoughts
 OF_A_CHUNK = frozenset({"token_id", "channel", "role"})  # in a delta, and not of its message; the role is known
 COMMON = frozenset(
     {"index", "delta", "message", "finish_reason", "logprobs", "text"}
 )  # of a choice; old servers say `text` twice
-Tell: TypeAlias = Callable[[int, str, str, str], object]  # place, kind, text, name
 
 
 class Candidate:
     """What one of the choices has said so far. `whole` when it all comes at once, in a body."""
 
-    def __init__(self, index: int, tell: Tell, *, whole: bool = False) -> None:
+    def __init__(self, index: int, hear: Hear | None = None, inference_id: str = "", *, whole: bool = False) -> None:
         self.stop = ""
         self.beside: dict[str, Any] = {}  # of the choice, not of its message
         self.logprobs: dict[str, Any] = {}
         self._index = index
-        self._tell = tell
+        self._hear = hear
+        self._inference_id = inference_id
         self._whole = whole
         self._places: dict[Any, int] = {}  # what was heard of, in order
         self._thoughts: dict[str, list[str]] = {}
@@ -62,10 +63,12 @@ class Candidate:
 
     def _weigh(self, logprobs: Any) -> None:
         for name, more in logprobs.items() if isinstance(logprobs, dict) else ():
-            if more:
-                before = self.logprobs.get(name)
-                both = isinstance(before, list) and isinstance(more, list)
-                self.logprobs[name] = [*before, *kept(more)] if both and before else kept(more)
+            if isinstance(more, list) and more:
+                known = self.logprobs.setdefault(name, [])
+                if isinstance(known, list):
+                    known.extend(kept(more))
+            elif more:
+                self.logprobs[name] = kept(more)
 
     def _say(self, delta: Mapping[str, Any]) -> None:
         for name, value in delta.items():
@@ -105,6 +108,10 @@ class Candidate:
             self._rest[name] = [*before, *kept(value)]
         else:
             self._rest[name] = merged(before, kept(value))
+
+    def _tell(self, place: int, kind: str, text: str, name: str) -> None:
+        if self._hear is not None and (text or name):
+            self._hear(delta(self._inference_id, place, kind, text, name))
 
     def _place(self, of: Any) -> int:
         return self._places.setdefault(of, len(self._places))
@@ -156,10 +163,11 @@ class Candidate:
         last.said.append(text)
         if others:
             last.others |= {name: kept(value) for name, value in others.items() if name != "type"}
-        if text:
+        if text and self._hear is not None:
             if last.place < 0:
                 last.place = self._place(id(last))
-            self._tell(last.place, "llm_text" if kind == "text" else "reasoning", text, "")
+            kind = "llm_text" if kind == "text" else "reasoning"
+            self._hear(delta(self._inference_id, last.place, kind, text))
 
     def _call(self, raw: Mapping[str, Any]) -> None:
         index, its = raw.get("index"), None

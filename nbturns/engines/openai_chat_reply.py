@@ -24,7 +24,7 @@ from ..turns import Block, Kind
 from . import openai_client
 from .lenient import cost_of, count_of, json_of, kept, mapping_of, text_of
 from .openai_chat_candidate import THOUGHTS, Candidate, merged, says
-from .provider import DONE, Hear, delta, unheard
+from .provider import DONE, Hear, unheard
 from .wire import Wire
 
 WIRE = Wire("openai_chat")
@@ -43,7 +43,7 @@ class Reply:
         self.complete = False
         self.server = server
         self._inference_id = inference_id
-        self._hear = hear
+        self._hear = None if hear is unheard else hear
         self._message: dict[str, Any] = {}
         self._head: Mapping[str, Any] = EMPTY  # what the last chunk said beside its choices
         self._candidates: dict[int, Candidate] = {}
@@ -89,8 +89,8 @@ class Reply:
                 index = index if isinstance(index, int) else 0
                 candidate = self._candidates.get(index)
                 if candidate is None:
-                    hear = _ignored if index or self._hear is unheard else self._heard
-                    candidate = self._candidates[index] = Candidate(index, hear, whole=whole)
+                    hear = None if index else self._hear  # another candidate is not shown as it comes
+                    candidate = self._candidates[index] = Candidate(index, hear, self._inference_id, whole=whole)
                 candidate.take(choice)
         head = {**data, "choices": None}
         if "obfuscation" in head or "p" in head:  # padding, of another length in each chunk
@@ -107,12 +107,9 @@ class Reply:
         if not self.complete and _is_error(news):
             raise refusal(news)
 
-    def _heard(self, place: int, kind: str, text: str, name: str) -> None:
-        self._hear(delta(self._inference_id, place, kind, text, name))
-
     @property
     def _first(self) -> Candidate:
-        return self._candidates.get(0) or Candidate(0, _ignored)
+        return self._candidates.get(0) or Candidate(0)
 
     def blocks(self) -> tuple[Block, ...]:
         """The blocks of the first candidate as far as they came. One that broke off cannot be sent back, and is no call."""
@@ -178,10 +175,6 @@ class Reply:
             request_id=text_of(self._message.get("request_id")) or text_of(mapping_of(extra.get("x_groq")).get("id")),
             extra=freeze(extra),
         )
-
-
-def _ignored(place: int, kind: str, text: str, name: str) -> None:
-    """Nobody listens, or it is another candidate, which is not shown as it comes."""
 
 
 def _broken_off(candidate: Candidate) -> list[Block]:

@@ -38,6 +38,7 @@ TEXTS = frozenset({"output_text", "input_text", "text"})
 LISTS = {"output_text": "content", "refusal": "content", "reasoning_text": "content", "summary_text": "summary"}
 ENDS = frozenset({"response.completed", "response.incomplete", "response.cancelled", "response.failed"})
 TRUNCATED = frozenset({"incomplete:max_output_tokens", "incomplete:max_tokens"})
+ENDED = (None, "completed", "incomplete", "failed")  # of an item; one without a status came at once
 AT_WORK = frozenset({"queued", "in_progress"})  # of a response in the background, which is asked for again
 OURS = frozenset({"id", "object", "model", "status", "usage", "error"})
 UNKEPT = {  # the items, and what an answer only says again of its request; a block need not carry its tools
@@ -101,7 +102,7 @@ class Reply:
             self._parts = {place: part for place, part in self._parts.items() if place < len(items) or not items}
             at_work = self._response.get("status") in AT_WORK
             for place, item in enumerate(items):
-                self._item(place, item, done=not at_work or item.get("status") == "completed")
+                self._item(place, item, done=not at_work or item.get("status") in ENDED)
         if response.get("error") or response.get("status") == "failed":
             raise refusal({"error": response.get("error") or {"message": "the response failed", "code": "failed"}})
         self.complete = True
