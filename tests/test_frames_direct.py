@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nbturns as nt
@@ -70,6 +70,7 @@ MESSAGE = st.one_of(
 ).flatmap(lambda message: BESIDE.map(lambda beside: {**beside, **message}))
 
 
+@settings(max_examples=50)
 @given(st.lists(st.lists(MESSAGE, min_size=1, max_size=6), min_size=2, max_size=4), st.booleans())
 def test_chat_lines_give_the_frame_their_values_give(
     tmp_path_factory: pytest.TempPathFactory, given: Any, named: bool
@@ -126,6 +127,7 @@ def our_runs(draw: st.DrawFn) -> nt.Run:
     return nt.Run(turns, id=draw(words))
 
 
+@settings(max_examples=50)
 @given(st.lists(our_runs(), min_size=2, max_size=3))
 def test_our_own_lines_give_the_frame_their_values_give(
     tmp_path_factory: pytest.TempPathFactory, runs: list[nt.Run]

@@ -86,6 +86,7 @@ in `snapshots` `snapshot`, `snapshot_index` and `change`; in `reports` `report`.
     stop_reason                 string                why the model call ended, in the provider's word
     finish_class                category              the same in one vocabulary for all providers
     truncated                   boolean               whether the reply was cut
+    attempts                    Int64     attempts    which try it was; 2 follows a failed one
     input_tokens                Int64     tokens      all input, cache reads and writes included
     output_tokens               Int64     tokens      all output, reasoning included
     cached_tokens               Int64     tokens      input read from the provider's cache

@@ -115,6 +115,7 @@ def extra_of(block: Block) -> str | None:
     for name, value in block.metadata.items():
         if name.endswith(BESIDE) and isinstance(value, Mapping):
             beside.update(value)
+    beside = {name: value for name, value in beside.items() if value is not None}
     return to_json(beside) if beside else None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..importers.chat_messages import ANSWERED, CALLED, RESULTED, SAID, SEPARATE
 from ..importers.json_text import parse
 from .arrays import to_json
 from .block_batch import BlockBatch
@@ -31,7 +32,10 @@ class ChatRecords:
         messages, line = record.get("messages"), position.removeprefix("line ")
         if type(messages) is not list:
             return False
-        id, key, put, calls = f"{self.label}:{line}", f"{self.stem}:{line}/message-", batch.blocks.append, batch.calls
+        model = record.get("model")
+        model = model if type(model) is str else ""
+        place = f":{line}" if line else ""
+        id, key, put, calls = self.label + place, f"{self.stem}{place}/message-", batch.blocks.append, batch.calls
         names: dict[str, str | None] = {}  # of the tools, by the id of the call
         turn, turns, index, answered = batch.begin_turn(id, "", 0, self.file), 0, 0, False
         for number, message in enumerate(messages):
@@ -40,7 +44,7 @@ class ChatRecords:
             role, content = message.get("role"), message.get("content")
             if role == "assistant":
                 answered, made_by = True, len(calls)
-                calls.append((f"{key}{number}", "", "", "", "unknown"))
+                calls.append((f"{key}{number}", "", model, "", "unknown"))
                 if len(message) == 2 and content and type(content) is str:
                     put((turn, index, None, "llm_text", "assistant", content, 0, None, None, None, made_by, None, None))
                     index += 1
@@ -58,7 +62,7 @@ class ChatRecords:
                 answered, call = True, message.get("tool_call_id")
                 if type(call) is not str or not call:
                     return False
-                beside = self.beside(message, RESULT) if len(message) > 3 else None
+                beside = self.beside(message, RESULTED) if len(message) > 3 else None
                 put((turn, index, None, "tool_use", None, content, 0, call, names.get(call), None, None, beside, None))
             else:
                 if role == "user":
@@ -76,35 +80,30 @@ class ChatRecords:
     def _reply(self, message: dict[str, Any], content: Any, names: dict[str, str | None]) -> list[Said] | None:
         """A text, calls, or both; None where it is not plain."""
         calls = message.get("tool_calls")
-        beside = None
-        if len(message) > 3 or calls is None:
-            if any(message.get(name) for name in THOUGHTS):
+        if calls is None:
+            if type(content) is not str or "tool_calls" in message:
                 return None
-            beside = self.beside(message, REPLY)
-        if (content is not None and type(content) is not str) or (calls is not None and type(calls) is not list):
+        elif type(calls) is not list or not calls or (content is not None and type(content) is not str):
             return None
+        if len(message) > 2 and any(message.get(name) for name in SEPARATE.intersection(message)):
+            return None
+        beside = self.beside(message, ANSWERED if content or not calls else CALLED)
         made: list[Said] = []
         if content or not calls:
             made.append(("llm_text", "assistant", content or "", None, None, beside))
             beside = None
         for call in calls or ():
-            try:
-                function = call["function"]
-                id, name, text = call["id"], function["name"], function["arguments"]
-                args = parse(text) if text else {}
-            except (KeyError, TypeError, ValueError, RecursionError):
+            one = _call(call, beside)
+            if one is None:
                 return None
-            if not (type(id) is type(name) is type(text) is str and id and type(args) is dict):
-                return None
-            said = to_json(args) if args else "{}"
-            names[id] = name = name or None
-            made.append(("tool_call", None, said, id, name, beside))
+            names[str(one[3])] = one[4]
+            made.append(one)
             beside = None
         return made
 
     def beside(self, message: dict[str, Any], known: frozenset[str]) -> str | None:
         """What a message has beside what is known, as JSON. The same few names come again and again."""
-        found = [name for name in message if name not in known]
+        found = [name for name in message if name not in known and message[name] is not None]
         if len(found) == 1 and type(value := message[found[0]]) is str and len(value) < 100:
             key = (found[0], value)
             said = self._beside.get(key)
@@ -116,7 +115,20 @@ class ChatRecords:
         return to_json({name: message[name] for name in found}) if found else None
 
 
-SAID = frozenset({"role", "content"})
-RESULT = frozenset({"role", "content", "tool_call_id"})
-REPLY = frozenset({"role", "content", "tool_calls", "function_call", "refusal"})
-THOUGHTS = ("reasoning_content", "reasoning", "refusal", "function_call")
+def _call(call: Any, beside: str | None) -> Said | None:
+    """A call as every server writes it; None for another."""
+    if type(call) is not dict or len(call) != 3 or call.get("type") != "function":
+        return None
+    function, id = call.get("function"), call.get("id")
+    if type(function) is not dict or len(function) != 2 or type(id) is not str or not id:
+        return None
+    name, text = function.get("name"), function.get("arguments")
+    if type(name) is not str or type(text) is not str:
+        return None
+    try:
+        args = parse(text) if text else {}
+    except (ValueError, RecursionError):
+        return None
+    if type(args) is not dict:
+        return None
+    return "tool_call", None, to_json(args) if args else "{}", id, name or None, beside

@@ -200,6 +200,7 @@ def _extra(block: dict[str, Any], metadata: Any) -> str | None:
     for name, value in sorted(metadata.items()) if metadata else ():
         if name.endswith(BESIDE) and type(value) is dict:
             extra.update(value)
+    extra = {name: value for name, value in extra.items() if value is not None}
     return to_json(extra) if extra else None
 
 

@@ -117,7 +117,7 @@ def snapshots(
 ) -> Any:
     """A row for each snapshot of `x`, with what changed since the one before; the columns are listed in `nt.frames`.
 
-    An Execution has those of its loop; a Session those of its last execution; a list of
+    An Execution has those of its loop, a Session those of its executions; a list of
     Snapshots is what it is. Of any other Turn its end is the one there is. Takes and raises
     what `blocks` does.
     """

@@ -57,6 +57,13 @@ INFERENCE: tuple[Column, ...] = (
     Column("inference_index", lambda row: row.index, "Int64", doc="its place among those of its Turn, from 0"),
     *RECORDED,
     Column("truncated", lambda row: row.inference.truncated, "boolean", doc="whether the reply was cut"),
+    Column(
+        "attempts",
+        lambda row: row.inference.attempts,
+        "Int64",
+        unit="attempts",
+        doc="which try it was; 2 follows a failed one",
+    ),
     *TOKENS,
     Column("max_tokens", lambda row: row.inference.max_tokens, "Int64", unit="tokens", doc="the most it might say"),
     Column("duration_ms", lambda row: row.inference.duration_ms, "Int64", unit="ms", doc="from request to last token"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -43,6 +43,8 @@ def passes(given: Any, wanted: Wanted, how: How, most: int | None = None) -> Ite
     together; strict, LoadError and DecodeError for the first that cannot be read.
     """
     cache = Cache.at(how.cache)
+    if how.processes is not None and (type(how.processes) is not int or how.processes < 1):
+        raise ValueError(f"processes is how many there are to be, at least 1, not {how.processes!r}")
     if (cache or how.processes) and not _portable(wanted):
         raise ValueError(
             "columns of your own and repeat=True are read in this process and without a cache; leave out processes= and cache="
@@ -112,6 +114,15 @@ class _Work:
         self._keep(file, stamp, made)
         return made
 
+    def _finished(self, future: Future[Made], file: File) -> Made:
+        try:
+            return future.result()
+        except BrokenExecutor:  # killed, for the memory it took most likely
+            lost = Pass(Wanted({name: COLUMNS[name] for name in self.wanted.columns}, strict=self.wanted.strict))
+            reason = "a process that read files ended; with fewer processes= each has more memory"
+            lost.failed(LoadError(reason, file=str(file.path)))
+            return lost.made()
+
     def _keep(self, file: File, stamp: bytes, made: Made) -> None:
         if self.cache:
             self.cache.put(file, stamp, made)
@@ -145,7 +156,7 @@ class _Work:
         first = self._made[0]
         if isinstance(first, tuple):
             file, stamp, future = first
-            made = future.result()
+            made = self._finished(future, file)
             self._keep(file, stamp, made)
             self.progress.advance(file.size)
         else:
@@ -216,8 +227,6 @@ def _pool(processes: int) -> ProcessPoolExecutor:
     """Processes of their own kind, not forks: a fork of a process with threads may stand still for ever."""
     import multiprocessing
 
-    if isinstance(processes, bool) or not isinstance(processes, int) or processes < 1:
-        raise ValueError(f"processes is how many there are to be, at least 1, not {processes!r}")
     return ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _quiet)
 
 

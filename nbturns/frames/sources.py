@@ -123,11 +123,10 @@ def _name(one: Any) -> str:
 
 
 def _of_session(session: Session) -> Mapping[int, tuple[Snapshot, ...]] | None:
-    """The snapshots of its last execution, at the Turn that came of it."""
-    execution, turns = session.execution, session.turns
-    if execution is None or not turns or not execution.snapshots or execution.turn is not turns[-1]:
-        return None
-    return {len(turns) - 1: tuple(execution.snapshots)}
+    """The snapshots of its executions, each at the Turn that came of it."""
+    taken = {id(execution.turn): tuple(execution.snapshots) for execution in session.executions}
+    found = {place: taken[id(turn)] for place, turn in enumerate(session.turns) if taken.get(id(turn))}
+    return found or None
 
 
 def _in_files(given: Iterable[str | os.PathLike[str]]) -> Iterator[File | LoadError]:

@@ -5,7 +5,7 @@ Values show themselves as static tables (`html.py`); these are for looking close
 
 from __future__ import annotations
 
-from typing import overload
+from typing import Any, Protocol, overload
 
 from ..comparison import Comparison
 from ..execution import Execution
@@ -22,6 +22,13 @@ from .turn_view import TurnView as TurnView
 __all__ = ["CompareView", "ProfilePicker", "RunView", "Stepper", "TurnView", "view"]
 
 
+class Rows(Protocol):
+    """Rows of a frame: a DataFrame of pandas, or a Series."""
+
+    @property
+    def attrs(self) -> Any: ...
+
+
 @overload
 def view(x: Turn) -> TurnView: ...
 @overload
@@ -32,11 +39,14 @@ def view(x: Execution) -> Stepper: ...
 def view(x: Comparison) -> CompareView: ...
 @overload
 def view(x: Profiles) -> ProfilePicker: ...
+@overload
+def view(x: Rows) -> TurnView | RunView: ...
 def view(
-    x: Turn | Run | Session | Execution | Comparison | Profiles,
+    x: Turn | Run | Session | Execution | Comparison | Profiles | Rows,
 ) -> TurnView | RunView | Stepper | CompareView | ProfilePicker:
     """The live view of a Turn, a Run, a Session, a comparison, an execution with its buttons, or profiles to pick from.
 
+    Of a row of a frame: its Turn, with its block selected; of several rows the same, or the Run of their Turns.
     Any number of views may show one value or execution; each shows where it stands, whenever it is opened.
     """
     match x:
@@ -50,6 +60,19 @@ def view(
             return CompareView(x)
         case Profiles():
             return ProfilePicker(x)
+    if hasattr(x, "attrs"):  # rows of a frame; those of other things are refused there
+        return _rows_view(x)
     raise TypeError(
         f"there is a live view for a Turn, a Run, a Session, an Execution, a comparison or Profiles, not for {type(x).__name__}: {x!r:.60}"
     )
+
+
+def _rows_view(rows: Any) -> TurnView | RunView:
+    from ..frames import to_turns
+
+    turns = to_turns(rows)
+    if len(turns) != 1:
+        return RunView(Run(turns))
+    places = rows.get("block_index")
+    several = [] if places is None else [places] if not hasattr(places, "dropna") else places.dropna()
+    return TurnView(turns[0], selected=[int(place) for place in several if int(place) < len(turns[0])])
