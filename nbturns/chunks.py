@@ -29,10 +29,16 @@ class Chunks(Sequence[T], Generic[T]):
         return items if isinstance(items, Chunks) else _made((), tuple(items))
 
     def __add__(self, more: Iterable[T]) -> Chunks[T]:
-        return _made(self._full, self._tail + more if type(more) is tuple else (*self._tail, *more))
+        tail = self._tail + more if type(more) is tuple else (*self._tail, *more)
+        if len(tail) >= SIZE:
+            return _made(self._full, tail)
+        made: Chunks[T] = _new(Chunks)
+        made._full = self._full
+        made._tail = tail
+        return made
 
     def append(self, item: T) -> Chunks[T]:
-        return _made(self._full, (*self._tail, item))
+        return self.__add__((item,))
 
     def replace(self, index: int, item: T) -> Chunks[T]:
         at, within = divmod(self._position(index), SIZE)

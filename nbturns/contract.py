@@ -123,10 +123,11 @@ def asking(engine: Engine, middleware: Iterable[Middleware], note: Callable[[Cal
     made: list[Call] = []
     listed = tuple(middleware)
 
-    def done(call: Call) -> None:
+    def told(call: Call) -> None:
         made.append(call)
         note(call)
 
+    done = made.append if note is id else told
     signed = engine.signing(done) if hasattr(engine, "signing") else signing(engine, done)
     layers = stand_around(signed, (*listed, *_brought(engine, listed)))
 
@@ -161,7 +162,7 @@ def _accounted(answer: Turn, asked: Turn, made: Iterable[Call]) -> Turn:
     after = before + (call.result for call in made)
     if INFERENCES in answer.metadata and len(answer.metadata[INFERENCES]) == len(after):
         return answer
-    return answer.with_metadata(INFERENCES, after) if len(after) else answer
+    return answer._with(metadata=answer.metadata.holding(INFERENCES, after)) if len(after) else answer
 
 
 def identified(turn: Turn, before: Turn, new_id: Callable[[], str]) -> Turn:
@@ -305,7 +306,8 @@ class Call:
                 if called:
                     block = self._identified(block, known)
                 bag = block.metadata
-                block = block.signed(block.id or self.new_id(), bag.holding_all(signature) if len(bag) else alone)
+                bag = alone if bag is NOTHING else bag.holding_all(signature)
+                block = block.signed(block.id or self.new_id(), bag)
                 mine.append(block)
             if called:
                 known.add(block.tool_call_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from .contract import Engine, Scope, identified
 from .errors import LimitReached, ToolError
@@ -86,19 +86,19 @@ class _Loop:
             turn = identified(verdict.turn, turn, self.scope.new_id)
             answers = {id: answer.replace(id=self.scope.new_id()) for id, answer in verdict.answers.items()}
         if not run:
-            return self._with(turn, turn.pending, answers) if answers else turn
+            return turn + _in_order(turn.calls.pending, answers) if answers else turn
         if turn.calls.pending:
             turn = await self.answered(turn, answers)
         return await self.at(Phase.POST_TOOLS, turn, iteration)
 
     async def answered(self, turn: Turn, given: Mapping[str, Block]) -> Turn:
         """Append the answers to the pending calls, in the order of the calls."""
-        scope, calls = self.scope, turn.pending
-        config = scope.tool_config
+        scope, pending = self.scope, turn.calls.pending
+        config, calls = scope.tool_config, tuple(pending.values())
         done = dict(given)
         try:
             await scope.tools.answer(
-                [call for call in calls if call.tool_call_id not in given] if given else calls,
+                [call for id, call in pending.items() if id not in given] if given else calls,
                 config,
                 self.emit,
                 done,
@@ -106,9 +106,9 @@ class _Loop:
                 new_id=scope.new_id,
             )
         except asyncio.CancelledError as stop:
-            stop.turn = self._with(turn, calls, done)  # type: ignore[attr-defined]  # what was answered travels with the stop
+            stop.turn = turn + _in_order(pending, done)  # type: ignore[attr-defined]  # what was answered travels with the stop
             raise
-        turn = self._with(turn, calls, done)
+        turn += _in_order(pending, done)
         if config.tool_error_handling == "abort":
             for call in calls:
                 answer = done.get(call.tool_call_id)
@@ -116,5 +116,7 @@ class _Loop:
                     raise ToolError(f"{call.name} failed, and tool errors end this run: {answer.error}", turn=turn)
         return turn
 
-    def _with(self, turn: Turn, calls: tuple[Block, ...], done: Mapping[str, Block]) -> Turn:
-        return turn + [done[call.tool_call_id] for call in calls if call.tool_call_id in done]
+
+def _in_order(calls: Iterable[str], answers: Mapping[str, Block]) -> tuple[Block, ...]:
+    """The answers there are, in the order of the calls."""
+    return tuple([answers[id] for id in calls if id in answers])

@@ -82,7 +82,7 @@ class Toolbox:
         calls = tuple(calls)
         if len(calls) == 1 or config.max_parallel_tools <= 1:
             for call in calls:
-                done[call.tool_call_id] = answer = await tools._answered(call, config, emit, new_id)
+                done[call.payload["id"]] = answer = await tools._answered(call, config, emit, new_id)
                 if answer.payload["error"] and config.tool_error_handling == "abort":
                     return
             return
