@@ -201,6 +201,7 @@ def signing(engine: Engine, note: Callable[[Call], object] = id) -> Engine:
         except (
             Exception,
             SystemExit,
+            KeyboardInterrupt,
         ) as error:  # an engine is any function, and may raise anything; the Turn must travel with it
             so_far = call.signed(_so_far(error, call.asked), failed="error")
             raise EngineError(f"the engine raised {type(error).__name__}: {error}", turn=so_far) from error

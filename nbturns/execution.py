@@ -75,9 +75,13 @@ class Execution(Waiting[Turn]):
             status: Status = "done"
         except asyncio.CancelledError as stop:
             turn, status = getattr(stop, "turn", None) or self.turn, "stopped"
-        except (Exception, SystemExit) as error:  # whatever it was, those who wait for the result are to get it
+        except (
+            Exception,
+            SystemExit,
+            KeyboardInterrupt,
+        ) as error:  # whatever it was, those who wait for the result are to get it
             turn, status = getattr(error, "turn", None) or self.turn, "failed"
-            self.error = error if isinstance(error, Exception) else RuntimeError(f"SystemExit: {error}")
+            self.error = error if isinstance(error, Exception) else RuntimeError(f"{type(error).__name__}: {error}")
         self.turn = turn.with_metadata(STATUS, status)
         if self.error is not None:
             self.error.turn = self.turn  # type: ignore[attr-defined]  # an error that ends an execution carries the Turn
@@ -111,7 +115,11 @@ class Execution(Waiting[Turn]):
     def _hand(self, event: Event, sink: Sink) -> None:
         try:
             sink(event)
-        except (Exception, SystemExit) as error:  # a listener may fail in any way; the execution goes on
+        except (
+            Exception,
+            SystemExit,
+            KeyboardInterrupt,
+        ) as error:  # a listener may fail in any way; the execution goes on
             self.sink_errors.append(error)
             if (
                 len(self.sink_errors) == 1

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Iterable, Mapping
 
 from .contract import Engine, Scope, identified
+from .distinct_calls import with_distinct_calls
 from .errors import LimitReached, ToolError
-from .events import Phase, snapshot
+from .events import Notice, Phase, snapshot
 from .frozen import EMPTY
 from .results import INFERENCE_RESULT, FinishClass
 from .steps import StepController
@@ -24,13 +25,18 @@ async def run_loop(turn: Turn, engine: Engine, scope: Scope, steps: StepControll
     after `limit` model calls, and whatever ended a call, with the Turn as far as it came.
     """
     loop = _Loop(scope, steps)
+    task = asyncio.current_task()
     clock = asyncio.get_running_loop().time
     rested = clock()
-    if turn.calls.pending:
-        turn = await loop.called(turn, 0, new=False)
     for iteration in range(limit):
+        if turn.calls.pending:
+            turn = await loop.closed(turn, iteration)
         turn = await loop.at(Phase.PRE_INFERENCE, turn, iteration)
+        if turn.calls.pending:  # handed over just now
+            turn = await loop.closed(turn, iteration)
         turn = await engine(turn, scope.at(iteration))
+        if task is not None and task.cancelling():  # a stop that the engine kept for itself
+            raise _stopped(turn)
         if clock() - rested > PATIENCE:  # others live on this loop too: a stop, a click, a view that draws
             await asyncio.sleep(0)
             rested = clock()
@@ -48,6 +54,12 @@ async def run_loop(turn: Turn, engine: Engine, scope: Scope, steps: StepControll
         f"still calling tools after {limit} model calls; go on with session.ask(error.turn), or set a higher limit",
         turn=turn,
     )
+
+
+def _stopped(turn: Turn) -> asyncio.CancelledError:
+    stop = asyncio.CancelledError()
+    stop.turn = turn  # type: ignore[attr-defined]  # what was done travels with the stop
+    return stop
 
 
 def _asks_again(turn: Turn, *, edited: bool) -> bool:
@@ -69,7 +81,22 @@ class _Loop:
         seen = snapshot(phase, turn, iteration)
         self.emit(seen)
         if reason := self.steps.due(seen):
-            turn = identified((await self.steps.gate(seen, reason)).turn, turn, self.scope.new_id)
+            turn = self.handed((await self.steps.gate(seen, reason)).turn, turn)
+        return turn
+
+    def handed(self, turn: Turn, before: Turn) -> Turn:
+        """The Turn somebody hands over at a pause, with an id on each new block and each call its own."""
+        if turn is before:
+            return turn
+        turn, said = with_distinct_calls(turn, self.scope.new_id)
+        for text in said:
+            self.emit(Notice(text))
+        return identified(turn, before, self.scope.new_id)
+
+    async def closed(self, turn: Turn, iteration: int) -> Turn:
+        """With the calls answered that came with the Turn: no model is asked while one is open."""
+        while turn.calls.pending:
+            turn = await self.called(turn, iteration, new=False)
         return turn
 
     async def called(self, turn: Turn, iteration: int, *, new: bool = True, run: bool = True) -> Turn:
@@ -83,7 +110,7 @@ class _Loop:
         answers: Mapping[str, Block] = EMPTY
         if reason := self.steps.due(seen):
             verdict = await self.steps.gate(seen, reason)
-            turn = identified(verdict.turn, turn, self.scope.new_id)
+            turn = self.handed(verdict.turn, turn)
             answers = {id: answer.replace(id=self.scope.new_id()) for id, answer in verdict.answers.items()}
         if not run:
             return turn + _in_order(turn.calls.pending, answers) if answers else turn
@@ -109,6 +136,8 @@ class _Loop:
             stop.turn = turn + _in_order(pending, done)  # type: ignore[attr-defined]  # what was answered travels with the stop
             raise
         turn += _in_order(pending, done)
+        if (task := asyncio.current_task()) is not None and task.cancelling():  # a stop that a tool kept for itself
+            raise _stopped(turn)
         if config.tool_error_handling == "abort":
             for call in calls:
                 answer = done.get(call.tool_call_id)

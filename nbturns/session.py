@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from inspect import iscoroutinefunction
 from typing import Any
 from uuid import uuid4
 
@@ -77,6 +78,7 @@ class Session:
         self.middleware = _callables(middleware, "middleware")
         self.sinks = _callables(sinks, "sinks")
         self.on_snapshot = on_snapshot
+        _callables(() if on_snapshot is None else (on_snapshot,), "on_snapshot")
         self.tool_config = tool_config
         self.step = step
         self.break_when = _callables(break_when, "break_when")
@@ -315,6 +317,8 @@ def _callables(given: Any, name: str) -> tuple[Any, ...]:
     made = tuple(given)
     if wrong := [one for one in made if not callable(one)]:
         raise TypeError(f"{name} is a list of functions, and this is none: {wrong[0]!r:.60}")
+    if name != "middleware" and (late := [one for one in made if iscoroutinefunction(one)]):
+        raise TypeError(f"{name} are plain functions, called at once and awaited by nobody; {late[0]!r:.60} is async")
     return made
 
 

@@ -26,6 +26,7 @@ from .tool_config import ToolConfig as ToolConfig
 from .tool_config import duration as duration
 from .tool_config import seconds as seconds
 from .tools import Tool
+from .turns import Run, Turn
 
 ATTEMPTS: Key[int] = Key("nbturns.attempts@v1", int)
 CUT: Key[bool] = Key("nbturns.cut@v1", bool)
@@ -152,8 +153,10 @@ async def _attempt(tool: Tool, args: dict[str, Any], config: ToolConfig) -> tupl
             if type(result) not in LASTING and isinstance(result, Awaitable):
                 result = await result
         else:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(timeout) as limit:
                 result = await _beside_the_loop(tool, args)
+            if limit.expired():  # it heard of its end, and went on
+                raise TimeoutError
         return shown(result), ""
     except TimeoutError as error:
         late = f"timed out after {timeout:g} s" if timeout else ""
@@ -181,7 +184,7 @@ async def _beside_the_loop(tool: Tool, args: dict[str, Any]) -> Any:
 def shown(result: Any) -> Any:
     """What a tool returned, as JSON; what JSON has no shape for becomes its printed form."""
     try:
-        return freeze(result)
+        return freeze(result.to_dict() if isinstance(result, (Block, Turn, Run)) else result)
     except TypeError:
         from pydantic_core import to_jsonable_python
 

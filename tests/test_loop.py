@@ -517,3 +517,27 @@ def test_an_engine_or_a_middleware_that_is_not_async_is_told_how_to_be() -> None
         nt.Session(echo).ask("q").result(5)  # type: ignore[arg-type]  # which is what it says
     with pytest.raises(nt.EngineError, match=r"write `async def layer\(turn, scope, engine\)`"):
         nt.Session(nt.scripted("x"), middleware=[layer]).ask("q").result(5)  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt("by hand"), SystemExit(3)])
+def test_a_listener_and_an_engine_may_raise_what_would_end_a_program(error: BaseException) -> None:
+    def listener(event: Event) -> None:
+        raise error
+
+    async def engine(turn: nt.Turn, scope: nt.Scope) -> nt.Turn:
+        raise error
+
+    with pytest.warns(UserWarning, match="a listener failed"):
+        execution = nt.Session(nt.scripted("x"), sinks=[listener]).ask("q")
+        assert execution.result(5).text == "x"
+        until(lambda: len(execution.sink_errors) > 5)
+    with pytest.raises(nt.EngineError, match=f"the engine raised {type(error).__name__}"):
+        nt.Session(engine).ask("q").result(5)
+
+
+def test_a_listener_is_a_plain_function() -> None:
+    async def listener(event: Event) -> None: ...
+
+    for how in ({"sinks": [listener]}, {"on_snapshot": listener}, {"break_when": [listener]}):
+        with pytest.raises(TypeError, match="plain functions, called at once and awaited by nobody"):
+            nt.Session(nt.scripted("x"), **how)

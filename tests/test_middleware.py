@@ -159,3 +159,10 @@ def test_one_system_prompt_stands_whatever_came() -> None:
     turn = session.ask(other).result(5)
 
     assert [block.text for block in turn.of_kind("system")] == ["Be brief."]
+
+
+def test_a_middleware_says_what_it_does_not_take() -> None:
+    with pytest.raises(ValueError, match="calls is limited to a number from 0 up, not to '2'"):
+        limits(calls="2")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="a system prompt is a text"):
+        system_prompt(5)  # type: ignore[arg-type]

@@ -22,6 +22,7 @@ from pydantic import BaseModel, Field
 import nbturns as nt
 from nbturns.host import Waiting
 from nbturns.toolbox import RetryConfig, Toolbox, ToolConfig, duration, seconds
+from tests.test_loop import until
 
 SOON = ToolConfig(retry_config=RetryConfig(backoff_base=0.001))
 
@@ -774,3 +775,53 @@ def test_times_may_be_written_as_in_a_file_and_settings_left_empty_there_say_not
 def test_a_tool_says_what_it_does_not_take(how: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(how))):
         nt.Tool(weather, **how)
+
+
+# Tools that do not let go.
+
+
+async def stubborn() -> str:
+    """Answer when one is told to stop."""
+    try:
+        await asyncio.sleep(30)
+    except asyncio.CancelledError:
+        return "late"
+    return "never"
+
+
+def test_a_tool_that_goes_on_after_its_time_has_timed_out() -> None:
+    session = nt.Session(
+        nt.scripted([nt.tool_call("1", "stubborn")], "done"),
+        tools=[stubborn],
+        tool_config=ToolConfig(execution_timeout=0.05),
+    )
+
+    answer = session.ask("q").result(10).of_kind("tool_use")[0]
+
+    assert (answer.result, answer.error) == (None, "timed out after 0.05 s")
+
+
+def test_a_stop_that_a_tool_keeps_for_itself_is_a_stop_all_the_same() -> None:
+    engine = nt.scripted([nt.tool_call("1", "stubborn")], "done")
+    execution = nt.Session(engine, tools=[stubborn]).ask("q")
+    until(lambda: any(block.kind == "tool_call" for block in execution.turn))
+    time.sleep(0.05)
+
+    execution.stop()
+
+    turn = execution.result(10)
+    assert (execution.status, engine.asked, turn.of_kind("tool_use")[0].result) == ("stopped", 1, "late")
+
+
+def test_a_tool_that_returns_a_turn_or_a_block_is_answered_with_its_shape_on_disk() -> None:
+    def look(what: str) -> Any:
+        turn = nt.turn("x")
+        return {"block": turn[0], "turn": turn, "run": nt.Run((turn,))}[what]
+
+    calls = [nt.tool_call(what, "look", {"what": what}) for what in ("block", "turn", "run")]
+
+    turn = nt.Session(nt.scripted(calls, "done"), tools=[look]).ask("q").result(10)
+
+    block, one, run = (answer.result for answer in turn.of_kind("tool_use"))
+    assert nt.Turn.from_dict(one) == nt.turn("x") and nt.Run.from_dict(run)[0] == nt.turn("x")
+    assert block == one["blocks"][0]

@@ -15,6 +15,9 @@ def limits(
     `tokens` in and out, `cost` in USD, `calls` to the model, `seconds` the model took; a
     pause costs nothing. What is not known (a price) cannot be limited and is not counted.
     """
+    for name, most in (("tokens", tokens), ("cost", cost), ("calls", calls), ("seconds", seconds)):
+        if most is not None and (not isinstance(most, (int, float)) or isinstance(most, bool) or most < 0):
+            raise ValueError(f"{name} is limited to a number from 0 up, not to {most!r:.60}")
 
     async def layer(turn: Turn, scope: Scope, engine: Engine) -> Turn:
         results = turn.inferences

@@ -14,6 +14,8 @@ def system_prompt(prompt: str) -> Middleware:
 
     As geppetto's, so that it may run at every model call of a loop.
     """
+    if not isinstance(prompt, str):
+        raise TypeError(f"a system prompt is a text, not {type(prompt).__name__}: {prompt!r:.60}")
 
     async def layer(turn: Turn, scope: Scope, engine: Engine) -> Turn:
         return await engine(with_system_prompt(turn, prompt), scope)
