@@ -16,6 +16,7 @@ from .errors import LoadError
 from .importers import OURS, ImportReport, runs_of
 from .importers.report import Note
 from .importers.source import Source
+from .provenance import BRANCH_OF
 from .serde import VERSION, run_to_dict
 from .turns import Block, Run, Turn
 
@@ -25,7 +26,7 @@ def load(path: str | Path, format: str | None = None, strict: bool = False) -> R
 
     What could not be read of it stands in `run.import_report`. Raises LoadError with file and
     position for what cannot be read at all, and for a file of several conversations, which
-    `load_all` opens. `strict` refuses what would be guessed, kept as it is, or left out.
+    `load_all` opens; of one with branches (an answer asked for again), this is the current one. `strict` refuses what would be guessed, kept as it is, or left out.
     """
     if not isinstance(path, (str, os.PathLike)) or not str(path):
         several = "; nt.load_all(paths) opens several" if isinstance(path, Iterable) and path else ""
@@ -37,11 +38,16 @@ def load(path: str | Path, format: str | None = None, strict: bool = False) -> R
     run = next(runs, None)
     if run is None:
         raise LoadError("there is no conversation in it", file=str(path))
-    if next(runs, None) is not None:
+    if not _is_whole(run, runs):
         raise LoadError(
             "there are several conversations in it; nt.load_all(path) gives one after the other", file=str(path)
         )
     return run
+
+
+def _is_whole(run: Run, others: Iterator[Run]) -> bool:
+    """Whether what else is in a file are branches of `run` alone."""
+    return all(other.metadata.get(BRANCH_OF) == run.id for other in others)
 
 
 def load_all(paths: str | Path | Iterable[str | Path], format: str | None = None, strict: bool = False) -> Runs:
@@ -110,10 +116,11 @@ def loads(
     else:
         content = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(memoryview(text))
         source = Source.of_bytes(content, strict=strict)
-    runs = list(_reported(source, format))
-    if len(runs) != 1:
-        raise LoadError(f"there {'are several conversations' if runs else 'is no conversation'} in this text")
-    return runs[0]
+    runs = _reported(source, format)
+    run = next(runs, None)
+    if run is None or not _is_whole(run, runs):
+        raise LoadError(f"there {'are several conversations' if run else 'is no conversation'} in this text")
+    return run
 
 
 def _reported(source: Source, format: str | None) -> Iterator[Run]:

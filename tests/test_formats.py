@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import nbturns as nt
-from nbturns.provenance import BESIDE
+from nbturns.provenance import BESIDE, BRANCH_OF
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "transcripts"
 SYSTEM = "You look after a greenhouse. Be brief."
@@ -312,3 +312,14 @@ def _exported(document: Any, **how: Any) -> list[nt.Run]:
     from nbturns.importers import Source, chatgpt
 
     return list(chatgpt.IMPORTER.read(Source.of_data(document, **how)))
+
+
+def test_of_a_conversation_with_branches_load_gives_the_current_one(tmp_path: Path) -> None:
+    first, second = json.loads((FIXTURES / "chatgpt.json").read_text(encoding="utf-8"))
+    path = tmp_path / "one.json"
+    path.write_text(json.dumps([first]), encoding="utf-8")
+
+    assert nt.load(path) == next(nt.load_all(path)) == nt.loads([first])
+    assert [one.metadata.get(BRANCH_OF) for one in nt.load_all(path)] == [None, *[first["id"]] * 2]
+    with pytest.raises(nt.LoadError, match="several conversations"):
+        nt.loads([first, second])

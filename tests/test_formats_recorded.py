@@ -384,17 +384,17 @@ def samples(folder: Path) -> list[tuple[str, Path]]:
 
 
 def test_each_sample_is_named_right_and_by_one_importer_alone(shared: Path) -> None:
-    known = set(importers())
+    known = {name: one.name for name, one in importers().items()}
     wrong = []
-    for expected, path in samples(dev(shared)):
+    for folder, path in samples(dev(shared)):
         source = Source.of_file(path)
-        scores = {name: one.score(source.sample) for name, one in importers().items()}
+        scores = {one.name: one.score(source.sample) for one in importers().values()}
         if not max(scores.values()):
-            scores = {name: one.score(source.longer_sample()) for name, one in importers().items()}
+            scores = {one.name: one.score(source.longer_sample()) for one in importers().values()}
         best = max(scores.values())
-        sure = [name for name, score in scores.items() if score == best and best]
-        if sure != ([expected] if expected in known else []):
-            wrong.append((path.name, expected, {name: score for name, score in scores.items() if score}))
+        surest = [name for name, score in scores.items() if score == best and best]
+        if surest != [known[folder]]:
+            wrong.append((path.name, folder, {name: score for name, score in scores.items() if score}))
 
     assert not wrong
     assert len(samples(dev(shared))) > 70

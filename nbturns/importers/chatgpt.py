@@ -18,12 +18,11 @@ from typing import Any
 from ..chunks import Chunks
 from ..errors import LoadError
 from ..keyed import keyed
-from ..provenance import BESIDE, TIMESTAMP
+from ..provenance import BESIDE, BRANCH_OF, TIMESTAMP
 from ..results import InferenceResult
 from ..turns import Block, Kind, Run, Turn
 from . import SURE, Importer, ImportReport, Notes, Sample, Source
 from .transcript import (
-    BRANCH_OF,
     Misfit,
     Transcript,
     expected,

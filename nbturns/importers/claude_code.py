@@ -11,10 +11,11 @@ What keeps Claude Code's own books (file snapshots, queues, summaries) stands in
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..keyed import keyed
-from ..provenance import BESIDE
+from ..provenance import BESIDE, BRANCH_OF
 from ..turns import Block, Run
 from . import SURE, Importer, Notes, Sample, Source, attempt
 from .claude_code_records import BOOKS, Record, blocks_of
@@ -48,13 +49,15 @@ def read(source: Source) -> Iterator[Run]:
     talk = [one for one in records if one.kind not in BOOKS]
     main = [one for one in talk if not one.is_side]
     first = True
+    root = ""
     for name, way, own in (*_ways(main, source.notes(FORMAT)), *_sides([one for one in talk if one.is_side])):
         notes = source.notes(FORMAT)
         notes.position = name
         beside = {"records": books} if first and books else {}
         run = attempt(source, name, _run, way, notes, summary if first else name, beside, own + len(books) * first)
         if run is not None:
-            yield run
+            yield replace(run, metadata=run.metadata.with_(BRANCH_OF, root)) if root else run
+            root = root or run.id
         first = False
 
 

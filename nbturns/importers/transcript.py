@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from ..blocks import block
 from ..chunks import Chunks
 from ..frozen import EMPTY, freeze
-from ..keyed import NOTHING, Key, keyed
+from ..keyed import NOTHING, keyed
 from ..provenance import ARGUMENTS, BESIDE, MESSAGE, TIMESTAMP
 from ..results import INFERENCE_ID, INFERENCE_RESULT, FinishClass, InferenceResult, Usage
 from ..turns import Block, Kind, Run, Turn
@@ -37,9 +37,6 @@ def expected(value: Any, kind: type[T] | tuple[type[T], ...], what: str) -> T:
     raise Misfit(f"{what} is {' or '.join(SHAPES.get(one, one.__name__) for one in wanted)}, not {_said(value)}")
 
 
-BRANCH_OF: Key[str] = Key(
-    "nbturns.branch_of@v1", str
-)  # on a Run: the id of the Run of the same conversation that was current
 NOTHING_SAID: tuple[Any, ...] = (None, "", [], {})
 SHAPES = {str: "a text", int: "a number", float: "a number", dict: "an object", list: "a list", bool: "true or false"}
 
