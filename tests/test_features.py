@@ -282,6 +282,19 @@ def test_each_part_of_geminis_goes_back_with_its_signature(name: str) -> None:
     assert request("gemini:gemini-x", turn)["contents"] == [{"role": "model", "parts": parts}]
 
 
+@pytest.mark.parametrize(("model", "signed"), [("gemini-2.5-flash", False), ("gemini-3-pro-preview", True)])
+def test_a_call_of_a_model_without_signatures_can_be_gone_on_from_by_one_that_wants_them(
+    model: str, signed: bool
+) -> None:
+    call = {"functionCall": {"name": "f", "args": {}}}
+    turn = decode("gemini", {**candidates(call), "modelVersion": "gemini-2.0-flash"})
+
+    [part] = request(f"gemini:{model}", turn)["contents"][0]["parts"]
+
+    assert part["functionCall"] == call["functionCall"]
+    assert ("thoughtSignature" in part) is signed
+
+
 @pytest.mark.parametrize(
     "name",
     ["groundingMetadata", "urlContextMetadata", "citationMetadata", "safetyRatings", "avgLogprobs", "finishMessage"],

@@ -18,7 +18,7 @@ from nbturns.engines import decode, find, request
 from nbturns.engines.gemini_history import history
 from nbturns.engines.gemini_parts import SIGNATURE
 from nbturns.host import Waiting
-from tests.test_gemini import MODEL, Script, Server, read, served
+from tests.test_gemini import Script, Server, read, served
 from tests.wiretape import Case, edges, recorded
 
 CODES = {1: "STOP"}  # what some clients of Vertex write
@@ -223,10 +223,11 @@ def test_the_next_request_of_a_recorded_session_follows_from_our_turn(tape: tupl
         if before is None or case.id in CHANGED:
             continue
         assert before.request is not None and case.request is not None
-        turn = history(before.request) + tuple(decode("gemini", before.body))
+        reply = decode("gemini", before.body)
+        turn = history(before.request) + tuple(reply)
         rest = plain(case.request)[len(plain(before.request)) + 1 :]
         turn += tuple(fresh(part) for content in rest for part in content["parts"])
-        assert plain(request(MODEL, turn)) == plain(case.request), case.id
+        assert plain(request(f"gemini:{reply.inferences[0].model}", turn)) == plain(case.request), case.id
         followed += 1
     assert followed == 75
 

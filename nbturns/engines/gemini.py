@@ -36,6 +36,7 @@ BESIDE = frozenset(
 )  # these stand in the body itself; every other parameter is one of generationConfig
 OTHER_NAMES = {"max_tokens": "maxOutputTokens"}
 VERTEX_COUNTS = frozenset({"contents", "systemInstruction", "tools", "generationConfig"})
+SIGNS = re.compile(r"gemini-([3-9]|\d\d)")  # models that refuse a call without a signature
 FILES = "https://generativelanguage.googleapis.com/v1beta/"
 
 
@@ -78,7 +79,7 @@ def request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EM
     body: dict[str, Any] = {}
     if instructions := [part for block in systems for part in _own(block) or _parts(block)]:
         body["systemInstruction"] = {"parts": instructions}
-    body["contents"] = list(_contents(rest))
+    body["contents"] = list(_contents(rest, model))
     beside, config = _divided(given)
     if config:
         beside["generationConfig"] = {**config, **(beside.get("generationConfig") or {})}
@@ -127,7 +128,7 @@ def _tools(scope: Scope, params: Mapping[str, Any]) -> dict[str, Any]:
     return body
 
 
-def _contents(blocks: Iterable[Block]) -> Iterator[dict[str, Any]]:
+def _contents(blocks: Iterable[Block], model: str) -> Iterator[dict[str, Any]]:
     calls = _Calls()
     for role, group in _grouped(blocks):
         parts: list[dict[str, Any]] = []
@@ -137,12 +138,18 @@ def _contents(blocks: Iterable[Block]) -> Iterator[dict[str, Any]]:
             raw = _own(block)
             made = raw or ([_result(block, call)] if block.kind == "tool_use" else _parts(block))
             if block.kind == "tool_call":
-                if not raw and not called:  # Gemini 3 wants the first call of a reply signed, its own or not
-                    made[0].setdefault("thoughtSignature", UNSIGNED)
+                if not called and (not raw or _unsigned(block, model)):  # Gemini 3 wants the first of a reply signed
+                    made[0] |= {} if said(made[0], "thoughtSignature") else {"thoughtSignature": UNSIGNED}
                 called = True
             parts += made
         if parts:
             yield {"role": role, "parts": parts}
+
+
+def _unsigned(call: Block, model: str) -> bool:
+    """Whether a model that wants signatures is asked to go on from a call of one that gave none."""
+    made_by = call.inference.model if call.inference else ""
+    return bool(made_by and SIGNS.search(model) and not SIGNS.search(made_by))
 
 
 @dataclass(slots=True)
