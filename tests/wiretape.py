@@ -21,6 +21,7 @@ class Case(NamedTuple):
     body: bytes
     chunks: tuple[int, ...]
     expected: dict[str, Any]
+    headers: dict[str, str] = {}  # of the answer
 
 
 def loader(data: Path) -> ModuleType:
@@ -65,4 +66,5 @@ def _case(raw: dict[str, Any], body: bytes, expected: dict[str, Any]) -> Case:
         body=body,
         chunks=tuple(raw.get("chunks", ())),
         expected=expected,
+        headers=dict(raw["response"]["headers"]),
     )
