@@ -16,6 +16,7 @@ import pytest
 
 import nbturns as nt
 from nbturns.engines import decode, find
+from nbturns.engines.anthropic import history as claude_history
 from nbturns.host import Waiting
 from nbturns.testing import Exchange
 from nbturns.testing.exchanges import PATHS, plain
@@ -50,7 +51,7 @@ def _claude(early: Case, late: Case, reply: nt.Turn) -> Blocks:
         if message["role"] == "user":
             added += map(anthropic.fresh, message["content"])
         else:
-            added += anthropic.history({"messages": [message]})
+            added += claude_history({"messages": [message]})
     return tuple(added)
 
 
@@ -188,7 +189,8 @@ def converse(server: Server, family: str, carrier: Any, number: int, chain: list
     """Play a conversation: the model's side from the server, the user's and the tools' as they were recorded."""
     of, first = FAMILIES[family], chain[0]
     asks = engine(family, f"{server.url}/_session/chain{number}", carrier, first)
-    start = find(of.prefix).history  # type: ignore[attr-defined]  # every provider of ours has one
+    start = find(of.prefix).history
+    assert start is not None
     session = nt.Session(asks)
     execution = session.ask(start(first.request or {}), step={"post_inference"})
     pause = execution.next().result(10)

@@ -27,6 +27,7 @@ from .provider import Provider, Receiver, Reply, Transport, answered, ended, wit
 from .recording import without as without_words
 from .sanitised import sanitised
 from .structured import formatted, instructed, told
+from .transplant import told as told_of
 
 GRACE = 0.2  # seconds
 SILENCE = 600.0  # seconds; models that think may say nothing for minutes
@@ -76,8 +77,8 @@ class ProviderEngine:
         call = _Asked(turn, self, reply)
         try:
             body, notices = self.prepared(turn, scope)
-            for notice in notices if scope.iteration == 0 else ():
-                scope.emit(Notice(notice))
+            if scope.iteration == 0:
+                self._tell(scope, [*notices, told_of(turn, self.provider.name, body)])
             await call.answer(body)
         except asyncio.CancelledError as stop:
             stop.turn = call.so_far("interrupted")  # type: ignore[attr-defined]  # what was said travels with the stop
@@ -87,6 +88,12 @@ class ProviderEngine:
             error.turn = call.so_far(error.kind or "error", error.request_id)
             raise
         return call.so_far()
+
+    @staticmethod
+    def _tell(scope: Scope, notices: list[str]) -> None:
+        """Say once what of this Turn is not sent, or not as it was asked."""
+        for notice in filter(None, notices):
+            scope.emit(Notice(notice))
 
     def request(self, turn: Turn, scope: Scope) -> dict[str, Any]:
         """The JSON body that is sent for this Turn."""
