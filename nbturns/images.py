@@ -21,6 +21,8 @@ def image(
     Raises FileNotFoundError for a path that is not there, ValueError for bytes without
     a known media type and for a data URL that is not base64.
     """
+    if isinstance(source, (bytearray, memoryview)):
+        source = bytes(source)
     if not isinstance(source, (str, bytes, os.PathLike)):
         raise TypeError(
             f"an image is a path, a URL, bytes or an image map, not {type(source).__name__}: {source!r:.60}"
@@ -73,6 +75,8 @@ def normal_image(raw: Mapping[str, Any]) -> FrozenDict:
             made["url"] = url
     elif content is not None and not raw.get("file_id") and not raw.get("file_uri"):
         made |= _normal_content(content, raw.get("media_type"))
+    if not any(isinstance(made.get(name), str) and made[name] for name in ("url", "content", "file_id", "file_uri")):
+        raise ValueError(f"an image map has a url, content, a file_id or a file_uri; this one is {dict(raw)!r:.60}")
     if "detail" in made:
         made["detail"] = normal_detail(made["detail"])
     frozen: FrozenDict = freeze(made)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from typing import Any, Literal
 from .frozen import FrozenDict, freeze, thaw
 
 Effect = Literal["pure", "idempotent", "effectful"]
+NAME = re.compile(r"[\w.:/-]{1,128}", re.ASCII)  # wide: each provider refuses some of these itself
 ATOMS = frozenset({str, int, float, bool, type(None)})
 
 
@@ -40,6 +42,10 @@ class Tool:
             raise ValueError(f"timeout is a number of seconds above 0, not {timeout!r:.60}")
         self.function = function
         self.name = name or str(getattr(function, "__name__", type(function).__name__))
+        if not NAME.fullmatch(self.name):
+            raise ValueError(
+                f'{self.name!r:.60} is no name a model could call; give it one with nt.Tool(function, name="look_up")'
+            )
         self.description = description if description is not None else inspect.getdoc(function) or ""
         self.effect = effect
         self.timeout = timeout

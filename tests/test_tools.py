@@ -825,3 +825,12 @@ def test_a_tool_that_returns_a_turn_or_a_block_is_answered_with_its_shape_on_dis
     block, one, run = (answer.result for answer in turn.of_kind("tool_use"))
     assert nt.Turn.from_dict(one) == nt.turn("x") and nt.Run.from_dict(run)[0] == nt.turn("x")
     assert block == one["blocks"][0]
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"function": lambda x: x}, {"function": weather, "name": "the weather"}, {"function": weather, "name": "x" * 200}],
+)
+def test_a_name_no_model_could_call_is_refused(how: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"is no name a model could call; give it one with nt.Tool\(function, name="):
+        nt.Tool(**how)

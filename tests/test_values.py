@@ -601,3 +601,36 @@ def test_numbers_and_arrays_of_numpy_are_kept_as_json_has_them() -> None:
 def test_one_image_need_not_stand_in_a_list() -> None:
     assert nt.user("x", images="https://x.org/a.png").images == [{"url": "https://x.org/a.png"}]
     assert nt.user("x", images={"url": "https://x.org/a.png"}) == nt.user("x", images=["https://x.org/a.png"])
+
+
+FORMS: dict[str, Any] = {
+    "bytes": PNG,
+    "bytearray": bytearray(PNG),
+    "memoryview": memoryview(PNG),
+    "url": "https://x.org/a.png",
+    "data url": "data:image/png;base64,UE5H",
+    "file id": "file_id:f1",
+    "detail": nt.image(PNG, detail="LOW"),
+    "map of bytes": {"content": PNG, "media_type": "image/png"},
+    "map of integers": {"content": list(PNG), "media_type": "image/png"},
+    "map of openai": {"image_url": {"url": "https://x.org/a.png", "detail": "high"}},
+    "map of a file": {"file_uri": "gs://x/a.png", "media_type": "image/png"},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_image_of_any_form_is_alive_after_a_round_trip(form: str, tmp_path: Any) -> None:
+    turn = nt.Turn((nt.user("look", images=[FORMS[form]]),))
+    (image,) = turn[0].images
+
+    for suffix in (".yaml", ".json", ".jsonl"):
+        assert nt.load(nt.save(turn, tmp_path / f"t{suffix}")).latest[0].images == [image]
+    assert any(isinstance(image.get(name), str) for name in ("url", "content", "file_id", "file_uri"))
+
+
+@pytest.mark.parametrize("raw", [{}, {"url": 5}, {"url": ""}, {"detail": "low"}, {"file_id": None}])
+def test_an_image_map_without_an_image_is_refused_from_code_and_kept_from_a_file(raw: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="an image map has a url, content, a file_id or a file_uri"):
+        nt.user("look", images=[raw])
+    data = {"blocks": [{"kind": "user", "payload": {"images": [raw]}}]}
+    assert nt.Turn.from_dict(data)[0].images == [raw]
