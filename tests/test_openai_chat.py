@@ -234,7 +234,7 @@ def test_what_is_guessed_is_reported_and_refused_when_strict() -> None:
         ),
     ):
         chat = [{"role": "assistant", "tool_calls": [CALL]}, message]
-        assert nt.loads(chat).import_report.guessed == (said,)
+        assert nt.loads(chat).import_report.guessed[0] == said
         with pytest.raises(nt.LoadError, match=r"messages\[1\]"):
             nt.loads(chat, strict=True)
 

@@ -50,9 +50,11 @@ def read(source: Source) -> Iterator[Run]:
     main = [one for one in talk if not one.is_side]
     first = True
     root = ""
-    for name, way, own in (*_ways(main, source.notes(FORMAT)), *_sides([one for one in talk if one.is_side])):
-        notes = source.notes(FORMAT)
-        notes.position = name
+    tree = source.notes(FORMAT)
+    for name, way, own in (*_ways(main, tree), *_sides([one for one in talk if one.is_side])):
+        notes = source.notes(FORMAT, name)
+        if first:
+            notes.guessed += tree.guessed
         beside = {"records": books} if first and books else {}
         run = attempt(source, name, _run, way, notes, summary if first else name, beside, own + len(books) * first)
         if run is not None:
@@ -103,8 +105,8 @@ def _ways(records: Sequence[Record], notes: Notes) -> Iterator[tuple[str, list[R
         yield "", [one for place, one in enumerate(records) if place in taken], len(taken)
     for number, begin in enumerate(dict.fromkeys(begins.values()), 1):
         own = [records[place] for place, start in begins.items() if start == begin]
-        led = sorted(_way(before[begin], before))
-        yield f"branch {number}", [*(records[place] for place in led), *own], len(own)
+        led = (one for place, one in enumerate(records) if place in taken and place <= before[begin])
+        yield f"branch {number}", [*led, *own], len(own)
 
 
 def _parents(records: Sequence[Record], notes: Notes) -> list[int]:

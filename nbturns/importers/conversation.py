@@ -24,6 +24,7 @@ def conversation(
     blocks: Sequence[Block], notes: Notes, *, id: str = "", name: str = "", metadata: Keyed = NOTHING
 ) -> Run:
     """A Run of these blocks: a Turn a user prompt. Without an `id` it is known by its place in its file."""
+    tell_of_calls(blocks, notes)
     return Run(
         turns_of(blocks),
         id=id or place_of(notes),
@@ -31,6 +32,32 @@ def conversation(
         metadata=metadata,
         import_report=notes.report(len(blocks)),
     )
+
+
+def tell_of_calls(blocks: Iterable[Block], notes: Notes) -> None:
+    """Note what is amiss with calls: an id that two of them have, a result of none, a conversation that left one behind."""
+    waiting: dict[str, int] = {}
+    left: dict[str, int] = {}
+    known: set[str] = set()
+    for place, one in enumerate(blocks):
+        kind = one.kind
+        if kind == "tool_call":
+            id = one.tool_call_id
+            if id in known:
+                notes.guess(f"block {place}", f"the id {id!r:.60} was used for a call before; taken for another call")
+            known.add(id)
+            waiting[id] = place
+        elif kind == "tool_use":
+            id = one.tool_call_id
+            if id not in known:
+                notes.guess(f"block {place}", f"a result of {id!r:.60}, which no call here has for an id")
+            waiting.pop(id, None)
+            left.pop(id, None)
+        elif kind == "user" and waiting:
+            left |= waiting
+            waiting = {}
+    for id, place in left.items():
+        notes.guess(f"block {place}", f"the call {id!r:.60} has no result, and the conversation went on")
 
 
 def turns_of(blocks: Iterable[Block]) -> tuple[Turn, ...]:

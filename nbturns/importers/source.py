@@ -128,11 +128,14 @@ class Source:
             head = stream.read(4)
             stream.seek(0)
             if head[:2] == b"\x1f\x8b":
-                stream = io.BufferedReader(gzip.GzipFile(fileobj=stream))
+                unpacked = gzip.GzipFile(fileobj=stream)
+                unpacked.myfileobj = stream  # type: ignore[assignment]  # closed with it
+                stream = io.BufferedReader(unpacked)
                 head = stream.peek(4)[:4]
             encoding = next((name for mark, name in MARKS if head.startswith(mark)), "")
             if encoding:
-                return io.BytesIO(stream.read().decode(encoding, "replace").encode())
+                with stream:
+                    return io.BytesIO(stream.read().decode(encoding, "replace").encode())
         except (OSError, EOFError) as error:
             stream.close()
             raise LoadError(f"it cannot be read: {error}", file=self.file) from None
@@ -227,10 +230,11 @@ class Source:
             return False
         if b"\n" in self.sample.head.strip():
             return True
+        end = b""
         with self.open() as stream:
             while (text := stream.readline(json_text.PIECE)) and text[-1:] != b"\n":
-                pass
-            return not stream.read(HEAD).strip(BLANK)
+                end = text[-HEAD:]
+            return not (end + text).rstrip().endswith(b"]") or not stream.read(HEAD).strip(BLANK)
 
     def _streamed(self) -> Iterator[tuple[str, Any]]:
         place = -1
