@@ -1,7 +1,7 @@
 // @ts-check
 /* Below a row: its block as JSON, as the provider wrote it, as Python, as YAML; and the menu of a block. */
 
-import { attributes, button, copy, element } from "./elements.js";
+import { attributes, button, copy, element, visible } from "./elements.js";
 import { openMenu } from "./menu.js";
 
 /** @typedef {import("./block_table.js").BlockTable} BlockTable */
@@ -103,6 +103,7 @@ export class BlockDetails {
 export function formTabs(forms, chosen, label, fetch, choose, say, close) {
   const text = attributes(element("pre"), { tabindex: 0, "data-lm-suppress-shortcuts": true, role: "tabpanel" });
   const tabs = attributes(element("div", "nbt-tabs"), { role: "tablist", "aria-label": label });
+  let raw = "";
   const show = (/** @type {string} */ form) => {
     for (const tab of /** @type {Iterable<HTMLElement>} */ (tabs.children)) {
       const on = tab.dataset.form === form;
@@ -110,8 +111,11 @@ export function formTabs(forms, chosen, label, fetch, choose, say, close) {
     }
     attributes(text, { "aria-label": forms.find(([name]) => name === form)?.[1] });
     text.textContent = "waiting for the kernel …";
+    raw = "";
     const late = (/** @type {string} */ shown) => {
-      if (tabs.querySelector(`[data-form="${form}"]`)?.getAttribute("aria-selected") === "true") text.textContent = shown;
+      if (tabs.querySelector(`[data-form="${form}"]`)?.getAttribute("aria-selected") !== "true") return;
+      raw = shown;
+      text.textContent = visible(shown);
     };
     fetch(form).then((found) => late(found || "nothing of this is kept with it"), (error) => late(String(error.message ?? error)));
   };
@@ -121,7 +125,7 @@ export function formTabs(forms, chosen, label, fetch, choose, say, close) {
     tabs.append(attributes(tab, { role: "tab" }));
   }
   tabs.addEventListener("keydown", (event) => tabKeys(event, tabs));
-  const copyIt = button("nbt-more", "copy", "", () => void copy(text.textContent ?? "").then(() => say("copied"), () => say("the browser does not let this page copy")));
+  const copyIt = button("nbt-more", "copy", "", () => void copy(raw).then(() => say("copied"), () => say("the browser does not let this page copy")));
   const closeIt = button("nbt-more", "close", "", close);
   show(chosen);
   return element("div", "", element("div", "nbt-tabs", tabs, element("span", "nbt-spring"), copyIt, closeIt), text);

@@ -32,8 +32,8 @@ export const COLUMNS = {
   role: { title: "role", name: "role", width: "5.6em", call: false },
   content: { title: "content", name: "content", width: "1fr", call: false },
   provider: { title: "provider", name: "provider", width: "7em", call: true },
-  model: { title: "model", name: "model", width: "9em", call: true },
-  stop: { title: "stop", name: "stop reason", width: "7em", call: true },
+  model: { title: "model", name: "model", width: "8.4em", call: true },
+  stop: { title: "stop", name: "stop reason", width: "6.9em", call: true },
   finish: { title: "finish", name: "finish class", width: "9.5em", call: true },
   tokens: { title: "tokens in → out", name: "tokens in and out", width: "8.6em", call: true },
   cached: { title: "cached", name: "tokens from the cache", width: "4.8em", call: true },
@@ -135,7 +135,8 @@ function callCell(name, column, row, call) {
   made.append(...told(name, call));
   if (name === "stop") made.classList.add(`nbt-is-${call.finish}`);
   if (name === "time" && call.first !== undefined) made.title = `first token after ${duration(call.first)}`;
-  if (name === "model" || name === "stop") made.title = made.textContent ?? "";
+  if (name === "model") made.title = [call.provider, call.model].filter(Boolean).join(": ");
+  if (name === "stop") made.title = `${call.stop || "no stop reason is known"}, ${call.finish.replaceAll("_", " ")}${call.truncated ? "; cut at the limit of tokens" : ""}`;
   if (name === "tokens") made.title = [call.cached ? `${counted(call.cached)} of the input from the cache` : "", call.reasoning ? `${counted(call.reasoning)} of the output reasoning` : ""].filter(Boolean).join(", ");
   return made;
 }
@@ -147,7 +148,7 @@ function told(name, call) {
     case "model":
       return [call.model || call.provider || "—"];
     case "stop":
-      return [call.stop || "—", ...(call.truncated ? [" ", element("span", "nbt-cut", "⚠ cut")] : [])];
+      return [...(call.truncated ? [element("span", "nbt-cut", "⚠ ")] : []), call.stop || "—"];
     case "tokens":
       return [call.input === undefined ? "—" : `${counted(call.input)} → ${counted(call.output ?? 0)}`];
     case "cost":
@@ -207,12 +208,30 @@ function body(row, index, host) {
     return row.images?.length || row.elsewhere?.length ? [] : [element("span", "nbt-dim", "empty")];
   }
   const tree = row.cut || row.open ? undefined : parsed(text);
-  const shown = tree === undefined ? element("div", "nbt-text", ...marked(text, host.sought)) : jsonTree(tree, host.sought);
+  const shown = tree === undefined ? textOf(text, host.sought) : jsonTree(tree, host.sought);
   if (row.kind === "tool_call") {
     const name = element("div", "nbt-head", element("span", "nbt-name", ...marked(row.name ?? "", host.sought)));
     return text.length > 2 || row.open ? [name, shown] : [head(row, host)];
   }
   return row.cut ? [shown, rest(row, index, host)] : [shown];
+}
+
+const PIECE = 60_000; // characters of a long text that are laid out together, when they are seen
+
+/** A text; a very long one in pieces, so that the browser lays out those it shows. @param {string} text @param {string} sought */
+function textOf(text, sought) {
+  const made = element("div", "nbt-text");
+  if (text.length <= 2 * PIECE) {
+    made.append(...marked(text, sought));
+    return made;
+  }
+  for (let at = 0; at < text.length; ) {
+    const space = text.length - at > PIECE ? text.slice(at + PIECE, at + PIECE + 2000).search(/\s/) : -1;
+    const end = text.length - at <= PIECE ? text.length : at + PIECE + Math.max(space, 0) + (space < 0 ? 0 : 1);
+    made.append(element("div", "nbt-piece", ...marked(text.slice(at, end), sought)));
+    at = end;
+  }
+  return made;
 }
 
 const STEP = 200_000; // characters that are loaded at a time

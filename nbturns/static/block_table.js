@@ -230,7 +230,7 @@ export class BlockTable {
     chunk.element.style.height = "";
     chunk.drawn = true;
     if (focus) this.focus(this.active);
-    if (this.missing(start, end)) this.source.need(start, end);
+    if (this.missing(start, end)) this.source.need(start, end).catch((error) => this.failed(error));
   }
 
   /** @param {number} from @param {number} to */

@@ -26,7 +26,7 @@ export function button(classes, content, name, press) {
   const made = element("button", `nbt-control ${classes}`, content);
   made.type = "button";
   if (name) made.title = name;
-  if (name && (typeof content !== "string" || content.length < 3)) made.setAttribute("aria-label", name);
+  if (name && (typeof content !== "string" || content.length < 3 || name.startsWith(content))) made.setAttribute("aria-label", name);
   made.dataset[NO_SHORTCUTS] = "true";
   made.addEventListener("click", press);
   return made;

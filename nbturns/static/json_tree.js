@@ -59,7 +59,7 @@ function member(name, value, sought, depth) {
 
 /** @param {unknown} value @param {string} sought */
 function leaf(value, sought) {
-  const text = typeof value === "string" ? value : JSON.stringify(value);
+  const text = typeof value === "string" ? value : JSON.stringify(value, null, 1).replace(/\n */g, " "); // inside a text "\n" is two characters
   const kind = typeof value === "string" ? "text" : value === null || typeof value !== "object" ? "plain" : "data";
   return element("span", `nbt-value nbt-is-${kind}`, ...marked(visible(text), sought));
 }

@@ -44,8 +44,8 @@ export class KernelRows extends PageRows {
     /** @type {Map<number, Asked>} */
     this.asked = new Map();
     this.lastAsked = 0;
-    /** @type {Set<number>} numbers of pages on their way */
-    this.coming = new Set();
+    /** @type {Map<number, Promise<void>>} pages on their way, by number */
+    this.coming = new Map();
     /** @type {Set<() => void>} hear when it begins or ends that the kernel does not answer, and when `about` changed */
     this.watchers = new Set();
     this.slow = false;
@@ -248,32 +248,39 @@ export class KernelRows extends PageRows {
   }
 
   /** Ask for the rows near these positions that are not here. @param {number} from @param {number} to */
-  need(from, to) {
+  async need(from, to) {
     if (this.order) return;
-    for (let number = Math.floor(from / PAGE); number * PAGE < Math.min(to, this.shown); number++) void this.fetch(number);
+    const numbers = [];
+    for (let number = Math.floor(from / PAGE); number * PAGE < Math.min(to, this.shown); number++) numbers.push(number);
+    await Promise.all(numbers.map((number) => this.fetch(number)));
   }
 
-  /** @param {number} number of a page */
-  async fetch(number) {
+  /** @param {number} number of a page @returns {Promise<void>} */
+  fetch(number) {
     const have = this.pages.get(number);
     const start = number * PAGE;
     const full = Math.min(PAGE, this.shown - start);
     if (have) have.used = ++this.clock;
-    if (this.coming.has(number) || full <= 0 || (have?.rows.length ?? 0) >= full) return;
-    this.coming.add(number);
+    if (full <= 0 || (have?.rows.length ?? 0) >= full) return Promise.resolve();
+    const known = this.coming.get(number);
+    if (known) return known;
+    const coming = this.fetchPage(number, start + (have?.rows.length ?? 0), start + full).finally(() => {
+      if (this.coming.get(number) === coming) this.coming.delete(number);
+    });
+    this.coming.set(number, coming);
+    return coming;
+  }
+
+  /** @param {number} number of a page @param {number} from @param {number} to positions */
+  async fetchPage(number, from, to) {
     const version = this.number;
     const arrangement = this.arrangement;
-    const from = start + (have?.rows.length ?? 0);
-    try {
-      const answer = await this.ask({ want: "rows", number: version, arrangement, from, to: start + full });
-      if (version !== this.number || arrangement !== this.arrangement || this.order || answer.number !== version) return;
-      Object.assign(this.calls, answer.calls);
-      this.put(from, answer.rows, answer.indices ?? null);
-      this.dropOld(number);
-      this.tell({ from: Math.max(0, from - 1), to: start + full });
-    } finally {
-      this.coming.delete(number);
-    }
+    const answer = await this.ask({ want: "rows", number: version, arrangement, from, to });
+    if (version !== this.number || arrangement !== this.arrangement || this.order || answer.number !== version) return;
+    Object.assign(this.calls, answer.calls);
+    this.put(from, answer.rows, answer.indices ?? null);
+    this.dropOld(number);
+    this.tell({ from: Math.max(0, from - 1), to });
   }
 
   /** Only so many rows stay in the page: those not looked at for longest go. @param {number} keep number of the page that just came */
@@ -293,7 +300,6 @@ export class KernelRows extends PageRows {
       for (let number = 0; number < last; number++) {
         const full = Math.min(PAGE, this.shown - number * PAGE);
         if (this.order || (this.pages.get(number)?.rows.length ?? 0) >= full) continue;
-        if (this.coming.has(number)) await new Promise((done) => setTimeout(done, 50));
         await this.fetch(number);
         return idle(() => void next().catch(() => (this.fetching = false)));
       }

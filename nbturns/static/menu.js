@@ -26,7 +26,7 @@ export function openMenu(at, name, items) {
     if (!menu.contains(/** @type {Node} */ (event.target))) close(false);
   };
   const scrolled = (/** @type {Event} */ event) => {
-    if (!menu.contains(/** @type {Node} */ (event.target))) close(false);
+    if (/** @type {Node} */ (event.target).contains(at)) place(menu, at); // its button went elsewhere
   };
   const draw = (/** @type {number} */ focus) => {
     menu.replaceChildren(...items().map((item) => (item ? line(item, press) : separator())));
@@ -66,10 +66,10 @@ function place(menu, at) {
 /** @param {Item} item @param {(item: Item) => void} press */
 function line(item, press) {
   const made = element("button", "nbt-item", element("span", "nbt-check", item.checked ? "✓" : ""), element("span", "", item.text));
-  if (item.key) made.append(element("kbd", "", item.key));
+  if (item.key) made.append(attributes(element("kbd", "", item.key), { "aria-hidden": true }));
   made.type = "button";
   made.disabled = !!item.disabled;
-  attributes(made, { role: item.checked === undefined ? "menuitem" : "menuitemcheckbox", "aria-checked": item.checked, "data-lm-suppress-shortcuts": true });
+  attributes(made, { role: item.checked === undefined ? "menuitem" : "menuitemcheckbox", "aria-checked": item.checked, "aria-keyshortcuts": item.key || undefined, "data-lm-suppress-shortcuts": true });
   made.addEventListener("click", () => press(item));
   return made;
 }

@@ -44,7 +44,7 @@
  * @property {(index: number) => Promise<number>} locate its position, wherever it is; -1 when it is left out
  * @property {(key: string) => Call | undefined} call
  * @property {(index: number) => number | undefined} partner
- * @property {(from: number, to: number) => void} need
+ * @property {(from: number, to: number) => Promise<void>} need these rows: they come, if they are not here
  * @property {(from: number, to: number) => Promise<number[]>} indices of the rows at these positions, both included
  * @property {(index: number, upTo?: number) => Promise<void>} more the whole of a cut body, or `upTo` a character
  * @property {(index: number, number: number) => Promise<string>} image as a data URL
@@ -185,7 +185,7 @@ export class PageRows {
   }
 
   /** All are here. @param {number} from @param {number} to */
-  need(from, to) {}
+  async need(from, to) {}
 
   /** @param {number} from @param {number} to */
   async indices(from, to) {

@@ -28,6 +28,13 @@ export class Keys {
     this.more = new Map();
     table.element.addEventListener("keydown", (event) => this.key(event));
     table.element.addEventListener("click", (event) => this.click(event));
+    table.element.addEventListener("focusin", (event) => this.focused(event));
+  }
+
+  /** The keys speak of the row that has the focus, or of the one whose button has it. @param {FocusEvent} event */
+  focused(event) {
+    const line = /** @type {HTMLElement | null} */ (/** @type {HTMLElement} */ (event.target).closest(".nbt-row[data-position]"));
+    if (line) this.table.activate(Number(line.dataset.position), false);
   }
 
   /** @param {MouseEvent} event */

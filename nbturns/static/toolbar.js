@@ -127,6 +127,7 @@ export class Toolbar {
   async showMatch(match) {
     const { table } = this;
     table.reveal(match.position);
+    await table.source.need(match.position, match.position + 1);
     const index = table.source.index(match.position);
     const row = table.source.row(match.position);
     if (index === undefined || !row) return;
@@ -175,7 +176,7 @@ export class Toolbar {
   chip(kind, count, shown) {
     const icon = element("b", "nbt-icon", ICONS[kind] ?? OTHER_ICON);
     icon.setAttribute("aria-hidden", "true");
-    const face = element("span", "", icon, kind, element("span", "nbt-count", counted(count)));
+    const face = element("span", "", icon, `${kind} `, element("span", "nbt-count", counted(count)));
     const on = shown.includes(kind);
     const made = button(`nbt-chip nbt-${classOf(kind)}`, face, "", () => this.arrange({ kinds: on ? shown.filter((one) => one !== kind) : [...shown, kind] }));
     made.title = on ? `no longer show ${kind} alone` : `show ${kind}${shown.length ? ", too" : " alone"}`;

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..chunks import Chunks
@@ -18,6 +18,7 @@ from ..turns import Block
 
 PICTURE = 6_000  # characters of an image's data URL that go along with its row
 TOOL = ("tool_call", "tool_use")
+MESSAGES = ("system", "user", "llm_text", "reasoning")
 
 
 class Joined:
@@ -73,10 +74,10 @@ class Joined:
         else:
             made["body"] = text
         made.pop("icon", None)
-        if block.kind != "tool_call":
-            made.pop("head", None)
-        if not made.get("fold"):
-            made.pop("fold", None)
+        if not made["fold"]:
+            del made["fold"]
+        if block.kind in MESSAGES or (block.kind != "tool_call" and "fold" not in made):
+            del made["head"]  # the page takes it from the body
         if block.kind == "tool_use":
             made["name"] = self.tool(block)
         if (partner := self.partner(block)) is not None:
@@ -121,8 +122,10 @@ def difference(before: Chunks[Block], after: Chunks[Block]) -> tuple[int, int, i
     return start, len(before) - start - end, len(after) - start - end
 
 
-def carried(indices: Iterable[int], change: tuple[int, int, int]) -> list[int]:
+def carried(indices: Sequence[int], before: Chunks[Block], after: Chunks[Block]) -> list[int]:
     """Where blocks stand after a change; those that gave way are left out."""
-    start, removed, added = change
-    moved = (i if i < start else i + added - removed for i in indices if i < start or i >= start + removed)
-    return list(moved)
+    if not indices or max(indices) < after.shared(before):
+        return list(indices)
+    places = {id(block): i for i, block in enumerate(after)}
+    moved = (places.get(id(before[i])) for i in indices)
+    return [i for i in moved if i is not None]

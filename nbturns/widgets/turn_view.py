@@ -128,7 +128,7 @@ class TurnView(anywidget.AnyWidget):
         changed = difference(before.blocks, after.blocks)
         was, self._joined = self._joined, self._joined.of(after.blocks)
         self._number += 1
-        self.selected = carried(self.selected, changed)
+        self.selected = carried(self.selected, before.blocks, after.blocks)
         start, removed, added = changed
         if removed != added and start + removed < len(before):  # every index after it is another
             self.send({"start": self._whole(after)})

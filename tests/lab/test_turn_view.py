@@ -1,0 +1,494 @@
+"""The table of a Turn, used in a real JupyterLab."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Locator, expect
+
+from tests.lab.jupyterlab import Lab
+
+TALK = """
+import nbturns as nt
+from nbturns.results import DURATION_MS, INFERENCE_ID, INFERENCE_RESULT, InferenceResult, Usage
+
+def call(id, *blocks, **told):
+    result = InferenceResult(inference_id=id, provider="openai", model="gpt-5-mini", **told)
+    return [block.with_metadata(INFERENCE_RESULT, result).with_metadata(INFERENCE_ID, id) for block in blocks]
+
+PENDING, CUT = nt.FinishClass.TOOL_CALLS_PENDING, nt.FinishClass.MAX_TOKENS
+PLACES = {"city": "Lyon", "days": ["sat", "sun"], "options": {"hourly": True, "fields": ["temperature", "rain", "wind", "pressure", "humidity"]}}
+talk = nt.turn(
+    "How is the weather in Paris and in Lyon this weekend? I would like to walk on Saturday and to sit in a café on Sunday.",
+    system="You are a helpful assistant. Be brief.",
+)
+talk += call(
+    "i1",
+    nt.reasoning("The user asks about two cities.\\nI have a tool for the weather; I call it for both."),
+    nt.tool_call("c1", "weather", {"city": "Paris", "days": ["sat", "sun"]}),
+    nt.tool_call("c2", "forecast", PLACES),
+    stop_reason="tool_calls", finish_class=PENDING, usage=Usage(1204, 118, 896, 0, 64), duration_ms=1840,
+    time_to_first_token_ms=320, cost=0.00121,
+)
+talk += nt.tool_use("c1", {"city": "Paris", "sat": {"celsius": 18, "sky": "clear"}, "sun": {"celsius": 14, "sky": "rain all day, clearing late"}}).with_metadata(DURATION_MS, 212.0)
+talk += nt.tool_use("c2", None, error="TimeoutError: no answer from the service after 30 s").with_metadata(DURATION_MS, 30000.0)
+talk += call(
+    "i2",
+    nt.assistant("Paris looks good on Saturday: 18 °C and clear. On Sunday it will rain, so the café is the right plan.\\n\\nI could not reach the service for Lyon."),
+    nt.tool_call("c3", "weather", {"city": "Lyon"}),
+    stop_reason="tool_calls", finish_class=PENDING, usage=Usage(1510, 96, 1204, 0, 0), duration_ms=1210, cost=0.00098,
+)
+talk += nt.tool_use("c3", '{"city": "Lyon", "celsius": 21}').with_metadata(DURATION_MS, 188.0)
+talk += call(
+    "i3",
+    nt.assistant("Lyon: 21 °C on Saturday, and dry. If you like it warmer, go to Lyon; for the café, Paris is as good.\\n\\n- Saturday: Lyon\\n- Sunday: Paris"),
+    stop_reason="length", finish_class=CUT, truncated=True, usage=Usage(1702, 512, 1510, 0, 0), duration_ms=4310, cost=0.0021,
+)
+"""
+VIEW = "view = nt.view(talk)\nview"
+ROWS = 11
+
+
+def shown(lab: Lab, *cells: str, view: str = VIEW, setup: str = TALK) -> Locator:
+    """A notebook with a view in its second cell; further cells are to be run by the test."""
+    lab.new([setup, view, *cells])
+    lab.run(0)
+    lab.run(1)
+    output = lab.output(1)
+    expect(output.locator(".nbt-row[data-index]").first).to_be_visible()
+    return output
+
+
+def row(output: Locator, index: int) -> Locator:
+    return output.locator(f'.nbt-row[data-index="{index}"]')
+
+
+def indices(output: Locator) -> list[int]:
+    found: list[int] = output.locator(".nbt-row[data-index]").evaluate_all(
+        "rows => rows.map(row => Number(row.dataset.index))"
+    )
+    return found
+
+
+def said(lab: Lab, cell: int) -> str:
+    lab.run(cell)
+    return lab.text(cell)
+
+
+def test_a_turn_is_seen_with_what_its_calls_cost_and_which_result_answers_which_call(lab: Lab) -> None:
+    output = shown(lab)
+
+    assert indices(output) == list(range(ROWS))
+    expect(output.get_by_text("11 blocks · 3 model calls · 4,416 → 726 tokens")).to_be_visible()
+    expect(row(output, 2)).to_contain_text("gpt-5-mini")
+    expect(row(output, 2)).to_contain_text("1,204 → 118")
+    expect(row(output, 3)).not_to_contain_text("gpt-5-mini")
+    expect(row(output, 3).get_by_role("button", name="→ #5")).to_have_attribute("title", "to its result, block 5")
+    expect(row(output, 6)).to_contain_text("error: TimeoutError")
+    expect(row(output, 10)).to_contain_text("⚠ length")
+    row(output, 6).get_by_role("button", name="← #4 forecast").click()
+    expect(row(output, 4)).to_be_focused()
+    assert lab.errors == []
+    assert lab.strangers == []
+
+
+def test_rows_fold_by_row_by_kind_and_all(lab: Lab) -> None:
+    output = shown(lab)
+    thought = row(output, 2)
+    expect(thought.get_by_role("button", name="unfold block 2")).to_be_visible()
+
+    thought.get_by_role("button", name="unfold block 2").click()
+    expect(thought.get_by_text("I call it for both")).to_be_visible()
+    row(output, 4).get_by_role("button", name="unfold").click()
+    expect(row(output, 4).locator(".nbt-tree")).to_contain_text("hourly: true")
+
+    output.get_by_role("button", name="Fold ▾").click()
+    output.get_by_role("menuitem", name="fold all", exact=True).click()
+    expect(output.locator(".nbt-twisty[aria-expanded=true]")).to_have_count(0)
+    output.get_by_role("button", name="Fold ▾").click()
+    output.get_by_role("menuitemcheckbox", name="fold llm_text").click()
+    lab.page.keyboard.press("Escape")
+    expect(row(output, 10).get_by_text("- Sunday: Paris")).to_be_visible()
+    expect(row(output, 2).get_by_role("button", name="unfold block 2")).to_be_visible()
+
+
+def test_kinds_tools_and_words_say_which_rows_are_shown_and_python_may_say_it_too(lab: Lab) -> None:
+    output = shown(
+        lab,
+        "view.kinds, view.tool, view.search, view.only_matches, view.sort",
+        "view.kinds, view.tool = [], 'forecast'",
+        "view.tool, view.sort = '', '-tokens'",
+    )
+
+    output.get_by_role("button", name="tool_call 3").click()
+    output.get_by_role("button", name="tool_use 3").click()
+    expect(output.get_by_text("6 of 11 blocks shown")).to_be_visible()
+    assert indices(output) == [3, 4, 5, 6, 8, 9]
+    assert said(lab, 2) == "(['tool_call', 'tool_use'], '', '', False, '')"
+
+    lab.run(3)
+    expect(output.locator(".nbt-row[data-index]")).to_have_count(2)
+    assert indices(output) == [4, 6]
+    lab.run(4)
+    expect(output.locator(".nbt-row[data-index]").first).to_have_attribute("data-index", "10")
+    expect(output.get_by_role("columnheader", name="tokens in → out ↓")).to_have_attribute("aria-sort", "descending")
+
+
+def test_a_search_marks_goes_on_and_back_and_can_leave_out_the_rest(lab: Lab) -> None:
+    output = shown(lab, "view.search, view.only_matches")
+    field = output.get_by_label("search in all blocks")
+
+    field.fill("lyon")
+    field.press("Enter")
+    expect(output.locator(".nbt-matches")).to_have_text("1 of 6")
+    expect(output.locator("mark").first).to_have_text("Lyon")
+    field.press("Enter")
+    expect(output.locator(".nbt-matches")).to_have_text("2 of 6")
+    field.press("Shift+Enter")
+    expect(output.locator(".nbt-matches")).to_have_text("1 of 6")
+    output.get_by_role("button", name="only rows that match").click()
+    expect(output.get_by_text("6 of 11 blocks shown")).to_be_visible()
+    assert said(lab, 2) == "('lyon', True)"
+    field.press("Escape")
+    expect(output.locator("mark")).to_have_count(0)
+
+
+def test_rows_are_selected_by_click_and_by_key_and_python_has_them_as_a_turn(lab: Lab) -> None:
+    output = shown(
+        lab, "view.selected, [block.kind for block in view.selection]", "view.selected = [0, 10]", "view.selected"
+    )
+    cells = lab.ask("panel.content.widgets.length")
+
+    row(output, 1).locator(".nbt-number").click()
+    row(output, 3).locator(".nbt-kind").click(modifiers=["Shift"])
+    row(output, 2).locator(".nbt-number").click(modifiers=["Control"])
+    expect(output.get_by_text("2 selected")).to_be_visible()
+    assert said(lab, 2) == "([1, 3], ['user', 'tool_call'])"
+
+    lab.run(3)
+    expect(row(output, 10)).to_have_attribute("aria-selected", "true")
+    expect(row(output, 1)).to_have_attribute("aria-selected", "false")
+
+    row(output, 4).locator(".nbt-number").click()
+    for key in ("ArrowDown", "Shift+ArrowDown", "Shift+ArrowDown", "Home", "b", "d", "d"):
+        lab.page.keyboard.press(key)
+    expect(output.locator(".nbt-state")).to_have_text("3 selected")
+    assert said(lab, 4) == "[5, 6, 7]"
+    row(output, 4).focus()
+    lab.page.keyboard.press("Control+a")
+    expect(output.get_by_text("11 selected")).to_be_visible()
+    lab.page.keyboard.press("Escape")
+    expect(output.locator(".nbt-state")).to_have_text("")
+    assert lab.ask("panel.content.widgets.length") == cells
+
+
+def test_everything_of_a_row_is_done_by_key(lab: Lab) -> None:
+    output = shown(lab)
+    press = lab.page.keyboard.press
+    row(output, 0).focus()
+
+    for _ in range(3):
+        press("j")
+    press("g")
+    expect(row(output, 5)).to_be_focused()
+    press("Enter")
+    expect(row(output, 5).locator(".nbt-tree")).to_contain_text("rain all day")
+    press("ArrowLeft")
+    expect(row(output, 5).locator(".nbt-tree")).to_have_count(0)
+    press("m")
+    expect(output.get_by_role("menuitem", name="copy text", exact=True)).to_be_focused()
+    press("End")
+    press("Escape")
+    expect(row(output, 5)).to_be_focused()
+    press("/")
+    lab.page.keyboard.type("café")
+    press("Enter")
+    expect(output.locator(".nbt-matches")).to_have_text("1 of 3")
+    press("ArrowDown")
+    press("n")
+    expect(output.locator(".nbt-matches")).to_have_text("2 of 3")
+    press("End")
+    expect(row(output, 10)).to_be_focused()
+    press("?")
+    expect(output.get_by_text("from a call to its result, and back")).to_be_visible()
+    press("[")
+    expect(output.locator(".nbt-twisty[aria-expanded=true]")).to_have_count(0)
+
+
+def test_a_block_is_copied_and_shown_in_each_form(lab: Lab) -> None:
+    lab.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    output = shown(lab)
+    forms = {
+        "copy text": "weather(city='Paris', days=['sat', 'sun'])",
+        "copy as Python": "nt.tool_call('c1', 'weather', {'city': 'Paris', 'days': ['sat', 'sun']})",
+        "copy as YAML": "kind: tool_call\n",
+        "copy as JSON": '{\n  "kind": "tool_call",',
+    }
+
+    for name, text in forms.items():
+        row(output, 3).hover()
+        row(output, 3).locator(".nbt-dots").click()
+        output.get_by_role("menuitem", name=name).click()
+        expect(output.locator(".nbt-said")).to_contain_text("of block 3")
+        lab.page.wait_for_function(
+            "text => navigator.clipboard.readText().then(found => found.startsWith(text))", arg=text
+        )
+
+    row(output, 3).focus()
+    lab.page.keyboard.press("i")
+    panel = row(output, 3).get_by_role("tabpanel")
+    expect(panel).to_contain_text('"name": "weather"')
+    row(output, 3).get_by_role("tab", name="metadata").click()
+    expect(panel).to_contain_text("geppetto.inference_result@v1")
+    row(output, 3).get_by_role("tab", name="provider JSON").click()
+    expect(panel).to_have_text("nothing of this is kept with it")
+    row(output, 3).get_by_role("button", name="close").click()
+    expect(panel).to_have_count(0)
+    output.get_by_role("button", name="Turn", exact=True).click()
+    expect(output.get_by_label("about the Turn")).to_be_visible()
+
+
+def test_columns_are_chosen(lab: Lab) -> None:
+    output = shown(lab, "view.columns")
+
+    output.get_by_role("button", name="Columns ▾").click()
+    for name in ("provider", "time to the first token", "stop reason"):
+        output.get_by_role("menuitemcheckbox", name=name).click()
+    lab.page.keyboard.press("Escape")
+
+    expect(row(output, 2)).to_contain_text("320 ms")
+    expect(output.get_by_role("columnheader", name="stop", exact=True)).to_have_count(0)
+    assert said(lab, 2) == "['number', 'kind', 'content', 'provider', 'model', 'tokens', 'cost', 'first', 'time']"
+
+
+LINKED = """
+import ipywidgets
+one, other = nt.view(talk), nt.view(talk)
+link = ipywidgets.jslink((one, "selected"), (other, "selected"))
+count = ipywidgets.Label()
+one.observe(lambda change: setattr(count, "value", f"{len(change['new'])} blocks"), "selected")
+tab = ipywidgets.Tab([ipywidgets.HBox([one, count]), ipywidgets.VBox([other])], titles=["one", "other"])
+tab
+"""
+
+
+def test_views_stand_in_boxes_and_tabs_and_are_linked_and_observed(lab: Lab) -> None:
+    lab.new([TALK, LINKED, "other.selected"])
+    lab.run(0)
+    lab.run(1)
+    output = lab.output(1)
+
+    output.locator(".nbt-row[data-index='7'] .nbt-number").first.click()
+    expect(output.get_by_text("1 blocks", exact=True)).to_be_visible()
+    assert said(lab, 2) == "[7]"
+    output.get_by_role("tab", name="other").click()
+    expect(output.locator(".nbt-row[data-index='7'] >> visible=true")).to_have_attribute("aria-selected", "true")
+
+
+LONG = """
+import nbturns as nt
+blocks = []
+for n in range(50_000):
+    blocks += [nt.user(f"question {n}: " + "what is it? " * 12), nt.assistant(f"answer {n}, number {n * 7919 % 50_000}")]
+long = nt.Turn(blocks)
+"""
+
+
+def test_a_hundred_thousand_blocks_are_scrolled_searched_and_selected(lab: Lab) -> None:
+    output = shown(
+        lab,
+        "view.selected[-1], len(view.selected)",
+        "view.turn = long + nt.assistant('the very last')",
+        setup=LONG,
+        view="view = nt.view(long)\nview",
+    )
+    scroller = output.locator(".nbt-scroll")
+
+    scroller.evaluate("place => { place.scrollTop = place.scrollHeight / 2 }")
+    expect(output.get_by_text("question 25000:").or_(output.get_by_text("question 24990:")).first).to_be_attached(
+        timeout=10_000
+    )
+    scroller.evaluate("place => { place.scrollTop = place.scrollHeight }")
+    expect(output.get_by_text("answer 49999, number")).to_be_visible(timeout=10_000)
+    assert output.locator(".nbt-row").count() < 400
+
+    field = output.get_by_label("search in all blocks")
+    field.fill("number 49999")
+    field.press("Enter")
+    expect(output.locator(".nbt-matches")).to_have_text("1 of 1", timeout=10_000)
+    expect(output.locator(".nbt-found")).to_contain_text("number 49999")
+    field.press("Escape")
+
+    lab.page.keyboard.press("Control+a")
+    expect(output.get_by_text("100,000 selected")).to_be_visible()
+    assert said(lab, 2) == "(99999, 100000)"
+    lab.run(3)
+    scroller.evaluate("place => { place.scrollTop = place.scrollHeight }")
+    expect(output.get_by_text("the very last")).to_be_visible()
+    assert lab.errors == []
+
+
+def test_a_text_of_ten_megabytes_shows_its_beginning_and_the_rest_when_asked(lab: Lab) -> None:
+    text = "nt.turn('?') + nt.assistant('begin ' + 'word ' * 2_000_000 + 'end of it')"
+    output = shown(lab, setup="import nbturns as nt", view=f"view = nt.view({text})\nview")
+
+    assert lab.received < 300_000
+    row(output, 1).get_by_role("button", name="unfold").click()
+    row(output, 1).get_by_role("button", name="200,000 more").click()
+    expect(row(output, 1).get_by_text("202,000 of 10,000,015 characters")).to_be_visible()
+    row(output, 1).get_by_role("button", name="all of it").click()
+    expect(row(output, 1).locator(".nbt-rest")).to_have_count(0, timeout=20_000)
+    assert row(output, 1).locator(".nbt-text").evaluate("place => place.textContent.endsWith('end of it')")
+
+
+def test_rows_that_are_here_need_no_kernel_and_what_needs_one_says_so(lab: Lab) -> None:
+    output = shown(lab, setup=LONG, view="view = nt.view(long[:2_000])\nview")
+    expect(output.locator(".nbt-row[data-index]")).to_have_count(2_000, timeout=20_000)
+    lab.shut_down_kernel()
+
+    field = output.get_by_label("search in all blocks")
+    field.fill("answer 999,")
+    field.press("Enter")
+    expect(output.locator(".nbt-matches")).to_have_text("1 of 1", timeout=2_000)
+    output.get_by_role("columnheader", name="kind").get_by_role("button").click()
+    expect(output.locator(".nbt-row[data-index]").first).to_contain_text("answer 0,")
+    row(output, 1999).focus()
+    lab.page.keyboard.press("i")
+    expect(row(output, 1999).get_by_role("tabpanel")).to_have_text("waiting for the kernel …")
+    expect(output.get_by_text("the kernel does not answer: it is busy, or gone")).to_be_visible()
+
+
+def test_a_turn_that_is_set_is_shown_and_folds_and_selection_stay(lab: Lab) -> None:
+    output = shown(
+        lab,
+        "view.turn = talk + nt.user('And on Monday?')",
+        "view.turn = talk.edit(1, text='Something else')",
+        "view.turn = talk[4:]; view.selected",
+    )
+    row(output, 7).locator(".nbt-number").click()
+    row(output, 2).get_by_role("button", name="unfold").click()
+
+    lab.run(2)
+    expect(row(output, 11)).to_contain_text("And on Monday?")
+    expect(row(output, 2).get_by_text("I call it for both")).to_be_visible()
+    lab.run(3)
+    expect(row(output, 1)).to_contain_text("Something else")
+    expect(row(output, 11)).to_have_count(0)
+    assert said(lab, 4) == "[3]"
+    expect(row(output, 3)).to_have_attribute("aria-selected", "true")
+
+
+def test_a_frozen_view_leaves_its_table(lab: Lab) -> None:
+    output = shown(lab, "view.freeze()")
+
+    lab.run(2)
+
+    expect(output.locator("table caption")).to_contain_text("11 blocks")
+    expect(output.locator(".nbt-view")).to_have_count(0)
+    (saved,) = lab.save()["cells"][1]["outputs"]
+    assert set(saved["data"]) == {"text/plain", "text/html"}
+
+
+def test_a_reloaded_page_shows_the_live_table_again(lab: Lab) -> None:
+    output = shown(lab, "view.selected", "view.turn = talk + nt.user('And on Monday?')")
+    lab.run(3)
+    lab.save()
+
+    lab.open(lab.ask("panel.context.path"), fresh=True)
+
+    output = lab.output(1)
+    row(output, 11).locator(".nbt-number").click(timeout=15_000)
+    expect(output.get_by_text("1 selected")).to_be_visible()
+    assert said(lab, 2) == "[11]"
+
+
+HOSTILE = """
+import nbturns as nt
+from nbturns.results import INFERENCE_RESULT
+EVIL = "<img src=x onerror='window.hacked=1'><script>window.hacked=1</script><svg onload='window.hacked=1'>[x](javascript:window.hacked=1) \\u202e$x$ https://192.0.2.1/"
+PIXEL = {"media_type": "image/svg+xml", "content": "PHN2ZyBvbmxvYWQ9IndpbmRvdy5oYWNrZWQ9MSI+PC9zdmc+"}
+remote = {"url": "http://192.0.2.1/leak.png?d=" + EVIL}
+told = nt.InferenceResult(provider=EVIL, model=EVIL, stop_reason=EVIL, inference_id=EVIL)
+evil = nt.Turn(
+    [nt.system(EVIL), nt.user(EVIL, images=[remote, PIXEL]), nt.reasoning(EVIL * 9), nt.Block(EVIL, {"text": EVIL}, role=EVIL),
+     nt.assistant(EVIL).with_metadata(INFERENCE_RESULT, told), nt.tool_call(EVIL, EVIL, {EVIL: EVIL, "deep": {EVIL: [EVIL] * 9}}), nt.tool_call("c2", "other", {}),
+     nt.tool_use(EVIL, {EVIL: EVIL * 3}), nt.tool_use("none", error=EVIL)],
+    id=EVIL, metadata={nt.Key(EVIL, str): EVIL},
+)
+"""
+
+
+def test_what_a_model_says_is_text_in_every_place_of_the_table(lab: Lab) -> None:
+    output = shown(lab, setup=HOSTILE, view="view = nt.view(evil)\nview")
+
+    lab.page.wait_for_timeout(200)
+    output.locator(".nbt-row[data-index='2']").focus()
+    lab.page.keyboard.press("]")
+    lab.page.keyboard.press("i")
+    output.get_by_role("tab", name="YAML").click()
+    output.get_by_role("button", name="Turn", exact=True).click()
+    output.get_by_label("search in all blocks").fill("<img")
+    expect(output.locator("mark").first).to_have_text("<img")
+    output.get_by_role("button", name="Fold ▾").click()
+    lab.page.keyboard.press("Escape")
+    row(output, 4).hover()
+    row(output, 4).locator(".nbt-dots").click()
+    lab.page.keyboard.press("Escape")
+    lab.page.wait_for_timeout(300)
+
+    assert lab.ask("window.hacked === undefined")
+    assert lab.strangers == []
+    assert (
+        output.locator(
+            ".nbt-view a, .nbt-view script, .nbt-view svg, .nbt-view iframe, .MathJax, mjx-container"
+        ).count()
+        == 0
+    )
+    assert "\u202e" not in output.locator(".nbt-view").inner_text()
+    expect(row(output, 1).get_by_text("image elsewhere")).to_have_count(2)
+
+
+def broken(lab: Lab) -> list[str]:
+    """What axe-core finds wrong with the view, in one line each."""
+    found: Any = Axe().run(lab.page, context=".nbt-view", options={"resultTypes": ["violations"]})
+    return [
+        f"{one['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"
+        for one in found.response["violations"]
+        for node in one["nodes"][:3]
+    ]
+
+
+def test_every_state_can_be_read_by_those_who_see_and_those_who_do_not(lab: Lab) -> None:
+    lab.page.set_viewport_size({"width": 1340, "height": 1200})
+    output = shown(lab)
+    faults: list[str] = []
+
+    def look(state: str) -> None:
+        themes: tuple[Literal["Light"], Literal["Dark"]] = ("Light", "Dark")
+        for theme in themes:
+            lab.theme(theme)
+            lab.page.wait_for_timeout(100)
+            lab.screenshot(f"turn-{state}-{theme.lower()}", None if "menu" in state else 1)
+            faults.extend(f"{state} {theme}: {fault}" for fault in broken(lab))
+
+    look("usual")
+    output.get_by_label("search in all blocks").fill("lyon")
+    output.get_by_label("search in all blocks").press("Enter")
+    row(output, 1).locator(".nbt-number").click()
+    row(output, 4).locator(".nbt-kind").click(modifiers=["Control"])
+    lab.page.keyboard.press("Enter")
+    look("search")
+    lab.page.keyboard.press("i")
+    expect(output.get_by_role("tabpanel")).to_contain_text("Lyon")
+    look("json")
+    output.get_by_role("button", name="Columns ▾").click()
+    look("menu")
+    lab.page.keyboard.press("Escape")
+    lab.page.emulate_media(forced_colors="active")
+    lab.theme("Light")
+    lab.screenshot("turn-forced-colors", 1)
+    lab.page.emulate_media(forced_colors="none")
+    lab.page.set_viewport_size({"width": 1280, "height": 900})
+
+    assert faults == []
