@@ -22,7 +22,7 @@ lab: $(VENV)/.lab $(SETTINGS)  ## open JupyterLab at the first notebook
 	  --LabApp.default_url=/lab/tree/notebooks/01_explore.ipynb \
 	  --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate --LabApp.extension_manager=readonly
 
-test: lint $(VENV)/.kernels  ## run everything; BROWSER=none leaves out what needs a browser
+test: lint $(VENV)/.kernels $(VENV)/.typescript  ## run everything; BROWSER=none leaves out what needs a browser
 	$(RUN) tests.lab.browser
 	$(RUN) pytest
 	$(RUN) pytest --nbval notebooks --nbval-sanitize-with tests/nbval.cfg
@@ -52,6 +52,10 @@ $(VENV)/.lab $(VENV)/.test: $(VENV)/.%: pyproject.toml | $(VENV)/bin/pip
 
 $(VENV)/.kernels: tests/lab/kernels.py $(VENV)/.test
 	$(RUN) tests.lab.kernels
+	@touch $@
+
+$(VENV)/.typescript: tests/lab/typescript.py $(VENV)/.test
+	$(RUN) tests.lab.typescript
 	@touch $@
 
 $(SETTINGS): binder/overrides.json | $(VENV)/bin/pip

@@ -154,7 +154,7 @@ export class BlockTable {
     const content = cells[this.columns.indexOf("content")];
     const calls = attributes(element("div", "nbt-calls", ...at(true)), { role: "presentation" });
     const main = attributes(element("div", "nbt-main", calls, content), { role: "presentation" });
-    const end = attributes(element("div", "nbt-cell nbt-end"), { role: "columnheader", "aria-label": "what can be done", "aria-colindex": this.columns.length + 1 });
+    const end = attributes(element("div", "nbt-cell nbt-end", element("span", "nbt-unseen", "what can be done")), { role: "columnheader", "aria-colindex": this.columns.length + 1 });
     this.header.replaceChildren(...at(false).filter((one) => one !== content), main, end);
   }
 

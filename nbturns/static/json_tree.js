@@ -57,9 +57,16 @@ function member(name, value, sought, depth) {
   return details;
 }
 
+/** JSON on one line, with the spaces people put there. @param {unknown} value @returns {string} */
+function inline(value) {
+  if (value === null || typeof value !== "object") return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map(inline).join(", ")}]`;
+  return `{${Object.entries(value).map(([name, one]) => `${JSON.stringify(name)}: ${inline(one)}`).join(", ")}}`;
+}
+
 /** @param {unknown} value @param {string} sought */
 function leaf(value, sought) {
-  const text = typeof value === "string" ? value : JSON.stringify(value, null, 1).replace(/\n */g, " "); // inside a text "\n" is two characters
+  const text = typeof value === "string" ? value : inline(value);
   const kind = typeof value === "string" ? "text" : value === null || typeof value !== "object" ? "plain" : "data";
   return element("span", `nbt-value nbt-is-${kind}`, ...marked(visible(text), sought));
 }

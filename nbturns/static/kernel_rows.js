@@ -49,6 +49,7 @@ export class KernelRows extends PageRows {
     /** @type {Set<() => void>} hear when it begins or ends that the kernel does not answer, and when `about` changed */
     this.watchers = new Set();
     this.slow = false;
+    this.gone = false;
     this.heard = (/** @type {any} */ message) => this.hearKernel(message);
     this.restarted = () => this.begin(model.get("_start"));
     this.changed = () => this.arranged();
@@ -81,8 +82,14 @@ export class KernelRows extends PageRows {
   ask(question) {
     const id = ++this.lastAsked;
     return new Promise((resolve, reject) => {
+      try {
+        this.model.send({ ...question, id });
+      } catch { // the comm is closed
+        this.gone = true;
+        this.inform();
+        return reject(new Error("the kernel is gone; run the cell again for what is not here"));
+      }
       this.asked.set(id, { resolve, reject, since: performance.now() });
-      this.model.send({ ...question, id });
     });
   }
 

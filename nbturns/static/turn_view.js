@@ -87,10 +87,10 @@ class TurnView {
     const parts = [
       source.length < source.total ? `${counted(source.length)} of ${plural(source.total, "block")} shown` : "",
       selected ? `${counted(selected)} selected` : "",
-      source.slow ? "the kernel does not answer: it is busy, or gone" : "",
+      source.gone ? "the kernel is gone: what is not here cannot be shown" : source.slow ? "the kernel does not answer: it is busy, or gone" : "",
     ];
     this.state.textContent = parts.filter(Boolean).join(" · ");
-    this.state.classList.toggle("nbt-slow", source.slow);
+    this.state.classList.toggle("nbt-slow", source.slow || source.gone);
   }
 
   showAbout() {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # has no types
 from playwright.sync_api import Locator, expect
 
 from tests.lab.jupyterlab import Lab
@@ -76,6 +76,15 @@ def said(lab: Lab, cell: int) -> str:
     return lab.text(cell)
 
 
+def eventually(lab: Lab, cell: int, text: str) -> None:
+    """What a page sets and what a cell asks go by ways of their own: one may be before the other."""
+    for _ in range(20):
+        if said(lab, cell).strip() == text:
+            return
+        lab.page.wait_for_timeout(100)
+    assert said(lab, cell).strip() == text
+
+
 def test_a_turn_is_seen_with_what_its_calls_cost_and_which_result_answers_which_call(lab: Lab) -> None:
     output = shown(lab)
 
@@ -125,7 +134,7 @@ def test_kinds_tools_and_words_say_which_rows_are_shown_and_python_may_say_it_to
     output.get_by_role("button", name="tool_use 3").click()
     expect(output.get_by_text("6 of 11 blocks shown")).to_be_visible()
     assert indices(output) == [3, 4, 5, 6, 8, 9]
-    assert said(lab, 2) == "(['tool_call', 'tool_use'], '', '', False, '')"
+    eventually(lab, 2, "(['tool_call', 'tool_use'], '', '', False, '')")
 
     lab.run(3)
     expect(output.locator(".nbt-row[data-index]")).to_have_count(2)
@@ -149,7 +158,7 @@ def test_a_search_marks_goes_on_and_back_and_can_leave_out_the_rest(lab: Lab) ->
     expect(output.locator(".nbt-matches")).to_have_text("1 of 6")
     output.get_by_role("button", name="only rows that match").click()
     expect(output.get_by_text("6 of 11 blocks shown")).to_be_visible()
-    assert said(lab, 2) == "('lyon', True)"
+    eventually(lab, 2, "('lyon', True)")
     field.press("Escape")
     expect(output.locator("mark")).to_have_count(0)
 
@@ -164,7 +173,7 @@ def test_rows_are_selected_by_click_and_by_key_and_python_has_them_as_a_turn(lab
     row(output, 3).locator(".nbt-kind").click(modifiers=["Shift"])
     row(output, 2).locator(".nbt-number").click(modifiers=["Control"])
     expect(output.get_by_text("2 selected")).to_be_visible()
-    assert said(lab, 2) == "([1, 3], ['user', 'tool_call'])"
+    eventually(lab, 2, "([1, 3], ['user', 'tool_call'])")
 
     lab.run(3)
     expect(row(output, 10)).to_have_attribute("aria-selected", "true")
@@ -174,7 +183,7 @@ def test_rows_are_selected_by_click_and_by_key_and_python_has_them_as_a_turn(lab
     for key in ("ArrowDown", "Shift+ArrowDown", "Shift+ArrowDown", "Home", "b", "d", "d"):
         lab.page.keyboard.press(key)
     expect(output.locator(".nbt-state")).to_have_text("3 selected")
-    assert said(lab, 4) == "[5, 6, 7]"
+    eventually(lab, 4, "[5, 6, 7]")
     row(output, 4).focus()
     lab.page.keyboard.press("Control+a")
     expect(output.get_by_text("11 selected")).to_be_visible()
@@ -250,7 +259,7 @@ def test_a_block_is_copied_and_shown_in_each_form(lab: Lab) -> None:
 
 
 def test_columns_are_chosen(lab: Lab) -> None:
-    output = shown(lab, "view.columns")
+    output = shown(lab, "print(view.columns)")
 
     output.get_by_role("button", name="Columns ▾").click()
     for name in ("provider", "time to the first token", "stop reason"):
@@ -259,7 +268,7 @@ def test_columns_are_chosen(lab: Lab) -> None:
 
     expect(row(output, 2)).to_contain_text("320 ms")
     expect(output.get_by_role("columnheader", name="stop", exact=True)).to_have_count(0)
-    assert said(lab, 2) == "['number', 'kind', 'content', 'provider', 'model', 'tokens', 'cost', 'first', 'time']"
+    eventually(lab, 2, "['number', 'kind', 'content', 'provider', 'model', 'tokens', 'cost', 'first', 'time']")
 
 
 LINKED = """
@@ -281,7 +290,7 @@ def test_views_stand_in_boxes_and_tabs_and_are_linked_and_observed(lab: Lab) -> 
 
     output.locator(".nbt-row[data-index='7'] .nbt-number").first.click()
     expect(output.get_by_text("1 blocks", exact=True)).to_be_visible()
-    assert said(lab, 2) == "[7]"
+    eventually(lab, 2, "[7]")
     output.get_by_role("tab", name="other").click()
     expect(output.locator(".nbt-row[data-index='7'] >> visible=true")).to_have_attribute("aria-selected", "true")
 
@@ -322,7 +331,7 @@ def test_a_hundred_thousand_blocks_are_scrolled_searched_and_selected(lab: Lab) 
 
     lab.page.keyboard.press("Control+a")
     expect(output.get_by_text("100,000 selected")).to_be_visible()
-    assert said(lab, 2) == "(99999, 100000)"
+    eventually(lab, 2, "(99999, 100000)")
     lab.run(3)
     scroller.evaluate("place => { place.scrollTop = place.scrollHeight }")
     expect(output.get_by_text("the very last")).to_be_visible()
@@ -355,8 +364,8 @@ def test_rows_that_are_here_need_no_kernel_and_what_needs_one_says_so(lab: Lab) 
     expect(output.locator(".nbt-row[data-index]").first).to_contain_text("answer 0,")
     row(output, 1999).focus()
     lab.page.keyboard.press("i")
-    expect(row(output, 1999).get_by_role("tabpanel")).to_have_text("waiting for the kernel …")
-    expect(output.get_by_text("the kernel does not answer: it is busy, or gone")).to_be_visible()
+    expect(row(output, 1999).get_by_role("tabpanel")).to_contain_text("the kernel is gone")
+    expect(output.get_by_text("the kernel is gone: what is not here cannot be shown")).to_be_visible()
 
 
 def test_a_turn_that_is_set_is_shown_and_folds_and_selection_stay(lab: Lab) -> None:
@@ -375,7 +384,7 @@ def test_a_turn_that_is_set_is_shown_and_folds_and_selection_stay(lab: Lab) -> N
     lab.run(3)
     expect(row(output, 1)).to_contain_text("Something else")
     expect(row(output, 11)).to_have_count(0)
-    assert said(lab, 4) == "[3]"
+    eventually(lab, 4, "[3]")
     expect(row(output, 3)).to_have_attribute("aria-selected", "true")
 
 
@@ -400,7 +409,7 @@ def test_a_reloaded_page_shows_the_live_table_again(lab: Lab) -> None:
     output = lab.output(1)
     row(output, 11).locator(".nbt-number").click(timeout=15_000)
     expect(output.get_by_text("1 selected")).to_be_visible()
-    assert said(lab, 2) == "[11]"
+    eventually(lab, 2, "[11]")
 
 
 HOSTILE = """
