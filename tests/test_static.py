@@ -15,8 +15,7 @@ from nbturns.widgets.modules import module, packed, styles
 from tests.lab.typescript import CHECKER, node
 
 STATIC = Path(nt.__file__).parent / "static"
-SCRIPTS = {"table.js", "stepper.js"}  # joined as they are, with names in common
-MODULES = sorted(path for path in STATIC.glob("*.js") if path.name not in SCRIPTS)
+MODULES = sorted(STATIC.glob("*.js"))
 VIEWS = [path for path in MODULES if "\nexport default" in path.read_text("utf-8")]
 HTML = re.compile(
     r"\b(?:innerHTML|outerHTML|insertAdjacentHTML|document\.write|createContextualFragment|DOMParser|eval)\b"
@@ -54,7 +53,7 @@ def test_a_view_is_one_module_of_names_that_are_used_once(path: Path, tmp_path: 
     assert gzip.decompress(base64.b64decode(letters)).decode() == module(path.name)
 
 
-@pytest.mark.parametrize("path", sorted(STATIC.glob("*.js")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
 def test_no_module_reads_html_or_asks_another_machine(path: Path) -> None:
     text = path.read_text("utf-8")
 

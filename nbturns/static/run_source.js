@@ -213,7 +213,7 @@ export class TurnRows extends PageRows {
 
   /** @returns {number[] | null} */
   ordered() {
-    if (this.filtered && this.at.some((place) => !this.run.pool[place])) this.need(0, this.at.length, true);
+    if (this.filtered && this.at.some((place) => !this.run.pool[place])) void this.need(0, this.at.length, true);
     const known = this.rows;
     const complete = known.every(Boolean);
     const order = complete ? super.ordered() : this.filtered ? [...known.keys()].filter((index) => known[index]) : null;
@@ -221,7 +221,7 @@ export class TurnRows extends PageRows {
   }
 
   /** @param {number} from @param {number} to positions, or indices if `inTurn` @param {boolean} [inTurn] */
-  need(from = 0, to = 0, inTurn = false) {
+  async need(from = 0, to = 0, inTurn = false) {
     for (let n = from; n < to; ) {
       const first = this.at[inTurn ? n : (this.index(n) ?? n)];
       let last = first;
@@ -254,7 +254,7 @@ export class TurnRows extends PageRows {
   /** All rows have come. @returns {Promise<void>} */
   complete() {
     if (this.at.every((place) => this.run.pool[place])) return Promise.resolve();
-    this.need(0, this.at.length, true);
+    void this.need(0, this.at.length, true);
     return new Promise((done) => this.completes.push(done));
   }
 }
