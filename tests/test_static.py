@@ -9,9 +9,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from nbturns.widgets.modules import module, packed, styles
 
 import nbturns as nt
+from nbturns.modules import module, packed, styles
 from tests.lab.typescript import CHECKER, node
 
 STATIC = Path(nt.__file__).parent / "static"
