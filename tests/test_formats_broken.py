@@ -198,7 +198,7 @@ def sound(run: nt.Run) -> None:
 
 @pytest.mark.parametrize("name", JSON)
 def test_any_wrong_type_in_any_field_is_read_or_refused_with_a_reason(name: str) -> None:
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
     @given(mutated(name))
     def test(value: Any) -> None:
         try:
@@ -221,7 +221,7 @@ def test_any_wrong_type_in_any_field_is_read_or_refused_with_a_reason(name: str)
 
 @pytest.mark.parametrize("name", JSON)
 def test_no_format_is_named_with_an_error_whatever_a_file_holds(name: str) -> None:
-    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
     @given(mutated(name))
     def test(value: Any) -> None:
         source = Source.of_bytes(written(name, value), name)
@@ -229,3 +229,70 @@ def test_no_format_is_named_with_an_error_whatever_a_file_holds(name: str) -> No
             assert 0 <= importer.score(source.sample) <= 100
 
     test()
+
+
+# Files that are cut, and bytes that are no text.
+
+EVERY = sorted(
+    path.name
+    for path in FIXTURES.iterdir()
+    if next(nt.load_all(path)).import_report.format in set(FORMATS.values()) | {"aider"}
+)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_file_that_is_cut_gives_what_is_left_and_says_so(name: str, tmp_path: Path) -> None:
+    whole = (FIXTURES / name).read_bytes()
+    path = tmp_path / name
+
+    for part in range(1, 12):
+        path.write_bytes(whole[: len(whole) * part // 12])
+        try:
+            runs = list(nt.load_all(path))
+        except nt.LoadError as error:
+            assert str(path) in str(error)
+            continue
+        for run in runs:
+            sound(run)
+        cut_between_lines = whole[len(whole) * part // 12 - 1 :][:1] == b"\n" or name.endswith((".md", "l", "ndjson"))
+        assert cut_between_lines or any(list(run.import_report.notes()) for run in runs)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_bytes_that_are_no_text_are_replaced_and_reported(name: str, tmp_path: Path) -> None:
+    whole = (FIXTURES / name).read_bytes()
+    path = tmp_path / name
+    path.write_bytes(whole.replace("°".encode(), b"\xff", 1).replace(b"Spider", b"Sp\xfeder", 1))
+
+    runs = list(nt.load_all(path))
+
+    assert sum(len(run.latest) for run in runs) >= sum(len(run.latest) for run in nt.load_all(FIXTURES / name))
+    if path.read_bytes() != whole:
+        assert any(list(run.import_report.notes()) for run in runs)
+        with pytest.raises(nt.LoadError):
+            list(nt.load_all(path, strict=True))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from(["# aider chat started at 2026-11-02 09:00:00", "#### ", "#### say", "> ", ">", "> did", "", "text", "```", "# head", "\r", "####", "#### <blank>  "])))  # fmt: skip
+def test_any_history_of_aiders_is_read_with_all_its_lines(rows: list[str]) -> None:
+    text = "# aider chat started at 2026-11-02 08:00:00\n" + "\n".join(rows) + "\n"
+
+    source = Source.of_bytes(text.encode())
+    runs = [one for one in runs_in(source, "aider") if isinstance(one, nt.Run)]
+
+    said = [block for run in runs for block in run.latest]
+    count = sum(row.startswith("#### ") or row == "####" for row in rows)
+    assert sum(len(block.text.split("\n")) for block in said if block.kind == "user") == count
+    assert sum(block.text.count("did") for block in said if block.kind == "other") == rows.count("> did")
+    assert sum(block.text.count("text") for block in said if block.kind == "llm_text") == rows.count("text")
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=300), st.sampled_from(sorted(set(FORMATS.values()) | {"aider", "pinocchio"})))
+def test_any_bytes_are_runs_or_a_load_error(content: bytes, format: str) -> None:
+    try:
+        for one in runs_in(Source.of_bytes(content, "some"), format):
+            assert isinstance(one, (nt.Run, Note))
+    except nt.LoadError:
+        pass

@@ -178,14 +178,14 @@ class Source:
                 return Sample("zip", head, names=tuple(archive.names))
         if head.startswith(b"SQLite format 3\x00"):
             return Sample("sqlite", head)
-        values, lines = _values_of(head, whole=len(head) < HEAD)
+        values, lines = _values_of(_replaced(head), whole=len(head) < HEAD)
         return Sample("json" if values else "text", head, values, lines=lines)
 
     def longer_sample(self) -> Sample:
         """The first value in full, where what tells its format stands far behind."""
         with self.open() as stream:
             text = stream.readline() if self.sample.lines else stream.read()
-        return replace(self.sample, values=(json_text.begun(text.strip(BLANK)) or self.sample.value,))
+        return replace(self.sample, values=(json_text.begun(_replaced(text.strip(BLANK))) or self.sample.value,))
 
     def yaml_sample(self) -> Sample:
         """A text that may be YAML, as data."""
@@ -340,6 +340,15 @@ class _Lines:
             if text[-1:] == b"\n":
                 break
         return length
+
+
+def _replaced(text: bytes) -> bytes:
+    """`text`; bytes that are not UTF-8 do not hide what else is in it."""
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return text.decode("utf-8", "replace").encode()
+    return text
 
 
 def _values_of(head: bytes, *, whole: bool) -> tuple[tuple[Any, ...], bool]:
