@@ -660,3 +660,11 @@ def test_what_has_no_ids_joins_all_the_same(tmp_path: Path) -> None:
     assert len(frames.tool_calls(path).merge(blocks, on="block_id")) == 2
     assert len(blocks.merge(frames.inferences(path), on="inference_id")) == 4
     assert blocks.block_id.is_unique
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_the_page_of_frames_lists_every_column_as_it_is(name: str) -> None:
+    page = (Path(__file__).parents[1] / "docs/frames.md").read_text(encoding="utf-8")
+    listed = "".join(f"| `{c.name}` | {c.dtype} | {c.unit} | {c.doc} |\n" for c in DECLARED[name])
+
+    assert listed in page.partition(f"## `{name}`")[2], f"the table of {name} in docs/frames.md is to be:\n{listed}"

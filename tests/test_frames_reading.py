@@ -184,16 +184,17 @@ def test_a_click_on_stop_keeps_the_files_that_were_read(tmp_path: Path) -> None:
     for number in range(400):
         chats(tmp_path / f"{number:03}.jsonl", 20)
     code = (
-        "import sys, nbturns as nt\nfrom nbturns.frames import reading\n"
+        "import nbturns as nt\n"
+        f"nt.frames.read({str(tmp_path / '000.jsonl')!r}).blocks\n"
         "print('on', flush=True)\n"
         f"found = nt.frames.read({str(tmp_path)!r})\n"
         "blocks, turns = found.blocks.run_id.nunique(), found.turns.run_id.nunique()\n"
-        "print(blocks, turns, len(found.errors), found.errors.reason.iloc[-1])"
+        "print(blocks, turns, len(found.errors), *found.errors.reason[-1:])"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        time.sleep(0.7)
+        time.sleep(0.4)
         process.send_signal(signal.SIGINT)
         out = process.stdout.read()
 
@@ -513,3 +514,20 @@ def test_time_of_a_block_is_that_of_its_file_in_utc(tmp_path: Path) -> None:
 
     assert at[0] == pd.Timestamp("2026-01-01T08:00:00Z")
     assert at[1:].isna().all()
+
+
+def test_runs_of_one_id_in_several_files_or_lines_are_told_apart_however_they_are_read(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        run = nt.Run([nt.turn(name), nt.turn(name) + nt.assistant("a")], id="same").to_dict()
+        (tmp_path / "logs").mkdir(exist_ok=True)
+        (tmp_path / "logs" / f"{name}.jsonl").write_text((json.dumps(run) + "\n") * 2)
+
+    found = frames.read(tmp_path / "logs")
+
+    assert [*found.blocks.run_id.unique()] == ["same", "one/same", "two/same", "two/same~2"]
+    assert [*frames.blocks(tmp_path / "logs").run_id.unique()] == [*found.blocks.run_id.unique()]
+    for _ in range(2):
+        same(frames.read(tmp_path / "logs", cache=tmp_path / "cache"), found)
+    assert found.turns.set_index(["run_id", "turn_index"]).index.is_unique
+    assert [turn[0].text for turn in frames.to_turns(found.turns)] == ["one"] * 4 + ["two"] * 4
+    assert [*frames.turns([nt.Run([nt.turn("q")], id="x")] * 2).run_id] == ["x", "x~2"]

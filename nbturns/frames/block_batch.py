@@ -7,7 +7,7 @@ over its blocks by Arrow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +64,7 @@ class BlockBatch:
         """One block, as a value."""
         payload = block.payload
         call = payload.get("id")
+        told = len(block.metadata) or block.extra
         self.blocks.append(
             (
                 turn,
@@ -77,8 +78,8 @@ class BlockBatch:
                 name or None,
                 str(payload.get("error") or "") or None,
                 made_by,
-                extra_of(block),
-                at_of(block),
+                extra_of(block) if told else None,
+                at_of(block) if told else None,
             )
         )
 
@@ -112,11 +113,31 @@ def told(id: str, result: InferenceResult | None) -> Told:
 def extra_of(block: Block) -> str | None:
     """What the source has beside all that a block knows, as JSON."""
     beside: dict[str, Any] = dict(block.extra) if block.extra else {}
-    for name, value in block.metadata.items():
-        if name.endswith(BESIDE) and isinstance(value, Mapping):
+    held = block.metadata._held
+    for name in held:
+        if name.endswith(BESIDE) and isinstance(value := held[name], dict):
             beside.update(value)
-    beside = {name: value for name, value in beside.items() if value is not None}
+    if not beside:
+        return None
+    if None in beside.values():
+        beside = {name: value for name, value in beside.items() if value is not None}
     return to_json(beside) if beside else None
+
+
+def at_of(block: Block) -> datetime | None:
+    """When it was said, where its source tells that."""
+    return said_at(block.metadata._held.get(TIMESTAMP.name))
+
+
+def said_at(written: Any) -> datetime | None:
+    """A time as files write it; None for what is none. Without a zone it is taken for UTC."""
+    if not isinstance(written, str):
+        return None
+    try:
+        at = datetime.fromisoformat(written)
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 class _Cells:
@@ -152,22 +173,6 @@ class _Cells:
             .dictionary_encode()
             .take(self.made_by)
         )
-
-
-def at_of(block: Block) -> datetime | None:
-    """When it was said, where its source tells that."""
-    return said_at(block.metadata.raw(TIMESTAMP)) if len(block.metadata) else None
-
-
-def said_at(written: Any) -> datetime | None:
-    """A time as files write it; None for what is none. Without a zone it is taken for UTC."""
-    if not isinstance(written, str):
-        return None
-    try:
-        at = datetime.fromisoformat(written)
-        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 Vector = Callable[[_Cells], Any]

@@ -17,7 +17,7 @@ from .block_frame import BlockMaker
 from .direct_chat import ChatRecords
 from .direct_ours import add_ours
 from .passes import Pass
-from .sources import File, Source
+from .sources import File
 
 AT_ONCE = 256  # records between two words on how far it is
 
@@ -90,15 +90,18 @@ class _Records:
             self.maker.take_back()
             raise
         if run is not None:
-            self.pass_.read(Source(run, self.file.id(run, self.place), str(self.file.path)))
+            self.pass_.read(self.file.source(run, self.place))
             self.place += 1
 
     def _plain(self, position: str, value: Any) -> bool:
         if type(value) is not dict:
             return False
         if self.format == OURS:
-            return add_ours(self.maker.batch, value, self.file, self.place)
-        return self.chat.add(self.maker.batch, value, position)
+            return add_ours(self.maker.batch, value, self.file, self.place, self._claimed)
+        return self.chat.add(self.maker.batch, value, position, self._claimed)
+
+    def _claimed(self, id: str) -> str:
+        return self.pass_.claims.claim(id, str(self.file.path), self.file.label, self.place)
 
 
 def _chat(text: Text, position: str, value: Any) -> Any:

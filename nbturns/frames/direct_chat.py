@@ -6,6 +6,7 @@ It knows the plain shape alone: texts, calls with ids, results. What it gives fo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ..importers.chat_messages import ANSWERED, CALLED, RESULTED, SAID, SEPARATE
@@ -27,7 +28,7 @@ class ChatRecords:
         self.label = file.label
         self._beside: dict[tuple[str, str], str] = {}  # how a single name and text are written
 
-    def add(self, batch: BlockBatch, record: dict[str, Any], position: str) -> bool:
+    def add(self, batch: BlockBatch, record: dict[str, Any], position: str, claimed: Callable[[str], str]) -> bool:
         """Add all blocks of a conversation; False where it is not plain, and what is in the batch to be taken back."""
         messages, line = record.get("messages"), position.removeprefix("line ")
         if type(messages) is not list:
@@ -35,7 +36,12 @@ class ChatRecords:
         model = record.get("model")
         model = model if type(model) is str else ""
         place = f":{line}" if line else ""
-        id, key, put, calls = self.label + place, f"{self.stem}{place}/message-", batch.blocks.append, batch.calls
+        id, key, put, calls = (
+            claimed(self.label + place),
+            f"{self.stem}{place}/message-",
+            batch.blocks.append,
+            batch.calls,
+        )
         names: dict[str, str | None] = {}  # of the tools, by the id of the call
         turn, turns, index, answered = batch.begin_turn(id, "", 0, self.file), 0, 0, False
         for number, message in enumerate(messages):

@@ -6,7 +6,7 @@ it says so, and leaves it to them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..provenance import TIMESTAMP
@@ -28,13 +28,13 @@ class _NotPlainError(Exception):
     """Something here is not as we write it."""
 
 
-def add_ours(batch: BlockBatch, record: dict[str, Any], file: File, place: int) -> bool:
+def add_ours(batch: BlockBatch, record: dict[str, Any], file: File, place: int, claimed: Callable[[str], str]) -> bool:
     """Add all blocks of a Run; False where it is not plain, and what is in the batch to be taken back."""
     turns = record.get("turns") if "turns" in record else [record]
     if type(turns) is not list or record.get("version", VERSION) != VERSION or not all(map(_is_dict, turns)):
         return False
     try:
-        _Ours(batch, _id(record, turns, file, place), str(file.path)).add(turns)
+        _Ours(batch, claimed(_id(record, turns, file, place)), str(file.path)).add(turns)
     except _NotPlainError:
         return False
     return True

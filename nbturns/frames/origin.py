@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import LoadError
 from ..files import each
 from ..turns import Run, Turn
-from .sources import File, Source, are_paths, parts
+from .sources import Claims, File, Source, are_paths, parts
 
 
 class Origin(dict[str, Any]):
@@ -54,10 +54,10 @@ def to_turns(rows: Any, source: Any = None) -> tuple[Turn, ...]:
     origin = getattr(rows, "attrs", {}).get("nbturns")
     given = source if source is not None else getattr(origin, "given", None)
     found: dict[tuple[str, int], Turn] = {}
-    for run_id, run in _runs(given, wanted):
-        for run_of, index, _ in wanted:
-            if run_of == run_id and index < len(run):
-                found.setdefault((run_id, index), run[index])
+    for ids, file, run in _runs(given, wanted):
+        for run_of, index, file_of in wanted:
+            if run_of in ids and file_of in (file, "") and index < len(run):
+                found.setdefault((run_of, index), run[index])
     missing = next(((run, index) for run, index, _ in wanted if (run, index) not in found), None)
     if missing is not None:
         raise LoadError(
@@ -111,28 +111,28 @@ def _columns(rows: Any) -> dict[str, list[Any]]:
     raise ValueError(f"these are no rows of a frame: {rows!r:.60}")
 
 
-def _runs(given: Any, wanted: list[tuple[str, int, str]]) -> Iterator[tuple[str, Run]]:
-    """The Runs that may be meant, by the ids they have in frames."""
+def _runs(given: Any, wanted: list[tuple[str, int, str]]) -> Iterator[tuple[set[str], str, Run]]:
+    """The Runs that may be meant: the ids they may have in a frame, their file, and they."""
     files = {file for _, _, file in wanted}
     if given is None:
-        for file in _labelled(files - {""}):
-            yield from _of_file(file)
-        return
+        given = sorted(files - {""})
+    claims = Claims()
     for part in given if isinstance(given, list) and not are_paths(given) else parts(given):
         if isinstance(part, Source):
-            yield part.id, part.run
+            yield {claims.claim(part.id, "", "", part.place)}, "", part.run
         elif isinstance(part, File) and (str(part.path) in files or "" in files):
             yield from _of_file(part)
 
 
-def _labelled(files: set[str]) -> Iterator[File]:
-    yield from (part for part in parts(sorted(files)) if isinstance(part, File))
-
-
-def _of_file(file: File) -> Iterator[tuple[str, Run]]:
-    place = 0
+def _of_file(file: File) -> Iterator[tuple[set[str], str, Run]]:
+    """In a frame of many files a Run may bear the name of its file, too."""
+    alone, apart, place = Claims(), Claims(), 0
     for run in each(file.path):
         whole = run.run if isinstance(run, LoadError) else run
         if whole is not None:
-            yield file.id(whole, place), whole
+            id = file.id(whole, place)
+            if not place:
+                apart = Claims((id,))
+            ids = {claims.claim(id, str(file.path), file.label, place) for claims in (alone, apart)}
+            yield ids, str(file.path), whole
             place += 1

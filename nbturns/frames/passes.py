@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DecodeError, LoadError
@@ -14,7 +14,7 @@ from .maker import Maker
 from .report_frame import REPORT, ReportMaker
 from .sheet import Sheet
 from .snapshot_frame import SNAPSHOT, SnapshotMaker
-from .sources import Source
+from .sources import Claims, Source
 from .tool_call_frame import TOOL_CALL, ToolCallMaker
 from .turn_frame import TURN, TurnMaker
 from .walk import Walk
@@ -84,8 +84,9 @@ class Made:
 class Pass:
     """Goes through Runs, each Turn once, for all the frames that are wanted."""
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, wanted: Wanted, claims: Claims | None = None) -> None:
         self.wanted = wanted
+        self.claims = Claims() if claims is None else claims
         self.makers = {name: wanted.maker(name) for name in wanted.columns if name != "errors"}
         self.errors = Sheet(ERROR)
 
@@ -99,7 +100,8 @@ class Pass:
 
         Raises DecodeError for metadata that do not fit, where the pass is strict.
         """
-        walk = Walk(source)
+        id = self.claims.claim(source.id, source.file, source.label, source.place)
+        walk = Walk(source if id == source.id else replace(source, id=id))
         makers = tuple(self.makers.values())
         for maker in makers:
             maker.mark()

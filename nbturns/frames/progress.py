@@ -6,7 +6,7 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-PATIENCE = 1.0  # seconds before there is a bar
+PATIENCE = 2.0  # seconds before there is a bar
 
 
 class Progress:

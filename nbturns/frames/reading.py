@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from .cache import Cache
 from .direct import blocks_of_lines
 from .passes import COLUMNS, Made, Pass, Wanted, together
 from .progress import Progress
-from .sources import File, Source, are_paths, parts
+from .sources import Claims, File, Source, are_paths, parts
 
 PART = 1_000_000  # rows of all frames together that a pass makes before they are handed on
 
@@ -83,7 +83,8 @@ class _Work:
         self.cache = cache
         self.most = most
         self.progress = Progress(0, shown=False)
-        self.here = Pass(wanted)
+        self.claims = Claims()
+        self.here = Pass(wanted, self.claims)
         self._made: list[Made | Coming] = []
         self._any = False
 
@@ -101,18 +102,19 @@ class _Work:
         if self.most is not None and self.here.rows >= self.most:
             self._close()
 
-    def _apart(self, file: File, pool: ProcessPoolExecutor | None) -> Made | Coming:
+    def _apart(self, file: File, pool: ProcessPoolExecutor | None) -> Coming:
         """The frames of one file by itself: known from before, or read here or elsewhere."""
+        names = tuple(self.wanted.columns)
+        done: Future[Made] = Future()
         known = self.cache.get(file, self.wanted) if self.cache else None
         if known is not None:
-            self.progress.advance(file.size)
-            return known
+            done.set_result(known)
+            return file, b"", done
         stamp = self.cache.stamp(file) if self.cache else b""
         if pool is not None:
-            return file, stamp, pool.submit(file_made, file, tuple(self.wanted.columns))
-        made = file_made(file, tuple(self.wanted.columns), self.progress.advance)
-        self._keep(file, stamp, made)
-        return made
+            return file, stamp, pool.submit(file_made, file, names)
+        done.set_result(file_made(file, names))
+        return file, stamp, done
 
     def _finished(self, future: Future[Made], file: File) -> Made:
         try:
@@ -123,14 +125,10 @@ class _Work:
             lost.failed(LoadError(reason, file=str(file.path)))
             return lost.made()
 
-    def _keep(self, file: File, stamp: bytes, made: Made) -> None:
-        if self.cache:
-            self.cache.put(file, stamp, made)
-
     def _close(self) -> None:
         if self.here.rows:
             self._made.append(self.here.made())
-            self.here = Pass(self.wanted)
+            self.here = Pass(self.wanted, self.claims)
 
     def ready(self) -> Iterator[Made]:
         """What may be handed on before the end."""
@@ -157,7 +155,11 @@ class _Work:
         if isinstance(first, tuple):
             file, stamp, future = first
             made = self._finished(future, file)
-            self._keep(file, stamp, made)
+            if self.cache and stamp:
+                self.cache.put(file, stamp, made)
+            if self.claims.clash(_ids(made), str(file.path)):  # another file has Runs of these ids
+                made = file_made(file, tuple(self.wanted.columns), taken=tuple(self.claims))
+                self.claims.clash(_ids(made), str(file.path))
             self.progress.advance(file.size)
         else:
             made = first
@@ -182,11 +184,17 @@ def unheard(size: int) -> None:
     """Nobody wants to know how far it is."""
 
 
-def file_made(file: File, names: tuple[str, ...], seen: Callable[[int], object] = unheard) -> Made:
-    """Whole frames of one file by itself, its errors among them."""
-    alone = Pass(Wanted({name: COLUMNS[name] for name in names}, strict=False))
-    read_file(alone, file, seen)
+def file_made(file: File, names: tuple[str, ...], taken: Iterable[str] = ()) -> Made:
+    """Whole frames of one file by itself, its errors among them; `taken` are ids that other Runs have."""
+    alone = Pass(Wanted({name: COLUMNS[name] for name in names}, strict=False), Claims(taken))
+    read_file(alone, file, unheard)
     return alone.made()
+
+
+def _ids(made: Made) -> list[str]:
+    """The ids of the Runs in it."""
+    named = next((table for table in made.tables.values() if "run_id" in table.column_names), None)
+    return [] if named is None else named.column("run_id").unique().to_pylist()
 
 
 def read_file(pass_: Pass, file: File, seen: Callable[[int], object]) -> None:
@@ -211,7 +219,7 @@ def read_runs(pass_: Pass, file: File) -> None:
         for run in each(file.path):
             whole = run.run if isinstance(run, LoadError) else run
             if whole is not None:
-                pass_.read(Source(whole, file.id(whole, place), str(file.path)))
+                pass_.read(file.source(whole, place))
                 place += 1
             if isinstance(run, LoadError):
                 pass_.failed(run)

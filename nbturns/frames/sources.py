@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -26,11 +27,16 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A Run, the id its rows are joined by, the file it came from ("" for none), its snapshots by Turn."""
+    """A Run, the id its rows are joined by, the file it came from ("" for none), its snapshots by Turn.
+
+    `label` names the file, `place` says where in it, or among the values that were given.
+    """
 
     run: Run
     id: str
     file: str = ""
+    label: str = ""
+    place: int = 0
     snapshots: Mapping[int, tuple[Snapshot, ...]] | None = None
 
 
@@ -49,12 +55,43 @@ class File:
         except OSError:
             return 0
 
+    def source(self, run: Run, place: int) -> Source:
+        """A Run of it, at its place there."""
+        return Source(run, self.id(run, place), str(self.path), self.label, place)
+
     def id(self, run: Run, place: int) -> str:
         """The id of a Run in it. Importers make one of the file's name; it is told apart here."""
         id, stem = run.id, self.path.stem
         if id and stem != self.label and (id == stem or id.startswith(f"{stem}:")):
             return self.label + id[len(stem) :]
         return id or session_of(run) or f"{self.path}#{place}"
+
+
+class Claims:
+    """Which Run has which id: two of one id would be joined as if they were one."""
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._owners: dict[str, tuple[str, int]] = dict.fromkeys(taken, ("", -1))
+
+    def claim(self, id: str, file: str, label: str, place: int) -> str:
+        """`id`, or where another has it one with the file's name, or a number."""
+        owner = file, place
+        if self._owners.setdefault(id, owner) == owner:
+            return id
+        first = f"{label}/{id}" if label else f"{id}~2"
+        others = (f"{label}/{id}~{number}" if label else f"{id}~{number}" for number in count(2))
+        return next(one for one in chain((first,), others) if self._owners.setdefault(one, owner) == owner)
+
+    def clash(self, ids: Iterable[str], file: str) -> bool:
+        """Whether somebody else has one of these; if nobody has, they are this file's."""
+        if any(id in self._owners and self._owners[id][0] != file for id in ids):
+            return True
+        for id in ids:
+            self._owners[id] = file, -1
+        return False
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._owners)
 
 
 def are_paths(given: Any) -> bool:
@@ -76,7 +113,8 @@ def parts(given: Any) -> Iterator[File | Source | LoadError]:
             yield part
         else:
             run, snapshots = part
-            yield Source(run, run.id or session_of(run) or f"run-{number}", "", snapshots)
+            id = run.id or session_of(run) or f"run-{number}"
+            yield Source(run, id, place=number, snapshots=snapshots)
             number += 1
 
 

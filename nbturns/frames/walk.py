@@ -112,8 +112,8 @@ class Walk:
             return None
         if self._nameless and (nameless := self._nameless.get(id(block))):
             return nameless
-        name = bag.raw(INFERENCE_ID)
-        if name is None or type(name) is not str:
+        name = bag._held.get(INFERENCE_ID.name)
+        if type(name) is not str:
             name = block.inference_id  # refuses what is no text
         if not name:
             result = block.inference

@@ -1,0 +1,141 @@
+"""Frames beside what others take for the same: parsing alone, and Inspect's own frames, in one run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+
+import nbturns as nt
+
+from .inspect_logs import write_log
+from .reading import DATA
+
+Row = tuple[str, str, str]
+SOURCE = DATA / "transcripts/dev/tau-bench/gpt-4o-airline.json"
+
+# What a process of its own measures: seconds and rows of `made(path)`, and the memory it took, in MB.
+MEASURED = """
+import sys, time
+{imports}
+def memory(name):
+    return next(int(line.split()[1]) / 1000 for line in open("/proc/self/status") if line.startswith(name))
+{warm}
+before, began = memory("VmRSS"), time.process_time()
+frame = {made}
+print(time.process_time() - began, len(frame), memory("VmHWM"), memory("VmHWM") - before, frame.memory_usage(deep=False).sum() / 1e6)
+"""
+OURS = (
+    "import nbturns as nt, pandas, pyarrow.compute",
+    "nt.frames.blocks(nt.turn('q'))",
+    "nt.frames.blocks(sys.argv[1])",
+)
+PEER = ("from inspect_ai.analysis import messages_df", "", "messages_df(sys.argv[1], quiet=True)")
+
+
+def measured(path: Path, code: tuple[str, str, str]) -> tuple[float, int, float, float, float]:
+    """Seconds, rows, MB at the peak, MB above what the imports take, MB of the frame itself."""
+    imports, warm, made = code
+    script = MEASURED.format(imports=imports, warm=warm, made=made)
+    done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True)  # noqa: S603  # our own words
+    seconds, rows, peak, above, own = done.stdout.split()
+    return float(seconds), int(rows), float(peak), float(above), float(own)
+
+
+def inspect_frames() -> Iterator[Row]:
+    """200 logs of 102 messages; one of 3,203, and of twice as many. The peer gives a row a message, we one a block."""
+    peer = find_spec("inspect_ai") is not None
+    with tempfile.TemporaryDirectory() as folder:
+        logs, long, longer = Path(folder, "logs"), Path(folder, "long.eval"), Path(folder, "longer.eval")
+        logs.mkdir()
+        for number in range(200):
+            write_log(logs / f"log-{number:03}.eval", samples=2, messages=51)
+        write_log(long, 1, 3203)
+        write_log(longer, 1, 6406)
+        ours = min(measured(logs, OURS) for _ in range(3))
+        yield "200 Inspect logs, blocks", f"{ours[1] / ours[0]:,.0f} rows/s", "40,000"
+        yield "200 Inspect logs, memory", f"{ours[2]:.0f} MB", "200"
+        one = min(measured(long, OURS) for _ in range(3))
+        two = min(measured(longer, OURS) for _ in range(3))
+        yield "an Inspect log of 3,203 messages", f"{one[0]:.2f} s, {one[2]:.0f} MB", "0.2 s, 200 MB"
+        yield "twice the messages, time", f"{two[0] / one[0]:.2f}×", "2.2"
+        if not peer:
+            yield "inspect_ai beside it", "not installed", "pip install 'nbturns[bench]'"
+            return
+        theirs = measured(logs, PEER)
+        yield "the same logs by inspect_ai", f"{theirs[1] / theirs[0]:,.0f} rows/s", ""
+        yield "the same logs, messages/s, ours to theirs", f"{theirs[0] / ours[0]:.1f}×", ""
+        middle = write_log(Path(folder, "middle.eval"), 1, 803)
+        theirs, mine = measured(middle, PEER), min(measured(middle, OURS) for _ in range(3))
+        yield "a log of 803 messages, inspect_ai to ours", f"{theirs[0]:.1f} s : {mine[0]:.2f} s", ""
+
+
+def lines_of_chat() -> Iterator[Row]:
+    """30 MB of conversations, one a line, beside orjson alone on the same bytes."""
+    if not SOURCE.is_file():
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "chats.jsonl")
+        tool = DATA / "tools/upscale.py"
+        subprocess.run([sys.executable, str(tool), str(path), "30", str(SOURCE)], check=True, capture_output=True)  # noqa: S603
+        rows = len(nt.frames.blocks(path))
+        took = best(partial(nt.frames.blocks, path))
+        yield f"30 MB of chat lines, {rows:,} blocks", f"{took * 1000:.0f} ms", ""
+        if find_spec("orjson") is None:
+            yield "orjson beside it", "not installed", "pip install 'nbturns[bench]'"
+            return
+        alone = best(partial(parse_lines, path))
+        yield "the same bytes by orjson alone", f"{alone * 1000:.0f} ms", ""
+        yield "chat lines, to orjson alone", f"{took / alone:.1f}×", "4"
+
+
+def best(act: Callable[[], object], times: int = 5) -> float:
+    """Seconds of CPU: other programs are not to decide a ratio."""
+    found = []
+    for _ in range(times):
+        began = time.process_time()
+        act()
+        found.append(time.process_time() - began)
+    return min(found)
+
+
+def parse_lines(path: Path) -> None:
+    import orjson
+
+    with path.open("rb") as lines:
+        for line in lines:
+            orjson.loads(line)
+
+
+def million_blocks() -> Iterator[Row]:
+    """A million blocks in our own lines, as sessions save them."""
+
+    def add(a: int, b: int) -> int:
+        """Add two numbers."""
+        return a + b
+
+    script = [
+        one for n in range(25) for one in ([nt.tool_call(f"c{n}", "add", {"a": n, "b": 2})], f"The sum is {n + 2}.")
+    ]
+    session = nt.Session(nt.scripted(*script), tools=[add], tool_config=nt.ToolConfig(inline=True))
+    for number in range(25):
+        session.ask(f"What is the sum of {number} and two?").result(20)
+    run = session.run.to_dict()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "ours.jsonl")
+        with path.open("w", encoding="utf-8") as lines:
+            for number in range(1_000_000 // len(session.latest)):
+                lines.write(json.dumps({**run, "id": f"run-{number}"}, separators=(",", ":")) + "\n")
+        size = path.stat().st_size
+        seconds, rows, _, above, own = measured(path, OURS)
+    yield f"{rows:,} blocks, {size / 1e6:.0f} MB of our lines", f"{seconds:.1f} s", "8"
+    yield "memory above the imports, to the frame's own", f"{above / own:.2f}×", "2"
+
+
+ALL = (inspect_frames, lines_of_chat, million_blocks)
