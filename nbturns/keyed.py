@@ -173,7 +173,7 @@ class Keyed:
     """
 
     __slots__ = ("_held", "_read")
-    _held: FrozenDict
+    _held: Mapping[str, Any]  # never written to once it is here
     _read: dict[str, tuple[Any, Any]]  # decoded before: name → (type asked for, value)
 
     def __new__(cls, items: Keyed | Mapping[Key[Any], Any] | None = None) -> Keyed:  # noqa: PYI034  # may be the one it is given
@@ -216,7 +216,7 @@ class Keyed:
         `read` is what is known of the former without decoding.
         """
         made: Keyed = _new(Keyed)
-        made._held = FrozenDict({**self._held, **held} if self._held else held)
+        made._held = {**self._held, **held} if self._held else held
         if self._read and (kept := self._read_but(held)):
             read = {**kept, **read}
         made._read = read
@@ -230,7 +230,7 @@ class Keyed:
         dropped = {_checked(key).name for key in keys}
         if dropped.isdisjoint(self._held):
             return self
-        made = bag(FrozenDict({name: held for name, held in self._held.items() if name not in dropped}))
+        made = bag({name: held for name, held in self._held.items() if name not in dropped})
         made._read = self._read_but(dropped)
         return made
 
@@ -254,11 +254,11 @@ class Keyed:
         """Name and value as on disk of each, known to us or not."""
         return self._on_disk().items()
 
-    def _on_disk(self) -> FrozenDict:
+    def _on_disk(self) -> Mapping[str, Any]:
         held = self._held
         if tuple not in set(map(type, held.values())):
             return held
-        return FrozenDict({name: _written(value) for name, value in held.items()})
+        return {name: _written(value) for name, value in held.items()}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data by name, as on disk; bytes stay bytes."""
@@ -280,7 +280,7 @@ class Keyed:
         return self._held is other._held or self._on_disk() == other._on_disk()
 
     def __hash__(self) -> int:
-        return hash(self._on_disk())
+        return hash(frozenset(self._on_disk().items()))
 
     def __repr__(self) -> str:
         return f"Keyed({', '.join(self._held)})"
@@ -294,7 +294,7 @@ def keyed(raw: Mapping[str, Any]) -> Keyed:
     return bag(freeze(raw) if raw else EMPTY)
 
 
-def bag(held: FrozenDict) -> Keyed:
+def bag(held: Mapping[str, Any]) -> Keyed:
     """A bag of frozen values, each as on disk: not looked at again."""
     made: Keyed = _new(Keyed)
     made._held = held
