@@ -1,7 +1,7 @@
 """ES modules of ours as the one text that anywidget takes: no bundler, and nothing is fetched.
 
-They are joined in the order of their imports and sent compressed, because they go with
-every view: the page unpacks them and imports them, comments and all, as they are here.
+They are joined in the order of their imports. Because they go with every view, they are sent
+compressed and without the comments that have lines of their own; the page unpacks and imports them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from functools import cache
 from importlib.resources import files
 
 IMPORT = re.compile(r'^import \{[^}]*\} from "\./(?P<name>[\w.]+)";\n', re.MULTILINE)
+COMMENT = re.compile(r"^ */\*(?s:.*?)\*/\n|^ *//.*\n", re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(?:async )?function|class|const)", re.MULTILINE)
 
 DEFAULT = re.compile(r"^export default .*\Z", re.MULTILINE | re.DOTALL)  # the widget of a module that another builds on
@@ -31,7 +32,7 @@ export default widget;
 @cache
 def packed(name: str) -> str:
     """A module that unpacks `module(name)` and is it."""
-    squeezed = gzip.compress(module(name).encode(), mtime=0)
+    squeezed = gzip.compress(COMMENT.sub("", module(name)).encode(), mtime=0)
     return UNPACK.format(packed=base64.b64encode(squeezed).decode("ascii"))
 
 

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 import nbturns as nt
+from nbturns.engines.wire import Wire
 from nbturns.widgets import TurnView
+from nbturns.widgets.block_forms import form
 
 
 def talk() -> nt.Turn:
@@ -97,3 +99,95 @@ def test_what_a_page_never_says_is_not_heard(page: Page, message: Any) -> None:
     page.view._handle_custom_msg(message, [])
 
     assert page.heard == []
+
+
+def test_what_is_copied_as_python_makes_the_same_block_again() -> None:
+    blocks = [
+        *talk(),
+        nt.reasoning("a thought\nof two lines"),
+        nt.tool_call("c2", "tool", {"deep": {"list": [1, 2.5, None, True, "x" * 300]}}),
+        nt.tool_use("c2", error='it\'s "broken"'),
+        nt.Block("of_mine", {"anything": ["goes"]}, role="guest"),
+        nt.user('a "quoted" text ' * 30),
+    ]
+
+    for block in blocks:
+        assert nt.Turn([eval(form(block, "python"), {"nt": nt})]).same_content(nt.Turn([block]))
+
+
+def test_what_is_copied_as_yaml_and_json_is_what_files_hold(page: Page) -> None:
+    block = talk()[2]
+
+    assert json.loads(page.ask(want="form", row=2, form="json")["text"]) == block.to_dict()
+    assert page.ask(want="form", row=2, form="yaml")["text"].startswith("kind: tool_call\n")
+    assert page.ask(want="form", row=2, form="provider")["text"] == ""
+    assert "error" in page.ask(want="form", row=99, form="json")
+
+
+def test_the_provider_s_own_words_are_shown() -> None:
+    block = Wire("claude").marked(nt.assistant("Hello"), raw={"type": "text", "text": "Hello", "new_field": 1})
+
+    assert json.loads(form(block, "provider")) == {"type": "text", "text": "Hello", "new_field": 1}
+
+
+@pytest.mark.parametrize(
+    ("arrangement", "indices"),
+    [
+        ({"kinds": ["tool_use", "user"]}, [1, 3]),
+        ({"tool": "weather"}, [2, 3]),
+        ({"search": "PARIS", "only": True}, [2, 4]),
+        ({"sort": "-number"}, [4, 3, 2, 1, 0]),
+        ({"sort": "kind"}, [4, 0, 2, 3, 1]),
+        ({"sort": "no such column"}, [0, 1, 2, 3, 4]),
+        ({"search": "nothing has this", "only": True}, []),
+    ],
+)
+def test_the_kernel_filters_searches_and_sorts_all_rows(
+    page: Page, arrangement: dict[str, Any], indices: list[int]
+) -> None:
+    answer = page.ask(want="rows", number=0, arrangement=arrangement, **{"from": 0, "to": 200})
+
+    assert answer["length"] == len(indices)
+    assert answer["indices"] == indices
+
+
+def test_matches_are_found_on_and_back_and_around_the_end(page: Page) -> None:
+    def match(position: int, step: int) -> Any:
+        found = page.ask(want="match", arrangement={"search": "paris"}, position=position, step=step)["match"]
+        return found["position"], found["number"], found["count"]
+
+    assert [match(-1, 1), match(2, 1), match(4, 1)] == [(2, 1, 2), (4, 2, 2), (2, 1, 2)]
+    assert [match(4, -1), match(2, -1)] == [(2, 1, 2), (4, 2, 2)]
+
+
+def test_a_long_text_comes_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = nt.view(nt.Turn([nt.assistant("word " * 100_000)]))
+    page = Page(view, monkeypatch)
+
+    assert len(view._start["rows"][0]["body"]) == view._start["rows"][0]["got"] == 2_000
+    piece = page.ask(want="text", row=0, **{"from": 2_000, "to": 500_000})
+    assert piece["text"]["text"] == ("word " * 100_000)[2_000:]
+    assert not piece["cut"]
+
+
+def test_a_result_that_comes_later_is_told_to_the_row_of_its_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    turn = nt.turn("?") + nt.tool_call("c", "tool", {})
+    view = nt.view(turn)
+    page = Page(view, monkeypatch)
+
+    view.turn = turn + nt.tool_use("c", 1)
+
+    assert page.heard[-1]["change"]["touched"] == {"1": {"partner": 2, "name": "tool"}}
+    view.turn = turn
+    assert page.heard[-1]["change"]["touched"] == {"1": {"partner": None, "name": "tool"}}
+
+
+def test_what_is_selected_goes_along_when_blocks_are_taken_away_before_it() -> None:
+    view = nt.view(talk())
+    view.selected = [1, 4]
+
+    view.turn = view.turn.drop(0)
+
+    assert view.selected == [0, 3]
+    view.turn = view.turn.replace(0, nt.user("Another question"))
+    assert view.selected == [3]
