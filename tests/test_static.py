@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import re
 import subprocess
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import nbturns as nt
-from nbturns.modules import module, styles
+from nbturns.modules import module, packed, styles
 from tests.lab.typescript import CHECKER, node
 
 STATIC = Path(nt.__file__).parent / "static"
