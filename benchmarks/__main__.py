@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from . import decoding, frames, loop, reading, starting
+from . import decoding, frames, importing, loop, reading, starting
 
-ALL = (*starting.ALL, *loop.ALL, *decoding.ALL, *reading.ALL, *frames.ALL)
+ALL = (*starting.ALL, *loop.ALL, *decoding.ALL, *reading.ALL, *frames.ALL, *importing.ALL)
 
 
 def main(names: list[str]) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import nbturns as nt
 
@@ -24,23 +22,6 @@ def best(act: Callable[[], object], times: int = 5) -> float:
     return min(found)
 
 
-def chat_messages() -> Iterator[tuple[str, str, str]]:
-    """10,000 messages of OpenAI chat, from their text to Blocks."""
-    messages: list[dict[str, Any]] = []
-    for number in range(2500):
-        call = {"id": f"c{number}", "type": "function", "function": {"name": "f", "arguments": f'{{"x": {number}}}'}}
-        messages += [
-            {"role": "user", "content": f"question {number}"},
-            {"role": "assistant", "content": None, "tool_calls": [call]},
-            {"role": "tool", "tool_call_id": f"c{number}", "content": f"result {number}"},
-            {"role": "assistant", "content": f"answer {number}"},
-        ]
-    text = json.dumps(messages)
-    took = best(lambda: nt.loads(text))
-    yield "10,000 OpenAI chat messages", f"{len(messages) / took:,.0f}/s", ""
-    yield "10,000 messages, to json.loads alone", f"{took / best(lambda: json.loads(text)):.1f}×", ""
-
-
 def airline_frames() -> Iterator[tuple[str, str, str]]:
     if not AIRLINE.is_file():
         return
@@ -50,4 +31,4 @@ def airline_frames() -> Iterator[tuple[str, str, str]]:
         yield f"frames.{made.__name__} of the airline file", f"{took * 1000:.0f} ms for {len(made(runs)):,}", ""
 
 
-ALL = (chat_messages, airline_frames)
+ALL = (airline_frames,)

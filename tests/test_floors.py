@@ -57,6 +57,7 @@ DOORS = {
     ("files", "page"),
     ("comparison", "comparison_html"),
     ("spoken", "engines"),
+    ("importers", "frames"),
     ("engines", "files"),
     ("execution", "widgets"),
 }

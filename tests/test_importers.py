@@ -202,6 +202,17 @@ def test_a_name_decides_where_looking_does_not(tmp_path: Path) -> None:
     assert {"openai", "openai-responses", "anthropic", "claude", "gemini", "google", "inspect"} <= importers().keys()
 
 
+def test_a_report_is_a_text_a_page_and_a_frame() -> None:
+    report = nt.loads([*CHAT, {"role": "<b>", "content": "x"}, {"role": "tool", "content": "r"}]).import_report
+
+    assert str(report).splitlines()[0] == "openai-chat: 4 records read, 4 blocks made, 2 guessed, 1 unknown, 0 dropped"
+    frame = report.to_df()
+    assert list(frame.columns) == ["kind", "file", "position", "what"]
+    assert frame["kind"].tolist() == ["guessed", "guessed", "unknown"]
+    assert frame["position"].tolist()[0] == "messages[3]"
+    assert "&lt;b&gt;" in report._repr_html_() and "<b>" not in report._repr_html_()
+
+
 # Out again.
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .columns import Column
 from .joined import FILE, RUN_ID
 from .maker import Maker
 from .walk import Place, Row, Walk
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..importers import ImportReport
 
 MOST = 20  # notes that are written out
 
@@ -49,3 +54,14 @@ class ReportMaker(Maker):
         if walk.source.run.import_report is not None:
             nowhere = Place(walk.source, walk.source.run.latest, 0, "", 0, grown=True)
             self.sheet.add(ReportRow(nowhere, walk.source.run.import_report))
+
+
+def notes_df(report: ImportReport) -> pd.DataFrame:
+    """One report as a frame: a row a note, with what it is ("guessed", "unknown", "dropped") and where it stands."""
+    import pandas as pd
+
+    rows = [
+        (kind, getattr(note, "file", report.file), getattr(note, "position", ""), getattr(note, "what", str(note)))
+        for kind, note in report.notes()
+    ]
+    return pd.DataFrame(rows, columns=["kind", "file", "position", "what"])

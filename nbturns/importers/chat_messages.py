@@ -23,6 +23,7 @@ from .report import Notes
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 SEPARATE = frozenset({"refusal", "function_call", "reasoning_content", "reasoning", "reasoning_details", "audio"})
 ID, RESULT, INDEX, BESIDE = INFERENCE_ID.name, INFERENCE_RESULT.name, MESSAGE.name, CHAT_BESIDE.name
+WRITTEN = ARGUMENTS.name
 SAID, RESULTED = frozenset({"role", "content"}), frozenset({"role", "content", "tool_call_id"})
 ANSWERED = frozenset({"role", "content", "tool_calls"})
 CALLED = frozenset(
@@ -98,24 +99,26 @@ class Reader:
                 return False
         elif type(calls) is not list or (content is not None and type(content) is not str) or not _are_usual(calls):
             return False
-        if len(message) > 2 and any(message.get(name) for name in SEPARATE.intersection(message)):
+        if len(message) > 2 and not SEPARATE.isdisjoint(message) and any(map(message.get, SEPARATE)):
             return False
-        signed = self.signed(index)
+        id = f"{self._key}{index}"
+        result = FrozenDict({"inference_id": id, **self._model, "finish_class": "unknown"})
+        signed: dict[str, Any] = {ID: id, RESULT: result}
         if content or not calls:
             marks = signed if len(message) == (3 if calls else 2) else _beside(signed, index, message, ANSWERED)
             self.blocks.append(block("llm_text", FrozenDict(text=content), "assistant", "", bag(FrozenDict(marks))))
             marks = signed
         elif len(message) == 3 and content is None and "content" in message:
-            marks = {**signed, BESIDE: NULL, INDEX: index}
+            marks = {ID: id, RESULT: result, BESIDE: NULL, INDEX: index}
         else:
             marks = {INDEX: index, **_beside(signed, index, message, CALLED)}
         for call in calls or ():
             self._called(call, marks)
-            marks = signed
+            marks = {ID: id, RESULT: result}
         return True
 
     def _called(self, call: dict[str, Any], marks: dict[str, Any]) -> None:
-        """One call. Its arguments are kept as they were written, too: every server spells JSON its own way."""
+        """One call, `marks` its own. Its arguments are kept as they were written, too: servers spell JSON each their way."""
         function, id = call["function"], call["id"]
         self.last_call = id
         written = function["arguments"]
@@ -125,7 +128,7 @@ class Reader:
         else:
             payload = FrozenDict(id=id, name=function["name"], args=args)
             if written != "{}":
-                marks = {**marks, ARGUMENTS.name: written}
+                marks[WRITTEN] = written
         self.blocks.append(block("tool_call", payload, "", "", bag(FrozenDict(marks))))
 
     def _object(self, written: str) -> FrozenDict | None:

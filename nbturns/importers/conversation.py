@@ -42,13 +42,17 @@ def tell_of_calls(blocks: Iterable[Block], notes: Notes) -> None:
     for place, one in enumerate(blocks):
         kind = one.kind
         if kind == "tool_call":
-            id = one.tool_call_id
+            id = one.payload.get("id")
+            if type(id) is not str:
+                continue
             if id in known:
                 notes.guess(f"block {place}", f"the id {id!r:.60} was used for a call before; taken for another call")
             known.add(id)
             waiting[id] = place
         elif kind == "tool_use":
-            id = one.tool_call_id
+            id = one.payload.get("id")
+            if type(id) is not str:
+                continue
             if id not in known:
                 notes.guess(f"block {place}", f"a result of {id!r:.60}, which no call here has for an id")
             waiting.pop(id, None)

@@ -57,6 +57,18 @@ class ImportReport:
             for note in getattr(self, kind):
                 yield kind, note
 
+    def to_df(self) -> Any:
+        """A pandas DataFrame with a row a note: what it is, file, position, and what it says."""
+        from ..frames.report_frame import notes_df
+
+        return notes_df(self)
+
+    def _repr_html_(self) -> str:
+        from ..html import report_html
+        from ..turns import Run
+
+        return report_html(Run(import_report=self))
+
     def __str__(self) -> str:
         counts = ", ".join(f"{len(getattr(self, kind))} {kind}" for kind in ("guessed", "unknown", "dropped"))
         head = f"{self.format}: {self.read} records read, {self.blocks} blocks made, {counts}"
