@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import sys
 
-from . import decoding, frames, importing, loop, reading, starting
+from . import browser, decoding, frames, importing, loop, reading, starting
 
-ALL = (*starting.ALL, *loop.ALL, *decoding.ALL, *reading.ALL, *frames.ALL, *importing.ALL)
+ALL = (
+    *starting.ALL,
+    *loop.ALL,
+    *decoding.ALL,
+    *reading.ALL,
+    *frames.ALL,
+    *importing.ALL,
+    *browser.ALL,
+)
 
 
 def main(names: list[str]) -> None:

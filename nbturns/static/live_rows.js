@@ -60,7 +60,8 @@ export class LiveRows extends PageRows {
     if (tail.rows) {
       const rows = tail.rows.map((/** @type {Row & {kept?: string}} */ row, /** @type {number} */ n) => {
         const streamed = this.rows[tail.from + n];
-        return row.kept === undefined ? row : { ...row, body: (streamed?.body ?? "") + row.kept };
+        // What somebody has read as it came does not fold under their eyes.
+        return row.kept === undefined ? row : { ...row, body: (streamed?.body ?? "") + row.kept, fold: false };
       });
       this.splice(tail.from, rows, tail.calls);
     }

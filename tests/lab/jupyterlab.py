@@ -49,6 +49,7 @@ SERVER_FLAGS = (
     "--ServerApp.shutdown_no_activity_timeout=900",
     "--MappingKernelManager.cull_idle_timeout=900",
     "--LabApp.expose_app_in_browser=True",
+    "--JupyterNotebookApp.expose_app_in_browser=True",
     "--LabApp.extension_manager=readonly",
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
 )
