@@ -73,7 +73,11 @@ def test_a_saved_page_and_its_static_table_can_be_read_by_everyone(
     browser: Browser, tmp_path: Path, scheme: Literal["light", "dark"]
 ) -> None:
     run = nt.load(ROOT / "fixtures" / "greenhouse.yaml")
-    values = {"run": run, "turn": run[0], "comparison": nt.compare(run[0], run[0].edit(1, text="Was it hot?").drop(5))}
+    values: dict[str, Any] = {
+        "run": run,
+        "turn": run[0],
+        "comparison": nt.compare(run[0], run[0].edit(1, text="Was it hot?").drop(5)),
+    }
     found = []
     for name, value in values.items():
         path = nt.save(value, tmp_path / f"{name}.html")
