@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from . import browser, decoding, frames, importing, loop, reading, starting
+from . import asking, browser, decoding, frames, importing, loop, reading, starting
 
 ALL = (
     *starting.ALL,
@@ -14,6 +14,7 @@ ALL = (
     *frames.ALL,
     *importing.ALL,
     *browser.ALL,
+    *asking.ALL,
 )
 
 

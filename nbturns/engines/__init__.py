@@ -39,6 +39,7 @@ from .replay import Replay as Replay
 from .replay import replay as replay
 from .scripted import Scripted as Scripted
 from .scripted import scripted as scripted
+from .token_count import TokenCount as TokenCount
 
 RAW = 100_000  # characters of a request, and of a response
 RETRIES = 2  # as the official clients have it

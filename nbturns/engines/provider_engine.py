@@ -18,15 +18,17 @@ from ..contract import Middleware, Scope
 from ..errors import EngineError
 from ..events import Notice
 from ..frozen import FrozenDict, freeze
+from ..host import Waiting
 from ..models import ModelInfo, priced
 from ..settings import STRUCTURED_OUTPUT_CONFIG
-from ..toolbox import TOOL_CONFIG
-from ..turns import Turn
+from ..toolbox import TOOL_CONFIG, Toolbox, ToolConfig
+from ..turns import Turn, user
 from .portable import merged, settled
 from .provider import Provider, Receiver, Reply, Transport, answered, ended, without_secrets
 from .recording import without as without_words
 from .sanitised import sanitised
 from .structured import formatted, instructed, told
+from .token_count import TokenCount, counted
 from .transplant import told as told_of
 
 GRACE = 0.2  # seconds
@@ -119,6 +121,19 @@ class ProviderEngine:
         for field, value in merged(body, self.extra_body).items():
             body[field] = value
         return body, [*notices, *changed]
+
+    def count_tokens(
+        self, turn: Turn | str, tools: Iterable[Any] = (), tool_config: ToolConfig | None = None
+    ) -> Waiting[TokenCount]:
+        """How many input tokens this Turn would be, with these tools; `await` it, or take its `result()`.
+
+        Asks the provider's own endpoint where there is one, else estimates and says so
+        (`.source`). Nothing is answered, and nothing is paid for. Raises EngineError.
+        """
+        turn = Turn((user(turn),)) if isinstance(turn, str) else turn
+        scope = Scope(tools=Toolbox(tools), tool_config=tool_config or ToolConfig())
+        params, _ = settled(self.provider.name, self.params, turn)
+        return Waiting(counted(self, self.provider, turn, scope, params, self.request(turn, scope)))
 
     def secrets(self) -> tuple[str, ...]:
         """The keys that must be seen nowhere."""

@@ -1,7 +1,21 @@
 """For the tests of those who use nbturns: assertions on Turns, and a server that plays recorded exchanges."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from .assert_turn import TurnAssertion as TurnAssertion
 from .assert_turn import assert_turn as assert_turn
 from .exchanges import Exchange as Exchange
-from .server import Server as Server
-from .server import serve as serve
+
+if TYPE_CHECKING:  # imported when they are used, so that the server may also run as a program
+    from .server import Server as Server
+    from .server import serve as serve
+
+
+def __getattr__(name: str) -> Any:
+    if name not in ("Server", "serve"):
+        raise AttributeError(f"nbturns.testing has no {name!r}")
+    from . import server
+
+    return getattr(server, name)
