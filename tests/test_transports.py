@@ -147,7 +147,8 @@ for name, base in {DIALECTS}.items():
 
 
 def test_sampling_goes_to_the_version_that_takes_it(server: Server) -> None:
-    for params in ({"temperature": 0.5}, {}):
+    asked: list[dict[str, Any]] = [{"temperature": 0.5}, {}]
+    for params in asked:
         nt.Session(engine(server, "anthropic:claude-sonnet-4-6", **params)).ask("Say hello.").result(20)
 
     assert [entry["headers"]["anthropic-version"] for entry in server.log] == ["2023-06-01", "2026-10-21"]
