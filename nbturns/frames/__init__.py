@@ -70,6 +70,8 @@ in `snapshots` `snapshot`, `snapshot_index` and `change`; in `reports` `report`.
     total_tokens                Int64     tokens      input and output
     duration_ms                 Int64     ms          the time of its own model calls
     cost                        Float64   USD         their price, where that of all is known
+    profile                     string                the profile it ran with
+    signature                   string                the same while a model would be asked the same way
     prompt                      string                the last new thing the user said
     text                        string                the last thing the model said, as `turn.text`
 
@@ -106,6 +108,8 @@ in `snapshots` `snapshot`, `snapshot_index` and `change`; in `reports` `report`.
     reasoning_characters        Int64     characters  the length of its thoughts
     tool_call_blocks            Int64     blocks      how many of them are calls
     tool_call_characters        Int64     characters  the length of its calls
+    profile                     string                the profile it ran with
+    signature                   string                the same while a model would be asked the same way
     file                        category              the file it came from
 
 `tool_calls`: a row for each call of a tool, its result beside it

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..results import InferenceResult, Usage
 from ..turns import Block
 from .columns import Column
-from .joined import FILE, RECORDED, RUN_ID, SESSION_ID, TOKENS, TURN_KEYS
+from .joined import FILE, RECORDED, RUN_ID, RUNTIME, SESSION_ID, TOKENS, TURN_KEYS
 from .maker import Maker
 from .walk import Place, Row, said
 
@@ -85,6 +85,7 @@ INFERENCE: tuple[Column, ...] = (
     *_kind("text", "llm_text", "texts"),
     *_kind("reasoning", "reasoning", "thoughts"),
     *_kind("tool_call", "tool_call", "calls"),
+    *RUNTIME,
     FILE,
 )
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from ..keys import RUNTIME as RUNTIME_KEY
 from ..results import FinishClass
 from .columns import Column
 
@@ -20,6 +24,26 @@ TURN_KEYS: tuple[Column, ...] = (
 FILE: Column = Column("file", lambda row: row.file or None, "category", doc="the file it came from")
 SESSION_ID: Column = Column(
     "session_id", lambda row: row.session_id or None, "string", doc="the session it was made in"
+)
+
+
+def _runtime(row: Any, name: str) -> str | None:
+    """What its Turn says of the profile it ran with; older files name the profile alone."""
+    told = row.turn.metadata.raw(RUNTIME_KEY)
+    if name == "runtime_key" and isinstance(told, str):
+        return told or None
+    value = told.get(name) if isinstance(told, Mapping) else None
+    return value if value and isinstance(value, str) else None
+
+
+RUNTIME: tuple[Column, ...] = (
+    Column("profile", lambda row: _runtime(row, "runtime_key"), "string", doc="the profile it ran with"),
+    Column(
+        "signature",
+        lambda row: _runtime(row, "runtime_fingerprint"),
+        "string",
+        doc="the same while a model would be asked the same way",
+    ),
 )
 
 

@@ -11,7 +11,7 @@ from ..keys import STATUS
 from ..results import InferenceResult, Usage, total_cost, total_usage
 from ..turns import Block
 from .columns import Column
-from .joined import FILE, RUN_ID, SESSION_ID, TOKENS, TURN_KEYS
+from .joined import FILE, RUN_ID, RUNTIME, SESSION_ID, TOKENS, TURN_KEYS
 from .maker import Maker
 from .walk import Place, Row, Walk
 
@@ -83,6 +83,7 @@ TURN: tuple[Column, ...] = (
     *TOKENS,
     Column("duration_ms", lambda row: row.duration_ms, "Int64", unit="ms", doc="the time of its own model calls"),
     Column("cost", lambda row: row.cost, "Float64", unit="USD", doc="their price, where that of all is known"),
+    *RUNTIME,
     Column("prompt", lambda row: row.prompt, "string", doc="the last new thing the user said"),
     Column("text", lambda row: row.text, "string", doc="the last thing the model said, as `turn.text`"),
 )
