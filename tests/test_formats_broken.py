@@ -196,6 +196,11 @@ def sound(run: nt.Run) -> None:
     assert run.import_report.blocks >= 0
 
 
+def saved(runs: list[nt.Run]) -> str:
+    """As text, in which a NaN equals itself."""
+    return json.dumps([run.to_dict() for run in runs])
+
+
 @pytest.mark.parametrize("name", JSON)
 def test_any_wrong_type_in_any_field_is_read_or_refused_with_a_reason(name: str) -> None:
     @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
@@ -214,7 +219,7 @@ def test_any_wrong_type_in_any_field_is_read_or_refused_with_a_reason(name: str)
         except nt.LoadError:
             assert told or not runs
         else:
-            assert not told and strictly == runs
+            assert not told and saved(strictly) == saved(runs)
 
     test()
 

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -202,7 +203,7 @@ def test_what_a_long_loop_sends_does_not_grow_with_its_length(monkeypatch: pytes
 
     eventually(lambda: page.turns[0]["state"] == "ok")
     assert len(page.turns[0]["phases"]) == len(execution.snapshots)
-    assert max(sizes[-20:]) < 2 * max(sizes[:20])
+    assert median(sizes[-20:]) < 2 * median(sizes[:20])  # a slow machine sends several at once, now and then
 
 
 def test_blocks_that_did_not_go_along_come_when_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
