@@ -25,6 +25,7 @@ from .session import TOOL_DEFINITIONS as TOOL_DEFINITIONS
 from .settings import CLAUDE_INFERENCE_CONFIG as CLAUDE_INFERENCE_CONFIG
 from .settings import INFERENCE_CONFIG as INFERENCE_CONFIG
 from .settings import OPENAI_INFERENCE_CONFIG as OPENAI_INFERENCE_CONFIG
+from .settings import RESPONSES_SERVER_TOOLS as RESPONSES_SERVER_TOOLS
 from .settings import STRUCTURED_OUTPUT_CONFIG as STRUCTURED_OUTPUT_CONFIG
 from .toolbox import AGENT_MODE_ALLOWED_TOOLS as AGENT_MODE_ALLOWED_TOOLS
 from .toolbox import ATTEMPTS as ATTEMPTS
@@ -33,7 +34,6 @@ from .toolbox import TOOL_CONFIG as TOOL_CONFIG
 
 # Beside a Turn's blocks.
 AGENT_MODE: Key[str] = Key("geppetto.agent_mode@v1", str)
-RESPONSES_SERVER_TOOLS: Key[list[Any]] = Key("geppetto.responses_server_tools@v1", list[Any])
 
 # About a Turn.
 TRACE_ID: Key[str] = Key("geppetto.trace_id@v1", str)

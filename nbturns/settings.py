@@ -86,3 +86,4 @@ OPENAI_INFERENCE_CONFIG: Key[OpenAIInferenceConfig] = Key("geppetto.openai_infer
 STRUCTURED_OUTPUT_CONFIG: Key[StructuredOutputConfig] = Key(
     "geppetto.structured_output_config@v1", StructuredOutputConfig
 )
+RESPONSES_SERVER_TOOLS: Key[list[Any]] = Key("geppetto.responses_server_tools@v1", list[Any])

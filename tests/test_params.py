@@ -248,3 +248,11 @@ def test_a_model_without_schemas_is_told_in_words() -> None:
     assert "output_config" not in body
     assert json.dumps(SCHEMA) in body["system"][1]["text"]
     assert len(turn) == 2  # what is kept is the Turn without
+
+
+def test_server_tools_that_a_turn_names_are_asked_for_beside_the_engines_own() -> None:
+    turn = nt.turn("news?").with_data(nt.keys.RESPONSES_SERVER_TOOLS, [{"type": "web_search"}])
+    body = nt.engines.request("openai:gpt-5", turn, tools=[{"type": "code_interpreter", "container": {"type": "auto"}}])
+
+    assert [tool["type"] for tool in body["tools"]] == ["code_interpreter", "web_search"]
+    assert "tools" not in nt.engines.request("openai-chat:gpt-5", turn)

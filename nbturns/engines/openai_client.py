@@ -24,6 +24,7 @@ SETTINGS = OWN | frozenset(
     {"api_key", "organization", "project", "base_url", "default_headers", "default_query", "http_client"}
 )
 HOME = "https://api.openai.com/v1"
+LATER = ("resources.chat", "resources.responses")
 NO_KEY = "none"  # the client insists on one, and a server of one's own asks for none
 
 
@@ -79,7 +80,9 @@ def by(door: Door, path: str, explain: Explain = refusal) -> Callable[[Mapping[s
     Where the client's package is not installed, or the user's client is httpx's, it is
     plain HTTP to `path`.
     """
-    sdk = Official(package="openai", kind="AsyncOpenAI", door=door, explain=explain, key_hint="OPENAI_API_KEY")
+    sdk = Official(
+        package="openai", kind="AsyncOpenAI", door=door, explain=explain, key_hint="OPENAI_API_KEY", later=LATER
+    )
 
     def transport(settings: Mapping[str, Any]) -> Transport:
         client = settings.get("client")

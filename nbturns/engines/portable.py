@@ -14,6 +14,7 @@ from ..settings import (
     CLAUDE_INFERENCE_CONFIG,
     INFERENCE_CONFIG,
     OPENAI_INFERENCE_CONFIG,
+    RESPONSES_SERVER_TOOLS,
 )
 from ..turns import Turn
 from .params import PARAMS, PORTABLE
@@ -40,6 +41,8 @@ def settled(provider: str, params: Mapping[str, Any], turn: Turn) -> tuple[dict[
     for asked in (_of_turn(turn), _of_provider(provider, turn)):
         said, more = WORDS[provider](asked)
         settled, unsaid = merged(settled, said), [*unsaid, *more]
+    if provider == "openai" and (theirs := turn.data.get(RESPONSES_SERVER_TOOLS)):
+        settled["tools"] = [*settled.get("tools", ()), *thaw(theirs)]
     return {name: value for name, value in settled.items() if value != [] or name not in ENDS}, unsaid
 
 

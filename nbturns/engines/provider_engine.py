@@ -173,6 +173,8 @@ class _Asked:
         self.body = body
         receiver = Receiver(self.reply)
         began = False
+        if (ready := getattr(self.engine.transport, "ready", None)) is not None:
+            await ready()  # the import of an SDK takes seconds on a busy machine, and is no silence of the server's
         try:
             async with asyncio.timeout(self.engine.silence) as patience:
                 async with self.engine.transport.open(body) as answer:

@@ -7,6 +7,7 @@ how it is read is ours. Its own retries are off, because ours can be seen.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import importlib.util
 import inspect
@@ -45,6 +46,7 @@ class Official:
     door: Door
     explain: Explain
     key_hint: str
+    later: tuple[str, ...] = ()  # what it imports only when it is used
 
     @property
     def server(self) -> str:
@@ -58,6 +60,12 @@ class Official:
                 f"this engine needs the package {self.package}: pip install nbturns[{self.package}]",
                 kind="missing_package",
             )
+
+    def load(self) -> None:
+        """Import the SDK, with what it would import at the first request, when others would have to wait for it."""
+        importlib.import_module(self.package)
+        for lazily in self.later:
+            importlib.import_module(f"{self.package}.{lazily}")
 
     def make(self, settings: Mapping[str, Any]) -> Any:
         """A client of these settings. It waits for ever but for a connection: silence is watched where events are read."""
@@ -102,13 +110,19 @@ class OfficialTransport:
             return
         self.own = self.sdk.adopted(self.own, self.settings)
 
+    async def ready(self) -> None:
+        """Have the SDK imported, all that a first request needs; `open` does the rest, and says what is wrong."""
+        if self.own is None:
+            with contextlib.suppress(ImportError):
+                await in_worker(self.sdk.load)
+
     async def _client(self) -> Any:
         if self.own is not None:
             return self.own
         here = asyncio.get_running_loop()
         if here not in self._made:
             # An import of an SDK takes a second, and others live on this loop.
-            await in_worker(lambda: importlib.import_module(self.sdk.package))
+            await in_worker(self.sdk.load)
             self._made = {loop: client for loop, client in self._made.items() if not loop.is_closed()}
             if here not in self._made:
                 self._made[here] = self.sdk.make(self.settings)
