@@ -6,7 +6,6 @@ the first sees what they saw.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -94,6 +93,8 @@ class Block:
         """The arguments of a call; empty when they are not an object (see `payload`)."""
         args = self.payload.get("args")
         if isinstance(args, str):
+            import json  # calls with arguments as text are rare, and every import of ours would pay for it
+
             try:
                 args = freeze(json.loads(args))
             except (ValueError, TypeError, RecursionError):  # no JSON, or nested without end
