@@ -166,7 +166,7 @@ def test_zero_false_and_another_engine_override() -> None:
         ({"temprature": 1}, "temprature", "did you mean 'temperature'"),
         ({"temperature": "hot"}, "temperature", "is a number"),
         ({"limit": 1.5}, "limit", "a whole number"),
-        ({"limit": 0}, "loop.limit", "at least 1"),
+        ({"limit": 0}, "limit", "from 1 up"),
         ({"tools": "weather"}, "tools", "is a list"),
         ({"engine": "gpt"}, "engine", "provider:model"),
         ({"engine": "opnai:gpt"}, "engine", "did you mean"),

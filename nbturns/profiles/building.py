@@ -18,11 +18,11 @@ from ..settings import STRUCTURED_OUTPUT_CONFIG, StructuredOutputConfig
 from ..toolbox import Toolbox
 from ..tools import Tool
 from ..turns import Turn
-from .config import EngineConfig
-from .fields import nearest
+from .config import EngineConfig, is_address
+from .fields import kind_of, nearest
 from .middleware_uses import Use
 from .plan import Plan
-from .secrecy import Secrets
+from .secrecy import Secrets, shown
 
 if TYPE_CHECKING:
     from .resolving import Profiles
@@ -53,6 +53,9 @@ def session(
 
     Raises ProfileError, naming the key, for a tool, middleware or sink nobody knows and for a secret that is not there.
     """
+    for name in ("system", "tool_config", "runtime"):
+        if name in more:
+            raise ProfileError(f"the profile says what {name} is; change it by overrides={{…}}", key=name)
     config = plan.config
     box = toolbox(config, tools, plan.name)
     runtime = plan.runtime
@@ -77,6 +80,8 @@ def build_engine(config: EngineConfig, secrets: Secrets) -> Engine:
     settings: dict[str, Any] = dict(secrets.reveal(_native(config), "params"))
     if config.base_url:
         settings["base_url"] = secrets.reveal(config.base_url, "base_url")
+        if not is_address(settings["base_url"]):
+            raise ProfileError(f"base_url comes to no address: {shown(config.base_url)}", key="base_url")
     if config.api_key is not None:
         settings["api_key"] = secrets.reveal(config.api_key, "api_key")
     settings |= _client(config)
@@ -119,7 +124,22 @@ def _native(config: EngineConfig) -> dict[str, Any]:
 
 def toolbox(config: EngineConfig, tools: Iterable[Tool | Callable[..., Any]], profile: str) -> Toolbox:
     """The tools the profile names, of those there are. Raises ProfileError for a name that is not among them."""
-    given = tools if isinstance(tools, Toolbox) else Toolbox(tools)
+    try:
+        given = tools if isinstance(tools, Toolbox) else Toolbox(tools)
+    except TypeError as error:
+        raise ProfileError(
+            f"tools are a list of functions, like session(tools=[weather]): {error}", key="tools"
+        ) from None
+    if isinstance(config.approval, tuple):
+        known = {*(tool.name for tool in given), *(config.tools or ())}
+        for name in config.approval:
+            if name not in known:
+                raise ProfileError(
+                    f"profile {profile!r} has the tool {name!r} wait for approval, which this session was not given; "
+                    f"{nearest(name, known)}",
+                    key="approval",
+                    known=tuple(known),
+                )
     if config.tools is None:
         return given
     by_name = {tool.name: tool for tool in given}
@@ -152,7 +172,7 @@ def _made(use: Use, known: Mapping[str, Callable[..., Any]], what: str, secrets:
     factory = known.get(use.name)
     if factory is None:
         raise ProfileError(
-            f"there is no {what} {use.name!r}; {nearest(use.name, known)}; "
+            f"there is no {what.removesuffix('s')} {use.name!r}; {nearest(use.name, known)}; "
             f"load_profiles(…, {what}={{{use.name!r}: …}}) makes one known",
             key=f"{what}.{use.key}",
             known=tuple(known),
@@ -166,10 +186,20 @@ def _made(use: Use, known: Mapping[str, Callable[..., Any]], what: str, secrets:
                 key=f"{what}.{use.key}.config.{name}",
                 known=tuple(parameters),
             )
+    revealed = secrets.reveal(config, f"{what}.{use.key}.config")
     try:
-        return factory(**secrets.reveal(config, f"{what}.{use.key}.config"))
-    except (TypeError, ValueError) as error:
-        raise ProfileError(f"{what} {use.key!r} cannot be made: {error}", key=f"{what}.{use.key}") from None
+        made = factory(**revealed)
+    except ProfileError:
+        raise
+    except Exception as error:  # the user's own function; what it says may quote a key it was given
+        words = f"{type(error).__name__}: {error}" if shown(config) == revealed else type(error).__name__
+        raise ProfileError(f"{what} {use.key!r} cannot be made: {words}", key=f"{what}.{use.key}") from None
+    if not callable(made):
+        raise ProfileError(
+            f"{what} {use.key!r}: the function of this name gave {kind_of(made)}, and not a function",
+            key=f"{what}.{use.key}",
+        )
+    return made
 
 
 def structured(config: StructuredOutputConfig) -> Middleware:

@@ -9,7 +9,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from math import isfinite
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..engines.dialects import DIALECTS
 from ..engines.params import PARAMS, snake
@@ -19,10 +21,10 @@ from ..frozen import EMPTY, freeze
 from ..models import ModelInfo, Prices, find
 from ..settings import StructuredOutputConfig
 from ..toolbox import ToolConfig, seconds
-from .fields import nearest
+from .fields import kind_of, nearest
 from .middleware_uses import Use, read
 from .registry import Layer, Said
-from .secrecy import Reference, Secret, shown, without_credentials
+from .secrecy import HEADERS, Reference, Secret, is_secret, shown, without_credentials
 
 PROVIDERS = {
     "openai": "openai-chat",  # geppetto's word for chat completions
@@ -39,6 +41,7 @@ SECTION = {"openai-chat": "openai", "openai": "openai", "anthropic": "claude", "
 KEYS = {"open-responses": ("open-responses", "openai-responses", "openai"), "claude": ("claude", "anthropic")}
 RENAMED = {"max_response_tokens": "max_tokens"}  # geppetto's word for what most call so
 SHAPE = "structured_output_"
+UNSEEN = frozenset({"client", "connect_timeout", "raw", "record", "retries", "retry_for"})  # by the provider
 GEPPETTOS = frozenset({"user_id", "include_thoughts", "thinking_level"})  # not the provider's own names: see building
 KEYS |= {"openai-responses": KEYS["open-responses"], "anthropic": KEYS["claude"]}
 
@@ -109,7 +112,7 @@ class EngineConfig:
         seen: dict[str, Any] = {
             "engine": self.engine,
             "base_url": without_credentials(self.base_url),
-            "params": shown(self.params),
+            "params": {name: shown(one) for name, one in self.params.items() if name not in UNSEEN},
             "headers": {
                 name: shown(self.client[name]) for name in ("organization", "user_agent") if name in self.client
             },
@@ -168,13 +171,17 @@ class EngineConfig:
 
 def config(said: Layer) -> EngineConfig:
     """The config that merged layers come to. Raises ProfileError for an engine or a parameter nobody knows."""
-    api_type = _api_type(said)
     model = _of(said, "chat", "engine")
     if not model:
         raise ProfileError(
             'no model is named: say engine: "provider:model", or chat.engine in inference_settings', key="engine"
         )
-    provider = provider_of(api_type)
+    api_type = _api_type(said)
+    try:
+        provider = provider_of(api_type)
+    except ProfileError as error:
+        by = said["chat", "api_type"].where
+        raise ProfileError(f"{error.reason} ({by})", key=error.key, known=error.known) from None
     params = _params(said, provider)
     for name, one in params.items():
         _check_param(name, one, provider)
@@ -183,7 +190,7 @@ def config(said: Layer) -> EngineConfig:
     return EngineConfig(
         provider=provider,
         model=str(model),
-        base_url=str(url.value) if url else _home(api_type),
+        base_url=_address(url) if url else _home(api_type),
         api_key=key.value if key else None,
         params=freeze_params({name: one.value for name, one in params.items()}),
         client={path[1]: one.value for path, one in said.items() if path[0] == "client"},
@@ -249,6 +256,24 @@ def _key(said: Layer, api_type: str) -> Said | None:
     return said.get(("api_key",)) or _first(said, api_type, "api_keys", "api-key")
 
 
+def _address(said: Said) -> Any:
+    """The address that was said, or a reference to one. Raises ProfileError for what is none."""
+    if not isinstance(said.value, Reference) and not is_address(said.value):
+        shows = without_credentials(said.value)
+        raise ProfileError(
+            f'base_url is an address like "https://example.com/v1", not {shows!r:.60} ({said.where})', key="base_url"
+        )
+    return said.value
+
+
+def is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
 def _first(said: Layer, api_type: str, where: str, what: str) -> Said | None:
     named = (said.get(("api", where, f"{name}-{what}")) for name in KEYS.get(api_type, (api_type,)))
     return next((one for one in named if one and one.value), None)
@@ -282,7 +307,12 @@ def _check_param(name: str, one: Said, provider: str) -> None:
     try:
         param.check(shown(one.value), provider)
     except EngineError as error:
-        raise ProfileError(f"{error} ({one.where})", key=f"params.{name}") from None
+        words = (
+            f"{name} of {provider} is not {kind_of(one.value)}" if is_secret(name) or name in HEADERS else str(error)
+        )
+        raise ProfileError(f"{words} ({one.where})", key=f"params.{name}") from None
+    if isinstance(one.value, float) and not isfinite(one.value):
+        raise ProfileError(f"{name} is a number, not {one.value} ({one.where})", key=f"params.{name}")
 
 
 def freeze_params(params: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -306,6 +336,12 @@ def _structured_output(said: Layer) -> StructuredOutputConfig | None:
     }
     if own.get("mode", "off") == "off":
         return None
+    if not own.get("schema"):
+        where = said["chat", SHAPE + "mode"].where
+        raise ProfileError(
+            f"structured_output_mode is json_schema, and structured_output_schema is missing ({where})",
+            key=SHAPE + "schema",
+        )
     return StructuredOutputConfig.from_dict(own)
 
 
@@ -317,8 +353,6 @@ def _loop(own: dict[str, Any]) -> LoopConfig:
             own[name] = own[name] or None
     if isinstance(own.get("step"), (list, tuple)):
         own["step"] = tuple(own["step"])
-    if own.get("limit", 1) < 1:
-        raise ProfileError(f"loop.limit is the number of model calls, at least 1, not {own['limit']}", key="loop.limit")
     return LoopConfig(**own)
 
 

@@ -79,8 +79,9 @@ class Conversations:
     ) -> Conversation:
         """The conversation `id`, with the profile it asks for, had, or gets by default.
 
-        It is the same object while the plan's signature holds; loop settings change in place. When the signature
-        changed, a new one goes on with the same history, and `rebuilt` says what changed. Raises ProfileError, and
+        It is the same object while the plan is; loop settings change in place. When anything else changed, its
+        signature above all, a new one goes on with the same history, and `rebuilt` says what changed. Overrides
+        are of this request: say them each time. Raises ProfileError, and
         BusyError while an execution of a conversation that must be made anew is not over.
         """
         if not isinstance(id, str) or not id:
@@ -95,15 +96,16 @@ class Conversations:
             self._refuse_if_busy(mine)
             kept = mine.run
         made = self._made(id, plan, kept)
-        if mine is not None:
-            made.rebuilt = tuple(one for one in mine.plan.difference(plan) if not one[0].startswith("loop."))
+        if mine is None:
+            return self._open.setdefault(id, made)  # of two threads that begin it, both have the first one's
+        made.rebuilt = tuple(one for one in mine.plan.difference(plan) if not one[0].startswith("loop."))
         self._open[id] = made
         return made
 
     def _same(self, before: Plan, now: Plan) -> bool:
-        """Whether a session made for `before` does for `now`: what decides an answer is the same, and who hears it."""
-        a, b = before.config, now.config
-        return before.name == now.name and a.signature == b.signature and (a.sinks, a.approval) == (b.sinks, b.approval)
+        """Whether a session made for `before` does for `now`: all but the loop is the same."""
+        loop = before.config.loop
+        return before.name == now.name and before.config == now.config.replace(loop=loop)
 
     def _adjust(self, mine: Conversation, plan: Plan) -> None:
         mine.plan, mine.runtime = plan, freeze({**(mine.runtime or {}), **plan.runtime})

@@ -11,13 +11,32 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
+from math import isfinite
 from typing import Any, Literal, TypeAlias, get_args, get_origin
+
+from ..toolbox import seconds
+from .secrecy import HEADERS, is_secret
 
 Path: TypeAlias = tuple[str, ...]
 
 TEXTS = list[str]
-DURATION = float | str  # seconds, or as Go writes it: "30s", "1m30s"
 ANY = object  # kept as it is: nothing here reads it
+
+
+@dataclass(frozen=True, slots=True)
+class From:
+    """A number from `least` up."""
+
+    kind: type
+    least: int
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """Seconds, or as Go writes it: "30s", "1m30s". 0 is no end."""
+
+
+DURATION = Duration()
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "api": {
@@ -58,7 +77,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "claude": {"top_k": int, "user_id": str},
     "gemini": {"include_thoughts": bool, "thinking_budget": int, "thinking_level": str},
     "client": {
-        "timeout": float,
+        "timeout": From(float, 0),
         "organization": str,
         "user_agent": str,
         "proxy_url": str,
@@ -80,9 +99,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "name": str,
         "reasoning": bool,
         "input": TEXTS,
-        "context_window": int,
+        "context_window": From(int, 0),
         "quality_high_watermark": int,
-        "max_output_tokens": int,
+        "max_output_tokens": From(int, 0),
         "cost": dict,
         "metadata": dict,
     },
@@ -92,13 +111,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "rerank": {},
 }
 OPEN = frozenset({"ollama", "embeddings", "rerank"})
-COST: dict[str, Any] = dict.fromkeys(("input", "output", "cache_read", "cache_write"), float)
+COST: dict[str, Any] = dict.fromkeys(("input", "output", "cache_read", "cache_write"), From(float, 0))
 
 LOOP: dict[str, Any] = {
-    "limit": int,
+    "limit": From(int, 1),
     "step": bool | list[Literal["pre_inference", "post_inference", "post_tools", "final"]],
     "execution_timeout": DURATION,
-    "max_parallel_tools": int,
+    "max_parallel_tools": From(int, 0),
     "tool_error_handling": Literal["continue", "abort", "retry"],
     "inline": bool,
     "pause_timeout": DURATION,
@@ -165,6 +184,21 @@ WORDS = {
 }
 
 
+MEANT = {
+    "model": "engine",
+    "prompt": "system",
+    "system_prompt": "system",
+    "instructions": "system",
+    "extends": "like",
+    "inherits": "like",
+    "key": "api_key",
+    "url": "base_url",
+    "max_iterations": "limit",
+    "max_turns": "limit",
+}
+"""What others call a field → our name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wrong:
     """What is wrong with a value: where in it, and in words."""
@@ -179,27 +213,30 @@ def misfit(value: Any, wanted: Any, path: tuple[str | int, ...] = ()) -> Wrong |
     if wanted is ANY:
         return None
     origin, inner = get_origin(wanted), get_args(wanted)
-    if origin is Literal:
-        return None if value in inner else Wrong(path, f"is one of {', '.join(map(str, inner))}, not {value!r:.60}")
     if origin is list:
         if not isinstance(value, Sequence) or isinstance(value, str):
-            return Wrong(path, f"is a list, not {value!r:.60}")
+            return Wrong(path, f"is a list, not {instead(value, path)}")
         return next((wrong for i, one in enumerate(value) if (wrong := misfit(one, inner[0], (*path, i)))), None)
     if origin is dict:
         if not isinstance(value, Mapping):
-            return Wrong(path, f"is a mapping, not {value!r:.60}")
+            return Wrong(path, f"is a mapping, not {kind_of(value)}")
         return next((wrong for key, one in value.items() if (wrong := misfit(one, inner[1], (*path, key)))), None)
-    if inner:  # one of several
-        wrongs = [misfit(value, one, path) for one in inner]
-        return None if None in wrongs else Wrong(path, f"is {said(wanted)}, not {value!r:.60}")
-    if _is_a(value, wanted):
-        return None
-    return Wrong(path, f"is {said(wanted)}, not {value!r:.60}")
+    if origin is Literal:
+        fits = isinstance(value, str) and value in inner
+    elif inner:  # one of several
+        fits = any(misfit(value, one, path) is None for one in inner)
+    else:
+        fits = _is_a(value, wanted)
+    return None if fits else Wrong(path, f"is {said(wanted)}, not {instead(value, path)}")
 
 
-def _is_a(value: Any, wanted: type) -> bool:
+def _is_a(value: Any, wanted: Any) -> bool:
+    if isinstance(wanted, From):
+        return _is_a(value, wanted.kind) and bool(value >= wanted.least)
+    if isinstance(wanted, Duration):
+        return _is_duration(value)
     if wanted is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
     if wanted is int:
         return isinstance(value, int) and not isinstance(value, bool)
     if wanted is list:
@@ -207,8 +244,37 @@ def _is_a(value: Any, wanted: type) -> bool:
     return isinstance(value, Mapping if wanted is dict else wanted)
 
 
+def _is_duration(value: Any) -> bool:
+    if not isinstance(value, str):
+        return _is_a(value, From(float, 0))
+    try:
+        seconds(value, "")
+    except ValueError:
+        return False
+    return True
+
+
+def kind_of(value: Any) -> str:
+    """What sort of value it is, in words that tell nothing of it."""
+    if value is None:
+        return "nothing"
+    return next((words for kind, words in WORDS.items() if _is_a(value, kind)), f"a {type(value).__name__}")
+
+
+def instead(value: Any, path: tuple[str | int, ...]) -> str:
+    """What stands where something else was due: as it is, unless it may hold a key."""
+    hidden = any(isinstance(step, str) and (is_secret(step) or step in HEADERS) for step in path)
+    if hidden or isinstance(value, (Mapping, list, tuple, set)):
+        return kind_of(value)
+    return f"{value!r:.60}"
+
+
 def said(wanted: Any) -> str:
     """A type in words."""
+    if isinstance(wanted, From):
+        return f"{WORDS[wanted.kind]} from {wanted.least} up"
+    if isinstance(wanted, Duration):
+        return 'a time from 0 up, in seconds or like "1m30s"'
     inner = get_args(wanted)
     if get_origin(wanted) is Literal:
         return "one of " + ", ".join(map(str, inner))
@@ -229,7 +295,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def near(name: str, known: Iterable[str]) -> str:
     """A hint that names the one of `known` that was probably meant; "" when none looks like it."""
-    found = get_close_matches(str(name).lower(), list(known), n=1, cutoff=0.6)
+    known = list(known)
+    meant = MEANT.get(str(name).lower())
+    found = [meant] if meant in known else get_close_matches(str(name).lower(), known, n=1, cutoff=0.6)
     return f"did you mean {found[0]!r}?" if found else ""
 
 

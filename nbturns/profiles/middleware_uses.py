@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..extracting import TAG
 from ..frozen import EMPTY
-from .fields import misfit, nearest
+from .fields import kind_of, misfit, nearest
 
 USE: dict[str, Any] = {"name": str, "id": str, "enabled": bool, "config": dict, "extract": list[str]}
 
@@ -30,17 +31,20 @@ class Use:
 def uses(raw: Any, refuse: Callable[[tuple[str | int, ...], str, tuple[str, ...]], Any]) -> list[dict[str, Any]]:
     """The uses as plain data, checked; `refuse(path, words, known)` raises for what is wrong."""
     if not isinstance(raw, Sequence) or isinstance(raw, str):
-        refuse((), f"is a list, not {raw!r:.60}", ())
+        refuse((), f"is a list, not {kind_of(raw)}", ())
     checked: list[dict[str, Any]] = []
     for i, one in enumerate(raw):
         use = {"name": one} if isinstance(one, str) else one
         if not isinstance(use, Mapping) or not use.get("name"):
-            refuse((i,), f"a use is a name, or a mapping with `name`, not {one!r:.60}", ())
+            refuse((i,), f"a use is a name, or {{name: …, config: {{…}}}}, not {kind_of(one)}", ())
         for name, value in use.items():
             if name not in USE:
                 refuse((i, name), f"{name} is nothing one says of a use; {nearest(name, USE)}", tuple(USE))
-            if value is not None and (wrong := misfit(value, USE[name])):
+            if value is not None and (wrong := misfit(value, USE[name], (name,))):
                 refuse((i, name), f"{name} {wrong.words}", ())
+        for tag in use.get("extract") or ():
+            if not TAG.fullmatch(tag):
+                refuse((i, "extract"), f"a tag is package:type:version, like notes:todo:v1, not {tag!r:.60}", ())
         checked.append({name: value for name, value in use.items() if value is not None})
     keys = _keys(checked)
     for i, key in enumerate(keys):

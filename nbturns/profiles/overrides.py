@@ -8,30 +8,30 @@ from typing import Any
 from ..engines.params import params
 from ..errors import ProfileError
 from .config import provider_of
-from .fields import LOOP, RUNTIME, SETTINGS, SHORT_PARAMS, Path, misfit, nearest
+from .fields import LOOP, RUNTIME, SETTINGS, SHORT_PARAMS, Path, kind_of, misfit, nearest
 from .middleware_uses import uses
 from .registry import API_TYPES, Layer, Said
-from .secrecy import kept
+from .secrecy import kept, shown, without_credentials
 
 WHERE = "override"
 PLAIN: dict[str, Any] = {name: kind for name, kind in RUNTIME.items() if name != "loop"} | {
     "engine": str,
     "base_url": str,
 }
-GROUPS = ("params", "loop")
+GROUPS = {"params": "{'temperature': 0}", "loop": "{'limit': 3}"}
 
 
 def overridden(said: Layer, overrides: Mapping[str, Any], profile: str) -> Layer:
     """What the layers say with `overrides` over it. Raises ProfileError that names the key it refuses."""
-    if not isinstance(overrides, Mapping):
-        raise ProfileError(
-            f'overrides are a mapping, like {{"temperature": 0}}, not {overrides!r:.60}', key="overrides"
-        )
     known = names(said)
     policy = said[("allow_overrides",)].value if ("allow_overrides",) in said else False
     asked: Layer = {}
     for name, value in _flat(overrides):
         full = known.get(name)
+        if name in GROUPS:
+            raise ProfileError(
+                f"{name} is a mapping, like {{{name!r}: {GROUPS[name]}}}, not {kind_of(value)}", key=name
+            )
         if full is None:
             raise ProfileError(
                 f"there is no {name!r} to override; {nearest(name, known)}", key=name, known=tuple(sorted(known))
@@ -43,6 +43,8 @@ def overridden(said: Layer, overrides: Mapping[str, Any], profile: str) -> Layer
                 key=name,
             )
         for path, checked in _said(name, full, value):
+            if path in asked:
+                raise ProfileError(f"{name} is overridden twice, under two of its names", key=name)
             asked[path] = Said(kept(checked, path[-1]), WHERE)
     if ("tools",) in asked:
         _narrowed(said, asked[("tools",)].value, profile)
@@ -74,8 +76,18 @@ def _params_of(said: Layer) -> Mapping[str, Any]:
     return {
         name: param
         for name, param in params(provider_of(str(api_type).lower())).items()
-        if name not in ("client", "api_key")
+        if name not in ("client", "api_key", "base_url")
     }
+
+
+def without_secrets(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """The overrides as they may be shown."""
+    plain: dict[str, Any] = {}
+    for name, value in overrides.items():
+        short = str(name).rpartition(".")[2]
+        is_url = short == "base_url" and isinstance(value, str)
+        plain[str(name)] = without_credentials(value) if is_url else shown(kept(value, short))
+    return plain
 
 
 def _flat(overrides: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -94,7 +106,7 @@ def _said(name: str, full: str, value: Any) -> Iterator[tuple[Path, Any]]:
     path, kind = _field(group, short) if dot else ((full,), PLAIN[full])
     if full in ("middleware", "sinks"):
         value = uses(value, lambda _, words, known: _refuse(name, words, known))
-    if wrong := misfit(value, kind):
+    if wrong := misfit(value, kind, (short or full,)):
         raise ProfileError(f"{name} {wrong.words}", key=name)
     yield path, value
 

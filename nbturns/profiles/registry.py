@@ -14,9 +14,10 @@ from typing import Any, NoReturn, TypeAlias
 from ..errors import ProfileError
 from ..frozen import EMPTY
 from . import fields
-from .fields import Path, misfit, near, nearest
+from .fields import Path, kind_of, misfit, near, nearest
 from .middleware_uses import uses
-from .secrecy import kept
+from .secrecy import REFERENCE as SECRET_REFERENCE
+from .secrecy import SHELL, is_secret, kept
 
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,126}[a-z0-9])?")
 EXTENSION = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+@v[0-9]+")
@@ -85,7 +86,9 @@ class Reader:
     def registry(self, data: Any, fallback: str = "") -> Registry:
         """Raises ProfileError that says where, and names what would have been right."""
         if not isinstance(data, Mapping):
-            self._refuse((), f"a registry is a mapping with `slug` and `profiles`, not {data!r:.60}")
+            it = "it is empty" if data is None else f"this is {kind_of(data)}"
+            self._refuse((), f"{it}; a registry is a mapping with `slug` and `profiles`")
+        data = {name: value for name, value in data.items() if not str(name).startswith("x-")}  # a place for anchors
         if "registries" in data:
             self._refuse(("registries",), "one file holds one registry: put each into a file of its own")
         if "default_profile_slug" in data:
@@ -98,6 +101,8 @@ class Reader:
                 "a registry has its profiles under `profiles:`; a file that maps names to profiles at its top is the old form",
             )
         self._check(data, fields.REGISTRY, ())
+        if not (data.get("slug") or fallback):
+            self._refuse((), "the registry has no name; say one at its top, like slug: team")
         slug = self._slug(data.get("slug") or fallback, ("slug",), "a registry")
         profiles: dict[str, ProfileLayer] = {}
         loops = data.get("loops") or {}
@@ -131,8 +136,11 @@ class Reader:
             version=version,
         )
         for path, value, source in self._said(data, at, loops):
+            secret = path[:2] == ("api", "api_keys") or is_secret(path[-1])
+            if secret and isinstance(value, str) and SHELL.fullmatch(value) and not SECRET_REFERENCE.search(value):
+                self._refuse(source, f"{_dotted(source)}: a secret is named like ${{env:NAME}}, not as in a shell")
             where = layer.name + (f", {self._place(source)}" if self.source else "")
-            layer.says[path] = Said(kept(value, path[-1], secret=path[:2] == ("api", "api_keys")), where)
+            layer.says[path] = Said(kept(value, path[-1], secret=secret), where)
         return layer
 
     def _stack(self, data: Mapping[str, Any], registry: str, at: Path) -> tuple[tuple[str, str], ...]:
@@ -230,15 +238,19 @@ class Reader:
             yield ("chat", "api_type"), API_TYPES.get(prefix.lower(), prefix.lower()), (*at, "engine")
             yield ("chat", "engine"), model, (*at, "engine")
         for name, value in (data.get("params") or {}).items():
+            if name in ("api_key", "base_url") and value is not None:  # the profile's own, as nt.engine takes them
+                self._check({name: value}, {name: str}, (*at, "params"))
+                yield (name,), value, (*at, "params", name)
+                continue
             path = fields.SHORT_PARAMS.get(name, ("params", name))
             if path[0] == "params" and name not in (known := fields.known_params()) and (hint := near(name, known)):
                 self._refuse((*at, "params", name), f"{name} is no parameter of any provider; {hint}", tuple(known))
             if (
                 path[0] != "params"
                 and value is not None
-                and (wrong := misfit(value, fields.SETTINGS[path[0]][path[1]]))
+                and (wrong := misfit(value, fields.SETTINGS[path[0]][path[1]], (name,)))
             ):
-                self._refuse((*at, "params", name, *wrong.path), f"{name} {wrong.words}")
+                self._refuse((*at, "params", *wrong.path), f"{name} {wrong.words}")
             if value is not None:
                 yield path, value, (*at, "params", name)
         if data.get("model_info"):
@@ -257,9 +269,19 @@ class Reader:
         ):
             if data.get(name) is not None and not (name == "system" and not data[name]):
                 yield (name,), data[name], (*at, name)
+        if isinstance(allowed := data.get("allow_overrides"), list):
+            self._allowed(allowed, (*at, "allow_overrides"))
         for name in ("middleware", "sinks"):
             if data.get(name) is not None:
                 yield (name,), self._uses(data[name], (*at, name)), (*at, name)
+
+    def _allowed(self, keys: list[str], at: Place) -> None:
+        known = {*fields.RUNTIME, *fields.LOOP, *fields.known_params(), "engine", "base_url", "params"}
+        for i, key in enumerate(keys):
+            group, dot, name = key.partition(".")
+            ours = name in (fields.LOOP if group == "loop" else fields.known_params())
+            if key not in known and not (dot and group in ("loop", "params") and ours) and (hint := near(key, known)):
+                self._refuse((*at, i), f"there is no {key!r} to override; {hint}", tuple(sorted(known)))
 
     def _uses(self, raw: Any, at: Place) -> list[dict[str, Any]]:
         def refuse(path: Place, words: str, known: tuple[str, ...]) -> NoReturn:
@@ -287,7 +309,7 @@ class Reader:
 
     def _check(self, data: Any, known: Mapping[str, Any], at: Place) -> None:
         if not isinstance(data, Mapping):
-            self._refuse(at, f"{_dotted(at) or 'this'} is a mapping, not {data!r:.60}")
+            self._refuse(at, f"{_dotted(at) or 'this'} is a mapping, not {kind_of(data)}")
         for name, value in data.items():
             if name not in known:
                 self._refuse(
@@ -295,8 +317,8 @@ class Reader:
                     f"{_dotted((*at, name))} is nothing a profile says; {nearest(name, known)}",
                     tuple(known),
                 )
-            if value is not None and (wrong := misfit(value, known[name])):
-                self._refuse((*at, name, *wrong.path), f"{_dotted((*at, name, *wrong.path))} {wrong.words}")
+            if value is not None and (wrong := misfit(value, known[name], (*at, name))):
+                self._refuse(wrong.path, f"{_dotted(wrong.path)} {wrong.words}")
 
     def _slug(self, slug: Any, at: Place, what: str) -> str:
         name = str(slug or "").strip().lower()

@@ -12,9 +12,9 @@ from ..frozen import EMPTY, freeze
 from ..session import RUNTIME
 from ..turns import Turn
 from . import sources as _sources
-from .config import EngineConfig, config, freeze_params, sources
-from .fields import nearest
-from .overrides import overridden
+from .config import EngineConfig, config, sources
+from .fields import kind_of, nearest
+from .overrides import overridden, without_secrets
 from .plan import Field, Plan
 from .registry import Layer, ProfileLayer, Registry, Said
 from .secrecy import REFERENCE, Lookup, Reference, Secrets, is_secret, shown
@@ -35,7 +35,7 @@ Default: TypeAlias = str | Mapping[str, str] | Callable[[Who], str | None] | Non
 def load_profiles(
     *sources: _sources.Source,
     default: Default = None,
-    secrets: Lookup | None = None,
+    secrets: Lookup | Mapping[str, str] | None = None,
     env_file: str | os.PathLike[str] | None = ".env",
     middleware: Mapping[str, Callable[..., Any]] = EMPTY,
     sinks: Mapping[str, Callable[..., Any]] = EMPTY,
@@ -46,10 +46,17 @@ def load_profiles(
     profiles by name. Registries of installed packages (entry points `nbturns.profiles`) stand below them all.
 
     `default` is the profile of whoever asks without naming one: its name, a mapping from users and teams to names
-    ("*" for everybody else), or a function of who asks. `secrets` is asked before the environment, and that before
+    ("*" for everybody else), or a function of who asks. `secrets`, a mapping or a function of a name, is asked before the environment, and that before
     `env_file`. `middleware` and `sinks` are factories of your own, by the names that profiles use. Raises
     ProfileError that says file, line and the nearest known name.
     """
+    if not (default is None or isinstance(default, (str, Mapping)) or callable(default)):
+        raise ProfileError(f"default is a name, a mapping of names or a function, not {default!r:.60}", key="default")
+    if not (secrets is None or isinstance(secrets, Mapping) or callable(secrets)):
+        raise ProfileError(f"secrets is a mapping or a function of a name, not {kind_of(secrets)}", key="secrets")
+    for what, factories in (("middleware", middleware), ("sinks", sinks)):
+        if not isinstance(factories, Mapping) or not all(map(callable, factories.values())):
+            raise ProfileError(f"{what} are functions by name, like {{'mine': make_mine}}", key=what)
     chain = [*_sources.installed(), *_sources.registries(sources)]
     if not chain:
         raise ProfileError("there is no profile to load: name a file, a folder or a mapping", key="sources")
@@ -62,7 +69,13 @@ def load_profiles(
                 file=registry.source,
             )
         by_slug[registry.slug] = registry
-    return Profiles(by_slug, default, Secrets(secrets, env_file), dict(middleware), dict(sinks))
+    return Profiles(
+        by_slug,
+        default,
+        Secrets(secrets.get if isinstance(secrets, Mapping) else secrets, env_file),
+        dict(middleware),
+        dict(sinks),
+    )
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -105,7 +118,7 @@ class Profiles:
         self,
         profile: str | None = None,
         conversation: Any = None,
-        overrides: Mapping[str, Any] = EMPTY,
+        overrides: Mapping[str, Any] | None = EMPTY,
         *,
         who: Who = None,
     ) -> Plan:
@@ -115,6 +128,11 @@ class Profiles:
         or a profile's name); the variable NBTURNS_PROFILE; the default of `who` asks; the default of the last
         registry. Raises ProfileError that names the key.
         """
+        overrides = EMPTY if overrides is None else overrides
+        if not isinstance(overrides, Mapping):
+            raise ProfileError(
+                f'overrides are a mapping, like {{"temperature": 0}}, not {kind_of(overrides)}', key="overrides"
+            )
         name, chosen_by = self._chosen(profile, conversation, who)
         leaf = self._layer(name)
         layers = lineage(leaf, self._in_registry)
@@ -122,7 +140,10 @@ class Profiles:
         base = said
         if overrides:
             said = overridden(said, overrides, leaf.slug)
-        resolved = config(said)
+        try:
+            resolved = config(said)
+        except ProfileError as error:
+            raise ProfileError(f"profile {leaf.name}: {error.reason}", key=error.key, known=error.known) from None
         policy = said[("allow_overrides",)].value if ("allow_overrides",) in said else False
         return Plan(
             profile=leaf.slug,
@@ -132,7 +153,7 @@ class Profiles:
             config=resolved,
             fields=tuple(_fields(said, resolved)),
             version=leaf.version,
-            overrides=freeze_params(shown(overrides)),
+            overrides=freeze(without_secrets(overrides)),
             extensions=freeze(_nested(base)),
             allow_overrides=policy if isinstance(policy, bool) else tuple(policy),
         )
@@ -268,11 +289,15 @@ def profile_of(conversation: Any) -> str | None:
     if isinstance(plan, Plan):
         return plan.name
     turns = getattr(conversation, "turns", None)
+    if turns is None and not isinstance(conversation, Turn):
+        raise ProfileError(
+            f"a conversation is a Conversation, a Session, a Run, a Turn or a profile's name, not {kind_of(conversation)}",
+            key="conversation",
+        )
     turn = turns[-1] if turns else conversation
     told = turn.metadata.get(RUNTIME) if isinstance(turn, Turn) else None
-    if isinstance(told, str):  # as geppetto wrote it once
-        return told or None
-    return told.get("runtime_key") if isinstance(told, Mapping) else None
+    name = told.get("runtime_key") if isinstance(told, Mapping) else told  # a text, as geppetto wrote it once
+    return name if name and isinstance(name, str) else None
 
 
 def _default_of(default: Default, who: Who) -> str | None:

@@ -6,6 +6,7 @@ keyring. A secret that stands in a file as it is, is held in an object that show
 
 from __future__ import annotations
 
+import hmac
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -18,6 +19,9 @@ from ..errors import ProfileError
 
 REFERENCE = re.compile(r"\$\{(env|keyring):([^{}]+)\}")
 ALLOWED = re.compile(r"(_tokens|cache_key)$")  # names that look like a secret's and are none
+
+CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")  # in an address
+SHELL = re.compile(r"\$\{?[A-Za-z_]\w*\}?")  # how a shell names a variable
 
 HEADERS = frozenset({"headers", "default_headers", "extra_headers", "default_query"})  # people put keys into these
 OPEN_HEADERS = frozenset(
@@ -37,6 +41,12 @@ class Secret:
 
     def __repr__(self) -> str:
         return "<secret>"
+
+    def __eq__(self, other: object) -> bool:
+        """Whether two are the same secret; with a text none is."""
+        return isinstance(other, Secret) and hmac.compare_digest(self._text.encode(), other._text.encode())
+
+    __hash__ = None  # type: ignore[assignment]  # a hash would tell something of it
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret is not written anywhere; name it in the profile as ${env:NAME}")
@@ -73,6 +83,8 @@ class Secrets:
     def env(self, name: str) -> str | None:
         """The text of an environment variable, or of a line of `.env`."""
         found = self._lookup(name) if self._lookup else None
+        if found is not None and not isinstance(found, str):
+            raise ProfileError(f"secrets gave no text for {name}, but {type(found).__name__}", key=name)
         if found is None:
             found = os.environ.get(name)
         return self._from_file().get(name) if found is None else found
@@ -154,7 +166,7 @@ def shown(value: Any) -> Any:
         return {key: shown(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
         return [shown(one) for one in value]
-    return value
+    return CREDENTIALS.sub("", value) if isinstance(value, str) and "://" in value else value
 
 
 def without_credentials(url: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..errors import LoadError, ProfileError
+from .fields import kind_of
 from .registry import Reader, Registry
 
 Source: TypeAlias = str | os.PathLike[str] | Mapping[str, Any]
@@ -21,6 +22,9 @@ YAML = (".yaml", ".yml")
 def registries(sources: Iterable[Source]) -> Iterator[Registry]:
     """The registries of all `sources`, in order. Raises ProfileError for what is none."""
     for source in sources:
+        if not isinstance(source, (str, os.PathLike, Mapping)):
+            several = "; give several as load_profiles(a, b)" if isinstance(source, (list, tuple)) else ""
+            raise ProfileError(f"profiles come from a path or a mapping, not {kind_of(source)}{several}", key="sources")
         if isinstance(source, Mapping):
             yield _inline(source)
             continue
@@ -58,7 +62,10 @@ def _named(name: str) -> Iterator[Registry]:
     else:
         path = Path(name).expanduser()
         if path.is_dir():
-            yield from (_yaml(file) for file in sorted(path.iterdir()) if file.suffix.lower() in YAML)
+            files = [file for file in sorted(path.iterdir()) if file.suffix.lower() in YAML and file.name[0] != "."]
+            if not files:
+                raise ProfileError("this folder has no .yaml file", key=name, file=name)
+            yield from map(_yaml, files)
         elif path.suffix.lower() in SQLITE or _is_sqlite(path):
             yield from _sqlite(str(path))
         else:
@@ -74,14 +81,25 @@ def _is_sqlite(path: Path) -> bool:
 
 
 def _yaml(path: Path) -> Registry:
-    from ..yaml_text import lines_of, load
+    from ..yaml_text import documents, lines_of
 
     try:
         text = path.expanduser().read_bytes()
     except OSError as error:
         raise ProfileError(f"cannot be read: {error.strerror}", key=str(path), file=str(path)) from None
     try:
-        data = load(text, str(path))
+        text.decode("utf-16" if text[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8")
+    except UnicodeDecodeError as error:
+        line = text.count(b"\n", 0, error.start) + 1
+        raise ProfileError(
+            "this is no UTF-8; save it as UTF-8", key=str(path), file=str(path), position=f"line {line}"
+        ) from None
+    try:
+        (data,) = [one for _, one in documents(text, str(path))] or [None]
+    except ValueError:  # too many
+        raise ProfileError(
+            "one file holds one registry, and here are several, parted by ---", key=str(path), file=str(path)
+        ) from None
     except LoadError as error:
         raise ProfileError(error.reason, key=str(path), file=str(path), position=error.position) from None
     return Reader(str(path), lines_of(text)).registry(data)

@@ -1,0 +1,260 @@
+"""What one gets wrong with profiles: a ProfileError says where and what to do, and quotes no key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+import nbturns as nt
+from nbturns.profiles import Profiles, load_profiles
+
+MARK = "sk-MARKER-1a2b3c"
+BASE: dict[str, Any] = {"engine": "anthropic:x", "allow_overrides": True, "tools": ["weather"]}
+
+
+def weather(city: str) -> str:
+    "The weather in a city."
+    return f"sunny in {city}"
+
+
+def profile(says: dict[str, Any], **more: Any) -> Profiles:
+    return load_profiles({"p": {**BASE, **says}}, env_file=None, **more)
+
+
+def session(says: dict[str, Any], tools: Any = (weather,), more: Any = None, **loading: Any) -> nt.Session:
+    return profile(says, **loading)["p"].session(tools=tools, engine=nt.scripted("hi"), **(more or {}))
+
+
+def key_as_number(api_key: str) -> int:
+    return int(api_key)
+
+
+def fails() -> None:
+    raise KeyError("x")
+
+
+FILES: list[tuple[bytes, str]] = [
+    (b"", "it is empty"),
+    (b"# nothing yet\n", "it is empty"),
+    (b"ANTHROPIC_API_KEY=" + MARK.encode(), "this is a text; a registry is a mapping"),
+    (b"profiles: {p: {engine: 'anthropic:x'}}", "say one at its top, like slug: team"),
+    (b"slug: t\n# caf\xe9\n", "line 2: this is no UTF-8"),
+    (b"slug: t\nprofiles: {}\n---\nslug: u\nprofiles: {}\n", "one file holds one registry"),
+    (b"slug: t\nprofiles:\n  p:\n    loop: {limit: 0}\n", "line 4: profiles.p.loop.limit is a whole number from 1 up"),
+    (b"slug: t\nprofiles:\n  p:\n    loop: {execution_timeout: soon}\n", "line 4: .* is a time from 0 up"),
+    (b"slug: t\nprofiles:\n  p:\n    loop: {pause_timeout: -3}\n", "line 4: .* is a time from 0 up"),
+    (b"slug: t\nprofiles:\n  p:\n    params: {temperature: .nan}\n", "line 4: temperature is a number, not nan"),
+    (b"slug: t\nprofiles:\n  p:\n    params: {timeout: -1}\n", "line 4: timeout is a number from 0 up"),
+    (b"slug: t\nprofiles:\n  p:\n    model_info: {cost: {input: -1}}\n", "line 4: .*cost.input is a number from 0 up"),
+    (b"slug: t\nprofiles:\n  p:\n    model: gpt-5\n", "line 4: .* did you mean 'engine'"),
+    (b"slug: t\nprofiles:\n  p:\n    api_key: $TEAM_KEY\n", "line 4: .*named like .{env:NAME}"),
+    (b"slug: t\nprofiles:\n  p:\n    api_key: ${TEAM_KEY}\n", "line 4: .*named like .{env:NAME}"),
+    (b"slug: t\nprofiles:\n  p:\n    allow_overrides: [temprature]\n", "line 4: .* did you mean 'temperature'"),
+    (b"slug: t\nprofiles:\n  p:\n    sinks: [{name: s, extract: [notes]}]\n", "line 4: .* package:type:version"),
+    (b"slug: t\nprofiles:\n  p:\n    middleware: [{retry: {times: 2}}]\n", "line 4: .*a use is a name, or {name: "),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), FILES, ids=[words for _, words in FILES])
+def test_a_file_that_cannot_be_meant_so_is_refused_with_its_place(text: bytes, words: str, tmp_path: Path) -> None:
+    (tmp_path / "team.yaml").write_bytes(text)
+    with pytest.raises(nt.ProfileError, match=words) as caught:
+        load_profiles(tmp_path / "team.yaml")
+    assert caught.value.file.endswith("team.yaml")
+    assert MARK not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("says", "words"),
+    [
+        (
+            {"engine": "antropic:x"},
+            r"profile notebook/p: no provider 'antropic'; did you mean 'anthropic'\? \(notebook/p",
+        ),
+        ({"base_url": "not an address"}, "base_url is an address like"),
+        ({"base_url": "http://[half"}, "base_url is an address like"),
+        ({"inference_settings": {"chat": {"structured_output_mode": "json_schema"}}}, "schema is missing"),
+        ({"engine": "openai-chat:x", "params": {"presence_penalty": float("nan")}}, "presence_penalty is a number"),
+    ],
+)
+def test_what_does_not_come_to_a_plan_says_who_said_it(says: dict[str, Any], words: str) -> None:
+    with pytest.raises(nt.ProfileError, match=words):
+        profile(says).resolve("p")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ([], "overrides are a mapping"),
+        ({"loop": "careful"}, "loop is a mapping, like"),
+        ({"params": 3}, "params is a mapping, like"),
+        ({"execution_timeout": "soon"}, "execution_timeout is a time from 0 up"),
+        ({"limit": 0}, "limit is a whole number from 1 up"),
+        ({"temperature": float("inf")}, "temperature is a number, not inf"),
+        ({"temperature": 0, "params.temperature": 1}, "overridden twice"),
+        ({"model": "gpt-5"}, "did you mean 'engine'"),
+        ({"base_url": "nope"}, "base_url is an address"),
+        ({"params.base_url": "http://127.0.0.1"}, "did you mean 'base_url'"),
+    ],
+)
+def test_an_override_that_cannot_be_meant_so_is_refused(overrides: Any, words: str) -> None:
+    with pytest.raises(nt.ProfileError, match=words):
+        profile({}).resolve("p", overrides=overrides)
+    assert profile({}).resolve("p", overrides=None).overrides == {}
+
+
+WRONG: list[tuple[Callable[[], object], str]] = [
+    (lambda: load_profiles(None), "from a path or a mapping, not nothing"),  # type: ignore[arg-type]
+    (lambda: load_profiles(["a.yaml"]), r"load_profiles\(a, b\)"),  # type: ignore[arg-type]
+    (lambda: profile({}, default=3), "default is a name"),
+    (lambda: profile({}, secrets=3), "secrets is a mapping or a function"),
+    (lambda: profile({}, middleware=["m"]), "middleware are functions by name"),
+    (lambda: profile({}, sinks={"s": 3}), "sinks are functions by name"),
+    (lambda: profile({}).resolve(None, 3), "a conversation is a Conversation"),
+    (lambda: session({}, tools=None), "tools are a list of functions"),
+    (lambda: session({}, tools=["weather"]), "tools are a list of functions"),
+    (lambda: session({}, more={"system": "x"}), "change it by overrides"),
+    (lambda: session({"approval": ["weathr"]}), "did you mean 'weather'"),
+    (lambda: session({"sinks": ["s"]}, sinks={"s": lambda: 3}), "gave a whole number, and not a function"),
+    (lambda: session({"sinks": ["s"]}, sinks={"s": fails}), "cannot be made: KeyError"),
+    (lambda: session({"sinks": ["s"]}), "there is no sink 's'"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "words"), WRONG, ids=[words for _, words in WRONG])
+def test_what_python_would_call_a_type_error_says_what_to_give(wrong: Callable[[], object], words: str) -> None:
+    with pytest.raises(nt.ProfileError, match=words):
+        wrong()
+
+
+def test_a_folder_without_profiles_says_so_and_hidden_files_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / ".pre-commit-config.yaml").write_text("repos: []\n")
+    with pytest.raises(nt.ProfileError, match=r"no \.yaml file"):
+        load_profiles(tmp_path)
+
+
+def test_anchors_have_a_place_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("slug: t\nx-usual: &usual {engine: 'anthropic:x'}\nprofiles: {p: {<<: *usual}}\n")
+    assert load_profiles(tmp_path / "a.yaml").resolve("p").config.model == "x"
+
+
+def test_a_runtime_nobody_can_read_is_no_profile() -> None:
+    turn = nt.turn("x").with_metadata(nt.keys.RUNTIME, {"runtime_key": 3})
+    assert profile({}).resolve(None, turn).chosen_by == "registry default"
+
+
+@contextmanager
+def refusing() -> Iterator[str]:
+    """A server that refuses the key and says it back."""
+
+    class Refusing(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            body = json.dumps({"error": {"message": f"Incorrect API key provided: {MARK}", "type": "auth"}}).encode()
+            self.send_response(401)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+# No error quotes a key.
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: profile({"api_key": [MARK]}),
+        lambda: profile({"inference_settings": {"api": {"api_keys": MARK}}}),
+        lambda: profile({"inference_settings": {"api": {"api_keys": {"a": [MARK]}}}}),
+        lambda: profile({"inference_settings": {"api_keys": {"a": MARK}}}),
+        lambda: profile({"params": {"headers": MARK}}).resolve("p"),
+        lambda: profile({}).resolve("p", overrides={"headers": f"Bearer {MARK}"}),
+        lambda: profile({}).resolve("p", overrides={"api_key": MARK}),
+        lambda: load_profiles({"p": MARK}),
+        lambda: session({"middleware": [{"name": "m", "config": {"api_key": MARK}}]}, middleware={"m": key_as_number}),
+        lambda: profile({"base_url": f"ftp://u:{MARK}@h/?k={MARK}"}).resolve("p"),
+    ],
+)
+def test_an_error_about_a_key_does_not_quote_it(wrong: Callable[[], object]) -> None:
+    with pytest.raises(nt.ProfileError) as caught:
+        wrong()
+    assert MARK not in str(caught.value) + repr(caught.value.args)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"extra_body": {"api_key": MARK}},
+        {"params": {"headers": {"Authorization": MARK}}},
+        {"params.headers": {"X-Other": MARK}},
+        {"middleware": [{"name": "m", "config": {"password": MARK, "at": f"https://u:{MARK}@h/"}}]},
+        {"base_url": f"https://u:{MARK}@127.0.0.1/v1?k={MARK}"},
+    ],
+)
+def test_a_key_in_an_override_is_in_nothing_that_is_shown(overrides: dict[str, Any]) -> None:
+    plan = profile({}).resolve("p", overrides=overrides)
+    shown = [repr(plan.overrides), repr(plan.fields), str(plan), plan._repr_html_(), repr(plan.config.to_dict())]
+    assert not [text for text in shown if MARK in text]
+
+
+def test_an_address_among_the_parameters_is_the_profiles_own_and_shows_no_password() -> None:
+    plan = profile({"params": {"base_url": f"https://u:{MARK}@127.0.0.1/v1", "api_key": MARK}}).resolve("p")
+    assert plan.config.to_dict()["base_url"] == "https://127.0.0.1/v1"
+    assert plan.config.to_dict()["api_key"] == "…"
+    assert plan.signature == profile({"base_url": "https://127.0.0.1/v1"}).resolve("p").signature
+
+
+@pytest.mark.parametrize("engine", ["anthropic:x", "openai:gpt-5", "openai-chat:x", "gemini:x"])
+def test_a_server_that_says_the_key_back_does_not_get_it_into_an_error_or_a_turn(engine: str) -> None:
+    with refusing() as url:
+        made = profile({"engine": engine, "base_url": url, "api_key": MARK})["p"].session(tools=[weather])
+        execution = made.ask("hi")
+        with pytest.raises(nt.EngineError) as caught:
+            execution.result(timeout=20)
+    turn = caught.value.turn
+    shown = [str(caught.value), repr(caught.value), repr(made), repr(made.engine), repr(execution), made.run.to_yaml()]
+    shown += [turn.to_yaml() if turn else "", repr(vars(caught.value))]
+    assert not [text for text in shown if MARK in text]
+
+
+def test_threads_that_begin_a_conversation_have_the_same_one() -> None:
+    conversations = nt.Conversations(profile({}), tools=[weather], engine=lambda _: nt.scripted("hi"))
+    with ThreadPoolExecutor(8) as pool:
+        made = [*pool.map(lambda i: conversations.get_or_create(f"c{i % 3}"), range(60))]
+    assert len({*map(id, made)}) == len(conversations) == 3
+
+
+@pytest.mark.parametrize("overrides", [{"timeout": 5}, {"headers": {"x-title": "b"}}])
+def test_a_conversation_never_keeps_an_engine_its_plan_does_not_describe(overrides: dict[str, Any]) -> None:
+    conversations = nt.Conversations(profile({}), tools=[weather], engine=lambda _: nt.scripted("hi"))
+    first = conversations.get_or_create("one")
+    second = conversations.get_or_create("one", overrides=overrides)
+    assert second is not first
+    assert second.rebuilt
+    assert conversations.get_or_create("one", overrides=overrides) is second
+
+
+def test_close_stops_a_conversation_that_is_held_at_a_step() -> None:
+    conversations = nt.Conversations(profile({"loop": {"step": True}}), [weather], engine=lambda _: nt.scripted("hi"))
+    execution = conversations.get_or_create("one").ask("hi")
+    conversations.close("one")
+    execution.result(timeout=10, wait=True)
+    assert execution.status == "stopped"

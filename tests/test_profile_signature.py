@@ -1,0 +1,150 @@
+"""The signature changes when what a provider would be sent changes, and else it does not: real requests compared."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import nbturns as nt
+from nbturns.contract import Scope
+from nbturns.profiles import load_profiles
+
+ENGINES = ["anthropic:claude-sonnet-4-5", "openai:gpt-4o", "openai-chat:gpt-4o", "gemini:gemini-2.5-flash"]
+
+
+def weather(city: str) -> str:
+    "The weather in a city."
+    return city
+
+
+def clock() -> str:
+    "The time."
+    return "noon"
+
+
+def of(says: dict[str, Any]) -> tuple[str, str]:
+    """The signature of a profile, and the first request of its session."""
+    profiles = load_profiles({"p": says}, env_file=None, secrets=lambda name: "k" if "KEY" in name else None)
+    sent: list[Any] = []
+    session = profiles["p"].session([weather, clock])
+    engine: Any = session.engine
+
+    async def look(turn: nt.Turn, scope: Scope) -> nt.Turn:
+        sent.append(engine.request(turn, scope))
+        return turn + nt.assistant("seen")
+
+    session = profiles["p"].session([weather, clock], engine=look)
+    session.ask("hi").result(timeout=10)
+    assert sent
+    return profiles.resolve("p").signature, json.dumps(sent, sort_keys=True)
+
+
+seen = st.fixed_dictionaries(
+    {},
+    optional={
+        "system": st.sampled_from(["", "Be kind.", "Be brief."]),
+        "tools": st.sampled_from([[], ["weather"], ["clock", "weather"], ["weather", "clock"]]),
+        "tool_choice": st.sampled_from(["auto", "none", "required"]),
+        "params": st.fixed_dictionaries(
+            {},
+            optional={
+                "temperature": st.sampled_from([0, 0.5, 1]),
+                "top_p": st.sampled_from([0.1, 0.9]),
+                "max_tokens": st.sampled_from([1, 4096]),
+                "stop": st.sampled_from([["a"], ["a", "b"]]),
+                "extra_body": st.sampled_from([{"user": "a"}, {"user": "b"}]),
+                "stream": st.booleans(),
+            },
+        ),
+        "inference_settings": st.sampled_from(
+            [
+                {"chat": {"temperature": 0.5}},
+                {
+                    "chat": {
+                        "structured_output_mode": "json_schema",
+                        "structured_output_name": "a",
+                        "structured_output_schema": {"type": "object", "properties": {}},
+                    }
+                },
+            ]
+        ),
+    },
+)
+unseen = st.fixed_dictionaries(
+    {},
+    optional={
+        "loop": st.sampled_from([{"limit": 3}, {"execution_timeout": "5s"}]),
+        "approval": st.sampled_from(["never", "always", ["weather"]]),
+        "api_key": st.sampled_from(["one", "${env:OTHER_KEY}"]),
+        "allow_overrides": st.booleans(),
+        "description": st.text(max_size=5),
+        "extensions": st.sampled_from([{"my.thing@v1": 1}, {"my.thing@v1": {"a": 2}}]),
+        "model_info": st.sampled_from([{"cost": {"input": 1}}, {"context_window": 9}]),
+    },
+)
+quiet = st.fixed_dictionaries(
+    {}, optional={"retries": st.integers(0, 3), "timeout": st.integers(1, 9), "raw": st.booleans()}
+)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@settings(max_examples=15)
+@given(one=seen, two=seen)
+def test_two_requests_that_differ_have_two_signatures(engine: str, one: dict[str, Any], two: dict[str, Any]) -> None:
+    (a, sent_a), (b, sent_b) = (of({"engine": engine, "api_key": "k", **says}) for says in (one, two))
+    assert a != b or sent_a == sent_b
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@settings(max_examples=10)
+@given(says=seen, more=unseen, params=quiet)
+def test_what_is_not_sent_is_not_in_the_signature(
+    engine: str, says: dict[str, Any], more: dict[str, Any], params: dict[str, Any]
+) -> None:
+    plain = {"engine": engine, "api_key": "k", **says}
+    assert of(plain) == of({**plain, **more, "params": {**plain.get("params", {}), **params}})
+
+
+texts = st.sampled_from(["a", "b", ""])
+layer = st.fixed_dictionaries(
+    {},
+    optional={
+        "system": texts,
+        "tools": st.lists(st.sampled_from("xyz"), unique=True, max_size=2),
+        "params": st.fixed_dictionaries(
+            {}, optional={"temperature": st.sampled_from([0, 1]), "top_k": st.sampled_from([1, 2])}
+        ),
+        "middleware": st.lists(st.sampled_from(["retry", "limits", "log_calls"]), unique=True, max_size=3),
+        "extensions": st.sampled_from([{"m.a@v1": 1}, {"m.a@v1": {"b": 1}}, {"m.a@v1": {"b": {"c": 2}, "d": 3}}]),
+        "loop": st.fixed_dictionaries({}, optional={"limit": st.integers(1, 3), "inline": st.booleans()}),
+        "model_info": st.sampled_from([{"cost": {"input": 1}}, {"cost": {"output": 2}}, {"context_window": 3}]),
+    },
+)
+
+
+@settings(max_examples=40)
+@given(st.tuples(layer, layer, layer, layer))
+def test_a_stack_comes_to_the_same_however_its_profiles_are_grouped(layers: tuple[dict[str, Any], ...]) -> None:
+    a, b, c, d = layers
+    profiles = load_profiles(
+        {
+            "a": {"engine": "anthropic:x", **a},
+            "b": b,
+            "c": c,
+            "d": d,
+            "ab": {"like": ["a", "b"]},
+            "cd": {"like": ["c", "d"]},
+            "flat": {"like": ["a", "b", "c", "d"]},
+            "pairs": {"like": ["ab", "cd"]},
+            "chain": {"like": ["ab", "c", "d"]},
+        },
+        env_file=None,
+    )
+    flat, pairs, chain = (profiles.resolve(name) for name in ("flat", "pairs", "chain"))
+    assert flat.config == pairs.config == chain.config
+    assert flat.extensions == pairs.extensions == chain.extensions
+    assert flat.sources == pairs.sources == chain.sources
