@@ -32,8 +32,8 @@ frame = {made}
 print(time.process_time() - began, len(frame), memory("VmHWM"), memory("VmHWM") - before, frame.memory_usage(deep=False).sum() / 1e6)
 """
 OURS = (
-    "import nbturns as nt, pandas, pyarrow.compute",
-    "nt.frames.blocks(nt.turn('q'))",
+    "import nbturns as nt, pandas, pyarrow.compute, pydantic_core",
+    "from nbturns.importers import importers; importers(); nt.frames.blocks(nt.turn('q'))",
     "nt.frames.blocks(sys.argv[1])",
 )
 PEER = ("from inspect_ai.analysis import messages_df", "", "messages_df(sys.argv[1], quiet=True)")

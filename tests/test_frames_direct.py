@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,101 @@ def test_sessions_saved_as_lines_give_the_frame_their_values_give(tmp_path: Path
 def add(a: int, b: int) -> int:
     "Add two numbers."
     return a + b
+
+
+PART = st.one_of(
+    st.fixed_dictionaries(
+        {"type": st.sampled_from(["text", "audio"]), "text": TEXT}, optional={"refusal": TEXT, "id": TEXT}
+    ),
+    st.fixed_dictionaries(
+        {"type": st.just("reasoning"), "reasoning": TEXT}, optional={"text": TEXT, "signature": TEXT}
+    ),
+    st.fixed_dictionaries({"type": st.just("image"), "image": TEXT}),
+)
+SAID = TEXT | st.none() | st.lists(PART | JSON, max_size=3) | st.sampled_from(["attachment://1", "a attachment://2"])
+INSPECT_CALL = st.fixed_dictionaries(
+    {"id": st.sampled_from(["a", "b", ""]), "function": st.sampled_from(["f", "g", ""])},
+    optional={
+        "arguments": st.dictionaries(TEXT, JSON, max_size=2) | st.sampled_from(['{"a": 1}', "[1]", "{", None]),
+        "type": st.just("function"),
+        "parse_error": st.none() | TEXT,
+        "error": TEXT,
+        "name": TEXT,
+    },
+)
+INSPECT_MESSAGE = st.fixed_dictionaries(
+    {"role": st.sampled_from(["user", "system", "assistant", "assistant", "tool", "other"]), "content": SAID},
+    optional={
+        "id": st.sampled_from(["m1", "m2", "m3"]),
+        "source": st.none() | TEXT,
+        "model": TEXT,
+        "tool_calls": st.none() | st.lists(INSPECT_CALL | JSON, max_size=2),
+        "tool_call_id": st.sampled_from(["a", "b", ""]),
+        "error": st.none() | st.just({"type": "timeout", "message": "too slow"}) | TEXT,
+    },
+)
+OUTPUT = st.fixed_dictionaries(
+    {"model": st.sampled_from(["", "m"])},
+    optional={
+        "choices": st.lists(
+            st.fixed_dictionaries({"message": INSPECT_MESSAGE, "stop_reason": st.sampled_from(["stop", "length", ""])}),
+            max_size=2,
+        )
+    },
+)
+EVENT = st.fixed_dictionaries(
+    {"event": st.sampled_from(["model", "model", "tool", "info"]), "output": OUTPUT},
+    optional={"model": st.sampled_from(["claude/x", "openai/y", "z"])},
+)
+INSPECT_SAMPLE = st.fixed_dictionaries(
+    {"id": st.integers(1, 2), "epoch": st.just(1), "messages": st.lists(INSPECT_MESSAGE | JSON, max_size=7)},
+    optional={
+        "input": TEXT,
+        "uuid": st.sampled_from(["u", "v", ""]),
+        "output": OUTPUT,
+        "events": st.lists(EVENT, max_size=4),
+        "attachments": st.just({"1": "long", "2": "longer"}),
+    },
+)
+
+
+@settings(max_examples=40)
+@given(st.lists(INSPECT_SAMPLE | JSON, max_size=3), st.booleans())
+def test_inspect_samples_give_the_frame_their_values_give(
+    tmp_path_factory: pytest.TempPathFactory, samples: Any, packed: bool
+) -> None:
+    folder = tmp_path_factory.mktemp("inspect")
+    head = {"version": 2, "eval": {"eval_id": "e", "model": "openai/gpt"}}
+    if packed:
+        path = folder / "log.eval"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("header.json", json.dumps(head))
+            for number, sample in enumerate(samples):
+                archive.writestr(f"samples/{number}_epoch_1.json", json.dumps(sample))
+    else:
+        path = folder / "log.json"
+        path.write_text(json.dumps({**head, "samples": samples}), encoding="utf-8")
+
+    quick = frames.read(path, strict=False, columns={"blocks": frames.BLOCK})
+    slow = frames.read(path, strict=False, columns={"blocks": BY_ROWS})
+
+    pd.testing.assert_frame_equal(quick.blocks, slow.blocks)
+    pd.testing.assert_frame_equal(quick.errors, slow.errors)
+
+
+def test_every_recorded_inspect_log_gives_the_frame_its_values_give(shared: Path) -> None:
+    logs = sorted(
+        path for path in (shared / "transcripts/dev/inspect").rglob("*.*") if path.suffix in (".eval", ".json")
+    )
+    read = 0
+    for path in logs:
+        quick = frames.read(path, strict=False, columns={"blocks": frames.BLOCK})
+        slow = frames.read(path, strict=False, columns={"blocks": BY_ROWS})
+        pd.testing.assert_frame_equal(quick.blocks, slow.blocks)
+        pd.testing.assert_frame_equal(quick.errors, slow.errors)
+        read += len(quick.blocks)
+
+    assert read > 50
 
 
 def every_line_file(shared: Path) -> Iterator[Path]:

@@ -13,7 +13,7 @@ from ..errors import LoadError
 from ..files import each
 from ..importers import no_collections
 from .cache import Cache
-from .direct import blocks_of_lines
+from .direct import blocks_alone
 from .passes import COLUMNS, Made, Pass, Wanted, together
 from .progress import Progress
 from .sources import Claims, File, Source, are_paths, parts
@@ -207,7 +207,7 @@ def read_file(pass_: Pass, file: File, seen: Callable[[int], object]) -> None:
         seen(size)
 
     with no_collections():
-        if not blocks_of_lines(pass_, file, advanced):
+        if not blocks_alone(pass_, file, advanced):
             read_runs(pass_, file)
     seen(left)
 

@@ -60,11 +60,15 @@ class File:
         return Source(run, self.id(run, place), str(self.path), self.label, place)
 
     def id(self, run: Run, place: int) -> str:
-        """The id of a Run in it. Importers make one of the file's name; it is told apart here."""
-        id, stem = run.id, self.path.stem
+        """The id of a Run in it."""
+        return self.told_apart(run.id) or session_of(run) or f"{self.path}#{place}"
+
+    def told_apart(self, id: str) -> str:
+        """An id as it is; one that an importer made of the file's name, so that no other file has it."""
+        stem = self.path.stem
         if id and stem != self.label and (id == stem or id.startswith(f"{stem}:")):
             return self.label + id[len(stem) :]
-        return id or session_of(run) or f"{self.path}#{place}"
+        return id
 
 
 class Claims:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from ..errors import LoadError
@@ -25,6 +26,7 @@ from .inspect_messages import Attachments, Calls, read_messages
 FORMAT = "inspect"
 HEADS = ("header.json", "_journal/start.json")
 ABOUT_EVAL = ("eval_id", "run_id", "created", "task", "task_id", "model", "dataset")
+Given = Callable[[Notes], Any]
 NOT_BESIDE = frozenset({"messages", "events", "events_data", "attachments", "store", "message_refs", "input"})
 
 
@@ -37,35 +39,45 @@ def score(sample: Sample) -> int:
 
 
 def read(source: Source) -> Iterator[Run]:
+    for where, given, log in samples(source):
+        run = attempt(source, where, read_one, given, log, source.notes(FORMAT, where))
+        if run is not None:
+            yield run
+
+
+def read_one(given: Given, log: Any, notes: Notes) -> Run:
+    """What `samples` gave, as a Run."""
+    return read_sample(given(notes), log, notes)
+
+
+def samples(source: Source) -> Iterator[tuple[str, Given, Any]]:
+    """Each sample of the logs in a source: where it is, what gives it as parsed JSON, and the head of its log."""
     if source.sample.container == "zip":
-        yield from _from_archive(source)
+        yield from _in_archive(source)
         return
     for position, log in source.values():
-        samples = log.get("samples") if isinstance(log, Mapping) else None
-        for place, sample in enumerate(samples if isinstance(samples, list) else ()):
+        listed = log.get("samples") if isinstance(log, Mapping) else None
+        for place, sample in enumerate(listed if isinstance(listed, list) else ()):
             where = ", ".join(part for part in (position, f"samples[{place}]") if part)
-            yield from _given(attempt(source, where, read_sample, sample, log, source.notes(FORMAT, where)))
+            yield where, partial(_parsed, sample), log
 
 
-def _given(run: Run | None) -> Iterator[Run]:
-    if run is not None:
-        yield run
+def _parsed(sample: Any, _: Notes) -> Any:
+    return sample
 
 
-def _from_archive(source: Source) -> Iterator[Run]:
+def _in_archive(source: Source) -> Iterator[tuple[str, Given, Any]]:
     with source.zip() as archive:
-        log = next((_json(source, archive, name) for name in HEADS if name in archive.names), None) or {}
-        for name in archive.names:
+        names = archive.names
+        log = next((_json(source, archive, name) for name in HEADS if name in names), None) or {}
+        for name in names:
             folder, _, rest = name.partition("/")
             if folder != "samples" or not rest.endswith(".json"):
                 continue
-            read_member: Callable[..., Any] | None = None
             if "/" not in rest:
-                read_member = _whole
+                yield name, partial(_whole, archive, name), log
             elif rest.endswith("/sample.json"):
-                read_member = _in_pieces
-            if read_member is not None:
-                yield from _given(attempt(source, name, read_member, archive, name, log, source.notes(FORMAT, name)))
+                yield name, partial(_in_pieces, archive, name), log
 
 
 def _json(source: Source, archive: Archive, name: str) -> Any:
@@ -76,11 +88,11 @@ def _json(source: Source, archive: Archive, name: str) -> Any:
         return None
 
 
-def _whole(archive: Archive, name: str, log: Any, notes: Notes) -> Run:
-    return read_sample(archive.json(name), log, notes)
+def _whole(archive: Archive, name: str, _: Notes) -> Any:
+    return archive.json(name)
 
 
-def _in_pieces(archive: Archive, name: str, log: Any, notes: Notes) -> Run:
+def _in_pieces(archive: Archive, name: str, notes: Notes) -> Any:
     """A sample whose messages, events and attachments are in members of their own, numbered by their first item."""
     folder = name.removesuffix("sample.json")
 
@@ -98,8 +110,7 @@ def _in_pieces(archive: Archive, name: str, log: Any, notes: Notes) -> Run:
     references = sample.get("message_refs")
     messages = list(_referred(pool, references, notes)) if isinstance(references, list) else pool
     attachments = {str(place): text for place, text in enumerate(sequence("attachments"))}
-    whole = {**sample, "messages": messages, "attachments": attachments, "events": sequence("events")}
-    return read_sample(whole, log, notes)
+    return {**sample, "messages": messages, "attachments": attachments, "events": sequence("events")}
 
 
 def _referred(pool: list[Any], references: list[Any], notes: Notes) -> Iterator[Any]:
@@ -117,23 +128,34 @@ def read_sample(sample: Any, log: Any, notes: Notes) -> Run:
     if not isinstance(sample, Mapping):
         raise notes.refusal("", f"a sample is an object, not {type(sample).__name__}")
     attachments = Attachments(sample.get("attachments"), notes)
-    about = log.get("eval") if isinstance(log, Mapping) else None
-    about = about if isinstance(about, Mapping) else {}
+    about = about_of(log)
     model = str(about.get("model") or "")
     calls = Calls(sample.get("events"), sample.get("output"), model)
-    messages = sample.get("messages")
-    if not isinstance(messages, list) or not messages:
-        given = sample.get("input")
-        messages = given if isinstance(given, list) else [{"role": "user", "content": given}] if given else []
+    messages = messages_of(sample)
     blocks = read_messages(messages, attachments, calls, model, notes)
     _tell_left_out(sample, messages, notes)
     return conversation(
         blocks,
         notes,
-        id=_id(sample, about, notes),
+        id=run_id(sample, about, notes),
         name=_name(sample, about),
         metadata=keyed({BESIDE.name: freeze(_beside(sample, about, calls.kinds))}),
     )
+
+
+def about_of(log: Any) -> Mapping[str, Any]:
+    """What the head of a log tells of its evaluation."""
+    about = log.get("eval") if isinstance(log, Mapping) else None
+    return about if isinstance(about, Mapping) else {}
+
+
+def messages_of(sample: Mapping[str, Any]) -> list[Any]:
+    """The conversation as it ended; of a sample that never began, what it was to begin with."""
+    messages = sample.get("messages")
+    if isinstance(messages, list) and messages:
+        return messages
+    given = sample.get("input")
+    return given if isinstance(given, list) else [{"role": "user", "content": given}] if given else []
 
 
 def _tell_left_out(sample: Mapping[str, Any], messages: list[Any], notes: Notes) -> None:
@@ -148,7 +170,8 @@ def _tell_left_out(sample: Mapping[str, Any], messages: list[Any], notes: Notes)
         notes.drop("events_data.messages", f"{len(gone)} messages that only earlier model calls saw (compacted since)")
 
 
-def _id(sample: Mapping[str, Any], about: Mapping[str, Any], notes: Notes) -> str:
+def run_id(sample: Mapping[str, Any], about: Mapping[str, Any], notes: Notes) -> str:
+    """The sample's own id, else one of its evaluation, its name there and its epoch."""
     uuid = sample.get("uuid")
     if isinstance(uuid, str) and uuid:
         return uuid

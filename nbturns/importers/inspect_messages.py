@@ -27,13 +27,17 @@ class Attachments:
 
     def put_in(self, value: Any, place: str) -> Any:
         """`value` with its references replaced; a string that is but a reference becomes the very attachment."""
-        if isinstance(value, str):
+        kind = type(value)
+        if kind is str:
             return self._text(value, place) if "attachment://" in value else value
-        if isinstance(value, list):
+        if kind is list:
             return [self.put_in(one, place) for one in value]
-        if isinstance(value, Mapping):
-            return {name: self.put_in(one, place) for name, one in value.items()}
-        return value
+        if kind is not dict:
+            return value
+        return {
+            name: one if type(one) is str and "attachment://" not in one else self.put_in(one, place)
+            for name, one in value.items()
+        }
 
     def _text(self, text: str, place: str) -> str:
         def found(match: re.Match[str]) -> str:
@@ -81,24 +85,30 @@ class Calls:
 
 
 def _result(output: Mapping[str, Any], model: str, seconds: float | None) -> InferenceResult:
-    """The record of a model call from its output: `model` is Inspect's name for it, "provider/model"."""
-    choices = output.get("choices")
-    first = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], Mapping) else {}
-    reason = str(first.get("stop_reason") or "")
-    message = first.get("message")
-    pending = isinstance(message, Mapping) and bool(message.get("tool_calls"))
-    finish = FinishClass.of(reason, pending=pending)
+    """The record of a model call from its output."""
+    provider, answered, reason, finish = ended(output, model)
     seconds = _number(output.get("time")) if seconds is None else seconds
-    provider, _, named = model.partition("/")
     return InferenceResult(
-        provider=provider if named else "",
-        model=str(output.get("model") or named or model),
+        provider=provider,
+        model=answered,
         stop_reason=reason,
         finish_class=finish,
         truncated=FinishClass.of(reason) is FinishClass.MAX_TOKENS,
         usage=_usage(output.get("usage")),
         duration_ms=None if seconds is None else round(seconds * 1000),
     )
+
+
+def ended(output: Mapping[str, Any], model: str) -> tuple[str, str, str, FinishClass]:
+    """Of a model call the provider, model, stop reason and its class: `model` is Inspect's name, "provider/model"."""
+    choices = output.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], Mapping) else {}
+    reason = str(first.get("stop_reason") or "")
+    message = first.get("message")
+    pending = isinstance(message, Mapping) and bool(message.get("tool_calls"))
+    provider, _, named = model.partition("/")
+    answered = str(output.get("model") or named or model)
+    return provider if named else "", answered, reason, FinishClass.of(reason, pending=pending)
 
 
 def _usage(raw: Any) -> Usage | None:
@@ -123,7 +133,7 @@ def read_messages(
     """The blocks of a sample's messages. `model` answered where no event says who did."""
     blocks: list[Block] = []
     key = f"{place}/" if (place := place_of(notes)) else ""
-    replies = [at for at, one in enumerate(messages) if isinstance(one, Mapping) and one.get("role") == "assistant"]
+    final = last_reply(messages)
     for index, given in enumerate(messages):
         place = f"messages[{index}]"
         if not isinstance(given, Mapping):
@@ -131,24 +141,43 @@ def read_messages(
             blocks.append(placed(other(given), index))
             continue
         message = attachments.put_in(given, place)
-        beside = {name: value for name, value in message.items() if name not in TAKEN and value is not None}
-        made = _Message(message, place, notes).blocks(calls) or [other(message, str(message.get("role") or ""))]
-        blocks_here = [placed(made[0], index, freeze(beside)), *(placed(one, index) for one in made[1:])]
+        made = blocks_of(message, place, calls, notes)
+        blocks_here = [placed(made[0], index, freeze(beside_of(message))), *(placed(one, index) for one in made[1:])]
         if message.get("role") == "assistant":
-            last = calls.last if index == replies[-1] else None
-            known = calls.results.get(str(message.get("id"))) or last or _unknown(message, model)
+            last = calls.last if index == final else None
+            known = calls.results.get(str(message.get("id"))) or last
+            if known is None:
+                provider, answered = named(message, model)
+                known = InferenceResult(provider=provider, model=answered)
             blocks_here = signed(blocks_here, known.replace(inference_id=f"{key}{message.get('id') or place}"))
         blocks += blocks_here
     notes.read += len(messages)
     return blocks
 
 
-def _unknown(message: Mapping[str, Any], model: str) -> InferenceResult:
-    provider, _, named = model.partition("/")
-    said = message.get("model")
-    return InferenceResult(
-        provider=provider if named else "", model=said if isinstance(said, str) and said else named or model
+def last_reply(messages: Sequence[Any]) -> int:
+    """The place of the model's last message, which the output of a sample is about; -1 without one."""
+    places = range(len(messages) - 1, -1, -1)
+    return next(
+        (at for at in places if isinstance(one := messages[at], Mapping) and one.get("role") == "assistant"), -1
     )
+
+
+def named(message: Mapping[str, Any], model: str) -> tuple[str, str]:
+    """Provider and model of a message that no event tells of."""
+    provider, _, name = model.partition("/")
+    said = message.get("model")
+    return provider if name else "", said if isinstance(said, str) and said else name or model
+
+
+def beside_of(message: Mapping[str, Any]) -> dict[str, Any]:
+    """What a message has beside what its blocks hold."""
+    return {name: value for name, value in message.items() if name not in TAKEN and value is not None}
+
+
+def blocks_of(message: Mapping[str, Any], place: str, calls: Calls, notes: Notes) -> list[Block]:
+    """The blocks of one message, at least one; without what stands beside it, and who made it."""
+    return _Message(message, place, notes).blocks(calls) or [other(message, str(message.get("role") or ""))]
 
 
 class _Message:
