@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .errors import NbturnsError, ProfileError
+from .errors import LoadError, NbturnsError, ProfileError
 from .profiles import Plan, Profiles, load_profiles
 
 SOURCES = "NBTURNS_PROFILES"
@@ -51,7 +51,12 @@ def _parser() -> argparse.ArgumentParser:
 def _profiles(names: Sequence[str]) -> Profiles:
     """The profiles of the sources that are named, else of those in the environment."""
     named = list(names) or [part for part in os.environ.get(SOURCES, "").split(",") if part.strip()]
-    return load_profiles(*named)
+    try:
+        return load_profiles(*named)
+    except ProfileError as error:
+        if named or error.key != "sources":
+            raise
+        raise ProfileError(f"no profiles: name a file, a folder or a database, or set {SOURCES}", key=SOURCES) from None
 
 
 def _is_source(name: str) -> bool:
@@ -83,8 +88,13 @@ def _show(asked: argparse.Namespace) -> int:
 
     overrides = {}
     for text in asked.set:
-        key, _, value = text.partition("=")
-        overrides[key] = load(value)
+        key, equals, value = text.partition("=")
+        if not (key and equals):
+            raise ProfileError(f"an override is KEY=VALUE, like --set temperature=0, not {key or text!r}", key=key)
+        try:
+            overrides[key] = load(value)
+        except LoadError as error:
+            raise ProfileError(f"--set {key}: {error.reason}", key=key) from None
     names = [name for name in asked.names if not _is_source(name)]
     if len(names) > 1:
         raise ProfileError(f"one profile at a time, not {', '.join(names)}", key=names[1])

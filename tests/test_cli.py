@@ -81,3 +81,26 @@ def test_an_error_is_one_line_and_no_traceback(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("nbturns: ") and "line 4" in done.stderr and "did you mean 'system'" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--set", "temperature"], "like --set temperature=0, not 'temperature'"),
+        (["--set", "=3"], "an override is KEY=VALUE"),
+        (["--set", "tools=["], "--set tools: "),
+    ],
+)
+def test_an_override_that_is_none_says_how_to_write_one(
+    more: list[str], words: str, team: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["profiles", "show", team, *more]) == 1
+    assert words in capsys.readouterr().err
+
+
+def test_without_a_source_it_says_how_to_name_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("NBTURNS_PROFILES", raising=False)
+    assert main(["profiles", "check"]) == 1
+    assert "or set NBTURNS_PROFILES" in capsys.readouterr().err

@@ -174,6 +174,15 @@ def refusing() -> Iterator[str]:
         server.shutdown()
 
 
+def test_a_profile_that_is_gone_says_who_still_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    turn = nt.turn("x").with_metadata(nt.keys.RUNTIME, {"runtime_key": "gone/one"})
+    with pytest.raises(nt.ProfileError, match=r"no registry 'gone'.*\(named by conversation\)"):
+        profile({}).resolve(None, turn)
+    monkeypatch.setenv("NBTURNS_PROFILE", "pp")
+    with pytest.raises(nt.ProfileError, match=r"did you mean 'p'\? \(named by NBTURNS_PROFILE\)"):
+        profile({}).resolve()
+
+
 # No error quotes a key.
 
 

@@ -134,7 +134,11 @@ class Profiles:
                 f'overrides are a mapping, like {{"temperature": 0}}, not {kind_of(overrides)}', key="overrides"
             )
         name, chosen_by = self._chosen(profile, conversation, who)
-        leaf = self._layer(name)
+        try:
+            leaf = self._layer(name)
+        except ProfileError as error:
+            who_says = "" if chosen_by == "argument" else f" (named by {chosen_by})"
+            raise ProfileError(error.reason + who_says, key=error.key, known=error.known) from None
         layers = lineage(leaf, self._in_registry)
         said = {path: Said(self._filled(one.value, path), one.where) for path, one in merged(layers).items()}
         base = said
