@@ -262,8 +262,13 @@ def test_a_conversation_never_keeps_an_engine_its_plan_does_not_describe(overrid
 
 
 def test_close_stops_a_conversation_that_is_held_at_a_step() -> None:
-    conversations = nt.Conversations(profile({"loop": {"step": True}}), [weather], engine=lambda _: nt.scripted("hi"))
+    asks = nt.Turn() + nt.tool_call("c", "weather", {"city": "Oslo"})
+    conversations = nt.Conversations(
+        profile({"loop": {"step": True}}), [weather], engine=lambda _: nt.scripted(asks, "hi")
+    )
     execution = conversations.get_or_create("one").ask("hi")
+    with pytest.raises(nt.HeldError):
+        execution.result(timeout=10)
     conversations.close("one")
     execution.result(timeout=10, wait=True)
     assert execution.status == "stopped"
