@@ -71,7 +71,7 @@ MESSAGE = st.one_of(
 ).flatmap(lambda message: BESIDE.map(lambda beside: {**beside, **message}))
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(st.lists(st.lists(MESSAGE, min_size=1, max_size=6), min_size=2, max_size=4), st.booleans())
 def test_chat_lines_give_the_frame_their_values_give(
     tmp_path_factory: pytest.TempPathFactory, given: Any, named: bool
@@ -128,7 +128,7 @@ def our_runs(draw: st.DrawFn) -> nt.Run:
     return nt.Run(turns, id=draw(words))
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(st.lists(our_runs(), min_size=2, max_size=3))
 def test_our_own_lines_give_the_frame_their_values_give(
     tmp_path_factory: pytest.TempPathFactory, runs: list[nt.Run]
@@ -213,7 +213,7 @@ INSPECT_SAMPLE = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.lists(INSPECT_SAMPLE | JSON, max_size=3), st.booleans())
 def test_inspect_samples_give_the_frame_their_values_give(
     tmp_path_factory: pytest.TempPathFactory, samples: Any, packed: bool

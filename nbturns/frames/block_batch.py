@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..provenance import TIMESTAMP
 from ..results import InferenceResult
 from ..turns import Block
-from .arrays import array, recoded, to_json
+from .arrays import array, arrow_type, recoded, to_json
 from .columns import Column
 from .sheet import read
 
@@ -153,7 +153,10 @@ class _Cells:
         self.made_by = pa.array(self.of["made_by"], pa.int32())
 
     def typed(self, column: str, name: str, dtype: str = "string") -> pa.Array:
-        return array(column, self.of[name], dtype, self.before)
+        values = self.of[name]
+        if values.count(None) == len(values):  # as times and errors often are
+            return _nulls(len(values), dtype)
+        return array(column, values, dtype, self.before)
 
     def of_turn(self, column: str, values: list[Any], dtype: str = "string") -> pa.Array:
         return array(column, values, dtype).take(self.turn)
@@ -175,6 +178,12 @@ class _Cells:
         )
 
 
+def _nulls(length: int, dtype: str) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.nulls(length, arrow_type(dtype))
+
+
 Vector = Callable[[_Cells], Any]
 
 
@@ -187,7 +196,8 @@ def _block_id(cells: _Cells) -> pa.Array:
         return ids
     heads = cells.of_turn("block_id", [f"{run}/{index}" for run, _, index, _ in cells.batch.turns])
     index = pc.cast(pa.array(cells.of["index"], pa.int64()), pa.large_string())
-    return pc.coalesce(ids, pc.binary_join_element_wise(heads, index, pa.scalar("/", pa.large_string())))
+    made = pc.binary_join_element_wise(heads, index, pa.scalar("/", pa.large_string()))
+    return made if ids.null_count == len(ids) else pc.coalesce(ids, made)
 
 
 # How each column of BLOCK is made of a batch, by its name.
