@@ -27,7 +27,7 @@ test: lint $(VENV)/.kernels $(VENV)/.typescript  ## run everything; BROWSER=none
 	$(RUN) pytest
 	$(RUN) pytest --nbval notebooks --nbval-sanitize-with tests/nbval.cfg
 
-bench: $(VENV)/.test  ## measure what time and memory come to here
+bench: $(VENV)/.bench  ## measure what time and memory come to here
 	$(RUN) benchmarks
 
 lint: $(VENV)/.test  ## check style and types
@@ -46,7 +46,7 @@ clean:  ## take away everything that was made, .venv too
 	rm -rf $(VENV) artifacts build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 # Stamps: .venv/.lab and .venv/.test stand for an installed extra and are made anew when pyproject.toml changes.
-$(VENV)/.lab $(VENV)/.test: $(VENV)/.%: pyproject.toml | $(VENV)/bin/pip
+$(VENV)/.lab $(VENV)/.test $(VENV)/.bench: $(VENV)/.%: pyproject.toml | $(VENV)/bin/pip
 	$(RUN) pip install --quiet --editable '.[$*]'
 	@touch $@
 
