@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import inspect
 import math
+import sys
 import time
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -61,11 +62,18 @@ class Official:
                 kind="missing_package",
             )
 
+    @property
+    def loaded(self) -> bool:
+        return all(name in sys.modules for name in self._modules)
+
+    @property
+    def _modules(self) -> tuple[str, ...]:
+        return (self.package, *(f"{self.package}.{lazily}" for lazily in self.later))
+
     def load(self) -> None:
         """Import the SDK, with what it would import at the first request, when others would have to wait for it."""
-        importlib.import_module(self.package)
-        for lazily in self.later:
-            importlib.import_module(f"{self.package}.{lazily}")
+        for name in self._modules:
+            importlib.import_module(name)
 
     def make(self, settings: Mapping[str, Any]) -> Any:
         """A client of these settings. It waits for ever but for a connection: silence is watched where events are read."""
@@ -112,7 +120,7 @@ class OfficialTransport:
 
     async def ready(self) -> None:
         """Have the SDK imported, all that a first request needs; `open` does the rest, and says what is wrong."""
-        if self.own is None:
+        if self.own is None and not self.sdk.loaded:
             with contextlib.suppress(ImportError):
                 await in_worker(self.sdk.load)
 
