@@ -100,3 +100,9 @@ def kernel(request: pytest.FixtureRequest) -> str:
     if name != "python3" and not (HOME / "kernels" / name / "kernel.json").is_file():
         pytest.fail(f"no kernel {name}: `python -m tests.lab.kernels` installs it", pytrace=False)
     return name
+
+
+def pytest_configure() -> None:
+    """A run in the background ignores the keyboard's interrupt, and so would every process it starts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
