@@ -20,9 +20,8 @@ from .transcript import (
     Transcript,
     expected,
     list_or_none,
-    messages_of,
-    named,
     object_or_none,
+    of_messages,
     told,
     usage,
     without,
@@ -60,12 +59,7 @@ def _type(name: str) -> str:
 
 def read_one(value: Any, notes: Notes) -> Run:
     """One conversation: a list of messages, or an object that has it as `messages`."""
-    if is_message(value):
-        value = [value]
-    messages, beside = messages_of(value, notes)
-    reader = _Reader(Transcript(notes))
-    reader.said.records("messages", messages, reader.message)
-    return reader.said.run(id=named(beside, "id", "session_id"), name=named(beside, "name"), beside=beside)
+    return of_messages(value, notes, is_message, lambda said: _Reader(said).message, "id", "session_id")
 
 
 class _Reader:

@@ -19,10 +19,9 @@ from .transcript import (
     Transcript,
     expected,
     list_or_none,
-    messages_of,
-    named,
     number,
     object_or_none,
+    of_messages,
     text_or_none,
     told,
     usage,
@@ -45,12 +44,7 @@ def is_message(value: Any) -> bool:
 
 def read_one(value: Any, notes: Notes) -> Run:
     """One history: a list of messages, or an object that has it as `messages`."""
-    if is_message(value):
-        value = [value]
-    messages, beside = messages_of(value, notes)
-    reader = _Reader(Transcript(notes))
-    reader.said.records("messages", messages, reader.message)
-    return reader.said.run(id=named(beside, "id", "conversation_id"), name=named(beside, "name"), beside=beside)
+    return of_messages(value, notes, is_message, lambda said: _Reader(said).message, "id", "conversation_id")
 
 
 class _Reader:

@@ -288,6 +288,20 @@ def messages_of(value: Any, notes: Notes, name: str = "messages") -> tuple[list[
     return list(value[name]), {key: one for key, one in value.items() if key != name}
 
 
+def of_messages(
+    value: Any,
+    notes: Notes,
+    is_message: Callable[[Any], bool],
+    reads: Callable[[Transcript], Callable[[Any], None]],
+    *ids: str,
+) -> Run:
+    """The Run of a list of messages, of one alone, or of an object that has them as `messages` and its id as one of `ids`."""
+    messages, beside = messages_of([value] if is_message(value) else value, notes)
+    said = Transcript(notes)
+    said.records("messages", messages, reads(said))
+    return said.run(id=named(beside, *ids), name=named(beside, "name", "title"), beside=beside)
+
+
 def named(beside: dict[str, Any], *names: str) -> str:
     """The first of `names` that is a text, taken out of what stands beside the messages."""
     for name in names:

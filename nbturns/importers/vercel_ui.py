@@ -19,9 +19,8 @@ from .transcript import (
     Transcript,
     expected,
     list_or_none,
-    messages_of,
-    named,
     object_or_none,
+    of_messages,
     text_or_none,
     told,
     usage,
@@ -52,12 +51,7 @@ def _is_part(part: Mapping[str, Any]) -> bool:
 
 def read_one(value: Any, notes: Notes) -> Run:
     """One chat: a list of messages, or an object that has it with an id."""
-    if is_message(value):
-        value = [value]
-    messages, beside = messages_of(value, notes)
-    said = Transcript(notes)
-    said.records("messages", messages, partial(_message, said))
-    return said.run(id=named(beside, "id", "chatId"), name=named(beside, "title"), beside=beside)
+    return of_messages(value, notes, is_message, lambda said: partial(_message, said), "id", "chatId")
 
 
 def _message(said: Transcript, raw: Any) -> None:
