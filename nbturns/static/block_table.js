@@ -7,7 +7,7 @@
  *     parent.append(table.element);                       // it draws itself, and again whenever the source says so
  *     source.splice(7, [row], calls);                     // a row came
  *     source.addText(7, "more text");                     // an open row grew
- *     table.follow = true;                                // stay at the end until the reader scrolls away
+ *     table.follow.on = true;                             // stay at the end until the reader goes up, and from there on again
  *     table.select([2, 3]);  table.reveal(position);  table.foldAll(true);  table.setColumns([...]);
  *     table.close();                                      // when its view goes
  *
@@ -17,6 +17,7 @@
 
 import { attributes, button, element } from "./elements.js";
 import { COLUMNS, drawRow, foldable } from "./block_row.js";
+import { Follow } from "./follow.js";
 import { Keys } from "./table_keys.js";
 
 /**
@@ -50,8 +51,6 @@ export class BlockTable {
     this.source = source;
     this.options = options;
     this.columns = options.columns ?? PLAIN_COLUMNS;
-    this.follow = false;
-    this.atEnd = true;
     this.active = 0; // position of the row that the keys speak of
     this.anchor = 0; // position where a selection with Shift begins
     /** @type {Set<number>} indices */
@@ -64,6 +63,7 @@ export class BlockTable {
     this.chunks = [];
     this.element = element("div", "nbt-grid");
     this.scroller = element("div", "nbt-scroll", this.element);
+    this.follow = new Follow(this.scroller, () => this.toEnd());
     this.header = element("div", "nbt-row nbt-header");
     this.header.setAttribute("role", "row");
     this.header.setAttribute("aria-rowindex", "1");
@@ -74,7 +74,6 @@ export class BlockTable {
     this.keys = new Keys(this);
     this.watch = new IntersectionObserver((seen) => this.saw(seen), { root: this.scroller, rootMargin: "700px 0px" });
     this.stop = source.listen((change) => this.hear(change));
-    this.scroller.addEventListener("scroll", () => this.scrolled(), { passive: true });
     this.setColumns(this.columns);
   }
 
@@ -117,6 +116,7 @@ export class BlockTable {
     const position = this.source.position(index);
     if (position < 0) return;
     this.redraw(position);
+    this.follow.looked();
   }
 
   /** All rows, or all of a kind. @param {boolean} folded @param {string} [kind] */
@@ -177,7 +177,7 @@ export class BlockTable {
   hear(change) {
     if ("position" in change) this.addText(change.position, change.text);
     else this.drawFrom(change.from, change.to);
-    if (this.follow && this.atEnd) this.toEnd();
+    this.follow.came();
   }
 
   drawAll() {
@@ -297,11 +297,6 @@ export class BlockTable {
   }
 
   // Scrolling.
-
-  scrolled() {
-    const { scrollHeight, scrollTop, clientHeight } = this.scroller;
-    this.atEnd = scrollHeight - scrollTop - clientHeight < 24;
-  }
 
   toEnd() {
     const last = this.chunks.length - 1;

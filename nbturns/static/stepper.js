@@ -64,7 +64,7 @@ class StepperView {
       onSay: (text) => (this.said.textContent = text),
     });
     this.details = new BlockDetails(this.table, (text) => (this.said.textContent = text));
-    this.table.follow = true;
+    this.table.follow.on = true;
     this.root.append(this.bar, this.boundaries, this.notes, this.waiting, this.table.mount, element("div", "nbt-foot", this.said));
     this.root.addEventListener("keydown", (event) => this.key(event), { capture: true });
     this.root.addEventListener("keydown", (event) => {
