@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.lab.browser import NONE_TO_BE_HAD, find, unwanted
 from tests.lab.jupyterlab import BROWSER_FLAGS, ROOT, Lab, LabServer, serve
@@ -62,6 +62,7 @@ def browser() -> Iterator[Browser]:
     if path is None:
         pytest.fail(NONE_TO_BE_HAD, pytrace=False)
     with sync_playwright() as playwright:
+        expect.set_options(timeout=30_000)  # how slow a machine is decides nothing
         chromium = playwright.chromium.launch(executable_path=path, args=BROWSER_FLAGS)
         yield chromium
         chromium.close()

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, WebSocket
+from playwright.sync_api import TimeoutError as TooLateError
 
 from tests.lab.kernels import HOME
 from tests.lab.processes import group
@@ -291,8 +292,12 @@ class Lab:
         return self.page.evaluate(script(expression), arg)
 
     def until(self, expression: str, arg: object = None, *, seconds: float = 60.0) -> None:
-        """Wait until such an expression is true."""
-        self.page.wait_for_function(script(expression), arg=arg, timeout=seconds * 1000)
+        """Wait until such an expression is true; a failure tells how kernel and cells stood."""
+        try:
+            self.page.wait_for_function(script(expression), arg=arg, timeout=seconds * 1000)
+        except TooLateError as error:
+            error.add_note(f"the page stood at {self.ask(STAND)}")
+            raise
 
     def _saw(self, url: str) -> None:
         parts = urlsplit(url)
@@ -313,6 +318,14 @@ class Lab:
 
     def _failed(self, error: Error) -> None:
         self.errors.append(str(error))
+
+
+STAND = """[
+    panel?.context?.path,
+    panel?.sessionContext?.session?.kernel?.connectionStatus,
+    panel?.sessionContext?.session?.kernel?.status,
+    ...(panel?.content?.widgets ?? []).map(({model}) => `${model.executionState} ${model.executionCount}`),
+].join(', ')"""
 
 
 def script(expression: str) -> str:

@@ -2,6 +2,10 @@
 
 A kernelspec's folder carries its own `ipykernel`, put before that of the environment by
 PYTHONPATH; all else is shared, so a kernel costs a second and two megabytes.
+
+ipykernel 7.0 to 7.3 may never hear a request that comes while it sends a reply (its issue 1554: the reply goes
+past the stream that reads the same socket, and takes the stream's wake-up with it). One cell in a few hundred
+hung for that and no fault of ours, so those releases are started with the remedy of 7.4.
 """
 
 from __future__ import annotations
@@ -21,14 +25,33 @@ HOME = Path(sys.prefix)
 """Where JUPYTER_PATH must point for JupyterLab to find `kernels/<name>/kernel.json`."""
 
 
+LAUNCH = """
+from ipykernel.kernelapp import IPKernelApp, launch_new_instance
+from ipykernel.subshell_manager import SubshellManager
+
+
+def send(self, message):
+    IPKernelApp.instance().kernel.shell_stream.send_multipart(message)
+
+
+SubshellManager._send_on_shell_channel = send
+launch_new_instance()
+"""
+
+
 def install(name: str, release: str) -> None:
     """Put one release of ipykernel and its kernelspec into a folder of the environment."""
     folder = HOME / "kernels" / name
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--upgrade", "--no-deps"]
     packages = [f"ipykernel=={release}", "nest-asyncio"]
     subprocess.run([*pip, "--target", str(folder), *packages], check=True)
+    start = ["-m", "ipykernel_launcher"]
+    if release.startswith("7.0."):
+        launch = folder / "launch.py"
+        launch.write_text(LAUNCH)
+        start = [str(launch)]
     spec = {
-        "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "argv": [sys.executable, *start, "-f", "{connection_file}"],
         "display_name": name,
         "language": "python",
         "env": {"PYTHONPATH": str(folder)},

@@ -78,7 +78,7 @@ def test_text_streams_and_a_burst_ends_complete(notebook: Lab) -> None:
     notebook.new([burst])
     notebook.run(0)
 
-    expect(status(notebook.output(0))).to_have_text("paused before the end", timeout=15_000)
+    expect(status(notebook.output(0))).to_have_text("paused before the end")
 
     expect(notebook.output(0).get_by_text("1998 1999")).to_be_visible()
     notebook.until_idle()
