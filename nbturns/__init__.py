@@ -17,6 +17,7 @@ from .errors import EngineError as EngineError
 from .errors import HeldError as HeldError
 from .errors import LimitReached as LimitReached
 from .errors import LoadError as LoadError
+from .errors import MisuseError as MisuseError
 from .errors import NbturnsError as NbturnsError
 from .errors import ProfileError as ProfileError
 from .errors import ScriptExhausted as ScriptExhausted
@@ -127,6 +128,7 @@ __all__ = [
     "Kind",
     "LimitReached",
     "LoadError",
+    "MisuseError",
     "ModelInfo",
     "NbturnsError",
     "Phase",

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .errors import MisuseError
 from .frozen import EMPTY, FrozenDict, FrozenList, draft_of, freeze
 from .images import image, normal_image, seen
 from .keyed import NOTHING, Key, Keyed, Metadata
@@ -139,7 +140,7 @@ class Block:
         """
         for name in payload:
             if name not in self.payload and name not in PAYLOAD:
-                raise TypeError(
+                raise MisuseError(
                     f"a {self.kind} block has no {name!r}; it has {', '.join(self.payload) or 'no payload'}{_meant(name)}"
                 )
         if "text" in payload:
@@ -301,13 +302,13 @@ def all_blocks(given: Iterable[Any]) -> Iterable[Block]:
     """Refuse what is no Block here, where the mistake is, and not where it is drawn."""
     if type(given) not in (tuple, list):
         if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
-            raise TypeError(
+            raise MisuseError(
                 f"a Turn is made of Blocks, like nt.user(...), not of {type(given).__name__}: {given!r:.60}"
             )
         given = tuple(given)
     for one in given:
         if not isinstance(one, Block):
-            raise TypeError(f"a Turn is made of Blocks, like nt.user(...), not of {type(one).__name__}: {one!r:.60}")
+            raise MisuseError(f"a Turn is made of Blocks, like nt.user(...), not of {type(one).__name__}: {one!r:.60}")
     return given
 
 
@@ -315,13 +316,13 @@ def word(given: Any, what: str) -> str:
     if type(given) is str:
         return given
     if not isinstance(given, str):
-        raise TypeError(f"{what} is a str, not {type(given).__name__}: {given!r:.60}")
+        raise MisuseError(f"{what} is a str, not {type(given).__name__}: {given!r:.60}")
     return str.__str__(given)
 
 
 def mapping(given: Any, what: str) -> FrozenDict:
     if not isinstance(given, Mapping):
-        raise TypeError(f"{what} is a mapping, not {type(given).__name__}: {given!r:.60}")
+        raise MisuseError(f"{what} is a mapping, not {type(given).__name__}: {given!r:.60}")
     frozen: FrozenDict = freeze(given)
     return frozen
 
@@ -329,7 +330,7 @@ def mapping(given: Any, what: str) -> FrozenDict:
 def extra_names(given: Any, own: str) -> FrozenDict:
     """What a file had beside the names of the format: under one of those it could not be written again."""
     if taken := [name for name in own.split() if name in given]:
-        raise ValueError(f"extra is for names that are not of the format; {', '.join(taken)} would be read as its own")
+        raise MisuseError(f"extra is for names that are not of the format; {', '.join(taken)} would be read as its own")
     return mapping(given, "extra")
 
 

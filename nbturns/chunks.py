@@ -13,6 +13,8 @@ from operator import index as as_index
 from operator import is_
 from typing import Any, Generic, TypeVar, overload
 
+from .errors import MisuseError
+
 T = TypeVar("T")
 SIZE = 32
 _new: Any = object.__new__
@@ -53,7 +55,7 @@ class Chunks(Sequence[T], Generic[T]):
         try:
             start = slice(index, None).indices(len(self))[0]
         except TypeError:
-            raise TypeError(f"it is inserted before a number, like 0; {index!r:.60} is none") from None
+            raise MisuseError(f"it is inserted before a number, like 0; {index!r:.60} is none") from None
         return self.head(start) + chain(items, self.since(start))
 
     def drop(self, index: int) -> Chunks[T]:
@@ -89,7 +91,7 @@ class Chunks(Sequence[T], Generic[T]):
         try:
             index = as_index(index)
         except TypeError:
-            raise TypeError(f"these stand by number, like [0], [-1] or [1:3]; {index!r:.60} is none") from None
+            raise MisuseError(f"these stand by number, like [0], [-1] or [1:3]; {index!r:.60} is none") from None
         position = index + len(self) if index < 0 else index
         if not 0 <= position < len(self):
             raise IndexError(f"there are {len(self)} here, and none at {index}")

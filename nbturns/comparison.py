@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from .alignment import Piece, matches, pieces
 from .blocks import Block
 from .chunks import Chunks
+from .errors import MisuseError
 from .frozen import FrozenDict
 from .rows import body_of
 from .sums import counted, sums
@@ -158,7 +159,7 @@ def _value(given: Any) -> Turn | Run:
     for one in (given, getattr(given, "run", None), getattr(given, "turn", None)):
         if isinstance(one, (Turn, Run)):
             return one
-    raise TypeError(f"two Turns or Runs can be compared, not {type(given).__name__}: {given!r:.60}")
+    raise MisuseError(f"two Turns or Runs can be compared, not {type(given).__name__}: {given!r:.60}")
 
 
 def _head(value: Turn | Run) -> str:

@@ -11,6 +11,7 @@ NbturnsError
 ├── ProfileError     a profile cannot be read, found, resolved or built: `.key`, `.file`, `.position`
 ├── BusyError        this session has an execution in progress
 ├── EndedError       an execution is over, and what was decided for it comes too late
+├── MisuseError      something was called with what it cannot take; a TypeError and a ValueError, too
 └── HeldError        the execution stands at a pause and nobody was to wait for it
 
 An error that ends an execution carries the Turn as far as it came, in `.turn`.
@@ -129,3 +130,10 @@ class EndedError(NbturnsError):
 
 class HeldError(NbturnsError):
     """The execution stands at a pause: only `step()`, `resume()` or a button moves it."""
+
+
+class MisuseError(NbturnsError, TypeError, ValueError):
+    """Something was called with what it cannot take, and says what it takes.
+
+    It is a TypeError and a ValueError as well, for those who catch what Python itself would raise.
+    """

@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from time import time as now
 from typing import Any, Literal, TypeAlias
 
-from .errors import EndedError, HeldError
+from .errors import EndedError, HeldError, MisuseError
 from .events import Delta, Ended, Event, InferenceFinished, Pause, Phase, Sink, Snapshot, Started, put_at, put_seq
 from .host import SLICE, Waiting, call, on_host, refuse_on_host
 from .keyed import Key
@@ -210,7 +210,9 @@ class Execution(Waiting[Turn]):
             if (pause := self.paused_at) is None:
                 if self._ended is not None:
                     raise EndedError(TOO_LATE)
-                raise ValueError("it stands at no pause, so there is nothing to decide; execution.next() waits for one")
+                raise MisuseError(
+                    "it stands at no pause, so there is nothing to decide; execution.next() waits for one"
+                )
             verdict = decision.at(pause)
         call(self._steps.resume, verdict, by)
 
@@ -232,7 +234,7 @@ class Execution(Waiting[Turn]):
     ) -> Execution:
         """Pause where `predicate(snapshot)` is true, before `tool` runs, or at `phase`."""
         if predicate is not None and not callable(predicate):
-            raise TypeError(f"a breakpoint is a function of a snapshot, or tool=… or phase=…, not {predicate!r:.60}")
+            raise MisuseError(f"a breakpoint is a function of a snapshot, or tool=… or phase=…, not {predicate!r:.60}")
         if predicate is not None:
             call(self._steps.breakpoints.append, (predicate, getattr(predicate, "__name__", "predicate")))
         if tool is not None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
+from .errors import MisuseError
 from .events import Delta, Event, InferenceFinished, Sink, stamp
 
 TAG = re.compile(r"[A-Za-z0-9_.-]+:[A-Za-z0-9_.-]+:[A-Za-z0-9_.-]+")
@@ -46,7 +47,7 @@ def extracting(
     """
     for tag in tags:
         if not TAG.fullmatch(tag):
-            raise ValueError(f"a tag is package:type:version, like notes:todo:v1, not {tag!r}")
+            raise MisuseError(f"a tag is package:type:version, like notes:todo:v1, not {tag!r}")
     streams: dict[tuple[str, int], _Spans] = {}
     counts: dict[str, int] = {}
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .comparison import Comparison
-from .errors import LoadError
+from .errors import LoadError, MisuseError
 from .importers import OURS, ImportReport, runs_of
 from .importers.report import Note
 from .importers.source import Source
@@ -30,7 +30,7 @@ def load(path: str | Path, format: str | None = None, strict: bool = False) -> R
     """
     if not isinstance(path, (str, os.PathLike)) or not str(path):
         several = "; nt.load_all(paths) opens several" if isinstance(path, Iterable) and path else ""
-        raise TypeError(f"nt.load opens one file, by its path, not {path!r:.60}{several}")
+        raise MisuseError(f"nt.load opens one file, by its path, not {path!r:.60}{several}")
     plain = Path(path).expanduser()
     if plain.is_dir():
         raise LoadError(f"this is a folder; nt.load_all({str(path)!r}) gives what is in it", file=str(path))
@@ -110,7 +110,7 @@ def loads(
 ) -> Run:
     """Read the conversation in a text, in bytes, or in data that were parsed already."""
     if not isinstance(text, (str, bytes, bytearray, memoryview, Mapping, list)):
-        raise TypeError(f"nt.loads reads a text, bytes or parsed data, not {type(text).__name__}: {text!r:.60}")
+        raise MisuseError(f"nt.loads reads a text, bytes or parsed data, not {type(text).__name__}: {text!r:.60}")
     if isinstance(text, (Mapping, list)):
         source = Source.of_data(text, strict=strict)
     else:
@@ -166,7 +166,7 @@ def save(value: Any, path: str | Path) -> Path:
     writers = {".html": _as_html} if isinstance(value, Comparison) else WRITERS
     value = value if isinstance(value, Comparison) else _conversation(value)
     if path.suffix.lower() not in writers:
-        raise ValueError(
+        raise MisuseError(
             f"{path.name}: no format for {path.suffix or 'a name without suffix'}; there are: {', '.join(writers)}"
         )
     if not path.parent.is_dir():
@@ -194,7 +194,9 @@ def _conversation(value: Any) -> Run | Turn:
             return one
     if isinstance(value, Block):
         return Turn((value,))
-    raise TypeError(f"a Run, a Turn, a session or an execution can be saved, not {type(value).__name__}: {value!r:.60}")
+    raise MisuseError(
+        f"a Run, a Turn, a session or an execution can be saved, not {type(value).__name__}: {value!r:.60}"
+    )
 
 
 def _as_yaml(value: Run | Turn) -> str:
@@ -235,7 +237,7 @@ WRITERS: dict[str, Callable[[Any], str]] = {
 
 def _matched(paths: str | Path | Iterable[str | Path]) -> Iterator[Path]:
     if not paths or not isinstance(paths, (str, os.PathLike, Iterable)) or isinstance(paths, bytes):
-        raise TypeError(f"nt.load_all opens a path, a glob, a folder or a list of these, not {paths!r:.60}")
+        raise MisuseError(f"nt.load_all opens a path, a glob, a folder or a list of these, not {paths!r:.60}")
     for path in (paths,) if isinstance(paths, (str, os.PathLike)) else paths:
         plain = Path(path).expanduser()
         if plain.is_file():

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from .chunks import Chunks
+from .errors import MisuseError
 
 REFUSAL = "this does not change in place; make a new one with .edit(), .replace() or .with_…()"
 DEEPEST = 100  # levels; pickle and YAML give up not far below
@@ -21,7 +22,7 @@ class FrozenDict(dict[str, Any]):
     __slots__ = ()
 
     def _refuse(self, *_: object, **__: object) -> NoReturn:
-        raise TypeError(REFUSAL)
+        raise MisuseError(REFUSAL)
 
     __setitem__ = __delitem__ = update = pop = popitem = clear = setdefault = __ior__ = _refuse
 
@@ -44,7 +45,7 @@ class FrozenList(list[Any]):
     __slots__ = ()
 
     def _refuse(self, *_: object, **__: object) -> NoReturn:
-        raise TypeError(REFUSAL)
+        raise MisuseError(REFUSAL)
 
     __setitem__ = __delitem__ = append = extend = insert = remove = pop = clear = sort = reverse = _refuse
     __iadd__ = __imul__ = _refuse
@@ -88,7 +89,7 @@ def freeze(value: Any) -> Any:
     try:
         return _freeze(value, DEEPEST)
     except RecursionError:
-        raise TypeError("this value is nested too deeply, or contains itself") from None
+        raise MisuseError("this value is nested too deeply, or contains itself") from None
 
 
 def _freeze(value: Any, levels: int) -> Any:
@@ -121,7 +122,7 @@ def _freeze(value: Any, levels: int) -> Any:
         return bytes(value)
     if hasattr(value, "dtype") and hasattr(value, "tolist"):  # a number or an array of numpy's
         return _freeze(value.tolist(), left)
-    raise TypeError(f"only JSON values and bytes can be kept here, not {kind.__name__}: {value!r:.80}")
+    raise MisuseError(f"only JSON values and bytes can be kept here, not {kind.__name__}: {value!r:.80}")
 
 
 def key_name(key: Any) -> str:
@@ -134,7 +135,7 @@ def key_name(key: Any) -> str:
         return {None: "null", True: "true", False: "false"}[key]
     if isinstance(key, (int, float)):
         return repr(key)
-    raise TypeError(f"a key is a string here, not {type(key).__name__}: {key!r:.80}")
+    raise MisuseError(f"a key is a string here, not {type(key).__name__}: {key!r:.80}")
 
 
 def thaw(value: Any) -> Any:

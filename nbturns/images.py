@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from .errors import MisuseError
 from .frozen import FrozenDict, freeze
 
 DETAILS = ("low", "high", "auto", "original")
@@ -23,7 +24,7 @@ def image(
     if isinstance(source, (bytearray, memoryview)):
         source = bytes(source)
     if not isinstance(source, (str, bytes, os.PathLike)):
-        raise TypeError(
+        raise MisuseError(
             f"an image is a path, a URL, bytes or an image map, not {type(source).__name__}: {source!r:.60}"
         )
     made: dict[str, Any] = {}
@@ -39,7 +40,7 @@ def image(
         content, named = (source, None) if isinstance(source, bytes) else _read(source)
         made["media_type"] = media_type or _looks_like(content) or named
         if not made["media_type"]:
-            raise ValueError('image content requires a media_type, like media_type="image/png"')
+            raise MisuseError('image content requires a media_type, like media_type="image/png"')
         made["content"] = _text(content)
     if detail is not None:
         made["detail"] = normal_detail(detail)
@@ -75,7 +76,7 @@ def normal_image(raw: Mapping[str, Any]) -> FrozenDict:
     elif content is not None and not raw.get("file_id") and not raw.get("file_uri"):
         made |= _normal_content(content, raw.get("media_type"))
     if not any(isinstance(made.get(name), str) and made[name] for name in ("url", "content", "file_id", "file_uri")):
-        raise ValueError(f"an image map has a url, content, a file_id or a file_uri; this one is {dict(raw)!r:.60}")
+        raise MisuseError(f"an image map has a url, content, a file_id or a file_uri; this one is {dict(raw)!r:.60}")
     if "detail" in made:
         made["detail"] = normal_detail(made["detail"])
     frozen: FrozenDict = freeze(made)
@@ -95,7 +96,7 @@ def _normal_content(content: Any, media_type: Any) -> dict[str, Any]:
         found, text = from_data_url(content)
         return {"media_type": found, "content": text}
     if not media_type:
-        raise ValueError("image content requires a media_type")
+        raise MisuseError("image content requires a media_type")
     if isinstance(content, bytes):
         return {"content": _text(content)}
     if isinstance(content, (list, tuple)):  # geppetto writes bytes as a list of integers
@@ -115,7 +116,7 @@ def from_data_url(url: str) -> tuple[str, str]:
     """The media type and base64 text of a data URL. Raises ValueError when it is not base64."""
     head, comma, body = url.partition(",")
     if not comma or not head.endswith(";base64") or not _is_base64(body):
-        raise ValueError(f"a data URL of an image is base64: data:image/png;base64,…; this one is {url:.40}…")
+        raise MisuseError(f"a data URL of an image is base64: data:image/png;base64,…; this one is {url:.40}…")
     return head.removeprefix("data:").removesuffix(";base64").split(";")[0] or "application/octet-stream", body
 
 

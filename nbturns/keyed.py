@@ -16,7 +16,7 @@ from collections.abc import Container, ItemsView, Iterator, Mapping
 from typing import Any, Generic, TypeAlias, TypeVar, Union, cast
 
 from .chunks import Chunks
-from .errors import DecodeError
+from .errors import DecodeError, MisuseError
 from .frozen import EMPTY, FrozenDict, FrozenList, freeze, thaw
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ class Key(Generic[T]):
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
-            raise TypeError(f'a Key has a name, like "me.score@v1"; this one is {self.name!r}')
+            raise MisuseError(f'a Key has a name, like "me.score@v1"; this one is {self.name!r}')
 
     def decode(self, raw: Any) -> T:
         """Return the typed value. Raises DecodeError when `raw` does not fit."""
@@ -51,7 +51,7 @@ class Key(Generic[T]):
         try:
             raw = freeze(plain(value))
         except TypeError as error:
-            raise TypeError(f"{self.name}: {error}") from None
+            raise MisuseError(f"{self.name}: {error}") from None
         if not _is_ours(value, self.type):
             self.decode(raw)
         return raw
@@ -310,13 +310,13 @@ def _written(held: Any) -> Any:
 def _bag_of(items: Any) -> Mapping[Key[Any], Any]:
     if isinstance(items, Mapping):
         return items
-    raise TypeError(f"metadata and data are mappings from nt.Key to value, not {type(items).__name__}: {items!r:.60}")
+    raise MisuseError(f"metadata and data are mappings from nt.Key to value, not {type(items).__name__}: {items!r:.60}")
 
 
 def _checked(key: Any) -> Key[Any]:
     if isinstance(key, Key):
         return key
-    raise TypeError(
+    raise MisuseError(
         f'metadata and data are read and set by nt.Key, not by {key!r}; try nt.Key("{key}", str), or a key of nt.keys'
     )
 

@@ -13,6 +13,7 @@ from operator import attrgetter
 from typing import Any
 
 from .chunks import Chunks
+from .errors import MisuseError
 from .frozen import EMPTY, FrozenDict, draft_of, freeze
 from .keyed import Key, Keyed, fitted
 
@@ -103,7 +104,7 @@ class Usage:
 
 def _count(value: Any, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):
-        raise ValueError(f"{name} is {value!r}, not a number of tokens")
+        raise MisuseError(f"{name} is {value!r}, not a number of tokens")
     return int(value)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 from .chunks import Chunks
-from .errors import LoadError
+from .errors import LoadError, MisuseError
 from .frozen import FrozenDict, FrozenList, freeze, key_name
 from .keyed import Keyed, keyed
 from .turns import Block, Kind, Run, Turn
@@ -308,7 +308,7 @@ def _named(raw: Mapping[Any, Any]) -> dict[str, Any]:
     """The same mapping with texts as keys. Raises TypeError when two become one."""
     made = {key_name(k): v for k, v in raw.items()}
     if len(made) != len(raw):
-        raise TypeError(f"two keys of this mapping are the same as texts: {', '.join(made)}")
+        raise MisuseError(f"two keys of this mapping are the same as texts: {', '.join(made)}")
     return made
 
 
@@ -382,7 +382,7 @@ def _from_yaml(text: str | bytes, file: str, read: Callable[[Any], V], *, single
     from .yaml_text import documents, line_of
 
     if not isinstance(text, (str, bytes)):
-        raise TypeError(
+        raise MisuseError(
             f"this reads the text of a file, not {type(text).__name__}: {text!r:.60}; nt.load(path) opens one"
         )
     found = documents(text, file, single=single)

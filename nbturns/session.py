@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from .contract import Call, Engine, Middleware, Scope, asking, identified
 from .distinct_calls import with_distinct_calls
-from .errors import BusyError
+from .errors import BusyError, MisuseError
 from .events import Event, Notice, Pause, Sink, Snapshot
 from .execution import STATUS, Execution
 from .frozen import freeze
@@ -57,19 +57,15 @@ class Session:
     ) -> None:
         if not callable(engine):
             how = "; session.as_engine() is one" if isinstance(engine, Session) else ""
-            raise TypeError(
+            raise MisuseError(
                 f'a session asks an engine, like nt.engine("anthropic:…") or nt.scripted(…), not {engine!r:.60}{how}'
             )
         if not isinstance(system, str):
-            raise TypeError(f"system is a text, not {type(system).__name__}: {system!r:.60}")
-        if callable(tools) or isinstance(tools, (str, Tool)):
-            raise TypeError(
-                f"tools is a list of functions: tools=[{getattr(tools, '__name__', getattr(tools, 'name', tools))}]"
-            )
+            raise MisuseError(f"system is a text, not {type(system).__name__}: {system!r:.60}")
         if not isinstance(tool_config, ToolConfig):
-            raise TypeError(f"tool_config is an nt.ToolConfig(...), not {tool_config!r:.60}")
+            raise MisuseError(f"tool_config is an nt.ToolConfig(...), not {tool_config!r:.60}")
         if run is not None and not isinstance(run, Run):
-            raise TypeError(f"run is an nt.Run, like nt.load(path), not {type(run).__name__}: {run!r:.60}")
+            raise MisuseError(f"run is an nt.Run, like nt.load(path), not {type(run).__name__}: {run!r:.60}")
         points_of(step)
         self.id = id or (run.id if run else "") or uuid4().hex
         self.engine = engine
@@ -90,7 +86,7 @@ class Session:
         self._ids = _Ids()
         if unknown := [name for name in tool_config.allowed or () if name not in self.tools]:
             there = ", ".join(tool.name for tool in self.tools) or "none"
-            raise ValueError(f"tool_config allows {unknown[0]!r}, which is no tool here; there are: {there}")
+            raise MisuseError(f"tool_config allows {unknown[0]!r}, which is no tool here; there are: {there}")
 
     @property
     def turns(self) -> tuple[Turn, ...]:
@@ -139,7 +135,7 @@ class Session:
         turn, notices = with_distinct_calls(self._seed(prompt, execution_id), self._ids.new)
         most = limit if limit is not None else self.tool_config.max_iterations
         if not isinstance(most, int) or isinstance(most, bool) or most < 1:
-            raise ValueError(f"limit is the number of model calls, at least 1, not {most!r:.60}")
+            raise MisuseError(f"limit is the number of model calls, at least 1, not {most!r:.60}")
 
         async def drive(execution: Execution) -> Turn:
             for text in notices:
@@ -213,7 +209,7 @@ class Session:
         else:
             turn = at.turn if isinstance(at, (Snapshot, Pause)) else at
             if not isinstance(turn, Turn):
-                raise TypeError(f"a fork goes on from a snapshot, a Turn or the number of one, not from {at!r:.60}")
+                raise MisuseError(f"a fork goes on from a snapshot, a Turn or the number of one, not from {at!r:.60}")
             turns = (*(t for t in self._turns if _precedes(t, turn)), turn)
         return Session(
             self.engine,
@@ -242,7 +238,7 @@ class Session:
             turn = turn._with(metadata=turn.metadata.without(INFERENCE_RESULT, INFERENCES, STATUS, OUTPUT), id="")
             turn = turn + (user(prompt) if isinstance(prompt, str) else prompt)
         if not len(turn):
-            raise ValueError("there is nothing to ask: the Turn has no blocks")
+            raise MisuseError("there is nothing to ask: the Turn has no blocks")
         turn = identified(turn, Turn(), self._ids.new)
         definitions = [{"name": t.name, "description": t.description, "parameters": t.parameters} for t in self.tools]
         metadata = turn.metadata.without(STATUS).with_raw(**{SESSION_ID.name: self.id, EXECUTION_ID.name: execution_id})
@@ -313,12 +309,12 @@ class _SessionEngine:
 
 def _callables(given: Any, name: str) -> tuple[Any, ...]:
     if callable(given) or isinstance(given, str) or not isinstance(given, Iterable):
-        raise TypeError(f"{name} is a list of functions: {name}=[...], not {given!r:.60}")
+        raise MisuseError(f"{name} is a list of functions: {name}=[...], not {given!r:.60}")
     made = tuple(given)
     if wrong := [one for one in made if not callable(one)]:
-        raise TypeError(f"{name} is a list of functions, and this is none: {wrong[0]!r:.60}")
+        raise MisuseError(f"{name} is a list of functions, and this is none: {wrong[0]!r:.60}")
     if name != "middleware" and (late := [one for one in made if iscoroutinefunction(one)]):
-        raise TypeError(f"{name} are plain functions, called at once and awaited by nobody; {late[0]!r:.60} is async")
+        raise MisuseError(f"{name} are plain functions, called at once and awaited by nobody; {late[0]!r:.60} is async")
     return made
 
 

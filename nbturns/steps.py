@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import EndedError
+from .errors import EndedError, MisuseError
 from .events import Notice, Pause, Paused, Phase, Resumed, Sink, Snapshot
 from .frozen import EMPTY
 from .toolbox import ToolConfig
@@ -48,12 +48,12 @@ class Decision:
     def __post_init__(self) -> None:
         put = object.__setattr__
         if self.turn is not None and not isinstance(self.turn, Turn):
-            raise TypeError(f"a step goes on with a Turn, not with {type(self.turn).__name__}: {self.turn!r:.60}")
+            raise MisuseError(f"a step goes on with a Turn, not with {type(self.turn).__name__}: {self.turn!r:.60}")
         for name, given, example in (("deny", self.deny, '"not this one"'), ("mock", self.mock, "{...}")):
             if given is not None and not isinstance(given, Mapping):
-                raise TypeError(f'{name} maps the id of a call: {name}={{"call_1": {example}}}, not {given!r:.60}')
+                raise MisuseError(f'{name} maps the id of a call: {name}={{"call_1": {example}}}, not {given!r:.60}')
         if not isinstance(self.skip, Iterable) or isinstance(self.skip, (bytes, Mapping)):
-            raise TypeError(f'skip lists ids of calls, like skip=["call_1"], not {self.skip!r:.60}')
+            raise MisuseError(f'skip lists ids of calls, like skip=["call_1"], not {self.skip!r:.60}')
         put(self, "skip", (self.skip,) if isinstance(self.skip, str) else tuple(self.skip))
 
     @property
@@ -74,7 +74,7 @@ class Decision:
         waiting = [call.tool_call_id for call in turn.pending]
         for id in given:
             if id not in waiting:
-                raise ValueError(f"no call {id!r} is pending here; pending: {', '.join(waiting) or 'none'}")
+                raise MisuseError(f"no call {id!r} is pending here; pending: {', '.join(waiting) or 'none'}")
         return {id: tool_use(id, result, error) for id, (result, error) in given.items()}
 
 
@@ -83,7 +83,7 @@ def points_of(step: Any) -> frozenset[Phase] | None:
     if isinstance(step, bool):
         return None
     if not isinstance(step, Iterable):
-        raise TypeError(f"step is True, False, or phases to pause at, like step={{'post_tools'}}, not {step!r:.60}")
+        raise MisuseError(f"step is True, False, or phases to pause at, like step={{'post_tools'}}, not {step!r:.60}")
     return frozenset(map(phase_of, (step,) if isinstance(step, str) else step))
 
 
@@ -91,7 +91,7 @@ def phase_of(name: Any) -> Phase:
     try:
         return Phase(name)
     except ValueError:
-        raise ValueError(f"{name!r:.60} is no phase; there are: {', '.join(Phase)}") from None
+        raise MisuseError(f"{name!r:.60} is no phase; there are: {', '.join(Phase)}") from None
 
 
 class StepController:

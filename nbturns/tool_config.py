@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
+from .errors import MisuseError
 from .keyed import Key, fitted
 from .turns import Turn
 
@@ -27,7 +28,7 @@ def seconds(raw: Any, name: str = "duration") -> float:
     if raw == "0":
         return 0.0
     if not parts or "".join(n + unit for n, unit in parts) != raw:
-        raise ValueError(f'{name}: {raw!r} is no duration; write it like "2s", "100ms" or "1h30m"')
+        raise MisuseError(f'{name}: {raw!r} is no duration; write it like "2s", "100ms" or "1h30m"')
     return sum(float(n) * UNITS[unit] for n, unit in parts)
 
 
@@ -42,27 +43,27 @@ def duration(value: float | None) -> str | None:
 def _whole(config: Any, name: str, least: int) -> None:
     given = getattr(config, name)
     if not isinstance(given, int) or isinstance(given, bool):
-        raise TypeError(f"{name} is a whole number, not {given!r:.60}")
+        raise MisuseError(f"{name} is a whole number, not {given!r:.60}")
     if given < least:
-        raise ValueError(f"{name} is at least {least}, not {given}")
+        raise MisuseError(f"{name} is at least {least}, not {given}")
 
 
 def _time(given: Any, name: str, least: float | None = None) -> float:
     """Seconds, from a number of them or a text like "2s"."""
     number = seconds(given, name) if isinstance(given, str) else given
     if not isinstance(number, (int, float)) or isinstance(number, bool):
-        raise TypeError(f'{name} is a number of seconds, or a text like "2s", not {given!r:.60}')
+        raise MisuseError(f'{name} is a number of seconds, or a text like "2s", not {given!r:.60}')
     if not math.isfinite(number) or (number <= 0 if least is None else number < least):
-        raise ValueError(f"{name} is more than 0 seconds, or None for no end, not {given!r}")
+        raise MisuseError(f"{name} is more than 0 seconds, or None for no end, not {given!r}")
     return number
 
 
 def _names(allowed: Any) -> tuple[str, ...]:
     if isinstance(allowed, str) or not isinstance(allowed, Iterable):
-        raise TypeError(f'allowed is a list of names of tools, like allowed=["search"], not {allowed!r:.60}')
+        raise MisuseError(f'allowed is a list of names of tools, like allowed=["search"], not {allowed!r:.60}')
     names = tuple(allowed)
     if wrong := [name for name in names if not isinstance(name, str)]:
-        raise TypeError(f"allowed is a list of names of tools; {wrong[0]!r:.60} is not a name")
+        raise MisuseError(f"allowed is a list of names of tools; {wrong[0]!r:.60} is not a name")
     return names
 
 
@@ -85,7 +86,7 @@ class RetryConfig:
         _whole(self, "max_retries", 0)
         object.__setattr__(self, "backoff_base", _time(self.backoff_base, "backoff_base", least=0.0))
         if not isinstance(self.backoff_factor, (int, float)) or not self.backoff_factor >= 0:
-            raise ValueError(f"backoff_factor is a number from 0 up, not {self.backoff_factor!r:.60}")
+            raise MisuseError(f"backoff_factor is a number from 0 up, not {self.backoff_factor!r:.60}")
 
     def wait(self, attempts: int) -> float:
         """Seconds to wait after that many attempts."""
@@ -126,7 +127,7 @@ class ToolConfig:
         put = object.__setattr__
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
-                raise ValueError(
+                raise MisuseError(
                     f"{name} is {', '.join(choices[:-1])} or {choices[-1]}, not {getattr(self, name)!r:.60}"
                 )
         _whole(self, "max_iterations", 1)
@@ -137,7 +138,9 @@ class ToolConfig:
         if isinstance(self.retry_config, Mapping):
             put(self, "retry_config", RetryConfig.from_dict(self.retry_config))
         if not isinstance(self.retry_config, RetryConfig):
-            raise TypeError(f"retry_config is a RetryConfig, or a mapping of its fields, not {self.retry_config!r:.60}")
+            raise MisuseError(
+                f"retry_config is a RetryConfig, or a mapping of its fields, not {self.retry_config!r:.60}"
+            )
         if self.allowed is not None:
             put(self, "allowed", _names(self.allowed))
 

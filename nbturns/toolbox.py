@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from .blocks import TOOL_USE, Block, block
+from .errors import MisuseError
 from .events import Sink, tool_finished, tool_started
 from .frozen import EMPTY, LASTING, FrozenDict, freeze, thaw
 from .host import in_worker
@@ -33,14 +34,17 @@ CUT: Key[bool] = Key("nbturns.cut@v1", bool)
 
 
 class Toolbox:
-    """The tools of one session, by name. Raises ValueError for two of one name."""
+    """The tools of one session, by name. Raises MisuseError for two of one name, and for what is no list."""
 
     def __init__(self, tools: Iterable[Tool | Callable[..., Any]] = ()) -> None:
+        if callable(tools) or isinstance(tools, (str, Tool)) or not isinstance(tools, Iterable):
+            named = getattr(tools, "__name__", getattr(tools, "name", tools))
+            raise MisuseError(f"tools is a list of functions: tools=[{named!s:.60}]")
         self._tools: dict[str, Tool] = {}
         for given in tools:
             tool = given if isinstance(given, Tool) else Tool(given)
             if tool.name in self._tools:
-                raise ValueError(f'two tools are named {tool.name!r}; name one with nt.Tool(function, name="…")')
+                raise MisuseError(f'two tools are named {tool.name!r}; name one with nt.Tool(function, name="…")')
             tool.parameters  # noqa: B018 - a signature that cannot become a schema is refused here, not in a run
             self._tools[tool.name] = tool
 

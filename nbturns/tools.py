@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, Literal
 
+from .errors import MisuseError
 from .frozen import FrozenDict, freeze, thaw
 
 Effect = Literal["pure", "idempotent", "effectful"]
@@ -35,15 +36,15 @@ class Tool:
         timeout: float | None = None,
     ) -> None:
         if not callable(function):
-            raise TypeError(f"a tool is a function; this is {type(function).__name__}: {function!r:.60}")
+            raise MisuseError(f"a tool is a function; this is {type(function).__name__}: {function!r:.60}")
         if effect not in typing.get_args(Effect):
-            raise ValueError(f"effect is {', '.join(typing.get_args(Effect))}, not {effect!r:.60}")
+            raise MisuseError(f"effect is {', '.join(typing.get_args(Effect))}, not {effect!r:.60}")
         if timeout is not None and (isinstance(timeout, (str, bool)) or not timeout > 0):
-            raise ValueError(f"timeout is a number of seconds above 0, not {timeout!r:.60}")
+            raise MisuseError(f"timeout is a number of seconds above 0, not {timeout!r:.60}")
         self.function = function
         self.name = name or str(getattr(function, "__name__", type(function).__name__))
         if not NAME.fullmatch(self.name):
-            raise ValueError(
+            raise MisuseError(
                 f'{self.name!r:.60} is no name a model could call; give it one with nt.Tool(function, name="look_up")'
             )
         self.description = description if description is not None else inspect.getdoc(function) or ""
@@ -74,7 +75,7 @@ class Tool:
         try:
             fitted: dict[str, Any] = validate(given)
         except refusal as error:
-            raise ValueError("; ".join(self._complaint(one) for one in error.errors(include_url=False))) from None
+            raise MisuseError("; ".join(self._complaint(one) for one in error.errors(include_url=False))) from None
         return fitted
 
     def _complaint(self, error: Mapping[str, Any]) -> str:
@@ -90,7 +91,7 @@ class Tool:
         try:
             return dict(inspect.signature(self.function).parameters)
         except ValueError as error:
-            raise TypeError(
+            raise MisuseError(
                 f"{self.name} has no signature to make a schema from; wrap it in a typed function"
             ) from error
 
@@ -121,7 +122,7 @@ class Tool:
         for name in self._fields:
             parameter = self._signature[name]
             if parameter.kind is parameter.POSITIONAL_ONLY:
-                raise TypeError(f"{self.name}: {name} is positional-only; the model names its arguments")
+                raise MisuseError(f"{self.name}: {name} is positional-only; the model names its arguments")
             hint = hints.get(name, Any)
             if typing.get_origin(hint) is typing.Annotated:
                 notes = (Field(description=n) if isinstance(n, str) else n for n in hint.__metadata__)
@@ -133,7 +134,7 @@ class Tool:
         try:
             return TypeAdapter(taken)
         except PydanticSchemaGenerationError as error:
-            raise TypeError(
+            raise MisuseError(
                 f"{self.name} has an argument JSON has no shape for: {str(error).splitlines()[0]}"
             ) from error
 
@@ -143,7 +144,7 @@ def _hints(function: Callable[..., Any], name: str) -> dict[str, Any]:
     try:
         return typing.get_type_hints(getattr(function, "func", target), include_extras=True)
     except NameError as error:
-        raise TypeError(f"{name} is annotated with a name that is not defined: {error}") from error
+        raise MisuseError(f"{name} is annotated with a name that is not defined: {error}") from error
 
 
 def _clean(schema: Any, defs: Mapping[str, Any], inside: tuple[str, ...]) -> Any:
@@ -155,7 +156,7 @@ def _clean(schema: Any, defs: Mapping[str, Any], inside: tuple[str, ...]) -> Any
     if reference := schema.get("$ref"):
         name = reference.rsplit("/", 1)[-1]
         if name in inside:
-            raise TypeError(f"{name} contains itself; a tool's schema must end somewhere")
+            raise MisuseError(f"{name} contains itself; a tool's schema must end somewhere")
         beside = {k: v for k, v in schema.items() if k != "$ref"}
         return {**_clean(defs[name], defs, (*inside, name)), **_clean(beside, defs, inside)}
     clean = {k: _clean(v, defs, inside) for k, v in schema.items() if k not in ("title", "$defs", "properties")}

@@ -23,6 +23,7 @@ from .blocks import tool_use as tool_use
 from .blocks import user as user
 from .calls import Calls
 from .chunks import Chunks
+from .errors import MisuseError
 from .frozen import EMPTY, FrozenDict, draft_of
 from .keyed import NOTHING, Key, Keyed, Metadata
 from .results import OUTPUT, InferenceResult, Usage, ledger, total_cost, total_usage
@@ -140,8 +141,7 @@ class Turn(Spoken):
         """The blocks this one has more than `before`, where it is known to have been made by adding them."""
         known: Any = self._calls
         if type(known) is tuple and known[0] is before._calls:
-            added: tuple[Block, ...] = known[1]
-            return added
+            return known[1]  # type: ignore[no-any-return]  # see Later
         return None
 
     # Reading.
@@ -306,11 +306,11 @@ class Run(Spoken):
         put = object.__setattr__
         if type(self.turns) is not tuple:
             if isinstance(self.turns, (Turn, Block)) or not isinstance(self.turns, Iterable):
-                raise TypeError(f"a Run is made of Turns, like nt.Run([turn]), not of {self.turns!r:.60}")
+                raise MisuseError(f"a Run is made of Turns, like nt.Run([turn]), not of {self.turns!r:.60}")
             put(self, "turns", tuple(self.turns))
         for turn in self.turns:
             if not isinstance(turn, Turn):
-                raise TypeError(f"a Run is made of Turns, not of {type(turn).__name__}: {turn!r:.60}")
+                raise MisuseError(f"a Run is made of Turns, not of {type(turn).__name__}: {turn!r:.60}")
         if type(self.metadata) is not Keyed:
             put(self, "metadata", Keyed(self.metadata))
         if type(self.extra) is not FrozenDict:
@@ -358,7 +358,7 @@ class Run(Spoken):
     def __getitem__(self, at: slice) -> tuple[Turn, ...]: ...
     def __getitem__(self, at: int | slice) -> Turn | tuple[Turn, ...]:
         if not isinstance(at, slice) and not hasattr(at, "__index__"):
-            raise TypeError(f"the Turns of a Run stand by number, like run[0] or run[-1]; {at!r:.60} is none")
+            raise MisuseError(f"the Turns of a Run stand by number, like run[0] or run[-1]; {at!r:.60} is none")
         return self.turns[at]
 
     def __repr__(self) -> str:

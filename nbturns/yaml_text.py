@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import yaml
 
-from .errors import LoadError
+from .errors import LoadError, MisuseError
 from .frozen import DEEPEST as DEEPEST_VALUE
 from .frozen import key_name
 
@@ -77,7 +77,7 @@ class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[mi
 
 def _str(dumper: Any, text: str) -> Any:
     if not text.isascii() and HALF.search(text):
-        raise ValueError(f"YAML cannot hold half a character, as in {text!r:.60}; JSON can: save it as .json")
+        raise MisuseError(f"YAML cannot hold half a character, as in {text!r:.60}; JSON can: save it as .json")
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
 
 

@@ -357,7 +357,7 @@ a_run: Any = nt.Run
     ],
 )
 def test_what_would_break_later_is_refused_where_it_is_made(make: Callable[[], object]) -> None:
-    with pytest.raises(TypeError, match=r" is | are |only JSON"):
+    with pytest.raises(nt.MisuseError, match=r" is | are |only JSON"):
         make()
 
 
@@ -580,9 +580,39 @@ loose: Any = nt  # as seen by who reads no types
         (lambda turn: loose.Turn.from_yaml(5), r"reads the text of a file, not int: 5; nt.load\(path\)"),
     ],
 )
-def test_a_mistake_is_a_type_error_that_says_what_to_write(do: Callable[[Any], Any], said: str) -> None:
-    with pytest.raises(TypeError, match=said):
+def test_a_mistake_is_an_error_of_ours_that_says_what_to_write(do: Callable[[Any], Any], said: str) -> None:
+    with pytest.raises(nt.MisuseError, match=said):
         do(nt.turn("x"))
+
+
+@pytest.mark.parametrize(
+    "do",
+    [
+        lambda turn: loose.Session("anthropic:claude"),
+        lambda turn: loose.Session(nt.scripted("a"), step={"nope"}),
+        lambda turn: loose.Session(nt.scripted("a"), tools=3),
+        lambda turn: loose.Session(nt.scripted("a")).ask("x", limit=0),
+        lambda turn: loose.Session(nt.scripted("a")).ask(nt.Turn()),
+        lambda turn: loose.Session(nt.scripted("a")).fork("x"),
+        lambda turn: loose.ToolConfig(on_pause_timeout="later"),
+        lambda turn: loose.Tool(3),
+        lambda turn: loose.Tool(len, effect="some"),
+        lambda turn: loose.Key("", str),
+        lambda turn: turn.metadata["me.score@v1"],
+        lambda turn: turn[0].payload.update(text="y"),
+        lambda turn: loose.image(b"neither"),
+        lambda turn: loose.save(turn, "turn.docx"),
+        lambda turn: loose.save([turn], "turn.yaml"),
+        lambda turn: loose.load(["a.yaml"]),
+        lambda turn: loose.compare(turn, "x"),
+    ],
+)
+def test_a_mistake_can_be_caught_as_ours_and_as_pythons_own(do: Callable[[Any], Any]) -> None:
+    with pytest.raises(nt.NbturnsError) as caught:
+        do(nt.turn("x"))
+
+    assert isinstance(caught.value, (TypeError, ValueError))
+    assert len(str(caught.value)) > 20
 
 
 def test_numbers_and_arrays_of_numpy_are_kept_as_json_has_them() -> None:

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from ..contract import Engine, Scope
-from ..errors import EngineError
+from ..errors import EngineError, MisuseError
 from ..events import Notice
 from ..frozen import freeze
 from ..results import INFERENCE_RESULT, OUTPUT, FinishClass
@@ -49,7 +49,9 @@ class CheckedOutput:
         try:
             return TypeAdapter(self.type)
         except PydanticUserError as error:
-            raise TypeError(f"output is a pydantic model, a dataclass or a type with a JSON Schema: {error}") from None
+            raise MisuseError(
+                f"output is a pydantic model, a dataclass or a type with a JSON Schema: {error}"
+            ) from None
 
     @cached_property
     def config(self) -> StructuredOutputConfig:
@@ -59,7 +61,9 @@ class CheckedOutput:
         try:
             schema: dict[str, Any] = self._adapter.json_schema()
         except PydanticUserError as error:
-            raise TypeError(f"output is a pydantic model, a dataclass or a type with a JSON Schema: {error}") from None
+            raise MisuseError(
+                f"output is a pydantic model, a dataclass or a type with a JSON Schema: {error}"
+            ) from None
         if schema.get("type") != "object" and "$ref" not in schema:
             inner = {name: value for name, value in schema.items() if name != "$defs"}
             defs = {"$defs": schema["$defs"]} if "$defs" in schema else {}

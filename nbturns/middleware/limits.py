@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..contract import Engine, Middleware, Scope
-from ..errors import LimitReached
+from ..errors import LimitReached, MisuseError
 from ..turns import Turn
 
 
@@ -17,7 +17,7 @@ def limits(
     """
     for name, most in (("tokens", tokens), ("cost", cost), ("calls", calls), ("seconds", seconds)):
         if most is not None and (not isinstance(most, (int, float)) or isinstance(most, bool) or most < 0):
-            raise ValueError(f"{name} is limited to a number from 0 up, not to {most!r:.60}")
+            raise MisuseError(f"{name} is limited to a number from 0 up, not to {most!r:.60}")
 
     async def layer(turn: Turn, scope: Scope, engine: Engine) -> Turn:
         results = turn.inferences

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..contract import Engine, Middleware, Scope
+from ..errors import MisuseError
 from ..keyed import Key
 from ..turns import Turn, system
 
@@ -15,7 +16,7 @@ def system_prompt(prompt: str) -> Middleware:
     As geppetto's, so that it may run at every model call of a loop.
     """
     if not isinstance(prompt, str):
-        raise TypeError(f"a system prompt is a text, not {type(prompt).__name__}: {prompt!r:.60}")
+        raise MisuseError(f"a system prompt is a text, not {type(prompt).__name__}: {prompt!r:.60}")
 
     async def layer(turn: Turn, scope: Scope, engine: Engine) -> Turn:
         return await engine(with_system_prompt(turn, prompt), scope)

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit, urlunsplit
 
 from ..engines.provider import SECRET
-from ..errors import ProfileError
+from ..errors import MisuseError, ProfileError
 
 REFERENCE = re.compile(r"\$\{(env|keyring):([^{}]+)\}")
 ALLOWED = re.compile(r"(_tokens|cache_key)$")  # names that look like a secret's and are none
@@ -49,7 +49,7 @@ class Secret:
     __hash__ = None  # type: ignore[assignment]  # a hash would tell something of it
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a secret is not written anywhere; name it in the profile as ${env:NAME}")
+        raise MisuseError("a secret is not written anywhere; name it in the profile as ${env:NAME}")
 
 
 class Reference:

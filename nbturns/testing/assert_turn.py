@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..blocks import Block
+from ..errors import MisuseError
 from ..frozen import freeze, thaw
 from ..text import block_line, call_line
 from ..turns import Turn
@@ -147,7 +148,7 @@ def assert_turn(turn: Any) -> TurnAssertion:
     for one in (turn, getattr(turn, "turn", None), getattr(turn, "latest", None)):
         if isinstance(one, Turn):
             return TurnAssertion(one)
-    raise TypeError(f"assert_turn takes a Turn, an execution, a session or a run, not {type(turn).__name__}")
+    raise MisuseError(f"assert_turn takes a Turn, an execution, a session or a run, not {type(turn).__name__}")
 
 
 def _within(wanted: Mapping[str, Any], args: Mapping[str, Any]) -> bool:
