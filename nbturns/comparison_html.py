@@ -35,7 +35,8 @@ def comparison_html(comparison: Comparison, *, whole: bool = False) -> str:
     return framed(
         f'<table class="nbt-compare"><caption>{caption(comparison)}</caption>{COLS}<thead><tr>{head}</tr></thead><tbody>\n'
         + "\n".join(body)
-        + "\n</tbody></table>"
+        + "\n</tbody></table>",
+        "compare.css",
     )
 
 

@@ -8,10 +8,9 @@ hosts strip that.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cache
 from html import escape
-from importlib.resources import files
 
+from .modules import squeezed
 from .results import InferenceResult
 from .rows import Call, Row, body_of, duration, model_calls, row, tokens
 from .sums import counted, sums
@@ -73,15 +72,9 @@ def execution_html(turn: Turn, status: str, error: BaseException | None) -> str:
     return framed(f'<p class="nbt-status">{said}</p>{_table(_caption(turn), _Rows(turn.blocks), "execution.turn")}')
 
 
-@cache
-def style() -> str:
-    """The style of every table, static or live."""
-    folder = files(__package__).joinpath("static")
-    return "".join(folder.joinpath(name).read_text("utf-8") for name in ("table.css", "views.css"))
-
-
-def framed(table: str) -> str:
-    return f'<div class="nbturns {NO_MATH}"><style>\n{style()}</style>\n{table}</div>'
+def framed(table: str, *looks: str) -> str:
+    """A table with its style: `looks` are the style sheets it has besides that of every table."""
+    return f'<div class="nbturns {NO_MATH}"><style>{squeezed("table.css", *looks)}</style>\n{table}</div>'
 
 
 class _Rows:

@@ -17,6 +17,7 @@ IMPORT = re.compile(r'^import \{[^}]*\} from "\./(?P<name>[\w.]+)";\n', re.MULTI
 COMMENT = re.compile(r"^ */\*(?s:.*?)\*/\n|^ *//.*\n", re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(?:async )?function|class|const)", re.MULTILINE)
 
+SPACE = re.compile(r"\s*(?P<sign>[{};,])\s*|(?<=:)\s+")
 DEFAULT = re.compile(r"^export default .*\Z", re.MULTILINE | re.DOTALL)  # the widget of a module that another builds on
 
 UNPACK = """\
@@ -56,6 +57,12 @@ def script(name: str) -> str:
 def styles(*names: str) -> str:
     """Style sheets of ours, one after the other."""
     return "".join(_read(name) for name in names)
+
+
+@cache
+def squeezed(*names: str) -> str:
+    """Style sheets of ours without the spaces: they go with each table that is kept."""
+    return SPACE.sub(r"\g<sign>", styles(*names)).strip()
 
 
 def _parts(name: str, seen: set[str]) -> Iterator[str]:

@@ -15,8 +15,8 @@ from typing import Any
 
 from .comparison import Comparison
 from .comparison_html import comparison_html
-from .html import run_html, style, turn_html
-from .modules import script, styles
+from .html import run_html, turn_html
+from .modules import script, squeezed, styles
 from .rows import model_calls
 from .serde import block_to_dict, jsonable
 from .text import shortened
@@ -34,9 +34,13 @@ body.nbturns-page { --jp-layout-color0: light-dark(#fff, #16181c); --jp-content-
 def page(value: Run | Turn | Comparison) -> str:
     """A whole file, with all there is in it."""
     title = value.name if isinstance(value, Run) and value.name else type(value).__name__.lower()
-    code, look = script("saved_page.js"), styles("table.css", "block_table.css", "views.css") + PAGE_STYLE
+    code, look = (
+        script("saved_page.js"),
+        styles("table.css", "block_table.css", "compare.css", "views.css") + PAGE_STYLE,
+    )
+    still = squeezed("table.css", *(("compare.css",) if isinstance(value, Comparison) else ()))
     policy = (
-        f"default-src 'none'; script-src {_hash(code)}; style-src {_hash(look)} {_hash(chr(10) + style())}; "
+        f"default-src 'none'; script-src {_hash(code)}; style-src {_hash(look)} {_hash(still)}; "
         "img-src data:; base-uri 'none'; form-action 'none'"
     )
     return (

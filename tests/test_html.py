@@ -8,6 +8,7 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -228,3 +229,20 @@ def test_what_an_importer_guessed_and_dropped_is_said_under_the_table() -> None:
     assert "10 more in run.import_report.dropped" in html
     assert "<script" not in html
     assert "nbt-report" not in nt.Run((nt.turn("q"),))._repr_html_().partition("</style>")[2]
+
+
+def style_of(value: Any) -> str:
+    style: str = value._repr_html_().partition("<style>")[2].partition("</style>")[0]
+    return style
+
+
+def test_a_static_table_carries_the_style_it_uses_and_no_more() -> None:
+    turn = nt.turn("Is it cold?")
+    of_turn, of_comparison = style_of(turn), style_of(nt.compare(turn, turn))
+
+    assert of_turn == style_of(nt.Run((turn,)))
+    assert of_comparison.startswith(of_turn)
+    assert len(of_turn) < 5_000
+    assert len(of_comparison) < 7_500
+    assert "nbt-compare" not in of_turn
+    assert "nbt-view" not in of_comparison  # rules of the live views

@@ -27,7 +27,7 @@ class CompareView(Still, anywidget.AnyWidget):
     """
 
     _esm = packed("compare_view.js")
-    _css = styles("table.css", "block_table.css", "views.css")
+    _css = styles("table.css", "block_table.css", "compare.css", "views.css")
     selected = traitlets.Int(-1, help="the chosen pair's number among comparison.rows; -1 is none").tag(sync=True)
     start = traitlets.Dict().tag(sync=True)
 
@@ -48,6 +48,9 @@ class CompareView(Still, anywidget.AnyWidget):
 
     def _repr_html_(self) -> str:
         return comparison_html(self.comparison)
+
+    def _still(self) -> dict[str, str]:
+        return {"text/plain": repr(self.comparison), "text/html": self._repr_html_()}
 
     @property
     def change(self) -> Change | None:

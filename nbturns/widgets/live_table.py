@@ -61,7 +61,7 @@ class Streamed:
 class LiveTable(Still, anywidget.AnyWidget):
     """A table of blocks. Everything but `__init__` happens on the host's loop."""
 
-    _css = styles("table.css", "block_table.css", "views.css")
+    _css = styles("block_table.css", "views.css")
     start = traitlets.Dict().tag(sync=True)
     tail = traitlets.Dict().tag(sync=True)
 

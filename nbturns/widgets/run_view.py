@@ -40,7 +40,7 @@ class RunView(Still, anywidget.AnyWidget):
     """
 
     _esm = packed("run_view.js")
-    _css = styles("table.css", "block_table.css", "views.css")
+    _css = styles("table.css", "block_table.css", "compare.css", "views.css")
     turn = traitlets.Int(-1, help="index of the Turn that is shown; -1 is the last").tag(sync=True)
     phase = traitlets.Int(-1, help="index of the phase that is shown; -1 is the whole Turn").tag(sync=True)
     selected = traitlets.List(traitlets.Int(), help="indices of the selected blocks, ascending").tag(sync=True)
@@ -69,6 +69,9 @@ class RunView(Still, anywidget.AnyWidget):
 
     def _repr_html_(self) -> str:
         return run_html(self._run)
+
+    def _still(self) -> dict[str, str]:
+        return {"text/plain": repr(self._of), "text/html": self._repr_html_()}
 
     @property
     def _run(self) -> Run:

@@ -54,6 +54,9 @@ class Stepper(LiveTable):
     def _repr_html_(self) -> str:
         return self.execution.turn._repr_html_()
 
+    def _still(self) -> dict[str, str]:
+        return ended(self.execution)
+
     # What the execution says, on the host's loop.
 
     def _begin(self) -> None:
@@ -146,22 +149,14 @@ def show(execution: Execution) -> None:
     from IPython.display import display
 
     if execution.done:
-        display(_still(execution), raw=True)  # type: ignore[no-untyped-call]  # IPython has no types
+        display(ended(execution), raw=True)  # type: ignore[no-untyped-call]  # IPython has no types
         return
     stepper = Stepper(execution)
-    live: Any = stepper._repr_mimebundle_()
-    bundle = live[0] if isinstance(live, tuple) else live
-    bundle = {**bundle, "text/plain": repr(execution), "text/html": stepper._repr_html_()}
-    handle: Any = display(bundle, raw=True, display_id=True)  # type: ignore[no-untyped-call]  # IPython has no types
-
-    def freeze(event: Event) -> None:
-        if isinstance(event, Ended):
-            stepper._context.copy().run(handle.update, _still(execution), raw=True)
-
-    execution.listen(freeze)
+    stepper._ipython_display_()
+    execution.listen(lambda event: stepper.freeze() if isinstance(event, Ended) else None)
 
 
-def _still(execution: Execution) -> dict[str, str]:
+def ended(execution: Execution) -> dict[str, str]:
     """The static table, under a line that says how it ended."""
     from ..html import execution_html
 

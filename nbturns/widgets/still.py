@@ -19,10 +19,13 @@ class Still:
 
     def freeze(self) -> None:
         """Put the static table in the place of this view, wherever it was displayed: what a saved notebook keeps."""
-        still = {"text/plain": repr(self), "text/html": self._repr_html_()}
         for handle in self._displays:
-            self._shown_here(handle.update, still, raw=True)
+            self._shown_here(handle.update, self._still(), raw=True)
         self._displays.clear()
+
+    def _still(self) -> dict[str, str]:
+        """What takes the place of this view."""
+        return {"text/plain": repr(self), "text/html": self._repr_html_()}
 
     def _ipython_display_(self) -> None:
         from IPython.display import display

@@ -22,6 +22,7 @@ from ..turns import Block, Run, Turn
 from .arrangement import Arrangement
 from .block_forms import bag_json, form, json_text
 from .page_rows import Joined, carried, difference, fitting
+from .still import Still
 
 FIRST_ROWS = 300  # that go with the view, if they come to no more than FIRST_SIZE
 FIRST_SIZE = 60_000  # characters of JSON
@@ -36,7 +37,7 @@ COLUMNS = ("number", "kind", "content", "model", "stop", "tokens", "time")
 MORE_COLUMNS = ("role", "provider", "finish", "cached", "reasoning", "cost", "first")
 
 
-class TurnView(anywidget.AnyWidget):
+class TurnView(Still, anywidget.AnyWidget):
     """The live table of one Turn.
 
     `turn` may be set to another Turn: what changed is sent. `selected` are indices of blocks,
@@ -61,7 +62,7 @@ class TurnView(anywidget.AnyWidget):
         self._joined = Joined(turn.blocks)
         self._number = 0
         self._order: tuple[Any, Sequence[int]] = (None, ())
-        self._shown_in: list[Any] = []
+        self._begin_still()
         settings.setdefault("columns", _columns_for(turn))
         super().__init__(turn=turn, _start=self._whole(turn), **settings)
         self.on_msg(self._hear_page)
@@ -78,24 +79,8 @@ class TurnView(anywidget.AnyWidget):
         """The selected blocks as a Turn; its metadata and data are those of the whole."""
         return self.turn._with(blocks=Chunks(self.turn[i] for i in self.selected))
 
-    def freeze(self) -> None:
-        """Put the static table in the place of this view, wherever it was displayed: what a saved notebook keeps."""
-        still = {"text/plain": repr(self.turn), "text/html": turn_html(self.turn)}
-        for handle in self._shown_in:
-            handle.update(still, raw=True)
-        self._shown_in.clear()
-
-    def _ipython_display_(self) -> None:
-        from IPython.display import display
-
-        live: Any = self._repr_mimebundle_()
-        bundle = {
-            **(live[0] if isinstance(live, tuple) else live),
-            "text/plain": repr(self),
-            "text/html": self._repr_html_(),
-        }
-        handle: Any = display(bundle, raw=True, display_id=True)  # type: ignore[no-untyped-call]  # IPython has no types
-        self._shown_in.append(handle)
+    def _still(self) -> dict[str, str]:
+        return {"text/plain": repr(self.turn), "text/html": turn_html(self.turn)}
 
     # What the page gets unasked.
 

@@ -86,7 +86,9 @@ def test_a_saved_page_and_its_static_table_can_be_read_by_everyone(
         page.screenshot(path=ARTIFACTS / f"saved-{name}-{scheme}.png")
         found += [f"{name}: {fault}" for fault in faults(page, "body")]
         page.goto("about:blank")
-        page.set_content(f'<html lang="en"><body class="nbturns-page"><main>{value._repr_html_()}</main></body></html>')
+        page.set_content(
+            f'<html lang="en" style="color-scheme: {scheme}; background: Canvas"><body><main>{value._repr_html_()}</main></body></html>'
+        )
         page.screenshot(path=ARTIFACTS / f"static-{name}-{scheme}.png")
         found += [f"static {name}: {fault}" for fault in faults(page, "main")]
         page.close()

@@ -184,13 +184,17 @@ execution
 
 
 def test_a_second_view_shows_the_same_and_presses_the_same(lab: Lab) -> None:
-    lab.new([SESSION, LIVE, "nt.view(execution)"])
-    lab.run_all()
+    lab.new([SESSION, LIVE, "view = nt.view(execution)\nview", "view.freeze()"])
+    for cell in range(3):
+        lab.run(cell)
     expect(status(lab.output(2))).to_contain_text("paused before the tools run")
 
     press(lab.output(2), "Step")
 
     expect(status(lab.output(2))).to_have_text("paused after the tools")
+    expect(status(lab.output(1))).to_have_text("paused after the tools")
+    lab.run(3)
+    expect(lab.output(2).get_by_text("Execution paused; nt.view(execution) opens its live view again")).to_be_visible()
     expect(status(lab.output(1))).to_have_text("paused after the tools")
 
 
