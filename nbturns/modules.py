@@ -1,13 +1,15 @@
 """ES modules of ours as the one text that anywidget takes: no bundler, and nothing is fetched.
 
 They are joined in the order of their imports. Because they go with every view, they are sent
-compressed and without the comments that have lines of their own; the page unpacks and imports them.
+compressed, together with their style and without the comments that have lines of their own; the
+page unpacks and imports them.
 """
 
 from __future__ import annotations
 
 import base64
 import gzip
+import json
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -19,6 +21,7 @@ EXPORT = re.compile(r"^export (?=(?:async )?function|class|const)", re.MULTILINE
 
 SPACE = re.compile(r"\s*(?P<sign>[{};,])\s*|(?<=:)\s+")
 DEFAULT = re.compile(r"^export default .*\Z", re.MULTILINE | re.DOTALL)  # the widget of a module that another builds on
+WIDGET = re.compile(r"^export default ", re.MULTILINE)
 
 UNPACK = """\
 const packed = Uint8Array.from(atob("{packed}"), (letter) => letter.charCodeAt(0));
@@ -31,10 +34,12 @@ export default widget;
 
 
 @cache
-def packed(name: str) -> str:
-    """A module that unpacks `module(name)` and is it."""
-    squeezed = gzip.compress(COMMENT.sub("", module(name)).encode(), mtime=0)
-    return UNPACK.format(packed=base64.b64encode(squeezed).decode("ascii"))
+def packed(name: str, *sheets: str) -> str:
+    """A module that unpacks `module(name)` and is it, its views in the style of these sheets."""
+    text = COMMENT.sub("", WIDGET.sub("const widget = ", module(name)) + EXPORT.sub("", module("dressed.js")))
+    style = json.dumps(COMMENT.sub("", styles(*sheets)), ensure_ascii=False)
+    small = gzip.compress(f"{text}export default dressed(widget, {style});\n".encode(), mtime=0)
+    return UNPACK.format(packed=base64.b64encode(small).decode("ascii"))
 
 
 @cache

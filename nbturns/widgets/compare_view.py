@@ -11,7 +11,7 @@ import traitlets
 from ..comparison import Change, Comparison
 from ..comparison_html import comparison_html
 from ..host import call
-from ..modules import packed, styles
+from ..modules import packed
 from ..timeline import change_entry
 from .still import Still
 
@@ -26,8 +26,7 @@ class CompareView(Still, anywidget.AnyWidget):
     that pair. It can be observed, set and linked.
     """
 
-    _esm = packed("compare_view.js")
-    _css = styles("table.css", "block_table.css", "compare.css", "views.css")
+    _esm = packed("compare_view.js", "table.css", "block_table.css", "compare.css", "views.css")
     selected = traitlets.Int(-1, help="the chosen pair's number among comparison.rows; -1 is none").tag(sync=True)
     start = traitlets.Dict().tag(sync=True)
 

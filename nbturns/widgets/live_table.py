@@ -18,7 +18,6 @@ import traitlets
 
 from ..chunks import Chunks
 from ..host import call
-from ..modules import styles
 from ..rows import body_of, model_calls
 from ..text import visible
 from ..timeline import pool_row
@@ -61,7 +60,6 @@ class Streamed:
 class LiveTable(Still, anywidget.AnyWidget):
     """A table of blocks. Everything but `__init__` happens on the host's loop."""
 
-    _css = styles("block_table.css", "views.css")
     start = traitlets.Dict().tag(sync=True)
     tail = traitlets.Dict().tag(sync=True)
 

@@ -17,7 +17,7 @@ from ..events import Ended, Event, InferenceFinished, InferenceStarted, Paused, 
 from ..execution import Execution
 from ..host import call
 from ..html import run_html
-from ..modules import packed, styles
+from ..modules import packed
 from ..rows import body_of, model_calls
 from ..session import EXECUTION_ID, Session
 from ..text import shortened, visible
@@ -39,8 +39,7 @@ class RunView(Still, anywidget.AnyWidget):
     be observed, set and linked. `shown` is the Turn as it is shown, `selection` the Turn of those blocks.
     """
 
-    _esm = packed("run_view.js")
-    _css = styles("table.css", "block_table.css", "compare.css", "views.css")
+    _esm = packed("run_view.js", "table.css", "block_table.css", "compare.css", "views.css")
     turn = traitlets.Int(-1, help="index of the Turn that is shown; -1 is the last").tag(sync=True)
     phase = traitlets.Int(-1, help="index of the phase that is shown; -1 is the whole Turn").tag(sync=True)
     selected = traitlets.List(traitlets.Int(), help="indices of the selected blocks, ascending").tag(sync=True)

@@ -35,7 +35,7 @@ MOST_WAITING = 8  # calls shown above the table; the table has them all
 class Stepper(LiveTable):
     """The live view of one execution."""
 
-    _esm = packed("stepper.js")
+    _esm = packed("stepper.js", "block_table.css", "views.css")
 
     def __init__(self, execution: Execution) -> None:
         self.execution = execution

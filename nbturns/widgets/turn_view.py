@@ -14,7 +14,7 @@ import traitlets
 
 from ..chunks import Chunks
 from ..html import turn_html
-from ..modules import packed, styles
+from ..modules import packed
 from ..results import total_cost, total_usage
 from ..rows import body_of, model_calls, row
 from ..text import visible
@@ -45,8 +45,7 @@ class TurnView(Still, anywidget.AnyWidget):
     what is shown. All of them can be observed and set, and all but `turn` linked in the browser.
     """
 
-    _esm = packed("turn_view.js")
-    _css = styles("block_table.css")
+    _esm = packed("turn_view.js", "block_table.css")
     turn = traitlets.Instance(Turn, help="the Turn that is shown")
     selected = traitlets.List(traitlets.Int(), help="indices of the selected blocks, ascending").tag(sync=True)
     search = traitlets.Unicode(help="what is marked, in any case").tag(sync=True)
