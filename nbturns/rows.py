@@ -14,6 +14,7 @@ from typing import Any, TypedDict
 
 from .frozen import thaw
 from .images import image_bytes, normal_image
+from .json_layout import laid_out
 from .results import DURATION_MS, STDOUT, InferenceResult
 from .text import call_line, content, shortened, visible
 from .turns import Block
@@ -115,7 +116,7 @@ def body_of(block: Block) -> str:
         raw = block.payload.get("args_raw")
         return visible(raw) if isinstance(raw, str) else _laid_out(block.payload.get("args"))
     if block.kind == "tool_use":
-        said = _laid_out(_parsed(block.result)) if block.result is not None or not block.error else ""
+        said = _result(block.result) if block.result is not None or not block.error else ""
         printed = block.metadata.get(STDOUT)
         parts = (
             f"error: {block.error}" if block.error else "",
@@ -128,21 +129,18 @@ def body_of(block: Block) -> str:
     return _laid_out(block.payload)
 
 
-def _parsed(result: Any) -> Any:
+def _result(result: Any) -> str:
     """geppetto keeps results as JSON text; shown, they are what they mean."""
     if isinstance(result, str) and result[:1] in ("{", "["):
         try:
-            return json.loads(result)
-        except (ValueError, RecursionError):
-            return result
-    return result
+            return _laid_out(json.loads(result))
+        except (ValueError, RecursionError):  # it only begins like JSON, or nobody could read it laid out
+            return visible(result)
+    return _laid_out(result)
 
 
 def _laid_out(value: Any) -> str:
-    if isinstance(value, str):
-        return visible(value)
-    flat = json.dumps(thaw(value), ensure_ascii=False, default=repr)
-    return visible(flat if len(flat) <= 100 else json.dumps(thaw(value), ensure_ascii=False, indent=2, default=repr))
+    return visible(value if isinstance(value, str) else laid_out(thaw(value)))
 
 
 def _folds(block: Block, text: str) -> bool:

@@ -4,6 +4,8 @@
 import { NO_SHORTCUTS, counted, element, marked, visible } from "./elements.js";
 
 const SHORT = 72; // characters up to which a value stands on one line
+const WORD = 40; // characters up to which a string in a list is a word
+const LIST = 4000; // characters up to which a list of numbers and words fills its lines and has no names
 const MOST = 200; // members shown of one object or list, until more are asked for
 const DEEP = 2; // levels that stand open
 
@@ -26,7 +28,7 @@ export function jsonTree(value, sought) {
 
 /** @param {unknown} value @param {string} sought @param {number} depth @returns {HTMLElement[]} */
 function members(value, sought, depth) {
-  if (value === null || typeof value !== "object") return [leaf(value, sought)];
+  if (value === null || typeof value !== "object" || isLine(value)) return [leaf(value, sought)];
   const entries = Array.isArray(value) ? value.map((one, n) => [String(n), one]) : Object.entries(value);
   /** @type {HTMLElement[]} */
   const made = entries.slice(0, MOST).map(([name, one]) => member(name, one, sought, depth));
@@ -43,7 +45,7 @@ function members(value, sought, depth) {
 /** @param {string} name @param {unknown} value @param {string} sought @param {number} depth @returns {HTMLElement} */
 function member(name, value, sought, depth) {
   const key = element("span", "nbt-key", ...marked(visible(name), sought), ": ");
-  if (value === null || typeof value !== "object" || JSON.stringify(value).length <= SHORT) return element("div", "", key, leaf(value, sought));
+  if (value === null || typeof value !== "object" || JSON.stringify(value).length <= SHORT || isLine(value)) return element("div", "", key, leaf(value, sought));
   const size = Array.isArray(value) ? `${counted(value.length)} items` : `${counted(Object.keys(value).length)} names`;
   const summary = element("summary", "", key, element("span", "nbt-dim", size));
   summary.dataset[NO_SHORTCUTS] = "true";
@@ -55,6 +57,13 @@ function member(name, value, sought, depth) {
   details.open = depth < DEEP;
   fill();
   return details;
+}
+
+/** A list of numbers and words, as long as it can be overlooked: its items need no lines and no numbers. @param {object} value */
+function isLine(value) {
+  if (!Array.isArray(value) || !value.length || value.length > LIST / 3) return false;
+  const isWord = (/** @type {unknown} */ one) => (typeof one === "string" ? one.length <= WORD : one === null || typeof one !== "object");
+  return value.every(isWord) && JSON.stringify(value).length <= LIST;
 }
 
 /** JSON on one line, with the spaces people put there. @param {unknown} value @returns {string} */

@@ -54,6 +54,9 @@ class Stepper(LiveTable):
     def _repr_html_(self) -> str:
         return self.execution.turn._repr_html_()
 
+    def _plain(self) -> str:
+        return repr(self.execution)
+
     def _still(self) -> dict[str, str]:
         return ended(self.execution)
 

@@ -23,6 +23,10 @@ class Still:
             self._shown_here(handle.update, self._still(), raw=True)
         self._displays.clear()
 
+    def _plain(self) -> str:
+        """What a terminal shows of it."""
+        return repr(self)
+
     def _still(self) -> dict[str, str]:
         """What takes the place of this view."""
         return {"text/plain": repr(self), "text/html": self._repr_html_()}
@@ -32,7 +36,7 @@ class Still:
 
         live: Any = self._repr_mimebundle_()
         live = live[0] if isinstance(live, tuple) else live
-        bundle = {**(live or {}), "text/plain": repr(self), "text/html": self._repr_html_()}
+        bundle = {**(live or {}), "text/plain": self._plain(), "text/html": self._repr_html_()}
         handle: Any = display(bundle, raw=True, display_id=True)  # type: ignore[no-untyped-call]  # IPython has no types
         self._displays.append(handle)
 
