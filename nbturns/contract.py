@@ -128,7 +128,7 @@ def asking(engine: Engine, middleware: Iterable[Middleware], note: Callable[[Cal
         note(call)
 
     done = made.append if note is id else told
-    signed = engine.signing(done) if hasattr(engine, "signing") else signing(engine, done)
+    signed = _of_several(engine, done) if hasattr(engine, "signing") else signing(engine, done)
     layers = stand_around(signed, (*listed, *_brought(engine, listed)))
 
     async def asked(turn: Turn, scope: Scope) -> Turn:
@@ -148,6 +148,18 @@ def asking(engine: Engine, middleware: Iterable[Middleware], note: Callable[[Cal
         return identified(_accounted(answer, turn, made), turn, scope.new_id)
 
     return asked
+
+
+def _of_several(engine: Any, note: Callable[[Call], object]) -> Engine:
+    """An engine that makes several calls and signs each; what answers in its place is one call, signed here."""
+    several, one = engine.signing(note), signing(engine, note)
+
+    async def signed(turn: Turn, scope: Scope) -> Turn:
+        answer: Turn = await (several if scope.instead is None else one)(turn, scope)
+        return answer
+
+    signed.__wrapped__ = engine  # type: ignore[attr-defined]  # see `innermost`
+    return signed
 
 
 def _brought(engine: Engine, listed: tuple[Middleware, ...]) -> Iterable[Middleware]:

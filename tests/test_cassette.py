@@ -181,3 +181,22 @@ def test_any_bytes_are_a_cassette_or_an_error_with_a_place(
         nt.cassette(path)
     except nt.LoadError as error:
         assert "any.yaml" in str(error)
+
+
+def test_a_session_as_engine_is_kept_as_one_call_and_answers_without_it(tmp_path: Path) -> None:
+    path = tmp_path / "inner.yaml"
+    url = ""
+    with serve() as server:
+        url = server.url
+        engine = nt.engine("anthropic:claude-sonnet-4-6", base_url=url, api_key=KEY)
+        inner = nt.Session(engine, tools=[weather])
+        first = nt.Session(inner.as_engine(), middleware=[nt.cassette(path, record=True)])
+        said = first.ask("What is the weather in Paris?").result(20)
+
+    nobody = nt.Session(nt.scripted(), tools=[weather]).as_engine()
+    again = nt.Session(nobody, middleware=[nt.cassette(path)]).ask("What is the weather in Paris?").result(20)
+
+    assert len(said.inferences) == 2
+    assert again.same_content(said)
+    assert (again.usage, again.cost) == (said.usage, said.cost)
+    assert KEY not in path.read_text()

@@ -244,3 +244,12 @@ def test_a_key_is_seen_nowhere(
     assert len(files) == 4
     assert KEY not in "".join([*map(repr, shown), *map(str, shown), *files, *capsys.readouterr(), caplog.text])
     assert KEY not in json.dumps(server.log)
+
+
+def test_a_model_near_its_end_is_asked_where_warnings_are_errors(server: Server) -> None:
+    import anthropic.resources.messages.messages as sdk
+
+    name = next(iter(sdk.DEPRECATED_MODELS))
+    engine = nt.engine(f"anthropic:{name}", base_url=server.url, api_key=KEY)
+
+    assert nt.Session(engine).ask("Say hello.").result(20).text

