@@ -452,3 +452,11 @@ def test_whatever_bytes_a_file_holds_it_is_profiles_or_a_profile_error(
         load_profiles(path)
     except nt.ProfileError:
         pass
+
+
+def test_a_base_in_another_registry_is_named_with_it() -> None:
+    team = {"slug": "team", "profiles": {"base": {"engine": "anthropic:claude-sonnet-5-5"}}}
+    mine = {"slug": "mine", "profiles": {"brief": {"like": "base", "system": "Be brief."}}}
+
+    with pytest.raises(nt.ProfileError, match="no profile 'base' in registry 'mine'; there is one: team/base"):
+        nt.load_profiles(team, mine, env_file=None).resolve("brief")

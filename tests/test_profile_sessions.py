@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 from typing import Any
 
 import pytest
@@ -354,6 +357,28 @@ def test_another_signature_makes_a_session_anew_on_the_same_history_and_says_so(
     turn = second.ask("again").result(timeout=10)
     assert turn[0].text == "Be brief."
     assert conversations.get_or_create("one") is second  # the conversation's own profile, from now on
+
+
+def test_threads_that_make_a_conversation_anew_at_once_have_the_same_one() -> None:
+    together = Barrier(4, timeout=10)
+
+    def engine(plan: Plan) -> Engine:
+        if plan.name == "team/other" and not together.broken:
+            with contextlib.suppress(BrokenBarrierError):
+                together.wait()
+            together.abort()  # all four are making one now; what they make after that is their own affair
+        return nt.scripted(*["hello"] * 9)
+
+    profiles = team({"other": {"like": "base", "system": "Be brief."}})
+    conversations = nt.Conversations(profiles, engine=engine)
+    conversations.get_or_create("one", profile="base").ask("hi").result(timeout=10)
+    with ThreadPoolExecutor(4) as threads:
+        made = list(threads.map(lambda _: conversations.get_or_create("one", profile="other"), range(4)))
+
+    assert len({id(one) for one in made}) == 1
+    assert conversations.get("one") is made[0]
+    assert list(conversations) == [made[0]]
+    assert len(made[0].turns) == 1
 
 
 def test_loop_settings_apply_without_a_rebuild_and_are_recorded() -> None:

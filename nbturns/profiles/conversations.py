@@ -24,6 +24,7 @@ class Conversation(Session):
 
     plan: Plan
     rebuilt: tuple[tuple[str, Any, Any], ...] = ()
+    _next: dict[str, Conversation]  # the one that was made anew in its place; of two threads, the first one's
 
     @property
     def profile(self) -> str:
@@ -79,14 +80,14 @@ class Conversations:
     ) -> Conversation:
         """The conversation `id`, with the profile it asks for, had, or gets by default.
 
-        It is the same object while the plan is; loop settings change in place. When anything else changed, its
+        It is the same object while the plan is, for whoever asks, on any thread; loop settings change in place. When anything else changed, its
         signature above all, a new one goes on with the same history, and `rebuilt` says what changed. Overrides
         are of this request: say them each time. Raises ProfileError, and
         BusyError while an execution of a conversation that must be made anew is not over.
         """
         if not isinstance(id, str) or not id:
             raise ProfileError(f"a conversation is named by a text, not {id!r:.60}", key="id")
-        mine = self._open.get(id)
+        mine = self.get(id)
         kept = None if mine is not None or self.store is None else self._stored(id)
         plan = self.profiles.resolve(profile, mine if mine is not None else kept, overrides, who=who)
         if mine is not None and self._same(mine.plan, plan):
@@ -99,6 +100,8 @@ class Conversations:
         if mine is None:
             return self._open.setdefault(id, made)  # of two threads that begin it, both have the first one's
         made.rebuilt = tuple(one for one in mine.plan.difference(plan) if not one[0].startswith("loop."))
+        if mine._next.setdefault(id, made) is not made:  # another thread was quicker: what it made is the one
+            return self.get_or_create(id, profile, overrides, who=who)
         self._open[id] = made
         return made
 
@@ -120,7 +123,7 @@ class Conversations:
             more["sinks"] = (*more.get("sinks", ()), self.store)
         made = build_session(plan, self.profiles, self.tools, of=Conversation, id=id, run=run, **more)
         assert isinstance(made, Conversation)
-        made.plan = plan
+        made.plan, made._next = plan, {}
         return made
 
     def _stored(self, id: str) -> Run | None:
@@ -139,12 +142,15 @@ class Conversations:
 
     def get(self, id: str) -> Conversation | None:
         """The open conversation with this id."""
-        return self._open.get(id)
+        found = self._open.get(id)
+        while found is not None and (later := found._next.get(id)) is not None:
+            found = later
+        return found
 
     def find_by_execution(self, execution_id: str) -> Conversation | None:
         """The open conversation whose latest execution has this id."""
         return next(
-            (one for one in self._open.values() if one.execution is not None and one.execution.id == execution_id),
+            (one for one in self if one.execution is not None and one.execution.id == execution_id),
             None,
         )
 
@@ -156,14 +162,16 @@ class Conversations:
                 key=id,
                 known=tuple(self._open),
             )
-        self._open.pop(id).stop()
+        if (last := self.get(id)) is not None:
+            last.stop()
+        self._open.pop(id, None)
 
     def list(self) -> tuple[str, ...]:
         """The ids of the open conversations, in the order in which they began."""
         return tuple(self._open)
 
     def __iter__(self) -> Iterator[Conversation]:
-        return iter(tuple(self._open.values()))
+        return iter([one for id in self.list() if (one := self.get(id)) is not None])
 
     def __len__(self) -> int:
         return len(self._open)

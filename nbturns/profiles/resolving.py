@@ -194,8 +194,10 @@ class Profiles:
                 f"no registry {there!r}; {nearest(there, self.registries)}", key=there, known=tuple(self.registries)
             )
         if slug not in registry.profiles:
+            other = next((one.slug for one in self.registries.values() if slug in one.profiles), "")
+            hint = f"there is one: {other}/{slug}" if other else nearest(slug, registry.profiles)
             raise ProfileError(
-                f"no profile {slug!r} in registry {there!r}; {nearest(slug, registry.profiles)}",
+                f"no profile {slug!r} in registry {there!r}; {hint}",
                 key=slug,
                 known=tuple(registry.profiles),
             )
