@@ -195,6 +195,31 @@ def test_circles_lost_parents_and_ids_used_twice_in_a_session_lose_nothing(tmp_p
         nt.load(path, strict=True)
 
 
+@pytest.mark.parametrize(
+    ("message", "format"),
+    [
+        ({"role": "user", "content": "hi"}, "openai-chat"),
+        ({"role": "tool", "tool_call_id": "c1", "content": "hi"}, "openai-chat"),
+        ({"role": "user", "content": [{"type": "text", "text": "hi"}]}, "anthropic"),
+        ({"role": "user", "parts": [{"text": "hi"}]}, "gemini"),
+        ({"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}]}, "openai"),
+        ({"type": "human", "data": {"content": "hi"}}, "langchain"),
+        ({"kind": "request", "parts": [{"part_kind": "user-prompt", "content": "hi"}]}, "pydantic-ai"),
+        ({"id": "1", "role": "user", "parts": [{"type": "text", "text": "hi"}]}, "vercel-ui"),
+        ({"id": "1", "role": "user", "content": "hi"}, "ag-ui"),
+    ],
+)
+def test_one_message_alone_is_a_conversation_as_a_list_of_it_is(message: Any, format: str) -> None:
+    alone, listed = nt.loads(message), nt.loads([message])
+
+    assert alone.import_report.format == listed.import_report.format == format
+    assert [(block.kind, block.text or block.result) for block in alone.latest] == [
+        ("tool_use" if message.get("role") == "tool" else "user", "hi")
+    ]
+    assert alone.latest.same_content(listed.latest)
+    assert nt.loads(json.dumps(message)).latest == alone.latest
+
+
 def test_a_name_decides_where_looking_does_not(tmp_path: Path) -> None:
     assert nt.loads(CHAT).import_report.format == "openai-chat"
     assert nt.loads(CHAT, format="anthropic").import_report.format == "anthropic"

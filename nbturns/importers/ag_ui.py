@@ -65,7 +65,7 @@ def is_message(value: Any) -> bool:
 
 def read_one(value: Any, notes: Notes) -> Run:
     """A list of messages or of events, or an object that has `messages` or `events`."""
-    if is_event(value) or is_message(value):
+    if _is_item(value):
         value = [value]
     if isinstance(value, Mapping) and "messages" not in value and "events" in value:
         events, beside = messages_of(value, notes, "events")
@@ -327,6 +327,10 @@ def _is_plain(value: Any) -> bool:
     return isinstance(role, str) and role in (*ROLES, "assistant") and "content" in value
 
 
+def _is_item(value: Any) -> bool:
+    return is_event(value) or is_message(value) or _is_plain(value)
+
+
 def _streamed(text: str, most: int | None = None) -> Iterator[Any]:
     """The values in an event stream (`data: {…}`)."""
     data = (line.removeprefix("data:").strip() for line in text.splitlines() if line.startswith("data:"))
@@ -347,5 +351,5 @@ def read(source: Source) -> Iterator[Run]:
         yield run
 
 
-_read = conversations(FORMAT, lambda value: is_event(value) or is_message(value) or _is_plain(value), read_one)
+_read = conversations(FORMAT, _is_item, read_one)
 IMPORTER = Importer(FORMAT, score, read)

@@ -102,8 +102,8 @@ def _conversations(source: Source) -> Iterator[tuple[str, Any]]:
         yield from source.records()
     elif sample.lines and not isinstance(sample.value, list):
         yield "", [message for _, message in source.values()]
-    else:
-        yield from source.values()
+    else:  # a list of messages, or one of them
+        yield from ((at, value if isinstance(value, list) else [value]) for at, value in source.values())
 
 
 def read_one(value: Any, notes: Notes) -> Run:
