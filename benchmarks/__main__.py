@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from . import asking, browser, decoding, frames, importing, loop, reading, starting
+from . import asking, browser, chat_messages, decoding, frames, importing, inspect_frames, loop, reading, starting
 
 ALL = (
     *starting.ALL,
@@ -12,16 +12,19 @@ ALL = (
     *decoding.ALL,
     *reading.ALL,
     *frames.ALL,
+    *inspect_frames.ALL,
+    *chat_messages.ALL,
     *importing.ALL,
     *browser.ALL,
     *asking.ALL,
 )
+NAMED = inspect_frames.NAMED  # too long to be run unasked: `.venv/bin/python -m benchmarks the_long_log_by_both`
 
 
 def main(names: list[str]) -> None:
     print(f"{'what':56}{'measured':>16}  wanted")  # noqa: T201  # a table for a terminal
-    for benchmark in ALL:
-        if not names or benchmark.__name__ in names:
+    for benchmark in (*ALL, *NAMED):
+        if benchmark.__name__ in names or (not names and benchmark in ALL):
             for what, measured, wanted in benchmark():
                 print(f"{what:64}{measured:>16}  {wanted}", flush=True)  # noqa: T201  # row by row, for those who wait
 

@@ -1,4 +1,4 @@
-"""Frames beside what others take for the same: parsing alone, and Inspect's own frames, in one run."""
+"""Frames of JSON Lines: in what time, beside parsing alone, and in how much memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from pathlib import Path
 
 import nbturns as nt
 
-from .inspect_logs import write_log
 from .reading import DATA
 
 Row = tuple[str, str, str]
@@ -36,7 +35,6 @@ OURS = (
     "from nbturns.importers import importers; importers(); nt.frames.blocks(nt.turn('q'))",
     "nt.frames.blocks(sys.argv[1])",
 )
-PEER = ("from inspect_ai.analysis import messages_df", "", "messages_df(sys.argv[1], quiet=True)")
 
 
 def measured(path: Path, code: tuple[str, str, str]) -> tuple[float, int, float, float, float]:
@@ -46,34 +44,6 @@ def measured(path: Path, code: tuple[str, str, str]) -> tuple[float, int, float,
     done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True)  # noqa: S603  # our own words
     seconds, rows, peak, above, own = done.stdout.split()
     return float(seconds), int(rows), float(peak), float(above), float(own)
-
-
-def inspect_frames() -> Iterator[Row]:
-    """200 logs of 102 messages; one of 3,203, and of twice as many. The peer gives a row a message, we one a block."""
-    peer = find_spec("inspect_ai") is not None
-    with tempfile.TemporaryDirectory() as folder:
-        logs, long, longer = Path(folder, "logs"), Path(folder, "long.eval"), Path(folder, "longer.eval")
-        logs.mkdir()
-        for number in range(200):
-            write_log(logs / f"log-{number:03}.eval", samples=2, messages=51)
-        write_log(long, 1, 3203)
-        write_log(longer, 1, 6406)
-        ours = min(measured(logs, OURS) for _ in range(3))
-        yield "200 Inspect logs, blocks", f"{ours[1] / ours[0]:,.0f} rows/s", "40,000"
-        yield "200 Inspect logs, memory", f"{ours[2]:.0f} MB", "200"
-        one = min(measured(long, OURS) for _ in range(3))
-        two = min(measured(longer, OURS) for _ in range(3))
-        yield "an Inspect log of 3,203 messages", f"{one[0]:.2f} s, {one[2]:.0f} MB", "0.2 s, 200 MB"
-        yield "twice the messages, time", f"{two[0] / one[0]:.2f}×", "2.2"
-        if not peer:
-            yield "inspect_ai beside it", "not installed", "pip install 'nbturns[bench]'"
-            return
-        theirs = measured(logs, PEER)
-        yield "the same logs by inspect_ai", f"{theirs[1] / theirs[0]:,.0f} rows/s", ""
-        yield "the same logs, messages/s, ours to theirs", f"{theirs[0] / ours[0]:.1f}×", ""
-        middle = write_log(Path(folder, "middle.eval"), 1, 803)
-        theirs, mine = measured(middle, PEER), min(measured(middle, OURS) for _ in range(3))
-        yield "a log of 803 messages, inspect_ai to ours", f"{theirs[0]:.1f} s : {mine[0]:.2f} s", ""
 
 
 def lines_of_chat() -> Iterator[Row]:
@@ -138,4 +108,4 @@ def million_blocks() -> Iterator[Row]:
     yield "memory above the imports, to the frame's own", f"{above / own:.2f}×", "2"
 
 
-ALL = (inspect_frames, lines_of_chat, million_blocks)
+ALL = (lines_of_chat, million_blocks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from ..blocks import block
@@ -15,6 +16,7 @@ from .conversation import other, parsed_arguments, place_of, placed, signed
 from .report import Notes
 
 REFERENCE = re.compile(r"attachment://([0-9a-f]{32}|\d+)")
+OBJECT = (dict, Mapping)  # asked in this order: nearly all are the first, and the second takes long to ask
 TAKEN = frozenset({"role", "content", "tool_calls", "tool_call_id", "error"})
 
 
@@ -102,13 +104,16 @@ def _result(output: Mapping[str, Any], model: str, seconds: float | None) -> Inf
 def ended(output: Mapping[str, Any], model: str) -> tuple[str, str, str, FinishClass]:
     """Of a model call the provider, model, stop reason and its class: `model` is Inspect's name, "provider/model"."""
     choices = output.get("choices")
-    first = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], Mapping) else {}
-    reason = str(first.get("stop_reason") or "")
-    message = first.get("message")
-    pending = isinstance(message, Mapping) and bool(message.get("tool_calls"))
+    first = choices[0] if isinstance(choices, list) and choices else None
+    reason, message = (first.get("stop_reason"), first.get("message")) if isinstance(first, OBJECT) else (None, None)
+    pending = isinstance(message, OBJECT) and bool(message.get("tool_calls"))
+    return _ended(str(output.get("model") or ""), model, str(reason or ""), pending)
+
+
+@lru_cache(1_024)  # a log has thousands of calls, and few that end differently
+def _ended(answered: str, model: str, reason: str, pending: bool) -> tuple[str, str, str, FinishClass]:
     provider, _, named = model.partition("/")
-    answered = str(output.get("model") or named or model)
-    return provider if named else "", answered, reason, FinishClass.of(reason, pending=pending)
+    return provider if named else "", answered or named or model, reason, FinishClass.of(reason, pending=pending)
 
 
 def _usage(raw: Any) -> Usage | None:
