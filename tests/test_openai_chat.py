@@ -47,12 +47,11 @@ def test_a_real_transcript_has_the_blocks_calls_and_results_of_its_file(shared: 
 
     assert len(runs) == len(chats) == manifest["conversations"]
     assert sum(run.import_report.read for run in runs) == manifest["messages"]
-    legacy = sum("function_call" in message for chat in chats for message in chat["messages"])
-    assert sum(len(run.latest.of_kind("tool_call")) for run in runs) == manifest["tool_calls"] + legacy
+    assert sum(len(run.latest.of_kind("tool_call")) for run in runs) == manifest["tool_calls"]
     for chat, run in zip(chats, runs, strict=True):
         roles = Counter(message["role"] for message in chat["messages"])
         kinds = Counter(block.kind for block in run.latest)
-        calling = [m for m in chat["messages"] if m.get("tool_calls") or m.get("function_call")]
+        calling = [m for m in chat["messages"] if m.get("tool_calls")]
         said = [
             m
             for m in chat["messages"]
@@ -60,13 +59,23 @@ def test_a_real_transcript_has_the_blocks_calls_and_results_of_its_file(shared: 
         ]
         assert kinds["user"] == roles["user"] and kinds["system"] == roles["system"] + roles["developer"]
         assert kinds["tool_use"] == roles["tool"] + roles["function"]
-        assert kinds["tool_call"] == sum(len(m.get("tool_calls") or "1") for m in calling)
+        assert kinds["tool_call"] == sum(len(m["tool_calls"]) for m in calling)
         assert kinds["llm_text"] == len(said)
         assert kinds["reasoning"] == sum(
             bool(m.get("reasoning") or m.get("reasoning_content")) for m in chat["messages"]
         )
         assert run.latest.pending == () or chat["messages"][-1]["role"] == "assistant"
         assert (run.import_report.unknown, run.import_report.dropped) == ((), ())
+
+
+def test_a_function_call_of_empty_strings_beside_a_reply_is_no_call() -> None:
+    empty = {"name": "", "arguments": ""}
+    reply = {"role": "assistant", "content": "sunny", "function_call": empty, "tool_calls": None}
+    run = nt.loads([{"role": "user", "content": "weather?"}, reply])
+
+    assert [block.kind for block in run.latest] == ["user", "llm_text"]
+    assert run.import_report.guessed == ()
+    assert run.to_messages("openai-chat")[-1] == reply
 
 
 def text_of(content: Any) -> str:
@@ -91,11 +100,6 @@ def test_every_text_call_and_result_of_a_real_transcript_is_there(shared: Path, 
             (c["id"], c["function"]["name"], json.loads(c["function"]["arguments"] or "{}"))
             for m in chat["messages"]
             for c in m.get("tool_calls") or ()
-        ]
-        calls += [
-            (f"call-{i}-0", m["function_call"]["name"], json.loads(m["function_call"]["arguments"] or "{}"))
-            for i, m in enumerate(chat["messages"])
-            if "function_call" in m
         ]
         results = [
             (m.get("tool_call_id", calls[-1][0] if calls else ""), m["content"])

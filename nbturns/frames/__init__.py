@@ -128,7 +128,7 @@ in `snapshots` `snapshot`, `snapshot_index` and `change`; in `reports` `report`.
     error                       string                what went wrong
     duration_ms                 Float64   ms          its run time, all attempts together
     attempts                    Int64     attempts    how often it was run
-    result_block_id             string                the id of the result's block
+    result_block_id             string                the id of the result's block, else its run, Turn and place
     result_turn_index           Int64                 the Turn that block is first in
     result_block_index          Int64                 its place there, from 0
     file                        category              the file it came from

@@ -29,8 +29,9 @@ class Answer:
         return self.place.turn_index
 
     @property
-    def id(self) -> str | None:
-        return self.block.id or None
+    def id(self) -> str:
+        """As `blocks` names it."""
+        return self.block.id or f"{self.place.source.id}/{self.turn_index}/{self.block_index}"
 
 
 @dataclass(slots=True, eq=False)
@@ -87,7 +88,12 @@ TOOL_CALL: tuple[Column, ...] = (
     Column("error", lambda row: row.error, "string", doc="what went wrong"),
     Column("duration_ms", lambda row: row.duration_ms, "Float64", unit="ms", doc="its run time, all attempts together"),
     Column("attempts", lambda row: row.attempts, "Int64", unit="attempts", doc="how often it was run"),
-    Column("result_block_id", lambda row: row.answer and row.answer.id, "string", doc="the id of the result's block"),
+    Column(
+        "result_block_id",
+        lambda row: row.answer and row.answer.id,
+        "string",
+        doc="the id of the result's block, else its run, Turn and place",
+    ),
     Column(
         "result_turn_index",
         lambda row: row.answer and row.answer.turn_index,

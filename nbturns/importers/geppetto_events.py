@@ -79,6 +79,7 @@ class _Reader:
         said.prompts = [0]
         self.said = said
         self.run = ""
+        self.last = ""  # the model call that was told of last, in this run
         self.session = ""
         self.settings: Any = None
         self.open: dict[str, tuple[Kind, str, Mapping[str, Any]]] = {}  # segments that have not ended
@@ -112,8 +113,7 @@ class _Reader:
             self.framed(event, about)
         elif kind in OTHERS or kind.startswith(LATER):
             if kind in ("error", "interrupt"):
-                self.cut()
-                self.call(about).setdefault("stop_reason", "error" if kind == "error" else "interrupted")
+                self.broken(kind, about)
             self.said.other(event)
         else:
             self.said.keep(event, f"an event of the type {kind!r}")
@@ -128,7 +128,7 @@ class _Reader:
             self.cut()
             if self.said.blocks:
                 self.said.prompt()
-            self.run = run
+            self.run, self.last = run, ""
         extra = meta.get("extra")
         if self.settings is None and isinstance(extra, Mapping):
             self.settings = extra.get("settings")
@@ -142,7 +142,7 @@ class _Reader:
 
     def called(self, event: Mapping[str, Any], meta: Mapping[str, Any], about: Mapping[str, Any]) -> None:
         """Keep what an event tells of a model call; the last one knows best."""
-        known = self.call(about)
+        known, self.last = self.call(about), self.call_id(about)
         known["order"] = known.get("order", len(self.calls))
         for name in ("model", "max_tokens"):
             if meta.get(name):
@@ -187,6 +187,13 @@ class _Reader:
             self.of[len(self.said.blocks)] = self.call_id(about)
             self.said.call(id, name, written, beside={"cut": True})
         self.begun.clear()
+
+    def broken(self, kind: str, about: Mapping[str, Any]) -> None:
+        """A model call that failed, or was interrupted: it made at least the event that says so, which follows."""
+        self.cut()
+        id = self.call_id(about) if "provider_call_id" in about else self.last or self.call_id(about)
+        self.calls.setdefault(id, {}).setdefault("stop_reason", "error" if kind == "error" else "interrupted")
+        self.of[len(self.said.blocks)] = id
 
     def framed(self, event: Mapping[str, Any], about: Mapping[str, Any]) -> None:
         """Remember a call that has begun, in case that it never is requested."""

@@ -114,7 +114,7 @@ class _Odd:
 
     def spoken(self, message: dict[str, Any]) -> list[tuple[Block, dict[str, Any]]]:
         refusal = message.get("refusal")
-        calls = message.get("tool_calls") or message.get("function_call")
+        calls = message.get("tool_calls") or _is_call(message.get("function_call"))
         if not message.get("content") and not refusal and calls:
             return []
         piece: dict[str, Any] = {name: message.pop(name) for name in ("content", "refusal") if name in message}
@@ -133,7 +133,7 @@ class _Odd:
             calls = []
         for place, call in enumerate(calls):
             made.append((self.call(place, call), {"tool_calls": [call]}))
-        if message.get("function_call"):
+        if _is_call(message.get("function_call")):
             legacy = message.pop("function_call")
             made.append((self.call(0, {"id": "", "function": legacy}, of_old=True), {"function_call": legacy}))
         return made
@@ -165,6 +165,11 @@ class _Odd:
         payload = freeze({"id": id, "result": message.get("content"), "error": ""})
         rest = {k: v for k, v in message.items() if k not in ("role", "content", "tool_call_id")}
         self.keep(block("tool_use", payload), message, {CHAT_BESIDE.name: rest} if rest else {})
+
+
+def _is_call(legacy: Any) -> bool:
+    """Whether a `function_call` calls: some servers write one of empty strings beside each reply."""
+    return bool(any(legacy.values()) if isinstance(legacy, Mapping) else legacy)
 
 
 def _image(given: Any) -> Any:
