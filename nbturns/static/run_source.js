@@ -10,6 +10,9 @@
 import { PageRows } from "./row_source.js";
 
 /**
+ * What changed: all from a Turn on, rows of the pool, one that became longer, or only that text came to blocks on their way.
+ * @typedef {{from: number} | {rows: [number, number]} | {place: number} | {text: [number, string][]}} News
+ *
  * @typedef {import("./row_source.js").Row} Row
  * @typedef {import("./row_source.js").Call} Call
  * @typedef {[number, number]} Stretch
@@ -43,9 +46,11 @@ export class RunSource {
     this.pool = [];
     /** @type {Record<string, Call>} */
     this.calls = {};
+    /** @type {Row[]} blocks on their way, behind the last Turn */
+    this.open = [];
     /** @type {Set<number>} places that were asked for */
     this.asked = new Set();
-    /** @type {Set<(what: {from: number} | {rows: [number, number]} | {place: number}) => void>} */
+    /** @type {Set<(what: News) => void>} */
     this.hearers = new Set();
     /** @type {Map<number, {resolve: (text: string) => void, reject: (error: Error) => void}>} */
     this.questions = new Map();
@@ -75,15 +80,14 @@ export class RunSource {
     this.single = !!start.single;
     this.report = start.report ?? null;
     this.turns = start.turns;
+    this.open = start.open ?? [];
     this.put(start);
     this.tell({ from: 0 });
   }
 
   /** @param {any} tail */
   follow(tail) {
-    if (tail?.number === undefined || tail.number <= this.number) return;
-    if (tail.number !== this.number + 1) return this.model.send({ want: "start" });
-    this.number = tail.number;
+    if (!this.isNext(tail?.number)) return;
     const from = tail.from ?? this.turns.length;
     if (tail.turns) {
       const old = this.turns[from];
@@ -91,8 +95,24 @@ export class RunSource {
       if (old && first && tail.phases_from) first.phases = [...old.phases.slice(0, tail.phases_from), ...first.phases];
       this.turns.splice(from, Infinity, ...tail.turns);
     }
-    this.put(tail);
+    const rows = (tail.rows ?? []).map((/** @type {Row & {kept?: string}} */ row, /** @type {number} */ n) =>
+      // What somebody has read as it came does not fold under their eyes.
+      row.kept === undefined ? row : { ...row, body: (this.open[n]?.body ?? "") + row.kept, fold: false },
+    );
+    this.open = tail.open ?? [];
+    this.put({ ...tail, rows });
     this.tell({ from });
+  }
+
+  /** @param {number | undefined} number @returns {boolean} whether it is the one after the last; after a gap all is asked for */
+  isNext(number) {
+    if (number === undefined || number <= this.number) return false;
+    if (number !== this.number + 1) {
+      this.model.send({ want: "start" });
+      return false;
+    }
+    this.number = number;
+    return true;
   }
 
   /** @param {{head: string, doing: string, length: number, at: number, rows: Row[], calls: Record<string, Call>}} given */
@@ -107,7 +127,11 @@ export class RunSource {
   /** @param {any} message */
   answered(message) {
     const question = this.questions.get(message.id);
-    if (question) {
+    if (message.t) {
+      if (!this.isNext(message.n)) return;
+      for (const [number, text] of message.t) if (this.open[number]) this.open[number].body = (this.open[number].body ?? "") + text;
+      this.tell({ text: message.t });
+    } else if (question) {
       this.questions.delete(message.id);
       if (message.error === undefined) question.resolve(message.text);
       else question.reject(new Error(message.error));
@@ -141,7 +165,7 @@ export class RunSource {
     }
   }
 
-  /** @param {{from: number} | {rows: [number, number]} | {place: number}} what */
+  /** @param {News} what */
   tell(what) {
     for (const hear of this.hearers) hear(what);
   }
@@ -165,8 +189,8 @@ export class TurnRows extends PageRows {
     this.completes = [];
   }
 
-  /** Show these. @param {Stretch[]} stretches @param {number} length @param {Stretch[]} fresh indices that are new */
-  show(stretches, length, fresh) {
+  /** Show these. @param {Stretch[]} stretches @param {number} length @param {Stretch[]} fresh indices that are new @param {Row[]} open on their way */
+  show(stretches, length, fresh, open) {
     /** @type {number[]} */
     const at = [];
     for (const [from, to] of stretches) for (let place = from; place < to && at.length < length; place++) at.push(place);
@@ -178,7 +202,14 @@ export class TurnRows extends PageRows {
     this.tinted = this.fresh.includes(false); // where all is new, nothing need be said
     let same = 0;
     while (same < at.length && same < old.length && at[same] === old[same] && before[same] === (this.tinted && this.fresh[same]) && this.rows[same]) same++;
-    this.splice(same, at.slice(same).map((place, n) => /** @type {Row} */ (this.made(place, same + n))));
+    this.fresh.push(...open.map(() => true));
+    const rows = at.slice(same).map((place, n) => /** @type {Row} */ (this.made(place, same + n)));
+    this.splice(same, [...rows, ...open.map((row) => ({ ...row, fresh: this.tinted }))]);
+  }
+
+  /** More text of a block on its way. @param {number} number which of them @param {string} text */
+  said(number, text) {
+    if (this.rows[this.at.length + number]) this.addText(this.at.length + number, text);
   }
 
   /** @param {number} place @param {number} index @returns {Row | undefined} */
@@ -233,6 +264,7 @@ export class TurnRows extends PageRows {
   /** The whole of a body that was cut. @param {number} index @returns {Promise<void>} */
   more(index) {
     const place = this.at[index];
+    if (place === undefined) return Promise.resolve(); // on its way: there is no more
     if (!this.run.pool[place]?.cut && this.run.pool[place]?.body !== undefined) return Promise.resolve();
     return new Promise((done) => {
       this.waiting.set(place, [...(this.waiting.get(place) ?? []), done]);
@@ -242,7 +274,8 @@ export class TurnRows extends PageRows {
 
   /** @param {number} index @param {string} form */
   text(index, form) {
-    return this.run.form(this.at[index], form);
+    if (this.at[index] !== undefined) return this.run.form(this.at[index], form);
+    return form === "text" ? super.text(index, form) : Promise.reject(new Error("this block is still on its way"));
   }
 
   /** @param {number} position @param {1 | -1} step */

@@ -22,6 +22,7 @@ const PHASES = {
   post_tools: "after the tools ran",
   final: "at the end",
 };
+const GOING = ["running", "pausing", "paused"]; // states of a Turn to which more may come
 let views = 0;
 
 export class RunView {
@@ -69,7 +70,7 @@ export class RunView {
     this.onSelected = () => this.table.select(this.model.get("selected"));
     for (const trait of ["turn", "phase"]) this.model.on(`change:${trait}`, this.onChoice);
     this.model.on("change:selected", this.onSelected);
-    /** @param {{from: number} | {rows: [number, number]} | {place: number}} what */
+    /** @param {import("./run_source.js").News} what */
     this.hear = (what) => this.heard(what);
     run.hearers.add(this.hear);
     this.drawAll(0);
@@ -84,12 +85,19 @@ export class RunView {
     this.table.close();
   }
 
-  /** @param {{from: number} | {rows: [number, number]} | {place: number}} what */
+  /** @param {import("./run_source.js").News} what */
   heard(what) {
-    if ("rows" in what) this.rows.came(...what.rows);
+    if ("text" in what) {
+      if (this.streams) for (const [number, text] of what.text) this.rows.said(number, text);
+    } else if ("rows" in what) this.rows.came(...what.rows);
     else if ("place" in what) this.rows.came(what.place, what.place + 1);
     else this.drawAll(what.from);
     if ("rows" in what) this.toolbar.choose(this.choices());
+  }
+
+  /** Whether what the model is saying belongs to what is shown: to the last Turn, as it is. */
+  get streams() {
+    return this.shown.turn === this.run.turns.length - 1 && this.shown.phase < 0;
   }
 
   /** Which Turn is shown: the last, while nobody chose another. */
@@ -144,10 +152,17 @@ export class RunView {
     const length = at ? at.blocks : entry.blocks;
     const before = phase > 0 ? entry.phases[phase - 1].blocks : (entry.fresh[0]?.[0] ?? 0);
     const fresh = at ? (at.fresh ?? /** @type {Stretch[]} */ (at.blocks > before ? [[before, at.blocks]] : [])) : entry.fresh;
-    this.rows.show(at?.stretches ?? entry.stretches, length, fresh);
+    const { follow } = this.table;
+    const going = this.streams && GOING.includes(entry.state);
+    follow.on ||= going; // what came last is followed, too
+    this.rows.show(at?.stretches ?? entry.stretches, length, fresh, this.streams ? this.run.open : []);
+    follow.on = going;
     this.run.need(Math.max(0, this.run.length - 200), this.run.length);
     this.toolbar.choose(this.choices());
-    if (another && this.opened) this.toNew(false);
+    if (another && this.opened) {
+      this.toNew(false);
+      follow.looked();
+    }
     this.opened = true;
   }
 

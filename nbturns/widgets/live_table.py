@@ -9,8 +9,6 @@ and nothing is lost for good.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import zip_longest
 from typing import Any
 
 import anywidget
@@ -18,43 +16,17 @@ import traitlets
 
 from ..chunks import Chunks
 from ..host import call
-from ..rows import body_of, model_calls
+from ..rows import model_calls
 from ..text import visible
 from ..timeline import pool_row
 from ..turns import Block, Turn
 from .block_forms import form
 from .still import Still
-from .throttle import Throttle
+from .streams import Streams
+from .throttle import TEXT_FRAMES, Throttle
 
 SLOW = 2  # full tables a second, for a long one that no page has taken over yet
 LONG = 300  # rows
-TEXT_FRAMES = 25  # a second, where there is only more text: each is an envelope around a few words
-
-
-class Streamed:
-    """A block on its way: its text so far, of which `fresh` has not gone to the page."""
-
-    def __init__(self, kind: str, name: str) -> None:
-        self.kind = kind
-        self.name = name
-        self.gone: list[str] = []
-        self.fresh: list[str] = []
-
-    @property
-    def text(self) -> str:
-        return visible("".join((*self.gone, *self.fresh)))
-
-    def row(self) -> dict[str, Any]:
-        made: dict[str, Any] = {"kind": visible(self.kind), "body": self.text, "size": 0, "open": True}
-        return {**made, "name": visible(self.name), "head": visible(self.name)} if self.name else made
-
-    def news(self) -> str:
-        """What came since the last time it was asked."""
-        news = "".join(self.fresh)
-        if news:
-            self.gone.append(news)
-            self.fresh.clear()
-        return visible(news)
 
 
 class LiveTable(Still, anywidget.AnyWidget):
@@ -65,10 +37,8 @@ class LiveTable(Still, anywidget.AnyWidget):
 
     def __init__(self, turn: Turn) -> None:
         self._turn = turn
-        self._open: list[Streamed] = []  # blocks on their way
-        self._closing: list[Streamed] = []  # and those that have just come
+        self._streams = Streams()
         self._sent_blocks: Chunks[Block] = turn.blocks
-        self._sent_open = 0
         self._sent_status: dict[str, Any] = {}
         self._number = 0
         self._taken = False  # a page has drawn this: from now on updates are enough
@@ -83,7 +53,7 @@ class LiveTable(Still, anywidget.AnyWidget):
         return f"<{type(self).__name__} of {len(self._turn)} blocks>"
 
     def _whole(self) -> dict[str, Any]:
-        rows = [*map(pool_row, self._turn.blocks), *(one.row() for one in self._open)]
+        rows = [*map(pool_row, self._turn.blocks), *self._streams.rows()]
         self._sent_status = self._where()
         return {
             "number": self._number,
@@ -113,18 +83,20 @@ class LiveTable(Still, anywidget.AnyWidget):
         if not self._taken:
             self._number += 1
             self._send_start()
-        elif self._same_blocks() and len(self._open) == self._sent_open:
+        elif self._same_blocks() and self._streams.known:
             self._tell_text()
             self._tell_more({})
         else:
             start = self._sent_blocks.shared(self._turn.blocks)
             fresh = list(self._turn.blocks.since(start))
-            rows = [*self._finished(fresh, start), *(one.row() for one in self._open)]
+            added = start == len(self._sent_blocks)
+            done = self._streams.completed(fresh) if added else map(pool_row, fresh)
+            rows = [*done, *self._streams.rows()]
             self._remember()
             self._tell_more({"from": start, "rows": rows, "calls": model_calls(fresh)})
 
     def _tell_text(self) -> None:
-        news = [[len(self._turn) + i, text] for i, one in enumerate(self._open) if (text := one.news())]
+        news = [[len(self._turn) + number, text] for number, text in self._streams.news()]
         if news:
             self._number += 1
             self._shown_here(self.send, {"n": self._number, "t": news})
@@ -148,23 +120,14 @@ class LiveTable(Still, anywidget.AnyWidget):
         self._remember()
         self._shown_here(self.set_trait, "start", start)
 
-    def _finished(self, blocks: list[Block], start: int) -> Iterable[dict[str, Any]]:
-        """Rows of blocks that are complete; of a text that streamed to the page, only what is still missing there."""
-        on_page = self._closing[: self._sent_open] if start == len(self._sent_blocks) else []
-        for block, streamed in zip_longest(blocks, on_page[: len(blocks)]):
-            made = pool_row(block)
-            if streamed is not None and streamed.kind == block.kind and body_of(block) == streamed.text:
-                made.pop("cut", None)
-                del made["body"]
-                made["kept"] = streamed.news()
-            yield made
-
     def _remember(self) -> None:
         self._sent_blocks = self._turn.blocks
-        self._sent_open = len(self._open)
-        self._closing = []
-        for one in self._open:
-            one.news()
+        self._streams.remember()
+
+    def _all_came(self, turn: Turn) -> None:
+        """The blocks on their way are complete: they are in `turn` now, or nowhere."""
+        self._streams.all_came()
+        self._turn = turn
 
     # What the page says. A message may come on any thread.
 
@@ -179,19 +142,6 @@ class LiveTable(Still, anywidget.AnyWidget):
                 self._send_start()
             case {"want": "form", "row": int(index), "form": str(name), "id": int(id)} if 0 <= index < len(self._turn):
                 self._shown_here(self.send, {"id": id, **answered(self._turn[index], name)})
-
-    # Blocks on their way.
-
-    def _add_text(self, index: int, kind: str, text: str, name: str) -> None:
-        while len(self._open) <= index:
-            self._open.append(Streamed(kind, name))
-        self._open[index].fresh.append(text)
-
-    def _all_came(self, turn: Turn) -> None:
-        """The blocks on their way are complete: they are in `turn` now, or nowhere."""
-        if self._open:
-            self._closing = self._open
-        self._turn, self._open = turn, []
 
 
 def answered(block: Block, name: str) -> dict[str, str]:

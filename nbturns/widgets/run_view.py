@@ -13,7 +13,7 @@ import anywidget
 import traitlets
 
 from ..chunks import Chunks
-from ..events import Ended, Event, InferenceFinished, InferenceStarted, Paused, Resumed, Snapshot
+from ..events import Delta, Ended, Event, InferenceFinished, InferenceStarted, Paused, Resumed, Snapshot
 from ..execution import Execution
 from ..host import call
 from ..html import run_html
@@ -25,7 +25,8 @@ from ..timeline import Timeline, pool_row, report_entry
 from ..turns import Block, Run, Turn
 from .block_forms import form
 from .still import Still
-from .throttle import Throttle
+from .streams import Streams
+from .throttle import TEXT_FRAMES, Throttle
 
 FIRST_SIZE = 40_000  # characters of rows that go with the view; the page asks for the others
 PAGE = 400  # rows of an answer
@@ -53,8 +54,10 @@ class RunView(Still, anywidget.AnyWidget):
         self._number = 0
         self._doing = ""
         self._running: Execution | None = None
+        self._streams = Streams()  # what the model is saying, behind the blocks of the last Turn
+        self._only_text = True  # nothing else came since the last time
         self._sent = (0, 0, 0)  # Turns, phases of the last, blocks that went to the page
-        self._draw = Throttle(self._tell)
+        self._draw = Throttle(self._tell, TEXT_FRAMES)
         for index, turn in enumerate(of.turns):
             self._put(index, turn, self._marks_of(turn))
         self._begin_still()
@@ -119,18 +122,28 @@ class RunView(Still, anywidget.AnyWidget):
 
         def hear(event: Event) -> None:
             match event:
+                case Delta():
+                    self._streams.add(event)
+                    self._draw()
+                    return
                 case Snapshot():
                     marks.append(event)
+                    self._streams.all_came()
                 case InferenceStarted():
                     self._doing = "the model is answering"
-                case InferenceFinished() | Resumed():
+                case InferenceFinished():
+                    self._streams.finished(event)
+                    self._doing = ""
+                case Resumed():
                     self._doing = ""
                 case Paused(pause=pause):
                     self._doing = f"paused at {pause.phase}"
                 case Ended():
+                    self._streams.all_came()
                     self._doing = ""
                 case _:
                     return
+            self._only_text = False
             if isinstance(event, Ended):
                 self._put(index, event.turn, marks)
             else:
@@ -155,11 +168,13 @@ class RunView(Still, anywidget.AnyWidget):
         line = self._line
         name = self._run.name
         self._sent = (len(line.entries), len(line.entries[-1]["phases"]) if line.entries else 0, len(line.pool.blocks))
+        self._streams.remember()
         return {
             "number": self._number,
             "name": f"Run {shortened(name, 80)}" if name else type(self._of).__name__,
             "report": report_entry(self._run),
             "turns": line.entries,
+            "open": self._streams.rows(),
             **self._sums(),
             **self._rows(max(0, self._first_row()), len(line.pool.blocks), FIRST_SIZE),
         }
@@ -183,9 +198,21 @@ class RunView(Still, anywidget.AnyWidget):
         return {"at": start, "rows": rows, "calls": model_calls(blocks[: len(rows)])}
 
     def _tell(self) -> None:
-        """What is new since the last time: entries from some Turn on, and blocks."""
+        if self._only_text and self._streams.known:
+            self._tell_text()
+        else:
+            self._tell_more()
+        self._only_text = True
+
+    def _tell_text(self) -> None:
+        if news := self._streams.news():
+            self._number += 1
+            self._shown_here(self.send, {"n": self._number, "t": news})
+
+    def _tell_more(self) -> None:
+        """What is new since the last time: entries from some Turn on, blocks, and those on their way."""
         line = self._line
-        turns, phases, blocks = self._sent
+        turns, phases, known = self._sent
         start = max(0, min(turns, len(line.entries)) - 1)
         self._number += 1
         fresh = [dict(entry) for entry in line.entries[start:]]
@@ -193,7 +220,10 @@ class RunView(Still, anywidget.AnyWidget):
         if turns and fresh and len(fresh[0]["phases"]) > phases:
             update["phases_from"] = phases
             fresh[0]["phases"] = fresh[0]["phases"][phases:]
-        update |= self._rows(blocks, len(line.pool.blocks))
+        blocks = line.pool.blocks[known:]
+        update |= {"at": known, "rows": list(self._streams.completed(blocks)), "calls": model_calls(blocks)}
+        update["open"] = self._streams.rows()
+        self._streams.remember()
         self._sent = (len(line.entries), len(line.entries[-1]["phases"]), len(line.pool.blocks))
         self._shown_here(self.set_trait, "tail", update)
 

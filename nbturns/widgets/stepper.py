@@ -66,17 +66,18 @@ class Stepper(LiveTable):
         """Draw it as it stands, and listen from there: nothing can happen in between."""
         self._turn, self._new_from = self.execution.turn, len(self.execution.turn)
         for delta in self.execution.deltas:
-            self._add_text(delta.index, delta.kind, delta.text, delta.name)
+            self._streams.add(delta)
         self.execution.listen(self._hear, replay=False)
         self._changed()
 
     def _hear(self, event: Event) -> None:
         match event:
-            case Delta(index=index, kind=kind, text=text, name=name):
-                self._add_text(index, kind, text, name)
+            case Delta():
+                self._streams.add(event)
             case InferenceStarted():
                 self._doing, self._answering = "the model is answering", True
             case InferenceFinished():
+                self._streams.finished(event)
                 self._doing, self._answering = "", False
             case Snapshot(turn=turn):
                 self._all_came(turn)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ..host import loop
 
 FRAMES = 30  # a second; a burst without this loses its end and leaves the kernel busy
+TEXT_FRAMES = 25  # a second, where there is only more text: each is an envelope around a few words
 
 
 class Throttle:

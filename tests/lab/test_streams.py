@@ -78,3 +78,83 @@ def test_the_table_follows_what_is_said_until_the_reader_scrolls_up_and_again_fr
     expect(output.get_by_text("line 239 of")).to_be_attached()
     until_at_end(lab)
     assert lab.errors == []
+
+
+def answer(output: Locator) -> Locator:
+    return output.locator(".nbt-row.nbt-llm_text .nbt-text")
+
+
+def said(lines: int) -> str:
+    return "".join(f"line {line} of what is said\n" for line in range(lines))
+
+
+def test_the_view_of_a_session_shows_what_is_said_as_it_comes_wherever_and_whenever_it_is_opened(
+    lab: Lab, kernel: str
+) -> None:
+    cells = [
+        SLOWLY.replace("wanted = 60", "wanted = 3"),
+        "session = nt.Session(slowly)\nnt.view(session)",
+        "held = session.ask('How is it?')",
+        "wanted = 6",
+        "nt.view(session)",
+        "wanted = 90",
+        "wanted = None; held.result(20).text == session.latest.text",
+    ]
+    lab.new(cells, kernel)
+    for cell in range(3):
+        lab.run(cell)
+    first, second = lab.output(1), lab.output(4)
+    expect(answer(first)).to_have_text(said(3), use_inner_text=True)
+    expect(first.get_by_text("the model is answering")).to_be_visible()
+
+    lab.run(3)
+    expect(answer(first)).to_have_text(said(6), use_inner_text=True)
+    lab.run(4)
+    expect(answer(second)).to_have_text(said(6), use_inner_text=True)
+    before = lab.received
+    lab.run(5)
+    for view in (first, second):
+        expect(answer(view)).to_have_text(said(90), use_inner_text=True)
+    until_at_end(lab)
+    lab.run(6)
+    expect(first.get_by_text("the model is answering")).to_have_count(0)
+
+    assert lab.text(6) == "True"
+    for view in (first, second):
+        expect(view.locator(".nbt-row[data-index]")).to_have_count(2)
+        expect(answer(view)).to_have_text(said(90), use_inner_text=True)  # and it does not fold under the reader's eyes
+    answer(first).click()
+    lab.page.keyboard.press("i")
+    expect(first.get_by_role("tabpanel", name="JSON")).to_contain_text("line 89 of")
+    lab.until_idle()
+    assert lab.received - before < 2 * 20_000 + 20 * len(said(90))
+    assert lab.errors == []
+
+
+def test_a_burst_in_the_view_of_a_session_ends_complete_and_the_kernel_idle(lab: Lab) -> None:
+    burst = """
+import nbturns as nt
+from nbturns.events import Delta
+async def engine(turn, scope):
+    for n in range(20_000):
+        scope.emit(Delta(scope.inference_id, 0, "llm_text", f"{n} "))
+    return turn + nt.assistant("".join(f"{n} " for n in range(20_000)))
+session = nt.Session(engine)
+nt.view(session)
+"""
+    lab.new([burst, "held = session.ask('?')"])
+    lab.run(0)
+    before = lab.frames
+
+    lab.run(1)
+    expect(lab.output(0).locator(".nbt-row[data-index]")).to_have_count(2)
+    expect(lab.output(0).get_by_text("the model is answering")).to_have_count(0)
+
+    lab.until_idle()
+    assert lab.frames - before < 200
+    row = lab.output(0).locator(".nbt-row[data-index='1']")
+    for name in ("unfold", "more"):  # a long text that nobody saw coming shows its beginning, and the rest when asked
+        button = row.get_by_role("button", name=name)
+        if button.count():
+            button.first.click()
+    expect(row.get_by_text("19998 19999")).to_be_attached()
