@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import nbturns as nt
+from nbturns.importers import Source, importers
 from nbturns.provenance import BESIDE, BRANCH_OF
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "transcripts"
@@ -41,10 +42,12 @@ FILES = {
     "langchain.json": ("langchain", WHOLE),
     "langchain-dumpd.json": ("langchain", WHOLE),
     "openhands.jsonl": ("openhands", None),
+    "openhands-sdk.json": ("openhands-sdk", WHOLE),
     "openinference.jsonl": ("openinference", UNTHINKING),
     "otel-genai.json": ("otel-genai", WHOLE),
     "otel-genai-events.json": ("otel-genai", UNTHINKING),
     "pydantic-ai.json": ("pydantic-ai", WHOLE),
+    "sharegpt.jsonl": ("sharegpt", None),
     "swe-agent.traj": ("swe-agent", None),
     "tau2-bench.json": ("tau-bench", UNTHINKING),
     "vercel-ui.json": ("vercel-ui", WHOLE),
@@ -78,18 +81,29 @@ def test_a_format_is_known_by_its_content_and_says_what_its_file_says(name: str)
     assert nt.Run.from_yaml(read.to_yaml()) == read
 
 
-@pytest.mark.parametrize("name", [*FILES, "tau-bench.json", "chatgpt.json", "aider.md"])
+@pytest.mark.parametrize("name", [*FILES, "tau-bench.json", "chatgpt.json", "claude-export.json", "aider.md"])
 def test_a_sound_file_is_taken_strictly_too(name: str) -> None:
     assert list(nt.load_all(FIXTURES / name, strict=True)) == list(nt.load_all(FIXTURES / name))
 
 
-@pytest.mark.parametrize("name", [*FILES, "tau-bench.json", "chatgpt.json", "aider.md"])
+@pytest.mark.parametrize("name", [*FILES, "tau-bench.json", "chatgpt.json", "claude-export.json", "aider.md"])
 def test_the_name_of_a_file_has_no_say(name: str, tmp_path: Path) -> None:
     other = tmp_path / "chat.yaml"
     other.write_bytes((FIXTURES / name).read_bytes())
 
     assert [r.import_report.format for r in nt.load_all(other)] == [
         r.import_report.format for r in nt.load_all(FIXTURES / name)
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in FIXTURES.iterdir()))
+def test_of_each_file_one_format_alone_is_surest(name: str) -> None:
+    sample = Source.of_file(FIXTURES / name).sample
+    scores = {importer.name: importer.score(sample) for importer in importers().values()}
+
+    best = max(scores.values())
+    assert [format for format, score in scores.items() if score == best] == [
+        next(nt.load_all(FIXTURES / name)).import_report.format
     ]
 
 
@@ -121,7 +135,8 @@ def test_a_call_ends_with_calls_pending_and_a_reply_is_completed() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["ag-ui.json", "langchain.json", "openhands.jsonl", "openinference.jsonl", "otel-genai.json"]
+    "name",
+    ["ag-ui.json", "langchain.json", "openhands.jsonl", "openhands-sdk.json", "openinference.jsonl", "otel-genai.json"],
 )
 def test_an_image_stays_with_its_prompt(name: str) -> None:
     (image,) = run(name).latest.of_kind("user")[0].images
@@ -323,3 +338,75 @@ def test_of_a_conversation_with_branches_load_gives_the_current_one(tmp_path: Pa
     assert [one.metadata.get(BRANCH_OF) for one in nt.load_all(path)] == [None, *[first["id"]] * 2]
     with pytest.raises(nt.LoadError, match="several conversations"):
         nt.loads([first, second])
+
+
+def test_training_data_has_calls_answered_in_their_order_and_its_prompt_beside() -> None:
+    read = run("sharegpt.jsonl")
+
+    assert [told(block) for block in read.latest.of_kind("tool_call", "tool_use")] == [
+        ("tool_call", ("call_0", "read_temperature", ZONE)),
+        ("tool_use", ("call_0", WARM)),
+        ("tool_call", ("call_1", "read_soil", ZONE)),
+        ("tool_use", ("call_1", OFFLINE)),
+    ]
+    assert (read.latest[0].text, read.latest.text, read.id) == (SYSTEM, SORRY, "greenhouse_1")
+    assert "read_temperature" in read.metadata[BESIDE]["tools"]
+    both = [{"name": "a", "arguments": {}}, {"name": "b", "arguments": '{"x": 1}'}]
+    said = [
+        {"from": "function_call", "value": json.dumps(both)},
+        {"from": "tool", "value": "1"},
+        {"from": "tool", "value": "2"},
+    ]
+    calls = nt.loads({"conversations": [{"from": "human", "value": "q"}, *said]}).latest
+    assert [(call.name, call.args) for call in calls.of_kind("tool_call")] == [("a", {}), ("b", {"x": 1})]
+    assert calls.pending == () and len({call.inference_id for call in calls.of_kind("tool_call")}) == 1
+
+
+def test_a_call_in_training_data_that_is_no_json_is_kept_as_it_is() -> None:
+    read = nt.loads([{"from": "human", "value": "q"}, {"from": "function_call", "value": "look()"}])
+
+    assert read.latest[1].kind == "other" and read.latest[1].payload["value"] == "look()"
+    assert "no JSON with a name" in read.import_report.unknown[0]
+
+
+def test_an_export_of_claudes_pages_has_thoughts_calls_attachments_and_branches(tmp_path: Path) -> None:
+    path = FIXTURES / "claude-export.json"
+    first, branch, old = nt.load_all(path)
+
+    assert [told(block) for block in first.latest] == [
+        ("user", FIRST),
+        ("user", "06:00 24 °C"),
+        ("reasoning", THOUGHT),
+        ("tool_call", ("toolu_1", "read_temperature", ZONE)),
+        ("tool_use", ("toolu_1", WARM)),
+        ("llm_text", YES),
+        ("user", SECOND),
+        ("tool_call", ("toolu_2", "read_soil", ZONE)),
+        ("tool_use", ("toolu_2", OFFLINE)),
+        ("llm_text", SORRY),
+    ]
+    assert first.latest[8].error == OFFLINE
+    assert (first.name, first.id, branch.metadata[BRANCH_OF]) == ("Tomatoes", "conv-greenhouse", "conv-greenhouse")
+    assert branch.latest.text == "You are welcome." and branch[0].blocks.shared(first[0].blocks) == 6
+    assert [told(block) for block in old.latest] == [("user", "Name a herb."), ("llm_text", "Basil.")]
+    packed = tmp_path / "data.zip"
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("users.json", "[]")
+        archive.write(path, "conversations.json")
+    assert [one.latest for one in nt.load_all(packed)] == [one.latest for one in nt.load_all(path)]
+    assert nt.load_all(packed).__next__().import_report.format == "claude-export"
+
+
+def test_the_events_of_a_trajectory_are_read_from_its_zip_in_their_order(tmp_path: Path) -> None:
+    events = json.loads((FIXTURES / "openhands-sdk.json").read_text(encoding="utf-8"))
+    path = tmp_path / "trajectory.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number, event in reversed(list(enumerate(events))):
+            archive.writestr(f"event_{number:06d}_{event['id']}.json", json.dumps(event))
+        archive.writestr("meta.json", json.dumps({"id": "conv-1", "title": "Tomatoes", "llm_model": "gpt-5-mini"}))
+
+    read = nt.load(path)
+
+    assert read.latest.same_content(run("openhands-sdk.json").latest)
+    assert (read.id, read.name, read.inferences[0].model) == ("conv-1", "Tomatoes", "gpt-5-mini")
+    assert nt.load(path, strict=True) == read

@@ -21,7 +21,7 @@ JSON = sorted(path.name for path in FIXTURES.iterdir() if path.suffix != ".md")
 # Names of fields whose words name a shape: a block says the same by its kind.
 SHAPES = {
     "type", "kind", "role", "part_kind", "source", "status", "state", "outcome", "content_type", "object", "recipient",
-    "parent", "children", "key", "intValue", "lc", "openinference.span.kind", "mime_type", "input.mime_type",
+    "parent", "children", "parent_message_uuid", "sender", "from", "key", "intValue", "lc", "openinference.span.kind", "mime_type", "input.mime_type",
     "output.mime_type", "llm.input_messages.1.message.contents.1.message_content.type",
 }  # fmt: skip
 WORDS = {

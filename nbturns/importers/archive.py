@@ -61,6 +61,14 @@ class Archive:
             reason = f"this member of the archive cannot be read: {error!r}"
             raise LoadError(reason, file=self.file, position=name) from None
 
+    def head(self, name: str, size: int) -> bytes:
+        """The first bytes of a member, to be looked at; none of one that cannot be read."""
+        try:
+            with self._zip.open(name) as member:
+                return member.read(size)
+        except Exception:  # a damaged archive raises what it likes; reading it will say what is wrong
+            return b""
+
     def json(self, name: str) -> Any:
         """The JSON value in a member. Raises LoadError that names it."""
         try:

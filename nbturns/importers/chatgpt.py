@@ -9,19 +9,15 @@ Source: exports of 2023 to 2026; OpenAI documents the way to get one, not its sh
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from types import NoneType
 from typing import Any
 
-from ..chunks import Chunks
-from ..errors import LoadError
-from ..keyed import keyed
-from ..provenance import BESIDE, BRANCH_OF, TIMESTAMP
+from ..provenance import BESIDE, TIMESTAMP
 from ..results import InferenceResult
-from ..turns import Block, Kind, Run, Turn
-from . import SURE, Importer, ImportReport, Notes, Sample, Source
+from ..turns import Kind, Run
+from . import Importer, Notes
+from .branches import Branches, Tree, exported, scored
 from .transcript import (
     Misfit,
     Transcript,
@@ -52,23 +48,13 @@ def read_branches(value: Any, notes: Notes) -> Iterator[Run]:
     """One conversation: a Run for each of its branches, the current one first."""
     if not isinstance(value, Mapping) or not isinstance(value.get("mapping"), Mapping):
         raise notes.refusal("", "a conversation of ChatGPT's has a mapping of nodes")
-    tree = _Tree(value["mapping"], notes)
-    leaves = tree.leaves(value.get("current_node"))
-    reader = _Reader(Transcript(notes))
+    tree, reader = Tree(value["mapping"], notes), _Reader(Transcript(notes))
+
+    def about() -> dict[str, Any]:
+        return _about(value, without(value, "mapping", "title") | told(nodes=tree.lost, empty=reader.empty))
+
     id, title = value.get("conversation_id") or value.get("id"), value.get("title")
-    reader.said.key = id = id if isinstance(id, str) and id else reader.said.key
-    written = [reader.branch(tree, leaf) for leaf in leaves] or [_Path()]
-    beside = without(value, "mapping", "title") | told(nodes=tree.lost, empty=reader.empty)
-    for number, path in enumerate(written):
-        yield Run(
-            path.turns(),
-            id=id if number == 0 else f"{id}/{leaves[number]}",
-            name=title if isinstance(title, str) else "",
-            metadata=keyed(_about(value, beside) if number == 0 else {BRANCH_OF.name: id}),
-            import_report=ImportReport(FORMAT, path.read, len(path.blocks), file=notes.file)
-            if number
-            else replace(notes.report(len(path.blocks)), read=path.read),
-        )
+    yield from reader.runs(tree, value.get("current_node"), reader.message, id=id, name=title, about=about)
 
 
 def _about(value: Mapping[str, Any], beside: dict[str, Any]) -> dict[str, Any]:
@@ -76,59 +62,10 @@ def _about(value: Mapping[str, Any], beside: dict[str, Any]) -> dict[str, Any]:
     return {BESIDE.name: keepable(beside)} | ({TIMESTAMP.name: str(begun)} if begun else {})
 
 
-@dataclass(frozen=True, slots=True)
-class _Path:
-    """A way from the root so far: its blocks, its Turns, the call that waits for a result."""
-
-    blocks: Chunks[Block] = Chunks()  # noqa: RUF009  # a value, which never changes
-    before: tuple[Any, Turn] | None = None  # the Turns that ended, the last one first
-    answered: bool = False
-    call: str = ""
-    read: int = 0
-
-    def turns(self) -> tuple[Turn, ...]:
-        made = [Turn(self.blocks)]
-        link = self.before
-        while link is not None:
-            link, turn = link
-            made.append(turn)
-        return tuple(reversed(made))
-
-    def longer(self, blocks: list[Block], call: str) -> _Path:
-        path = replace(self, call=call, read=self.read + 1)
-        for one in blocks:
-            if one.kind == Kind.USER and path.answered:
-                path = replace(path, before=(path.before, Turn(path.blocks)), answered=False)
-            said = path.answered or one.kind in (Kind.LLM_TEXT, Kind.TOOL_CALL, Kind.REASONING)
-            path = replace(path, blocks=path.blocks.append(one), answered=said)
-        return path
-
-
-class _Reader:
-    """Writes the blocks of each node once, whatever number of branches it is on."""
-
+class _Reader(Branches):
     def __init__(self, said: Transcript) -> None:
-        self.said = said
-        self.paths: dict[str, _Path] = {}
+        super().__init__(said)
         self.empty: list[Any] = []
-        self.call = ""
-
-    def branch(self, tree: _Tree, leaf: str) -> _Path:
-        """The path to `leaf`, from where one that was written before goes another way."""
-        way: list[str] = []
-        key: str | None = leaf
-        while key is not None and key not in self.paths:
-            way.append(key)
-            key = tree.parents.get(key)
-        path = _Path() if key is None else self.paths[key]
-        for key in reversed(way):
-            if (message := tree.nodes[key].get("message")) is not None:
-                before = len(self.said.blocks)
-                self.call = path.call
-                self.said.record(f"mapping[{key!r}]", message, self.message)
-                path = path.longer(self.said.blocks[before:], self.call)
-            self.paths[key] = path
-        return path
 
     def message(self, raw: Any) -> None:
         message = expected(raw, dict, "a message")
@@ -237,109 +174,4 @@ def _content(content: Mapping[str, Any]) -> tuple[list[str], list[dict[str, Any]
     return texts, images, others or len(texts) > 1
 
 
-class _Tree:
-    """The nodes of a conversation, and the ways up to the root."""
-
-    def __init__(self, mapping: Mapping[str, Any], notes: Notes) -> None:
-        self.notes = notes
-        self.nodes = {key: node for key, node in mapping.items() if isinstance(node, Mapping)}
-        self.lost = {key: node for key, node in mapping.items() if key not in self.nodes}
-        for key in self.lost:
-            notes.unknown(f"mapping[{key!r}]", "a node that is no object; it is kept beside the Run")
-        self.parents = self._without_circles(self._parents())
-
-    def _parents(self) -> dict[str, str]:
-        """Each node's parent: as it says itself, else as the node does whose child it is."""
-        parents: dict[str, str] = {}
-        for key, node in self.nodes.items():
-            parent = node.get("parent")
-            if isinstance(parent, str) and parent in self.nodes and parent != key:
-                parents[key] = parent
-            elif parent is not None:
-                self.notes.guess(f"mapping[{key!r}]", f"its parent {parent!r:.60} is not there; a branch begins here")
-        for key, node in self.nodes.items():
-            children = node.get("children")
-            for child in children if isinstance(children, list) else ():
-                if isinstance(child, str) and child in self.nodes and child not in parents and child != key:
-                    parents[child] = key
-        return parents
-
-    def _without_circles(self, parents: dict[str, str]) -> dict[str, str]:
-        """Cut each circle at one node, so that every way up ends."""
-        done: set[str] = set()
-        for start in self.nodes:
-            way: dict[str, None] = {}
-            key: str | None = start
-            while key is not None and key not in done:
-                if key in way:
-                    self.notes.guess(f"mapping[{key!r}]", "it is among its own ancestors; a branch begins here")
-                    del parents[key]
-                    break
-                way[key] = None
-                key = parents.get(key)
-            done.update(way)
-        return parents
-
-    def leaves(self, current: Any) -> list[str]:
-        """The ends of the branches that say something, that of the current one first."""
-        inner = set(self.parents.values())
-        ends = [key for key in self.nodes if key not in inner]
-        if isinstance(current, str) and current in self.nodes:
-            first = current
-        elif ends:
-            first = ends[-1]
-            self.notes.guess("current_node", "it names no node; the last branch is taken for the current one")
-        else:
-            return []
-        seen: set[str] = set()
-        kept: list[str] = []
-        for end in dict.fromkeys((first, *ends)):
-            says = False
-            key: str | None = end
-            while key is not None and key not in seen:
-                seen.add(key)
-                says = says or self.nodes[key].get("message") is not None
-                key = self.parents.get(key)
-            if says or not kept:
-                kept.append(end)
-        return kept
-
-
-# In files.
-
-EXPORTED = re.compile(r"(?:^|/)conversations(?:[-_]\d+)?\.json$")
-
-
-def score(sample: Sample) -> int:
-    """Sure of a tree of messages, and of a zip that has the file of them."""
-    if sample.container == "zip":
-        return SURE if any(map(EXPORTED.search, sample.names)) else 0
-    return SURE if sample.container == "json" and any(map(is_conversation, sample.records)) else 0
-
-
-def read(source: Source) -> Iterator[Run]:
-    """Every conversation of an export, each with its branches."""
-    for position, value in _exported(source) if source.sample.container == "zip" else source.records():
-        try:
-            yield from read_branches(value, source.notes(FORMAT, position))
-        except LoadError as error:
-            if source.strict:
-                raise
-            source.problem(error.position or position, error.reason)
-
-
-def _exported(source: Source) -> Iterator[tuple[str, Any]]:
-    with source.zip() as archive:
-        for name in filter(EXPORTED.search, archive.names):
-            try:
-                listed = archive.json(name)
-            except LoadError as error:
-                if source.strict:
-                    raise
-                source.problem(error.position, error.reason)
-                continue
-            for place, one in enumerate(listed if isinstance(listed, list) else [listed]):
-                yield f"{name}[{place}]", one
-
-
-IMPORTER = Importer(FORMAT, score, read)
+IMPORTER = Importer(FORMAT, scored(is_conversation), exported(FORMAT, read_branches))

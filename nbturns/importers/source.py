@@ -34,7 +34,7 @@ class Sample:
 
     `container` is "json" (a document or JSON Lines), "text" (YAML too), "zip" or "sqlite". `values` are
     the first JSON values; a document that is longer than the head is cut somewhere. `names` are the
-    members of a zip. `head` is the first 64 KB. `lines`: the values are those of lines, not of one document.
+    members of a zip, whose `values` are those of its `conversations.json`. `head` is the first 64 KB. `lines`: the values are those of lines, not of one document.
     """
 
     container: str
@@ -175,7 +175,9 @@ class Source:
             head = stream.read(HEAD)
         if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
             with self.zip() as archive:
-                return Sample("zip", head, names=tuple(archive.names))
+                listed = next((name for name in archive.names if name.endswith("conversations.json")), None)
+                values = _values_of(archive.head(listed, HEAD), whole=False)[0] if listed else ()
+                return Sample("zip", head, values, names=tuple(archive.names))
         if head.startswith(b"SQLite format 3\x00"):
             return Sample("sqlite", head)
         values, lines = _values_of(_replaced(head), whole=len(head) < HEAD)
