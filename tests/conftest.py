@@ -16,6 +16,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from nbturns.testing import serve as play
+from nbturns.testing.server import Server
 from tests.lab.browser import NONE_TO_BE_HAD, find, unwanted
 from tests.lab.jupyterlab import BROWSER_FLAGS, ROOT, Lab, LabServer, serve
 from tests.lab.kernels import HOME, KERNELS
@@ -53,6 +55,13 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("the recorded data, ../shared/data, is not on this machine")
     return folder
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """The server of ours that plays providers."""
+    with play() as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -15,19 +15,7 @@ from nbturns.engines.cassettes import _read
 from nbturns.errors import LoadError
 from nbturns.settings import INFERENCE_CONFIG, InferenceConfig
 from nbturns.testing import assert_turn, serve
-
-KEY = "sk-MARKER-never-to-be-seen"
-DIALECTS = {
-    "anthropic:claude-sonnet-4-6": "",
-    "openai:gpt-5.1": "/v1",
-    "openai-chat:gpt-4.1": "/v1",
-    "gemini:gemini-2.5-flash": "",
-}
-
-
-def weather(city: str) -> str:
-    "Current weather in a city."
-    return f"rain in {city}, 14 °C"
+from tests.dialects import DIALECTS, KEY, weather
 
 
 def session(engine: Any, path: Path, **settings: Any) -> nt.Session:

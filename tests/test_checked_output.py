@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -11,8 +10,10 @@ from pydantic import BaseModel, Field
 import nbturns as nt
 from nbturns.events import Notice
 from nbturns.settings import STRUCTURED_OUTPUT_CONFIG
-from nbturns.testing import assert_turn, serve
+from nbturns.testing import assert_turn
 from nbturns.testing.server import Server
+from tests import dialects
+from tests.dialects import DIALECTS
 
 
 class Play(BaseModel):
@@ -23,24 +24,12 @@ class Play(BaseModel):
 
 GOOD = '{"title": "Hamlet", "author": "William Shakespeare", "year": 1603}'
 HAMLET = Play(title="Hamlet", author="William Shakespeare", year=1603)
-ENGINES = {
-    "anthropic:claude-sonnet-4-6": "",
-    "openai:gpt-5.1": "/v1",
-    "openai-chat:gpt-4.1": "/v1",
-    "gemini:gemini-2.5-flash": "",
-}
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with serve() as made:
-        yield made
-
-
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", DIALECTS)
 @pytest.mark.parametrize("stream", [True, False])
 def test_every_provider_answers_with_a_checked_object(server: Server, name: str, stream: bool) -> None:
-    engine = nt.engine(name, base_url=server.url + ENGINES[name], api_key="k-none", stream=stream)
+    engine = dialects.engine(server, name, stream=stream)
 
     turn = nt.Session(engine).ask("Who wrote Hamlet?", output=Play).result(20)
 

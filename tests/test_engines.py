@@ -8,9 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from nbturns.engines.provider_engine import ProviderEngine
 from nbturns.engines.transport import Official, OfficialTransport, retry_after
 from nbturns.events import Delta
 from nbturns.host import Waiting
+from tests.loopback import Script, Server, served
 from tests.wiretape import recorded
 
 FIXTURES = Path(__file__).parent / "fixtures" / "anthropic"
@@ -34,87 +33,12 @@ def stream(name: str) -> bytes:
     return (FIXTURES / f"{name}.sse").read_bytes()
 
 
-@dataclass
-class Script:
-    """What the server answers next: status, body, headers; slowly, or broken off after some bytes."""
-
-    body: bytes = b""
-    status: int = 200
-    content_type: str = "text/event-stream"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    chunk: int = 100
-    pause: float = 0.0
-    cut: int | None = None
-    linger: float = 0.0
-
-
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.answers: list[Script] = []
-        self.asked: list[dict[str, Any]] = []
-        self.headers: list[dict[str, str]] = []
-        self.connections: set[Any] = set()
-        self.hung_up = threading.Event()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def engine(self, *answers: Script, **params: Any) -> ProviderEngine:
-        self.answers += answers
-        return engine(MODEL, base_url=self.url, api_key=KEY, **{"retries": 0, **params})
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    server: Server
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
-
-    def do_POST(self) -> None:
-        self.server.connections.add(self.client_address)
-        self.server.headers.append({name.lower(): value for name, value in self.headers.items()})
-        self.server.asked.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-        script = self.server.answers.pop(0)
-        try:
-            self.play(script)
-        except OSError:
-            self.server.hung_up.set()
-            self.close_connection = True
-
-    def play(self, script: Script) -> None:
-        self.send_response(script.status)
-        sent = {"content-type": script.content_type, "request-id": "req_42", "transfer-encoding": "chunked"}
-        for name, value in {**sent, **script.headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        for start in range(0, len(script.body), script.chunk):
-            if script.cut is not None and start >= script.cut:
-                self.close_connection = True
-                return
-            piece = script.body[start : start + script.chunk]
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
-            time.sleep(script.pause)
-        time.sleep(script.linger)
-        self.wfile.write(b"0\r\n\r\n")
-
-
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
     pytest.importorskip("anthropic")
-    made = Server()
-    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield made
-    made.shutdown()
-    made.server_close()
-    thread.join()
+    with served(MODEL, KEY, request_id="req_42") as made:
+        yield made
 
 
 def failure(asks: ProviderEngine) -> nt.EngineError:

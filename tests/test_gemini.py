@@ -8,11 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +26,7 @@ from nbturns.events import Delta
 from nbturns.host import Waiting
 from nbturns.keys import CUT, INFERENCE_RESULT
 from tests import pieces
+from tests.loopback import Script, Server, served
 
 FIXTURES = Path(__file__).parent / "fixtures" / "gemini"
 MODEL = "gemini:gemini-3-flash"
@@ -42,98 +40,11 @@ def stream(name: str) -> bytes:
 read = partial(pieces.read, gemini.PROVIDER)
 
 
-@dataclass
-class Script:
-    """What the server answers next: status, body, headers; broken off after some bytes, or slowly."""
-
-    body: bytes = b""
-    status: int = 200
-    content_type: str = "text/event-stream"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    chunk: int = 100
-    pause: float = 0.0
-    cut: int | None = None
-
-
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.answers: list[Script] = []
-        self.asked: list[dict[str, Any]] = []
-        self.paths: list[str] = []
-        self.headers: list[dict[str, str]] = []
-        self.connections: set[Any] = set()
-        self.hung_up = threading.Event()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def engine(self, *answers: Script, **params: Any) -> ProviderEngine:
-        self.answers += answers
-        return engine(MODEL, **{"base_url": self.url, "api_key": KEY, "retries": 0, **params})
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    server: Server
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
-
-    def do_POST(self) -> None:
-        self.server.connections.add(self.client_address)
-        self.server.paths.append(self.path)
-        self.server.headers.append({name.lower(): value for name, value in self.headers.items()})
-        self.server.asked.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-        script = self.server.answers.pop(0)
-        try:
-            self.play(script)
-        except OSError:
-            self.server.hung_up.set()
-            self.close_connection = True
-
-    def play(self, script: Script) -> None:
-        self.send_response(script.status)
-        for name, value in {
-            "content-type": script.content_type,
-            "transfer-encoding": "chunked",
-            **script.headers,
-        }.items():
-            self.send_header(name, value)
-        self.end_headers()
-        for start in range(0, len(script.body), script.chunk):
-            if script.cut is not None and start >= script.cut:
-                self.close_connection = True
-                return
-            piece = script.body[start : start + script.chunk]
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
-            time.sleep(script.pause)
-        self.wfile.write(b"0\r\n\r\n")
-
-
-@contextmanager
-def served() -> Iterator[Server]:
-    """A server that plays scripts, on a thread of its own."""
-    made = Server()
-    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield made
-    finally:
-        made.shutdown()
-        made.server_close()
-        thread.join()
-
-
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     for name in ("GEMINI_API_KEY", "GOOGLE_API_KEY"):
         monkeypatch.delenv(name, raising=False)
-    with served() as made:
+    with served(MODEL, KEY) as made:
         yield made
 
 

@@ -18,7 +18,8 @@ from nbturns.engines import decode, find, request
 from nbturns.engines.gemini_history import history
 from nbturns.engines.gemini_parts import SIGNATURE
 from nbturns.host import Waiting
-from tests.test_gemini import Script, Server, read, served
+from tests.loopback import Script, Server, served
+from tests.test_gemini import KEY, MODEL, read
 from tests.wiretape import Case, edges, recorded
 
 CODES = {1: "STOP"}  # what some clients of Vertex write
@@ -31,7 +32,7 @@ def tape(shared: Path) -> tuple[Case, ...]:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with served() as made:
+    with served(MODEL, KEY) as made:
         yield made
 
 

@@ -27,7 +27,8 @@ from nbturns.host import Waiting
 from nbturns.keys import CUT
 from nbturns.provenance import CHAT_BESIDE as BESIDE
 from tests import pieces
-from tests.test_engines import Script, Server, everything
+from tests.loopback import Script, Server, served
+from tests.test_engines import everything
 from tests.wiretape import recorded
 
 FIXTURES = Path(__file__).parent / "fixtures" / "openai_chat"
@@ -878,31 +879,18 @@ def test_any_request_comes_back_or_is_an_error(sent: list[dict[str, Any]]) -> No
 # Over a socket.
 
 
-class Chat(Server):
-    """A server, and the clients of the tests that ask it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.clients: list[Any] = []
-
-
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Chat]:
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     for dialect in DIALECTS.values():
         if dialect.key:
             monkeypatch.delenv(dialect.key, raising=False)
-    made = Chat()
-    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield made
-    for client in made.clients:
-        Waiting(client.close()).result(10)
-    made.shutdown()
-    made.server_close()
-    thread.join()
+    with served(MODEL, KEY, request_id="req_42") as made:
+        yield made
+        for client in made.clients:
+            Waiting(client.close()).result(10)
 
 
-def asking(server: Chat, way: str, *answers: Script, **params: Any) -> ProviderEngine:
+def asking(server: Server, way: str, *answers: Script, **params: Any) -> ProviderEngine:
     """An engine that asks this server, through OpenAI's client or by HTTP alone."""
     server.answers += answers
     if way == "http":
@@ -916,7 +904,7 @@ WAYS = pytest.mark.parametrize("way", ["http", "openai"])
 
 
 @WAYS
-def test_a_session_with_a_tool_loop(server: Chat, way: str) -> None:
+def test_a_session_with_a_tool_loop(server: Server, way: str) -> None:
     text = Script(stream("text").replace(b"chatcmpl-01", b"chatcmpl-02"), headers={"x-request-id": "req_43"})
     asks = asking(server, way, Script(stream("call")), text, temperature=0)
     session = nt.Session(asks, tools=[weather, now])
@@ -938,7 +926,7 @@ def test_a_session_with_a_tool_loop(server: Chat, way: str) -> None:
 
 
 @WAYS
-def test_a_refusal_carries_all_that_was_said(server: Chat, way: str) -> None:
+def test_a_refusal_carries_all_that_was_said(server: Server, way: str) -> None:
     body = {"error": {"message": f"not with {KEY}", "type": "requests", "code": "rate_limit_exceeded"}}
     asks = asking(
         server,
@@ -956,7 +944,7 @@ def test_a_refusal_carries_all_that_was_said(server: Chat, way: str) -> None:
 
 
 @WAYS
-def test_a_connection_that_breaks_keeps_what_had_come(server: Chat, way: str) -> None:
+def test_a_connection_that_breaks_keeps_what_had_come(server: Server, way: str) -> None:
     with pytest.raises(nt.EngineError) as caught:
         nt.Session(asking(server, way, Script(stream("text"), cut=400))).ask("x").result(10)
 
@@ -965,7 +953,7 @@ def test_a_connection_that_breaks_keeps_what_had_come(server: Chat, way: str) ->
 
 
 @WAYS
-def test_an_answer_may_come_as_one_body(server: Chat, way: str) -> None:
+def test_an_answer_may_come_as_one_body(server: Server, way: str) -> None:
     asks = asking(
         server, way, Script((FIXTURES / "call.json").read_bytes(), content_type="application/json"), stream=False
     )
@@ -976,7 +964,7 @@ def test_an_answer_may_come_as_one_body(server: Chat, way: str) -> None:
     assert server.asked[0]["stream"] is False
 
 
-def test_stop_hangs_up_at_once_and_keeps_what_was_said(server: Chat) -> None:
+def test_stop_hangs_up_at_once_and_keeps_what_was_said(server: Server) -> None:
     heard = threading.Event()
     asks = asking(server, "http", Script(stream("text"), chunk=50, pause=0.05))
     execution = nt.Session(asks, sinks=[lambda event: heard.set() if isinstance(event, Delta) else None]).ask("x")
@@ -990,14 +978,14 @@ def test_stop_hangs_up_at_once_and_keeps_what_was_said(server: Chat) -> None:
     assert server.hung_up.wait(5)
 
 
-def test_a_server_that_falls_silent_is_left_in_time(server: Chat) -> None:
+def test_a_server_that_falls_silent_is_left_in_time(server: Server) -> None:
     with pytest.raises(nt.EngineError, match="stood still") as caught:
         nt.Session(asking(server, "http", Script(stream("text")[:400], linger=1), timeout=0.2)).ask("x").result(10)
 
     assert (caught.value.kind, caught.value.turn[-1].text[:8]) == ("timeout", "It rains")
 
 
-def test_nobody_there_and_no_key_are_said(server: Chat) -> None:
+def test_nobody_there_and_no_key_are_said(server: Server) -> None:
     with pytest.raises(nt.EngineError, match="no answer from 127.0.0.1: ConnectionError: ConnectError") as caught:
         nt.Session(engine(MODEL, base_url="http://127.0.0.1:9")).ask("x").result(10)
     assert caught.value.kind == "connection"
@@ -1006,7 +994,7 @@ def test_nobody_there_and_no_key_are_said(server: Chat) -> None:
     assert (caught.value.kind, server.asked) == ("authentication_error", [])
 
 
-def test_a_key_goes_only_to_the_server_it_is_for(server: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_goes_only_to_the_server_it_is_for(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("GROQ_API_KEY", "gsk")
     server.answers += [Script(stream("text")), Script(stream("text"))]
@@ -1031,7 +1019,7 @@ def test_nothing_shows_a_key() -> None:
 
 
 @WAYS
-def test_recorded_bytes_come_through_as_they_are(server: Chat, shared: Path, way: str) -> None:
+def test_recorded_bytes_come_through_as_they_are(server: Server, shared: Path, way: str) -> None:
     cases = list(recorded(shared, "openai_chat"))[:: 1 if way == "http" else 2]
     asks = asking(server, way)
 

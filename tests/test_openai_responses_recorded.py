@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import nbturns as nt
 from nbturns.engines import decode, engine, find, openai_client, request
 from nbturns.engines.openai_responses import history
 from nbturns.host import Waiting
-from tests.test_engines import Handler, Script, Server
+from tests.loopback import Handler, Script, Server, served
 from tests.test_openai_responses import FIXTURES, MODEL, body, read, stream
 from tests.wiretape import Case, edges, recorded
 
@@ -298,13 +297,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     for name in ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     pytest.importorskip("openai")
-    made = Server()
-    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield made
-    made.shutdown()
-    made.server_close()
-    thread.join()
+    with served("openai:gpt-test", KEY, request_id="req_42") as made:
+        yield made
 
 
 def asking(server: Server, *answers: Script, **params: Any) -> Any:

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,29 +17,7 @@ from nbturns.events import Notice
 from nbturns.testing import assert_turn, serve
 from nbturns.testing.exchanges import read
 from nbturns.testing.server import Server
-
-KEY = "sk-MARKER-never-to-be-seen"
-DIALECTS = {
-    "anthropic:claude-sonnet-4-6": "",
-    "openai:gpt-5.1": "/v1",
-    "openai-chat:gpt-4.1": "/v1",
-    "gemini:gemini-2.5-flash": "",
-}
-
-
-def weather(city: str) -> str:
-    "Current weather in a city."
-    return f"rain in {city}, 14 °C"
-
-
-def engine(server: Server, name: str, before: str = "", **params: Any) -> nt.engines.ProviderEngine:
-    return nt.engine(name, base_url=server.url + before + DIALECTS[name], api_key=KEY, **params)
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with serve() as made:
-        yield made
+from tests.dialects import DIALECTS, KEY, engine, weather
 
 
 def test_a_chain_of_claims_says_what_a_turn_is_like() -> None:

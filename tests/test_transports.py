@@ -9,7 +9,6 @@ import struct
 import subprocess
 import sys
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,24 +22,12 @@ from nbturns.host import Waiting
 from nbturns.testing import Exchange, serve
 from nbturns.testing.exchanges import read
 from nbturns.testing.server import Server
-
-KEY = "sk-MARKER-never-to-be-seen"
-DIALECTS = {
-    "anthropic:claude-sonnet-4-6": "",
-    "openai:gpt-5.1": "/v1",
-    "openai-chat:gpt-4.1": "/v1",
-    "gemini:gemini-2.5-flash": "",
-}
+from tests import dialects
+from tests.dialects import DIALECTS, KEY
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with serve() as made:
-        yield made
-
-
-def engine(server: Server, name: str, before: str = "", **params: Any) -> Any:
-    return nt.engine(name, base_url=server.url + before + DIALECTS[name], api_key=KEY, retries=0, **params)
+def engine(server: Server, name: str, before: str = "", **params: Any) -> nt.engines.ProviderEngine:
+    return dialects.engine(server, name, before, retries=0, **params)
 
 
 def answered(client: Any, name: str) -> str:
