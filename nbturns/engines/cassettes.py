@@ -23,12 +23,7 @@ from ..frozen import freeze, thaw
 from ..keyed import NOTHING
 from ..results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult, total_cost, total_usage
 from ..serde import block_from_dict, block_to_dict, yamlable
-from ..settings import (
-    CLAUDE_INFERENCE_CONFIG,
-    INFERENCE_CONFIG,
-    OPENAI_INFERENCE_CONFIG,
-    STRUCTURED_OUTPUT_CONFIG,
-)
+from ..settings import CLAUDE_INFERENCE_CONFIG, INFERENCE_CONFIG, OPENAI_INFERENCE_CONFIG, STRUCTURED_OUTPUT_CONFIG
 from ..text import block_line
 from ..toolbox import TOOL_CONFIG
 from ..turns import Turn

@@ -10,12 +10,7 @@ from typing import Any
 
 from ..frozen import thaw
 from ..keyed import Key
-from ..settings import (
-    CLAUDE_INFERENCE_CONFIG,
-    INFERENCE_CONFIG,
-    OPENAI_INFERENCE_CONFIG,
-    RESPONSES_SERVER_TOOLS,
-)
+from ..settings import CLAUDE_INFERENCE_CONFIG, INFERENCE_CONFIG, OPENAI_INFERENCE_CONFIG, RESPONSES_SERVER_TOOLS
 from ..turns import Turn
 from .params import PARAMS, PORTABLE
 

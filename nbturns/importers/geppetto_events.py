@@ -15,17 +15,7 @@ from ..results import INFERENCE_ID, INFERENCE_RESULT, FinishClass, InferenceResu
 from ..turns import Kind, Run
 from . import Importer, Notes, Source
 from .listed import scored
-from .transcript import (
-    Misfit,
-    Transcript,
-    expected,
-    number,
-    object_or_none,
-    text_or_none,
-    told,
-    usage,
-    without,
-)
+from .transcript import Misfit, Transcript, expected, number, object_or_none, text_or_none, told, usage, without
 
 FORMAT = "geppetto-events"
 SEGMENTS = ("text-segment-started", "text-delta", "reasoning-segment-started", "reasoning-delta")

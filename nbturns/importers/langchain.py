@@ -15,17 +15,7 @@ from ..results import InferenceResult
 from ..turns import Kind, Run
 from . import Importer, Notes
 from .listed import conversations, scored
-from .transcript import (
-    Misfit,
-    Transcript,
-    expected,
-    list_or_none,
-    object_or_none,
-    of_messages,
-    told,
-    usage,
-    without,
-)
+from .transcript import Misfit, Transcript, expected, list_or_none, object_or_none, of_messages, told, usage, without
 
 FORMAT = "langchain"
 TYPES = {

@@ -15,17 +15,7 @@ from ..results import InferenceResult
 from ..turns import Kind, Run
 from . import SURE, Importer, Notes, Sample
 from .listed import conversations
-from .transcript import (
-    Transcript,
-    expected,
-    list_or_none,
-    number,
-    object_or_none,
-    text_or_none,
-    told,
-    usage,
-    without,
-)
+from .transcript import Transcript, expected, list_or_none, number, object_or_none, text_or_none, told, usage, without
 
 FORMAT = "openhands"
 THOUGHT = ("thought", "final_thought")

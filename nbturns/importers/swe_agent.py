@@ -14,16 +14,7 @@ from typing import Any
 from ..turns import Kind, Run
 from . import Importer, Notes
 from .listed import each_record, of_document
-from .transcript import (
-    Misfit,
-    Transcript,
-    expected,
-    list_or_none,
-    object_or_none,
-    text_or_none,
-    told,
-    without,
-)
+from .transcript import Misfit, Transcript, expected, list_or_none, object_or_none, text_or_none, told, without
 
 FORMAT = "swe-agent"
 ROLES = ("system", "user", "assistant", "tool")

@@ -15,16 +15,7 @@ from ..results import InferenceResult
 from ..turns import Kind, Run
 from . import Importer, Notes
 from .listed import conversations, scored
-from .transcript import (
-    Transcript,
-    expected,
-    list_or_none,
-    object_or_none,
-    of_messages,
-    text_or_none,
-    told,
-    usage,
-)
+from .transcript import Transcript, expected, list_or_none, object_or_none, of_messages, text_or_none, told, usage
 
 FORMAT = "vercel-ui"
 PARTS = ("text", "reasoning", "file", "source-url", "source-document", "source", "step-start", "dynamic-tool")
