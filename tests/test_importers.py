@@ -5,6 +5,9 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
+import subprocess
+import sys
 import tracemalloc
 import zipfile
 import zlib
@@ -466,3 +469,44 @@ def test_a_damaged_archive_gives_runs_or_an_error_of_ours(at: int, put: int) -> 
         nt.loads(damaged(held.getvalue(), at, bytes([put])))
     except nt.NbturnsError as error:
         assert "failed: " not in str(error)
+
+
+# Formats of others.
+
+DIARY = """
+from nbturns.blocks import assistant, user
+from nbturns.importers import SURE, Importer, conversation, each_record
+
+def score(sample):
+    return SURE if "diary_version" in sample.record else 0
+
+def read_one(value, notes):
+    notes.read += len(value["pages"])
+    return conversation([user(page) for page in value["pages"]] + [assistant("Read.")], notes, name=value["title"])
+
+IMPORTER = Importer("diary", score, each_record("diary", read_one))
+"""
+
+
+def test_a_format_of_ones_own_is_a_module_among_the_entry_points(tmp_path: Path) -> None:
+    (tmp_path / "diaries.py").write_text(DIARY)
+    about = tmp_path / "diaries-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: diaries\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[nbturns.importers]\ndiary = diaries\n")
+    (tmp_path / "mine.json").write_text(json.dumps([{"diary_version": 1, "title": "May", "pages": ["Rain."]}]))
+    script = (
+        "import nbturns as nt; run = nt.load('mine.json'); print(run.import_report.format, run.name, len(run.latest))"
+    )
+
+    said = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert said.stdout.split() == ["diary", "May", "2"]

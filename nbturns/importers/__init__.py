@@ -19,7 +19,7 @@
             notes.guess(f"pages[{index}]", "no author; taken for the user's")  # refused when strict
         return conversation(blocks, notes, name=value["title"])
 
-    IMPORTER = Importer(FORMAT, score, each_value(FORMAT, read_one))
+    IMPORTER = Importer(FORMAT, score, each_record(FORMAT, read_one))
 
 **score** gets a `Sample` (see `source.py`): parsed values, names of a zip's members, text. It
 returns 0 for "no", else how sure it is: `SURE` for a mark that no other format has, `LIKELY` for a
@@ -30,8 +30,9 @@ It must be quick (microseconds) and may raise nothing: whatever may be in `sampl
 **read** gets a `Source` and yields Runs, one after the other, so that large files stream:
 
 - `source.values()`: the JSON values with their positions: a document (`""`), or each line of JSON
-  Lines (`"line 3"`); YAML too. `each_value` makes a `read` of a function that reads one.
-- `source.records()`: the same, but a list on top is opened and streamed: `("[2]", item)`.
+  Lines (`"line 3"`); YAML too.
+- `source.records()`: the same, but a list on top is opened and streamed: `("[2]", item)`. `each_record`
+  makes a `read` of a function that reads one.
 - `source.text()`, `source.content()` (bytes), `source.open()` (a binary file), `source.path` (None for
   a text in memory): for what is no JSON. `source.zip()` opens an archive, zstd (method 93) included.
 - `source.notes(FORMAT, position)`: what is told of one Run: `read` counts the records; `guess`,
@@ -88,14 +89,14 @@ class Importer:
     read: Callable[[Source], Iterator[Run]]
 
 
-def each_value(format: str, read_one: Callable[[Any, Notes], Run]) -> Callable[[Source], Iterator[Run]]:
-    """A `read` for formats in which each JSON value is one conversation.
+def each_record(format: str, read_one: Callable[[Any, Notes], Run]) -> Callable[[Source], Iterator[Run]]:
+    """A `read` for documents that are a conversation each: one, one a line, or a list of them.
 
     One that cannot be read (LoadError) is reported as a problem of its file; strict refuses it.
     """
 
     def read(source: Source) -> Iterator[Run]:
-        for position, value in source.values():
+        for position, value in source.records():
             if (run := attempt(source, position, read_one, value, source.notes(format, position))) is not None:
                 yield run
 

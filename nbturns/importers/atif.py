@@ -13,8 +13,8 @@ from typing import Any
 
 from ..results import InferenceResult
 from ..turns import Kind, Run
-from . import Importer, Notes
-from .listed import each_record, of_document
+from . import Importer, Notes, each_record
+from .listed import of_document
 from .transcript import (
     Misfit,
     Transcript,

@@ -60,14 +60,3 @@ def scored(is_item: Callable[[Any], bool], *names: str) -> Callable[[Sample], in
 def of_document(is_document: Callable[[Any], bool]) -> Callable[[Sample], int]:
     """A `score` for documents that tell by themselves what they are."""
     return lambda sample: SURE if sample.container == "json" and any(map(is_document, sample.records)) else 0
-
-
-def each_record(format: str, read_one: Callable[[Any, Notes], Run]) -> Callable[[Source], Iterator[Run]]:
-    """A `read` for documents that are a conversation each: one, one a line, or a list of them."""
-
-    def read(source: Source) -> Iterator[Run]:
-        for position, value in source.records():
-            if (run := attempt(source, position, read_one, value, source.notes(format, position))) is not None:
-                yield run
-
-    return read

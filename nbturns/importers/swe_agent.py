@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..turns import Kind, Run
-from . import Importer, Notes
-from .listed import each_record, of_document
+from . import Importer, Notes, each_record
+from .listed import of_document
 from .transcript import Misfit, Transcript, expected, list_or_none, object_or_none, text_or_none, told, without
 
 FORMAT = "swe-agent"
