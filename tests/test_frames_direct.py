@@ -138,6 +138,19 @@ def test_our_own_lines_give_the_frame_their_values_give(
     same(path)
 
 
+def test_a_kind_that_is_no_word_is_an_error_of_its_line(tmp_path: Path) -> None:
+    plain = nt.Run([nt.turn("q")]).to_dict()
+    odd = {"version": 1, "turns": [{"blocks": [{"kind": [], "payload": {"text": "x"}}]}]}
+
+    made = frames.read(lines(tmp_path / "ours.jsonl", [plain, odd, plain]), columns={"blocks": frames.BLOCK})
+    alone = frames.blocks(lines(tmp_path / "fine.jsonl", [plain, plain]))
+
+    assert len(made.blocks) == len(alone) == 2
+    assert len(made.errors) == 1 and made.errors.position[0].startswith("line 2")
+    with pytest.raises(nt.LoadError, match="line 2"):
+        frames.blocks(tmp_path / "ours.jsonl")
+
+
 def test_sessions_saved_as_lines_give_the_frame_their_values_give(tmp_path: Path) -> None:
     path = tmp_path / "sessions.jsonl"
     for answer in ("one", "two", "three"):

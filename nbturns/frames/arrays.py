@@ -83,7 +83,7 @@ def recoded(texts: pa.Array, codes: dict[str, int]) -> pa.Array:
 
     if not pa.types.is_dictionary(texts.type):
         texts = texts.dictionary_encode()
-    numbers = [codes.setdefault(text, len(codes)) for text in texts.dictionary.to_pylist()]
+    numbers = [None if text is None else codes.setdefault(text, len(codes)) for text in texts.dictionary.to_pylist()]
     return pa.array(numbers, pa.int32()).take(texts.indices)
 
 

@@ -1,113 +1,156 @@
-"""Many blocks at once, as lists: what `blocks` is made of where its columns are ours.
+"""Many blocks at once, as they come: what `blocks` is made of where its columns are ours.
 
 A row object for each block, and a function call for each of its cells, would take four
-times as long. What belongs to a Turn or to a model call stands here once, and is spread
-over its blocks by Arrow.
+times as long. What belongs to a Run, a Turn or a model call stands here once, what few
+blocks have only for those, and `block_arrays.py` spreads it over all rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..provenance import TIMESTAMP
 from ..results import InferenceResult
 from ..turns import Block
-from .arrays import array, arrow_type, recoded, to_json
-from .columns import Column
-from .sheet import read
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from .arrays import to_json
 
 BESIDE = ".beside@v1"  # how importers name what a message had beside what they know
 
-Told = tuple[str, str, str, str, str]  # of a model call: id, provider, model, stop reason, finish class
+Told = tuple[str, str, str, str]  # of a model call: provider, model, stop reason, finish class
+NOTHING_TOLD: Told = ("", "", "", "")
 
-
-# A block: its Turn's number here, its place, id, kind, role, text, images, call id, tool, error, the number
-# of its model call here, what its source had beside, and when it was said.
-Cells = tuple[
-    int, int, str | None, str, str | None, str, int, str | None, str | None, str | None, int | None, str | None, Any
-]
-NAMES = ("turn", "index", "id", "kind", "role", "text", "images", "call", "name", "error", "made_by", "extra", "at")
+# The kinds and roles of nearly all blocks; a batch knows each such pair by its number.
+VOICES: dict[tuple[str, str | None], int] = {
+    ("system", "system"): 0,
+    ("system", "developer"): 1,
+    ("user", "user"): 2,
+    ("llm_text", "assistant"): 3,
+    ("tool_call", None): 4,
+    ("tool_use", None): 5,
+    ("reasoning", None): 6,
+}
+SYSTEM, DEVELOPER, USER, REPLY, CALL, RESULT, THOUGHT = VOICES.values()
 
 
 class BlockBatch:
-    """Blocks as tuples of cells; and the Turns and model calls that their numbers mean."""
+    """Blocks as a text and a voice each; by their rows, what only some of them have.
+
+    Whoever adds a block appends to `texts` and to `voices`, and puts the rest under the row
+    they then have, `len(texts)` before that.
+    """
 
     def __init__(self) -> None:
-        self.turns: list[tuple[str, str, int, str]] = []  # run id, turn id, place in the Run, file
-        self.calls: list[Told] = []
-        self.blocks: list[Cells] = []
+        self.runs: list[tuple[str, str]] = []  # id, file
+        # Blocks in a row of one Turn: the number of its Run here, its id, its place there; the first one's place
+        # in the Turn, and its row.
+        self.stretches: list[tuple[int, str, int, int, int]] = []
+        self.call_ids: list[str] = []  # of the model calls
+        self.call_told: list[int] = []  # what is told of each, as a number in `told`
+        self.told: dict[Told, int] = {}
+        self.texts: list[str] = []
+        self.voices: list[int] = []  # kind and role, as a number in `pairs`
+        self.pairs = dict(VOICES)
+        self.ids: dict[int, str] = {}
+        self.images: dict[int, int] = {}
+        self.tool_call_ids: dict[int, str] = {}
+        self.names: dict[int, str] = {}
+        self.errors: dict[int, str] = {}
+        self.made_by: dict[int, int] = {}  # the number of the model call here
+        self.extras: dict[int, str] = {}
+        self.times: dict[int, datetime] = {}
         self.rows: list[Any] = []  # a row object for each block, where a column of somebody else's reads them
 
     def __len__(self) -> int:
-        return len(self.blocks)
+        return len(self.texts)
 
-    def lengths(self) -> tuple[int, int, int, int]:
-        return len(self.turns), len(self.calls), len(self.blocks), len(self.rows)
+    @property
+    def _listed(self) -> tuple[list[Any], ...]:
+        return self.texts, self.voices, self.runs, self.stretches, self.call_ids, self.call_told, self.rows
 
-    def shorten(self, lengths: tuple[int, int, int, int]) -> None:
-        """Forget all beyond these lengths, which `lengths` gave before."""
-        kept: tuple[list[Any], ...] = (self.turns, self.calls, self.blocks, self.rows)
-        for values, length in zip(kept, lengths, strict=True):
-            del values[length:]
-
-    def begin_turn(self, run_id: str, turn_id: str, turn_index: int, file: str) -> int:
-        """Say which Turn the blocks that follow are in; gives its number here."""
-        self.turns.append((run_id, turn_id, turn_index, file))
-        return len(self.turns) - 1
-
-    def add(self, turn: int, index: int, block: Block, name: str, text: str, made_by: int | None) -> None:
-        """One block, as a value."""
-        payload = block.payload
-        call = payload.get("id")
-        told = len(block.metadata) or block.extra
-        self.blocks.append(
-            (
-                turn,
-                index,
-                block.id or None,
-                block.kind,
-                block.role or None,
-                text,
-                len(block.images) if "images" in payload else 0,
-                call if call and type(call) is str else None,
-                name or None,
-                str(payload.get("error") or "") or None,
-                made_by,
-                extra_of(block) if told else None,
-                at_of(block) if told else None,
-            )
+    @property
+    def _by_row(self) -> tuple[dict[int, Any], ...]:
+        return (
+            *(self.ids, self.images, self.tool_call_ids, self.names, self.errors),
+            *(self.made_by, self.extras, self.times),
         )
 
-    def part(
-        self,
-        columns: tuple[Column, ...],
-        ours: frozenset[Column],
-        codes: Callable[[int], dict[str, int]],
-        before: int,
-    ) -> list[Any]:
-        """An array for each column, made at once; `before` is the number of rows there are already."""
-        cells = _Cells(self, before)
-        made: list[Any] = []
-        for place, column in enumerate(columns):
-            if column in ours:
-                values = VECTORS[column.name](cells)
-            else:
-                values = read(column, self.rows, before)
-                if column.dtype not in ("", "object"):
-                    values = array(column.name, values, column.dtype, before)
-            made.append(recoded(values, codes(place)) if column.dtype == "category" else values)
-        return made
+    def lengths(self) -> tuple[int, ...]:
+        """How much there is; the first is that of the blocks."""
+        return *map(len, self._listed), len(self.told), len(self.pairs)
+
+    def shorten(self, lengths: tuple[int, ...]) -> None:
+        """Forget all beyond these lengths, which `lengths` gave before."""
+        *listed, told, pairs = lengths
+        for values, length in zip(self._listed, listed, strict=True):
+            del values[length:]
+        for numbers, length in ((self.told, told), (self.pairs, pairs)):
+            while len(numbers) > length:
+                numbers.popitem()
+        for known in self._by_row:
+            while known and next(reversed(known)) >= lengths[0]:
+                known.popitem()
+
+    def begin_run(self, run_id: str, file: str) -> int:
+        """A Run, by its number here."""
+        self.runs.append((run_id, file))
+        return len(self.runs) - 1
+
+    def begin_turn(self, run: int, turn_id: str, turn_index: int, first: int) -> None:
+        """The blocks that follow are in this Turn, the next of them at the place `first`."""
+        self.stretches.append((run, turn_id, turn_index, first, len(self.texts)))
+
+    def called(self, id: str, told: Told) -> int:
+        """A model call, by its number here."""
+        self.call_ids.append(id)
+        self.call_told.append(self.told_number(told))
+        return len(self.call_ids) - 1
+
+    def told_number(self, told: Told) -> int:
+        """What is told of a model call, by its number here."""
+        return self.told.setdefault(told, len(self.told))
+
+    def put(self, kind: str, role: str | None, text: str) -> int:
+        """A block of which no more is known; gives its row."""
+        row = len(self.texts)
+        self.texts.append(text)
+        pair = kind, role
+        voice = self.pairs.get(pair)
+        self.voices.append(self.pairs.setdefault(pair, len(self.pairs)) if voice is None else voice)
+        return row
+
+    def add(self, index: int, block: Block, name: str, text: str, made_by: int | None) -> int:
+        """One block of the Turn that was begun, as a value; gives its row."""
+        run, turn_id, turn_index, first, start = self.stretches[-1]
+        if index != first + len(self.texts) - start:
+            self.begin_turn(run, turn_id, turn_index, index)
+        row = self.put(block.kind, block.role or None, text)
+        payload = block.payload
+        if block.id:
+            self.ids[row] = block.id
+        if "images" in payload and (images := len(block.images)):
+            self.images[row] = images
+        call, error = payload.get("id"), payload.get("error")
+        if call and type(call) is str:
+            self.tool_call_ids[row] = call
+        if name:
+            self.names[row] = name
+        if error and (said := str(error)):
+            self.errors[row] = said
+        if made_by is not None:
+            self.made_by[row] = made_by
+        if len(block.metadata) or block.extra:
+            if (extra := extra_of(block)) is not None:
+                self.extras[row] = extra
+            if (at := at_of(block)) is not None:
+                self.times[row] = at
+        return row
 
 
-def told(id: str, result: InferenceResult | None) -> Told:
+def told(result: InferenceResult | None) -> Told:
     if result is None:
-        return id, "", "", "", ""
-    return id, result.provider, result.model, result.stop_reason, str(result.finish_class)
+        return NOTHING_TOLD
+    return result.provider, result.model, result.stop_reason, str(result.finish_class)
 
 
 def extra_of(block: Block) -> str | None:
@@ -138,95 +181,3 @@ def said_at(written: Any) -> datetime | None:
         return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
-
-
-class _Cells:
-    """The cells of a batch by name, and the columns that several share."""
-
-    def __init__(self, batch: BlockBatch, before: int) -> None:
-        import pyarrow as pa
-
-        self.of: dict[str, Any] = dict(zip(NAMES, zip(*batch.blocks, strict=True), strict=True))
-        self.batch = batch
-        self.before = before
-        self.turn = pa.array(self.of["turn"], pa.int32())
-        self.made_by = pa.array(self.of["made_by"], pa.int32())
-
-    def typed(self, column: str, name: str, dtype: str = "string") -> pa.Array:
-        values = self.of[name]
-        if values.count(None) == len(values):  # as times and errors often are
-            return _nulls(len(values), dtype)
-        return array(column, values, dtype, self.before)
-
-    def of_turn(self, column: str, values: list[Any], dtype: str = "string") -> pa.Array:
-        return array(column, values, dtype).take(self.turn)
-
-    def of_call(self, column: str, place: int) -> pa.Array:
-        import pyarrow as pa
-
-        values = [one[place] or None for one in self.batch.calls]
-        if not any(values):
-            return pa.nulls(len(self.made_by), pa.large_string())
-        return array(column, values, "string").take(self.made_by)
-
-    def class_of_call(self, column: str, place: int) -> pa.Array:
-        """Of few different texts, as numbers in a dictionary."""
-        return (
-            array(column, [one[place] or None for one in self.batch.calls], "string")
-            .dictionary_encode()
-            .take(self.made_by)
-        )
-
-
-def _nulls(length: int, dtype: str) -> pa.Array:
-    import pyarrow as pa
-
-    return pa.nulls(length, arrow_type(dtype))
-
-
-Vector = Callable[[_Cells], Any]
-
-
-def _block_id(cells: _Cells) -> pa.Array:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    ids = cells.typed("block_id", "id")
-    if not ids.null_count:
-        return ids
-    heads = cells.of_turn("block_id", [f"{run}/{index}" for run, _, index, _ in cells.batch.turns])
-    index = pc.cast(pa.array(cells.of["index"], pa.int64()), pa.large_string())
-    made = pc.binary_join_element_wise(heads, index, pa.scalar("/", pa.large_string()))
-    return made if ids.null_count == len(ids) else pc.coalesce(ids, made)
-
-
-# How each column of BLOCK is made of a batch, by its name.
-VECTORS: dict[str, Vector] = {
-    "run_id": lambda cells: cells.of_turn("run_id", [run for run, _, _, _ in cells.batch.turns]),
-    "turn_id": lambda cells: cells.of_turn(
-        "turn_id", [id or f"{run}/{index}" for run, id, index, _ in cells.batch.turns]
-    ),
-    "turn_index": lambda cells: cells.of_turn("turn_index", [index for _, _, index, _ in cells.batch.turns], "Int64"),
-    "block_id": _block_id,
-    "block_index": lambda cells: cells.typed("block_index", "index", "Int64"),
-    "kind": lambda cells: cells.typed("kind", "kind"),
-    "role": lambda cells: cells.typed("role", "role"),
-    "text": lambda cells: cells.typed("text", "text"),
-    "characters": lambda cells: array("characters", list(map(len, cells.of["text"])), "Int64", cells.before),
-    "images": lambda cells: cells.typed("images", "images", "Int64"),
-    "tool_call_id": lambda cells: cells.typed("tool_call_id", "call"),
-    "name": lambda cells: cells.typed("name", "name"),
-    "error": lambda cells: cells.typed("error", "error"),
-    "inference_id": lambda cells: cells.of_call("inference_id", 0),
-    "provider": lambda cells: cells.of_call("provider", 1),
-    "model": lambda cells: cells.of_call("model", 2),
-    "stop_reason": lambda cells: cells.of_call("stop_reason", 3),
-    "finish_class": lambda cells: cells.class_of_call("finish_class", 4),
-    "at": lambda cells: cells.typed("at", "at", "time"),
-    "extra": lambda cells: cells.typed("extra", "extra"),
-    "file": lambda cells: (
-        array("file", [file or None for _, _, _, file in cells.batch.turns], "string")
-        .dictionary_encode()
-        .take(cells.turn)
-    ),
-}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..results import InferenceResult
 from ..turns import Block, Kind
+from .block_arrays import arrays_of
 from .block_batch import BlockBatch, at_of, extra_of, told
 from .columns import Column
 from .joined import FILE, RECORDED, RUN_ID, TURN_KEYS
@@ -104,39 +105,40 @@ class BlockMaker(Maker):
         self._walk = walk
         self._names: dict[str, str] = {}  # of the tools, by the id of the call; an id may come back with another tool
         self._calls: dict[int, int] = {}  # the number of a model call in the batch, by its identity
+        self._run: int | None = None  # the number of the Run in the batch
         if any(len(turn) > BATCH for turn in walk.source.run.turns):
             self._flush()  # it goes out in several batches, with nothing of others in them
 
     def place(self, place: Place) -> None:
-        turn = self._turn(place)
+        self._turn(place)
         for index, block, made_by in self._every(place) if self._repeat else place.blocks:
             name = block.name
             if block.kind == "tool_call":
                 self._names[block.tool_call_id] = name
             elif block.kind == "tool_use":
                 name = self._names.get(block.tool_call_id, "")
-            self.batch.add(turn, index, block, name, said(block), self._call(made_by))
+            self.batch.add(index, block, name, said(block), self._call(made_by))
             if self._own:
                 self.batch.rows.append(
                     BlockRow(
                         place, block, index, made_by.result if made_by else None, made_by.id if made_by else "", name
                     )
                 )
-            if len(self.batch) - self._marked[BLOCKS] >= BATCH and not self._marked[BLOCKS]:
+            if len(self.batch) >= BATCH and not self._marked[0]:
                 self._flush()
-                turn = self._turn(place)
+                self._turn(place, index + 1)
 
-    def _turn(self, place: Place) -> int:
-        source = place.source
-        return self.batch.begin_turn(source.id, place.turn.id, place.turn_index, source.file)
+    def _turn(self, place: Place, first: int = 0) -> None:
+        if self._run is None:
+            self._run = self.batch.begin_run(place.source.id, place.source.file)
+        self.batch.begin_turn(self._run, place.turn.id, place.turn_index, first)
 
     def _call(self, made_by: Inference | None) -> int | None:
         if made_by is None:
             return None
         number = self._calls.get(id(made_by))
         if number is None:
-            number = self._calls[id(made_by)] = len(self.batch.calls)
-            self.batch.calls.append(told(made_by.id, made_by.result))
+            number = self._calls[id(made_by)] = self.batch.called(made_by.id, told(made_by.result))
         return number
 
     def _every(self, place: Place) -> Iterator[tuple[int, Block, Inference | None]]:
@@ -159,11 +161,8 @@ class BlockMaker(Maker):
     def _flush(self) -> None:
         if not len(self.batch):
             return
-        part = self.batch.part(self.sheet.columns, self._columns, self.sheet.codes, len(self.sheet))
+        part = arrays_of(self.batch, self.sheet.columns, self._columns, self.sheet.codes, len(self.sheet))
         self.sheet.put(part, len(self.batch))
         self.batch = BlockBatch()
         self._marked = self.batch.lengths()
-        self._calls = {}
-
-
-BLOCKS = 2  # the place of the blocks among a batch's lengths
+        self._calls, self._run = {}, None

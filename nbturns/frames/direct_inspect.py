@@ -65,8 +65,8 @@ class _Answers:
                 if type(message) is dict and type(id := message.get("id")) is str:
                     self.outputs[id] = made_by
 
-    def told(self, id: str, message: Mapping[str, Any], *, is_last: bool) -> Told:
-        """What is known of the call that made `message`; `id` is the call's."""
+    def told(self, message: Mapping[str, Any], *, is_last: bool) -> Told:
+        """What is known of the call that made `message`."""
         output, model = self.outputs.get(str(message.get("id")), (None, ""))
         if output is None and is_last:
             output, model = self.last, self.model
@@ -74,23 +74,21 @@ class _Answers:
             provider, answered, reason, finish = *named(message, self.model), "", "unknown"
         else:
             provider, answered, reason, finish = ended(output, model)
-        return id, "anthropic" if provider == "claude" else provider, answered, reason, str(finish)
+        return "anthropic" if provider == "claude" else provider, answered, reason, str(finish)
 
 
 class _Sample:
     def __init__(self, batch: BlockBatch, id: str, path: str, answers: _Answers, notes: Notes) -> None:
         self.batch = batch
-        self.put = batch.blocks.append
-        self.id = id
-        self.path = path
+        self.run = batch.begin_run(id, path)
         self.answers = answers
         self.notes = notes
         self.key = f"{place}/" if (place := place_of(notes)) else ""
         self.calls: dict[str, int] = {}  # the number of a model call, by its id
         self.names: dict[str, str | None] = {}  # of the tools, by the id of the call
         self.turns = 0
-        self.turn = batch.begin_turn(id, "", 0, path)
         self.index = 0
+        batch.begin_turn(self.run, "", 0, 0)
         self.answered = False
 
     def add(self, messages: list[Any], attachments: Attachments | None) -> None:
@@ -120,35 +118,42 @@ class _Sample:
         id = f"{self.key}{message.get('id') or f'messages[{number}]'}"
         known = self.calls.get(id)
         if known is None:
-            known = self.calls[id] = len(self.batch.calls)
-            self.batch.calls.append(self.answers.told(id, message, is_last=is_last))
+            known = self.calls[id] = self.batch.called(id, self.answers.told(message, is_last=is_last))
         return known
 
-    def _next(self, kind: str) -> tuple[int, int]:
-        """The Turn and the place of the next block; a prompt after an answer begins a Turn."""
+    def _next(self, kind: str) -> int:
+        """The place of the next block in its Turn; a prompt after an answer begins one."""
         if kind == "user" and self.answered:
             self.turns += 1
-            self.turn = self.batch.begin_turn(self.id, "", self.turns, self.path)
+            self.batch.begin_turn(self.run, "", self.turns, self.index)
             self.answered = False
         if kind not in SAID_TO_IT:
             self.answered = True
         self.index += 1
-        return self.turn, self.index - 1
+        return self.index - 1
+
+    def _put(self, kind: str, role: str | None, text: str, extra: str | None) -> int:
+        self._next(kind)
+        row = self.batch.put(kind, role, text)
+        if extra is not None:
+            self.batch.extras[row] = extra
+        return row
 
     def _said(self, role: str, message: dict[str, Any], extra: str | None) -> bool:
         text = message.get("content")
         if type(text) is not str:
             return False
-        turn, index = self._next(role)
-        self.put((turn, index, None, role, role, text, 0, None, None, None, None, extra, None))
+        self._put(role, role, text, extra)
         return True
 
     def _result(self, message: dict[str, Any], extra: str | None) -> bool:
         id, text = message.get("tool_call_id"), message.get("content")
         if type(id) is not str or not id or type(text) is not str or message.get("error"):
             return False
-        turn, index = self._next("tool_use")
-        self.put((turn, index, None, "tool_use", None, text, 0, id, self.names.get(id), None, None, extra, None))
+        row = self._put("tool_use", None, text, extra)
+        self.batch.tool_call_ids[row] = id
+        if name := self.names.get(id):
+            self.batch.names[row] = name
         return True
 
     def _reply(self, message: dict[str, Any], made_by: int, extra: str | None) -> bool:
@@ -156,14 +161,16 @@ class _Sample:
         texts, calls = _texts(message), _calls(message)
         if texts is None or calls is None or not (texts or calls):
             return False
+        batch = self.batch
         for kind, text in texts:
-            turn, index = self._next(kind)
-            self.put((turn, index, None, kind, "assistant", text, 0, None, None, None, made_by, extra, None))
+            batch.made_by[self._put(kind, "assistant", text, extra)] = made_by
             extra = None
         for id, name, args in calls:
             self.names[id] = name
-            turn, index = self._next("tool_call")
-            self.put((turn, index, None, "tool_call", None, args, 0, id, name, None, made_by, extra, None))
+            row = self._put("tool_call", None, args, extra)
+            batch.made_by[row], batch.tool_call_ids[row] = made_by, id
+            if name:
+                batch.names[row] = name
             extra = None
         return True
 
@@ -174,10 +181,10 @@ class _Sample:
                 self.names[one.tool_call_id] = name
             elif one.kind == "tool_use":
                 name = self.names.get(one.tool_call_id)
-            turn, index = self._next(one.kind)
-            self.batch.add(turn, index, one, name or "", said(one), made_by)
+            row = self.batch.add(self._next(one.kind), one, name or "", said(one), made_by)
             if extra is not None:
-                self.batch.blocks[-1] = (*self.batch.blocks[-1][:-2], extra, None)
+                self.batch.extras[row] = extra
+                self.batch.times.pop(row, None)
                 extra = None
 
 

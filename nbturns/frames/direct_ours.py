@@ -10,16 +10,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..provenance import TIMESTAMP
-from ..results import INFERENCE_ID, INFERENCE_RESULT, INFERENCES, FinishClass
+from ..results import DURATION_MS, INFERENCE_ID, INFERENCE_RESULT, INFERENCES, FinishClass
 from ..serde import KINDS, ROLES, VERSION
 from .arrays import to_json
-from .block_batch import BESIDE, BlockBatch, Told, said_at
+from .block_batch import BESIDE, NOTHING_TOLD, BlockBatch, Told, said_at
 from .sources import File
 
 SESSION = "geppetto.session_id@v1"
 SAID = frozenset({"system", "user", "llm_text", "reasoning"})
 BLOCK = frozenset({"id", "kind", "role", "payload", "metadata"})
-SIGNED = frozenset({INFERENCE_ID.name, INFERENCE_RESULT.name})
+SIGNED = frozenset({INFERENCE_ID.name, INFERENCE_RESULT.name, DURATION_MS.name})  # no part of `extra`
 NOTHING: dict[str, Any] = {}
 CLASSES = {one.value: one.value for one in FinishClass}
 
@@ -55,12 +55,11 @@ def _id(record: dict[str, Any], turns: list[dict[str, Any]], file: File, place: 
 class _Ours:
     def __init__(self, batch: BlockBatch, id: str, path: str) -> None:
         self.batch = batch
-        self.put = batch.blocks.append
-        self.id = id
-        self.path = path
+        self.run = batch.begin_run(id, path)
         self.seen: set[str] = set()
-        self.names: dict[str | None, str | None] = {}  # of the tools, by the id of the call
+        self.names: dict[str, str] = {}  # of the tools, by the id of the call
         self.calls: dict[str, int] = {}  # the number of a model call, by its id
+        self.told: dict[tuple[Any, ...], Told] = {}  # what is told of calls, by how that is written
 
     def add(self, turns: list[dict[str, Any]]) -> None:
         length = 0
@@ -70,85 +69,117 @@ class _Ours:
                 raise _NotPlainError
             if turn.get("version", VERSION) != VERSION:
                 raise _NotPlainError
-            place = self.batch.begin_turn(self.id, _text(turn.get("id") or ""), index, self.path)
-            self._ledger(_mapping(turn.get("metadata")).get(INFERENCES.name))
-            for number, block in enumerate(blocks, shared):
-                self._block(place, number, block)
+            self.batch.begin_turn(self.run, _text(turn.get("id") or ""), index, shared)
+            metadata = turn.get("metadata")
+            if metadata is not None and (listed := _mapping(metadata).get(INFERENCES.name)) is not None:
+                self._ledger(listed)
+            for block in blocks:
+                self._block(block)
             length = shared + len(blocks)
 
     def _ledger(self, listed: Any) -> None:
-        if listed is None:
-            return
         if type(listed) is not list:
             raise _NotPlainError
+        calls = self.calls
         for raw in listed:
             id = _mapping(raw).get("inference_id")
             if type(id) is not str or not id:
                 raise _NotPlainError
-            if id not in self.calls:
-                self._called(id, raw)
+            if id not in calls:
+                calls[id] = self._called(id, raw)
 
     def _called(self, id: str, raw: Any) -> int:
-        number = self.calls[id] = len(self.batch.calls)
-        self.batch.calls.append(_told(id, raw))
-        return number
+        """A model call, by its number. Most calls of a Run are told of in the same words."""
+        if type(raw) is not dict or not raw:
+            return self.batch.called(id, _told(raw))
+        key = raw.get("provider"), raw.get("model"), raw.get("stop_reason"), raw.get("finish_class")
+        try:
+            told = self.told.get(key)
+        except TypeError:  # a list or an object where a word belongs
+            raise _NotPlainError from None
+        if told is None:
+            told = self.told[key] = _told(raw)
+        return self.batch.called(id, told)
 
-    def _block(self, place: int, index: int, block: Any) -> None:
+    def _block(self, block: Any) -> None:
         if type(block) is not dict:
             raise _NotPlainError
-        kind, payload, metadata, role, id = map(block.get, ("kind", "payload", "metadata", "role", "id"))
-        if kind not in KINDS or (payload is not None and type(payload) is not dict):
+        get, batch = block.get, self.batch
+        kind, payload, metadata, role, id = get("kind"), get("payload"), get("metadata"), get("role"), get("id")
+        if type(kind) is not str or kind not in KINDS or (payload is not None and type(payload) is not dict):
             raise _NotPlainError
-        payload = payload or NOTHING
-        call = payload.get("id")
-        call = call if call and type(call) is str else None
-        name = payload.get("name")
-        name = str(name) if name else None
-        if kind == "tool_call":
-            self.names[call] = name
-        elif kind == "tool_use":
-            name = self.names.get(call)
+        row = len(batch.texts)
+        if metadata:
+            self._signed(row, metadata)
+        if not BLOCK.issuperset(block):
+            if "payload" not in block:  # it may stand beside the kind
+                raise _NotPlainError
+            self._beside(row, block, metadata)
+        elif metadata and not SIGNED.issuperset(metadata):
+            self._beside(row, block, metadata)
+        if id is not None:
+            if type(id) is not str or id in self.seen:  # an equal block of one id is the same one
+                raise _NotPlainError
+            if id:
+                self.seen.add(id)
+                batch.ids[row] = id
         if type(role) is not str or not role or role.isspace():
             role = _role(block, kind)
-        if id is not None and (type(id) is not str or id in self.seen):  # an equal block of one id is the same one
-            raise _NotPlainError
-        if "payload" not in block and not BLOCK.issuperset(block):  # it may stand beside the kind
-            raise _NotPlainError
-        if id:
-            self.seen.add(id)
-        error, images, text = payload.get("error"), payload.get("images"), payload.get("text")
-        self.put(
-            (
-                place,
-                index,
-                id or None,
-                kind,
-                role or None,
-                text if type(text) is str and kind in SAID else _said(kind, payload),
-                len(images) if type(images) is list else 0,
-                call,
-                name,
-                str(error) if error else None,
-                self._made_by(metadata) if metadata else None,
-                None
-                if BLOCK.issuperset(block) and (not metadata or SIGNED.issuperset(metadata))
-                else _extra(block, metadata),
-                said_at(metadata.get(TIMESTAMP.name)) if metadata else None,
-            )
-        )
+        payload = payload or NOTHING
+        text = payload.get("text") if kind in SAID else None
+        if type(text) is not str:
+            self._named(row, kind, payload)
+            text = _said(kind, payload)
+        elif len(payload) > 1:
+            self._named(row, kind, payload)
+        voice = batch.pairs.get((kind, role or None))
+        if voice is None:
+            batch.put(kind, role or None, text)
+            return
+        batch.texts.append(text)
+        batch.voices.append(voice)
 
-    def _made_by(self, metadata: Any) -> int | None:
+    def _named(self, row: int, kind: str, payload: dict[str, Any]) -> None:
+        """What a payload has that is no text."""
+        batch, call, name = self.batch, payload.get("id"), payload.get("name")
+        known = call if call and type(call) is str else ""
+        name = str(name) if name else ""
+        if kind == "tool_call":
+            self.names[known] = name
+        elif kind == "tool_use":
+            name = self.names.get(known, "")
+        if known:
+            batch.tool_call_ids[row] = known
+        if name:
+            batch.names[row] = name
+        error, images = payload.get("error"), payload.get("images")
+        if error and (said := str(error)):
+            batch.errors[row] = said
+        if images and type(images) is list:
+            batch.images[row] = len(images)
+
+    def _beside(self, row: int, block: dict[str, Any], metadata: Any) -> None:
+        extra = _extra(block, metadata)
+        if extra is not None:
+            self.batch.extras[row] = extra
+        if metadata and (at := said_at(metadata.get(TIMESTAMP.name))) is not None:
+            self.batch.times[row] = at
+
+    def _signed(self, row: int, metadata: Any) -> None:
+        """Put down the model call that made it."""
         if type(metadata) is not dict:
             raise _NotPlainError
-        id, raw = metadata.get(INFERENCE_ID.name), metadata.get(INFERENCE_RESULT.name)
+        id = metadata.get(INFERENCE_ID.name)
         if not id:
-            if raw:  # without an id, neighbours of equal results are one call
+            if metadata.get(INFERENCE_RESULT.name):  # without an id, neighbours of equal results are one call
                 raise _NotPlainError
-            return None
+            return
         if type(id) is not str:
             raise _NotPlainError
         number = self.calls.get(id)
-        return self._called(id, raw) if number is None else number
+        if number is None:
+            number = self.calls[id] = self._called(id, metadata.get(INFERENCE_RESULT.name))
+        self.batch.made_by[row] = number
 
 
 def _said(kind: str, payload: dict[str, Any]) -> str:
@@ -172,10 +203,10 @@ def _said(kind: str, payload: dict[str, Any]) -> str:
     return text if type(text) is str and text else to_json(payload) if payload else ""
 
 
-def _told(id: str, raw: Any) -> Told:
+def _told(raw: Any) -> Told:
     """What a record of a model call says, in the words of `InferenceResult`."""
     if raw is None:
-        return id, "", "", "", ""
+        return NOTHING_TOLD
     if type(raw) is not dict or not raw:
         raise _NotPlainError
     provider, model, stop, finish = map(raw.get, ("provider", "model", "stop_reason", "finish_class"))
@@ -184,14 +215,14 @@ def _told(id: str, raw: Any) -> Told:
     for word in (provider, model, stop):
         if word is not None and type(word) is not str:
             raise _NotPlainError
-    return id, "anthropic" if provider == "claude" else provider or "", model or "", stop or "", finish
+    return "anthropic" if provider == "claude" else provider or "", model or "", stop or "", finish
 
 
 def _role(block: dict[str, Any], kind: str) -> str:
     role = block.get("role", "")
     if role is None:
         return ""
-    return _text(role) if role and _text(role).strip() else ROLES.get(kind, role)
+    return ROLES.get(kind, role) if not role or not _text(role).strip() else _text(role)
 
 
 def _extra(block: dict[str, Any], metadata: Any) -> str | None:

@@ -24,6 +24,7 @@ HEAD = 1 << 16  # bytes that are looked at to name a format
 LOOKED_AT = 32  # values at the head of a list or of JSON Lines
 LONGEST_LINE = 1 << 28  # bytes; a longer one is no record of a conversation
 LONG = 1 << 22  # bytes; longer lists are streamed
+BUFFER = 1 << 18  # bytes read at once: most lines are longer than the 8 KB that Python would read
 MARKS = ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))  # fmt: skip
 NOTHING_GIVEN: Any = object()
 
@@ -89,7 +90,7 @@ class Source:
 
     @classmethod
     def of_file(cls, path: Path, *, strict: bool = False) -> Source:
-        return cls(lambda: path.open("rb"), str(path), strict=strict, path=path)
+        return cls(lambda: path.open("rb", BUFFER), str(path), strict=strict, path=path)
 
     @classmethod
     def of_bytes(cls, content: bytes, file: str = "", *, strict: bool = False) -> Source:
@@ -130,7 +131,7 @@ class Source:
             if head[:2] == b"\x1f\x8b":
                 unpacked = gzip.GzipFile(fileobj=stream)
                 unpacked.myfileobj = stream  # type: ignore[assignment]  # closed with it
-                stream = io.BufferedReader(unpacked)
+                stream = io.BufferedReader(unpacked, BUFFER)
                 head = stream.peek(4)[:4]
             encoding = next((name for mark, name in MARKS if head.startswith(mark)), "")
             if encoding:
@@ -277,6 +278,10 @@ class Source:
 
     def _line(self, number: int, text: bytes) -> Any:
         try:
+            return json_text.quickly(text)
+        except ValueError:  # it need not be wrong
+            pass
+        try:
             return json_text.parse(text.rstrip())
         except UnicodeDecodeError:
             replaced = self._as_text(text, f"line {number}").encode()
@@ -318,7 +323,7 @@ class _Lines:
             self.number += 1
             if len(text) == HEAD and text[-1:] != b"\n":
                 text = self._long(text)
-            if text.strip(BLANK):
+            if text and (text[0] not in BLANK or text.strip(BLANK)):
                 return self.number, text
         return None
 
