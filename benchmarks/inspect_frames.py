@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .beside import BEST, MISSING, is_there, said
-from .frames import OURS, Row, measured
+from .frames import OURS, Row, best, measured
 from .inspect_logs import write_log
 
 PEER = ("from inspect_ai.analysis import messages_df", "", "messages_df(sys.argv[1], quiet=True)")
@@ -66,6 +66,24 @@ def one_long_log() -> Iterator[Row]:
             before = theirs[0]
 
 
+def a_thousand_logs_again() -> Iterator[Row]:
+    """All frames of 1,000 logs, and the same with a cache: the first time, and when ten of them have changed."""
+    import nbturns as nt
+
+    with tempfile.TemporaryDirectory() as folder:
+        logs = [write_log(Path(folder, f"log-{number:04}.eval"), samples=2, messages=11) for number in range(1_000)]
+        cache = Path(folder, "cache")
+        plain = best(lambda: nt.frames.read(logs), 2)
+        yield "all frames of 1,000 Inspect logs", f"{plain:.2f} s", ""
+        yield "the same into a cache", f"{best(lambda: nt.frames.read(logs, cache=cache), 1) / plain:.2f}×", ""
+        again = best(lambda: nt.frames.read(logs, cache=cache), 3)
+        yield "from the cache", f"{again:.2f} s, 1 : {plain / again:.0f}", ""
+        for path in logs[::100]:
+            write_log(path, samples=2, messages=13)
+        changed = best(lambda: nt.frames.read(logs, cache=cache), 1)
+        yield "from the cache, 10 logs changed", f"{changed:.2f} s, 1 : {plain / changed:.0f}", ""
+
+
 def the_long_log_by_both() -> Iterator[Row]:
     """The whole length by inspect_ai too: a minute and 3 GB, so only when it is named."""
     if not is_there("inspect_ai"):
@@ -79,5 +97,5 @@ def the_long_log_by_both() -> Iterator[Row]:
     yield "time, ours to theirs", f"1 : {theirs[0] / ours[0]:.0f}", ""
 
 
-ALL = (two_hundred_logs, one_long_log)
+ALL = (two_hundred_logs, one_long_log, a_thousand_logs_again)
 NAMED = (the_long_log_by_both,)  # left out where nobody asks for it

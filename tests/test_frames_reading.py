@@ -206,51 +206,6 @@ def test_a_click_on_stop_keeps_the_files_that_were_read(tmp_path: Path) -> None:
 # What is known from before.
 
 
-def test_a_second_read_takes_from_the_cache_all_but_what_changed(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read: list[str] = []
-    one = reading.file_made
-
-    def counted(file: Any, *given: Any) -> Any:
-        read.append(file.path.name)
-        return one(file, *given)
-
-    monkeypatch.setattr(reading, "file_made", counted)
-    first = frames.read(folder, cache=tmp_path / "cache")
-    assert len(read) == 6
-    read.clear()
-
-    again = frames.read(folder, cache=tmp_path / "cache")
-    assert read == []
-    same(first, again)
-
-    chats(folder / "b.jsonl", 3)
-    chats(folder / "g.jsonl", 1)
-    changed = frames.read(folder, cache=tmp_path / "cache")
-    assert sorted(read) == ["b.jsonl", "g.jsonl"]
-    same(changed, frames.read(folder))
-
-
-def test_a_cache_that_is_broken_or_of_another_version_is_made_anew(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cache = tmp_path / "cache"
-    first = frames.read(folder, cache=cache)
-    for path in cache.glob("*.blocks.arrow"):
-        path.write_bytes(path.read_bytes()[:100])
-    same(first, frames.read(folder, cache=cache))
-
-    monkeypatch.setattr("nbturns.frames.cache.ours", lambda: "another")
-    same(first, frames.read(folder, cache=cache))
-
-
-def test_a_strict_pass_refuses_what_the_cache_knows_to_be_broken(folder: Path, tmp_path: Path) -> None:
-    for _ in range(2):
-        with pytest.raises(nt.LoadError, match=r"e\.jsonl: line 2"):
-            frames.blocks(folder, cache=tmp_path / "cache")
-
-
 def test_columns_of_ones_own_have_no_cache_and_say_so(folder: Path, tmp_path: Path) -> None:
     mine = (*frames.BLOCK, Column("length", lambda row: len(row.block.text)))
 

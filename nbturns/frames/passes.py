@@ -95,6 +95,10 @@ class Pass:
         """How many there are in all frames."""
         return sum(map(len, self.makers.values())) + len(self.errors)
 
+    def lengths(self) -> dict[str, int]:
+        """The same by frame."""
+        return {**{name: len(maker) for name, maker in self.makers.items()}, "errors": len(self.errors)}
+
     def read(self, source: Source) -> None:
         """Put the rows of one Run into every frame, or none of them.
 

@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import LoadError
 from ..files import each
 from ..importers import no_collections
-from .cache import Cache
+from .cache import Cache, Entry, Rows
 from .direct import blocks_alone
 from .passes import COLUMNS, Made, Pass, Wanted, together
 from .progress import Progress
@@ -66,17 +66,19 @@ def passes(given: Any, wanted: Wanted, how: How, most: int | None = None) -> Ite
             if wanted.strict:
                 raise
             yield from work.interrupted()
+        finally:
+            work.keep()
 
 
 def _portable(wanted: Wanted) -> bool:
     return wanted.is_ours and not wanted.repeat
 
 
-Coming = tuple[File, bytes, "Future[Made]"]  # a file that is read elsewhere, and its stamp before that
+Coming = tuple[File, str, "Future[Made]"]  # a file that is read elsewhere, and its stamp before that
 
 
 class _Work:
-    """What is made and not handed on yet: in order, some of it on its way from another process."""
+    """What is made and not handed on yet: in order, some of it known from before, or on its way from another process."""
 
     def __init__(self, wanted: Wanted, cache: Cache | None, most: int | None) -> None:
         self.wanted = wanted
@@ -84,8 +86,12 @@ class _Work:
         self.most = most
         self.progress = Progress(0, shown=False)
         self.claims = Claims()
-        self.here = Pass(wanted, self.claims)
-        self._made: list[Made | Coming] = []
+        self._whole = (
+            wanted if cache is None else Wanted({name: COLUMNS[name] for name in wanted.columns}, strict=wanted.strict)
+        )
+        self.here = Pass(self._whole, self.claims)
+        self._read: list[tuple[File, str, dict[str, Rows]]] = []  # files whose rows are in `here`, to be kept
+        self._made: list[Made | Entry | Coming] = []
         self._any = False
 
     def take(self, part: File | Source | LoadError, pool: ProcessPoolExecutor | None) -> None:
@@ -94,41 +100,70 @@ class _Work:
         elif isinstance(part, Source):
             with no_collections():
                 self.here.read(part)
-        elif self.cache is None and pool is None:
-            read_file(self.here, part, self.progress.advance)
-        else:
+        elif pool is not None:
             self._close()
             self._made.append(self._apart(part, pool))
+        elif self.cache is None:
+            read_file(self.here, part, self.progress.advance)
+        elif not self._is_known(part, self.cache):
+            self._read_to_keep(part, self.cache)
         if self.most is not None and self.here.rows >= self.most:
             self._close()
 
-    def _apart(self, file: File, pool: ProcessPoolExecutor | None) -> Coming:
-        """The frames of one file by itself: known from before, or read here or elsewhere."""
+    def _is_known(self, file: File, cache: Cache) -> bool:
+        """Whether its rows are known from before; then they are taken from there."""
+        entry = cache.find(file, cache.stamp(file), self.wanted.columns)
+        if entry is None or self.claims.clash(entry.ids, str(file.path)):  # another file has Runs of these ids
+            return False
+        self._close()
+        last = self._made[-1] if self._made else None
+        both = last.joined(entry) if isinstance(last, Entry) else None
+        if both is not None and both.length <= (self.most or both.length):
+            self._made[-1] = both
+        else:
+            self._made.append(entry)
+        self.progress.advance(file.size)
+        return True
+
+    def _read_to_keep(self, file: File, cache: Cache) -> None:
+        """Read it here. Where the ids of its Runs are not those it has alone, it is not kept."""
+        stamp, before, renamed = cache.stamp(file), self.here.lengths(), self.claims.renamed
+        read_file(self.here, file, self.progress.advance)
+        if self.claims.renamed == renamed and stamp:
+            after = self.here.lengths()
+            self._read.append((file, stamp, {name: (before[name], after[name]) for name in after}))
+
+    def _apart(self, file: File, pool: ProcessPoolExecutor) -> Coming:
+        """The frames of one file by itself: known from before, or read elsewhere."""
         names = tuple(self.wanted.columns)
-        done: Future[Made] = Future()
-        known = self.cache.get(file, self.wanted) if self.cache else None
-        if known is not None:
-            done.set_result(known)
-            return file, b"", done
-        stamp = self.cache.stamp(file) if self.cache else b""
-        if pool is not None:
+        stamp = self.cache.stamp(file) if self.cache else ""
+        known = self.cache.find(file, stamp, names) if self.cache else None
+        if self.cache is None or known is None:
             return file, stamp, pool.submit(file_made, file, names)
-        done.set_result(file_made(file, names))
-        return file, stamp, done
+        done: Future[Made] = Future()
+        done.set_result(self.cache.made(known, names))
+        return file, "", done
 
     def _finished(self, future: Future[Made], file: File) -> Made:
         try:
             return future.result()
         except BrokenExecutor:  # killed, for the memory it took most likely
-            lost = Pass(Wanted({name: COLUMNS[name] for name in self.wanted.columns}, strict=self.wanted.strict))
+            lost = Pass(Wanted({name: COLUMNS[name] for name in self.wanted.columns}, strict=False))
             reason = "a process that read files ended; with fewer processes= each has more memory"
             lost.failed(LoadError(reason, file=str(file.path)))
             return lost.made()
 
     def _close(self) -> None:
-        if self.here.rows:
-            self._made.append(self.here.made())
-            self.here = Pass(self.wanted, self.claims)
+        rows = self.here.rows
+        if not rows and not self._read:
+            return
+        made = self.here.made()
+        if self.cache is not None:
+            self.cache.put(made, self._read)
+        if rows:
+            self._made.append(made)
+        self._read = []
+        self.here = Pass(self._whole, self.claims)
 
     def ready(self) -> Iterator[Made]:
         """What may be handed on before the end."""
@@ -140,7 +175,7 @@ class _Work:
         while self._made:
             yield self._next()
         if not self._any:
-            yield self.here.made()
+            yield self.wanted.chosen(self.here.made())
 
     def interrupted(self) -> Iterator[Made]:
         """What was done by then, and a word of that."""
@@ -150,17 +185,19 @@ class _Work:
         self.here.errors.add(LoadError(f"interrupted: what follows is not read{files}"))
         yield from self.rest()
 
+    def keep(self) -> None:
+        """Put into the cache what was read, however it ended."""
+        if self.cache is not None:
+            self._close()
+            self.cache.save()
+
     def _next(self) -> Made:
         first = self._made[0]
         if isinstance(first, tuple):
-            file, stamp, future = first
-            made = self._finished(future, file)
-            if self.cache and stamp:
-                self.cache.put(file, stamp, made)
-            if self.claims.clash(_ids(made), str(file.path)):  # another file has Runs of these ids
-                made = file_made(file, tuple(self.wanted.columns), taken=tuple(self.claims))
-                self.claims.clash(_ids(made), str(file.path))
-            self.progress.advance(file.size)
+            made = self._come(*first)
+        elif isinstance(first, Entry):
+            assert self.cache is not None
+            made = self.cache.made(first, self.wanted.columns)
         else:
             made = first
         del self._made[0]
@@ -169,9 +206,19 @@ class _Work:
             _refuse_errors(made)
         return self.wanted.chosen(made)
 
+    def _come(self, file: File, stamp: str, future: Future[Made]) -> Made:
+        made = self._finished(future, file)
+        if self.cache and stamp:
+            self.cache.put(made, [(file, stamp, {name: (0, len(table)) for name, table in made.tables.items()})])
+        if self.claims.clash(_ids(made), str(file.path)):  # another file has Runs of these ids
+            made = file_made(file, tuple(self.wanted.columns), taken=tuple(self.claims))
+            self.claims.clash(_ids(made), str(file.path))
+        self.progress.advance(file.size)
+        return made
 
-def _is_done(one: Made | Coming) -> bool:
-    return isinstance(one, Made) or (one[2].done() and not one[2].cancelled() and one[2].exception() is None)
+
+def _is_done(one: Made | Entry | Coming) -> bool:
+    return not isinstance(one, tuple) or (one[2].done() and not one[2].cancelled() and one[2].exception() is None)
 
 
 def _refuse_errors(made: Made) -> None:

@@ -76,12 +76,14 @@ class Claims:
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._owners: dict[str, tuple[str, int]] = dict.fromkeys(taken, ("", -1))
+        self.renamed = 0  # how many Runs have another id than they had
 
     def claim(self, id: str, file: str, label: str, place: int) -> str:
         """`id`, or where another has it one with the file's name, or a number."""
         owner = file, place
         if self._owners.setdefault(id, owner) == owner:
             return id
+        self.renamed += 1
         first = f"{label}/{id}" if label else f"{id}~2"
         others = (f"{label}/{id}~{number}" if label else f"{id}~{number}" for number in count(2))
         return next(one for one in chain((first,), others) if self._owners.setdefault(one, owner) == owner)
