@@ -91,10 +91,18 @@ class _Cells:
         return pa.array(self.batch.call_told, pa.int32()).take(self.call)
 
     @cached_property
-    def heads(self) -> list[str]:
-        """The id of each Turn as its Run and place make it."""
+    def made_turn_id(self) -> pa.Array:
+        """The id of the Turn of each row, as its Run and place make it."""
         runs = [run_id for run_id, _ in self.batch.runs]
-        return [f"{runs[run]}/{index}" for run, index in zip(self.turn_runs, self.turn_indexes, strict=True)]
+        made = [f"{runs[run]}/{index}" for run, index in zip(self.turn_runs, self.turn_indexes, strict=True)]
+        return array("turn_id", made, "string").take(self.turn)
+
+    @cached_property
+    def voice(self) -> pa.Array:
+        """Kind and role of each row, as a number."""
+        import pyarrow as pa
+
+        return pa.array(self.batch.voices, pa.int32())
 
     def _placed(self, values: Mapping[int, int]) -> tuple[np.ndarray, np.ndarray]:
         """Numbers at their rows, and where there are any."""
@@ -138,18 +146,18 @@ class _Cells:
         return pa.DictionaryArray.from_arrays(at, array(column, values, "string"))
 
     def kind(self) -> pa.Array:
-        import pyarrow as pa
-
-        return self.class_of("kind", [kind for kind, _ in self.batch.pairs], pa.array(self.batch.voices, pa.int32()))
+        return self.class_of("kind", [kind for kind, _ in self.batch.pairs], self.voice)
 
     def role(self) -> pa.Array:
-        import pyarrow as pa
-
-        return self.class_of("role", [role for _, role in self.batch.pairs], pa.array(self.batch.voices, pa.int32()))
+        return self.class_of("role", [role for _, role in self.batch.pairs], self.voice)
 
     def turn_id(self) -> pa.Array:
-        ids = [id or head for id, head in zip(self.turn_ids, self.heads, strict=True)]
-        return array("turn_id", ids, "string").take(self.turn)
+        import pyarrow.compute as pc
+
+        if not any(self.turn_ids):
+            return self.made_turn_id
+        ids = array("turn_id", [id or None for id in self.turn_ids], "string").take(self.turn)
+        return pc.coalesce(ids, self.made_turn_id) if ids.null_count else ids
 
     def block_id(self) -> pa.Array:
         import pyarrow as pa
@@ -158,9 +166,8 @@ class _Cells:
         ids = self.some("block_id", self.batch.ids)
         if not ids.null_count:
             return ids
-        heads = array("block_id", self.heads, "string").take(self.turn)
         index = pc.cast(pa.array(self.index), pa.large_string())
-        made = pc.binary_join_element_wise(heads, index, pa.scalar("/", pa.large_string()))
+        made = pc.binary_join_element_wise(self.made_turn_id, index, pa.scalar("/", pa.large_string()))
         return made if ids.null_count == len(ids) else pc.coalesce(ids, made)
 
     def turn_index(self) -> pa.Array:
@@ -190,7 +197,9 @@ class _Cells:
 
         if not self.batch.made_by:
             return pa.nulls(self.rows, pa.large_string())
-        ids: list[str | None] = [id or None for id in self.batch.call_ids]
+        ids: list[Any] = self.batch.call_ids
+        if "" in ids:
+            ids = [id or None for id in ids]
         return array("inference_id", ids, "string").take(self.call)
 
 
