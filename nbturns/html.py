@@ -118,6 +118,8 @@ def _table(caption: str, rows: _Rows, named: str) -> str:
         if index in parts:
             body.append(f'<tr class="nbt-part"><th scope="rowgroup" colspan="{len(COLUMNS)}">{parts[index]}</th></tr>')
         body.append(_row(index, rows))
+    if not rows.blocks:
+        body.append(f'<tr class="nbt-part"><td colspan="{len(COLUMNS)}">no blocks yet</td></tr>')
     if left := len(rows.blocks) - len(rows.rows):
         where = f"{named}[{len(rows.rows)}:]"
         body.append(

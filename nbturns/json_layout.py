@@ -12,7 +12,7 @@ from typing import Any
 
 WIDE = 100  # characters of a line
 WORD = 40  # characters up to which a string in a list is a word
-DEEPEST = 40  # levels; what is nested more deeply stands on one line
+DEEPEST = 12  # levels that have lines of their own; what is nested more deeply stands on one
 STEP = "  "
 
 

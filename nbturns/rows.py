@@ -86,7 +86,7 @@ def row(block: Block) -> Row:
     if block.role:
         made["role"] = visible(block.role)
     if block.kind in ("tool_call", "tool_use") and block.tool_call_id:
-        made["call"] = block.tool_call_id
+        made["call"] = visible(block.tool_call_id)
     if block.kind == "tool_call":
         made["name"] = visible(block.name)
     if block.error:
@@ -179,9 +179,9 @@ def _address(image: Any) -> str:
 def call_key(block: Block) -> str:
     """What the blocks of one model call share: its id, or (geppetto's files have none) an equal result."""
     if block.inference_id:
-        return block.inference_id
+        return visible(block.inference_id)
     result = block.inference
-    return "" if result is None else result.inference_id or f"result {hash(result)}"
+    return "" if result is None else visible(result.inference_id) or f"result {hash(result)}"
 
 
 def model_calls(blocks: Iterable[Block]) -> dict[str, Call]:

@@ -9,15 +9,25 @@ from typing import Any
 from .frozen import thaw
 from .turns import Block, Turn
 
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+# What steers a terminal, turns text around, hides in it, or cannot be written in UTF-8 at all.
+CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
+)
+JOINERS = "\u200c\u200d"  # between letters of Persian, signs of Hindi or faces of a family they are spelling
 LINE = 80
 
 
 def visible(text: str) -> str:
-    """`text` with control characters written out, so that it cannot steer a terminal."""
-    return CONTROL.sub(
-        lambda match: f"\\x{ord(match[0]):02x}" if ord(match[0]) < 256 else f"\\u{ord(match[0]):04x}", text
-    )
+    """`text` with control and invisible characters written out: it steers no terminal and hides nothing."""
+    return CONTROL.sub(_written_out, text)
+
+
+def _written_out(match: re.Match[str]) -> str:
+    one, at = match[0], match.start()
+    if one in JOINERS and at and match.string[at - 1] > "\x7f":
+        return one
+    code = ord(one)
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def shortened(text: str, length: int = LINE) -> str:

@@ -52,7 +52,9 @@ export function classOf(kind) {
 
 /** The line that stands for a folded block. @param {Row} row */
 export function headOf(row) {
-  return row.head ?? (row.body ?? "").slice(0, 400).replace(/\s+/g, " ").trim().slice(0, 240);
+  if (row.head !== undefined) return row.head;
+  const line = (row.body ?? "").slice(0, 400).replace(/\s+/g, " ").trim().slice(0, 240);
+  return /^[[{] /.test(line) ? line.replace(/([[{]) /g, "$1") : line;
 }
 
 /** Whether there is anything to unfold. @param {Row} row */
@@ -211,7 +213,8 @@ function body(row, index, host) {
   const shown = tree === undefined ? textOf(text, host.sought) : jsonTree(tree, host.sought);
   if (row.kind === "tool_call") {
     const name = element("div", "nbt-head", element("span", "nbt-name", ...marked(row.name ?? "", host.sought)));
-    return text.length > 2 || row.open ? [name, shown] : [head(row, host)];
+    if (text.length <= 2 && !row.open) return [head(row, host)];
+    return row.cut ? [name, shown, rest(row, index, host)] : [name, shown];
   }
   return row.cut ? [shown, rest(row, index, host)] : [shown];
 }
@@ -282,6 +285,7 @@ function pictures(row, index, host) {
   });
   for (const address of row.elsewhere ?? []) {
     const place = element("span", "nbt-elsewhere", element("span", "nbt-dim", "image elsewhere: "), element("bdi", "", address.slice(0, 200)));
+    place.dir = "ltr"; // these words are ours
     if (/^https?:\/\//i.test(address)) {
       const load = button("nbt-more", "load it", `load ${address.slice(0, 200)}: its server will know`, () => place.replaceWith(remote(address)));
       load.tabIndex = -1;

@@ -62,7 +62,8 @@ export class BlockTable {
     /** @type {Chunk[]} */
     this.chunks = [];
     this.element = element("div", "nbt-grid");
-    this.scroller = element("div", "nbt-scroll", this.element);
+    this.none = element("div", "nbt-none nbt-dim");
+    this.scroller = element("div", "nbt-scroll", this.element, this.none);
     this.follow = new Follow(this.scroller, () => this.toEnd());
     this.header = element("div", "nbt-row nbt-header");
     this.header.setAttribute("role", "row");
@@ -189,6 +190,8 @@ export class BlockTable {
     const length = this.source.length;
     attributes(this.element, { "aria-rowcount": length + 1 });
     this.header.hidden = length === 0;
+    this.none.hidden = length > 0;
+    this.none.textContent = length ? "" : this.source.total ? "no block is shown: what is chosen above leaves all out" : "no blocks yet";
     const wanted = Math.ceil(length / CHUNK);
     for (const chunk of this.chunks.splice(wanted)) {
       this.watch.unobserve(chunk.element);

@@ -41,13 +41,16 @@ export function attributes(on, given) {
   return on;
 }
 
-const CONTROL = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+const CONTROL = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff\u{e0000}-\u{e0fff}]/gu;
+const JOINERS = "\u200c\u200d"; // between letters of Persian, signs of Hindi or faces of a family they are spelling
 
-/** Control characters written out: they could turn the text around. The kernel does so, too (text.py). @param {string} text */
+/** Control and invisible characters written out: they could turn the text around or hide in it. The kernel does so, too (text.py). @param {string} text */
 export function visible(text) {
-  return text.replace(CONTROL, (one) => {
-    const code = one.charCodeAt(0);
-    return code < 256 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`;
+  return text.replace(CONTROL, (one, at) => {
+    if (JOINERS.includes(one) && at && text[at - 1] > "\x7f") return one;
+    const code = one.codePointAt(0) ?? 0;
+    const [sign, digits] = code < 256 ? ["x", 2] : code < 65536 ? ["u", 4] : ["U", 8];
+    return `\\${sign}${code.toString(16).padStart(digits, "0")}`;
   });
 }
 

@@ -1,7 +1,7 @@
 // @ts-check
 /* A JSON value as a tree that is read: names and values, what is long folded. */
 
-import { NO_SHORTCUTS, counted, element, marked, visible } from "./elements.js";
+import { NO_SHORTCUTS, counted, element, marked, plural, visible } from "./elements.js";
 
 const SHORT = 72; // characters up to which a value stands on one line
 const WORD = 40; // characters up to which a string in a list is a word
@@ -46,7 +46,7 @@ function members(value, sought, depth) {
 function member(name, value, sought, depth) {
   const key = element("span", "nbt-key", ...marked(visible(name), sought), ": ");
   if (value === null || typeof value !== "object" || JSON.stringify(value).length <= SHORT || isLine(value)) return element("div", "", key, leaf(value, sought));
-  const size = Array.isArray(value) ? `${counted(value.length)} items` : `${counted(Object.keys(value).length)} names`;
+  const size = Array.isArray(value) ? plural(value.length, "item") : plural(Object.keys(value).length, "name");
   const summary = element("summary", "", key, element("span", "nbt-dim", size));
   summary.dataset[NO_SHORTCUTS] = "true";
   const details = element("details", "", summary);

@@ -122,7 +122,7 @@ export class LiveRows extends PageRows {
   async more(index) {
     const row = this.rows[index];
     if (!row?.cut) return;
-    row.body = await this.ask({ want: "form", row: index, form: "text" });
+    row.body = await this.ask({ want: "form", row: index, form: "body" });
     row.cut = false;
     this.tell({ from: this.position(index), to: this.position(index) + 1 });
   }

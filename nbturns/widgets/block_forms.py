@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pprint import pformat
 from typing import Any
@@ -17,6 +18,7 @@ from ..yaml_text import dump
 
 WIRE = ".wire@v1"  # how the names end under which codecs keep what a provider wrote (engines/wire.py)
 WIDTH = 100
+LONE = re.compile(r"[\ud800-\udfff]")  # half a character: JSON may escape it, and no page can be sent it
 
 
 def form(block: Block, name: str) -> str:
@@ -24,6 +26,8 @@ def form(block: Block, name: str) -> str:
     match name:
         case "text":
             return content(block) if block.kind == "tool_call" else body_of(block)
+        case "body":
+            return body_of(block)
         case "json":
             return json_text(block_to_dict(block))
         case "provider":
@@ -38,7 +42,8 @@ def form(block: Block, name: str) -> str:
 
 
 def json_text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=2, default=repr)
+    text = json.dumps(value, ensure_ascii=False, indent=2, default=repr)
+    return LONE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def bag_json(bag: Keyed) -> str:

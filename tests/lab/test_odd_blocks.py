@@ -1,0 +1,73 @@
+"""Turns as they should not be, and are: the table shows each for what it is."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Browser, Locator, expect
+
+import nbturns as nt
+from tests.lab.jupyterlab import Lab
+
+ODD = """
+import nbturns as nt
+deep = 1
+for _ in range(90):
+    deep = {"a": deep}
+odd = nt.Turn([
+    nt.user("مرحبا بالعالم", images=[{"url": "https://192.0.2.1/x.png"}]),
+    nt.tool_call("w", "wide", {f"argument_{n}": n for n in range(3_000)}),
+    nt.tool_use("w", {"hourly": [n / 4 for n in range(60)], "words": ["north", "south"] * 20, "rows": [{"id": 1, "on": True}] * 9}),
+    nt.tool_call("d", "deep", deep),
+    nt.tool_use("d", "[" * 700 + "]" * 700),
+    nt.assistant("half \\ud83d of one, a family 👩‍👩‍👧"),
+    nt.Block("vendor/kind <b>", {}),
+])
+nt.view(odd)
+"""
+
+
+def row(output: Locator, index: int) -> Locator:
+    return output.locator(f'.nbt-row[data-index="{index}"]')
+
+
+def test_odd_blocks_are_shown_and_unfolded(lab: Lab) -> None:
+    lab.new([ODD, "nt.view(nt.Turn())", "odd"])
+    lab.run_all()
+    output = lab.output(0)
+    expect(row(output, 5)).to_contain_text("half \\ud83d of one, a family 👩‍👩‍👧")
+    expect(row(output, 0).locator(".nbt-elsewhere")).to_have_attribute("dir", "ltr")
+
+    for index in (1, 2, 3, 4):
+        row(output, index).get_by_role("button", name="unfold").click()
+    tree = row(output, 2).locator(".nbt-tree")
+    expect(tree.get_by_text("[0, 0.25, 0.5, 0.75, 1, ")).to_be_visible()  # a list of numbers fills its lines
+    expect(tree.get_by_text('["north", "south", "north", ')).to_be_visible()
+    expect(tree.get_by_text('{"id": 1, "on": true}')).to_have_count(9)
+    expect(row(output, 4).get_by_text("1 item", exact=True).first).to_be_visible()
+    expect(row(output, 3)).to_contain_text("a:")
+    row(output, 1).get_by_title("load more of this text").click()
+    row(output, 1).get_by_role("button", name="2,800 more").click()
+    expect(row(output, 1)).to_contain_text("argument_2999")
+
+    output.get_by_label("search in all blocks").fill("nobody says this")
+    output.get_by_role("button", name="only rows that match").click()
+    expect(output.get_by_text("no block is shown: what is chosen above leaves all out")).to_be_visible()
+    expect(lab.output(1).get_by_text("no blocks yet")).to_be_visible()
+    expect(lab.output(2).get_by_role("row")).to_have_count(1 + 7)
+    assert lab.errors == []
+    assert lab.strangers == []
+
+
+def test_right_to_left_text_begins_at_the_right_in_a_static_table_too(browser: Browser) -> None:
+    turn = nt.Turn([nt.user("مرحبا بالعالم"), nt.assistant("hello")])
+    page = browser.new_page()
+    page.set_content(turn._repr_html_())
+    places = page.locator("td.nbt-content").evaluate_all("""cells => cells.map(cell => {
+        const text = document.createRange(); text.selectNodeContents(cell.querySelector("pre"));
+        const own = text.getClientRects()[0], all = cell.getBoundingClientRect();
+        return [own.left - all.left, all.right - own.right];
+    })""")
+    page.close()
+
+    (arabic, english) = places
+    assert arabic[1] < 20 < arabic[0]
+    assert english[0] < 20 < english[1]
