@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import nbturns as nt
-from nbturns.events import Event, InferenceFinished, Notice, Snapshot, ToolFinished
+from nbturns.events import Ended, Event, InferenceFinished, InferenceStarted, Notice, Snapshot, ToolFinished
 from nbturns.middleware import system_prompt
 from tests.test_loop import call, double, until
 
@@ -470,3 +470,51 @@ def test_a_session_used_as_an_engine_keeps_what_it_did_when_it_fails_or_is_stopp
     turn = execution.result(5)
     assert [b.kind for b in turn] == ["user", "tool_call", "tool_use", "llm_text"]
     assert [result.finish_class for result in turn.inferences] == ["tool_calls_pending", "interrupted"]
+
+
+# What an observer can tell afterwards.
+
+
+def test_each_snapshot_has_its_own_place_and_metadata_however_often_a_phase_comes() -> None:
+    execution = session([call("a")], [call("b")], "done").ask("q")
+    execution.result(5)
+    seen = execution.snapshots
+
+    assert len({shot.seq for shot in seen}) == len(seen) == 9
+    assert [(shot.phase, shot.iteration) for shot in seen if shot.phase == "post_tools"] == [
+        ("post_tools", 0),
+        ("post_tools", 1),
+    ]
+    assert [len(shot.turn.inferences) for shot in seen] == [0, 1, 1, 1, 2, 2, 2, 3, 3]
+    assert len(nt.frames.turns(nt.Run([nt.Turn(), execution.turn]))) == 2  # one without blocks is a Turn, too
+
+
+def test_listeners_are_told_how_a_failed_run_ended_with_its_turn() -> None:
+    async def broken(turn: nt.Turn, scope: nt.Scope) -> nt.Turn:
+        raise nt.EngineError("no answer", turn=turn + nt.assistant("so far"))
+
+    heard: list[Event] = []
+    asked = nt.Session(broken, sinks=[heard.append])
+    with pytest.raises(nt.EngineError, match="no answer"):
+        asked.ask("q").result(5)
+
+    last = heard[-1]
+    assert isinstance(last, Ended)
+    assert (last.status, last.error, last.turn.text) == ("failed", "no answer", "so far")
+    assert last.turn == asked.latest and last.turn.metadata[nt.keys.STATUS] == "failed"
+
+
+def test_what_a_middleware_changed_is_the_difference_of_the_snapshot_and_what_was_asked() -> None:
+    async def careful(turn: nt.Turn, scope: nt.Scope, engine: Any) -> nt.Turn:
+        return await engine(turn.insert(0, nt.user("Take care.")), scope)
+
+    asked_with: list[nt.Turn] = []
+    seen = session(
+        "ok",
+        middleware=[careful],
+        sinks=[lambda event: asked_with.append(event.turn) if isinstance(event, InferenceStarted) else None],
+    ).ask("q")
+    seen.result(5)
+
+    (change,) = nt.compare(seen.snapshots[0].turn, asked_with[0]).changes
+    assert (change.what, asked_with[0][0].text) == ("added", "Take care.")

@@ -240,3 +240,12 @@ def test_a_model_near_its_end_is_asked_where_warnings_are_errors(server: Server)
     engine = nt.engine(f"anthropic:{name}", base_url=server.url, api_key=KEY)
 
     assert nt.Session(engine).ask("Say hello.").result(20).text
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_a_result_stays_small_and_repeats_neither_answer_nor_settings(server: Server, name: str) -> None:
+    turn = nt.Session(engine(server, name), system="Be brief.").ask("Please count to forty.").result(20)
+
+    told = json.dumps(turn.inferences[0].to_dict())
+    assert turn.text not in told and "Be brief." not in told
+    assert len(told) < 1_000
