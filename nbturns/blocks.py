@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import MisuseError
-from .frozen import EMPTY, FrozenDict, FrozenList, draft_of, freeze
+from .frozen import EMPTY, FrozenDict, FrozenList, draft_of, freeze, refuse_assignment
 from .images import image, normal_image, seen
 from .keyed import NOTHING, Key, Keyed, Metadata
 from .results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult
@@ -207,6 +207,7 @@ class Block:
 
 
 _Draft: Any = draft_of(Block)
+refuse_assignment(Block)
 _new: Any = object.__new__
 
 

@@ -111,6 +111,8 @@ def loads(
     """Read the conversation in a text, in bytes, or in data that were parsed already."""
     if not isinstance(text, (str, bytes, bytearray, memoryview, Mapping, list)):
         raise MisuseError(f"nt.loads reads a text, bytes or parsed data, not {type(text).__name__}: {text!r:.60}")
+    if isinstance(text, str) and len(text) < 300 and os.path.isfile(text):  # noqa: PTH113  # no error for what is no path
+        raise MisuseError(f"this is the name of a file; nt.load({text!r}) opens it")
     if isinstance(text, (Mapping, list)):
         source = Source.of_data(text, strict=strict)
     else:
@@ -162,6 +164,8 @@ def save(value: Any, path: str | Path) -> Path:
     Suffixes are .yaml, .json, .jsonl, .html and .md; of a comparison .html. Raises ValueError for another one,
     TypeError for what is no conversation, FileNotFoundError for a folder that is not there.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise MisuseError(f"nt.save(what, path) writes to a path, like 'run.yaml', not to {path!r:.60}")
     path = Path(path).expanduser()
     writers = {".html": _as_html} if isinstance(value, Comparison) else WRITERS
     value = value if isinstance(value, Comparison) else _conversation(value)
@@ -250,7 +254,19 @@ def _matched(paths: str | Path | Iterable[str | Path]) -> Iterator[Path]:
         elif plain.is_dir():
             yield from _in_folder(plain)
         else:
-            raise LoadError("there is no such file", file=str(path))
+            raise LoadError(f"there is no such file{_instead_of(plain)}", file=str(path))
+
+
+def _instead_of(path: Path) -> str:
+    """Which file may have been meant, and where a path that says no folder was looked for."""
+    from difflib import get_close_matches
+
+    folder = path.parent
+    if not folder.is_dir():
+        return f", and no folder {folder}"
+    near = get_close_matches(path.name, [one.name for one in folder.iterdir()], n=1)
+    where = "" if path.is_absolute() else f" in {folder.resolve()}"
+    return where + (f"; did you mean {near[0]!r}?" if near else "")
 
 
 def _in_folder(folder: Path) -> Iterator[Path]:

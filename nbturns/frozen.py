@@ -7,6 +7,7 @@ and refuse every write, in words that say what to do instead.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import FrozenInstanceError
 from typing import Any, NoReturn
 
 from .chunks import Chunks
@@ -72,6 +73,16 @@ def draft_of(kind: type) -> Any:
     free = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
     names = {"__slots__": vars(kind)["__slots__"], **free}
     return type(f"{kind.__name__}Draft", kind.__bases__, names)
+
+
+def refuse_assignment(kind: type) -> None:
+    """Say what to do instead where somebody sets an attribute of a frozen class, whatever its name."""
+
+    def refuse(self: object, name: str, *_: object) -> NoReturn:
+        raise FrozenInstanceError(f"{type(self).__name__}.{name}: {REFUSAL}")
+
+    setattr(kind, "__setattr__", refuse)  # noqa: B010 - mypy knows no other way
+    setattr(kind, "__delattr__", refuse)  # noqa: B010
 
 
 EMPTY = FrozenDict()

@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as WaitedTooLong
 from functools import cache
 from queue import SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 T = TypeVar("T")
 SLICE = 0.25  # seconds; a wait without end cannot be interrupted on every platform
@@ -57,6 +57,14 @@ class Waiting(Generic[T]):
         """Wait here, without `await`. Raises TimeoutError after `timeout` seconds."""
         refuse_on_host("result()")
         return wait(self._future, timeout)
+
+    if not TYPE_CHECKING:  # to which nothing is there but what is written above
+
+        def __getattr__(self, name: str) -> NoReturn:
+            hint = (
+                "" if name.startswith("_") else "; it is on its way: await it, or take its result(), which may have one"
+            )
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}", name=name, obj=self)
 
     def __await__(self) -> Generator[Any, None, T]:
         return asyncio.shield(asyncio.wrap_future(self._future)).__await__()

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from .errors import MisuseError
+from .errors import LoadError, MisuseError
 from .frozen import FrozenDict, freeze
 
 DETAILS = ("low", "high", "auto", "original")
@@ -18,8 +18,8 @@ def image(
 ) -> FrozenDict:
     """An image for `user(..., images=[...])`: a path, an http(s) or data URL, bytes, or `file_id:…`.
 
-    Raises FileNotFoundError for a path that is not there, ValueError for bytes without
-    a known media type and for a data URL that is not base64.
+    Raises LoadError for a path that cannot be read, MisuseError for content that is not known
+    to be an image or a document and says no `media_type`, and for a data URL that is not base64.
     """
     if isinstance(source, (bytearray, memoryview)):
         source = bytes(source)
@@ -51,8 +51,13 @@ def _read(path: str | os.PathLike[str]) -> tuple[bytes, str | None]:
     """The bytes of a file, and the media type its name speaks of."""
     import mimetypes
 
-    with open(os.path.expanduser(path), "rb") as file:  # noqa: PTH111, PTH123  # pathlib would weigh on every import
-        return file.read(), mimetypes.guess_type(os.fspath(path))[0]
+    try:
+        with open(os.path.expanduser(path), "rb") as file:  # noqa: PTH111, PTH123  # pathlib would weigh on every import
+            content = file.read()
+    except OSError as error:
+        raise LoadError(f"this image cannot be read: {error.strerror}", file=os.fspath(path)) from None
+    named = mimetypes.guess_type(os.fspath(path))[0]
+    return content, named if named and not named.startswith("text/") else None
 
 
 def normal_image(raw: Mapping[str, Any]) -> FrozenDict:

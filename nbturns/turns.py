@@ -24,7 +24,7 @@ from .blocks import user as user
 from .calls import Calls
 from .chunks import Chunks
 from .errors import MisuseError
-from .frozen import EMPTY, FrozenDict, draft_of
+from .frozen import EMPTY, FrozenDict, draft_of, refuse_assignment
 from .keyed import NOTHING, Key, Keyed, Metadata
 from .results import OUTPUT, InferenceResult, Usage, ledger, total_cost, total_usage
 from .spoken import Spoken
@@ -253,6 +253,7 @@ class Turn(Spoken):
 
 
 _Draft: Any = draft_of(Turn)
+refuse_assignment(Turn)
 _new: Any = object.__new__
 
 

@@ -62,7 +62,7 @@ def everything(error: BaseException | None) -> Iterator[object]:
 
 
 def test_an_unknown_provider_is_told_of_the_known_ones() -> None:
-    with pytest.raises(nt.NbturnsError, match="no provider 'anthropc'; there are: .*anthropic, claude"):
+    with pytest.raises(nt.NbturnsError, match="no provider 'anthropc': did you mean anthropic\?; there are: .*anthropic, claude"):
         engine("anthropc:claude-test")
 
 
@@ -96,7 +96,7 @@ def test_an_engine_shows_what_it_is_and_no_secret() -> None:
 def test_a_missing_package_is_named_with_what_to_do() -> None:
     sdk = Official(package="no_such_sdk", kind="", door=lambda *_: None, explain=nt.EngineError, key_hint="")  # type: ignore[arg-type]  # never opened
 
-    with pytest.raises(nt.EngineError, match=r"pip install nbturns\[no_such_sdk\]"):
+    with pytest.raises(nt.EngineError, match=r"pip install 'nbturns\[no_such_sdk\]'"):
         OfficialTransport(sdk, {}, {})
 
 

@@ -506,7 +506,8 @@ def test_listeners_are_told_how_a_failed_run_ended_with_its_turn() -> None:
 
 def test_what_a_middleware_changed_is_the_difference_of_the_snapshot_and_what_was_asked() -> None:
     async def careful(turn: nt.Turn, scope: nt.Scope, engine: Any) -> nt.Turn:
-        return await engine(turn.insert(0, nt.user("Take care.")), scope)
+        answer: nt.Turn = await engine(turn.insert(0, nt.user("Take care.")), scope)
+        return answer
 
     asked_with: list[nt.Turn] = []
     seen = session(

@@ -483,7 +483,7 @@ def test_bytes_of_an_unknown_type_and_a_data_url_that_is_not_base64_are_refused(
         nt.image(b"who knows")
     with pytest.raises(ValueError, match="is base64"):
         nt.image("data:text/plain,hello")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(nt.LoadError, match="this image cannot be read"):
         nt.image("no/such/file.png")
 
 

@@ -28,7 +28,7 @@ from ..turns import Block, Turn
 from . import provider as _provider
 from .cassettes import Cassette as Cassette
 from .cassettes import cassette as cassette
-from .params import ENGINE, checked
+from .params import ENGINE, checked, meant
 from .params import Param as Param
 from .params import params as params
 from .provider import Provider as Provider
@@ -165,7 +165,8 @@ def find(prefix: str) -> Provider:
     points = _points()
     if prefix not in points:
         raise EngineError(
-            f"no provider {prefix!r}; there are: {', '.join(sorted(points)) or 'none'}", kind="unknown_provider"
+            f"no provider {prefix!r}{meant(prefix, points)}; there are: {', '.join(sorted(points)) or 'none'}",
+            kind="unknown_provider",
         )
     loaded: Provider = points[prefix].load()
     return loaded
@@ -180,9 +181,9 @@ def named(name: str, params: Mapping[str, Any] = EMPTY) -> tuple[Provider, str]:
         )
     prefix, colon, model = name.partition(":")
     provider = find(prefix.strip().lower())
-    if not colon or not model:
+    if not colon or not model.strip():
         raise EngineError(f'an engine is named "provider:model"; {name!r} names no model', kind="unknown_model")
-    return provider.at(params) if provider.at else provider, model
+    return provider.at(params) if provider.at else provider, model.strip()
 
 
 @cache
@@ -202,6 +203,7 @@ def _divided(provider: Provider, params: Mapping[str, Any]) -> tuple[dict[str, A
             name not in provider.settings
             and _provider.SECRET.search(name)
             and not name.endswith(("_tokens", "cache_key", "credit_token"))
+            and not meant(name, _counts(provider.name))
         ):
             raise EngineError(
                 f"{name} is no parameter of {provider.name}; a key is api_key=…, and goes into no body",
@@ -213,6 +215,11 @@ def _divided(provider: Provider, params: Mapping[str, Any]) -> tuple[dict[str, A
     settings = {name: given.pop(name) for name in tuple(given) if name in provider.settings}
     settings |= {name: own[name] for name in ("connect_timeout", "record") if own.get(name) is not None}
     return settings, given, own
+
+
+def _counts(provider: str) -> list[str]:
+    """The parameters that are a number of tokens: whose names look secret, and are not."""
+    return [name for name in params(provider) if name.endswith("_tokens")]
 
 
 def _named(reply: _provider.Reply, provider: Provider, failed: str, info: ModelInfo | None) -> InferenceResult:

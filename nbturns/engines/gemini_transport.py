@@ -47,7 +47,9 @@ class GeminiTransport:
     def __post_init__(self) -> None:
         own = self.settings.get("client")
         if own is None and importlib.util.find_spec("httpx") is None:
-            raise EngineError("this engine needs the package httpx: pip install httpx", kind="missing_package")
+            raise EngineError(
+                "this engine needs the package httpx: pip install 'nbturns[gemini]'", kind="missing_package"
+            )
         if own is not None and not inspect.iscoroutinefunction(getattr(own, "send", None)):
             given = type(own).__name__
             raise EngineError(

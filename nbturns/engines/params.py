@@ -281,12 +281,13 @@ def checked(provider: str, given: Mapping[str, Any], settings: Collection[str]) 
             param.check(value, provider)
         elif name not in settings and not open_to_all:
             raise EngineError(
-                f"{name} is no parameter of {provider}{_meant(name, (*known, *settings))}; "
+                f"{name} is no parameter of {provider}{meant(name, (*known, *settings))}; "
                 f"what this table does not know goes by extra_body={{{name!r}: …}}",
                 kind="bad_parameter",
             )
 
 
-def _meant(name: str, known: Iterable[str]) -> str:
+def meant(name: str, known: Iterable[str]) -> str:
+    """The nearest of the known names, in words; "" where none is near."""
     near = difflib.get_close_matches(snake(name), list(known), 1, 0.6)
     return f": did you mean {near[0]}?" if near else ""

@@ -58,7 +58,7 @@ class Official:
         """Raise EngineError when the package is not there; costs no import of it."""
         if importlib.util.find_spec(self.package) is None:
             raise EngineError(
-                f"this engine needs the package {self.package}: pip install nbturns[{self.package}]",
+                f"this engine needs the package {self.package}: pip install 'nbturns[{self.package}]'",
                 kind="missing_package",
             )
 

@@ -184,7 +184,7 @@ def _importer(source: Source, format: str | None) -> Importer | None:
         names = ", ".join(sorted({importer.name for importer in known.values()}))
         source.refuse_broken_json()
         raise LoadError(
-            f"this is no conversation in a format known here ({names}): {sample.described()}", file=source.file
+            f"this is no conversation in a format known here: {sample.described()}; known are {names}", file=source.file
         )
     return found
 

@@ -1,0 +1,86 @@
+"""The README is what a newcomer types: every block of it runs, one after the other."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import nbturns as nt
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_every_block_of_the_readme_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    shutil.copytree(ROOT / "fixtures", tmp_path / "fixtures")
+    monkeypatch.chdir(tmp_path)
+    typed: dict[str, Any] = {}
+
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), typed)
+
+    assert len(blocks) >= 5
+    assert typed["session"].latest.text == "The same."
+    assert typed["session"].turns[0].of_kind("tool_use")[0].result == {"city": "Lyon", "celsius": 18}
+    assert (tmp_path / "conversation.html").is_file()
+
+
+loose: Any = nt  # as seen by who reads no types
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [
+        (lambda: nt.load("fixtures/greenhouse.yml"), "did you mean 'greenhouse.yaml'"),
+        (lambda: nt.load("fixture/greenhouse.yaml"), "no folder fixture"),
+        (lambda: nt.loads("fixtures/greenhouse.yaml"), r"nt.load\('fixtures/greenhouse.yaml'\) opens it"),
+        (lambda: nt.loads("hello"), "it begins with 'hello'; known are ag-ui"),
+        (lambda: loose.save("run.yaml", nt.turn("x")), r"nt.save\(what, path\)"),
+        (lambda: nt.user("x", images=["leaf.png"]), "leaf.png: this image cannot be read: No such file"),
+        (lambda: nt.user("x", images=["fixtures/greenhouse.md"]), 'media_type="image/png"'),
+        (lambda: nt.engine("antropic:claude-sonnet-5-5"), "did you mean anthropic"),
+        (lambda: nt.engine("anthropic:claude-sonnet-5-5", max_token=5), "did you mean max_tokens"),
+        (lambda: nt.Session(nt.scripted("a"), tools=weather), r"tools=\[weather\]"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_newcomers_mistype_is_answered_with_what_to_type(
+    typed: Any, answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "fixtures").mkdir()
+    (tmp_path / "fixtures" / "greenhouse.yaml").write_text("turns: []")
+    (tmp_path / "fixtures" / "greenhouse.md").write_text("# Notes")
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(nt.NbturnsError, match=answer):
+        typed()
+
+
+def weather(city: str) -> str:
+    "Current weather in a city."
+    return city
+
+
+def test_whoever_forgets_to_wait_is_told_so() -> None:
+    execution = nt.Session(nt.scripted("a")).ask("x", step={"pre_inference"})
+
+    with pytest.raises(
+        AttributeError, match=r"no attribute 'text'; it is on its way: await it, or take its result\(\)"
+    ):
+        _ = execution.text  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match=r"no attribute 'pending'; it is on its way"):
+        _ = execution.next().pending  # type: ignore[attr-defined]
+    assert not hasattr(execution, "_repr_png_")
+    execution.stop()
+
+
+@pytest.mark.parametrize("value", [nt.turn("x"), nt.user("x")])
+@pytest.mark.parametrize("name", ["id", "text", "nothing"])
+def test_setting_an_attribute_says_how_to_make_another_value(value: Any, name: str) -> None:
+    with pytest.raises(AttributeError, match=rf"{name}: this does not change in place; make a new one with \.edit\(\)"):
+        setattr(value, name, "y")
+    with pytest.raises(AttributeError, match="does not change in place"):
+        delattr(value, name)
