@@ -62,7 +62,9 @@ def everything(error: BaseException | None) -> Iterator[object]:
 
 
 def test_an_unknown_provider_is_told_of_the_known_ones() -> None:
-    with pytest.raises(nt.NbturnsError, match="no provider 'anthropc': did you mean anthropic\?; there are: .*anthropic, claude"):
+    with pytest.raises(
+        nt.NbturnsError, match=r"no provider 'anthropc': did you mean anthropic\?; there are: .*anthropic, claude"
+    ):
         engine("anthropc:claude-test")
 
 
