@@ -140,9 +140,7 @@ class Turn(Spoken):
     def _added_to(self, before: Turn) -> tuple[Block, ...] | None:
         """The blocks this one has more than `before`, where it is known to have been made by adding them."""
         known: Any = self._calls
-        if type(known) is tuple and known[0] is before._calls:
-            return known[1]  # type: ignore[no-any-return]  # see Later
-        return None
+        return known[1] if type(known) is tuple and known[0] is before._calls else None
 
     # Reading.
 
