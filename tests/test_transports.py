@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import pickle
 import struct
 import subprocess
 import sys
@@ -249,3 +250,28 @@ def test_a_result_stays_small_and_repeats_neither_answer_nor_settings(server: Se
     told = json.dumps(turn.inferences[0].to_dict())
     assert turn.text not in told and "Be brief." not in told
     assert len(told) < 1_000
+
+
+@pytest.mark.parametrize("name", ["anthropic:claude-sonnet-4-6", "gemini:gemini-2.5-flash"])
+def test_a_key_goes_into_no_pickle(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("ANTHROPIC_API_KEY", "GOOGLE_API_KEY"):
+        monkeypatch.setenv(variable, KEY)
+
+    with pytest.raises(nt.MisuseError, match="set [A-Z]+_API_KEY instead"):
+        pickle.dumps(nt.engine(name, api_key=KEY))
+    with pytest.raises(nt.MisuseError, match="not pickled"):
+        pickle.dumps(nt.engine(name, headers={"Authorization": f"Bearer {KEY}"}))
+    kept = pickle.dumps(nt.engine(name))
+    assert KEY.encode() not in kept
+    assert pickle.loads(kept).describe() == nt.engine(name).describe()
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_no_name_in_a_traceback_holds_a_key_of_the_environment(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GOOGLE_API_KEY"):
+        monkeypatch.setenv(variable, KEY)
+    with pytest.raises(nt.EngineError) as caught:
+        nt.Session(nt.engine(name, base_url="http://127.0.0.1:9", retries=0)).ask("x").result(20)
+
+    told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    assert KEY not in "".join(told.format())

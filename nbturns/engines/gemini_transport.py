@@ -25,7 +25,7 @@ from ..host import in_worker
 from .gemini_reply import refusal
 from .provider import Answer, kind_at
 from .recording import recording
-from .transport import CONNECT, retry_after, without_keys, words
+from .transport import CONNECT, refuse_keys, retry_after, without_keys, words
 
 GOOGLE = "https://generativelanguage.googleapis.com"
 VERSION = re.compile(r"/v1(alpha|beta)?\d*(/|$)")  # Vertex: …/v1/projects/P/locations/L/publishers/google
@@ -87,8 +87,10 @@ class GeminiTransport:
         async with AsyncExitStack() as stack:
             try:
                 client = await self._client()
-                sent = {"content": _written(body), "headers": self._headers(client)}
-                response = await stack.enter_async_context(client.stream("POST", self._url(client, body), **sent))
+                url, content = self._url(client, body), _written(body)
+                # Headers by no name: notebooks show what names hold where an error passed.
+                opened = client.stream("POST", url, content=content, headers=self._headers(client))
+                response = await stack.enter_async_context(opened)
                 if not response.is_success:
                     raise _refused(response.status_code, response.headers, await response.aread())
             except EngineError as error:
@@ -116,6 +118,10 @@ class GeminiTransport:
     def secrets(self) -> tuple[str, ...]:
         """The keys that requests are signed with."""
         return (self.api_key,) if self.api_key else ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        refuse_keys(self.settings, self.settings.get("headers") or {}, KEYS[0])
+        return type(self), (self.settings,)
 
     async def close(self) -> None:
         """Close the connections of the clients that were made here."""

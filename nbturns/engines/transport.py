@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeAlias
 
-from ..errors import EngineError
+from ..errors import EngineError, MisuseError
 from ..frozen import EMPTY
 from ..host import in_worker
 from . import amazon_stream
@@ -167,6 +167,10 @@ class OfficialTransport:
         except Exception as error:  # each client has its own tree of errors, its HTTP package another
             raise without_keys(self._unopened(error), client, self.headers) from None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        refuse_keys(self.settings, self.headers, self.sdk.key_hint)
+        return type(self), (self.sdk, self.settings, self.headers, self.own)
+
     async def close(self) -> None:
         """Close the connections of the clients that were made here."""
         made, self._made = self._made, {}
@@ -224,6 +228,13 @@ async def _chunks(response: Any, client: Any) -> AsyncIterator[bytes]:
     except Exception as error:  # the HTTP package's own, whichever it is
         said = f"the connection broke before the answer was complete: {type(error).__name__}: {words(error)}"
         raise without_keys(EngineError(said, kind="stream_cut"), client) from None
+
+
+def refuse_keys(settings: Mapping[str, Any], headers: Mapping[str, str], variable: str) -> None:
+    """Raise MisuseError where a pickle would hold a key that was given in code."""
+    named = [*settings, *headers, *(settings.get("default_headers") or {})]
+    if any(name.lower() in SIGNING or SECRET.search(name) for name in named):
+        raise MisuseError(f"an engine with a key is not pickled, for the key would be in it; set {variable} instead")
 
 
 def words(error: Exception) -> str:
