@@ -2,7 +2,7 @@
 /* A Run or a Session in a cell: its Turns along a line, what each added, its phases, its blocks. */
 
 import { BlockDetails } from "./block_detail.js";
-import { BlockTable } from "./block_table.js";
+import { BlockTable, PLAIN_COLUMNS } from "./block_table.js";
 import { ComparisonTable } from "./comparison_table.js";
 import { attributes, button, copy, counted, element, plural } from "./elements.js";
 import { AHEAD, RunSource, TurnRows } from "./run_source.js";
@@ -44,6 +44,7 @@ export class RunView {
     this.details = undefined;
     this.table = new BlockTable(this.rows, {
       label: "blocks of the Turn",
+      columns: PLAIN_COLUMNS.flatMap((name) => (name === "time" && run.turns.some((turn) => turn.cost !== undefined) ? ["cost", name] : [name])),
       onMenu: (index, at) => this.details?.menu(index, at),
       below: (index) => this.details?.below(index),
       onSelect: (indices) => this.save({ selected: indices }),
