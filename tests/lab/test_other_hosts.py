@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from typing import Any
 
 import pytest
@@ -60,7 +59,11 @@ def views() -> dict[str, Any]:
     session = nt.Session(nt.scripted(nt.tool_call("c", "double", {"x": 2}), "4"), tools=[double], step=True)
     held = session.ask("2 * 2?")
     held.next().result(10)
-    values = {"turn": run[0], "run": run, "comparison": nt.compare(run[0], run[0].edit(1, text="Was it hot?").drop(5))}
+    values: dict[str, Any] = {
+        "turn": run[0],
+        "run": run,
+        "comparison": nt.compare(run[0], run[0].edit(1, text="Was it hot?").drop(5)),
+    }
     return {**{name: nt.view(value) for name, value in values.items()}, "execution": nt.view(held)}
 
 
