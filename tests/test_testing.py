@@ -152,6 +152,11 @@ def post(url: str, body: Any) -> Any:
         return json.load(answer)
 
 
+def test_a_question_the_shipped_exchanges_know_nothing_of_is_told_what_they_know(server: Server) -> None:
+    with pytest.raises(nt.EngineError, match="it answers what speaks of count to, hamlet, hello, weather"):
+        nt.Session(engine(server, "anthropic:claude-sonnet-4-6")).ask("Who are you?").result(20)
+
+
 def test_it_runs_as_a_program_on_its_own() -> None:
     command = [sys.executable, "-m", "nbturns.testing.server", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:

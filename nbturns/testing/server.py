@@ -102,7 +102,7 @@ class Server:
                 writer,
                 404,
                 {"content-type": JSON},
-                json.dumps({"error": {"type": "no_such_exchange", "message": _nearest(found)}}).encode(),
+                json.dumps({"error": {"type": "no_such_exchange", "message": self._nearest(found)}}).encode(),
             )
             return True
         return await _play(writer, exchange, faults)
@@ -154,6 +154,18 @@ class Server:
         unlike = list(difference(plain(nearest.asked), plain(asked))) if nearest else []
         return None, {"exchange": None, "nearest": nearest.id if nearest else None, "difference": unlike[:20]}
 
+    def _nearest(self, found: Mapping[str, Any]) -> str:
+        """What the server has in place of what it has not."""
+        if found["nearest"] is None:
+            return f"no exchange with this question; it answers what speaks of {', '.join(self.words) or 'nothing'}"
+        unlike = "; ".join(found["difference"][:5])
+        return f"no exchange with this question; the nearest is {found['nearest']}, which differs: {unlike}"
+
+    @property
+    def words(self) -> list[str]:
+        """What a question must say to be answered, whatever else it says."""
+        return sorted({str(one.when.get("says", "")) for one in self.exchanges if one.when})
+
     def _same(self, path: str, asked: Any) -> Exchange | None:
         """The exchange with this question, streamed if it is to be streamed."""
         streams = "streamGenerateContent" in path or (isinstance(asked, Mapping) and asked.get("stream") is True)
@@ -174,11 +186,6 @@ def _told(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers for the log, which is no place for keys."""
     secret = ("authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie")
     return {name: "…" if name in secret else value for name, value in headers.items()}
-
-
-def _nearest(found: Mapping[str, Any]) -> str:
-    unlike = "; ".join(found["difference"][:5])
-    return f"no exchange with this question; the nearest is {found['nearest']}, which differs: {unlike}"
 
 
 async def _refuse(writer: asyncio.StreamWriter, faults: Mapping[str, str], exchange: Exchange | None) -> None:
@@ -272,7 +279,8 @@ def serve(*paths: str | Path, port: int = 0, exchanges: Iterable[Exchange] | Non
 
 async def _for_ever(server: Server, port: int) -> None:
     await server.start(port)
-    sys.stdout.write(f"{server.url} plays {len(server.exchanges)} exchanges; Ctrl-C ends it\n")
+    about = f" about {', '.join(server.words)}" if server.words else ""
+    sys.stdout.write(f"{server.url} plays {len(server.exchanges)} exchanges{about}; Ctrl-C ends it\n")
     sys.stdout.flush()
     await server.wait()
 
