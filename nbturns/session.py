@@ -55,17 +55,7 @@ class Session:
         run: Run | None = None,
         runtime: Mapping[str, Any] | None = None,
     ) -> None:
-        if not callable(engine):
-            how = "; session.as_engine() is one" if isinstance(engine, Session) else ""
-            raise MisuseError(
-                f'a session asks an engine, like nt.engine("anthropic:…") or nt.scripted(…), not {engine!r:.60}{how}'
-            )
-        if not isinstance(system, str):
-            raise MisuseError(f"system is a text, not {type(system).__name__}: {system!r:.60}")
-        if not isinstance(tool_config, ToolConfig):
-            raise MisuseError(f"tool_config is an nt.ToolConfig(...), not {tool_config!r:.60}")
-        if run is not None and not isinstance(run, Run):
-            raise MisuseError(f"run is an nt.Run, like nt.load(path), not {type(run).__name__}: {run!r:.60}")
+        _refuse_misuse(engine, system, tool_config, run)
         points_of(step)
         self.id = id or (run.id if run else "") or uuid4().hex
         self.engine = engine
@@ -305,6 +295,20 @@ class _SessionEngine:
 
     def __repr__(self) -> str:
         return f"<{self._session!r:.40} as an engine: {self._session.engine!r:.60}>"
+
+
+def _refuse_misuse(engine: Any, system: Any, tool_config: Any, run: Any) -> None:
+    if not callable(engine):
+        how = "; session.as_engine() is one" if isinstance(engine, Session) else ""
+        raise MisuseError(
+            f'a session asks an engine, like nt.engine("anthropic:…") or nt.scripted(…), not {engine!r:.60}{how}'
+        )
+    if not isinstance(system, str):
+        raise MisuseError(f"system is a text, not {type(system).__name__}: {system!r:.60}")
+    if not isinstance(tool_config, ToolConfig):
+        raise MisuseError(f"tool_config is an nt.ToolConfig(...), not {tool_config!r:.60}")
+    if run is not None and not isinstance(run, Run):
+        raise MisuseError(f"run is an nt.Run, like nt.load(path), not {type(run).__name__}: {run!r:.60}")
 
 
 def _callables(given: Any, name: str) -> tuple[Any, ...]:

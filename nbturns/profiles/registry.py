@@ -22,6 +22,7 @@ from .secrecy import SHELL, is_secret, kept
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,126}[a-z0-9])?")
 EXTENSION = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+@v[0-9]+")
 PINOCCHIO = "pinocchio.webchat_runtime@v1"
+PLAIN = ("base_url", "api_key", "system", "tools", "tool_choice", "approval", "allow_overrides", "widen_tools")
 REFERENCE = {"registry_slug": str, "profile_slug": str}
 
 # What geppetto calls a provider's API, by the prefix of our engines; and back, for each of its names.
@@ -237,7 +238,22 @@ class Reader:
                 )
             yield ("chat", "api_type"), API_TYPES.get(prefix.lower(), prefix.lower()), (*at, "engine")
             yield ("chat", "engine"), model, (*at, "engine")
-        for name, value in (data.get("params") or {}).items():
+        yield from self._params(data.get("params") or {}, at)
+        if data.get("model_info"):
+            yield from self._settings({"model_info": data["model_info"]}, at)
+        if loop := data.get("loop"):
+            yield from self._loop({"like": loop} if isinstance(loop, str) else loop, at, loops)
+        for name in PLAIN:
+            if data.get(name) is not None and not (name == "system" and not data[name]):
+                yield (name,), data[name], (*at, name)
+        if isinstance(allowed := data.get("allow_overrides"), list):
+            self._allowed(allowed, (*at, "allow_overrides"))
+        for name in ("middleware", "sinks"):
+            if data.get(name) is not None:
+                yield (name,), self._uses(data[name], (*at, name)), (*at, name)
+
+    def _params(self, params: Mapping[str, Any], at: Path) -> Iterator[tuple[Path, Any, Place]]:
+        for name, value in params.items():
             if name in ("api_key", "base_url") and value is not None:  # the profile's own, as nt.engine takes them
                 self._check({name: value}, {name: str}, (*at, "params"))
                 yield (name,), value, (*at, "params", name)
@@ -253,27 +269,6 @@ class Reader:
                 self._refuse((*at, "params", *wrong.path), f"{name} {wrong.words}")
             if value is not None:
                 yield path, value, (*at, "params", name)
-        if data.get("model_info"):
-            yield from self._settings({"model_info": data["model_info"]}, at)
-        if loop := data.get("loop"):
-            yield from self._loop({"like": loop} if isinstance(loop, str) else loop, at, loops)
-        for name in (
-            "base_url",
-            "api_key",
-            "system",
-            "tools",
-            "tool_choice",
-            "approval",
-            "allow_overrides",
-            "widen_tools",
-        ):
-            if data.get(name) is not None and not (name == "system" and not data[name]):
-                yield (name,), data[name], (*at, name)
-        if isinstance(allowed := data.get("allow_overrides"), list):
-            self._allowed(allowed, (*at, "allow_overrides"))
-        for name in ("middleware", "sinks"):
-            if data.get(name) is not None:
-                yield (name,), self._uses(data[name], (*at, name)), (*at, name)
 
     def _allowed(self, keys: list[str], at: Place) -> None:
         known = {*fields.RUNTIME, *fields.LOOP, *fields.known_params(), "engine", "base_url", "params"}

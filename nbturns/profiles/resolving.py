@@ -57,7 +57,16 @@ def load_profiles(
     for what, factories in (("middleware", middleware), ("sinks", sinks)):
         if not isinstance(factories, Mapping) or not all(map(callable, factories.values())):
             raise ProfileError(f"{what} are functions by name, like {{'mine': make_mine}}", key=what)
-    chain = [*_sources.installed(), *_sources.registries(sources)]
+    return Profiles(
+        _by_slug([*_sources.installed(), *_sources.registries(sources)]),
+        default,
+        Secrets(secrets.get if isinstance(secrets, Mapping) else secrets, env_file),
+        dict(middleware),
+        dict(sinks),
+    )
+
+
+def _by_slug(chain: list[Registry]) -> dict[str, Registry]:
     if not chain:
         raise ProfileError("there is no profile to load: name a file, a folder or a mapping", key="sources")
     by_slug: dict[str, Registry] = {}
@@ -69,13 +78,7 @@ def load_profiles(
                 file=registry.source,
             )
         by_slug[registry.slug] = registry
-    return Profiles(
-        by_slug,
-        default,
-        Secrets(secrets.get if isinstance(secrets, Mapping) else secrets, env_file),
-        dict(middleware),
-        dict(sinks),
-    )
+    return by_slug
 
 
 @dataclass(frozen=True, slots=True, repr=False)
