@@ -344,6 +344,30 @@ def test_a_dask_cluster_makes_the_same_frames_with_a_partition_for_each_file(
     assert len(frames.from_parquet(tmp_path / "parquet", backend="dask").blocks) == len(many.blocks.compute())
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_every_frame_of_a_folder_with_broken_files_is_made_on_a_cluster_and_written_there(
+    folder: Path, tmp_path: Path, cluster: Any
+) -> None:
+    many, whole = frames.read(folder, backend="dask"), frames.read(folder)
+
+    for name in NAMES:
+        lazy, expected = getattr(many, name), getattr(whole, name)
+        assert lazy.npartitions == 6
+        assert [*lazy.columns] == [*expected.columns]
+        found = lazy.compute().reset_index(drop=True)
+        texts = expected.assign(args=expected.args.map(json.dumps)) if name == "tool_calls" else expected
+        assert found.astype("object").equals(texts.astype("object"))
+    many.blocks.to_parquet(tmp_path / "blocks", write_index=False)
+    assert len(pd.read_parquet(tmp_path / "blocks")) == len(whole.blocks)
+    assert {"profile", "signature"} <= {*many.turns.columns} & {*many.inferences.columns}
+    assert frames.to_turns(many.blocks[many.blocks.kind == "tool_use"]) == frames.to_turns(
+        whole.blocks[whole.blocks.kind == "tool_use"]
+    )
+    for made in (frames.blocks, frames.turns, frames.inferences, frames.tool_calls, frames.snapshots):
+        with pytest.raises(nt.LoadError):
+            made(folder, backend="dask").compute()
+
+
 # Arguments, each in a column.
 
 

@@ -26,7 +26,7 @@ def dask_frames(given: Any, wanted: Wanted) -> dict[str, Any]:
     from dask.delayed import delayed
 
     one_partition: Any = dd.from_pandas
-    empty = {name: _frame(table) for name, table in Pass(wanted).made().tables.items()}
+    empty = {name: _growing(_frame(table)) for name, table in Pass(wanted).made().tables.items()}
     names = [*wanted.columns]
     if not (isinstance(given, (str, os.PathLike)) or are_paths(given)):
         made = made_of(given, wanted, How())
@@ -66,6 +66,18 @@ def _tables(file: File, wanted: Wanted) -> Made:
 
 def _pick(made: Made, name: str) -> pd.DataFrame:
     return _frame(made.tables[name])
+
+
+def _growing(empty: pd.DataFrame) -> pd.DataFrame:
+    """Columns whose categories only the data tell, like the files, said to be so: each partition has its own."""
+    from dask.dataframe import utils
+
+    clear_known_categories: Any = utils.clear_known_categories
+    open_ended: Any = [
+        name for name in empty if str(empty[name].dtype) == "category" and not len(empty[name].cat.categories)
+    ]
+    told: pd.DataFrame = clear_known_categories(empty, cols=open_ended) if open_ended else empty
+    return told
 
 
 def _frame(table: Any) -> pd.DataFrame:
