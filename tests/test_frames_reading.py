@@ -458,6 +458,14 @@ def test_a_row_opens_in_the_view_with_its_block_selected(folder: Path) -> None:
     assert view.selected == [2]
     assert view.selection[0].kind == "tool_use"
     assert nt.view(blocks[blocks.run_id == "a:1"]).selected == [0, 1, 2, 3]
+    rows: list[Any] = [*blocks[blocks.run_id == "a:1"].itertuples()]
+    assert nt.view(rows[3]).selected == [3]
+    assert frames.at(rows[0]).text == "It is sunny."
+    assert nt.view(frames.turns(folder / "a.jsonl").iloc[1]).selected == []
+    assert nt.view(frames.blocks(folder / "a.jsonl", backend="polars")[1]).selected == [1]
+    assert nt.view(frames.blocks(folder / "a.jsonl", backend="arrow").slice(2, 1)).selected == [2]
+    with pytest.raises(TypeError, match="rows of a frame"):
+        nt.view({"run_id": "a"})  # type: ignore[call-overload]
     assert type(nt.view(blocks)).__name__ == "RunView"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from numbers import Integral
 from typing import Any
 
 from ..errors import LoadError
@@ -91,9 +92,15 @@ def _wanted(rows: Any) -> list[tuple[str, int, str]]:
     return [(run, index, file) for (run, index), file in found.items()]
 
 
-def _columns(rows: Any) -> dict[str, list[Any]]:
+def block_places(rows: Any) -> list[int]:
+    """The places of the blocks that rows are of, in their Turns; none for rows of Turns or model calls."""
+    return [
+        int(place) for place in _columns(rows, ("block_index",)).get("block_index", ()) if isinstance(place, Integral)
+    ]
+
+
+def _columns(rows: Any, names: tuple[str, ...] = ("run_id", "turn_index", "file")) -> dict[str, list[Any]]:
     """The columns we need of a pandas, Polars, Arrow or dask frame, or of one row."""
-    names = ("run_id", "turn_index", "file")
     if hasattr(rows, "compute"):
         rows = rows.compute()
     if hasattr(rows, "to_pydict"):  # Arrow
@@ -104,10 +111,10 @@ def _columns(rows: Any) -> dict[str, list[Any]]:
             for name in names
             if name in rows.columns
         }
+    if hasattr(rows, "_asdict"):  # a row, as itertuples gives it
+        rows = rows._asdict()
     if isinstance(rows, Mapping) or hasattr(rows, "index"):  # a row
         return {name: [rows[name]] for name in names if name in (rows if isinstance(rows, Mapping) else rows.index)}
-    if hasattr(rows, "_asdict"):
-        return _columns(rows._asdict())
     raise ValueError(f"these are no rows of a frame: {rows!r:.60}")
 
 

@@ -21,6 +21,7 @@ class Progress:
         self._began = time.monotonic()
         self._done = 0
         self._bar: Any = None
+        self._place: Any = None  # in the page
 
     def advance(self, size: int) -> None:
         self._done += size
@@ -31,14 +32,22 @@ class Progress:
 
     def _made(self) -> Any:
         from tqdm.auto import tqdm
-        from tqdm.std import tqdm as plain
+        from tqdm.notebook import tqdm_notebook
 
-        wordless = (
-            None if self._shown is None and issubclass(tqdm, plain) and "notebook" not in tqdm.__module__ else False
-        )
-        return tqdm(
-            total=self._total or None, initial=self._done, unit="B", unit_scale=True, leave=False, disable=wordless
-        )
+        in_page = issubclass(tqdm, tqdm_notebook)
+        options: dict[str, Any] = {"display": False} if in_page else {}
+        wordless = None if self._shown is None and not in_page else False
+        bar = tqdm(total=self._total or None, unit="B", unit_scale=True, leave=False, disable=wordless, **options)
+        if not bar.disable:
+            if in_page:
+                from IPython import display as ipython
+
+                show: Any = ipython.display
+                bar.displayed, self._place = True, show(bar.container, display_id=True)
+            bar.start_t -= time.monotonic() - self._began  # it began before it was shown
+            bar.n = bar.last_print_n = self._done
+            bar.refresh()
+        return bar
 
     def __enter__(self) -> Self:
         return self
@@ -49,3 +58,6 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+        if self._place is not None:
+            self._place.update({}, raw=True)  # nor does it stay in the file of the notebook
+            self._place = None

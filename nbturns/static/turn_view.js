@@ -7,6 +7,8 @@ import { attributes, button, counted, duration, element, plural } from "./elemen
 import { KernelRows } from "./kernel_rows.js";
 import { Toolbar } from "./toolbar.js";
 
+const AROUND = 120; // rows on both sides of one that is brought to be seen, fetched before: they push it no more
+
 class TurnView {
   /** @param {KernelRows} source @param {any} model @param {HTMLElement} place */
   constructor(source, model, place) {
@@ -53,6 +55,25 @@ class TurnView {
     this.table.select(model.get("selected"));
     this.draw();
     source.prefetch();
+    if (model.get("selected").length) this.whenLaidOut(() => void this.showSelected());
+  }
+
+  /** Once, when the view has its place in the page. @param {() => void} act */
+  whenLaidOut(act) {
+    const watch = new ResizeObserver(() => {
+      if (!this.root.clientHeight) return;
+      watch.disconnect();
+      act();
+    });
+    watch.observe(this.root);
+  }
+
+  /** Bring the first of what is selected from the start to be seen; the reader's place in the page stays. */
+  async showSelected() {
+    const position = await this.source.locate(Math.min(...this.model.get("selected")));
+    if (position < 0) return;
+    await this.source.need(Math.max(0, position - AROUND), Math.min(position + AROUND, this.source.length));
+    this.table.reveal(position);
   }
 
   close() {

@@ -22,8 +22,11 @@ from .turn_view import TurnView as TurnView
 __all__ = ["CompareView", "ProfilePicker", "RunView", "Stepper", "TurnView", "view"]
 
 
+ROWS = ("attrs", "_asdict", "to_pydict", "collect_schema", "compute")  # of pandas, itertuples, Arrow, Polars and Dask
+
+
 class Rows(Protocol):
-    """Rows of a frame: a DataFrame of pandas, or a Series."""
+    """Rows of a frame: a DataFrame of pandas, or a Series; those of other backends will do as well."""
 
     @property
     def attrs(self) -> Any: ...
@@ -60,19 +63,18 @@ def view(
             return CompareView(x)
         case Profiles():
             return ProfilePicker(x)
-    if hasattr(x, "attrs"):  # rows of a frame; those of other things are refused there
+    if any(hasattr(x, name) for name in ROWS):  # those of other things are refused there
         return _rows_view(x)
     raise TypeError(
-        f"there is a live view for a Turn, a Run, a Session, an Execution, a comparison or Profiles, not for {type(x).__name__}: {x!r:.60}"
+        f"there is a live view for a Turn, a Run, a Session, an Execution, a comparison, Profiles or rows of a frame, not for {type(x).__name__}: {x!r:.60}"
     )
 
 
 def _rows_view(rows: Any) -> TurnView | RunView:
     from ..frames import to_turns
+    from ..frames.origin import block_places
 
     turns = to_turns(rows)
     if len(turns) != 1:
         return RunView(Run(turns))
-    places = rows.get("block_index")
-    several = [] if places is None else [places] if not hasattr(places, "dropna") else places.dropna()
-    return TurnView(turns[0], selected=[int(place) for place in several if int(place) < len(turns[0])])
+    return TurnView(turns[0], selected=[place for place in block_places(rows) if place < len(turns[0])])

@@ -501,3 +501,16 @@ def test_every_state_can_be_read_by_those_who_see_and_those_who_do_not(lab: Lab)
     lab.page.set_viewport_size({"width": 1280, "height": 900})
 
     assert faults == []
+
+
+def test_a_row_of_a_frame_opens_its_turn_where_its_block_is(lab: Lab) -> None:
+    frame = (
+        "import nbturns as nt\n"
+        "long = nt.Run([nt.turn('q') + tuple(nt.assistant(f'answer {n} ' * 30) for n in range(300))], id='long')\n"
+        "blocks = nt.frames.blocks(long)"
+    )
+    output = shown(lab, view="nt.view(blocks.iloc[250])", setup=frame)
+
+    expect(output.locator(".nbt-row[data-index='250']")).to_be_in_viewport()
+    expect(output.locator(".nbt-row[data-index='250']")).to_have_attribute("aria-selected", "true")
+    assert lab.errors == []
