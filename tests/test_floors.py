@@ -98,7 +98,7 @@ ONLY = {
     "anywidget": {"widgets"},
     "traitlets": {"widgets"},
     "ipywidgets": {"widgets"},
-    "IPython": {"widgets"},
+    "IPython": {"frames", "widgets"},
 }
 INSIDE = {
     "dotenv",
