@@ -40,6 +40,7 @@ import { Keys } from "./table_keys.js";
 
 export const EVERY = 2000;
 const CHUNK = 40; // rows that are drawn, and taken away, together
+const CONTENT = 16; // em: how wide the content is at least
 const ROW = 29; // px: how high a row is before it has been seen
 export const PLAIN_COLUMNS = ["number", "kind", "content", "model", "stop", "tokens", "time"];
 
@@ -142,6 +143,8 @@ export class BlockTable {
     this.columns = names.filter((name) => name in COLUMNS);
     if (!this.columns.includes("content")) this.columns.push("content");
     const left = this.columns.map((name) => COLUMNS[/** @type {Column} */ (name)]).filter(({ call, width }) => !call && width !== "1fr");
+    const taken = this.columns.reduce((sum, name) => sum + (parseFloat(COLUMNS[/** @type {Column} */ (name)].width) || 0), 0);
+    this.element.style.minWidth = `${taken + CONTENT}em`; // where there is less room, the table scrolls sideways
     this.element.style.setProperty("--nbt-columns", [...left.map(({ width }) => width), "minmax(0, 1fr)", "2em"].join(" "));
     attributes(this.element, { "aria-colcount": this.columns.length + 1 });
     this.drawHeader();

@@ -20,6 +20,7 @@ function wear(element, style) {
     SHEETS.set(style, (sheet = new CSSStyleSheet()));
     sheet.replaceSync(style);
   }
+  element.classList.add("nbt-host"); // what stands in a box has the room there is, and no more
   const root = element.getRootNode();
   for (const place of root instanceof ShadowRoot ? [document, root] : [document]) {
     if (!place.adoptedStyleSheets.includes(sheet)) place.adoptedStyleSheets.push(sheet);

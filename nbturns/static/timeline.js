@@ -92,7 +92,7 @@ export class Timeline {
     const tops = this.lanes.map((lane) => Math.max(...shown.map((turn) => sum(lane, turn)), 0));
     this.names.replaceChildren(
       element("div", "nbt-turn-head", "turn"),
-      ...this.lanes.map((lane, n) => element("div", "nbt-lane", element("span", "", lane.name), element("small", "", `≤ ${lane.said(tops[n])}`))),
+      ...this.lanes.map((lane, n) => element("div", "nbt-lane", element("span", "", lane.name), element("small", "", `≤ ${lane.said(tops[n])}`.replace("≤ <", "<")))),
       element("div", "nbt-turn-foot", "blocks"),
     );
     const focused = this.tabs.contains(document.activeElement);

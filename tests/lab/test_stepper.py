@@ -276,8 +276,8 @@ def test_light_and_dark_are_both_easy_to_read(lab: Lab) -> None:
     themes: tuple[Literal["Light"], Literal["Dark"]] = ("Light", "Dark")
     for theme in themes:
         lab.theme(theme)
-        lab.screenshot(f"run-{theme.lower()}", 1)
-        lab.screenshot(f"stepper-{theme.lower()}", 5)
+        lab.screenshot(f"explore-run-{theme.lower()}", 1)
+        lab.screenshot(f"explore-stepper-{theme.lower()}", 5)
         for text in (output.get_by_role("gridcell", name="system").first, status(output)):
             assert contrast(text) >= 4.5, theme  # WCAG 2.2, 1.4.3
 

@@ -138,6 +138,31 @@ def test_two_turns_are_compared_by_mouse_by_keys_and_by_code(lab: Lab) -> None:
     assert lab.errors == []
 
 
+def test_views_side_by_side_share_the_room_and_cover_nothing(lab: Lab) -> None:
+    boxed = "import ipywidgets\none, other = nt.view(run), nt.view(run[0])\nipywidgets.HBox([one, other])"
+    lab.new([RUN.rpartition("view =")[0] + boxed])
+    lab.run(0)
+    output = lab.output(0)
+    expect(output.locator(".nbt-view")).to_have_count(2)
+    expect(output.locator(".nbt-row[data-index='2'] .nbt-call").first).to_be_visible()
+
+    edges = output.locator(".nbt-view").evaluate_all(
+        "views => views.map(view => [view.getBoundingClientRect().left, view.getBoundingClientRect().right])"
+    )
+    kinds = output.locator(".nbt-row[data-index='2'] .nbt-kind").evaluate_all(
+        "cells => cells.map(cell => cell.getBoundingClientRect().right)"
+    )
+    calls = output.locator(".nbt-row[data-index='2'] .nbt-calls").evaluate_all(
+        "cells => cells.map(cell => cell.getBoundingClientRect().left)"
+    )
+
+    room = output.bounding_box()
+    assert room is not None
+    assert edges[0][1] <= edges[1][0]
+    assert edges[1][1] <= room["x"] + room["width"] + 1
+    assert all(call > kind for kind, call in zip(kinds, calls, strict=True))
+
+
 HOSTILE = """
 import nbturns as nt
 EVIL = "<img src=x onerror='window.hacked=1'><script>window.hacked=1</script>\\u202eabc\\ud83d"
