@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import random
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ import nbturns as nt
 from nbturns.engines import decode, find, request
 from nbturns.engines.anthropic import history
 from tests.test_anthropic import MODEL, read
-from tests.wiretape import Case, edges, recorded
+from tests.wiretape import Case, digests, edges, fate, missing, read_in_any_pieces, recorded, said
 
 
 @pytest.fixture(scope="module")
@@ -23,31 +21,16 @@ def tape(shared: Path) -> tuple[Case, ...]:
 
 
 def outcome(turn: nt.Turn) -> dict[str, Any]:
-    """What a Turn says, as the expectations of the recorded data say it."""
-    [result] = turn.inferences
-    texts = {"text": turn.of_kind("llm_text"), "reasoning": turn.of_kind("reasoning")}
-    said = {name: "".join(block.text for block in blocks) for name, blocks in texts.items()}
-    return {
-        "response_id": result.response_id,
-        "model": result.model,
-        "stop": result.stop_reason,
+    return said(turn) | {
         "tool_calls": [{"id": c.tool_call_id, "name": c.name, "args": c.args} for c in turn.of_kind("tool_call")],
         "signatures": [b.payload.get("signature") or b.payload.get("data") for b in turn.of_kind("reasoning")],
         "blocks": len(turn),
-    } | {name: hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest() for name, text in said.items()}
+    }
 
 
 def wanted(expected: Mapping[str, Any]) -> dict[str, Any]:
     same = ("response_id", "model", "stop", "tool_calls", "signatures")
-    digests = {name: expected[name]["sha1"] for name in ("text", "reasoning")}
-    return {name: expected[name] for name in same} | digests | {"blocks": len(expected["items"])}
-
-
-def missing(expected: Any, got: Any) -> bool:
-    """Whether something the provider said is not there; the oracle writes null for what was not said."""
-    if isinstance(expected, dict):
-        return not isinstance(got, dict) or any(missing(value, got.get(name)) for name, value in expected.items())
-    return expected is not None and not isinstance(expected, list) and expected != got
+    return {name: expected[name] for name in same} | digests(expected) | {"blocks": len(expected["items"])}
 
 
 def test_every_recorded_answer_says_what_it_is_expected_to(tape: tuple[Case, ...]) -> None:
@@ -70,12 +53,7 @@ def test_every_recorded_error_is_an_error_with_the_providers_words(tape: tuple[C
 
 
 def test_recorded_streams_may_come_in_any_pieces(tape: tuple[Case, ...]) -> None:
-    chance = random.Random(7)
-    for case in tape:
-        if case.stream and case.expected["ok"]:
-            whole = read(case.body)[:2]
-            for size in (1, 2, 3, 7, 64, 512, 4096)[chance.randrange(7) :][:2]:
-                assert read(case.body, range(size, len(case.body), size))[:2] == whole, (case.id, size)
+    read_in_any_pieces(tape, read)
 
 
 def test_a_recorded_request_is_read_and_sent_again_unchanged(tape: tuple[Case, ...]) -> None:
@@ -179,22 +157,4 @@ def test_made_faults_end_as_they_should(shared: Path) -> None:
     assert len(cases) > 30
 
     for case in cases:
-        assert fate(case) == case.expected["outcome"], case.id
-
-
-def fate(case: Case) -> str:
-    """How an answer ends: ok, cut or error; with what else is expected of it."""
-    try:
-        turn = decode("anthropic", case.body, case.content_type, status=case.status)
-    except nt.EngineError as error:
-        assert error.kind == case.expected.get("type", error.kind)
-        assert case.expected.get("message", "") in str(error)
-        assert error.turn.inferences[0].finish_class == nt.FinishClass.ERROR
-        assert len(error.turn) or case.status != 200
-        return "cut" if error.kind == "stream_cut" else "error"
-    [result] = turn.inferences
-    assert result.finish_class == case.expected.get("finish_class", result.finish_class)
-    assert result.truncated == case.expected.get("truncated", result.truncated)
-    if case.chunks:
-        assert read(case.body, case.chunks)[:2] == read(case.body)[:2]
-    return "ok"
+        assert fate(case, "anthropic", read) == case.expected["outcome"], case.id

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import random
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,7 +18,7 @@ from nbturns.engines.gemini_parts import SIGNATURE
 from nbturns.host import Waiting
 from tests.loopback import Script, Server, served
 from tests.test_gemini import KEY, MODEL, read
-from tests.wiretape import Case, edges, recorded
+from tests.wiretape import Case, digests, edges, fate, missing, read_in_any_pieces, recorded, said
 
 CODES = {1: "STOP"}  # what some clients of Vertex write
 
@@ -41,17 +39,10 @@ def is_answer(case: Case) -> bool:
 
 
 def outcome(turn: nt.Turn) -> dict[str, Any]:
-    """What a Turn says, as the expectations of the recorded data say it."""
-    [result] = turn.inferences
-    texts = {"text": turn.of_kind("llm_text"), "reasoning": turn.of_kind("reasoning")}
-    said = {name: "".join(block.text for block in blocks) for name, blocks in texts.items()}
-    return {
-        "response_id": result.response_id,
-        "model": result.model,
-        "stop": result.stop_reason,
+    return said(turn) | {
         "tool_calls": [{"id": id_of(c), "name": c.name, "args": c.args} for c in turn.of_kind("tool_call")],
         "n_signatures": sum(SIGNATURE in block.metadata for block in turn),
-    } | {name: hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest() for name, text in said.items()}
+    }
 
 
 def id_of(call: nt.Block) -> str:
@@ -63,21 +54,13 @@ def id_of(call: nt.Block) -> str:
 
 def wanted(expected: Mapping[str, Any]) -> dict[str, Any]:
     calls = [call | {"id": call["id"] or ""} for call in expected["tool_calls"]]
-    digests = {name: expected[name]["sha1"] for name in ("text", "reasoning")}
     return {
         "response_id": expected["response_id"] or "",
         "model": expected["model"],
         "stop": CODES.get(expected["stop"], expected["stop"]),
         "tool_calls": calls,
         "n_signatures": expected["n_signatures"],
-    } | digests
-
-
-def missing(expected: Any, got: Any) -> bool:
-    """Whether something the provider said is not there."""
-    if isinstance(expected, dict):
-        return not isinstance(got, dict) or any(missing(value, got.get(name)) for name, value in expected.items())
-    return expected is not None and not isinstance(expected, list) and expected != got
+    } | digests(expected)
 
 
 def test_every_recorded_answer_says_what_it_is_expected_to(tape: tuple[Case, ...]) -> None:
@@ -115,18 +98,13 @@ def test_recorded_errors_are_errors_with_the_providers_words(tape: tuple[Case, .
     for case in others:
         with pytest.raises(nt.EngineError) as caught:
             decode("gemini", case.body, case.content_type)
-        said = json.loads(case.body)["error"]
-        assert caught.value.kind == said["status"], case.id
-        assert said["message"] in str(caught.value), case.id
+        words = json.loads(case.body)["error"]
+        assert caught.value.kind == words["status"], case.id
+        assert words["message"] in str(caught.value), case.id
 
 
 def test_recorded_streams_may_come_in_any_pieces(tape: tuple[Case, ...]) -> None:
-    chance = random.Random(7)
-    for case in tape:
-        if case.stream and case.expected["ok"]:
-            whole = read(case.body)[:2]
-            for size in (1, 2, 3, 7, 64, 512, 4096)[chance.randrange(7) :][:2]:
-                assert read(case.body, range(size, len(case.body), size))[:2] == whole, (case.id, size)
+    read_in_any_pieces(tape, read)
 
 
 def test_a_recorded_stream_that_breaks_keeps_its_beginning(tape: tuple[Case, ...]) -> None:
@@ -291,27 +269,7 @@ def test_made_faults_end_as_they_should(shared: Path) -> None:
     assert len(cases) > 10
 
     for case in cases:
-        assert fate(case) == case.expected["outcome"], case.id
-
-
-def fate(case: Case) -> str:
-    """How an answer ends: ok, cut or error; with what else is expected of it."""
-    try:
-        turn = decode("gemini", case.body, case.content_type, status=case.status)
-    except nt.EngineError as error:
-        assert error.kind == case.expected.get("type", error.kind)
-        assert case.expected.get("message", "") in str(error)
-        assert error.retry_after == case.expected.get("wait")
-        assert error.turn.inferences[0].finish_class == nt.FinishClass.ERROR
-        assert len(error.turn) or case.status != 200
-        return "cut" if error.kind == "stream_cut" else "error"
-    [result] = turn.inferences
-    expected = case.expected.get("finish_class", result.finish_class)
-    assert result.finish_class == {"content_filter": "filtered"}.get(expected, expected)
-    assert result.truncated == case.expected.get("truncated", result.truncated)
-    if case.chunks:
-        assert read(case.body, case.chunks)[:2] == read(case.body)[:2]
-    return "ok"
+        assert fate(case, "gemini", read, {"content_filter": "filtered"}) == case.expected["outcome"], case.id
 
 
 def test_recorded_bytes_come_through_the_real_client_as_they_are(server: Server, tape: tuple[Case, ...]) -> None:

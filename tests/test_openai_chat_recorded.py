@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 import re
@@ -19,7 +18,7 @@ from nbturns.engines.openai_chat import history
 from nbturns.engines.openai_chat_reply import Reply
 from nbturns.frozen import EMPTY
 from tests.test_openai_chat_engine import body_of, read
-from tests.wiretape import Case, edges, recorded
+from tests.wiretape import Case, digest, digests, edges, missing, read_in_any_pieces, recorded, said
 
 NO_ANSWER = {"chat-9428c03ede"}  # a server that echoes where it was asked, and has no choices
 
@@ -29,28 +28,15 @@ def tape(shared: Path) -> tuple[Case, ...]:
     return tuple(recorded(shared, "openai_chat"))
 
 
-def digest(text: str) -> str:
-    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-
-
 def outcome(turn: nt.Turn) -> dict[str, Any]:
-    """What a Turn says, as the expectations of the recorded data say it."""
-    [result] = turn.inferences
-    said = {
-        name: "".join(b.text for b in turn.of_kind(kind))
-        for name, kind in (("text", "llm_text"), ("reasoning", "reasoning"))
-    }
     refusal = "".join(block.payload.get("refusal") or "" for block in turn)
-    return {
-        "response_id": result.response_id,
-        "model": result.model,
-        "stop": result.stop_reason,
+    return said(turn) | {
         "calls": [
             (c.metadata.get(PROVIDER_CALL_ID) if PROVIDER_CALL_ID in c.metadata else c.tool_call_id, c.name, args(c))
             for c in turn.of_kind("tool_call")
         ],
         "refusal": digest(refusal) if refusal else None,
-    } | {name: digest(text) for name, text in said.items()}
+    }
 
 
 def args(call: nt.Block) -> Any:
@@ -66,15 +52,8 @@ def wanted(expected: Mapping[str, Any], turn: nt.Turn) -> dict[str, Any]:
         **{name: expected[name] or "" for name in ("response_id", "model", "stop")},
         "calls": calls or legacy,
         "refusal": expected["refusal"] and expected["refusal"]["sha1"],
-        **{name: expected[name]["sha1"] for name in ("text", "reasoning")},
+        **digests(expected),
     }
-
-
-def missing(expected: Any, got: Any) -> bool:
-    """Whether something the provider said is not there; the oracle writes null for what was not said."""
-    if isinstance(expected, dict):
-        return not isinstance(got, dict) or any(missing(value, got.get(name)) for name, value in expected.items())
-    return expected is not None and not isinstance(expected, list) and expected != got
 
 
 def test_every_recorded_answer_says_what_it_is_expected_to(tape: tuple[Case, ...]) -> None:
@@ -100,18 +79,13 @@ def test_every_recorded_error_is_an_error_with_the_providers_words(tape: tuple[C
         if not case.expected["ok"] or case.id in NO_ANSWER:
             with pytest.raises(nt.EngineError) as caught:
                 decode("openai-chat", case.body, case.content_type)
-            said = case.expected["error"] or {"message": "object of contentType, method, pathname"}
-            assert caught.value.kind == said.get("code", "bad_response"), case.id
-            assert said["message"] in str(caught.value), case.id
+            words = case.expected["error"] or {"message": "object of contentType, method, pathname"}
+            assert caught.value.kind == words.get("code", "bad_response"), case.id
+            assert words["message"] in str(caught.value), case.id
 
 
 def test_recorded_streams_may_come_in_any_pieces(tape: tuple[Case, ...]) -> None:
-    chance = random.Random(7)
-    for case in tape:
-        if case.stream and case.expected["ok"]:
-            whole = read(case.body)[:2]
-            for size in (1, 2, 3, 7, 64, 512, 4096)[chance.randrange(7) :][:2]:
-                assert read(case.body, range(size, len(case.body), size))[:2] == whole, (case.id, size)
+    read_in_any_pieces(tape, read)
 
 
 def test_a_recorded_stream_and_its_answer_as_a_body_give_equal_blocks(tape: tuple[Case, ...]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 from collections.abc import Iterator, Mapping
@@ -17,7 +16,7 @@ from nbturns.engines.openai_responses import history
 from nbturns.host import Waiting
 from tests.loopback import Handler, Script, Server, served
 from tests.test_openai_responses import FIXTURES, MODEL, body, read, stream
-from tests.wiretape import Case, edges, recorded
+from tests.wiretape import Case, digests, edges, fate, read_in_any_pieces, recorded, said
 
 ANSWERS = ("responses", "responses.retrieve")
 KEY = "sk-not-to-be-seen"
@@ -30,28 +29,20 @@ def tape(shared: Path) -> tuple[Case, ...]:
 
 
 def outcome(turn: nt.Turn) -> dict[str, Any]:
-    """What a Turn says, as the expectations of the recorded data say it."""
-    [result] = turn.inferences
-    texts = {"text": turn.of_kind("llm_text"), "reasoning": turn.of_kind("reasoning")}
-    said = {name: "".join(block.text for block in blocks) for name, blocks in texts.items()}
     calls = turn.of_kind("tool_call")
-    return {
-        "response_id": result.response_id,
-        "model": result.model,
-        "stop": result.stop_reason,
+    return said(turn) | {
         "tool_calls": [
             {"id": c.tool_call_id, "name": c.name, "args": c.args, "item_id": c.payload.get("item_id")} for c in calls
         ],
         "blocks": len(turn),
         "refused": "".join(block.payload.get("refusal", "") for block in turn),
-    } | {name: hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest() for name, text in said.items()}
+    }
 
 
 def wanted(expected: Mapping[str, Any]) -> dict[str, Any]:
     same = ("response_id", "model", "stop", "tool_calls")
-    digests = {name: expected[name]["sha1"] for name in ("text", "reasoning")}
     refused = {"refused": (expected.get("refusal") or {"head": ""})["head"]}
-    return {name: expected[name] for name in same} | digests | refused | {"blocks": len(expected["items"])}
+    return {name: expected[name] for name in same} | digests(expected) | refused | {"blocks": len(expected["items"])}
 
 
 def test_every_recorded_answer_says_what_it_is_expected_to(tape: tuple[Case, ...]) -> None:
@@ -74,18 +65,13 @@ def test_every_recorded_error_is_an_error_with_the_providers_words(tape: tuple[C
         if not case.expected["ok"]:
             with pytest.raises(nt.EngineError) as caught:
                 decode("openai", case.body, case.content_type)
-            said = case.expected["error"]
-            assert caught.value.kind == (said["code"] or said["type"]), case.id
-            assert said["message"] in str(caught.value), case.id
+            words = case.expected["error"]
+            assert caught.value.kind == (words["code"] or words["type"]), case.id
+            assert words["message"] in str(caught.value), case.id
 
 
 def test_recorded_streams_may_come_in_any_pieces(tape: tuple[Case, ...]) -> None:
-    chance = random.Random(7)
-    for case in tape:
-        if case.stream and case.expected["ok"]:
-            whole = read(case.body)[:2]
-            for size in (1, 2, 3, 7, 64, 512, 4096)[chance.randrange(7) :][:2]:
-                assert read(case.body, range(size, len(case.body), size))[:2] == whole, (case.id, size)
+    read_in_any_pieces(tape, read)
 
 
 def test_recorded_streams_may_be_broken_in_any_way(tape: tuple[Case, ...]) -> None:
@@ -266,27 +252,10 @@ def test_made_faults_end_as_they_should(shared: Path) -> None:
     assert len(cases) > 25
 
     for case in cases:
-        assert fate(case) == case.expected["outcome"], case.id
+        assert fate(case, "openai", read, FINISH) == case.expected["outcome"], case.id
 
 
 FINISH = {"content_filter": "filtered"}  # the data's word → ours
-
-
-def fate(case: Case) -> str:
-    """How an answer ends: ok, cut or error; with what else is expected of it."""
-    try:
-        turn = decode("openai", case.body, case.content_type, status=case.status)
-    except nt.EngineError as error:
-        assert error.kind == case.expected.get("type", error.kind)
-        assert case.expected.get("message", "") in str(error)
-        assert error.turn.inferences[0].finish_class == nt.FinishClass.ERROR
-        return "cut" if error.kind == "stream_cut" else "error"
-    [result] = turn.inferences
-    expected = case.expected.get("finish_class", result.finish_class)
-    assert result.finish_class == FINISH.get(expected, expected)
-    if case.chunks:
-        assert read(case.body, case.chunks)[:2] == read(case.body)[:2]
-    return "ok"
 
 
 # Over a socket.
