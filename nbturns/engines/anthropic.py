@@ -25,6 +25,7 @@ from ..turns import Block, Kind, Turn
 from .anthropic_reply import WIRE, Reply, decoded, refusal
 from .counting import Counting, only
 from .http_transport import PACKAGES, is_http, plainly
+from .lenient import are_parts
 from .media import contents, for_claude
 from .provider import Provider, Transport
 from .sanitised import OLD_VERSION, old_version
@@ -220,7 +221,7 @@ def _input(block: Block) -> dict[str, Any]:
 
 def _tool_result(block: Block) -> dict[str, Any]:
     result, failed = block.result, bool(block.error) or bool(block.payload.get("is_error"))
-    if _is_content(result):
+    if are_parts(result, RESULTS):
         content: Any = thaw(result)
     elif (foreign := contents(result, "text", for_claude)) is not None:
         content = foreign
@@ -230,14 +231,6 @@ def _tool_result(block: Block) -> dict[str, Any]:
         content = result if isinstance(result, str) else json.dumps(thaw(result), ensure_ascii=False, default=repr)
     return {"type": "tool_result", "tool_use_id": _id(block), "content": content} | (
         {"is_error": True} if failed else {}
-    )
-
-
-def _is_content(result: Any) -> bool:
-    return (
-        isinstance(result, list)
-        and bool(result)
-        and all(isinstance(one, Mapping) and one.get("type") in RESULTS for one in result)
     )
 
 
@@ -287,7 +280,7 @@ def _given(role: str, part: Any) -> Block:
         case "tool_result", {"tool_use_id": str(id)}:
             content = part.get("content")
             failed = (_words(content) or "failed") if part.get("is_error") else ""
-            result = content if not failed or _is_content(content) else None
+            result = content if not failed or are_parts(content, RESULTS) else None
             return Block(Kind.TOOL_USE, {"id": id, "result": result, "error": failed})
         case str(type), _ if type in MEDIA:
             return Block(Kind.USER, {"text": "", "media": [part]}, role)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any, NoReturn
 
 from ..errors import EngineError
@@ -18,6 +18,12 @@ def mapping_of(value: Any) -> Mapping[str, Any]:
 def mappings_of(value: Any) -> list[Mapping[str, Any]]:
     """The objects of a list; nothing where there is none."""
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def are_parts(value: Any, types: Container[str]) -> bool:
+    """Whether this is a list of parts of these types, and not empty."""
+    parts = mappings_of(value)
+    return bool(parts) and len(parts) == len(value) and all(one.get("type") in types for one in parts)
 
 
 def text_of(value: Any) -> str:

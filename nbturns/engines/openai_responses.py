@@ -23,6 +23,7 @@ from ..results import FinishClass
 from ..turns import Block, Kind, Turn
 from . import openai_client
 from .counting import Counting, only
+from .lenient import are_parts
 from .media import contents, for_openai
 from .openai_responses_reply import CALLS, WIRE, Reply, decoded
 from .provider import Provider
@@ -330,19 +331,11 @@ def _output(block: Block) -> Any:
     result = block.result
     if block.error:
         return block.error
-    if isinstance(result, str) or _is_content(result):
+    if isinstance(result, str) or are_parts(result, RESULTS):
         return thaw(result)
     if (foreign := contents(result, "input_text", for_openai)) is not None:
         return foreign
     return json.dumps(thaw(result), ensure_ascii=False, default=repr)
-
-
-def _is_content(result: Any) -> bool:
-    return (
-        isinstance(result, list)
-        and bool(result)
-        and all(isinstance(one, Mapping) and one.get("type") in RESULTS for one in result)
-    )
 
 
 def _id(block: Block) -> str:

@@ -6,11 +6,10 @@ content blocks (`text`, `image`, `tool_use`, `tool_result`, `thinking`, …), re
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from ..turns import Run
-from . import SURE, Importer, Sample, Source, attempt
+from . import SURE, Importer, Sample
 from .provider_requests import Wire
 
 FORMAT = "anthropic"
@@ -82,14 +81,8 @@ def _is_known(type: str) -> bool:
 WIRE = Wire(FORMAT, "messages", ("system",), "content", _is_reply, _is_known)
 
 
-def read(source: Source) -> Iterator[Run]:
-    for position, value in WIRE.conversations(source, alone=_is_alone):
-        if (run := attempt(source, position, WIRE.read_one, value, source.notes(FORMAT, position))) is not None:
-            yield run
-
-
 def _is_alone(record: Mapping[str, Any]) -> bool:
     return _is_message(record) and not _is_reply(record)
 
 
-IMPORTER = Importer(FORMAT, score, read)
+IMPORTER = Importer(FORMAT, score, WIRE.reading(_is_alone))

@@ -6,11 +6,10 @@ type but a name (`text`, `functionCall`, `functionResponse`, `inlineData`, …),
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from ..turns import Run
-from . import SURE, Importer, Sample, Source, attempt
+from . import SURE, Importer, Sample
 from .provider_requests import Wire
 
 FORMAT = "gemini"
@@ -54,10 +53,4 @@ def _is_reply(value: Mapping[str, Any]) -> bool:
 WIRE = Wire(FORMAT, "contents", ("systemInstruction", "system_instruction"), "parts", _is_reply, KNOWN.__contains__)
 
 
-def read(source: Source) -> Iterator[Run]:
-    for position, value in WIRE.conversations(source, alone=_is_content):
-        if (run := attempt(source, position, WIRE.read_one, value, source.notes(FORMAT, position))) is not None:
-            yield run
-
-
-IMPORTER = Importer(FORMAT, score, read)
+IMPORTER = Importer(FORMAT, score, WIRE.reading(_is_content))

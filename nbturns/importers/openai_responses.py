@@ -6,11 +6,10 @@ Facts: OpenAI's Responses reference: `input` is a text or a list of items (`mess
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from ..turns import Run
-from . import LIKELY, SURE, Importer, Sample, Source, attempt
+from . import LIKELY, SURE, Importer, Sample
 from .provider_requests import Wire
 
 FORMAT = "openai"
@@ -72,10 +71,4 @@ def _is_known(type: str) -> bool:
 WIRE = Wire(FORMAT, "input", ("instructions",), "", _is_reply, _is_known)
 
 
-def read(source: Source) -> Iterator[Run]:
-    for position, value in WIRE.conversations(source, alone=_is_item):
-        if (run := attempt(source, position, WIRE.read_one, value, source.notes(FORMAT, position))) is not None:
-            yield run
-
-
-IMPORTER = Importer(FORMAT, score, read)
+IMPORTER = Importer(FORMAT, score, WIRE.reading(_is_item))

@@ -17,6 +17,7 @@ from ..keyed import NOTHING, keyed
 from ..provenance import BESIDE
 from ..results import InferenceResult
 from ..turns import Block, Run
+from . import attempt
 from .conversation import conversation, other, place_of, placed, signed
 from .report import Notes
 from .source import Sample, Source
@@ -47,6 +48,17 @@ class Wire:
             yield "", [message for _, message in source.values()]
         else:  # a list of messages, or one of them
             yield from ((at, value if isinstance(value, list) else [value]) for at, value in source.values())
+
+    def reading(self, alone: Callable[[Any], bool]) -> Callable[[Source], Iterator[Run]]:
+        """A `read` of these conversations."""
+
+        def read(source: Source) -> Iterator[Run]:
+            for position, value in self.conversations(source, alone=alone):
+                notes = source.notes(self.format, position)
+                if (run := attempt(source, position, self.read_one, value, notes)) is not None:
+                    yield run
+
+        return read
 
     def read_one(self, value: Any, notes: Notes) -> Run:
         """One conversation: a request, a reply, a pair of both, or a list of messages."""
