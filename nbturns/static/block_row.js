@@ -2,6 +2,7 @@
 /* One row of a block table: its cells, its content folded and open, and what its model call says. */
 
 import { attributes, button, counted, duration, element, marked, plural } from "./elements.js";
+import { growingText } from "./growing_text.js";
 import { jsonTree, parsed } from "./json_tree.js";
 
 /**
@@ -210,7 +211,8 @@ function body(row, index, host) {
     return row.images?.length || row.elsewhere?.length ? [] : [element("span", "nbt-dim", "empty")];
   }
   const tree = row.cut || row.open ? undefined : parsed(text);
-  const shown = tree === undefined ? textOf(text, host.sought) : jsonTree(tree, host.sought);
+  const plain = () => (row.open && !host.sought ? growingText(text) : textOf(text, host.sought));
+  const shown = tree === undefined ? plain() : jsonTree(tree, host.sought);
   if (row.kind === "tool_call") {
     const name = element("div", "nbt-head", element("span", "nbt-name", ...marked(row.name ?? "", host.sought)));
     if (text.length <= 2 && !row.open) return [head(row, host)];

@@ -12,12 +12,14 @@
  *     table.close();                                      // when its view goes
  *
  * Up to EVERY rows stand in the page, where the browser's own search and printing find them. Beyond, only those near
- * what is seen do; the others are empty places of the height they had. So a page holds as much as a screen or two.
+ * what is seen do; the others are empty places of the height they had (places.js). So a page holds a screen or two.
  */
 
 import { attributes, button, element } from "./elements.js";
 import { COLUMNS, drawRow, foldable } from "./block_row.js";
 import { Follow } from "./follow.js";
+import { grow } from "./growing_text.js";
+import { CHUNK, EVERY, Places } from "./places.js";
 import { Keys } from "./table_keys.js";
 
 /**
@@ -38,13 +40,8 @@ import { Keys } from "./table_keys.js";
  * @property {(text: string) => void} [onSay] something to be said aloud
  */
 
-export const EVERY = 2000;
-const CHUNK = 40; // rows that are drawn, and taken away, together
 const CONTENT = 16; // em: how wide the content is at least
-const ROW = 29; // px: how high a row is before it has been seen
 export const PLAIN_COLUMNS = ["number", "kind", "content", "model", "stop", "tokens", "time"];
-
-/** A stretch of rows: drawn, or an empty place as high as they would be. @typedef {{element: HTMLElement, drawn: boolean, height: number}} Chunk */
 
 export class BlockTable {
   /** @param {RowSource} source @param {Options} options */
@@ -60,8 +57,6 @@ export class BlockTable {
     this.folds = new Map();
     /** @type {Map<string, boolean>} kind → folded; "" for all */
     this.rules = new Map();
-    /** @type {Chunk[]} */
-    this.chunks = [];
     this.element = element("div", "nbt-grid");
     this.none = element("div", "nbt-none nbt-dim");
     this.scroller = element("div", "nbt-scroll", this.element, this.none);
@@ -74,7 +69,7 @@ export class BlockTable {
     this.element.append(group);
     attributes(this.element, { role: "grid", "aria-label": options.label, "aria-multiselectable": options.selectable !== false });
     this.keys = new Keys(this);
-    this.watch = new IntersectionObserver((seen) => this.saw(seen), { root: this.scroller, rootMargin: "700px 0px" });
+    this.places = new Places(this.element, this.scroller, (number) => this.drawChunk(number));
     this.stop = source.listen((change) => this.hear(change));
     this.setColumns(this.columns);
   }
@@ -84,9 +79,13 @@ export class BlockTable {
     return this.scroller;
   }
 
+  get chunks() {
+    return this.places.chunks;
+  }
+
   close() {
     this.stop();
-    this.watch.disconnect();
+    this.places.close();
   }
 
   // What block_row.js asks.
@@ -195,46 +194,26 @@ export class BlockTable {
     this.header.hidden = length === 0;
     this.none.hidden = length > 0;
     this.none.textContent = length ? "" : this.source.total ? "no block is shown: what is chosen above leaves all out" : "no blocks yet";
-    const wanted = Math.ceil(length / CHUNK);
-    for (const chunk of this.chunks.splice(wanted)) {
-      this.watch.unobserve(chunk.element);
-      chunk.element.remove();
-    }
     const before = this.chunks.length;
-    /** @type {HTMLElement[]} */
-    const fresh = [];
-    while (this.chunks.length < wanted) fresh.push(this.addChunk());
-    this.element.append(...fresh);
+    this.places.resize(length);
+    if (from === 0) this.places.forget();
     this.active = Math.max(0, Math.min(this.active, length - 1));
-    const last = Math.min(Math.floor(Math.max(to - 1, from) / CHUNK), wanted - 1);
+    const last = Math.min(Math.floor(Math.max(to - 1, from) / CHUNK), this.chunks.length - 1);
     for (let number = Math.min(Math.floor(from / CHUNK), before); number <= last; number++) {
-      const chunk = this.chunks[number];
-      if (chunk.drawn || length <= EVERY || number < 2) this.drawChunk(number, from);
-      else if (from === 0) this.emptyChunk(number, true);
+      if (this.chunks[number].drawn || length <= EVERY || number === 0) this.drawChunk(number, from);
     }
-  }
-
-  addChunk() {
-    const place = element("div", "nbt-chunk");
-    place.dataset.chunk = String(this.chunks.length);
-    place.style.height = `${ROW * CHUNK}px`;
-    this.chunks.push({ element: place, drawn: false, height: 0 });
-    this.watch.observe(place);
-    return place;
   }
 
   /** @param {number} number @param {number} [from] rows before this position are as they were */
   drawChunk(number, from = 0) {
-    const chunk = this.chunks[number];
+    const place = this.places.place(number);
     const start = number * CHUNK;
     const end = Math.min(start + CHUNK, this.source.length);
-    const kept = chunk.drawn ? Math.max(0, Math.min(from - start, chunk.element.childElementCount, end - start)) : 0;
-    const focus = chunk.element.contains(document.activeElement);
-    while (chunk.element.childElementCount > kept) chunk.element.lastElementChild?.remove();
-    for (let position = start + kept; position < end; position++) chunk.element.append(this.drawn(position));
-    chunk.element.setAttribute("role", "rowgroup");
-    chunk.element.style.height = "";
-    chunk.drawn = true;
+    const kept = this.chunks[number].drawn ? Math.max(0, Math.min(from - start, place.childElementCount, end - start)) : 0;
+    const focus = place.contains(document.activeElement);
+    while (place.childElementCount > kept) place.lastElementChild?.remove();
+    for (let position = start + kept; position < end; position++) place.append(this.drawn(position));
+    this.places.drew(number);
     if (focus) this.focus(this.active);
     if (this.missing(start, end)) this.source.need(start, end).catch((error) => this.failed(error));
   }
@@ -257,17 +236,6 @@ export class BlockTable {
     return line;
   }
 
-  /** Take the rows away and keep their height. @param {number} number @param {boolean} [unknown] whose height is no longer known */
-  emptyChunk(number, unknown = false) {
-    const chunk = this.chunks[number];
-    if (chunk.drawn) chunk.height = chunk.element.offsetHeight;
-    const rows = Math.min(CHUNK, this.source.length - number * CHUNK);
-    chunk.drawn = false;
-    chunk.element.replaceChildren();
-    chunk.element.removeAttribute("role");
-    chunk.element.style.height = `${unknown || !chunk.height ? rows * ROW : chunk.height}px`;
-  }
-
   /** @param {number} position */
   redraw(position) {
     const old = this.line(position);
@@ -280,26 +248,14 @@ export class BlockTable {
   /** The row at a position, if it stands in the page. @param {number} position @returns {HTMLElement | null} */
   line(position) {
     const chunk = this.chunks[Math.floor(position / CHUNK)];
-    return /** @type {HTMLElement | null} */ (chunk?.drawn ? (chunk.element.children[position % CHUNK] ?? null) : null);
+    return /** @type {HTMLElement | null} */ (chunk?.drawn ? (chunk.element?.children[position % CHUNK] ?? null) : null);
   }
 
   /** @param {number} position @param {string} text */
   addText(position, text) {
-    const place = this.line(position)?.querySelector(".nbt-text");
-    const last = place?.lastChild;
-    if (last instanceof Text && !this.sought) last.appendData(text);
+    const place = this.line(position)?.querySelector(".nbt-growing");
+    if (place && !this.sought) grow(place, text);
     else this.redraw(position);
-  }
-
-  /** @param {IntersectionObserverEntry[]} seen */
-  saw(seen) {
-    for (const { target, isIntersecting } of seen) {
-      const number = Number(/** @type {HTMLElement} */ (target).dataset.chunk);
-      const chunk = this.chunks[number];
-      if (!chunk || chunk.element !== target) continue;
-      if (isIntersecting && !chunk.drawn) this.drawChunk(number);
-      else if (!isIntersecting && chunk.drawn && this.source.length > EVERY && !target.contains(document.activeElement)) this.emptyChunk(number);
-    }
   }
 
   // Scrolling.
@@ -362,7 +318,7 @@ export class BlockTable {
     this.selected = now;
     for (const chunk of this.chunks) {
       if (!chunk.drawn) continue;
-      for (const line of /** @type {Iterable<HTMLElement>} */ (chunk.element.children)) {
+      for (const line of /** @type {Iterable<HTMLElement>} */ (chunk.element?.children ?? [])) {
         const index = Number(line.dataset.index);
         if (line.dataset.index !== undefined && before.has(index) !== now.has(index)) attributes(line, { "aria-selected": now.has(index) });
       }

@@ -21,6 +21,8 @@ import { AS_IT_IS, PageRows } from "./row_source.js";
 const PAGE = 200; // rows
 const MOST_PAGES = 60; // kept in the page
 const AHEAD = 10_000; // rows up to which all are fetched in idle time
+const AHEAD_OF_MORE = 2_000; // rows that are, where that would not be all of them
+const FIRST = 1000; // ms before that begins: first the page draws what it has
 const SLOW = 2500; // ms after which it is said that the kernel does not answer
 
 /** The traits that make up an arrangement. @type {[keyof Arrangement, string][]} */
@@ -40,6 +42,8 @@ export class KernelRows extends PageRows {
     this.shown = 0;
     this.clock = 0;
     this.fetching = false;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.waiting = undefined;
     this.summing = false;
     /** @type {Map<number, Asked>} */
     this.asked = new Map();
@@ -63,6 +67,7 @@ export class KernelRows extends PageRows {
 
   end() {
     clearInterval(this.timer);
+    clearTimeout(this.waiting);
     this.model.off("msg:custom", this.heard);
     this.model.off("change:_start", this.restarted);
     for (const [, trait] of TRAITS) this.model.off(`change:${trait}`, this.changed);
@@ -303,7 +308,7 @@ export class KernelRows extends PageRows {
     if (this.order || this.fetching) return;
     this.fetching = true;
     const next = async () => {
-      const last = Math.ceil(Math.min(this.shown, AHEAD) / PAGE);
+      const last = Math.ceil((this.shown > AHEAD ? AHEAD_OF_MORE : this.shown) / PAGE);
       for (let number = 0; number < last; number++) {
         const full = Math.min(PAGE, this.shown - number * PAGE);
         if (this.order || (this.pages.get(number)?.rows.length ?? 0) >= full) continue;
@@ -312,7 +317,7 @@ export class KernelRows extends PageRows {
       }
       this.fetching = false;
     };
-    idle(() => void next().catch(() => (this.fetching = false)));
+    this.waiting = setTimeout(() => idle(() => void next().catch(() => (this.fetching = false))), FIRST);
   }
 
   // Arranging.

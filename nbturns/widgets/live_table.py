@@ -27,6 +27,7 @@ from .throttle import TEXT_FRAMES, Throttle
 
 SLOW = 2  # full tables a second, for a long one that no page has taken over yet
 LONG = 300  # rows
+SOON = 0.015  # seconds that a change waits for those that come with it: they are one message
 
 
 class LiveTable(Still, anywidget.AnyWidget):
@@ -42,7 +43,7 @@ class LiveTable(Still, anywidget.AnyWidget):
         self._sent_status: dict[str, Any] = {}
         self._number = 0
         self._taken = False  # a page has drawn this: from now on updates are enough
-        self._draw = Throttle(self._tell)
+        self._draw = Throttle(self._tell, wait=SOON)
         self._draw_text = Throttle(self._tell, TEXT_FRAMES)
         self._draw_all = Throttle(self._send_start, SLOW)
         self._begin_still()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -12,25 +13,30 @@ TEXT_FRAMES = 25  # a second, where there is only more text: each is an envelope
 
 
 class Throttle:
-    """Calls `function` on the host's loop: at once if it may, else as soon as it may."""
+    """Calls `function` on the host's loop: as soon as it may, and not before `wait` seconds have passed.
 
-    def __init__(self, function: Callable[[], None], per_second: float = FRAMES) -> None:
+    What comes within that wait goes along, so a step that takes a few ms is drawn once.
+    """
+
+    def __init__(self, function: Callable[[], None], per_second: float = FRAMES, wait: float = 0.0) -> None:
         self._function = function
         self._gap = 1 / per_second
+        self._wait = wait
         self._last = 0.0
-        self._waiting = False
+        self._waiting: asyncio.TimerHandle | None = None
 
     def __call__(self) -> None:
-        if self._waiting:
+        if self._waiting is not None:
             return
-        left = self._last + self._gap - time.monotonic()
+        left = max(self._last + self._gap - time.monotonic(), self._wait)
         if left <= 0:
             self.now()
         else:
-            self._waiting = True
-            loop().call_later(left, self.now)
+            self._waiting = loop().call_later(left, self.now)
 
     def now(self) -> None:
-        self._waiting = False
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
         self._last = time.monotonic()
         self._function()

@@ -26,7 +26,7 @@ from .still import Still
 
 FIRST_ROWS = 300  # that go with the view, if they come to no more than FIRST_SIZE
 FIRST_SIZE = 60_000  # characters of JSON
-FIRST_SIZE_OF_MORE = 14_000  # where they are only the first: a screen or two, and the page asks for the rest
+FIRST_SIZE_OF_MORE = 24_000  # where they are only the first: what a page draws at once, and it asks for the rest
 STILL_ROWS = 20  # of a longer Turn that stand in the output as static HTML beside the view
 PAGE = 400  # rows at a time, at most
 PIECE = 12_000_000  # characters of one text at a time
