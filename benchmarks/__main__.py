@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from . import asking, browser, chat_messages, decoding, frames, importing, inspect_frames, loop, reading, starting
+from . import asking, browser, chat_messages, decoding, frames, importing, inspect_frames, live, loop, reading, starting
 
 ALL = (
     *starting.ALL,
@@ -16,6 +16,7 @@ ALL = (
     *chat_messages.ALL,
     *importing.ALL,
     *browser.ALL,
+    *live.ALL,
     *asking.ALL,
 )
 NAMED = inspect_frames.NAMED  # too long to be run unasked: `.venv/bin/python -m benchmarks the_long_log_by_both`

@@ -61,7 +61,16 @@ def test_a_hundred_thousand_blocks_go_with_at_most_a_hundred_kilobytes(monkeypat
     view = nt.view(long(100_000))
     page = Page(view, monkeypatch)
 
-    assert len(json.dumps(view.get_state(), default=str)) <= 100_000
+    parts = {
+        "script and style": len(view._esm),
+        "first rows": len(json.dumps(view._start)),
+        "static table": len(json.dumps(view._repr_html_())),
+    }
+    assert parts["script and style"] <= 40_000
+    assert parts["first rows"] <= 26_000
+    assert parts["static table"] <= 16_000
+    assert len(json.dumps(view.get_state(), default=str)) + parts["static table"] <= 80_000, parts
+    assert len(view._start["rows"]) >= 80  # two chunks, as many as a page draws before anybody scrolls
     assert view._start["total"] == 100_000
     rows = page.ask(want="rows", number=0, arrangement={}, **{"from": 99_900, "to": 100_000})["rows"]
     assert len(rows) == 100
@@ -92,6 +101,24 @@ def test_a_longer_turn_sends_what_is_new(monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(json.dumps(message)) <= 2_000
     assert message["change"]["from"] == 50_000
     assert [row["body"] for row in message["change"]["rows"]] == ["an answer"]
+
+
+@pytest.mark.parametrize("count", [100, 10_000, 100_000])
+def test_a_block_that_comes_or_is_edited_costs_little_however_long_the_turn_is(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn = long(count)
+    view = nt.view(turn)
+    page = Page(view, monkeypatch)
+    state = view.get_state()
+
+    view.turn = turn + nt.tool_call("c1", "weather", {"city": "Paris"})
+    view.turn = view.turn.edit(count // 2, text="another question " + "y" * 180)
+    view.turn = view.turn + nt.tool_use("c1", {"celsius": 18})
+
+    assert len(page.heard) == 3
+    assert all(len(json.dumps(message)) <= 1_000 for message in page.heard)
+    assert view.get_state() == state  # nothing went as a trait
 
 
 @pytest.mark.parametrize("message", ["nonsense", {}, None, 3, {"want": "rows"}, {"want": "rows", "id": "x"}])

@@ -69,7 +69,7 @@ export class BlockTable {
     this.element.append(group);
     attributes(this.element, { role: "grid", "aria-label": options.label, "aria-multiselectable": options.selectable !== false });
     this.keys = new Keys(this);
-    this.places = new Places(this.element, this.scroller, (number) => this.drawChunk(number));
+    this.places = new Places(this.element, this.scroller, (numbers) => this.keepEnd(() => numbers.forEach((number) => this.drawChunk(number))));
     this.stop = source.listen((change) => this.hear(change));
     this.setColumns(this.columns);
   }
@@ -179,8 +179,16 @@ export class BlockTable {
   /** @param {Change} change */
   hear(change) {
     if ("position" in change) this.addText(change.position, change.text);
+    else if (this.places.rows === this.source.length) this.keepEnd(() => this.drawFrom(change.from, change.to));
     else this.drawFrom(change.from, change.to);
     this.follow.came();
+  }
+
+  /** Rows come where their places were, and may be higher: who looks at the end still does. @param {() => void} draw */
+  keepEnd(draw) {
+    const atEnd = this.scroller.scrollTop > 0 && this.follow.left < 2;
+    draw();
+    if (atEnd) this.scroller.scrollTop = this.scroller.scrollHeight;
   }
 
   drawAll() {

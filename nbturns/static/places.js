@@ -22,9 +22,10 @@ const FAR = 3000; // px, in which a stretch has its places
  */
 
 export class Places {
-  /** @param {HTMLElement} parent @param {HTMLElement} scroller @param {(number: number) => void} near the rows of this chunk are to be drawn */
+  /** @param {HTMLElement} parent @param {HTMLElement} scroller @param {(numbers: number[]) => void} near the rows of these chunks are to be drawn */
   constructor(parent, scroller, near) {
     this.parent = parent;
+    this.scroller = scroller;
     this.near = near;
     this.rows = 0;
     /** @type {Chunk[]} */
@@ -148,13 +149,15 @@ export class Places {
 
   /** @param {IntersectionObserverEntry[]} seen */
   sawChunks(seen) {
+    const near = [];
     for (const { target, isIntersecting } of seen) {
       const number = Number(/** @type {HTMLElement} */ (target).dataset.number);
       const chunk = this.chunks[number];
       if (chunk?.element !== target) continue;
-      if (isIntersecting && !chunk.drawn) this.near(number);
+      if (isIntersecting && !chunk.drawn) near.push(number);
       else if (!isIntersecting && this.mayEmpty(target)) this.empty(number);
     }
+    if (near.length) this.near(near);
   }
 
   /** @param {IntersectionObserverEntry[]} seen */
@@ -174,8 +177,8 @@ export class Places {
     }
   }
 
-  /** Rows go when there are many, but not the one that has the focus. @param {Element} place */
+  /** Rows go when there are many, but not the one that has the focus, nor those of a table that is out of sight as a whole. @param {Element} place */
   mayEmpty(place) {
-    return this.rows > EVERY && !place.contains(document.activeElement);
+    return this.rows > EVERY && this.scroller.clientHeight > 0 && !place.contains(document.activeElement);
   }
 }
