@@ -256,3 +256,16 @@ def test_server_tools_that_a_turn_names_are_asked_for_beside_the_engines_own() -
 
     assert [tool["type"] for tool in body["tools"]] == ["code_interpreter", "web_search"]
     assert "tools" not in nt.engines.request("openai-chat:gpt-5", turn)
+
+
+def test_a_key_in_the_wrong_place_is_not_quoted() -> None:
+    key = "sk-MARKER-0123456789"
+    with pytest.raises(
+        nt.EngineError, match="max_tokens of anthropic: it looks like a key, which goes into api_key="
+    ) as one:
+        nt.engine("anthropic:claude-sonnet-5-5", max_tokens=key)
+    profiles = {"slug": "team", "profiles": {"base": {"engine": "openai:gpt-5.1", "params": {"max_tokens": key}}}}
+    with pytest.raises(nt.ProfileError, match="max_tokens is a whole number, not a text") as other:
+        nt.load_profiles(profiles, env_file=None)
+
+    assert key not in f"{one.value!r}{other.value!r}"

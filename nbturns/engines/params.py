@@ -32,9 +32,11 @@ class Param:
         try:
             _fit(value, self.type)
         except (TypeError, ValueError) as error:
-            raise EngineError(f"{self.name} of {of}: {error}", kind="bad_parameter") from None
+            key = "it looks like a key, which goes into api_key=…" if looks_like_a_key(value) else ""
+            raise EngineError(f"{self.name} of {of}: {key or error}", kind="bad_parameter") from None
 
 
+KEY = re.compile(r"(Bearer +|sk-|gsk_|xai-|AIza|hf_|pplx-)\S{8}")
 Params = Mapping[str, Param]
 
 
@@ -285,6 +287,11 @@ def checked(provider: str, given: Mapping[str, Any], settings: Collection[str]) 
                 f"what this table does not know goes by extra_body={{{name!r}: …}}",
                 kind="bad_parameter",
             )
+
+
+def looks_like_a_key(value: Any) -> bool:
+    """Whether this begins as keys of providers do: it is shown nowhere then, wherever it was put."""
+    return isinstance(value, str) and KEY.match(value) is not None
 
 
 def meant(name: str, known: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ from functools import cache
 from math import isfinite
 from typing import Any, Literal, TypeAlias, get_args, get_origin
 
+from ..engines.params import looks_like_a_key
 from ..toolbox import seconds
 from .secrecy import HEADERS, is_secret
 
@@ -264,7 +265,7 @@ def kind_of(value: Any) -> str:
 def instead(value: Any, path: tuple[str | int, ...]) -> str:
     """What stands where something else was due: as it is, unless it may hold a key."""
     hidden = any(isinstance(step, str) and (is_secret(step) or step in HEADERS) for step in path)
-    if hidden or isinstance(value, (Mapping, list, tuple, set)):
+    if hidden or isinstance(value, (Mapping, list, tuple, set)) or looks_like_a_key(value):
         return kind_of(value)
     return f"{value!r:.60}"
 
