@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from .modules import squeezed
+from .pairs import Pairs
 from .results import InferenceResult
 from .rows import Call, Row, body_of, duration, model_calls, row, tokens
 from .sums import counted, sums
@@ -86,16 +87,16 @@ class _Rows:
         self.shown = list(blocks) if whole else list(blocks[:most])
         self.rows: list[Row] = [row(block) for block in self.shown]
         self.calls: dict[str, Call] = model_calls(self.shown)
-        self.places: dict[tuple[str, str], int] = {}
         self.parts: list[tuple[int, str]] = []
+        self._pairs = Pairs()
         for index, made in enumerate(self.rows):
             if call := made.get("call"):
-                self.places.setdefault((made["kind"], call), index)
+                self._pairs.add(made["kind"], call, index, index)
 
-    def partner(self, made: Row) -> int | None:
+    def partner(self, index: int) -> int | None:
         """The row of a call's result, or of the call a result answers."""
-        other = "tool_use" if made["kind"] == "tool_call" else "tool_call"
-        return self.places.get((other, made["call"])) if made.get("call") else None
+        made = self.rows[index]
+        return self._pairs.partner(made["kind"], made["call"], index) if made.get("call") else None
 
     def span(self, index: int) -> int:
         """How many rows from here on one model call made; 0 inside such rows."""
@@ -169,7 +170,7 @@ def _call_cells(made: Row, rows: _Rows, span: int) -> list[str]:
 
 def _content(index: int, made: Row, rows: _Rows) -> str:
     block = rows.shown[index]
-    link = _link(made, rows)
+    link = _link(index, made, rows)
     pictures = "".join(
         f'<img alt="image {n + 1}" src="{escape(source)}">' for n, source in enumerate(made.get("images", ()))
     )
@@ -195,11 +196,11 @@ def _cut(text: str) -> str:
     return f"{escape(text[:MOST_TEXT])}</pre><small>… {len(text) - MOST_TEXT:,} more characters are in the block itself</small><pre>"
 
 
-def _link(made: Row, rows: _Rows) -> str:
+def _link(index: int, made: Row, rows: _Rows) -> str:
     """What a call and its result say of each other."""
     if not made.get("call") or len(rows.blocks) == 1:  # a block alone has nobody to point at
         return ""
-    partner = rows.partner(made)
+    partner = rows.partner(index)
     if made["kind"] == "tool_call":
         said = f"→ #{partner}" if partner is not None else ("pending" if len(rows.shown) == len(rows.blocks) else "")
         return f'<span class="nbt-link{"" if partner is not None else " nbt-warn"}">{said}</span> ' if said else ""

@@ -20,7 +20,7 @@ LONGEST = 400  # lines of a file
 
 FLOORS = [
     {"errors"},
-    {"chunks", "calls", "host", "prints", "alignment", "modules", "spoken", "json_layout"},
+    {"chunks", "calls", "host", "prints", "alignment", "modules", "spoken", "json_layout", "pairs"},
     {"frozen"},
     {"keyed", "images", "tools", "yaml_text"},
     {"results", "settings"},

@@ -246,3 +246,13 @@ def test_a_static_table_carries_the_style_it_uses_and_no_more() -> None:
     assert len(of_comparison) < 7_500
     assert "nbt-compare" not in of_turn
     assert "nbt-view" not in of_comparison  # rules of the live views
+
+
+def test_where_call_ids_come_again_the_second_result_stands_beside_the_second_call() -> None:
+    calls = [nt.tool_call("call_0", "weather", {"city": city}) for city in ("Paris", "Lyon", "Nice")]
+    results = [nt.tool_use("call_0", n) for n in range(2)]
+    turn = nt.Turn([calls[0], results[0], calls[1], results[1], calls[2]])
+
+    assert re.findall(r"[→←] #\d", turn._repr_html_()) == ["→ #1", "← #0", "→ #3", "← #2", "→ #3"]
+    rows = nt.view(turn).get_state(["_start"])["_start"]["rows"]
+    assert [one["partner"] for one in rows] == [1, 0, 3, 2, 3]

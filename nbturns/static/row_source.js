@@ -89,7 +89,7 @@ export class PageRows {
     this.arrangement = AS_IT_IS;
     /** @type {number[] | null} indices by position; null: as they are */
     this.order = null;
-    /** @type {Map<string, number> | null} */
+    /** @type {Map<string, number[]> | null} indices of calls and of results, by id */
     this.places = null;
     /** @type {Set<(change: Change) => void>} */
     this.hearers = new Set();
@@ -178,10 +178,15 @@ export class PageRows {
     if (!this.places) {
       this.places = new Map();
       for (const [place, { kind, call }] of this.rows.entries()) {
-        if (call && !this.places.has(kind + call)) this.places.set(kind + call, place);
+        if (!call) continue;
+        const known = this.places.get(kind + call);
+        if (known) known.push(place);
+        else this.places.set(kind + call, [place]);
       }
     }
-    return this.places.get((row.kind === "tool_call" ? "tool_use" : "tool_call") + row.call);
+    const others = this.places.get((row.kind === "tool_call" ? "tool_use" : "tool_call") + row.call);
+    const order = this.places.get(row.kind + row.call)?.indexOf(index) ?? 0; // of equal ids the n-th answers the n-th (pairs.py)
+    return others?.[Math.min(Math.max(order, 0), others.length - 1)];
   }
 
   /** All are here. @param {number} from @param {number} to */

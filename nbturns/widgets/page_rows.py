@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..chunks import Chunks
+from ..pairs import Pairs
 from ..rows import BODY, body_of, call_key, row
 from ..text import visible
 from ..turns import Block
@@ -28,7 +29,7 @@ class Joined:
         self.blocks: Chunks[Block] = Chunks()
         self.kinds: Counter[str] = Counter()
         self.tools: dict[str, None] = {}  # names, in the order in which they are first called
-        self._places: dict[tuple[str, str], int] = {}
+        self._pairs = Pairs()
         self._append(blocks)
 
     def of(self, blocks: Chunks[Block]) -> Joined:
@@ -45,8 +46,8 @@ class Joined:
         self.kinds.update([block.kind for block in blocks.since(start)])
         for index, block in enumerate(blocks.since(start), start):
             if block.kind in TOOL:
-                if id := block.tool_call_id:
-                    self._places.setdefault((block.kind, id), index)
+                if call := block.tool_call_id:
+                    self._pairs.add(block.kind, call, index, id(block))
                 if block.kind == "tool_call":
                     self.tools.setdefault(visible(block.name))
         self.blocks = blocks
@@ -55,7 +56,7 @@ class Joined:
         """Where the result of a call is, or the call that a result answers."""
         if block.kind not in TOOL or not block.tool_call_id:
             return None
-        return self._places.get(("tool_use" if block.kind == "tool_call" else "tool_call", block.tool_call_id))
+        return self._pairs.partner(block.kind, block.tool_call_id, id(block))
 
     def tool(self, block: Block) -> str:
         """The name of the tool a block calls, or whose result it is."""

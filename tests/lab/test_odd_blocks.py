@@ -21,6 +21,7 @@ odd = nt.Turn([
     nt.assistant("half \\ud83d of one, a family 👩‍👩‍👧"),
     nt.Block("vendor/kind <b>", {}),
 ])
+again = [block for city in ("Paris", "Lyon") for block in (nt.tool_call("call_0", "weather", {"city": city}), nt.tool_use("call_0", {"of": city}))]
 nt.view(odd)
 """
 
@@ -30,7 +31,7 @@ def row(output: Locator, index: int) -> Locator:
 
 
 def test_odd_blocks_are_shown_and_unfolded(lab: Lab) -> None:
-    lab.new([ODD, "nt.view(nt.Turn())", "odd"])
+    lab.new([ODD, "nt.view(nt.Turn())", "odd", "nt.view(nt.Turn(again))", "nt.view(nt.Run((nt.Turn(again),)))"])
     lab.run_all()
     output = lab.output(0)
     expect(row(output, 5)).to_contain_text("half \\ud83d of one, a family 👩‍👩‍👧")
@@ -53,6 +54,10 @@ def test_odd_blocks_are_shown_and_unfolded(lab: Lab) -> None:
     expect(output.get_by_text("no block is shown: what is chosen above leaves all out")).to_be_visible()
     expect(lab.output(1).get_by_text("no blocks yet")).to_be_visible()
     expect(lab.output(2).get_by_role("row")).to_have_count(1 + 7)
+    for cell in (3, 4):
+        expect(row(lab.output(cell), 1)).to_contain_text("← #0 weather")
+        expect(row(lab.output(cell), 3)).to_contain_text("← #2 weather")
+        expect(row(lab.output(cell), 2)).to_contain_text("→ #3")
     assert lab.errors == []
     assert lab.strangers == []
 
