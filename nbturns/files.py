@@ -270,7 +270,14 @@ def _instead_of(path: Path) -> str:
 
 
 def _in_folder(folder: Path) -> Iterator[Path]:
-    """The files in a folder and in those below it, but for what programs hide there (.git, __pycache__)."""
-    for place, folders, names in os.walk(folder):
+    """The files in a folder and in those below it, but for what programs hide there (.git, __pycache__).
+
+    A link to nothing is given too, and a folder that cannot be looked into, for somebody to say so; a
+    pipe or a device is no file, and whoever opened one might wait for ever.
+    """
+    shut: list[OSError] = []
+    for place, folders, names in os.walk(folder, onerror=shut.append):
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
-        yield from (Path(place, name) for name in sorted(names))
+        found = (Path(place, name) for name in sorted(names))
+        yield from (path for path in found if path.is_file() or not path.exists())
+    yield from (Path(error.filename) for error in shut)

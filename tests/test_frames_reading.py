@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -140,6 +141,35 @@ def test_reports_say_what_an_importer_did_not_take_as_it_is(tmp_path: Path) -> N
 
     assert (report["format"], report["read"], report["guessed"]) == ("openai-chat", 2, 2)
     assert "without tool_call_id" in report["notes"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes in folders are a thing of Unix")
+def test_a_pipe_among_the_files_is_passed_by_and_links_lead_nowhere_twice(folder: Path) -> None:
+    before = frames.read(folder)
+    os.mkfifo(folder / "pipe.jsonl")
+    (folder / "up").symlink_to(folder)
+    same(frames.read(folder), before)
+
+    (folder / "gone.jsonl").symlink_to(folder / "nothing")
+    (folder / "self.jsonl").symlink_to(folder / "self.jsonl")
+    found = frames.read(folder)
+    pd.testing.assert_frame_equal(found.blocks, before.blocks)
+    names = {Path(file).name: reason for file, reason in zip(found.errors.file, found.errors.reason, strict=True)}
+    assert names.keys() == {"e.jsonl", "f.bin", "gone.jsonl", "self.jsonl"}
+    assert "cannot be opened" in names["gone.jsonl"]
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="nothing is shut to root")
+def test_files_and_folders_that_are_shut_are_errors_among_others(folder: Path) -> None:
+    before = frames.read(folder)
+    (folder / "shut").mkdir(mode=0)
+    chats(folder / "g.jsonl").chmod(0)
+
+    found = frames.read(folder)
+
+    pd.testing.assert_frame_equal(found.blocks, before.blocks)
+    assert sorted(Path(file).name for file in found.errors.file) == ["e.jsonl", "f.bin", "g.jsonl", "shut"]
+    (folder / "shut").chmod(0o700)
 
 
 # What ends early.
