@@ -177,8 +177,9 @@ export class PageRows {
     if (row.partner !== undefined) return row.partner;
     if (!this.places) {
       this.places = new Map();
-      for (const [place, { kind, call }] of this.rows.entries()) {
-        if (!call) continue;
+      for (const [place, one] of this.rows.entries()) {
+        if (!one?.call) continue; // it may not have come yet
+        const { kind, call } = one;
         const known = this.places.get(kind + call);
         if (known) known.push(place);
         else this.places.set(kind + call, [place]);

@@ -138,6 +138,32 @@ def test_two_turns_are_compared_by_mouse_by_keys_and_by_code(lab: Lab) -> None:
     assert lab.errors == []
 
 
+LONG = """
+import nbturns as nt
+blocks, turns = [], []
+for n in range(600):
+    blocks += [nt.user(f"question {n} " + "what? " * 60), nt.tool_call(f"c{n}", "look", {"n": n}), nt.tool_use(f"c{n}", {"n": n}), nt.assistant(f"answer {n}, {'word ' * 80}")]
+    if n % 20 == 19:
+        turns.append(nt.Turn(blocks))
+nt.view(nt.Run(tuple(turns)))
+"""
+
+
+def test_a_long_run_is_seen_and_searched_though_its_blocks_come_later(lab: Lab) -> None:
+    lab.new([LONG])
+    lab.run(0)
+    output = lab.output(0)
+
+    expect(output.locator(".nbt-row[data-index]").first).to_be_visible()
+    field = output.get_by_label("search in all blocks")
+    field.fill("answer 300,")
+    field.press("Enter")
+
+    expect(output.locator(".nbt-matches")).to_have_text("1 of 1")
+    expect(output.locator(".nbt-found")).to_contain_text("answer 300,")
+    assert lab.errors == []
+
+
 def test_views_side_by_side_share_the_room_and_cover_nothing(lab: Lab) -> None:
     boxed = "import ipywidgets\none, other = nt.view(run), nt.view(run[0])\nipywidgets.HBox([one, other])"
     lab.new([RUN.rpartition("view =")[0] + boxed])
