@@ -6,7 +6,7 @@
 
 import { element } from "./elements.js";
 
-const LINES = 1500; // characters that may be laid out anew
+const LINES = 800; // characters that may be laid out anew
 
 /** @param {string} text */
 export function growingText(text) {

@@ -204,6 +204,8 @@ def test_everything_of_a_row_is_done_by_key(lab: Lab) -> None:
     press("g")
     expect(row(output, 5)).to_be_focused()
     press("Enter")
+    expect(row(output, 5).locator(".nbt-tree")).to_have_count(0)
+    press("Enter")
     expect(row(output, 5).locator(".nbt-tree")).to_contain_text("rain all day")
     press("ArrowLeft")
     expect(row(output, 5).locator(".nbt-tree")).to_have_count(0)
