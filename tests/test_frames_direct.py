@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 import nbturns as nt
 from nbturns import frames
-from nbturns.frames import Column
+from nbturns.frames import Column, direct_chat, direct_ours
 from nbturns.frames.arrays import SLOW, to_json
+from nbturns.frames.passes import Wanted
+from nbturns.frames.reading import How, made_of
 
 # The same columns as somebody else's: these are read off row objects, and need a Block for each.
 BY_ROWS = tuple(Column(c.name, c.of, c.dtype, unit=c.unit, doc=c.doc, known=c.known) for c in frames.BLOCK)
@@ -26,6 +28,18 @@ def same(x: Any) -> pd.DataFrame:
     quick: pd.DataFrame = frames.blocks(x)
     slow: pd.DataFrame = frames.blocks(x, columns=BY_ROWS)
     pd.testing.assert_frame_equal(quick, slow)
+    return quick
+
+
+def read(path: Path, columns: tuple[Column, ...]) -> frames.Frames:
+    """Blocks alone, and what could not be read: `frames.read` makes the other frames too, and needs values for these."""
+    return frames.Frames(made_of(path, Wanted({"blocks": columns}, strict=False), How()), "pandas")
+
+
+def same_of_what_can_be_read(path: Path) -> frames.Frames:
+    quick, slow = read(path, frames.BLOCK), read(path, BY_ROWS)
+    pd.testing.assert_frame_equal(quick.blocks, slow.blocks)
+    pd.testing.assert_frame_equal(quick.errors, slow.errors)
     return quick
 
 
@@ -69,22 +83,149 @@ MESSAGE = st.one_of(
         {"role": st.just("tool"), "tool_call_id": st.sampled_from(["a", "b", ""]), "content": CONTENT}
     ),
 ).flatmap(lambda message: BESIDE.map(lambda beside: {**beside, **message}))
+ARGUMENTS = st.dictionaries(TEXT, JSON, max_size=2).map(json.dumps) | st.sampled_from(["", "{}", "{ }", '{"a":1}'])
+PLAIN_CALL = st.fixed_dictionaries(
+    {
+        "id": st.sampled_from(["a", "b", "c"]),
+        "type": st.just("function"),
+        "function": st.fixed_dictionaries({"name": st.sampled_from(["f", "g", ""]), "arguments": ARGUMENTS}),
+    }
+)
+PLAIN_MESSAGE = st.one_of(
+    st.fixed_dictionaries({"role": st.sampled_from(["user", "user", "system", "developer"]), "content": TEXT}),
+    st.fixed_dictionaries({"role": st.just("assistant"), "content": TEXT}),
+    st.fixed_dictionaries(
+        {"role": st.just("assistant"), "tool_calls": st.lists(PLAIN_CALL, min_size=1, max_size=2)},
+        optional={"content": st.none() | TEXT},
+    ),
+    st.fixed_dictionaries({"role": st.just("tool"), "tool_call_id": st.sampled_from(["a", "b"]), "content": TEXT}),
+).flatmap(
+    lambda message: st.dictionaries(
+        st.sampled_from(["name", "weight", "refusal", "annotations"]),
+        st.none() | st.sampled_from(["f", ""]),
+        max_size=2,
+    ).map(lambda beside: {**message, **beside})
+)
+PLAIN_CHAT = st.lists(PLAIN_MESSAGE, min_size=1, max_size=6)
+CHAT = st.one_of(PLAIN_CHAT, PLAIN_CHAT, PLAIN_CHAT, st.lists(MESSAGE, min_size=1, max_size=6))
+PLAIN = {"chat": 0, "ours": 0}  # how many records were read straight
+
+
+@pytest.fixture(autouse=True)
+def counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counts the records that went straight, so that a test can say that some did."""
+    PLAIN.update(chat=0, ours=0)
+    add_chat, add_ours = direct_chat.ChatRecords.add, direct_ours.add_ours
+
+    def chat(*given: Any) -> bool:
+        done: bool = add_chat(*given)
+        PLAIN["chat"] += done
+        return done
+
+    def ours(*given: Any) -> bool:
+        done: bool = add_ours(*given)
+        PLAIN["ours"] += done
+        return done
+
+    monkeypatch.setattr(direct_chat.ChatRecords, "add", chat)
+    monkeypatch.setattr("nbturns.frames.direct.add_ours", ours)
+
+
+def test_plain_chats_go_straight_with_all_that_stands_beside_their_words(tmp_path: Path) -> None:
+    def call(id: str, name: str, arguments: str) -> dict[str, Any]:
+        return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+    messages = [
+        {"role": "system", "content": "s", "name": "rules"},
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "content": None, "tool_calls": [call("a", "f", '{"x":1}'), call("b", "", "")]},
+        {"role": "tool", "tool_call_id": "a", "name": "f", "content": "1"},
+        {"role": "tool", "tool_call_id": "b", "content": "2", "weight": 3},
+        {"role": "tool", "tool_call_id": "c", "name": "g", "content": "3", "weight": 3},
+        {"role": "assistant", "content": "", "refusal": None},
+        {"role": "user", "content": "again"},
+        {"role": "assistant", "weight": 0, "tool_calls": [call("a", "g", '{"x":1}')]},
+        {"role": "assistant", "content": "answer", "tool_calls": [call("d", "f", '{"x":{"y":[1]}}')], "weight": 1},
+        {"role": "user", "content": "bye"},
+    ]
+    path = lines(tmp_path / "chat.jsonl", [{"messages": messages, "model": "m"}, {"messages": messages}])
+
+    frame = read(path, frames.BLOCK).blocks
+
+    assert PLAIN["chat"] == 2
+    same(path)
+    first = frame[frame.run_id == "chat:1"]
+    assert first.turn_index.tolist() == [0] * 8 + [1] * 4 + [2]
+    assert first.block_index.tolist() == [*range(13)]
+    assert first.model.dropna().unique().tolist() == ["m"] and frame.model.count() == first.model.count() == 6
+    assert first[first.kind == "tool_use"].name.fillna("").tolist() == ["f", "", ""]
+    assert first.text[first.kind == "tool_call"].tolist() == ['{"x": 1}', "{}", '{"x": 1}', '{"x": {"y": [1]}}']
+    assert first.extra.dropna().tolist() == [
+        '{"name": "rules"}',
+        '{"name": "f"}',
+        '{"weight": 3}',
+        '{"name": "g", "weight": 3}',
+        '{"weight": 0}',
+        '{"weight": 1}',
+    ]
 
 
 @settings(max_examples=25)
-@given(st.lists(st.lists(MESSAGE, min_size=1, max_size=6), min_size=2, max_size=4), st.booleans())
+@given(st.lists(CHAT, min_size=2, max_size=4), st.booleans())
 def test_chat_lines_give_the_frame_their_values_give(
     tmp_path_factory: pytest.TempPathFactory, given: Any, named: bool
 ) -> None:
     folder = tmp_path_factory.mktemp("chat")
     path = lines(folder / "chat.jsonl", [{"messages": one, **({"id": "x"} if named else {})} for one in given])
 
-    quick = frames.read(path, columns={"blocks": frames.BLOCK})
-    slow = frames.read(path, columns={"blocks": BY_ROWS})
-
-    pd.testing.assert_frame_equal(quick.blocks, slow.blocks)
-    if not len(slow.errors):
+    if not len(same_of_what_can_be_read(path).errors):
         same(path)
+
+
+TWICE = st.sampled_from([b'"role": "user"', b'"content": "other"', b'"content": NaN', b'"weight": 1e999', b'"id": "x"'])
+
+
+@st.composite
+def damaged(draw: st.DrawFn, line: bytes) -> bytes:
+    """A line as it is, or what becomes of lines: cut, with bytes that are no text, half an emoji, a name twice."""
+    match draw(st.sampled_from(["whole", "whole", "cut", "bytes", "half", "twice", "end", "blank", "long"])):
+        case "cut":
+            return line[: draw(st.integers(0, len(line)))]
+        case "bytes":
+            at = draw(st.integers(0, len(line)))
+            return line[:at] + draw(st.binary(max_size=3)).replace(b"\n", b"") + line[at:]
+        case "half":
+            return line.replace(b'"content": "', b'"content": "' + draw(st.sampled_from([rb"\ud83d", rb"\udc00"])))
+        case "twice":
+            return line.replace(b'"role"', draw(TWICE) + b', "role"')
+        case "end":
+            return line + draw(st.sampled_from([b"\r", b" \x0b", b"\xef\xbb\xbf", b",", b" {}"]))
+        case "blank":
+            return draw(st.sampled_from([b"", b"  ", b"\r", b"null", b"[]", b"{}", b"1"]))
+        case "long":
+            return line.replace(b'"role"', b'"deep": ' + b"[" * 300 + b"]" * 300 + b', "role"', 1)
+    return line
+
+
+@st.composite
+def damaged_lines(draw: st.DrawFn, records: list[Any]) -> bytes:
+    written = [json.dumps(record).encode() for record in records]
+    return b"\n".join([written[0], *[draw(damaged(line)) for line in written[1:]], written[0]])
+
+
+GOOD = {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]}
+CHATS = st.lists(st.fixed_dictionaries({"messages": CHAT}), max_size=4)
+
+
+@settings(max_examples=30)
+@given(CHATS.flatmap(lambda records: damaged_lines([GOOD, *records])))
+def test_of_damaged_chat_lines_both_ways_read_and_refuse_the_same(
+    tmp_path_factory: pytest.TempPathFactory, text: bytes
+) -> None:
+    path = tmp_path_factory.mktemp("chat") / "chat.jsonl"
+    path.write_bytes(text)
+
+    same_of_what_can_be_read(path)
 
 
 def test_only_blocks_alone_go_without_values_and_an_error_is_the_same(tmp_path: Path) -> None:
@@ -138,14 +279,36 @@ def test_our_own_lines_give_the_frame_their_values_give(
     same(path)
 
 
+@settings(max_examples=30)
+@given(st.lists(our_runs().map(nt.Run.to_dict), min_size=1, max_size=3).flatmap(damaged_lines))
+def test_of_our_own_damaged_lines_both_ways_read_and_refuse_the_same(
+    tmp_path_factory: pytest.TempPathFactory, text: bytes
+) -> None:
+    path = tmp_path_factory.mktemp("ours") / "ours.jsonl"
+    path.write_bytes(text)
+
+    same_of_what_can_be_read(path)
+
+
+@settings(max_examples=25)
+@given(st.lists(CHAT, min_size=2, max_size=4))
+def test_blocks_of_a_file_have_the_ids_and_words_of_the_runs_that_are_loaded_of_it(
+    tmp_path_factory: pytest.TempPathFactory, given: Any
+) -> None:
+    path = lines(tmp_path_factory.mktemp("chat") / "chat.jsonl", [{"messages": one} for one in given])
+
+    loaded = frames.blocks(nt.load_all(path))
+
+    pd.testing.assert_frame_equal(read(path, frames.BLOCK).blocks.drop(columns="file"), loaded.drop(columns="file"))
+
+
 def test_a_kind_that_is_no_word_is_an_error_of_its_line(tmp_path: Path) -> None:
     plain = nt.Run([nt.turn("q")]).to_dict()
     odd = {"version": 1, "turns": [{"blocks": [{"kind": [], "payload": {"text": "x"}}]}]}
 
-    made = frames.read(lines(tmp_path / "ours.jsonl", [plain, odd, plain]), columns={"blocks": frames.BLOCK})
-    alone = frames.blocks(lines(tmp_path / "fine.jsonl", [plain, plain]))
+    made = same_of_what_can_be_read(lines(tmp_path / "ours.jsonl", [plain, odd, plain]))
 
-    assert len(made.blocks) == len(alone) == 2
+    assert len(made.blocks) == 2
     assert len(made.errors) == 1 and made.errors.position[0].startswith("line 2")
     with pytest.raises(nt.LoadError, match="line 2"):
         frames.blocks(tmp_path / "ours.jsonl")
@@ -161,6 +324,7 @@ def test_sessions_saved_as_lines_give_the_frame_their_values_give(tmp_path: Path
 
     frame = same(path)
 
+    assert PLAIN["ours"] >= 3
     assert frame.run_id.nunique() == 3
     assert frame[frame.kind == "tool_use"].name.tolist() == ["add"] * 3
 
@@ -243,26 +407,18 @@ def test_inspect_samples_give_the_frame_their_values_give(
         path = folder / "log.json"
         path.write_text(json.dumps({**head, "samples": samples}), encoding="utf-8")
 
-    quick = frames.read(path, strict=False, columns={"blocks": frames.BLOCK})
-    slow = frames.read(path, strict=False, columns={"blocks": BY_ROWS})
-
-    pd.testing.assert_frame_equal(quick.blocks, slow.blocks)
-    pd.testing.assert_frame_equal(quick.errors, slow.errors)
+    same_of_what_can_be_read(path)
 
 
 def test_every_recorded_inspect_log_gives_the_frame_its_values_give(shared: Path) -> None:
     logs = sorted(
         path for path in (shared / "transcripts/dev/inspect").rglob("*.*") if path.suffix in (".eval", ".json")
     )
-    read = 0
+    found = 0
     for path in logs:
-        quick = frames.read(path, strict=False, columns={"blocks": frames.BLOCK})
-        slow = frames.read(path, strict=False, columns={"blocks": BY_ROWS})
-        pd.testing.assert_frame_equal(quick.blocks, slow.blocks)
-        pd.testing.assert_frame_equal(quick.errors, slow.errors)
-        read += len(quick.blocks)
+        found += len(same_of_what_can_be_read(path).blocks)
 
-    assert read > 50
+    assert found > 50
 
 
 def every_line_file(shared: Path) -> Iterator[Path]:
@@ -270,14 +426,10 @@ def every_line_file(shared: Path) -> Iterator[Path]:
 
 
 def test_every_recorded_file_of_lines_gives_the_frame_its_values_give(shared: Path) -> None:
-    read = 0
     for path in every_line_file(shared):
-        quick = frames.read(path, columns={"blocks": frames.BLOCK})
-        if not len(quick.errors) and len(quick.blocks):
-            same(path)
-            read += 1
+        same_of_what_can_be_read(path)
 
-    assert read >= 2
+    assert PLAIN["chat"] >= 2
 
 
 def test_a_column_of_ones_own_does_not_change_the_others() -> None:
