@@ -46,6 +46,20 @@ def test_every_backend_has_profile_and_signature(frame: Any, backend: str) -> No
     assert [len(one) for one in columns["signature"]] == [64, 64]
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("frame", FRAMES)
+def test_a_partition_of_dask_has_profile_and_signature_as_texts(frame: Any, tmp_path: Path) -> None:
+    paths = [nt.save(asked({"max_tokens": tokens}).run, tmp_path / f"{tokens}.jsonl") for tokens in (100, 200)]
+
+    lazy = frame(paths, backend="dask")
+    made = lazy.compute(scheduler="synchronous")
+
+    assert [lazy.dtypes[name] for name in ("profile", "signature")] == ["string", "string"]
+    assert [*made.profile] == ["team/p"] * 4
+    assert [*made.signature] == [*frame(paths).signature]
+    assert made.signature.nunique() == 2
+
+
 @pytest.mark.parametrize("suffix", ["yaml", "jsonl", "json"])
 def test_a_file_tells_what_its_session_tells(suffix: str, tmp_path: Path) -> None:
     session = asked({})
