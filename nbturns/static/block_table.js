@@ -49,6 +49,7 @@ export class BlockTable {
     this.source = source;
     this.options = options;
     this.columns = options.columns ?? PLAIN_COLUMNS;
+    this.digits = 0; // of the highest number, for which there is room
     this.active = 0; // position of the row that the keys speak of
     this.anchor = 0; // position where a selection with Shift begins
     /** @type {Set<number>} indices */
@@ -141,13 +142,22 @@ export class BlockTable {
   setColumns(names) {
     this.columns = names.filter((name) => name in COLUMNS);
     if (!this.columns.includes("content")) this.columns.push("content");
-    const left = this.columns.map((name) => COLUMNS[/** @type {Column} */ (name)]).filter(({ call, width }) => !call && width !== "1fr");
     const taken = this.columns.reduce((sum, name) => sum + (parseFloat(COLUMNS[/** @type {Column} */ (name)].width) || 0), 0);
     this.element.style.minWidth = `${taken + CONTENT}em`; // where there is less room, the table scrolls sideways
-    this.element.style.setProperty("--nbt-columns", [...left.map(({ width }) => width), "minmax(0, 1fr)", "2em"].join(" "));
+    this.digits = 0;
     attributes(this.element, { "aria-colcount": this.columns.length + 1 });
     this.drawHeader();
     this.drawAll();
+  }
+
+  /** Numbers of blocks stand on one line, however many there are. */
+  fitNumbers() {
+    const digits = String(this.source.total).length;
+    if (digits === this.digits) return;
+    this.digits = digits;
+    const left = this.columns.map((name) => COLUMNS[/** @type {Column} */ (name)]).filter(({ call, width }) => !call && width !== "1fr");
+    const widths = left.map(({ name, width }) => (name === "number" ? `max(${width}, ${digits}ch + 18px)` : width));
+    this.element.style.setProperty("--nbt-columns", [...widths, "minmax(0, 1fr)", "2em"].join(" "));
   }
 
   drawHeader() {
@@ -200,6 +210,7 @@ export class BlockTable {
     const length = this.source.length;
     attributes(this.element, { "aria-rowcount": length + 1 });
     this.header.hidden = length === 0;
+    this.fitNumbers();
     this.none.hidden = length > 0;
     this.none.textContent = length ? "" : this.source.total ? "no block is shown: what is chosen above leaves all out" : "no blocks yet";
     const before = this.chunks.length;
