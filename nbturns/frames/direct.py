@@ -62,11 +62,12 @@ class _Conversations:
         self.pass_ = pass_
         self.maker = maker
         self.file = file
+        self.path = str(file.path)
         self.text = text
         self.place = 0
 
     def noted(self) -> None:
-        for note in self.text.noted():
+        for note in self.text.noted() if self.text.problems else ():
             self.pass_.failed(LoadError(note.what, file=note.file, position=note.position))
 
     def one(self, plain: Callable[[], bool], by_values: Callable[[], Run | None]) -> None:
@@ -86,7 +87,7 @@ class _Conversations:
             self.place += 1
 
     def claimed(self, id: str) -> str:
-        return self.pass_.claims.claim(id, str(self.file.path), self.file.label, self.place)
+        return self.pass_.claims.claim(id, self.path, self.file.label, self.place)
 
 
 class _Samples(_Conversations):

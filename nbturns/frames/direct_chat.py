@@ -17,7 +17,7 @@ from .sources import File
 
 VOICE = {"user": USER, "system": SYSTEM, "developer": DEVELOPER}
 MOST = 1_000  # texts of a kind that are remembered
-SHORT = 500  # characters of a text that may come again
+SHORT = 2_000  # characters of a text that may come again
 
 
 class ChatRecords:
