@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from ..errors import MisuseError
 from .columns import Column
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def field(column: Column, dtype: str) -> pa.Field:
 
 
 def array(name: str, values: list[Any], dtype: str, row: int = 0) -> pa.Array:
-    """`values` as an array; categories as plain texts. Raises ValueError that names column and row.
+    """`values` as an array; categories as plain texts. Raises MisuseError that names column and row.
 
     `row` is the place of the first in its frame.
     """
@@ -74,7 +75,7 @@ def array(name: str, values: list[Any], dtype: str, row: int = 0) -> pa.Array:
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         at = _misfit(values, kind)
         where = f", row {row + at}: {values[at]!r:.60} is no {dtype}" if at is not None else f": {error}"
-        raise ValueError(f"column {name!r}{where}") from error
+        raise MisuseError(f"column {name!r}{where}") from error
 
 
 def recoded(texts: pa.Array, codes: dict[str, int]) -> pa.Array:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..errors import MisuseError
+
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
@@ -14,9 +16,9 @@ BACKENDS = ("pandas", "arrow", "polars", "dask")
 
 
 def known_backend(name: str) -> str:
-    """`name`, if it is one. Raises ValueError."""
+    """`name`, if it is one. Raises MisuseError."""
     if name not in BACKENDS:
-        raise ValueError(f"no backend is named {name!r}; there are: {', '.join(BACKENDS)}")
+        raise MisuseError(f"no backend is named {name!r}; there are: {', '.join(BACKENDS)}")
     return name
 
 

@@ -22,6 +22,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import MisuseError
 from .arrays import recoded
 from .passes import COLUMNS, Made, together
 from .sources import File
@@ -79,7 +80,7 @@ class Cache:
             return None
         folder = _of_user() if where is True else Path(where).expanduser()
         if folder.exists() and not folder.is_dir():
-            raise ValueError(f"cache is a folder, and {folder} is a file")
+            raise MisuseError(f"cache is a folder, and {folder} is a file")
         folder.mkdir(parents=True, exist_ok=True)
         return cls(folder)
 

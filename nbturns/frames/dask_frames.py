@@ -20,7 +20,7 @@ def dask_frames(given: Any, wanted: Wanted) -> dict[str, Any]:
     """Each frame that is wanted, lazily. Frames that are computed together share one pass over each file.
 
     The files must have the same paths on every worker. Values have one partition, made here.
-    Raises LoadError for a path with nothing behind it, ValueError for `repeat`.
+    Raises LoadError for a path with nothing behind it, MisuseError for `repeat`.
     """
     import dask.dataframe as dd
     from dask.delayed import delayed

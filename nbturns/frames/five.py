@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import MisuseError
 from .backends import as_backend, as_pandas, known_backend
 from .block_frame import BLOCK
 from .columns import Column, checked
@@ -42,7 +43,7 @@ def blocks(
     share one model call. `backend` is "pandas", "arrow", "polars" or "dask"; `processes` reads
     so many files at once, `cache` (a folder, or True) only those that changed. Raises
     TypeError for an `x` without Turns, LoadError for a file that cannot be read, DecodeError
-    for metadata that do not fit, and ValueError for a column that fails, naming column and row.
+    for metadata that do not fit, and MisuseError for a column that fails, naming column and row.
     """
     return _one("blocks", x, columns, backend, How(processes, cache, progress), repeat=repeat)
 
@@ -100,7 +101,7 @@ def tool_calls(
     `args.city`; see `nt.frames.spread`. Takes and raises what `blocks` does.
     """
     if spread and backend == "dask":
-        raise ValueError(
+        raise MisuseError(
             "which arguments there are is only known when all is read; with dask use map_partitions(nt.frames.spread, …)"
         )
     return _one("tool_calls", x, columns, backend, How(processes, cache, progress), spread=spread)
@@ -163,7 +164,7 @@ def to_parquet(
 
     Each frame is a folder of Parquet files (`blocks/part-00000.parquet`, …), which DuckDB,
     Spark, Polars and pandas read as they are; the memory it takes does not grow with `x`.
-    Raises ValueError for a folder with something in it, and what `read` raises.
+    Raises MisuseError for a folder with something in it, and what `read` raises.
     """
     errors = []
     wanted = Wanted(COLUMNS, strict=strict)
@@ -177,7 +178,7 @@ def to_parquet(
 def _empty(folder: str | os.PathLike[str]) -> Path:
     target = Path(folder).expanduser()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ValueError(f"{target}: there is something here already; name a folder that is new or empty")
+        raise MisuseError(f"{target}: there is something here already; name a folder that is new or empty")
     return target
 
 
@@ -258,7 +259,7 @@ def from_parquet(folder: str | os.PathLike[str], *, backend: str = "pandas") -> 
 def _named(columns: Mapping[str, Iterable[Column]] | None) -> Mapping[str, Iterable[Column]]:
     unknown = [name for name in columns or () if name not in COLUMNS or name == "errors"]
     if unknown:
-        raise ValueError(f"no frame is named {unknown[0]!r}; there are: {', '.join(COLUMNS)}")
+        raise MisuseError(f"no frame is named {unknown[0]!r}; there are: {', '.join(COLUMNS)}")
     return columns or {}
 
 

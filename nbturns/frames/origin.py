@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from numbers import Integral
 from typing import Any
 
-from ..errors import LoadError
+from ..errors import LoadError, MisuseError
 from ..files import each
 from ..turns import Run, Turn
 from .sources import Claims, File, Source, are_paths, parts
@@ -49,7 +49,7 @@ def to_turns(rows: Any, source: Any = None) -> tuple[Turn, ...]:
     `rows` is a frame of any backend, filtered as you like, or a single row; it needs its
     `run_id` and `turn_index`. The Turns are taken from what the frame was made of, which it
     remembers, or from its `file` column; `source` says it where neither is so. Raises
-    ValueError for a frame without these columns, LoadError for a Turn that is not found.
+    MisuseError for a frame without these columns, LoadError for a Turn that is not found.
     """
     wanted = _wanted(rows)
     origin = getattr(rows, "attrs", {}).get("nbturns")
@@ -71,11 +71,11 @@ def to_turns(rows: Any, source: Any = None) -> tuple[Turn, ...]:
 def at(row: Any, source: Any = None) -> Turn:
     """The Turn a single row came from, to look at: `nt.view(nt.frames.at(frame.iloc[3]))`.
 
-    Raises what `to_turns` raises, and ValueError for rows of several Turns.
+    Raises what `to_turns` raises, and MisuseError for rows of several Turns.
     """
     turns = to_turns(row, source)
     if len(turns) != 1:
-        raise ValueError(f"these rows are of {len(turns)} Turns; name one, like frame.iloc[0]")
+        raise MisuseError(f"these rows are of {len(turns)} Turns; name one, like frame.iloc[0]")
     return turns[0]
 
 
@@ -83,7 +83,7 @@ def _wanted(rows: Any) -> list[tuple[str, int, str]]:
     """Run, place and file of each Turn the rows name, once each, in order."""
     columns = _columns(rows)
     if "run_id" not in columns or "turn_index" not in columns:
-        raise ValueError("rows lead back to their Turns by run_id and turn_index; keep both columns")
+        raise MisuseError("rows lead back to their Turns by run_id and turn_index; keep both columns")
     files = columns.get("file") or [None] * len(columns["run_id"])
     found: dict[tuple[str, int], str] = {}
     for run, index, file in zip(columns["run_id"], columns["turn_index"], files, strict=True):
@@ -115,7 +115,7 @@ def _columns(rows: Any, names: tuple[str, ...] = ("run_id", "turn_index", "file"
         rows = rows._asdict()
     if isinstance(rows, Mapping) or hasattr(rows, "index"):  # a row
         return {name: [rows[name]] for name in names if name in (rows if isinstance(rows, Mapping) else rows.index)}
-    raise ValueError(f"these are no rows of a frame: {rows!r:.60}")
+    raise MisuseError(f"these are no rows of a frame: {rows!r:.60}")
 
 
 def _runs(given: Any, wanted: list[tuple[str, int, str]]) -> Iterator[tuple[set[str], str, Run]]:

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import LoadError
+from ..errors import LoadError, MisuseError
 from ..files import each
 from ..importers import no_collections
 from .cache import Cache, Entry, Rows
@@ -39,14 +39,14 @@ def passes(given: Any, wanted: Wanted, how: How, most: int | None = None) -> Ite
     """The frames of all that is given, `most` rows of them at a time where that is said.
 
     In order, at least one. A lenient pass that is interrupted ends early and says so among its
-    errors. Raises TypeError for what holds no Turns, ValueError for options that do not go
+    errors. Raises MisuseError for what holds no Turns and for options that do not go
     together; strict, LoadError and DecodeError for the first that cannot be read.
     """
     cache = Cache.at(how.cache)
     if how.processes is not None and (type(how.processes) is not int or how.processes < 1):
-        raise ValueError(f"processes is how many there are to be, at least 1, not {how.processes!r}")
+        raise MisuseError(f"processes is how many there are to be, at least 1, not {how.processes!r}")
     if (cache or how.processes) and not _portable(wanted):
-        raise ValueError(
+        raise MisuseError(
             "columns of your own and repeat=True are read in this process and without a cache; leave out processes= and cache="
         )
     work = _Work(wanted, cache, most)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from ..errors import MisuseError
 from .arrays import array, arrow_type, field, fitting, recoded
 from .columns import Column, checked
 
@@ -117,7 +118,7 @@ def read(column: Column, rows: list[Any], before: int) -> list[Any]:
             values.append(of(row))  # noqa: PERF401 - the error below counts those before it
     except Exception as error:  # a column is any function, and may raise anything
         at = len(values)
-        raise ValueError(
+        raise MisuseError(
             f"column {column.name!r}, row {before + at} ({rows[at]}): {type(error).__name__}: {error}"
         ) from error
     return values

@@ -108,7 +108,7 @@ def parts(given: Any) -> Iterator[File | Source | LoadError]:
     """Every file and every Run in `given`, one after the other; an error for a path with nothing behind it.
 
     A Run without an id is known by its session's, by its file and place there, or by
-    its place in `given`. Raises TypeError for what holds no Turns.
+    its place in `given`. Raises MisuseError for what holds no Turns.
     """
     if are_paths(given):
         yield from _in_files(given)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from ..errors import MisuseError
 from .arrays import array, arrow_type, fitting, to_json
 from .backends import as_pandas
 
@@ -17,13 +18,13 @@ def spread(frame: pd.DataFrame, column: str = "args") -> pd.DataFrame:
     """The frame with a column for each argument behind its own: `args.city`, in the order they come.
 
     Best of the calls of one tool, as in `spread(calls[calls.name == "weather"])`. An argument
-    that a call does not have is NA; lists and objects are JSON. Raises ValueError for a frame
+    that a call does not have is NA; lists and objects are JSON. Raises MisuseError for a frame
     without that column.
     """
     import pandas as pd
 
     if column not in frame:
-        raise ValueError(f"there is no column {column!r} in this frame; it has {', '.join(map(str, frame.columns))}")
+        raise MisuseError(f"there is no column {column!r} in this frame; it has {', '.join(map(str, frame.columns))}")
     values = [json.loads(one) if isinstance(one, str) and one[:1] == "{" else one for one in frame[column]]
     made = as_pandas(_spread(values, column))
     made.index = frame.index

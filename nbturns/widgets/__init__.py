@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Protocol, overload
 
 from ..comparison import Comparison
+from ..errors import MisuseError
 from ..execution import Execution
 from ..profiles import Profiles
 from ..session import Session
@@ -65,7 +66,7 @@ def view(
             return ProfilePicker(x)
     if any(hasattr(x, name) for name in ROWS):  # those of other things are refused there
         return _rows_view(x)
-    raise TypeError(
+    raise MisuseError(
         f"there is a live view for a Turn, a Run, a Session, an Execution, a comparison, Profiles or rows of a frame, not for {type(x).__name__}: {x!r:.60}"
     )
 
