@@ -249,11 +249,6 @@ class Lab:
         """Find the place below a cell, to look for elements in and to click on."""
         return self.page.locator(".jp-Notebook .jp-Cell").nth(i).locator(".jp-Cell-outputArea")
 
-    def kernel_status(self) -> str:
-        """Say what the kernel does: idle, busy, starting …, or none where there is none."""
-        status: str = self.ask("panel.sessionContext.session?.kernel?.status ?? 'none'")
-        return status
-
     def shut_down_kernel(self) -> None:
         """End the kernel, as happens to every notebook that is left for long enough."""
         self.ask("panel.sessionContext.shutdown()")

@@ -123,7 +123,7 @@ def test_run_all_never_waits_for_a_click_and_later_cells_see_where_it_stands(lab
     assert lab.text(4) == ""
     assert "It is 18 °C in Paris" in lab.text(5)
     expect(lab.output(1).get_by_text("Execution done")).to_be_visible()
-    assert lab.kernel_status() == "idle"
+    lab.until_idle()
 
 
 def test_pause_stands_at_the_next_boundary_and_stop_keeps_what_was_said(lab: Lab) -> None:
