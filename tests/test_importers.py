@@ -457,6 +457,17 @@ def test_any_bytes_give_runs_or_an_error_of_ours(data: bytes) -> None:
             assert "failed: " not in str(error)
 
 
+def test_an_archive_that_asks_for_a_newer_zip_is_an_error_of_ours() -> None:
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w") as made:
+        made.writestr("header.json", "{}")
+    newer = bytearray(held.getvalue())
+    newer[newer.index(b"PK\x01\x02") + 6] = 99  # the version it needs, ten times
+
+    with pytest.raises(nt.LoadError, match=r"the archive cannot be read: zip file version 9\.9"):
+        nt.loads(bytes(newer))
+
+
 @given(st.integers(0, 3000), st.integers(0, 255))
 @settings(max_examples=60, deadline=None)
 def test_a_damaged_archive_gives_runs_or_an_error_of_ours(at: int, put: int) -> None:

@@ -26,7 +26,7 @@ class Archive:
         self._stream: BinaryIO = source.open()
         try:
             self._zip = zipfile.ZipFile(self._stream)
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:  # the last: of a newer zip
+        except (zipfile.BadZipFile, OSError, ValueError, RuntimeError) as error:  # the last: of a newer zip
             self._stream.close()
             raise LoadError(f"the archive cannot be read: {error}", file=self.file) from None
 

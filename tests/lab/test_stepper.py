@@ -155,34 +155,6 @@ def test_text_appears_as_it_streams(lab: Lab) -> None:
     expect(output.get_by_text("57 58 59")).to_be_visible()
 
 
-def test_a_burst_of_deltas_ends_complete_and_the_kernel_idle(lab: Lab) -> None:
-    burst = """
-import nbturns as nt
-from nbturns.contract import Scope
-async def engine(turn, scope):
-    from nbturns.events import Delta
-    for n in range(20_000):
-        scope.emit(Delta(scope.inference_id, 0, "llm_text", f"{n} "))
-    return turn + nt.assistant("".join(f"{n} " for n in range(20_000)))
-execution = nt.Session(engine).ask("?", step={"final"})
-execution
-"""
-    lab.new([burst])
-    before = lab.frames
-
-    lab.run(0)
-    expect(status(lab.output(0))).to_have_text("paused before the end")
-
-    lab.until_idle()
-    assert lab.frames - before < 200
-    answer = lab.output(0).locator(".nbt-row[data-index='1']")
-    for name in ("unfold", "more"):  # a long text that nobody saw coming shows its beginning, and the rest when asked
-        button = answer.get_by_role("button", name=name)
-        if button.count():
-            button.first.click()
-    expect(answer.get_by_text("19998 19999")).to_be_visible()
-
-
 def test_a_second_view_shows_the_same_and_presses_the_same(lab: Lab) -> None:
     lab.new([SESSION, LIVE, "view = nt.view(execution)\nview", "view.freeze()"])
     for cell in range(3):

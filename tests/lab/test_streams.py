@@ -27,6 +27,29 @@ async def slowly(turn, scope):
 """
 
 
+BURST = """
+import nbturns as nt
+from nbturns.events import Delta
+
+async def engine(turn, scope):
+    for n in range(20_000):
+        scope.emit(Delta(scope.inference_id, 0, "llm_text", f"{n} "))
+    return turn + nt.assistant("".join(f"{n} " for n in range(20_000)))
+
+session = nt.Session(engine)
+"""
+
+
+def answer_unfolded(output: Locator) -> Locator:
+    """The row of the answer: a long text that nobody saw coming shows its beginning, and the rest when asked."""
+    row = output.locator(".nbt-row[data-index='1']")
+    for name in ("unfold", "more"):
+        button = row.get_by_role("button", name=name)
+        if button.count():
+            button.first.click()
+    return row
+
+
 def place(output: Locator) -> dict[str, Any]:
     """Where the table stands, in px: how far from its top, and from its end."""
     found: dict[str, Any] = output.locator(".nbt-scroll").evaluate(
@@ -131,30 +154,30 @@ def test_the_view_of_a_session_shows_what_is_said_as_it_comes_wherever_and_whene
     assert lab.errors == []
 
 
-def test_a_burst_in_the_view_of_a_session_ends_complete_and_the_kernel_idle(lab: Lab) -> None:
-    burst = """
-import nbturns as nt
-from nbturns.events import Delta
-async def engine(turn, scope):
-    for n in range(20_000):
-        scope.emit(Delta(scope.inference_id, 0, "llm_text", f"{n} "))
-    return turn + nt.assistant("".join(f"{n} " for n in range(20_000)))
-session = nt.Session(engine)
-nt.view(session)
-"""
-    lab.new([burst, "held = session.ask('?')"])
+def test_a_burst_of_deltas_ends_complete_and_the_kernel_idle(lab: Lab) -> None:
+    lab.new([BURST, "execution = session.ask('?', step={'final'})\nexecution"])
     lab.run(0)
     before = lab.frames
 
     lab.run(1)
-    expect(lab.output(0).locator(".nbt-row[data-index]")).to_have_count(2)
-    expect(lab.output(0).get_by_text("the model is answering")).to_have_count(0)
+    output = lab.output(1)
+    expect(output.get_by_role("status")).to_have_text("paused before the end")
 
     lab.until_idle()
     assert lab.frames - before < 200
-    row = lab.output(0).locator(".nbt-row[data-index='1']")
-    for name in ("unfold", "more"):  # a long text that nobody saw coming shows its beginning, and the rest when asked
-        button = row.get_by_role("button", name=name)
-        if button.count():
-            button.first.click()
-    expect(row.get_by_text("19998 19999")).to_be_attached()
+    expect(answer_unfolded(output).get_by_text("19998 19999")).to_be_visible()
+
+
+def test_a_burst_in_the_view_of_a_session_ends_complete_and_the_kernel_idle(lab: Lab) -> None:
+    lab.new([BURST + "nt.view(session)", "held = session.ask('?')"])
+    lab.run(0)
+    before = lab.frames
+
+    lab.run(1)
+    output = lab.output(0)
+    expect(output.locator(".nbt-row[data-index]")).to_have_count(2)
+    expect(output.get_by_text("the model is answering")).to_have_count(0)
+
+    lab.until_idle()
+    assert lab.frames - before < 200
+    expect(answer_unfolded(output).get_by_text("19998 19999")).to_be_attached()
