@@ -225,6 +225,8 @@ def test_everything_of_a_row_is_done_by_key(lab: Lab) -> None:
     expect(row(output, 10)).to_be_focused()
     press("?")
     expect(output.get_by_text("from a call to its result, and back")).to_be_visible()
+    heights = output.locator(".nbt-help dt").evaluate_all("keys => keys.map(key => key.getBoundingClientRect().height)")
+    assert max(heights) < 1.5 * min(heights)  # JupyterLab gives such lists a width of its own
     press("[")
     expect(output.locator(".nbt-twisty[aria-expanded=true]")).to_have_count(0)
 
