@@ -20,7 +20,7 @@ LONGEST = 400  # lines of a file
 
 FLOORS = [
     {"errors"},
-    {"chunks", "calls", "host", "prints", "alignment", "modules", "spoken", "json_layout", "pairs"},
+    {"chunks", "calls", "host", "prints", "alignment", "modules", "spoken", "json_layout", "pairs", "plugins"},
     {"frozen"},
     {"keyed", "images", "tools", "yaml_text"},
     {"results", "settings"},
@@ -80,7 +80,7 @@ ONLY = {
     "keyring": {"profiles"},
     "argparse": {"cli", "testing"},
     "time": {"toolbox", "contract", "execution", "middleware", "engines", "widgets", "frames"},
-    "warnings": {"execution"},
+    "warnings": {"execution", "plugins"},
     "pydantic": {"tools", "middleware"},
     "pydantic_core": {"toolbox", "importers"},
     "typing_extensions": {"tools"},

@@ -63,6 +63,7 @@ from typing import Any
 
 from ..errors import LoadError
 from ..frozen import FrozenDict
+from ..plugins import entry_points, load_plugins, report_failure
 from ..turns import Run
 from .conversation import call as call
 from .conversation import conversation as conversation
@@ -77,6 +78,7 @@ from .source import Sample as Sample
 from .source import Source as Source
 
 OURS = "nbturns"
+GROUP = "nbturns.importers"  # of the entry points
 SURE, LIKELY, MAYBE = 90, 60, 30
 
 
@@ -119,20 +121,32 @@ def attempt(source: Source, position: str, read_one: Callable[..., Run], *given:
 @cache
 def importers() -> Mapping[str, Importer]:
     """Every format there is, by name."""
-    from importlib.metadata import entry_points
-
     from . import own
 
-    found = {point.name: point.load().IMPORTER for point in entry_points(group="nbturns.importers")}
-    return FrozenDict({OURS: own.IMPORTER, **found})
+    return FrozenDict({OURS: own.IMPORTER, **load_plugins(GROUP, _importer_of)})
+
+
+def _importer_of(module: Any) -> Importer:
+    importer = module.IMPORTER
+    if not isinstance(importer, Importer):
+        raise TypeError(f"IMPORTER is an Importer, not {type(importer).__name__}")
+    return importer
 
 
 def recognised(sample: Sample) -> Importer | None:
-    """The importer that is surest of this sample; None when none knows it."""
-    best, most = None, 0
-    for importer in dict.fromkeys(importers().values()):
-        if (score := importer.score(sample)) > most:
-            best, most = importer, score
+    """Return the importer with the highest score for a sample; None when all scores are 0."""
+    best, highest = None, 0
+    names = {importer: name for name, importer in importers().items()}
+    for importer, name in names.items():
+        try:
+            score = importer.score(sample)
+        except Exception as error:
+            if name == OURS:
+                raise
+            report_failure(entry_points(GROUP)[name], error)
+            continue
+        if score > highest:
+            best, highest = importer, score
     return best
 
 
