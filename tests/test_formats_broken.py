@@ -13,8 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import nbturns as nt
-from nbturns.importers import Note, Source, importers
-from nbturns.importers import read_runs
+from nbturns.importers import Note, Source, importers, read_runs
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "transcripts"
 JSON = sorted(path.name for path in FIXTURES.iterdir() if path.suffix != ".md")

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nbturns as nt
-from nbturns.importers import importers, detect_importer
+from nbturns.importers import detect_importer, importers
 from nbturns.importers.source import Source
 from nbturns.provenance import BESIDE, MESSAGE, TIMESTAMP
 

@@ -106,7 +106,7 @@ class _Reader:
         self.next = [_reply_id(message) for message in messages[1:]] + [""]
 
     def message(self, raw: Any) -> None:
-        message = expect(raw, dict, "a message")
+        message = expect(raw, dict, "")
         if "event" in message and len(message) == 1:
             self.transcript.add_other(message["event"])
             return

@@ -63,7 +63,7 @@ class _Reader:
         self.model = model
 
     def step(self, raw: Any) -> None:
-        step = expect(raw, dict, "a step")
+        step = expect(raw, dict, "")
         source = step.get("source")
         if source not in ("system", "user", "agent"):
             raise ShapeError(f"a step of the source {source!r}")

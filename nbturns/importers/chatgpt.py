@@ -60,7 +60,7 @@ class _Reader(BranchReader):
         self.empty: list[Any] = []
 
     def message(self, raw: Any) -> None:
-        message = expect(raw, dict, "a message")
+        message = expect(raw, dict, "")
         author = expect(message.get("author"), dict, "an author")
         content = expect(message.get("content"), dict, "a content")
         about = object_or_empty(message.get("metadata"), "metadata")

@@ -73,7 +73,7 @@ def _nodes(messages: list[Any]) -> dict[str, dict[str, Any]]:
 
 class _Reader(BranchReader):
     def message(self, raw: Any) -> None:
-        message = expect(raw, dict, "a message")
+        message = expect(raw, dict, "")
         sender, text = message.get("sender"), optional_text(message.get("text"), "text") or ""
         if sender not in ("human", "assistant"):
             raise ShapeError(f"a message of the sender {sender!r}")

@@ -60,7 +60,7 @@ class _Reader:
         self.last_call = ""
 
     def message(self, raw: Any) -> None:
-        raw = expect(raw, dict, "a message")
+        raw = expect(raw, dict, "")
         if not is_message(raw):
             raise ShapeError("no message of LangChain")
         kind, data = (_type(raw["id"][-1]), raw.get("kwargs")) if "lc" in raw else (_type(raw["type"]), raw["data"])

@@ -78,7 +78,7 @@ class _Reader:
         self.answered: set[str] = set()  # ids of actions
 
     def event(self, raw: Any) -> None:
-        event = expect(raw, dict, "an event")
+        event = expect(raw, dict, "")
         if "observation" in event:
             self.observation(event)
         elif "action" in event:

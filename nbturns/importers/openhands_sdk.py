@@ -78,7 +78,7 @@ class _Reader:
         self.model = model
 
     def event(self, raw: Any) -> None:
-        event = expect(raw, dict, "an event")
+        event = expect(raw, dict, "")
         kind = expect(event.get("kind"), str, "kind")
         if kind == "SystemPromptEvent":
             self.prompt(event)

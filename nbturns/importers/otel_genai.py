@@ -152,7 +152,7 @@ def _parsed(value: Any) -> Any:
 
 def drafts_of(raw: Any, place: str, notes: Notes) -> list[Draft]:
     """The blocks of a message of roles and parts."""
-    message = expect(raw, dict, "a message")
+    message = expect(raw, dict, "")
     role = optional_text(message.get("role"), "role") or "user"
     parts = message.get("parts")
     if parts is None and "content" in message:

@@ -55,7 +55,7 @@ class _Reader:
         self.instructions: str | None = None
 
     def message(self, raw: Any) -> None:
-        message = expect(raw, dict, "a message")
+        message = expect(raw, dict, "")
         kind = message.get("kind")
         if kind not in ("request", "response"):
             raise ShapeError(f"a message of the kind {kind!r}")

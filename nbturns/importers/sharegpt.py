@@ -55,7 +55,7 @@ class _Reader:
         self.calls = 0
 
     def message(self, raw: Any) -> None:
-        message = expect(raw, dict, "a message")
+        message = expect(raw, dict, "")
         transcript, extra_fields = self.transcript, omit(message, "from", "value")
         sender = expect(message.get("from"), str, "from")
         who, value = sender.strip().lower(), message.get("value")

@@ -65,7 +65,7 @@ class _Reader:
         self.step = 0  # the next one
 
     def message(self, raw: Any) -> None:
-        message = expect(raw, dict, "a message")
+        message = expect(raw, dict, "")
         role = message.get("role")
         if role not in ROLES:
             raise ShapeError(f"a message of the role {role!r}")

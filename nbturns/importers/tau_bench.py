@@ -88,7 +88,7 @@ class _Reader:
         self.transcript = transcript
 
     def message(self, raw: Any) -> None:
-        message = expect(raw, dict, "a message")
+        message = expect(raw, dict, "")
         role, content, time = message.get("role"), message.get("content"), message.get("timestamp")
         transcript, before = self.transcript, len(self.transcript.blocks)
         extra_fields = omit(message, "role", "content", "tool_calls", "timestamp")

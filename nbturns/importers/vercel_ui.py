@@ -48,7 +48,7 @@ def read_one(value: Any, notes: Notes) -> Run:
 
 
 def _message(transcript: Transcript, raw: Any) -> None:
-    message = dict(expect(raw, dict, "a message"))
+    message = dict(expect(raw, dict, ""))
     role = message.pop("role", None)
     id = optional_text(message.pop("id", None), "the id") or ""
     parts = _parts(message)
