@@ -17,8 +17,17 @@ from ..provenance import BESIDE, TIMESTAMP
 from ..results import InferenceResult
 from ..turns import Kind, Run
 from .branches import BranchReader, Tree, export_reader, export_score
+from .faults import no_result_id
 from .importer import Importer
-from .record_fields import ShapeError, expect, list_or_empty, object_or_empty, omit, omit_empty, optional_text
+from .record_fields import (
+    expect,
+    list_or_empty,
+    object_or_empty,
+    omit,
+    omit_empty,
+    optional_text,
+    unexpected,
+)
 from .report import Notes
 from .transcript import Transcript, freeze_or_json
 
@@ -91,7 +100,7 @@ class _Reader(BranchReader):
         elif role in ("user", "assistant"):
             self.transcript.add_other(message)
         else:
-            raise ShapeError(f"a message of the role {role!r}")
+            raise unexpected("role", role)
 
     def reply(
         self,
@@ -121,7 +130,7 @@ class _Reader(BranchReader):
     def result(self, message: Mapping[str, Any], text: str, images: list[Any], extra_fields: dict[str, Any]) -> None:
         """What a tool answered. It says whose it is by its name; its call is the last one before it."""
         if not self.pending_call_id:
-            self.transcript.guess("a result of a tool that nobody called; it is kept without a call")
+            self.transcript.guess(no_result_id(""))
         failed = message["content"].get("content_type") == "system_error"
         self.transcript.add_result(
             self.pending_call_id,

@@ -15,8 +15,17 @@ from ..provenance import BESIDE, TIMESTAMP
 from ..results import InferenceResult
 from ..turns import Kind, Run
 from .branches import BranchReader, Tree, export_reader, export_score
+from .faults import no_result_id, unknown_value
 from .importer import Importer
-from .record_fields import ShapeError, expect, list_or_empty, object_or_empty, omit, omit_empty, optional_text
+from .record_fields import (
+    expect,
+    list_or_empty,
+    object_or_empty,
+    omit,
+    omit_empty,
+    optional_text,
+    unexpected,
+)
 from .report import Notes
 from .transcript import Transcript, freeze_or_json
 
@@ -76,7 +85,7 @@ class _Reader(BranchReader):
         message = expect(raw, dict, "")
         sender, text = message.get("sender"), optional_text(message.get("text"), "text") or ""
         if sender not in ("human", "assistant"):
-            raise ShapeError(f"a message of the sender {sender!r}")
+            raise unexpected("sender", sender)
         parts = [expect(part, dict, "a part") for part in list_or_empty(message.get("content"), "content")]
         whole = [part["text"] for part in parts if isinstance(part.get("text"), str)]
         extra_fields = omit(message, *TAKEN)
@@ -126,15 +135,15 @@ class _Reader(BranchReader):
             self.answer(part, message)
         else:
             if kind not in ("token_budget", "flag"):
-                transcript.notes.add_unknown(transcript.position, f"a part of the type {kind!r:.60}")
+                transcript.unknown(unknown_value("type", kind))
             transcript.add_other(part, result=result)
 
     def answer(self, part: dict[str, Any], message: Mapping[str, Any]) -> None:
         """What a tool answered; in older exports its call, the last one before it, is not named."""
         id = part.get("tool_use_id")
         if id is None:
-            self.transcript.guess("a result that names no call; taken for that of the last one")
             id = self.pending_call_id
+            self.transcript.guess(no_result_id(id))
         content = part.get("content")
         texts = content if isinstance(content, list) else []
         plain = bool(texts) and all(isinstance(one, Mapping) and set(one) == {"type", "text"} for one in texts)

@@ -13,9 +13,10 @@ from typing import Any
 
 from ..results import InferenceResult
 from ..turns import Kind, Run
+from .faults import unknown_value
 from .importer import Importer
 from .listed import item_score, list_reader
-from .record_fields import ShapeError, expect, list_or_empty, object_or_empty, omit, omit_empty, token_usage
+from .record_fields import expect, list_or_empty, object_or_empty, omit, omit_empty, token_usage, unexpected
 from .report import Notes
 from .transcript import Transcript, run_of_messages
 
@@ -62,7 +63,7 @@ class _Reader:
     def message(self, raw: Any) -> None:
         raw = expect(raw, dict, "")
         if not is_message(raw):
-            raise ShapeError("no message of LangChain")
+            raise unexpected("type", raw.get("type"))
         kind, data = (_type(raw["id"][-1]), raw.get("kwargs")) if "lc" in raw else (_type(raw["type"]), raw["data"])
         data = {name: one for name, one in object_or_empty(data, "the fields").items() if name != "type"}
         role = TYPES.get(kind, "") or (data.get("role") if kind == "chat" else "")
@@ -74,7 +75,7 @@ class _Reader:
         elif role == "tool":
             extra_fields = self.answer(data)
         else:
-            self.transcript.add_unknown(raw, f"a message of the type {kind!r}")
+            self.transcript.add_unknown(raw, unknown_value("type", kind))
             return
         self.transcript.add_extra_fields(before, extra_fields)
 
@@ -140,7 +141,7 @@ class _Reader:
             elif (image := _image(part)) is not None:
                 transcript.add(Kind.LLM_TEXT, {"text": "", "images": [image]}, "assistant", id, result=result)
             else:
-                transcript.notes.add_unknown(transcript.position, f"a content part of the type {kind!r}")
+                transcript.unknown(unknown_value("type", kind))
                 transcript.add_other(part, result=result)
 
     def result(self, data: Mapping[str, Any], pending: bool) -> InferenceResult:

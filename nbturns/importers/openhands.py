@@ -13,6 +13,7 @@ from typing import Any
 
 from ..results import InferenceResult
 from ..turns import Kind, Run
+from .faults import missing_field
 from .importer import SURE, Importer
 from .listed import list_reader
 from .record_fields import (
@@ -84,7 +85,7 @@ class _Reader:
         elif "action" in event:
             self.action(event, object_or_empty(event.get("args"), "args"))
         else:
-            self.transcript.add_unknown(event, "neither an action nor an observation")
+            self.transcript.add_unknown(event, missing_field("action", event))
 
     def action(self, event: dict[str, Any], args: dict[str, Any]) -> None:
         transcript, name, source, time = self.transcript, event["action"], event.get("source"), event.get("timestamp")

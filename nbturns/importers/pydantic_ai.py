@@ -12,10 +12,10 @@ from typing import Any
 
 from ..results import InferenceResult
 from ..turns import Kind, Run
+from .faults import unknown_value
 from .importer import Importer
 from .listed import item_score, list_reader
 from .record_fields import (
-    ShapeError,
     expect,
     list_or_empty,
     object_or_empty,
@@ -24,6 +24,7 @@ from .record_fields import (
     optional_text,
     to_number,
     token_usage,
+    unexpected,
 )
 from .report import Notes
 from .transcript import Transcript, run_of_messages
@@ -58,7 +59,7 @@ class _Reader:
         message = expect(raw, dict, "")
         kind = message.get("kind")
         if kind not in ("request", "response"):
-            raise ShapeError(f"a message of the kind {kind!r}")
+            raise unexpected("kind", kind)
         parts = [expect(part, dict, "a part") for part in list_or_empty(message.get("parts"), "parts")]
         before = len(self.transcript.blocks)
         extra_fields = omit(message, "parts", "kind", *(ABOUT if kind == "response" else ("instructions",)))
@@ -106,7 +107,7 @@ class _Reader:
             extra_fields |= {"part_kind": kind} | ({} if isinstance(content, str) else {"content": content})
             transcript.add(Kind.USER, {"text": text}, "user", time=time, extra_fields=extra_fields)
         else:
-            transcript.add_unknown(part, f"a part of the kind {kind!r}")
+            transcript.add_unknown(part, unknown_value("kind", kind))
 
     def response(self, message: Mapping[str, Any], parts: list[dict[str, Any]]) -> None:
         result = self.result(message, any(part.get("part_kind") in MADE for part in parts))
@@ -134,7 +135,7 @@ class _Reader:
         elif kind == "file" and (image := _image(content)) is not None:
             transcript.add(Kind.LLM_TEXT, {"text": "", "images": [image]}, "assistant", part.get("id"), **how)
         else:
-            transcript.notes.add_unknown(transcript.position, f"a part of the kind {kind!r}")
+            transcript.unknown(unknown_value("kind", kind))
             transcript.add_other(part, result=result)
 
     def result(self, message: Mapping[str, Any], pending: bool) -> InferenceResult:

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..turns import Kind, Run
+from .faults import no_result_id
 from .importer import Importer
 from .json_text import parse
 from .listed import item_score, list_reader
-from .record_fields import ShapeError, expect, omit, optional_text, pop_text, split_document
+from .record_fields import ShapeError, expect, omit, optional_text, pop_text, split_document, unexpected
 from .report import Notes
 from .transcript import Transcript
 
@@ -77,14 +78,14 @@ class _Reader:
                 extra_fields=extra_fields,
             )
         else:
-            raise ShapeError(f"a message from {sender!r}")
+            raise unexpected("sender", sender)
 
     def called(self, value: Any, extra_fields: dict[str, Any]) -> None:
         """One call, or several at once."""
         written = _json(value) if isinstance(value, str) else value
         calls = written if isinstance(written, list) else [written]
         if not calls or not all(isinstance(one, Mapping) and isinstance(one.get("name"), str) for one in calls):
-            raise ShapeError("a call that is no JSON with a name")
+            raise ShapeError("tool call is not JSON with a name")
         result = self.transcript.inference_result(model=self.model, pending=True)
         for one in calls:
             other_fields = extra_fields | omit(one, "name", "arguments", "id")
@@ -98,7 +99,7 @@ class _Reader:
 
     def answered(self, value: Any, extra_fields: dict[str, Any]) -> None:
         if not self.waiting:
-            self.transcript.guess("an answer to no call; it is kept without one")
+            self.transcript.guess(no_result_id(""))
         self.transcript.add_result(self.waiting.pop(0) if self.waiting else "", value, extra_fields=extra_fields)
 
 

@@ -14,7 +14,15 @@ from typing import Any
 from ..turns import Kind, Run
 from .importer import Importer, document_reader
 from .listed import document_score
-from .record_fields import ShapeError, expect, list_or_empty, object_or_empty, omit, omit_empty, optional_text
+from .record_fields import (
+    expect,
+    list_or_empty,
+    object_or_empty,
+    omit,
+    omit_empty,
+    optional_text,
+    unexpected,
+)
 from .report import Notes
 from .transcript import Transcript
 
@@ -68,7 +76,7 @@ class _Reader:
         message = expect(raw, dict, "")
         role = message.get("role")
         if role not in ROLES:
-            raise ShapeError(f"a message of the role {role!r}")
+            raise unexpected("role", role)
         before = len(self.transcript.blocks)
         extra_fields = omit(message, "role", "content", "tool_calls", "tool_call_ids", "thinking_blocks")
         if role == "assistant":

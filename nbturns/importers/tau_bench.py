@@ -18,7 +18,6 @@ from ..turns import Kind, Run
 from . import openai_chat
 from .importer import SURE, Importer, try_read
 from .record_fields import (
-    ShapeError,
     expect,
     list_or_empty,
     object_or_empty,
@@ -27,6 +26,7 @@ from .record_fields import (
     optional_text,
     to_number,
     token_usage,
+    unexpected,
 )
 from .report import Notes
 from .source import Sample, Source
@@ -130,7 +130,7 @@ class _Reader:
                 message.get("id") or message.get("tool_call_id"), None if failed else content, error, time=time
             )
         else:
-            raise ShapeError(f"a message of the role {role!r}")
+            raise unexpected("role", role)
         transcript.add_extra_fields(before, extra_fields)
 
     def calls(self, calls: list[dict[str, Any]], time: Any, result: Any) -> None:
