@@ -50,7 +50,8 @@ def is_trajectory(value: Any) -> bool:
 def read_one(value: Any, notes: Notes) -> Run:
     """Return the Run of one trajectory: a Turn for each step of the user."""
     steps, extra_fields = split_document(value, notes, "steps")
-    agent = extra_fields.get("agent") if isinstance(extra_fields.get("agent"), Mapping) else {}
+    agent = extra_fields.get("agent")
+    agent = agent if isinstance(agent, Mapping) else {}
     transcript = Transcript(notes)
     reader = _StepReader(transcript, text_or_empty(agent.get("model_name")))
     transcript.read_records("steps", steps, reader.read_step)
