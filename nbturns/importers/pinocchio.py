@@ -187,7 +187,7 @@ def _rank(snapshot: tuple[Any, str]) -> tuple[bool, float, int]:
 
 
 def _summary(key: tuple[Any, str], blocks: list[Block], final_blocks: list[Block]) -> dict[str, Any]:
-    """A snapshot that is not shown: when and how long it was, and its blocks that the one that is does not have."""
+    """Return a summary of another snapshot of a turn, with the blocks that the final one does not have."""
     final_ids = set(map(id, final_blocks))
     other_blocks = [block.to_dict() for block in blocks if id(block) not in final_ids]
     return omit_empty(phase=key[1], created_at_ms=_plain(key[0]), count=len(blocks), blocks=other_blocks)
@@ -207,6 +207,7 @@ def _text(value: Any) -> str:
 
 
 def score(sample: Sample) -> int:
+    """Return SURE for a store, and MAYBE for any other SQLite database, whose error then says what is missing."""
     if sample.container != "sqlite":
         return 0
     return SURE if is_store(sample.head) else MAYBE
