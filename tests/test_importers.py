@@ -104,6 +104,25 @@ def archive(path: Path, members: dict[str, Any], *, method: int) -> Path:
     return path
 
 
+def test_a_member_packed_by_zstd_unpacks_to_no_more_than_it_says(tmp_path: Path) -> None:
+    content = b"[" * (64 << 20)
+    path = tmp_path / "bomb.eval"
+    with zipfile.ZipFile(path, "w") as made:
+        info = zipfile.ZipInfo("conversations.json")
+        made.writestr(info, zstd_module().compress(content))
+        info.compress_type, info.file_size, info.CRC = 93, 1000, zlib.crc32(content)
+
+    tracemalloc.start()
+    with Source.of_file(path).zip() as opened:
+        assert opened.head("conversations.json", 10) == content[:10]
+        with pytest.raises(nt.LoadError, match=r"conversations.json: its bytes are not those"):
+            opened.read("conversations.json")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert peak < 4 << 20
+
+
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, 93])
 def test_an_eval_archive_is_read_however_it_is_packed(tmp_path: Path, method: int) -> None:
     log = json.loads((SAMPLES / "inspect.json").read_text())
