@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import sys
@@ -41,7 +42,12 @@ def python(script: str, absent: list[str], folder: Path) -> str:
     """What a script prints in a Python that cannot import the packages."""
     whole = f"ABSENT = {absent}\n{ABSENT}\n{script}"
     finished = subprocess.run(
-        [sys.executable, "-W", "error", "-c", whole], cwd=folder, capture_output=True, text=True, timeout=60
+        [sys.executable, "-W", "error", "-c", whole],
+        check=False,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert finished.returncode == 0, finished.stderr
     return finished.stdout
@@ -151,6 +157,12 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(
     assert (named, command) == (package, f"pip install {wanted}"), message
     assert "NbturnsError" in classes and f"the package {package} is not installed: {command}" in message
     assert {"ImportError", "EngineError", "ProfileError"} & set(classes)
+
+
+def test_every_function_of_frames_is_among_them() -> None:
+    functions = {name for name in nt.frames.__all__ if inspect.isfunction(getattr(nt.frames, name))}
+
+    assert {name for name in functions if f"nt.frames.{name}(" not in " ".join(PANDAS)} == {"at", "to_turns"}
 
 
 def packed_archive(path: Path, content: bytes = b"{}", *, size: int | None = None) -> None:
