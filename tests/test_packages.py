@@ -39,7 +39,7 @@ run = nt.Run((nt.turn("Which city?", system="Be brief.") + nt.assistant("Lyon.")
 
 
 def python(script: str, absent: list[str], folder: Path) -> str:
-    """What a script prints in a Python that cannot import the packages."""
+    """Return what a script prints in a Python that cannot import the packages."""
     whole = f"ABSENT = {absent}\n{ABSENT}\n{script}"
     finished = subprocess.run(
         [sys.executable, "-W", "error", "-c", whole],
@@ -135,7 +135,7 @@ print(json.dumps({expression: outcome(expression) for expression in EXPRESSIONS}
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What came of each expression: the classes of its error, its words, the package and the command."""
+    """The outcome of each expression: the classes of its error, its words, the package and the command."""
     folder = tmp_path_factory.mktemp("absent")
     (folder / "chat.json").write_text(json.dumps([{"role": "user", "content": "a"}]))
     (folder / "run.yaml").write_text("turns: []")

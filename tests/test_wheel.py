@@ -43,7 +43,7 @@ print([name for name in ("pytest", "matplotlib", "anthropic", "openai", "httpx",
 
 
 def run(*command: str | Path, folder: Path) -> str:
-    """What a command prints. Its Python sees neither PYTHONPATH nor the packages of the user."""
+    """Return what a command prints. Its Python sees neither PYTHONPATH nor the packages of the user."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     finished = subprocess.run(
         command, check=False, cwd=folder, env=environment, capture_output=True, text=True, timeout=300
@@ -90,7 +90,7 @@ def site_packages(python: Path) -> Path:
 
 
 def installed(python: Path) -> Distribution:
-    """What pip wrote about the wheel."""
+    """The metadata that pip wrote for the wheel."""
     return next(found for found in distributions(path=[str(site_packages(python))]) if found.name == "nbturns")
 
 
