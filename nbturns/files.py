@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,11 @@ def loads(
     if run is None or not _is_whole(run, runs):
         raise LoadError(f"there {'are several conversations' if run else 'is no conversation'} in this text")
     return run
+
+
+def example() -> Run:
+    """Return a small Run to try things with: three Turns about a greenhouse, with tool calls, tokens and cost."""
+    return loads((resources.files("nbturns") / "data" / "example.yaml").read_bytes())
 
 
 def _reported(source: Source, format: str | None) -> Iterator[Run]:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from .errors import MisuseError
 from .frozen import FrozenDict, freeze, thaw
+from .packages import require
 
 Effect = Literal["pure", "idempotent", "effectful"]
 NAME = re.compile(r"[\w.:/-]{1,128}", re.ASCII)  # wide: each provider refuses some of these itself
@@ -108,12 +109,14 @@ class Tool:
     @cached_property
     def _validation(self) -> tuple[Callable[[Mapping[str, Any]], dict[str, Any]], type[Any]]:
         """What checks arguments, and what it raises: looked up once, for pydantic looks long."""
+        require("pydantic")
         from pydantic import ValidationError
 
         return self._adapter.validator.validate_python, ValidationError
 
     @cached_property
     def _adapter(self) -> Any:
+        require("pydantic")
         from pydantic import ConfigDict, Field, PydanticSchemaGenerationError, TypeAdapter
         from typing_extensions import TypedDict
 

@@ -9,11 +9,15 @@ from __future__ import annotations
 import re
 from typing import Any, ClassVar
 
-import yaml
-
 from .errors import LoadError, MisuseError
 from .frozen import DEEPEST as DEEPEST_VALUE
 from .frozen import key_name
+from .packages import named
+
+try:
+    import yaml
+except ModuleNotFoundError as error:
+    raise named(error) from None
 
 DEEPEST = 2 * DEEPEST_VALUE  # levels: a value's, and those it stands in
 MOST_UNFOLDED = 1_000_000  # values a file may have more than it has bytes, by aliases

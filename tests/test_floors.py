@@ -20,7 +20,7 @@ LONGEST = 400  # lines of a file
 
 FLOORS = [
     {"errors"},
-    {"chunks", "calls", "host", "prints", "alignment", "modules", "spoken", "json_layout", "pairs"},
+    {"chunks", "calls", "host", "packages", "prints", "alignment", "modules", "spoken", "json_layout", "pairs"},
     {"frozen"},
     {"keyed", "images", "tools", "yaml_text"},
     {"results", "settings"},
@@ -73,7 +73,8 @@ ONLY = {
     "logging": {"middleware"},
     "tempfile": {"files", "frames"},
     "glob": {"files"},
-    "zstandard": {"importers"},
+    "backports": {"importers"},
+    "compression": {"importers"},
     "gc": {"importers"},
     "yaml": {"yaml_text"},
     "dotenv": {"profiles"},
@@ -110,7 +111,8 @@ INSIDE = {
     "anthropic",
     "openai",
     "httpx",
-    "zstandard",
+    "backports",
+    "compression",
     "pyarrow",
     "polars",
     "dask",

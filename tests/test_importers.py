@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nbturns as nt
 from nbturns.importers import importers, recognised
+from nbturns.importers.archive import zstd_module
 from nbturns.importers.source import Source
 from nbturns.provenance import BESIDE, MESSAGE, TIMESTAMP
 
@@ -97,11 +97,30 @@ def archive(path: Path, members: dict[str, Any], *, method: int) -> Path:
             if method != 93:
                 made.writestr(name, content, compress_type=method)
                 continue
-            packed = zstandard.ZstdCompressor().compress(content)
+            packed = zstd_module().compress(content)
             info = zipfile.ZipInfo(name)
             made.writestr(info, packed)  # stored, and then called what it is
             info.compress_type, info.file_size, info.CRC = 93, len(content), zlib.crc32(content)
     return path
+
+
+def test_a_member_packed_by_zstd_unpacks_to_no_more_than_it_says(tmp_path: Path) -> None:
+    content = b"[" * (64 << 20)
+    path = tmp_path / "bomb.eval"
+    with zipfile.ZipFile(path, "w") as made:
+        info = zipfile.ZipInfo("conversations.json")
+        made.writestr(info, zstd_module().compress(content))
+        info.compress_type, info.file_size, info.CRC = 93, 1000, zlib.crc32(content)
+
+    tracemalloc.start()
+    with Source.of_file(path).zip() as opened:
+        assert opened.head("conversations.json", 10) == content[:10]
+        with pytest.raises(nt.LoadError, match=r"conversations.json: its bytes are not those"):
+            opened.read("conversations.json")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert peak < 4 << 20
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, 93])

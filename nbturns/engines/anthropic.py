@@ -9,7 +9,6 @@ it was, as long as nobody edited it (see `wire`).
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,6 +20,7 @@ from ..contract import Scope
 from ..errors import EngineError
 from ..frozen import EMPTY, FrozenDict, freeze, thaw
 from ..images import normal_image
+from ..packages import installed
 from ..turns import Block, Kind, Turn
 from .anthropic_reply import WIRE, Reply, decoded, refusal
 from .counting import Counting, only
@@ -352,8 +352,8 @@ def transport(settings: Mapping[str, Any]) -> Transport:
     if settings.get("betas"):
         headers["anthropic-beta"] = ",".join(settings["betas"])
     client = settings.get("client")
-    absent = client is None and importlib.util.find_spec("anthropic") is None
-    if is_http(client) or (absent and any(map(importlib.util.find_spec, PACKAGES))):
+    absent = client is None and not installed("anthropic")
+    if is_http(client) or (absent and any(map(installed, PACKAGES))):
         return plainly(
             settings,
             name="anthropic",

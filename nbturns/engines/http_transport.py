@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import importlib.util
 import inspect
 import json
 import os
@@ -19,6 +18,7 @@ from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 from ..errors import EngineError
+from ..packages import installed
 from .dialects import Dialect
 from .provider import Transport
 from .recording import SIGNING, recording
@@ -74,7 +74,7 @@ def plainly(
         raise EngineError(
             f"where is the {name} server? pass base_url=, like http://localhost:8000/v1", kind="bad_parameter"
         )
-    package = next((name for name in PACKAGES if importlib.util.find_spec(name)), PACKAGES[0])
+    package = next(filter(installed, PACKAGES), PACKAGES[0])
     package = type(own).__module__.partition(".")[0] if own is not None else package
     sdk = Http(
         package=package,

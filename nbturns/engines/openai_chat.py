@@ -7,7 +7,6 @@ request wrote goes out as it was, as long as nobody edited it (see `wire`).
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Mapping
 from functools import partial
@@ -17,6 +16,7 @@ from ..chunks import Chunks
 from ..contract import Scope
 from ..errors import EngineError
 from ..frozen import EMPTY, FrozenDict, freeze, thaw
+from ..packages import installed
 from ..provenance import MESSAGE
 from ..turns import Block, Kind, Turn
 from . import openai_client
@@ -138,7 +138,7 @@ def transport(settings: Mapping[str, Any], dialect: Dialect = OPENAI) -> Transpo
     """OpenAI's own client for OpenAI and for a client of the user's; for other servers plain HTTP."""
     settings = {name: value for name, value in settings.items() if name != "dialect"}
     theirs = "base_url" not in settings or of_url(str(settings["base_url"])) is OPENAI
-    official = dialect is OPENAI and theirs and importlib.util.find_spec("openai") is not None
+    official = dialect is OPENAI and theirs and installed("openai")
     if official or (settings.get("client") is not None and not is_http(settings["client"])):
         return openai_client.by(openai_client.completions, "/chat/completions", refusal)(settings)
     return over_http(settings, dialect, refusal)

@@ -7,7 +7,6 @@ signature demands is named beside it, and Azure finds its path by the model.
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -15,6 +14,7 @@ from typing import Any
 
 from ..errors import EngineError
 from ..frozen import EMPTY
+from ..packages import installed
 from .http_transport import PACKAGES, POLL, is_http, plainly, working
 from .provider import Transport
 from .transport import Door, Explain, Official, OfficialTransport
@@ -86,8 +86,8 @@ def by(door: Door, path: str, explain: Explain = refusal) -> Callable[[Mapping[s
 
     def transport(settings: Mapping[str, Any]) -> Transport:
         client = settings.get("client")
-        absent = client is None and importlib.util.find_spec("openai") is None
-        if is_http(client) or (absent and any(map(importlib.util.find_spec, PACKAGES))):
+        absent = client is None and not installed("openai")
+        if is_http(client) or (absent and any(map(installed, PACKAGES))):
             return plainly(
                 settings,
                 name="openai",

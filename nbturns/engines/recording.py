@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from ..packages import require
 from .provider import SECRET, without_secrets
 
 SIGNING = frozenset({"authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"})
@@ -32,6 +33,7 @@ def recording(path: str | Path, *, package: str = "httpx2", inner: Any = None) -
     `nt.engine(…, record="calls.jsonl")` does so by itself. `inner` carries the bytes, by
     default the package's own transport.
     """
+    require(package)
     http = importlib.import_module(package)
     made = _transport_of(http)
     return made(Path(path).expanduser(), inner or http.AsyncHTTPTransport())

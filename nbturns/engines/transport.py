@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
-import importlib.util
 import inspect
 import math
 import sys
@@ -21,9 +20,10 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeAlias
 
-from ..errors import EngineError, MisuseError
+from ..errors import EngineError, MissingPackageError, MisuseError
 from ..frozen import EMPTY
 from ..host import in_worker
+from ..packages import require
 from . import amazon_stream
 from .provider import SECRET, Answer, kind_at
 from .recording import KEYLIKE, SIGNING, recording
@@ -32,6 +32,14 @@ CONNECT = 10.0  # seconds
 
 Door: TypeAlias = Callable[[Any, Mapping[str, Any], Mapping[str, str]], AbstractAsyncContextManager[Any]]
 Explain: TypeAlias = Callable[[Any], EngineError]
+
+
+def need(package: str, *, extra: str) -> None:
+    """Check that the package of an engine is installed. Raises EngineError."""
+    try:
+        require(package, extra=extra)
+    except MissingPackageError as error:
+        raise EngineError(str(error), kind="missing_package") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +64,7 @@ class Official:
 
     def check(self) -> None:
         """Raise EngineError when the package is not there; costs no import of it."""
-        if importlib.util.find_spec(self.package) is None:
-            raise EngineError(
-                f"this engine needs the package {self.package}: pip install 'nbturns[{self.package}]'",
-                kind="missing_package",
-            )
+        need(self.package, extra=self.package)
 
     @property
     def loaded(self) -> bool:

@@ -7,18 +7,21 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MisuseError
+from ..packages import require
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-BACKENDS = ("pandas", "arrow", "polars", "dask")
+ARROW = ("pyarrow", "numpy")  # all frames are built with these
+BACKENDS = {"pandas": ("pandas",), "arrow": (), "polars": ("polars",), "dask": ("dask", "pandas")}  # what each needs
 
 
 def known_backend(name: str) -> str:
-    """`name`, if it is one. Raises MisuseError."""
+    """`name`, if it is one and its packages are installed. Raises MisuseError and MissingPackageError."""
     if name not in BACKENDS:
         raise MisuseError(f"no backend is named {name!r}; there are: {', '.join(BACKENDS)}")
+    require(*BACKENDS[name], *ARROW)
     return name
 
 

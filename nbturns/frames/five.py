@@ -167,6 +167,7 @@ def to_parquet(
     Raises MisuseError for a folder with something in it, and what `read` raises.
     """
     errors = []
+    known_backend("pandas")
     wanted = Wanted(COLUMNS, strict=strict)
     target = _empty(folder)
     for number, made in enumerate(passes(x, wanted, How(processes, cache), rows)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..packages import require
 from .columns import Column
 from .joined import FILE, RUN_ID
 from .maker import Maker
@@ -58,6 +59,7 @@ class ReportMaker(Maker):
 
 def notes_df(report: ImportReport) -> pd.DataFrame:
     """One report as a frame: a row a note, with what it is ("guessed", "unknown", "dropped") and where it stands."""
+    require("pandas")
     import pandas as pd
 
     rows = [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import MisuseError
 from .arrays import array, arrow_type, fitting, to_json
-from .backends import as_pandas
+from .backends import as_pandas, known_backend
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +21,7 @@ def spread(frame: pd.DataFrame, column: str = "args") -> pd.DataFrame:
     that a call does not have is NA; lists and objects are JSON. Raises MisuseError for a frame
     without that column.
     """
+    known_backend("pandas")
     import pandas as pd
 
     if column not in frame:

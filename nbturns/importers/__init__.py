@@ -61,7 +61,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from ..errors import LoadError
+from ..errors import LoadError, MissingPackageError
 from ..frozen import FrozenDict
 from ..turns import Run
 from .conversation import call as call
@@ -107,6 +107,8 @@ def attempt(source: Source, position: str, read_one: Callable[..., Run], *given:
     """What `read_one` makes of it; where it raises LoadError, None and a note of the problem."""
     try:
         return read_one(*given)
+    except MissingPackageError:
+        raise
     except LoadError as error:
         if source.strict:
             raise
@@ -149,7 +151,7 @@ def runs_of(source: Source, format: str | None = None) -> Iterator[Run | Note]:
         try:
             with no_collections():
                 run = next(runs, None)
-        except LoadError:
+        except (LoadError, MissingPackageError):
             yield from source.noted()
             raise
         except RecursionError:

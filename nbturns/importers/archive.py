@@ -5,15 +5,17 @@ from __future__ import annotations
 import sys
 import zipfile
 import zlib
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
-from ..errors import LoadError
+from ..errors import LoadError, MissingPackageError
+from ..packages import require
 from . import json_text
 
 if TYPE_CHECKING:
     from .source import Source
 
-ZSTD = 93  # the number of the method; Python knows it from 3.14 on
+ZSTD = 93  # the number of the method; Python knows it from 3.14 on, but unpacks more than a member says it holds
 LOCAL = 30  # bytes of a member's own header, before its name
 BIGGEST = 1 << 31  # bytes of a member, unpacked; more is no transcript but an attack
 
@@ -52,10 +54,8 @@ class Archive:
                 raise LoadError(
                     f"{info.file_size:,} bytes are too many for a transcript", file=self.file, position=name
                 )
-            if info.compress_type == ZSTD and sys.version_info < (3, 14):
-                return self._unpacked(info)
-            return self._zip.read(info)
-        except LoadError:
+            return self._unpacked(info) if info.compress_type == ZSTD else self._zip.read(info)
+        except (LoadError, MissingPackageError):
             raise
         except Exception as error:  # a damaged archive raises what it likes: BadZipFile, zlib.error, EOFError, …
             reason = f"this member of the archive cannot be read: {error!r}"
@@ -64,7 +64,10 @@ class Archive:
     def head(self, name: str, size: int) -> bytes:
         """The first bytes of a member, to be looked at; none of one that cannot be read."""
         try:
-            with self._zip.open(name) as member:
+            info = self._zip.getinfo(name)
+            if info.compress_type == ZSTD:
+                return self._decompressed(info, size)
+            with self._zip.open(info) as member:
                 return member.read(size)
         except Exception:  # a damaged archive raises what it likes; reading it will say what is wrong
             return b""
@@ -78,13 +81,26 @@ class Archive:
             raise LoadError(message, file=self.file, position=f"{name}, {position}".rstrip(", ")) from None
 
     def _unpacked(self, info: zipfile.ZipInfo) -> bytes:
-        import zstandard
+        unpacked = self._decompressed(info, info.file_size + 1)
+        if len(unpacked) != info.file_size or zlib.crc32(unpacked) != info.CRC:
+            raise LoadError("its bytes are not those that were packed", file=self.file, position=info.filename)
+        return unpacked
 
+    def _decompressed(self, info: zipfile.ZipInfo, size: int) -> bytes:
+        """The first `size` bytes of a member that is packed by zstd; no more memory than that is taken."""
         self._stream.seek(info.header_offset)
         header = self._stream.read(LOCAL)
         self._stream.seek(int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little"), 1)
         packed = self._stream.read(info.compress_size)
-        unpacked: bytes = zstandard.ZstdDecompressor().stream_reader(packed).read(info.file_size + 1)
-        if len(unpacked) != info.file_size or zlib.crc32(unpacked) != info.CRC:
-            raise LoadError("its bytes are not those that were packed", file=self.file, position=info.filename)
+        unpacked: bytes = zstd_module().ZstdDecompressor().decompress(packed, size)
         return unpacked
+
+
+def zstd_module() -> ModuleType:
+    """The module for Zstandard: Python's own from 3.14 on, its backport before. Raises MissingPackageError."""
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        require("backports.zstd")
+        from backports import zstd
+    return zstd

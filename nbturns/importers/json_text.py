@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any, BinaryIO
 
 from ..errors import LoadError
+from ..packages import require
 
 BLANK = b"\xef\xbb\xbf \t\r\n"
 PIECE = 1 << 20  # bytes of a long list that are looked at together
@@ -23,6 +24,7 @@ SPACE = re.compile(r"[ \t\r\n]*")
 @cache
 def parser() -> Callable[..., Any]:
     """The fast one. Raises ValueError for what it does not take, which need not be wrong."""
+    require("pydantic_core")
     from pydantic_core import from_json
 
     return from_json

@@ -18,6 +18,7 @@ from ..contract import Engine, Scope
 from ..errors import EngineError, MisuseError
 from ..events import Notice
 from ..frozen import freeze
+from ..packages import require
 from ..results import INFERENCE_RESULT, OUTPUT, FinishClass
 from ..settings import STRUCTURED_OUTPUT_CONFIG, StructuredOutputConfig
 from ..turns import Turn, user
@@ -43,6 +44,7 @@ class CheckedOutput:
 
     @cached_property
     def _adapter(self) -> Any:
+        require("pydantic")
         from pydantic import TypeAdapter
         from pydantic.errors import PydanticUserError
 
