@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import MisuseError
-from .frozen import EMPTY, FrozenDict, FrozenList, draft_of, freeze, refuse_assignment
+from .frozen import EMPTY, FrozenDict, FrozenList, freeze, refuse_assignment, unchecked_constructor
 from .images import image, normal_image, seen
 from .keyed import NOTHING, Key, Keyed, Metadata
 from .results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult
@@ -206,29 +206,8 @@ class Block:
         return turn_html(Turn((self,)))
 
 
-_Draft: Any = draft_of(Block)
 refuse_assignment(Block)
-_new: Any = object.__new__
-
-
-def block(
-    kind: str,
-    payload: Mapping[str, Any],
-    role: str = "",
-    id: str = "",
-    metadata: Keyed = NOTHING,
-    extra: Mapping[str, Any] = EMPTY,
-) -> Block:
-    """A Block of parts that are frozen and in order already: not looked at again."""
-    made = _new(_Draft)
-    made.kind = kind
-    made.payload = payload
-    made.role = role
-    made.id = id
-    made.metadata = metadata
-    made.extra = extra
-    made.__class__ = Block
-    return made  # type: ignore[no-any-return]  # a draft no longer
+block = unchecked_constructor(Block)  # takes the fields of a Block, frozen and valid
 
 
 # What payloads hold, in geppetto's names (its `helpers_blocks.go`) and those of the providers' codecs.

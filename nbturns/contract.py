@@ -17,7 +17,7 @@ from .chunks import Chunks
 from .distinct_calls import PROVIDER_CALL_ID
 from .errors import EngineError, NbturnsError
 from .events import Delta, Event, Notice, Sink, inference_finished, inference_started
-from .frozen import draft_of
+from .frozen import unchecked_constructor
 from .keyed import NOTHING, Keyed
 from .results import INFERENCE_ID, INFERENCE_RESULT, INFERENCES, FinishClass, InferenceResult
 from .toolbox import Toolbox, ToolConfig
@@ -50,29 +50,19 @@ class Scope:
         return replace(self, **changes)
 
     def at(self, iteration: int) -> Scope:
-        return _scope(self, self.emit, self.inference_id, iteration, self.tools)
+        return self._derive(self.emit, self.inference_id, iteration, self.tools)
 
     def of_call(self, id: str, emit: Sink, allowed: Container[str] | None) -> Scope:
-        return _scope(self, emit, id, self.iteration, self.tools if allowed is None else self.tools.only(allowed))
+        return self._derive(emit, id, self.iteration, self.tools if allowed is None else self.tools.only(allowed))
+
+    def _derive(self, emit: Sink, inference_id: str, iteration: int, tools: Toolbox) -> Scope:
+        """Return a copy with these values; faster than `replace`, because there are two a model call."""
+        return _make_scope(
+            tools, self.tool_config, emit, self.new_id, inference_id, iteration, self.attempt, self.instead
+        )
 
 
-_Draft: Any = draft_of(Scope)
-_new: Any = object.__new__
-
-
-def _scope(near: Scope, emit: Sink, inference_id: str, iteration: int, tools: Toolbox) -> Scope:
-    """What `dataclasses.replace` would make, without a dict in between: there are two a model call."""
-    made = _new(_Draft)
-    made.tools = tools
-    made.tool_config = near.tool_config
-    made.emit = emit
-    made.new_id = near.new_id
-    made.inference_id = inference_id
-    made.iteration = iteration
-    made.attempt = near.attempt
-    made.instead = near.instead
-    made.__class__ = Scope
-    return made  # type: ignore[no-any-return]  # a draft no longer
+_make_scope = unchecked_constructor(Scope)
 
 
 Engine: TypeAlias = "Callable[[Turn, Scope], Awaitable[Turn]]"

@@ -14,7 +14,7 @@ from typing import Any
 
 from .chunks import Chunks
 from .errors import MisuseError
-from .frozen import EMPTY, FrozenDict, draft_of, freeze
+from .frozen import EMPTY, FrozenDict, freeze, unchecked_constructor
 from .keyed import Key, Keyed, fitted
 
 
@@ -156,27 +156,25 @@ class InferenceResult:
     def completed(
         self, inference_id: str, stop_reason: str, finish: FinishClass, duration_ms: int, first_token_ms: int | None
     ) -> InferenceResult:
-        """What the engine told of the call, with what only its caller knows; what it told stays."""
-        told = self.time_to_first_token_ms
-        made = _new(_Draft)
-        made.inference_id = inference_id
-        made.provider = self.provider
-        made.model = self.model
-        made.stop_reason = stop_reason
-        made.finish_class = finish
-        made.truncated = self.truncated or is_cut(stop_reason)
-        made.usage = self.usage
-        made.max_tokens = self.max_tokens
-        made.duration_ms = duration_ms if self.duration_ms is None else self.duration_ms
-        made.time_to_first_token_ms = first_token_ms if told is None else told
-        made.cost = self.cost
-        made.request_id = self.request_id
-        made.response_id = self.response_id
-        made.attempts = self.attempts
-        made.extra = self.extra
-        made._disk = None
-        made.__class__ = InferenceResult
-        return made  # type: ignore[no-any-return]  # a draft no longer
+        """Return this record completed with what only the caller of the engine knows; times it has already are kept."""
+        first_token_known = self.time_to_first_token_ms is not None
+        return _make_result(
+            inference_id,
+            self.provider,
+            self.model,
+            stop_reason,
+            finish,
+            self.truncated or is_cut(stop_reason),
+            self.usage,
+            self.max_tokens,
+            duration_ms if self.duration_ms is None else self.duration_ms,
+            self.time_to_first_token_ms if first_token_known else first_token_ms,
+            self.cost,
+            self.request_id,
+            self.response_id,
+            self.attempts,
+            self.extra,
+        )
 
     def written(self) -> FrozenDict:
         """The shape on disk, which cannot change; made once, when somebody asks."""
@@ -213,8 +211,7 @@ class InferenceResult:
 
 _NAMES = tuple(f.name for f in fields(InferenceResult) if f.init)
 _values = attrgetter(*_NAMES)
-_Draft: Any = draft_of(InferenceResult)
-_new: Any = object.__new__
+_make_result = unchecked_constructor(InferenceResult)
 _SHAPE: dict[str, Any] = {
     **dict.fromkeys(
         ("inference_id", "provider", "model", "stop_reason", "finish_class", "request_id", "response_id"), str

@@ -24,7 +24,7 @@ from .blocks import user as user
 from .calls import Calls
 from .chunks import Chunks
 from .errors import MisuseError
-from .frozen import EMPTY, FrozenDict, draft_of, refuse_assignment
+from .frozen import EMPTY, FrozenDict, refuse_assignment, unchecked_constructor
 from .keyed import NOTHING, Key, Keyed, Metadata
 from .results import OUTPUT, InferenceResult, Usage, ledger, total_cost, total_usage
 from .spoken import Spoken
@@ -118,8 +118,6 @@ class Turn(Spoken):
             self._calls if blocks is None else None,
         )
 
-    _beside = _with
-
     def _grown(self, added: tuple[Block, ...], like: Turn, metadata: Keyed) -> Turn:
         """With these blocks more; id, data and extra are those of `like`."""
         known: Any = self._calls
@@ -127,15 +125,7 @@ class Turn(Spoken):
             known = (known, added)
         elif known is not None:
             known = (known[0], known[1] + added) if len(known[1]) < SOON else (self.calls, added)
-        made = _new(_Draft)
-        made.blocks = self.blocks + added
-        made.id = like.id
-        made.metadata = metadata
-        made.data = like.data
-        made.extra = like.extra
-        made._calls = known
-        made.__class__ = Turn
-        return made  # type: ignore[no-any-return]  # a draft no longer
+        return _turn(self.blocks + added, like.id, metadata, like.data, like.extra, known)
 
     def _added_to(self, before: Turn) -> tuple[Block, ...] | None:
         """The blocks this one has more than `before`, where it is known to have been made by adding them."""
@@ -250,24 +240,8 @@ class Turn(Spoken):
         return turn_from_dict(data)
 
 
-_Draft: Any = draft_of(Turn)
 refuse_assignment(Turn)
-_new: Any = object.__new__
-
-
-def _turn(
-    blocks: Chunks[Block], id: str, metadata: Keyed, data: Keyed, extra: Mapping[str, Any], calls: Calls | Later | None
-) -> Turn:
-    """A Turn of parts that are frozen and in order already: not looked at again."""
-    made = _new(_Draft)
-    made.blocks = blocks
-    made.id = id
-    made.metadata = metadata
-    made.data = data
-    made.extra = extra
-    made._calls = calls
-    made.__class__ = Turn
-    return made  # type: ignore[no-any-return]  # a draft no longer
+_turn = unchecked_constructor(Turn)
 
 
 def turn(prompt: str | Block | Iterable[Block] = (), *, system: str = "") -> Turn:

@@ -234,7 +234,7 @@ def _recorded(blocks: Iterable[Any], result: InferenceResult) -> Turn:
     named = (_named_call(block, f"{result.response_id}/{place}") for place, block in enumerate(blocks))
     signed = (block._with(metadata=block.metadata.holding(INFERENCE_RESULT, result)) for block in named)
     turn = Turn(Chunks(signed)).with_metadata(INFERENCE_RESULT, result)
-    return turn._beside(metadata=turn.metadata.appended(INFERENCES, result))
+    return turn._with(metadata=turn.metadata.appended(INFERENCES, result))
 
 
 def _named_call(block: Block, place: str) -> Block:
