@@ -69,9 +69,9 @@ if TYPE_CHECKING:  # imported when they are used: see __getattr__
 
 __version__ = "0.1.0"
 
-# Name → the room it comes from. These rooms bring asyncio, yaml or whole packages with
-# them, so that `import nbturns` alone stays quick.
-_LATER = {
+# The module of each name that is imported when it is used: these modules import asyncio, YAML or whole packages,
+# and `import nbturns` must stay quick.
+_LAZY_NAMES = {
     "Conversations": ".profiles",
     "Comparison": ".comparison",
     "Execution": ".execution",
@@ -94,14 +94,16 @@ _LATER = {
     "scripted": ".engines",
     "view": ".widgets",
 }
-_ROOMS = ("engines", "frames", "keys", "profiles", "widgets")
+_PUBLIC_MODULES = (
+    "engines", "errors", "events", "frames", "keys", "middleware", "profiles", "testing", "tools", "widgets",
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
+    if name in _PUBLIC_MODULES:
         return importlib.import_module(f".{name}", __name__)
-    if name in _LATER:
-        value = getattr(importlib.import_module(_LATER[name], __name__), name)
+    if name in _LAZY_NAMES:
+        value = getattr(importlib.import_module(_LAZY_NAMES[name], __name__), name)
         globals()[name] = value
         return value
     raise AttributeError(f"nbturns has no {name!r}")

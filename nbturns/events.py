@@ -164,3 +164,26 @@ tool_started = unchecked_constructor(ToolStarted)
 tool_finished = unchecked_constructor(ToolFinished)
 
 Sink: TypeAlias = Callable[[Event], object]
+
+
+__all__ = [
+    "Delta",
+    "Ended",
+    "Event",
+    "InferenceFinished",
+    "InferenceStarted",
+    "Notice",
+    "Pause",
+    "Paused",
+    "Phase",
+    "Resumed",
+    "Sink",
+    "Snapshot",
+    "Started",
+    "ToolFinished",
+    "ToolStarted",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

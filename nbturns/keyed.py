@@ -244,7 +244,8 @@ class Keyed:
 
     def raw(self, key: Key[Any]) -> Any:
         """The value as on disk, or None when absent."""
-        return _written(self._held.get(_checked(key).name))
+        value = self._held.get(key.name if type(key) is Key else _checked(key).name)
+        return _written(value) if type(value) is tuple else value
 
     def shares(self, key: Key[Any], other: Keyed) -> bool:
         """Whether both hold the very same thing under this key, or neither holds any."""

@@ -15,6 +15,7 @@ from .chunks import Chunks
 from .errors import LoadError, MisuseError
 from .frozen import FrozenDict, FrozenList, freeze, key_name
 from .keyed import Keyed, keyed
+from .provenance import with_current_names
 from .turns import Block, Kind, Run, Turn
 
 VERSION = 1
@@ -174,7 +175,8 @@ class _Reader:
             raise self.refuse(where, f"{what} is a text, not {_said(raw)}") from None
 
     def bag(self, raw: Any, where: str, what: str) -> Keyed:
-        return keyed(self.frozen(self.mapping({} if raw is None else raw, where, what), where))
+        values = self.frozen(self.mapping({} if raw is None else raw, where, what), where)
+        return keyed(with_current_names(values))
 
     def block(self, raw: Any, where: str) -> Block:
         given = self.mapping(raw, where, "a block")

@@ -163,3 +163,12 @@ def _clean(schema: Any, defs: Mapping[str, Any], inside: tuple[str, ...]) -> Any
     if "properties" in schema:
         clean["properties"] = {name: _clean(one, defs, inside) for name, one in schema["properties"].items()}
     return clean
+
+
+__all__ = [
+    "Tool",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -182,6 +182,14 @@ class Turn(Spoken):
         """Whether both say the same: kinds, roles and payloads, whatever their ids."""
         return isinstance(other, Turn) and len(self) == len(other) and content(self) == content(other)
 
+    def __contains__(self, item: object) -> bool:
+        """Return True when an equal Block is in this Turn. Raises MisuseError for a str, which no Turn contains."""
+        if isinstance(item, str):
+            raise MisuseError(
+                f"a Turn contains Blocks, not str; to search its text: [b for b in turn if {item[:60]!r} in b.text]"
+            )
+        return item in self.blocks
+
     def __iter__(self) -> Iterator[Block]:
         return iter(self.blocks)
 
@@ -315,6 +323,14 @@ class Run(Spoken):
     @property
     def cost(self) -> float | None:
         return total_cost(self.inferences)
+
+    def __contains__(self, item: object) -> bool:
+        """Return True when an equal Turn is in this Run. Raises MisuseError for a str, which no Run contains."""
+        if isinstance(item, str):
+            raise MisuseError(
+                f"a Run contains Turns, not str; to search its text: [b for b in run.latest if {item[:60]!r} in b.text]"
+            )
+        return item in self.turns
 
     def __iter__(self) -> Iterator[Turn]:
         return iter(self.turns)

@@ -244,3 +244,27 @@ def _named_call(block: Block, place: str) -> Block:
     made = "call_" + hashlib.sha256(f"{place}/{block.name}".encode("utf-8", "replace")).hexdigest()[:24]
     named = block.replace(payload={**block.payload, "id": made})
     return named._with(metadata=block.metadata.with_raw(**{PROVIDER_CALL_ID.name: ""}))
+
+
+__all__ = [
+    "Cassette",
+    "Param",
+    "Provider",
+    "ProviderEngine",
+    "Replay",
+    "Scripted",
+    "TokenCount",
+    "cassette",
+    "decode",
+    "engine",
+    "find",
+    "params",
+    "recording",
+    "replay",
+    "request",
+    "scripted",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
