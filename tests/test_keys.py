@@ -87,10 +87,10 @@ def test_the_former_names_give_the_same_frame(former: str, tmp_path: Path) -> No
     def extras(name: str, file: str) -> list[str]:
         path = tmp_path / file
         block = {"kind": "user", "payload": {"text": "q"}, "metadata": {name: {"colour": "red"}}}
-        path.write_text(json.dumps({"version": 1, "turns": [{"blocks": [block]}]}))
+        path.write_text(2 * (json.dumps({"version": 1, "turns": [{"blocks": [block]}]}) + "\n"))
         return list(nt.frames.blocks(path)["extra"])
 
-    assert extras(former, "old.json") == extras(FORMER_NAMES[former], "new.json") == ['{"colour": "red"}']
+    assert extras(former, "old.jsonl") == extras(FORMER_NAMES[former], "new.jsonl") == 2 * ['{"colour": "red"}']
 
 
 def test_a_file_with_both_names_keeps_both() -> None:
