@@ -129,22 +129,22 @@ def _freeze(value: Any, levels: int) -> Any:
         return value
     if not levels:
         raise RecursionError
-    left = levels - 1
+    levels_left = levels - 1
     if kind is dict:
         return FrozenDict(
             {
-                k if type(k) is str else key_name(k): v if type(v) in LASTING else _freeze(v, left)
+                k if type(k) is str else key_name(k): v if type(v) in LASTING else _freeze(v, levels_left)
                 for k, v in value.items()
             }
         )
     if kind is list or kind is tuple:
-        return FrozenList([v if type(v) in LASTING else _freeze(v, left) for v in value])
+        return FrozenList([v if type(v) in LASTING else _freeze(v, levels_left) for v in value])
     if isinstance(value, str):  # an enum of strings keeps its value, not its name
         return str.__str__(value)
     if isinstance(value, Mapping):
-        return FrozenDict({key_name(k): _freeze(v, left) for k, v in value.items()})
+        return FrozenDict({key_name(k): _freeze(v, levels_left) for k, v in value.items()})
     if isinstance(value, (list, tuple)):
-        return FrozenList([_freeze(v, left) for v in value])
+        return FrozenList([_freeze(v, levels_left) for v in value])
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):
@@ -152,7 +152,7 @@ def _freeze(value: Any, levels: int) -> Any:
     if isinstance(value, (bytearray, memoryview)):
         return bytes(value)
     if hasattr(value, "dtype") and hasattr(value, "tolist"):  # a number or an array of numpy's
-        return _freeze(value.tolist(), left)
+        return _freeze(value.tolist(), levels_left)
     raise MisuseError(f"only JSON values and bytes can be kept here, not {kind.__name__}: {value!r:.80}")
 
 

@@ -96,10 +96,10 @@ class Usage:
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Usage:
-        known = {f.name: _count(raw[f.name], f.name) for f in fields(cls) if raw.get(f.name) is not None}
-        if not known.get("cached_tokens") and raw.get("cache_read_input_tokens"):
-            known["cached_tokens"] = _count(raw["cache_read_input_tokens"], "cache_read_input_tokens")
-        return cls(**known)
+        counts = {f.name: _count(raw[f.name], f.name) for f in fields(cls) if raw.get(f.name) is not None}
+        if not counts.get("cached_tokens") and raw.get("cache_read_input_tokens"):
+            counts["cached_tokens"] = _count(raw["cache_read_input_tokens"], "cache_read_input_tokens")
+        return cls(**counts)
 
 
 def _count(value: Any, name: str) -> int:
@@ -150,8 +150,8 @@ class InferenceResult:
         `request` is the body as sent, `response` the text as it came; keys are taken out,
         and what is longer than the limit is cut (`cut` says of how many characters).
         """
-        kept = self.extra.get("raw")
-        return kept if isinstance(kept, FrozenDict) else None
+        raw_exchange = self.extra.get("raw")
+        return raw_exchange if isinstance(raw_exchange, FrozenDict) else None
 
     def completed(
         self, inference_id: str, stop_reason: str, finish: FinishClass, duration_ms: int, first_token_ms: int | None
@@ -200,13 +200,15 @@ class InferenceResult:
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> InferenceResult:
         """Read what `to_dict` or geppetto wrote; names we do not know go to `extra`."""
-        known = fitted(raw, _SHAPE)
-        known["extra"] = freeze({**known.get("extra", EMPTY), **{k: v for k, v in raw.items() if k not in _SHAPE}})
-        if "finish_class" in known:
-            known["finish_class"] = _finish_class(known["finish_class"])
-        if known.get("provider") == "claude":
-            known |= _inclusive(known)
-        return cls(**known)
+        field_values = fitted(raw, _SHAPE)
+        field_values["extra"] = freeze(
+            {**field_values.get("extra", EMPTY), **{k: v for k, v in raw.items() if k not in _SHAPE}}
+        )
+        if "finish_class" in field_values:
+            field_values["finish_class"] = _finish_class(field_values["finish_class"])
+        if field_values.get("provider") == "claude":
+            field_values |= _inclusive(field_values)
+        return cls(**field_values)
 
 
 _NAMES = tuple(f.name for f in fields(InferenceResult) if f.init)
@@ -232,9 +234,9 @@ def _finish_class(raw: str) -> FinishClass:
         return FinishClass.of(raw)
 
 
-def _inclusive(known: dict[str, Any]) -> dict[str, Any]:
+def _inclusive(fields: dict[str, Any]) -> dict[str, Any]:
     """Claude's own counts, as geppetto keeps them, exclude the cache from the input; ours include it."""
-    usage: Usage | None = known.get("usage")
+    usage: Usage | None = fields.get("usage")
     if usage is None:
         return {"provider": "anthropic"}
     total = usage.input_tokens + usage.cached_tokens + usage.cache_creation_input_tokens
@@ -252,8 +254,8 @@ DURATION_MS: Key[float] = Key("nbturns.duration_ms@v1", float)  # on a tool_use 
 
 def ledger(metadata: Keyed) -> tuple[InferenceResult, ...] | None:
     """Every model call a Turn's metadata lists, in order; None when it keeps no ledger."""
-    listed = metadata.get(INFERENCES)
-    return None if listed is None else tuple(listed)
+    results = metadata.get(INFERENCES)
+    return None if results is None else tuple(results)
 
 
 def total_usage(results: Iterable[InferenceResult]) -> Usage:
@@ -263,5 +265,5 @@ def total_usage(results: Iterable[InferenceResult]) -> Usage:
 def total_cost(results: Iterable[InferenceResult]) -> float | None:
     """USD, or None as soon as one call with tokens has no known price."""
     costs = [r.cost for r in results if r.cost is not None or r.usage is not None]
-    known = [cost for cost in costs if cost is not None]
-    return sum(known) if known and len(known) == len(costs) else None
+    known_costs = [cost for cost in costs if cost is not None]
+    return sum(known_costs) if known_costs and len(known_costs) == len(costs) else None
