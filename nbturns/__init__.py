@@ -71,9 +71,9 @@ if TYPE_CHECKING:  # imported when they are used: see __getattr__
 
 __version__ = "0.1.0"
 
-# Name → the room it comes from. These rooms bring asyncio, yaml or whole packages with
-# them, so that `import nbturns` alone stays quick.
-_LATER = {
+# The module of each name that is imported when it is used: these modules import asyncio, YAML or whole packages,
+# and `import nbturns` must stay quick.
+_LAZY_NAMES = {
     "Conversations": ".profiles",
     "Comparison": ".comparison",
     "Execution": ".execution",
@@ -97,14 +97,16 @@ _LATER = {
     "scripted": ".engines",
     "view": ".widgets",
 }
-_ROOMS = ("engines", "frames", "keys", "profiles", "widgets")
+_PUBLIC_MODULES = (
+    "engines", "errors", "events", "frames", "keys", "middleware", "profiles", "testing", "tools", "widgets",
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
+    if name in _PUBLIC_MODULES:
         return _imported(f".{name}")
-    if name in _LATER:
-        value = getattr(_imported(_LATER[name]), name)
+    if name in _LAZY_NAMES:
+        value = getattr(_imported(_LAZY_NAMES[name]), name)
         globals()[name] = value
         return value
     raise AttributeError(f"nbturns has no {name!r}")

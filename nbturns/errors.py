@@ -150,3 +150,24 @@ class MisuseError(NbturnsError, TypeError, ValueError):
 
     It is a TypeError and a ValueError as well, for those who catch what Python itself would raise.
     """
+
+
+__all__ = [
+    "BusyError",
+    "DecodeError",
+    "DriftError",
+    "EndedError",
+    "EngineError",
+    "HeldError",
+    "LimitReached",
+    "LoadError",
+    "MisuseError",
+    "NbturnsError",
+    "ProfileError",
+    "ScriptExhausted",
+    "ToolError",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -22,7 +22,7 @@ import nbturns as nt
 from nbturns.importers import importers, recognised
 from nbturns.importers.archive import zstd_module
 from nbturns.importers.source import Source
-from nbturns.provenance import BESIDE, MESSAGE, TIMESTAMP
+from nbturns.provenance import FIELDS, MESSAGE, TIMESTAMP
 
 SAMPLES = Path(__file__).parent.parent / "fixtures" / "transcripts"
 OURS = {
@@ -67,7 +67,7 @@ def test_a_request_of_anthropic_with_its_reply_has_thoughts_calls_failures_and_t
         *("system", "user", "reasoning", "llm_text", "tool_call", "tool_call", "tool_use", "tool_use", "user"),
         "llm_text",
     ]
-    assert (vents.name, vents.metadata[BESIDE]["max_tokens"]) == ("vents", 1024)
+    assert (vents.name, vents.metadata[FIELDS]["max_tokens"]) == ("vents", 1024)
     assert (vents.latest[7].error, vents.latest[7].tool_call_id) == ("it jams", "toolu_2")
     assert len({block.inference_id for block in vents.latest[2:6]}) == 1
     assert [block.metadata.get(MESSAGE) for block in vents.latest] == [None, 0, 1, 1, 1, 1, 2, 2, 2, 3]
@@ -81,7 +81,7 @@ def test_a_sample_of_inspect_has_its_attachments_and_what_its_events_say_of_each
 
     assert kinds(run) == ["system", "user", "reasoning", "llm_text", "tool_call", "tool_use", "llm_text"]
     assert run.latest[0].text == "You tend a greenhouse. " * 3
-    assert (run.id, run.name, run.metadata[BESIDE]["events"]) == ("smp1", "greenhouse 1", {"model": 2, "tool": 1})
+    assert (run.id, run.name, run.metadata[FIELDS]["events"]) == ("smp1", "greenhouse 1", {"model": 2, "tool": 1})
     first, second = run.inferences
     assert (first.model, first.provider, first.finish_class) == ("claude-sonnet-4-5", "anthropic", "tool_calls_pending")
     assert (first.duration_ms, first.usage) == (1500, nt.Usage(105, 20, 100))
@@ -193,8 +193,8 @@ def test_a_session_of_claude_code_is_the_way_to_its_end_and_what_branched_off_st
     assert (len(main.inferences), first.usage) == (3, nt.Usage(100, 40, 90))
     assert len({block.inference_id for block in main.latest[1:4]}) == 1
     assert main.latest[0].metadata[TIMESTAMP] == "2026-05-01T10:00:02Z"
-    assert main.latest[4].metadata[BESIDE]["toolUseResult"] == {"stdout": "open"}
-    assert main.metadata[BESIDE]["records"][1]["type"] == "file-history-snapshot"
+    assert main.latest[4].metadata[FIELDS]["toolUseResult"] == {"stdout": "open"}
+    assert main.metadata[FIELDS]["records"][1]["type"] == "file-history-snapshot"
 
 
 def test_circles_lost_parents_and_ids_used_twice_in_a_session_lose_nothing(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from nbturns.engines.provider_engine import ProviderEngine
 from nbturns.events import Delta
 from nbturns.host import Waiting
 from nbturns.keys import CUT
-from nbturns.provenance import CHAT_BESIDE as BESIDE
+from nbturns.provenance import OPENAI_CHAT_FIELDS as FIELDS
 from tests import pieces
 from tests.loopback import Script, Server, served
 from tests.test_engines import everything
@@ -298,7 +298,7 @@ def test_sources_weights_sound_and_images_are_kept() -> None:
         {"type": "image_url", "media_type": "image/png", "content": "iVBORw0KGgo=", "detail": "auto"}
     ]
     assert block.metadata[LOGPROBS] == {"content": [{"token": "x", "logprob": -0.1}]}
-    assert block.metadata[BESIDE] == {"executed_tools": [{"name": "search"}]}
+    assert block.metadata[FIELDS] == {"executed_tools": [{"name": "search"}]}
     assert messages(nt.turn((block,))) == [{"role": "assistant", "content": "x", "audio": {"id": "audio_1"}}]
 
 
@@ -430,7 +430,7 @@ def test_blank_placeholders_say_nothing() -> None:
     [block] = decode("openai-chat", answer({"content": "x", "tool_calls": None, "annotations": None, **blanks}, ""))
 
     assert block.payload == {"text": "x"}
-    assert BESIDE not in block.metadata
+    assert FIELDS not in block.metadata
 
 
 def test_a_call_cut_at_the_token_limit_cannot_be_run() -> None:

@@ -234,7 +234,7 @@ def _recorded(blocks: Iterable[Any], result: InferenceResult) -> Turn:
     named = (_named_call(block, f"{result.response_id}/{place}") for place, block in enumerate(blocks))
     signed = (block._with(metadata=block.metadata.holding(INFERENCE_RESULT, result)) for block in named)
     turn = Turn(Chunks(signed)).with_metadata(INFERENCE_RESULT, result)
-    return turn._beside(metadata=turn.metadata.appended(INFERENCES, result))
+    return turn._with(metadata=turn.metadata.appended(INFERENCES, result))
 
 
 def _named_call(block: Block, place: str) -> Block:
@@ -244,3 +244,27 @@ def _named_call(block: Block, place: str) -> Block:
     made = "call_" + hashlib.sha256(f"{place}/{block.name}".encode("utf-8", "replace")).hexdigest()[:24]
     named = block.replace(payload={**block.payload, "id": made})
     return named._with(metadata=block.metadata.with_raw(**{PROVIDER_CALL_ID.name: ""}))
+
+
+__all__ = [
+    "Cassette",
+    "Param",
+    "Provider",
+    "ProviderEngine",
+    "Replay",
+    "Scripted",
+    "TokenCount",
+    "cassette",
+    "decode",
+    "engine",
+    "find",
+    "params",
+    "recording",
+    "replay",
+    "request",
+    "scripted",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -13,7 +13,7 @@ from ..contract import Scope, unheard
 from ..distinct_calls import PROVIDER_CALL_ID
 from ..errors import EngineError
 from ..frozen import EMPTY, thaw
-from ..provenance import BESIDE, MESSAGE
+from ..provenance import FIELDS, MESSAGE
 from ..turns import Block, Turn
 from . import find
 from .dialects import OPENAI
@@ -94,7 +94,7 @@ def _is_in_a_message(block: Block, name: str) -> bool:
 
 def _head(raws: list[Any], name: str, first: Block) -> Any:
     if name == "gemini":
-        beside = thaw(first.metadata.get(BESIDE) or EMPTY)
+        beside = thaw(first.metadata.get(FIELDS) or EMPTY)
         return {**beside, "parts": raws[0] if "parts" in beside else raws}
     return raws[0] if len(raws) == 1 and isinstance(raws[0], str) else raws
 
@@ -116,7 +116,7 @@ def _messages(said: list[tuple[Block, Any]], wire: Wire, name: str) -> Iterator[
         if known != before or (place or 0) <= last:
             if message:
                 yield message
-            beside = block.metadata.get(BESIDE) if MESSAGE in block.metadata else None
+            beside = block.metadata.get(FIELDS) if MESSAGE in block.metadata else None
             message = thaw(beside) if beside else {"role": MODELS[name]}
             alone = isinstance(raw, str) or INSIDE[name] in message
             message[INSIDE[name]] = raw if alone else [raw]

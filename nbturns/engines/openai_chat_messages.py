@@ -15,7 +15,7 @@ from ..errors import EngineError
 from ..frozen import EMPTY, thaw
 from ..images import normal_image
 from ..provenance import ARGUMENTS, MESSAGE
-from ..provenance import CHAT_BESIDE as BESIDE
+from ..provenance import OPENAI_CHAT_FIELDS as FIELDS
 from ..results import INFERENCE_RESULT
 from ..turns import Block
 from .dialects import Dialect
@@ -300,7 +300,7 @@ def _parts(content: Any) -> list[Any]:
 
 def _imported(block: Block) -> dict[str, Any]:
     """What an imported message had beside what is its block's."""
-    beside = block.metadata.get(BESIDE) if MESSAGE in block.metadata else None
+    beside = block.metadata.get(FIELDS) if MESSAGE in block.metadata else None
     return thaw(beside) if beside else {}
 
 

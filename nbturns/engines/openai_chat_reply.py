@@ -17,7 +17,7 @@ from ..errors import EngineError
 from ..frozen import EMPTY, FrozenDict, freeze
 from ..images import seen
 from ..keyed import Key
-from ..provenance import CHAT_BESIDE as BESIDE
+from ..provenance import OPENAI_CHAT_FIELDS as FIELDS
 from ..results import FinishClass, InferenceResult, Usage
 from ..toolbox import CUT
 from ..turns import Block, Kind
@@ -140,7 +140,7 @@ class Reply:
         """Give what is no block's to the one it is about, or to the first."""
         beside: dict[str, Any] = {}
         if rest := {name: value for name, value in message.items() if name not in (*SENT, *SHOWN)}:
-            beside[BESIDE.name] = rest
+            beside[FIELDS.name] = rest
         if candidate.logprobs:
             beside[LOGPROBS.name] = candidate.logprobs
         if beside:

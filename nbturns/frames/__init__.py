@@ -234,3 +234,7 @@ __all__ = [
     "tool_calls",
     "turns",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

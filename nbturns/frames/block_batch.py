@@ -10,12 +10,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from ..provenance import TIMESTAMP
+from ..provenance import FIELDS, OPENAI_CHAT_FIELDS, TIMESTAMP
 from ..results import InferenceResult
 from ..turns import Block
 from .arrays import to_json
 
-BESIDE = ".beside@v1"  # how importers name what a message had beside what they know
+FIELDS_KEYS = (FIELDS, OPENAI_CHAT_FIELDS)
 
 Told = tuple[str, str, str, str]  # of a model call: provider, model, stop reason, finish class
 NOTHING_TOLD: Told = ("", "", "", "")
@@ -156,9 +156,8 @@ def told(result: InferenceResult | None) -> Told:
 def extra_of(block: Block) -> str | None:
     """What the source has beside all that a block knows, as JSON."""
     beside: dict[str, Any] = dict(block.extra) if block.extra else {}
-    held = block.metadata._held
-    for name in held:
-        if name.endswith(BESIDE) and isinstance(value := held[name], dict):
+    for key in FIELDS_KEYS:
+        if isinstance(value := block.metadata.raw(key), dict):
             beside.update(value)
     if not beside:
         return None
@@ -169,7 +168,7 @@ def extra_of(block: Block) -> str | None:
 
 def at_of(block: Block) -> datetime | None:
     """When it was said, where its source tells that."""
-    return said_at(block.metadata._held.get(TIMESTAMP.name))
+    return said_at(block.metadata.raw(TIMESTAMP))
 
 
 def said_at(written: Any) -> datetime | None:

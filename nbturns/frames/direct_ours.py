@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..provenance import TIMESTAMP
+from ..provenance import FIELDS_NAMES, FORMER_NAMES, TIMESTAMP
 from ..results import DURATION_MS, INFERENCE_ID, INFERENCE_RESULT, INFERENCES, FinishClass
 from ..serde import KINDS, ROLES, VERSION
 from .arrays import to_json
-from .block_batch import BESIDE, NOTHING_TOLD, BlockBatch, Told, said_at
+from .block_batch import NOTHING_TOLD, BlockBatch, Told, said_at
 from .sources import File
 
 SESSION = "geppetto.session_id@v1"
@@ -228,8 +228,10 @@ def _role(block: dict[str, Any], kind: str) -> str:
 def _extra(block: dict[str, Any], metadata: Any) -> str | None:
     """What it has beside all that a block knows, as JSON."""
     extra = {name: value for name, value in block.items() if name not in BLOCK} if not BLOCK.issuperset(block) else {}
+    if metadata and not FORMER_NAMES.keys().isdisjoint(metadata):
+        raise _NotPlainError
     for name, value in sorted(metadata.items()) if metadata else ():
-        if name.endswith(BESIDE) and type(value) is dict:
+        if name in FIELDS_NAMES and type(value) is dict:
             extra.update(value)
     extra = {name: value for name, value in extra.items() if value is not None}
     return to_json(extra) if extra else None

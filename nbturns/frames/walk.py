@@ -112,7 +112,7 @@ class Walk:
             return None
         if self._nameless and (nameless := self._nameless.get(id(block))):
             return nameless
-        name = bag._held.get(INFERENCE_ID.name)
+        name = bag.raw(INFERENCE_ID)
         if type(name) is not str:
             name = block.inference_id  # refuses what is no text
         if not name:

@@ -44,8 +44,8 @@ It must be quick (microseconds) and may raise nothing: whatever may be in `sampl
 
 - `conversation(blocks, notes, …)` makes the Run: a Turn a user prompt, each holding all before it.
 - Nothing is lost: what is not understood is an `other` block with its JSON (`other(value, role)`), and noted
-  with `notes.unknown`. What stood beside a message goes to `BESIDE` in its block's metadata,
-  what stood beside the messages to `BESIDE` in the Run's; `MESSAGE` is the message's index.
+  with `notes.unknown`. What stood beside a message goes to `FIELDS` in its block's metadata,
+  what stood beside the messages to `FIELDS` in the Run's; `MESSAGE` is the message's index.
 - The blocks of one model call carry the same `INFERENCE_ID` and `INFERENCE_RESULT` (`signed(…)`), with
   the model, the usage (`input_tokens` counts the cache too) and the stop reason where the file has them.
 - A call: `tool_call` with `id`, `name`, `args` (an object; else `args_raw`, as it was written). Its answer:

@@ -13,7 +13,7 @@ from typing import Any
 from ..blocks import block
 from ..frozen import EMPTY, FrozenDict, freeze
 from ..keyed import NOTHING, bag
-from ..provenance import ARGUMENTS, CHAT_BESIDE, MESSAGE
+from ..provenance import ARGUMENTS, MESSAGE, OPENAI_CHAT_FIELDS
 from ..results import INFERENCE_ID, INFERENCE_RESULT
 from ..turns import Block
 from . import json_text
@@ -22,7 +22,7 @@ from .report import Notes
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 SEPARATE = frozenset({"refusal", "function_call", "reasoning_content", "reasoning", "reasoning_details", "audio"})
-ID, RESULT, INDEX, BESIDE = INFERENCE_ID.name, INFERENCE_RESULT.name, MESSAGE.name, CHAT_BESIDE.name
+ID, RESULT, INDEX, FIELDS = INFERENCE_ID.name, INFERENCE_RESULT.name, MESSAGE.name, OPENAI_CHAT_FIELDS.name
 WRITTEN = ARGUMENTS.name
 SAID, RESULTED = frozenset({"role", "content"}), frozenset({"role", "content", "tool_call_id"})
 ANSWERED = frozenset({"role", "content", "tool_calls"})
@@ -109,7 +109,7 @@ class Reader:
             self.blocks.append(block("llm_text", FrozenDict(text=content), "assistant", "", bag(FrozenDict(marks))))
             marks = signed
         elif len(message) == 3 and content is None and "content" in message:
-            marks = {ID: id, RESULT: result, BESIDE: NULL, INDEX: index}
+            marks = {ID: id, RESULT: result, FIELDS: NULL, INDEX: index}
         else:
             marks = {INDEX: index, **_beside(signed, index, message, CALLED)}
         for call in calls or ():
@@ -156,7 +156,7 @@ class Reader:
 def _beside(marks: dict[str, Any], index: int, message: Mapping[str, Any], told: frozenset[str]) -> dict[str, Any]:
     """`marks`, and what a message has beside the names that its blocks tell of."""
     rest = {name: value for name, value in message.items() if name not in told}
-    return {**marks, BESIDE: freeze(rest), INDEX: index} if rest else marks
+    return {**marks, FIELDS: freeze(rest), INDEX: index} if rest else marks
 
 
 def _are_usual(calls: list[Any]) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from types import NoneType
 from typing import Any
 
-from ..provenance import BESIDE, TIMESTAMP
+from ..provenance import FIELDS, TIMESTAMP
 from ..results import InferenceResult
 from ..turns import Kind, Run
 from . import Importer, Notes
@@ -59,7 +59,7 @@ def read_branches(value: Any, notes: Notes) -> Iterator[Run]:
 
 def _about(value: Mapping[str, Any], beside: dict[str, Any]) -> dict[str, Any]:
     begun = value.get("create_time")
-    return {BESIDE.name: keepable(beside)} | ({TIMESTAMP.name: str(begun)} if begun else {})
+    return {FIELDS.name: keepable(beside)} | ({TIMESTAMP.name: str(begun)} if begun else {})
 
 
 class _Reader(Branches):

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..keyed import keyed
-from ..provenance import BESIDE, BRANCH_OF
+from ..provenance import BRANCH_OF, FIELDS
 from ..turns import Block, Run
 from . import SURE, Importer, Notes, Sample, Source, attempt
 from .claude_code_records import BOOKS, Record, blocks_of
@@ -81,7 +81,7 @@ def _run(way: Sequence[Record], notes: Notes, name: str, beside: Mapping[str, An
     notes.read += own
     session = next((one.raw["sessionId"] for one in way if isinstance(one.raw.get("sessionId"), str)), "")
     id = "/".join(part for part in (session, notes.position) if part)
-    return conversation(blocks, notes, id=id, name=name, metadata=keyed({BESIDE.name: beside} if beside else {}))
+    return conversation(blocks, notes, id=id, name=name, metadata=keyed({FIELDS.name: beside} if beside else {}))
 
 
 def _ways(records: Sequence[Record], notes: Notes) -> Iterator[tuple[str, list[Record], int]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..provenance import BESIDE, TIMESTAMP
+from ..provenance import FIELDS, TIMESTAMP
 from ..results import InferenceResult
 from ..turns import Kind, Run
 from . import Importer, Notes
@@ -53,7 +53,7 @@ def read_branches(value: Any, notes: Notes) -> Iterator[Run]:
 
     def about() -> dict[str, Any]:
         begun = value.get("created_at")
-        known = {BESIDE.name: keepable(beside)} if (beside := told(without(value, *ABOUT))) else {}
+        known = {FIELDS.name: keepable(beside)} if (beside := told(without(value, *ABOUT))) else {}
         return known | ({TIMESTAMP.name: str(begun)} if begun else {})
 
     reader = _Reader(Transcript(notes))

@@ -11,7 +11,7 @@ from ..blocks import block
 from ..chunks import Chunks
 from ..frozen import EMPTY, FrozenDict, freeze
 from ..keyed import NOTHING, Keyed, keyed
-from ..provenance import ARGUMENTS, BESIDE, MESSAGE, TIMESTAMP
+from ..provenance import ARGUMENTS, FIELDS, MESSAGE, TIMESTAMP
 from ..results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult
 from ..turns import Block, Run, Turn, _turn
 from . import json_text
@@ -96,7 +96,7 @@ def signed(blocks: Iterable[Block], result: InferenceResult) -> list[Block]:
 def placed(one: Block, message: int, beside: Mapping[str, Any] | None = None, time: Any = None) -> Block:
     """`one` with the index of its message, what stood beside it there, and when it was said, as the file writes it."""
     told = {TIMESTAMP.name: time} if isinstance(time, str) and time else {}
-    known: dict[str, Any] = {MESSAGE.name: message} | ({BESIDE.name: beside} if beside else {}) | told
+    known: dict[str, Any] = {MESSAGE.name: message} | ({FIELDS.name: beside} if beside else {}) | told
     return one._with(metadata=one.metadata.with_raw(**known))
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import LoadError
 from ..frozen import freeze
 from ..keyed import keyed
-from ..provenance import BESIDE
+from ..provenance import FIELDS
 from ..turns import Run
 from . import SURE, Importer, Notes, Sample, Source, attempt
 from .archive import Archive
@@ -139,7 +139,7 @@ def read_sample(sample: Any, log: Any, notes: Notes) -> Run:
         notes,
         id=run_id(sample, about, notes),
         name=_name(sample, about),
-        metadata=keyed({BESIDE.name: freeze(_beside(sample, about, calls.kinds))}),
+        metadata=keyed({FIELDS.name: freeze(_beside(sample, about, calls.kinds))}),
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..blocks import block
 from ..engines.openai_chat_reply import WIRE
 from ..frozen import EMPTY, freeze, key_name
-from ..provenance import ARGUMENTS, CHAT_BESIDE, MESSAGE
+from ..provenance import ARGUMENTS, MESSAGE, OPENAI_CHAT_FIELDS
 from ..turns import Block
 from .conversation import other, parsed_arguments
 
@@ -66,7 +66,7 @@ class _Odd:
             kind = "user" if role == "user" else "system"
             rest = {name: value for name, value in message.items() if name not in ("role", "content")}
             said = self.said(message.get("content"))
-            self.keep(block(kind, freeze(said), role), message, {CHAT_BESIDE.name: rest} if rest else {})
+            self.keep(block(kind, freeze(said), role), message, {OPENAI_CHAT_FIELDS.name: rest} if rest else {})
         elif role in ("tool", "function"):
             self.resulted(message, role)
         else:
@@ -106,7 +106,7 @@ class _Odd:
         made += self.called(message)
         rest = {name: value for name, value in message.items() if name != "role"}
         signed = self.reader.signed(self.index)
-        marks = signed | ({CHAT_BESIDE.name: freeze(rest)} if rest else {})
+        marks = signed | ({OPENAI_CHAT_FIELDS.name: freeze(rest)} if rest else {})
         first, piece = made[0]
         self.keep(first, {"role": "assistant", **rest, **piece}, marks)
         for one, piece in made[1:]:
@@ -164,7 +164,7 @@ class _Odd:
                 self.guess(f"a tool message without tool_call_id; taken to answer {id or 'nothing'}")
         payload = freeze({"id": id, "result": message.get("content"), "error": ""})
         rest = {k: v for k, v in message.items() if k not in ("role", "content", "tool_call_id")}
-        self.keep(block("tool_use", payload), message, {CHAT_BESIDE.name: rest} if rest else {})
+        self.keep(block("tool_use", payload), message, {OPENAI_CHAT_FIELDS.name: rest} if rest else {})
 
 
 def _is_call(legacy: Any) -> bool:

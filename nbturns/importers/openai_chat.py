@@ -12,7 +12,7 @@ from typing import Any
 
 from ..frozen import EMPTY, freeze
 from ..keyed import NOTHING, keyed
-from ..provenance import CHAT_BESIDE
+from ..provenance import OPENAI_CHAT_FIELDS
 from ..turns import Run
 from . import Importer, Notes, Sample, Source, attempt
 from .chat_messages import ROLES, read_messages
@@ -122,7 +122,7 @@ def read_one(value: Any, notes: Notes) -> Run:
         read_messages(messages, notes, beside.get("model")),
         notes,
         name=name if isinstance(name, str) else "",
-        metadata=keyed({CHAT_BESIDE.name: beside}) if beside else NOTHING,
+        metadata=keyed({OPENAI_CHAT_FIELDS.name: beside}) if beside else NOTHING,
     )
 
 

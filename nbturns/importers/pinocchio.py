@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import LoadError
 from ..keyed import NOTHING, Keyed, keyed
-from ..provenance import BESIDE
+from ..provenance import FIELDS
 from ..serde import block_from_dict
 from ..turns import Block, Kind, Run, Turn
 from . import MAYBE, SURE, Importer, Notes, Sample, Source
@@ -111,7 +111,7 @@ class _Store:
         made = [self.turn(row, snapshots.get(_text(row.get("turn_id")), {}), notes) for row in turns]
         beside = told(conv_id=conversation, session_id=session)
         blocks = len({id(block) for turn in made for block in turn.blocks})
-        bag = keyed({BESIDE.name: beside}) if beside else NOTHING
+        bag = keyed({FIELDS.name: beside}) if beside else NOTHING
         return Run(made, id=name, metadata=bag, import_report=notes.report(blocks))
 
     def snapshots(self, conversation: str, session: str, notes: Notes) -> dict[str, dict[tuple[Any, str], list[Block]]]:
@@ -163,7 +163,7 @@ class _Store:
         about["snapshots"] = [_of_another(key, held, blocks) for key, held in snapshots.items() if key != best]
         metadata = self.bag(row, "turn_metadata_json", about, notes)
         data = self.bag(row, "turn_data_json", about, notes)
-        kept = {BESIDE.name: keepable(told(about))}
+        kept = {FIELDS.name: keepable(told(about))}
         return Turn(blocks, id=_text(row.get("turn_id")), metadata=metadata.with_raw(**kept), data=data)
 
     def bag(self, row: Mapping[str, Any], name: str, about: dict[str, Any], notes: Notes) -> Keyed:

@@ -14,7 +14,7 @@ from ..engines import decode, find
 from ..errors import EngineError
 from ..frozen import EMPTY, freeze
 from ..keyed import NOTHING, keyed
-from ..provenance import BESIDE
+from ..provenance import FIELDS
 from ..results import InferenceResult
 from ..turns import Block, Run
 from . import attempt
@@ -75,7 +75,7 @@ class Wire:
             blocks,
             notes,
             name=name if isinstance(name, str) else "",
-            metadata=keyed({BESIDE.name: beside}) if beside else NOTHING,
+            metadata=keyed({FIELDS.name: beside}) if beside else NOTHING,
         )
 
     def _divided(self, value: Any) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
@@ -113,7 +113,7 @@ class Wire:
         head = self._history({**heads, self.listed: []}, notes, heads)
         if head and isinstance(said := next(iter(heads.values())), Mapping):  # Gemini's has a role, too
             rest = self._beside_parts(said)
-            head[0] = head[0]._with(metadata=head[0].metadata.with_raw(**{BESIDE.name: rest})) if rest else head[0]
+            head[0] = head[0]._with(metadata=head[0].metadata.with_raw(**{FIELDS.name: rest})) if rest else head[0]
         if isinstance(messages, str):
             notes.read += 1
             return [*head, *self._history({self.listed: messages}, notes, messages)]

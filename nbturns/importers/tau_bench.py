@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..keyed import keyed
-from ..provenance import BESIDE
+from ..provenance import FIELDS
 from ..turns import Kind, Run
 from . import SURE, Importer, Notes, Sample, Source, attempt, openai_chat
 from .conversation import place_of
@@ -55,7 +55,7 @@ def read_one(value: Any, notes: Notes) -> Run:
         raise notes.refusal("", "a result of tau-bench has a traj")
     beside = keepable(without(value, "traj"))
     chat = openai_chat.read_one(value["traj"], notes)
-    return replace(chat, name=_named(value), metadata=keyed({BESIDE.name: beside}))
+    return replace(chat, name=_named(value), metadata=keyed({FIELDS.name: beside}))
 
 
 def _named(value: Mapping[str, Any]) -> str:

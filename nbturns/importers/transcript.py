@@ -16,7 +16,7 @@ from ..blocks import block
 from ..chunks import Chunks
 from ..frozen import EMPTY, freeze
 from ..keyed import NOTHING, keyed
-from ..provenance import ARGUMENTS, BESIDE, MESSAGE, TIMESTAMP
+from ..provenance import ARGUMENTS, FIELDS, MESSAGE, TIMESTAMP
 from ..results import INFERENCE_ID, INFERENCE_RESULT, FinishClass, InferenceResult, Usage
 from ..turns import Block, Kind, Run, Turn
 from .conversation import call, other, place_of, turns_of
@@ -150,7 +150,7 @@ class Transcript:
         if at:
             known[TIMESTAMP.name] = at if isinstance(at, str) else repr(at)
         if beside and (more := told(beside)):
-            known[BESIDE.name] = more
+            known[FIELDS.name] = more
         if result is not None:
             known[INFERENCE_ID.name] = result.inference_id
             known[INFERENCE_RESULT.name] = result.to_dict()
@@ -180,9 +180,9 @@ class Transcript:
         """What a message held beside its parts goes to the first block that was made of it."""
         if more := told(beside):
             one = self.blocks[index]
-            part = one.metadata.raw(BESIDE) or EMPTY
+            part = one.metadata.raw(FIELDS) or EMPTY
             kept = {"part": part, **more} if part.keys() & more.keys() else {**part, **more}
-            self.blocks[index] = one._with(metadata=one.metadata.with_raw(**{BESIDE.name: kept}))
+            self.blocks[index] = one._with(metadata=one.metadata.with_raw(**{FIELDS.name: kept}))
 
     def prompt(self) -> None:
         """A Turn begins with the next block."""
@@ -224,7 +224,7 @@ class Transcript:
         if at:
             known[TIMESTAMP.name] = at if isinstance(at, str) else repr(at)
         if beside and (more := told(beside)):
-            known[BESIDE.name] = keepable(more)
+            known[FIELDS.name] = keepable(more)
         turns = turns_at(self.blocks, self.prompts) if self.prompts else turns_of(self.blocks)
         bag = keyed(known) if known else NOTHING
         return Run(turns, id=id or self.key, name=name, metadata=bag, import_report=self.notes.report(len(self.blocks)))
