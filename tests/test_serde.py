@@ -530,7 +530,7 @@ MESSAGES = '{"role": "user", "content": "a"}\n\n{"role": "assistant", "content":
 def test_a_truncated_json_line_is_named_and_what_stood_before_it_is_kept(tmp_path: Path) -> None:
     path = write(tmp_path / "chat.jsonl", MESSAGES + '\n{"role": "user", "conte')
 
-    with pytest.raises(nt.LoadError, match=r"chat\.jsonl: line 5, column \d+: this line is not JSON: .*cut here"):
+    with pytest.raises(nt.LoadError, match=r"chat\.jsonl: line 5, column \d+: invalid JSON in this line: .*cut here"):
         nt.load(path, strict=True)
 
     run = nt.load(path)
@@ -557,7 +557,7 @@ def test_a_broken_file_names_itself_and_the_place(tmp_path: Path) -> None:
             '{"blocks": [{}]}\n{"blocks": [{}]}\n',
             r"line 1, blocks\[0\]: a block has a kind; this one has nothing",
         ),
-        ("f.txt", "hello", "this is no conversation"),
+        ("f.txt", "hello", "no format matches this file"),
         ("g.json", "", "there is no conversation in it"),
         ("h.json", '{"blocks": [], "x": ' + "9" * 5000 + "}", "not JSON"),
         ("i.json", '{"a": 1}', "an object with a"),
@@ -614,7 +614,7 @@ def test_what_is_no_file_is_said_so(tmp_path: Path) -> None:
         nt.load(tmp_path / "nothing.yaml")
     with pytest.raises(nt.LoadError, match="this is a folder"):
         nt.load(tmp_path)
-    with pytest.raises(nt.LoadError, match="no format is named 'wordperfect'; there are: .*nbturns"):
+    with pytest.raises(nt.LoadError, match="unknown format 'wordperfect'; the formats are .*nbturns"):
         nt.loads("{}", format="wordperfect")
 
 

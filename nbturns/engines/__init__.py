@@ -21,6 +21,7 @@ from ..errors import EngineError
 from ..frozen import EMPTY, freeze
 from ..middleware.retry import Retry
 from ..models import ModelInfo, priced
+from ..plugins import entry_points, failure
 from ..results import INFERENCE_RESULT, INFERENCES, InferenceResult
 from ..toolbox import Toolbox, ToolConfig
 from ..tools import Tool
@@ -168,8 +169,11 @@ def find(prefix: str) -> Provider:
             f"no provider {prefix!r}{meant(prefix, points)}; there are: {', '.join(sorted(points)) or 'none'}",
             kind="unknown_provider",
         )
-    loaded: Provider = points[prefix].load()
-    return loaded
+    try:
+        provider: Provider = points[prefix].load()
+    except Exception as error:  # anybody's package, which may raise anything
+        raise EngineError(failure(points[prefix], error), kind="unknown_provider") from error
+    return provider
 
 
 def named(name: str, params: Mapping[str, Any] = EMPTY) -> tuple[Provider, str]:
@@ -188,9 +192,7 @@ def named(name: str, params: Mapping[str, Any] = EMPTY) -> tuple[Provider, str]:
 
 @cache
 def _points() -> Mapping[str, Any]:
-    from importlib.metadata import entry_points
-
-    return {point.name: point for point in entry_points(group="nbturns.engines")}
+    return entry_points("nbturns.engines")
 
 
 def _divided(provider: Provider, params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:

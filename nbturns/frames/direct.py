@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from ..errors import LoadError
-from ..importers import OURS, Notes, Sample, attempt, inspect_log, no_collections, openai_chat, own, recognised
+from ..importers import OURS, Notes, Sample, detect_importer, inspect_log, openai_chat, own, pause_gc, try_read
 from ..importers import Source as Text
 from ..turns import Run
 from .block_frame import BlockMaker
@@ -47,11 +47,11 @@ def blocks_alone(pass_: Pass, file: File, seen: Callable[[int], object]) -> bool
 def _format(sample: Sample) -> str:
     """What lines are read as, or a log; "" for other documents, and for lines that are each but a message."""
     if not sample.lines and inspect_log.score(sample):
-        found = recognised(sample)
+        found = detect_importer(sample)
         return found.name if found else ""
     if not sample.lines or sample.container != "json" or "role" in sample.record:
         return ""
-    found = recognised(sample)
+    found = detect_importer(sample)
     return found.name if found else ""
 
 
@@ -67,7 +67,7 @@ class _Conversations:
         self.place = 0
 
     def noted(self) -> None:
-        for note in self.text.noted() if self.text.problems else ():
+        for note in self.text.take_problems() if self.text.problems else ():
             self.pass_.failed(LoadError(note.what, file=note.file, position=note.position))
 
     def one(self, plain: Callable[[], bool], by_values: Callable[[], Run | None]) -> None:
@@ -92,22 +92,22 @@ class _Conversations:
 
 class _Samples(_Conversations):
     def read(self) -> None:
-        with no_collections():
+        with pause_gc():
             for where, given, log in inspect_log.samples(self.text):
                 self.noted()
                 notes = self.text.notes(inspect_log.FORMAT, where)
                 self.one(partial(self._plain, given, log, notes), partial(self._by_values, where, given, log))
         self.noted()
 
-    def _plain(self, given: inspect_log.Given, log: Any, notes: Notes) -> bool:
+    def _plain(self, given: inspect_log.SampleLoader, log: Any, notes: Notes) -> bool:
         try:
             return add_sample(self.maker.batch, given(notes), log, notes, self.file, self.claimed)
         except Exception:  # of another shape, or no JSON: those who read it by way of values say what is wrong
             return False
 
-    def _by_values(self, where: str, given: inspect_log.Given, log: Any) -> Run | None:
+    def _by_values(self, where: str, given: inspect_log.SampleLoader, log: Any) -> Run | None:
         notes = self.text.notes(inspect_log.FORMAT, where)
-        return attempt(self.text, where, inspect_log.read_one, given, log, notes)
+        return next(try_read(self.text, where, inspect_log.read_one, given, log, notes), None)
 
 
 class _Records(_Conversations):
@@ -119,7 +119,7 @@ class _Records(_Conversations):
     def read(self, seen: Callable[[int], object]) -> None:
         size = self.file.size
         each = size // max(size // self._typical(), 1)
-        with no_collections():
+        with pause_gc():
             for number, (position, value) in enumerate(self.text.values(), 1):
                 self.noted()
                 self.one(partial(self._plain, position, value), partial(self._by_values, position, value))
@@ -135,7 +135,7 @@ class _Records(_Conversations):
         return max(len(head) // max(head.count(b"\n"), 1), 1)
 
     def _by_values(self, position: str, value: Any) -> Run | None:
-        return attempt(self.text, position, READERS[self.format], self.text, position, value)
+        return next(try_read(self.text, position, READERS[self.format], self.text, position, value), None)
 
     def _plain(self, position: str, value: Any) -> bool:
         if type(value) is not dict:

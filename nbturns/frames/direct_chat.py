@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..importers.chat_messages import ANSWERED, CALLED, RESULTED, SAID, SEPARATE
+from ..importers.chat_messages import CALL_FIELDS, PROMPT_FIELDS, REPLY_FIELDS, RESULT_FIELDS, SEPARATE
 from ..importers.json_text import parse, parser
 from .arrays import to_json
 from .block_batch import CALL, DEVELOPER, REPLY, RESULT, SYSTEM, USER, BlockBatch
@@ -73,7 +73,7 @@ class ChatRecords:
                     batch.names[row] = names[call]
                 if len(message) > 3:
                     known = self._beside.get(("name", message["name"])) if _is_named(message) else None
-                    if known or (known := self.beside(message, RESULTED)):
+                    if known or (known := self.beside(message, RESULT_FIELDS)):
                         extras[row] = known
                 put(content)
                 voiced(RESULT)
@@ -84,7 +84,7 @@ class ChatRecords:
             if answered and voice == USER:
                 turn, answered = turn + 1, False
                 batch.begin_turn(run, "", turn, len(texts) - begun)
-            if len(message) > 2 and (beside := self.beside(message, SAID)):
+            if len(message) > 2 and (beside := self.beside(message, PROMPT_FIELDS)):
                 extras[len(texts)] = beside
             put(content)
             voiced(voice)
@@ -103,7 +103,7 @@ class ChatRecords:
             return False
         row, beside = len(batch.texts), None
         if len(message) > 3 or content is not None or "content" not in message:
-            beside = self.beside(message, ANSWERED if content or not calls else CALLED)
+            beside = self.beside(message, REPLY_FIELDS if content or not calls else CALL_FIELDS)
         if beside:
             batch.extras[row] = beside
         if content or not calls:

@@ -10,9 +10,17 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..importers import Notes
-from ..importers.conversation import SAID_TO_IT, other, place_of
-from ..importers.inspect_log import about_of, messages_of, run_id
-from ..importers.inspect_messages import Attachments, Calls, beside_of, blocks_of, ended, last_reply, named
+from ..importers.inspect_log import evaluation_of, messages_of, run_id
+from ..importers.inspect_messages import (
+    Attachments,
+    SampleEvents,
+    blocks_of,
+    call_outcome,
+    extra_fields_of,
+    last_reply,
+    model_of,
+)
+from ..importers.transcript import PROMPT_KINDS, conversation_key, other_block
 from ..turns import Block
 from .arrays import to_json
 from .block_batch import BlockBatch, Told
@@ -24,7 +32,7 @@ IN_PART = frozenset({"id", "name", "error", "images"})
 IN_CALL = frozenset({"name", "args", "args_raw", "error", "images"})
 CALL = frozenset({"id", "function", "arguments", "type"})
 KINDS = {"text": "llm_text", "reasoning": "reasoning"}
-NO_CALLS = Calls(())
+NO_CALLS = SampleEvents(())
 
 
 def add_sample(
@@ -36,7 +44,7 @@ def add_sample(
     """
     if type(sample) is not dict:
         return False
-    about = about_of(log)
+    about = evaluation_of(log)
     model = str(about.get("model") or "")
     answers = _Answers(sample.get("events"), sample.get("output"), model)
     id = claimed(file.told_apart(run_id(sample, about, notes)))
@@ -71,9 +79,9 @@ class _Answers:
         if output is None and is_last:
             output, model = self.last, self.model
         if output is None:
-            provider, answered, reason, finish = *named(message, self.model), "", "unknown"
+            provider, answered, reason, finish = *model_of(message, self.model), "", "unknown"
         else:
-            provider, answered, reason, finish = ended(output, model)
+            provider, answered, reason, finish = call_outcome(output, model)
         return "anthropic" if provider == "claude" else provider, answered, reason, str(finish)
 
 
@@ -83,7 +91,7 @@ class _Sample:
         self.run = batch.begin_run(id, path)
         self.answers = answers
         self.notes = notes
-        self.key = f"{place}/" if (place := place_of(notes)) else ""
+        self.key = f"{place}/" if (place := conversation_key(notes)) else ""
         self.calls: dict[str, int] = {}  # the number of a model call, by its id
         self.names: dict[str, str | None] = {}  # of the tools, by the id of the call
         self.turns = 0
@@ -95,11 +103,11 @@ class _Sample:
         final = last_reply(messages)
         for number, message in enumerate(messages):
             if type(message) is not dict:
-                self._slow([other(message)], None, None)
+                self._slow([other_block(message)], None, None)
                 continue
             if attachments is not None:
-                message = attachments.put_in(message, f"messages[{number}]")
-            beside = beside_of(message)
+                message = attachments.resolve(message, f"messages[{number}]")
+            beside = extra_fields_of(message)
             extra = to_json(beside) if beside else None
             made_by: int | None = None
             done = False
@@ -127,7 +135,7 @@ class _Sample:
             self.turns += 1
             self.batch.begin_turn(self.run, "", self.turns, self.index)
             self.answered = False
-        if kind not in SAID_TO_IT:
+        if kind not in PROMPT_KINDS:
             self.answered = True
         self.index += 1
         return self.index - 1

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import LoadError, MisuseError
 from ..files import each
-from ..importers import no_collections
+from ..importers import pause_gc
 from .cache import Cache, Entry, Rows
 from .direct import blocks_alone
 from .passes import COLUMNS, Made, Pass, Wanted, together
@@ -98,7 +98,7 @@ class _Work:
         if isinstance(part, LoadError):
             self.here.failed(part)
         elif isinstance(part, Source):
-            with no_collections():
+            with pause_gc():
                 self.here.read(part)
         elif pool is not None:
             self._close()
@@ -253,7 +253,7 @@ def read_file(pass_: Pass, file: File, seen: Callable[[int], object]) -> None:
         left -= size
         seen(size)
 
-    with no_collections():
+    with pause_gc():
         if not blocks_alone(pass_, file, advanced):
             read_runs(pass_, file)
     seen(left)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..contract import Engine, Middleware, Scope
 from ..engines import engine as make_engine
@@ -13,6 +13,7 @@ from ..errors import EngineError, ProfileError
 from ..events import Phase, Sink, Snapshot
 from ..extracting import extracting
 from ..middleware import limits, log_calls, reorder_tool_results, retry, system_prompt
+from ..plugins import load_plugins
 from ..session import Session
 from ..settings import STRUCTURED_OUTPUT_CONFIG, StructuredOutputConfig
 from ..toolbox import Toolbox
@@ -231,12 +232,11 @@ def _approval(config: EngineConfig, tools: Toolbox) -> Iterable[Callable[[Snapsh
 
 
 def _installed(group: str) -> Mapping[str, Callable[..., Any]]:
-    """Factories of installed packages, by their name."""
-    from importlib.metadata import entry_points
-
-    return {point.name: _loading(point) for point in entry_points(group=group)}
+    """Return the factories of installed packages by name."""
+    return load_plugins(group, _callable)
 
 
-def _loading(point: Any) -> Callable[..., Any]:
-    factory: Callable[..., Any] = point.load()
-    return factory
+def _callable(factory: Any) -> Callable[..., Any]:
+    if not callable(factory):
+        raise TypeError(f"expected a function, got {kind_of(factory)}")
+    return cast("Callable[..., Any]", factory)
