@@ -59,7 +59,8 @@ class FrameRequest:
         columns = self.columns[name]
         if name != "blocks":
             return BUILDERS[name](columns)
-        return direct.vector_builder(columns, repeat=self.repeat) or BlockBuilder(columns, repeat=self.repeat)
+        builder = direct.vector_builder(columns, repeat=self.repeat)
+        return BlockBuilder(columns, repeat=self.repeat) if builder is None else builder
 
     @property
     def has_standard_columns(self) -> bool:
