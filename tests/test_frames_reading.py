@@ -22,7 +22,7 @@ import nbturns as nt
 from nbturns import files, frames
 from nbturns.frames import Column, reading
 from nbturns.frames.progress import Progress
-from nbturns.frames.turn_frame import TurnMaker
+from nbturns.frames.turn_frame import TurnBuilder
 
 NAMES = ("blocks", "turns", "inferences", "tool_calls", "snapshots", "reports", "errors")
 CALL = {"id": "a", "type": "function", "function": {"name": "f", "arguments": '{"city": "Paris", "n": 3}'}}
@@ -192,14 +192,14 @@ def test_an_interrupt_keeps_what_is_done_and_says_so() -> None:
 
 
 def test_an_interrupt_in_the_middle_of_a_run_leaves_it_out_of_every_frame(monkeypatch: pytest.MonkeyPatch) -> None:
-    place = TurnMaker.place
+    visit = TurnBuilder.visit
 
     def interrupted(self: Any, at: Any) -> None:
-        place(self, at)
+        visit(self, at)
         if at.source.id == "b" and at.turn_index == 1:
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(TurnMaker, "place", interrupted)
+    monkeypatch.setattr(TurnBuilder, "visit", interrupted)
     turn = nt.turn("q")
     runs = [nt.Run([turn, turn + nt.assistant("a")], id=id) for id in "abc"]
 

@@ -113,9 +113,9 @@ def test_a_member_packed_by_zstd_unpacks_to_no_more_than_it_says(tmp_path: Path)
         info.compress_type, info.file_size, info.CRC = 93, 1000, zlib.crc32(content)
 
     tracemalloc.start()
-    with Source.of_file(path).zip() as opened:
+    with Source.of_file(path).open_zip() as opened:
         assert opened.head("conversations.json", 10) == content[:10]
-        with pytest.raises(nt.LoadError, match=r"conversations.json: its bytes are not those"):
+        with pytest.raises(nt.LoadError, match=r"conversations.json: the checksum does not match"):
             opened.read("conversations.json")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

@@ -73,12 +73,12 @@ def view(
 
 def _rows_view(rows: Any) -> TurnView | RunView:
     from ..frames import to_turns
-    from ..frames.origin import block_places
+    from ..frames.origin import block_indexes
 
     turns = to_turns(rows)
     if len(turns) != 1:
         return RunView(Run(turns))
-    return TurnView(turns[0], selected=[place for place in block_places(rows) if place < len(turns[0])])
+    return TurnView(turns[0], selected=[place for place in block_indexes(rows) if place < len(turns[0])])
 
 
 def __dir__() -> list[str]:

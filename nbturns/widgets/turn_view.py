@@ -34,7 +34,6 @@ UPDATE_SIZE = 8_000  # characters of rows in an update; the page asks for the re
 PAGE_SIZE = 300_000  # characters of rows in an answer
 LONG = 2_000  # blocks above which what a Turn comes to is summed when the page asks
 COLUMNS = ("number", "kind", "content", "model", "stop", "tokens", "time")
-MORE_COLUMNS = ("role", "provider", "finish", "cached", "reasoning", "cost", "first")
 
 
 class TurnView(Still, anywidget.AnyWidget):
