@@ -80,7 +80,7 @@ ONLY = {
     "keyring": {"profiles"},
     "argparse": {"cli", "testing"},
     "time": {"toolbox", "contract", "execution", "middleware", "engines", "widgets", "frames"},
-    "warnings": {"execution"},
+    "warnings": {"execution", "engines"},
     "pydantic": {"tools", "middleware"},
     "pydantic_core": {"toolbox", "importers"},
     "typing_extensions": {"tools"},

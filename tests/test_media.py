@@ -12,7 +12,11 @@ from hypothesis import strategies as st
 
 import nbturns as nt
 from nbturns.engines import request
-from nbturns.engines.media import for_chat, for_claude, for_gemini, for_openai, medium
+from nbturns.engines.anthropic_media import write_medium as for_claude
+from nbturns.engines.gemini_media import write_medium as for_gemini
+from nbturns.engines.media import medium
+from nbturns.engines.openai_media import write_chat_medium as for_chat
+from nbturns.engines.openai_media import write_responses_medium as for_openai
 
 PDF = base64.b64encode(b"%PDF-1.4 not much").decode()
 TEXT = base64.b64encode("Grüße".encode()).decode()

@@ -42,6 +42,7 @@ class Dialect:
     tool_name: bool = False  # whether a tool message must name its tool
     id: re.Pattern[str] | None = None  # what it takes as the id of a call
     any_arguments: bool = False
+    json_schema: bool = True  # whether it takes the shape of an answer as a JSON Schema
 
 
 OLD_LIMIT = {"max_completion_tokens": "max_tokens"}
@@ -95,6 +96,7 @@ DIALECTS = {
             hosts=("deepseek.com",),
             base_url="https://api.deepseek.com",
             key="DEEPSEEK_API_KEY",
+            json_schema=False,
             reasoning="reasoning_content",
             empty_content="",
             renamed=OLD_LIMIT,
@@ -104,6 +106,7 @@ DIALECTS = {
             hosts=("z.ai", "bigmodel.cn"),
             base_url="https://api.z.ai/api/paas/v4",
             key="ZAI_API_KEY",
+            json_schema=False,
             reasoning="reasoning_content",
             empty_content="",
             renamed=OLD_LIMIT,

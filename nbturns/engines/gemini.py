@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from .. import provenance
 from ..contract import Scope
 from ..distinct_calls import PROVIDER_CALL_ID
 from ..errors import EngineError
@@ -23,11 +24,13 @@ from ..images import normal_image
 from ..turns import Block, Turn
 from .counting import Counting, only
 from .gemini_history import history as history
+from .gemini_media import read_medium, write_medium
 from .gemini_parts import SIGNATURE, WIRE, camel, said
 from .gemini_reply import Reply
+from .gemini_settings import PARAMS, PORTABLE, STRUCTURED_OUTPUT
 from .gemini_transport import GeminiTransport
-from .media import contents, for_gemini
-from .provider import Provider, Transport
+from .media import content_parts
+from .provider import MessageLayout, Provider, Transport
 
 UNSIGNED = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="  # base64 of skip_thought_signature_validator
 CHOICES = {"required": "ANY", "none": "NONE"}  # "auto" is what holds where nothing is said
@@ -254,7 +257,7 @@ def _args(block: Block) -> dict[str, Any]:
 def _result(block: Block, call: Block | None) -> dict[str, Any]:
     result: Any = {"error": block.error} if block.error else thaw(block.result)
     seen: list[dict[str, Any]] = []
-    if (foreign := contents(result, "text", for_gemini)) is not None:  # as another provider's tools answer
+    if (foreign := content_parts(result, "text", write_medium)) is not None:  # as another provider's tools answer
         seen = [part for part in foreign if "text" not in part]
         texts = [part["text"] for part in foreign if "text" in part]
         result = texts[0] if len(texts) == 1 else texts
@@ -288,7 +291,7 @@ def _media(given: Any) -> dict[str, Any]:
     ):
         media: dict[str, Any] = thaw(given)
         return media
-    return for_gemini(given)
+    return write_medium(given)
 
 
 # The provider.
@@ -297,6 +300,12 @@ def _media(given: Any) -> dict[str, Any]:
 def transport(settings: Mapping[str, Any]) -> Transport:
     """An httpx client. `base_url` may end in a version, as Vertex's do; `headers` go with every request."""
     return GeminiTransport(settings)
+
+
+def _instruction(parts: list[Any], first: Block) -> dict[str, Any]:
+    """Return `systemInstruction` with the fields it had besides its parts."""
+    fields = thaw(first.metadata.get(provenance.BESIDE) or EMPTY)
+    return {**fields, "parts": parts[0] if "parts" in fields else parts}
 
 
 def _at(params: Mapping[str, Any]) -> Provider:
@@ -314,6 +323,15 @@ PROVIDER = Provider(
     settings=frozenset({"client", "headers", "api_key", "base_url"}),
     history=history,
     at=_at,
+    params=PARAMS,
+    portable=PORTABLE,
+    structured_output=STRUCTURED_OUTPUT,
+    messages=MessageLayout(
+        messages="contents", head="systemInstruction", parts="parts", model_role="model", head_value=_instruction
+    ),
+    read_medium=read_medium,
+    namespace=WIRE.namespace,
+    output_limits=("generationConfig.maxOutputTokens",),
     counting=Counting(request=counted, total="totalTokens", cached="cachedContentTokenCount"),
 )
 VERTEX = replace(

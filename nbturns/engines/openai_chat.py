@@ -24,7 +24,10 @@ from .dialects import OPENAI, Dialect, of_url, spoken
 from .http_transport import is_http, over_http
 from .openai_chat_messages import written
 from .openai_chat_reply import WIRE, Reply, decoded, refusal
-from .provider import Provider, Transport
+from .openai_chat_settings import PARAMS, PORTABLE, structured_output
+from .openai_media import read_chat_medium
+from .openai_settings import remove_unsupported
+from .provider import MessageLayout, Provider, Transport
 
 # A Turn → a request.
 
@@ -144,6 +147,12 @@ def transport(settings: Mapping[str, Any], dialect: Dialect = OPENAI) -> Transpo
     return over_http(settings, dialect, refusal)
 
 
+def _all_messages(turn: Turn) -> list[dict[str, Any]]:
+    """Return the messages of a whole Turn in OpenAI's words; results that were imported stay where they are."""
+    in_order = all(MESSAGE in block.metadata or block.inference_id or block.kind != "tool_use" for block in turn)
+    return written(turn, OPENAI, "", as_it_stands=in_order)
+
+
 def speaking(dialect: Dialect) -> Provider:
     """The provider as it is behind a server that speaks this dialect."""
     return Provider(
@@ -155,6 +164,15 @@ def speaking(dialect: Dialect) -> Provider:
         settings=openai_client.SETTINGS | {"dialect"},
         history=history,
         at=lambda params: speaking(spoken(params)),
+        params=PARAMS,
+        portable=PORTABLE,
+        remove_unsupported=remove_unsupported,
+        structured_output=structured_output(dialect),
+        messages=MessageLayout(messages="messages", write=_all_messages),
+        read_medium=read_chat_medium,
+        namespace=WIRE.namespace,
+        result_names=frozenset(),  # its "openai" may be of Responses, too
+        output_limits=("max_tokens", "max_completion_tokens"),
     )
 
 

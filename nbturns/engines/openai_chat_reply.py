@@ -24,7 +24,8 @@ from ..turns import Block, Kind
 from . import openai_client
 from .lenient import cost_of, count_of, json_of, kept, mapping_of, text_of
 from .openai_chat_candidate import THOUGHTS, Candidate, merged, says
-from .provider import DONE, Hear, unheard
+from .provider import Hear, unheard
+from .receiver import DONE
 from .wire import Wire
 
 WIRE = Wire("openai_chat")

@@ -19,6 +19,8 @@ from ..frozen import FrozenDict, freeze, thaw
 from ..keyed import Key, keyed
 from ..turns import Block
 
+SUFFIX = ".wire@v1"  # of the metadata that holds an original
+
 
 @dataclass(frozen=True, slots=True)
 class Wire:
