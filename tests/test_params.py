@@ -92,7 +92,9 @@ def test_the_table_knows_every_parameter_of_the_official_client(provider: str, t
 
 @pytest.mark.parametrize("provider", MODELS)
 def test_a_misspelt_parameter_is_refused_with_the_one_that_was_meant(provider: str) -> None:
-    with pytest.raises(nt.EngineError, match="unknown parameter 'temprature' of .*; did you mean temperature.*extra_body"):
+    with pytest.raises(
+        nt.EngineError, match="unknown parameter 'temprature' of .*; did you mean temperature.*extra_body"
+    ):
         nt.engine(MODELS[provider], temprature=0)
     with pytest.raises(nt.EngineError, match="temperature of .*: it is 'hot'"):
         nt.engine(MODELS[provider], temperature="hot")
