@@ -272,3 +272,13 @@ def test_a_key_in_the_wrong_place_is_not_quoted() -> None:
         nt.load_profiles(profiles, env_file=None)
 
     assert key not in f"{one.value!r}{other.value!r}"
+
+
+def test_geppettos_own_settings_of_a_provider_are_translated() -> None:
+    claude = request(MODELS["anthropic"], nt.turn("x"), user_id="u", metadata={"team": "t"})
+    gemini = request(MODELS["gemini"], nt.turn("x"), include_thoughts=True, thinking_level="HIGH")
+
+    assert claude["metadata"] == {"user_id": "u", "team": "t"}
+    assert gemini["generationConfig"]["thinkingConfig"] == {"includeThoughts": True, "thinkingLevel": "HIGH"}
+    with pytest.raises(nt.EngineError, match="unknown parameter 'user_id' of openai"):
+        nt.engine(MODELS["openai"], user_id="u")

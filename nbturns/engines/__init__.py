@@ -94,7 +94,7 @@ def engine(name: str, *, stream: bool = True, model_info: ModelInfo | None = Non
 def _layers(engine_params: Mapping[str, Any]) -> tuple[Retry, ...]:
     """Return the middlewares closest to the engine: visible retries instead of those of an SDK."""
     times, total_wait = engine_params.get("retries", RETRIES), engine_params.get("retry_for", RETRY_FOR)
-    return (Retry(times, longest=total_wait, altogether=total_wait),) if times else ()
+    return (Retry(times, longest=total_wait, total_wait=total_wait),) if times else ()
 
 
 def request(
@@ -217,7 +217,7 @@ def _looks_secret(name: str, provider: Provider) -> bool:
         return False
     if name.endswith(("_tokens", "cache_key", "credit_token")):
         return False
-    token_numbers = [known for known in params_of(provider) if known.endswith("_tokens")]
+    token_numbers = [param_name for param_name in params_of(provider) if param_name.endswith("_tokens")]
     return not nearest_name(name, token_numbers)
 
 

@@ -25,8 +25,8 @@ from ..turns import Block, Kind, Turn
 from .anthropic_media import read_medium, write_medium
 from .anthropic_reply import WIRE, Reply, decoded, refusal
 from .anthropic_settings import PARAMS, PORTABLE, SAMPLING, STRUCTURED_OUTPUT, remove_unsupported
-from .counting import Counting, only
-from .http_transport import PACKAGES, is_http, plainly
+from .counting import Counting, only_fields
+from .http_transport import PACKAGES, http_transport, is_http
 from .lenient import are_parts
 from .media import content_parts
 from .provider import MessageLayout, Provider, Transport
@@ -71,9 +71,9 @@ COUNTED = frozenset(
 )
 
 
-def counted(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
+def count_request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
     """The body of `POST /v1/messages/count_tokens`: the request without what limits and steers the answer."""
-    return only(request(turn, scope, model, params), COUNTED)
+    return only_fields(request(turn, scope, model, params), COUNTED)
 
 
 def _tools(scope: Scope, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -356,7 +356,7 @@ def transport(settings: Mapping[str, Any]) -> Transport:
     client = settings.get("client")
     absent = client is None and importlib.util.find_spec("anthropic") is None
     if is_http(client) or (absent and any(map(importlib.util.find_spec, PACKAGES))):
-        return plainly(
+        return http_transport(
             settings,
             name="anthropic",
             base_url="https://api.anthropic.com",
@@ -383,7 +383,7 @@ PROVIDER = Provider(
     transport=transport,
     settings=OWN | CLIENT,
     history=history,
-    counting=Counting(request=counted, total="input_tokens", path="/v1/messages/count_tokens"),
+    counting=Counting(request=count_request, total="input_tokens", path="/v1/messages/count_tokens"),
     params=PARAMS,
     portable=PORTABLE,
     remove_unsupported=remove_unsupported,

@@ -22,7 +22,7 @@ from ..errors import EngineError
 from ..frozen import EMPTY, thaw
 from ..images import normal_image
 from ..turns import Block, Turn
-from .counting import Counting, only
+from .counting import Counting, only_fields
 from .gemini_history import history as history
 from .gemini_media import read_medium, write_medium
 from .gemini_parts import SIGNATURE, WIRE, camel, said
@@ -90,15 +90,15 @@ def request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EM
     return Asked(body | beside | _tools(scope, beside), model, method)
 
 
-def counted(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
+def count_request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
     """The body of `POST /v1beta/models/{model}:countTokens`, which holds the whole request."""
     whole = request(turn, scope, model, params)
     return Asked({"generateContentRequest": {"model": _path(model), **whole}}, model, "countTokens")
 
 
-def vertex_counted(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
+def vertex_count_request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
     """The body of Vertex's `:countTokens`, which takes the parts of a request that count."""
-    return Asked(only(request(turn, scope, model, params), VERTEX_COUNTS), model, "countTokens")
+    return Asked(only_fields(request(turn, scope, model, params), VERTEX_COUNTS), model, "countTokens")
 
 
 def _divided(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -332,10 +332,10 @@ PROVIDER = Provider(
     read_medium=read_medium,
     namespace=WIRE.namespace,
     output_limits=("generationConfig.maxOutputTokens",),
-    counting=Counting(request=counted, total="totalTokens", cached="cachedContentTokenCount"),
+    counting=Counting(request=count_request, total="totalTokens", cached="cachedContentTokenCount"),
 )
 VERTEX = replace(
     PROVIDER,
     server="vertex",
-    counting=Counting(request=vertex_counted, total="totalTokens", cached="cachedContentTokenCount"),
+    counting=Counting(request=vertex_count_request, total="totalTokens", cached="cachedContentTokenCount"),
 )

@@ -80,8 +80,8 @@ def _thinking(settings: Parameters) -> Parameters:
         config["thinkingLevel"] = {"none": "minimal", "xhigh": "high", "max": "high"}.get(effort, str(effort)).upper()
     if settings.get("reasoning_summary"):
         config["includeThoughts"] = True
-    own, _ = renamed(settings, {"include_thoughts": "includeThoughts", "thinking_level": "thinkingLevel"})
-    return {**config, **own}
+    own_names, _ = renamed(settings, {"include_thoughts": "includeThoughts", "thinking_level": "thinkingLevel"})
+    return {**config, **own_names}
 
 
 PORTABLE = PortableSettings(

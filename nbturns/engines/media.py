@@ -78,8 +78,8 @@ def medium(part: Any) -> Medium | None:
     if not isinstance(part, Mapping):
         return None
     for provider in installed_providers():
-        if provider.read_medium is not None and (found := provider.read_medium(part)) is not None:
-            return found
+        if provider.read_medium is not None and (medium_read := provider.read_medium(part)) is not None:
+            return medium_read
     return _geppetto_medium(part)
 
 
@@ -114,17 +114,17 @@ def sendable_medium(part: Any, owner: str, receiver: str) -> Medium:
 
     Raises EngineError where there is no medium, or a file of another provider.
     """
-    found = medium(part)
-    if found is None or not found.has_content:
+    sendable = medium(part)
+    if sendable is None or not sendable.has_content:
         raise EngineError(
             f"{receiver} accepts images, documents and other files as media, not {part!r:.80}", kind="unsupported"
         )
-    if found.file_id and found.owner != owner:
+    if sendable.file_id and sendable.owner != owner:
         raise EngineError(
-            f"{found.file_id:.60} is a file of {found.owner}, which {receiver} cannot read; pass its bytes or a URL",
+            f"{sendable.file_id:.60} is a file of {sendable.owner}, which {receiver} cannot read; pass its bytes or a URL",
             kind="unsupported",
         )
-    return found
+    return sendable
 
 
 def content_parts(result: Any, text_type: str, write: Callable[[Any], Part]) -> list[Part] | None:
@@ -148,5 +148,5 @@ def content_parts(result: Any, text_type: str, write: Callable[[Any], Part]) -> 
 
 
 def _is_typed_medium(item: Mapping[str, Any]) -> bool:
-    found = medium(item)
-    return found is not None and found.has_content and bool(item.get("type") or found.media_type)
+    item_medium = medium(item)
+    return item_medium is not None and item_medium.has_content and bool(item.get("type") or item_medium.media_type)

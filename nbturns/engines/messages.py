@@ -40,7 +40,7 @@ def to_messages(turn: Turn, provider: str) -> Messages:
     target = find(provider)
     layout = target.messages
     if layout is None:
-        names = ", ".join(sorted(other.name for other in installed_providers() if other.messages))
+        names = ", ".join(sorted(candidate.name for candidate in installed_providers() if candidate.messages))
         raise EngineError(
             f"provider {target.name!r} has no message layout; providers with one: {names}", kind="unknown_provider"
         )

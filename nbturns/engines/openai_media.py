@@ -47,12 +47,12 @@ def _image(part: Mapping[str, Any]) -> Medium:
 def _linked(field: str, media_type: str) -> MediumReader:
     """Return a reader of parts with an address, which some compatible servers accept."""
 
-    def read(part: Mapping[str, Any]) -> Medium:
+    def read_link(part: Mapping[str, Any]) -> Medium:
         link = part.get(field)
         url = text_of(link.get("url") if isinstance(link, Mapping) else link)
         return inline_medium(url, media_type) if url.startswith("data:") else linked_medium(url, media_type)
 
-    return read
+    return read_link
 
 
 RESPONSES_PARTS: Mapping[str, MediumReader] = {"input_file": _file, "input_image": _image, "input_audio": _sound}

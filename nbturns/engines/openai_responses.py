@@ -22,7 +22,7 @@ from ..images import normal_image
 from ..results import FinishClass
 from ..turns import Block, Kind, Turn
 from . import openai_client
-from .counting import Counting, only
+from .counting import Counting, only_fields
 from .lenient import are_parts
 from .media import content_parts
 from .openai_media import read_responses_medium, write_responses_medium
@@ -75,9 +75,9 @@ COUNTED = frozenset(
 )
 
 
-def counted(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
+def count_request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
     """The body of `POST /responses/input_tokens`: the request without what limits and steers the answer."""
-    return only(request(turn, scope, model, params), COUNTED)
+    return only_fields(request(turn, scope, model, params), COUNTED)
 
 
 def _is_instructions(block: Block) -> bool:
@@ -380,7 +380,7 @@ PROVIDER = Provider(
     transport=openai_client.by(openai_client.responses, "/responses"),
     settings=openai_client.SETTINGS,
     history=history,
-    counting=Counting(request=counted, total="input_tokens", path="/responses/input_tokens"),
+    counting=Counting(request=count_request, total="input_tokens", path="/responses/input_tokens"),
     params=PARAMS,
     portable=PORTABLE,
     remove_unsupported=remove_unsupported,

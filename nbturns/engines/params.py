@@ -105,14 +105,14 @@ def params_of(provider: Provider) -> dict[str, Param]:
 
 def check_params(provider: Provider, values: Mapping[str, Any]) -> None:
     """Raise EngineError for an unknown parameter, naming the nearest, and for a value of the wrong type."""
-    known = params_of(provider)
+    known_params = params_of(provider)
     for name, value in values.items():
-        param = known.get(name) or known.get(snake(name))
+        param = known_params.get(name) or known_params.get(snake(name))
         if param is not None:
             param.check(value, provider.name)
         elif name not in provider.settings and provider.params is not None:
             raise EngineError(
-                f"unknown parameter {name!r} of {provider.name}{nearest_name(name, (*known, *provider.settings))}; "
+                f"unknown parameter {name!r} of {provider.name}{nearest_name(name, (*known_params, *provider.settings))}; "
                 f"to send it all the same, use extra_body={{{name!r}: …}}",
                 kind="bad_parameter",
             )
@@ -123,7 +123,7 @@ def looks_like_a_key(value: Any) -> bool:
     return isinstance(value, str) and KEY.match(value) is not None
 
 
-def nearest_name(name: str, known: Iterable[str]) -> str:
+def nearest_name(name: str, known_names: Iterable[str]) -> str:
     """Return "; did you mean …?" with the nearest of the known names; "" where none is near."""
-    matches = difflib.get_close_matches(snake(name), list(known), 1, 0.6)
+    matches = difflib.get_close_matches(snake(name), list(known_names), 1, 0.6)
     return f"; did you mean {matches[0]}?" if matches else ""

@@ -25,33 +25,33 @@ def translated(provider: Provider, params: Mapping[str, Any], turn: Turn) -> Tra
     `params` are the engine's; the Turn's data override them. A provider without a translation
     gets its parameters unchanged.
     """
-    portable, own = provider.portable, provider.params or {}
+    portable, own_params = provider.portable, provider.params or {}
     if portable is None:
         return thaw(params), []
     engine_params: Parameters = thaw(params)
     shared = {
         CANONICAL_NAMES.get(name, name): engine_params.pop(name)
         for name in tuple(engine_params)
-        if name not in own and (name in PORTABLE or name in portable.params)
+        if name not in own_params and (name in PORTABLE or name in portable.params)
     }
     translation, unsent = portable.translate(shared)
     merged_params = merged(translation, engine_params)
     for settings in (_settings_at(INFERENCE_CONFIG, turn), _settings_at(portable.turn_key, turn)):
-        translation, more = portable.translate(settings)
-        merged_params, unsent = merged(merged_params, translation), [*unsent, *more]
+        translation, unsent_settings = portable.translate(settings)
+        merged_params, unsent = merged(merged_params, translation), [*unsent, *unsent_settings]
     if portable.server_tools_key is not None and (server_tools := turn.data.get(portable.server_tools_key)):
         merged_params["tools"] = [*merged_params.get("tools", ()), *thaw(server_tools)]
-    kept = {name: value for name, value in merged_params.items() if value != [] or name not in STOP_PARAMS}
-    return kept, unsent
+    sent = {name: value for name, value in merged_params.items() if value != [] or name not in STOP_PARAMS}
+    return sent, unsent
 
 
 def merged(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> Parameters:
     """Return `base` with `overrides` laid upon it, object by object."""
     result = dict(base)
     for name, value in overrides.items():
-        before = result.get(name)
-        both_objects = isinstance(before, Mapping) and isinstance(value, Mapping)
-        result[name] = merged(before, value) if both_objects else value  # type: ignore[arg-type]  # both are Mappings
+        base_value = result.get(name)
+        both_objects = isinstance(base_value, Mapping) and isinstance(value, Mapping)
+        result[name] = merged(base_value, value) if both_objects else value  # type: ignore[arg-type]  # both are Mappings
     return result
 
 

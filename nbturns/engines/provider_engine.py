@@ -25,7 +25,7 @@ from ..turns import Turn, user
 from .portable import merged, translated
 from .provider import Provider, Reply, Transport, answered, ended, without_secrets
 from .receiver import Receiver
-from .recording import without as without_words
+from .recording import without_words
 from .structured import with_schema_in_words
 from .token_count import TokenCount, count_tokens
 from .transplant import unsent_notice
