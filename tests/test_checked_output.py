@@ -101,7 +101,7 @@ def test_any_type_with_a_schema_will_do(type: object, said: str, value: object) 
 def test_what_is_no_type_is_refused_before_anything_is_asked() -> None:
     session = nt.Session(nt.scripted("x"))
 
-    with pytest.raises(TypeError, match="output is a pydantic model"):
+    with pytest.raises(TypeError, match="output must be a pydantic model"):
         session.ask("?", output=Server)
     assert session.turns == ()
 
