@@ -274,7 +274,7 @@ def test_messages_are_written_for_the_four_providers_from_any_conversation() -> 
     assert [content["role"] for content in turn.to_messages("gemini")] == ["user", "model", "user", "model"]
     items = nt.Run((turn,)).to_messages("openai")
     assert [item.get("type") for item in items][-3:] == ["function_call", "function_call_output", "message"]
-    with pytest.raises(nt.EngineError, match="no provider 'wordperfect'"):
+    with pytest.raises(nt.EngineError, match="unknown provider 'wordperfect'"):
         turn.to_messages("wordperfect")
 
 

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from ..errors import EngineError
 from ..host import in_worker
 from .gemini_reply import refusal
-from .provider import Answer, kind_at
+from .provider import ResponseStream, kind_at
 from .recording import recording
 from .transport import CONNECT, need, refuse_keys, retry_after, without_keys, words
 
@@ -79,7 +79,7 @@ class GeminiTransport:
         return httpx.AsyncClient(timeout=wait, transport=recording(record, package="httpx") if record else None)
 
     @asynccontextmanager
-    async def open(self, body: Mapping[str, Any]) -> AsyncIterator[Answer]:
+    async def open(self, body: Mapping[str, Any]) -> AsyncIterator[ResponseStream]:
         """Send `body`; give the answer as it comes. Leaving closes the connection if more would come."""
         async with AsyncExitStack() as stack:
             try:
@@ -97,7 +97,9 @@ class GeminiTransport:
             headers = response.headers
             id = headers.get("x-request-id", "")  # gateways name a request, Google does not
             try:
-                yield Answer(chunks=self._chunks(response), content_type=headers.get("content-type", ""), request_id=id)
+                yield ResponseStream(
+                    chunks=self._chunks(response), content_type=headers.get("content-type", ""), request_id=id
+                )
             except EngineError as error:
                 without_keys(error, self)
                 raise

@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import EngineError
 from ..frozen import EMPTY
 from ..packages import installed
-from .http_transport import PACKAGES, POLL, is_http, plainly, working
+from .http_transport import PACKAGES, POLL, http_transport, is_http, unfinished_response_id
 from .provider import Transport
 from .transport import Door, Explain, Official, OfficialTransport
 
@@ -34,7 +34,11 @@ async def responses(client: Any, body: Mapping[str, Any], headers: Mapping[str, 
     opened = _opened(client.responses, {}, body, headers)
     while True:
         async with opened as response:
-            id = working(await response.read()) if body.get("background") and not body.get("stream") else ""
+            id = (
+                unfinished_response_id(await response.read())
+                if body.get("background") and not body.get("stream")
+                else ""
+            )
             if not id:
                 yield response
                 return
@@ -88,7 +92,7 @@ def by(door: Door, path: str, explain: Explain = refusal) -> Callable[[Mapping[s
         client = settings.get("client")
         absent = client is None and not installed("openai")
         if is_http(client) or (absent and any(map(installed, PACKAGES))):
-            return plainly(
+            return http_transport(
                 settings,
                 name="openai",
                 base_url=HOME,

@@ -25,7 +25,7 @@ from ..frozen import EMPTY
 from ..host import in_worker
 from ..packages import require
 from . import amazon_stream
-from .provider import SECRET, Answer, kind_at
+from .provider import SECRET, ResponseStream, kind_at
 from .recording import KEYLIKE, SIGNING, recording
 
 CONNECT = 10.0  # seconds
@@ -142,7 +142,7 @@ class OfficialTransport:
         return self._made[here]
 
     @asynccontextmanager
-    async def open(self, body: Mapping[str, Any]) -> AsyncIterator[Answer]:
+    async def open(self, body: Mapping[str, Any]) -> AsyncIterator[ResponseStream]:
         """Send `body`; give the answer as it comes. Leaving closes the connection if more would come."""
         client = None
         async with AsyncExitStack() as stack:
@@ -157,7 +157,7 @@ class OfficialTransport:
             if type.startswith(amazon_stream.CONTENT_TYPE):
                 chunks, type = amazon_stream.as_text(chunks), "text/event-stream"
             try:
-                yield Answer(chunks=chunks, content_type=type, request_id=id)
+                yield ResponseStream(chunks=chunks, content_type=type, request_id=id)
             except EngineError as error:
                 without_keys(error, client, self.headers)
                 raise

@@ -78,7 +78,7 @@ def session(
 
 def build_engine(config: EngineConfig, secrets: Secrets) -> Engine:
     """The engine of a config, with its key looked up now. Raises ProfileError for a key or parameter that does not do."""
-    settings: dict[str, Any] = dict(secrets.reveal(_native(config), "params"))
+    settings: dict[str, Any] = dict(secrets.reveal(dict(config.params), "params"))
     if config.base_url:
         settings["base_url"] = secrets.reveal(config.base_url, "base_url")
         if not is_address(settings["base_url"]):
@@ -109,18 +109,6 @@ def _client(config: EngineConfig) -> dict[str, Any]:
         name = "default_headers" if "default_headers" in provider.settings else "headers"
         settings[name] = {"User-Agent": client["user_agent"]}
     return settings
-
-
-def _native(config: EngineConfig) -> dict[str, Any]:
-    """The parameters as the provider's engine has them: geppetto's few odd ones in their own place."""
-    params = dict(config.params)
-    if config.provider == "anthropic" and (user := params.pop("user_id", None)):
-        params["metadata"] = {**params.get("metadata", {}), "user_id": user}
-    if config.provider == "gemini":
-        names = {"include_thoughts": "includeThoughts", "thinking_level": "thinkingLevel"}
-        if thinking := {theirs: params.pop(ours) for ours, theirs in names.items() if ours in params}:
-            params["thinking_config"] = {**params.get("thinking_config", {}), **thinking}
-    return params
 
 
 def toolbox(config: EngineConfig, tools: Iterable[Tool | Callable[..., Any]], profile: str) -> Toolbox:
