@@ -12,7 +12,7 @@ import traitlets
 
 from ..errors import LoadError, ProfileError
 from ..profiles.plan import Plan, plan_html
-from ..profiles.resolving import Profiles, Who
+from ..profiles.resolving import Profiles, Requester
 from ..tools import Tool
 from ..yaml_text import dump, load
 
@@ -41,7 +41,7 @@ class ProfilePicker(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         profile: str | None = None,
         *,
         current: Plan | None = None,
-        who: Who = None,
+        who: Requester = None,
         **more: Any,
     ) -> None:
         self.profiles = profiles
