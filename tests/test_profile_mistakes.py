@@ -48,12 +48,18 @@ FILES: list[tuple[bytes, str]] = [
     (b"profiles: {p: {engine: 'anthropic:x'}}", "add one at the top, like slug: team"),
     (b"slug: t\n# caf\xe9\n", "line 2: the file is not UTF-8"),
     (b"slug: t\nprofiles: {}\n---\nslug: u\nprofiles: {}\n", "a file must hold one registry"),
-    (b"slug: t\nprofiles:\n  p:\n    loop: {limit: 0}\n", "line 4: profiles.p.loop.limit must be an integer, 1 or greater"),
+    (
+        b"slug: t\nprofiles:\n  p:\n    loop: {limit: 0}\n",
+        "line 4: profiles.p.loop.limit must be an integer, 1 or greater",
+    ),
     (b"slug: t\nprofiles:\n  p:\n    loop: {execution_timeout: soon}\n", "line 4: .* must be a time of 0 or more"),
     (b"slug: t\nprofiles:\n  p:\n    loop: {pause_timeout: -3}\n", "line 4: .* must be a time of 0 or more"),
     (b"slug: t\nprofiles:\n  p:\n    params: {temperature: .nan}\n", "line 4: temperature must be a number, not nan"),
     (b"slug: t\nprofiles:\n  p:\n    params: {timeout: -1}\n", "line 4: timeout must be a number, 0 or greater"),
-    (b"slug: t\nprofiles:\n  p:\n    model_info: {cost: {input: -1}}\n", "line 4: .*cost.input must be a number, 0 or greater"),
+    (
+        b"slug: t\nprofiles:\n  p:\n    model_info: {cost: {input: -1}}\n",
+        "line 4: .*cost.input must be a number, 0 or greater",
+    ),
     (b"slug: t\nprofiles:\n  p:\n    model: gpt-5\n", "line 4: .* did you mean 'engine'"),
     (b"slug: t\nprofiles:\n  p:\n    api_key: $TEAM_KEY\n", "line 4: .*write .{env:NAME}"),
     (b"slug: t\nprofiles:\n  p:\n    api_key: ${TEAM_KEY}\n", "line 4: .*write .{env:NAME}"),
@@ -82,7 +88,10 @@ def test_a_file_that_cannot_be_meant_so_is_refused_with_its_place(text: bytes, w
         ({"base_url": "not an address"}, "base_url must be a URL like"),
         ({"base_url": "http://[half"}, "base_url must be a URL like"),
         ({"inference_settings": {"chat": {"structured_output_mode": "json_schema"}}}, "schema is missing"),
-        ({"engine": "openai-chat:x", "params": {"presence_penalty": float("nan")}}, "presence_penalty must be a finite number"),
+        (
+            {"engine": "openai-chat:x", "params": {"presence_penalty": float("nan")}},
+            "presence_penalty must be a finite number",
+        ),
     ],
 )
 def test_what_does_not_come_to_a_plan_says_who_said_it(says: dict[str, Any], words: str) -> None:

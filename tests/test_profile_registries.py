@@ -368,7 +368,12 @@ def test_a_database_of_geppettos_is_read_with_its_go_names(tmp_path: Path) -> No
         ("slug: t\nprofiles:\n  a:\n    middleware:\n      - {nam: retry}\n", 5, "middleware", "a name"),
         ("slug: t\nprofils: {}\n", None, "", "profiles:"),
         ("registries: {}\n", 1, "registries", "a file must hold one registry"),
-        ("slug: t\ndefault_profile_slug: a\nprofiles: {}\n", 2, "default_profile_slug", "name the default profile `default`"),
+        (
+            "slug: t\ndefault_profile_slug: a\nprofiles: {}\n",
+            2,
+            "default_profile_slug",
+            "name the default profile `default`",
+        ),
         ("default:\n  runtime: {system_prompt: hello}\n", None, "", "are an old format"),
         (
             "slug: t\nprofiles:\n  a: {inference_settings: {api_keys: {x: y}}}\n",

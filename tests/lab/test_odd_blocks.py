@@ -35,7 +35,7 @@ def test_odd_blocks_are_shown_and_unfolded(lab: Lab) -> None:
     lab.run_all()
     output = lab.output(0)
     expect(row(output, 5)).to_contain_text("half \\ud83d of one, a family 👩‍👩‍👧")
-    expect(row(output, 0).locator(".nbt-elsewhere")).to_have_attribute("dir", "ltr")
+    expect(row(output, 0).locator(".nbt-remote-image")).to_have_attribute("dir", "ltr")
 
     for index in (1, 2, 3, 4):
         row(output, index).get_by_role("button", name="unfold").click()

@@ -116,7 +116,7 @@ def test_rows_fold_by_row_by_kind_and_all(lab: Lab) -> None:
 
     output.get_by_role("button", name="Fold ▾").click()
     output.get_by_role("menuitem", name="fold all", exact=True).click()
-    expect(output.locator(".nbt-twisty[aria-expanded=true]")).to_have_count(0)
+    expect(output.locator(".nbt-fold-button[aria-expanded=true]")).to_have_count(0)
     output.get_by_role("button", name="Fold ▾").click()
     output.get_by_role("menuitemcheckbox", name="fold llm_text").click()
     lab.page.keyboard.press("Escape")
@@ -184,13 +184,13 @@ def test_rows_are_selected_by_click_and_by_key_and_python_has_them_as_a_turn(lab
     row(output, 4).locator(".nbt-number").click()
     for key in ("ArrowDown", "Shift+ArrowDown", "Shift+ArrowDown", "Home", "b", "d", "d"):
         lab.page.keyboard.press(key)
-    expect(output.locator(".nbt-state")).to_have_text("3 selected")
+    expect(output.locator(".nbt-status-text")).to_have_text("3 selected")
     eventually(lab, 4, "[5, 6, 7]")
     row(output, 4).focus()
     lab.page.keyboard.press("Control+a")
     expect(output.get_by_text("11 selected")).to_be_visible()
     lab.page.keyboard.press("Escape")
-    expect(output.locator(".nbt-state")).to_have_text("")
+    expect(output.locator(".nbt-status-text")).to_have_text("")
     assert lab.ask("panel.content.widgets.length") == cells
 
 
@@ -228,7 +228,7 @@ def test_everything_of_a_row_is_done_by_key(lab: Lab) -> None:
     heights = output.locator(".nbt-help dt").evaluate_all("keys => keys.map(key => key.getBoundingClientRect().height)")
     assert max(heights) < 1.5 * min(heights)  # JupyterLab gives such lists a width of its own
     press("[")
-    expect(output.locator(".nbt-twisty[aria-expanded=true]")).to_have_count(0)
+    expect(output.locator(".nbt-fold-button[aria-expanded=true]")).to_have_count(0)
 
 
 def test_a_block_is_copied_and_shown_in_each_form(lab: Lab) -> None:
@@ -243,9 +243,9 @@ def test_a_block_is_copied_and_shown_in_each_form(lab: Lab) -> None:
 
     for name, text in forms.items():
         row(output, 3).hover()
-        row(output, 3).locator(".nbt-dots").click()
+        row(output, 3).locator(".nbt-menu-button").click()
         output.get_by_role("menuitem", name=name).click()
-        expect(output.locator(".nbt-said")).to_contain_text("of block 3")
+        expect(output.locator(".nbt-message")).to_contain_text("of block 3")
         lab.page.wait_for_function(
             "text => navigator.clipboard.readText().then(found => found.startsWith(text))", arg=text
         )
@@ -331,7 +331,7 @@ def test_a_hundred_thousand_blocks_are_scrolled_searched_and_selected(lab: Lab) 
     field.fill("number 49999")
     field.press("Enter")
     expect(output.locator(".nbt-matches")).to_have_text("1 of 1")
-    expect(output.locator(".nbt-found")).to_contain_text("number 49999")
+    expect(output.locator(".nbt-current-match")).to_contain_text("number 49999")
     field.press("Escape")
 
     lab.page.keyboard.press("Control+a")
@@ -352,7 +352,7 @@ def test_a_text_of_ten_megabytes_shows_its_beginning_and_the_rest_when_asked(lab
     row(output, 1).get_by_role("button", name="200,000 more").click()
     expect(row(output, 1).get_by_text("202,000 of 10,000,015 characters")).to_be_visible()
     row(output, 1).get_by_role("button", name="all of it").click()
-    expect(row(output, 1).locator(".nbt-rest")).to_have_count(0)
+    expect(row(output, 1).locator(".nbt-load-more")).to_have_count(0)
     assert row(output, 1).locator(".nbt-text").evaluate("place => place.textContent.endsWith('end of it')")
 
 
@@ -447,7 +447,7 @@ def test_what_a_model_says_is_text_in_every_place_of_the_table(lab: Lab) -> None
     output.get_by_role("button", name="Fold ▾").click()
     lab.page.keyboard.press("Escape")
     row(output, 4).hover()
-    row(output, 4).locator(".nbt-dots").click()
+    row(output, 4).locator(".nbt-menu-button").click()
     lab.page.keyboard.press("Escape")
     lab.page.wait_for_timeout(300)
 
