@@ -553,9 +553,8 @@ def test_giving_up_an_await_ends_that_wait_alone(caplog: pytest.LogCaptureFixtur
 
 
 def test_an_error_nobody_awaited_to_the_end_makes_no_noise(caplog: pytest.LogCaptureFixture) -> None:
-    execution = stepped([call("a")], nt.EngineError("boom"))
-
     async def hurry() -> None:
+        execution = stepped([call("a")], nt.EngineError("boom"))
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(execution, 0.02)
         execution.resume()
@@ -564,8 +563,7 @@ def test_an_error_nobody_awaited_to_the_end_makes_no_noise(caplog: pytest.LogCap
         await asyncio.sleep(0.05)
 
     asyncio.run(hurry())
-    del execution, hurry  # only what nobody holds can complain
-    gc.collect()
+    gc.collect()  # only what nobody holds can complain
     assert caplog.text == ""
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 USUAL = ("engine", "system", "tools", "temperature", "max_tokens", "limit")
 """What is offered where a profile lets everything be overridden."""
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 class ProfilePicker(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
@@ -135,12 +136,14 @@ class ProfilePicker(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         if self.plan is not None:
             self._table.value = plan_html(self.plan, self.current)
 
-    def _repr_mimebundle_(self, **more: Any) -> Any:
+    _ipython_display_ = None  # ipywidgets 7 has one, which shows the live picker alone
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         """The live picker, and for a page without a kernel the plan as a table."""
-        live: Any = super()._repr_mimebundle_(**more)
-        bundle, *rest = live if isinstance(live, tuple) else (live,)
-        bundle = {**bundle, "text/plain": repr(self), "text/html": self._table.value}
-        return (bundle, *rest) if rest else bundle
+        bundle: dict[str, Any] = {"text/plain": repr(self), "text/html": self._table.value}
+        if self.comm is not None:
+            bundle[WIDGET_VIEW] = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
+        return bundle
 
     def __repr__(self) -> str:
         return f"<ProfilePicker {self.plan!r}>" if self.plan else f"<ProfilePicker {self.profile}: {self.error}>"
