@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 USUAL = ("engine", "system", "tools", "temperature", "max_tokens", "limit")
 """What is offered where a profile lets everything be overridden."""
+TOOLTIP = "tooltip" if "tooltip" in ipywidgets.Text.class_trait_names() else "description_tooltip"  # ipywidgets 8, 7
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -54,7 +55,7 @@ class ProfilePicker(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
             options=names,
             value=name,
             description="Profile",
-            tooltip="Which profile the session runs with",
+            **{TOOLTIP: "Which profile the session runs with"},
             style={"description_width": "8em"},
             layout=ipywidgets.Layout(width="32em"),
         )
@@ -120,7 +121,7 @@ class ProfilePicker(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
             description=key,
             placeholder="not said" if value is None else _text(value),
             continuous_update=False,
-            tooltip=f"Override {key}; empty for the profile's own",
+            **{TOOLTIP: f"Override {key}; empty for the profile's own"},
             layout=ipywidgets.Layout(width="32em"),
             style={"description_width": "8em"},
         )
