@@ -463,7 +463,7 @@ def test_the_result_of_a_held_execution_is_an_error_at_once_that_names_the_way_o
     ):
         execution.result()
 
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 20  # and not until somebody presses a button
     assert execution.status == "paused"
     execution.stop()
 
@@ -637,7 +637,7 @@ def test_a_pause_stays_when_the_policy_says_stay() -> None:
 
 
 def test_who_is_in_time_wins_over_the_time_out() -> None:
-    execution = stepped(tool_config=nt.ToolConfig(pause_timeout=0.5, on_pause_timeout="stop"))
+    execution = stepped(tool_config=nt.ToolConfig(pause_timeout=120, on_pause_timeout="stop"))
     first(execution)
 
     after = execution.step().result(5)

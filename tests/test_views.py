@@ -30,7 +30,7 @@ def session(**settings: Any) -> nt.Session:
     return nt.Session(nt.scripted([call], "three", "four"), tools=[add], **settings)
 
 
-def eventually(true: Callable[[], object], seconds: float = 5.0) -> None:
+def eventually(true: Callable[[], object], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it never came true"

@@ -25,7 +25,7 @@ def stepped(**settings: Any) -> nt.Execution:
     return nt.Session(script, tools=[add], step=True).ask("1 + 2?", **settings)
 
 
-def eventually(true: Callable[[], object], seconds: float = 5.0) -> None:
+def eventually(true: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait until the host's loop has done it."""
     end = time.monotonic() + seconds
     while not true():
