@@ -11,6 +11,7 @@ import nbturns as nt
 from nbturns.engines.wire import Wire
 from nbturns.widgets import TurnView
 from nbturns.widgets.block_forms import form
+from tests.pieces import send_from_page
 
 
 def talk() -> nt.Turn:
@@ -37,7 +38,7 @@ class Page:
         )
 
     def ask(self, **question: Any) -> Any:
-        self.view._handle_custom_msg({**question, "id": 7}, [])
+        send_from_page(self.view, {**question, "id": 7})
         answer = self.heard.pop()
         assert answer.pop("id") == 7
         return answer
@@ -123,7 +124,7 @@ def test_a_block_that_comes_or_is_edited_costs_little_however_long_the_turn_is(
 
 @pytest.mark.parametrize("message", ["nonsense", {}, None, 3, {"want": "rows"}, {"want": "rows", "id": "x"}])
 def test_what_a_page_never_says_is_not_heard(page: Page, message: Any) -> None:
-    page.view._handle_custom_msg(message, [])
+    send_from_page(page.view, message)
 
     assert page.heard == []
 

@@ -16,6 +16,7 @@ from nbturns.importers.report import ImportReport
 from nbturns.outline import phases_of
 from nbturns.timeline import Timeline
 from nbturns.widgets import CompareView, RunView, Stepper, TurnView
+from tests.pieces import send_from_page
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "greenhouse.yaml"
 
@@ -54,7 +55,7 @@ class Page:
         self.take(view.start)
 
     def ask(self, **message: Any) -> None:
-        self.view._handle_custom_msg(message, [])
+        send_from_page(self.view, message)
 
     def take(self, start: Any) -> None:
         start = json.loads(json.dumps(start))
@@ -237,7 +238,7 @@ def test_what_a_page_never_says_is_not_heard(message: Any, monkeypatch: pytest.M
     run = nt.load(FIXTURE)
     page = Page(RunView(run), monkeypatch)
 
-    page.view._handle_custom_msg(message, [])
+    send_from_page(page.view, message)
     page.ask(want="body", place=0)
     eventually(lambda: page.said)
 
@@ -285,7 +286,7 @@ def test_a_comparison_is_sent_by_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[Any] = []
     monkeypatch.setattr(view, "send", said.append)
 
-    view._handle_custom_msg({"want": "pairs", "from": 200}, [])
+    send_from_page(view, {"want": "pairs", "from": 200})
     eventually(lambda: said)
 
     assert (view.start["total"], len(view.start["pairs"])) == (900, 200)

@@ -13,6 +13,7 @@ import nbturns as nt
 from nbturns.contract import Scope
 from nbturns.events import Delta
 from nbturns.widgets import Stepper
+from tests.pieces import send_from_page
 
 
 def add(a: int, b: int) -> int:
@@ -49,7 +50,7 @@ class Page:
         self.say(want="start")
 
     def say(self, **message: Any) -> None:
-        self.view._handle_custom_msg(message, [])
+        send_from_page(self.view, message)
 
     def _start(self, change: Any) -> None:
         start = json.loads(json.dumps(change["new"]))
@@ -133,7 +134,7 @@ def test_what_a_page_never_says_is_not_heard(message: Any) -> None:
     execution.next().result(5)
     view = Stepper(execution)
 
-    view._handle_custom_msg(message, [])
+    send_from_page(view, message)
     time.sleep(0.02)
 
     assert execution.status == "paused"
