@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -266,10 +265,10 @@ def test_a_stream_that_stops_without_its_end_is_no_success(server: Server) -> No
 
 
 def test_a_server_that_falls_silent_is_left_in_time(server: Server) -> None:
-    error = failure(server.engine(Script(stream("text")[:600], linger=1), timeout=0.2))
+    error = failure(server.engine(Script(stream("text")[:600], linger=60), timeout=2))
 
     assert (error.kind, error.turn[-1].text) == ("timeout", "It rains")
-    assert "the answer stopped for 0.2 s" in str(error)
+    assert "the answer stopped for 2 s" in str(error)
 
 
 def test_nobody_there_is_a_connection_error() -> None:
@@ -288,31 +287,24 @@ def test_a_missing_key_is_said_before_anything_is_sent(server: Server) -> None:
 
 
 def test_a_server_that_never_hangs_up_holds_nobody(server: Server) -> None:
-    asks = server.engine(Script(stream("text"), linger=1.5))
-    started = time.perf_counter()
+    asks = server.engine(Script(stream("text"), linger=120))
 
-    assert nt.Session(asks).ask("x").result(10).text == "It rains in Paris."
-    assert time.perf_counter() - started < 1.2 + IMPORT
-
-
-IMPORT = 3.0  # seconds; the first to ask pays for the import of the SDK
+    assert nt.Session(asks).ask("x").result(60).text == "It rains in Paris."
 
 
 def test_stop_hangs_up_at_once_and_keeps_what_was_said(server: Server) -> None:
     heard = threading.Event()
-    asks = server.engine(Script(stream("text"), chunk=50, pause=0.05))
+    asks = server.engine(Script(stream("text")[:600] + b": still here\n\n" * 10_000, chunk=50, pause=0.05))
     execution = nt.Session(asks, sinks=[lambda event: heard.set() if isinstance(event, Delta) else None]).ask("x")
-    assert heard.wait(10)
-    started = time.perf_counter()
+    assert heard.wait(60)
 
     execution.stop()
-    turn = execution.result(10)
+    turn = execution.result(60)  # the server would go on for ten minutes
 
-    assert time.perf_counter() - started < 0.5
     assert execution.status == "stopped"
     assert turn[-1].text.startswith("It rains")
     assert turn.inferences[0].finish_class == nt.FinishClass.INTERRUPTED
-    assert server.hung_up.wait(5)
+    assert server.hung_up.wait(60)
 
 
 def test_an_engine_may_be_asked_on_any_loop(server: Server) -> None:

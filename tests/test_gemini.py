@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -661,7 +660,7 @@ def test_a_connection_that_breaks_keeps_what_had_come(server: Server) -> None:
 
 
 def test_a_server_that_falls_silent_is_left_in_time(server: Server) -> None:
-    error = failure(server.engine(Script(stream("text"), pause=0.6, chunk=300), timeout=0.2))
+    error = failure(server.engine(Script(stream("text"), pause=60, chunk=300), timeout=2))
 
     assert error.kind == "timeout"
     assert "the answer stopped for" in str(error)
@@ -686,18 +685,16 @@ def test_a_missing_key_is_said_before_anything_is_sent(server: Server, monkeypat
 
 def test_stop_hangs_up_at_once_and_keeps_what_was_said(server: Server) -> None:
     heard = threading.Event()
-    asks = server.engine(Script(stream("text"), chunk=50, pause=0.05))
+    asks = server.engine(Script(stream("text")[:300] + b": still here\r\n\r\n" * 10_000, chunk=50, pause=0.05))
     execution = nt.Session(asks, sinks=[lambda event: heard.set() if isinstance(event, Delta) else None]).ask("x")
-    assert heard.wait(10)
-    started = time.perf_counter()
+    assert heard.wait(60)
 
     execution.stop()
-    turn = execution.result(10)
+    turn = execution.result(60)  # the server would go on for ten minutes
 
-    assert time.perf_counter() - started < 0.5
     assert turn[-1].text.startswith("It rains")
     assert turn.inferences[0].finish_class == nt.FinishClass.INTERRUPTED
-    assert server.hung_up.wait(5)
+    assert server.hung_up.wait(60)
 
 
 def test_the_key_is_not_to_be_seen() -> None:

@@ -46,7 +46,7 @@ def phases(execution: nt.Execution) -> list[tuple[str, int]]:
 
 def until(true: Any) -> None:
     """Wait until another thread has come that far."""
-    for _ in range(500):
+    for _ in range(6_000):
         if true():
             return
         time.sleep(0.01)

@@ -435,13 +435,13 @@ def test_a_harmless_file_may_merge_one_mapping_a_billion_times() -> None:
     ],
 )
 def test_nesting_without_end_is_refused_quickly(text: str) -> None:
-    start = time.monotonic()
+    start = time.process_time()
 
     with pytest.raises(nt.LoadError):
         nt.loads(text)
     with pytest.raises(nt.LoadError):
         nt.Turn.from_yaml(text)
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
 
 
 def outcome(text: Any, **how: Any) -> nt.Run | nt.NbturnsError:

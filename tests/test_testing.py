@@ -123,7 +123,7 @@ def test_what_had_come_survives_a_fault_and_is_not_asked_for_twice(
     prefix = name.partition(":")[0].replace("openai-chat", "chat")
     exchange = next(one for one in server.exchanges if one.id == f"{prefix}-count-stream")
     at = exchange.body.index(b"20 ")
-    asks = engine(server, name, f"/_fault/{fault}={at}", timeout=1.5)
+    asks = engine(server, name, f"/_fault/{fault}={at}", timeout=4 if fault == "stall" else 60)
 
     with pytest.raises(nt.EngineError) as caught:
         nt.Session(asks).ask("Please count to forty.").result(20)

@@ -249,12 +249,8 @@ def test_a_model_near_its_end_is_asked_where_warnings_are_errors(server: Server)
     assert warned, f"anthropic warns of none of its models: {sorted(listed)}"
 
     for name in warned:
-        assert (
-            nt.Session(nt.engine(f"anthropic:{name}", base_url=server.url, api_key=KEY))
-            .ask("Say hello.")
-            .result(20)
-            .text
-        )
+        engine = nt.engine(f"anthropic:{name}", base_url=server.url, api_key=KEY)
+        assert nt.Session(engine).ask("Say hello.").result(20).text
 
 
 @pytest.mark.parametrize("name", DIALECTS)
