@@ -81,7 +81,7 @@ class Chunks(Sequence[T], Generic[T]):
         return self._tail[within:] if within >= 0 else tuple(self.since(start))
 
     def shared(self, other: Chunks[T]) -> int:
-        """How many items at the head are the very same objects in both."""
+        """Return the number of leading items that are the same objects in both."""
         if self is other:
             return len(self)
         shared_chunks = len(self._full) if self._full is other._full else _same(self._full, other._full)

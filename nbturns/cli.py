@@ -1,4 +1,4 @@
-"""What can be done from a shell: `nbturns profiles list | show | check`."""
+"""The command line: `nbturns profiles list | show | check`."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def no_id() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What one model call may use besides the Turn."""
+    """The context of one model call: tools, settings, the event sink."""
 
     tools: Toolbox = field(default_factory=Toolbox)
     tool_config: ToolConfig = ToolConfig()  # noqa: RUF009  # a value, which never changes
@@ -70,7 +70,7 @@ Middleware: TypeAlias = Callable[[Turn, Scope, Engine], Awaitable[Turn]]
 
 
 def stand_around(engine: Engine, middleware: Iterable[Middleware]) -> Engine:
-    """Stand `middleware` around `engine`: the first listed is the outermost."""
+    """Wrap `engine` in `middleware`; the first is the outermost."""
     for layer in reversed(tuple(middleware)):
         engine = _around(layer, engine)
     return engine
@@ -102,7 +102,7 @@ def _name(function: Any) -> str:
 
 
 def asking(engine: Engine, middleware: Iterable[Middleware], note: Callable[[Call], object] = id) -> Engine:
-    """What the loop asks: `middleware` around the signing engine, and the ledger around it all.
+    """Return the engine that the loop calls: the signing engine wrapped in `middleware`, with a ledger of its calls.
 
     A middleware may ask twice, drop an answer, insert blocks. Whatever it returns or
     raises, each call it made is in the Turn's ledger, and each new block has an id. An

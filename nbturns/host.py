@@ -1,4 +1,4 @@
-"""Where executions live: one event loop on one background thread.
+"""The event loop of all executions, on one background thread.
 
 A cell may block, await or end, and a click may arrive on any thread. An execution does
 not notice, because it never leaves its own loop. Values cross freely, since they
@@ -105,7 +105,7 @@ def loop() -> asyncio.AbstractEventLoop:
 
 
 def on_host() -> bool:
-    """Whether this is the host's own thread."""
+    """Return True on the thread of the event loop."""
     return threading.current_thread() is _thread()
 
 

@@ -129,7 +129,7 @@ def _fit_generic(raw: Any, value_type: Any, origin: Any) -> Any:
 
 
 def fitted(raw: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of `names` that `raw` has a value for, each as its type. Raises TypeError or ValueError."""
+    """Return the values of `raw` for `names`, converted to their types. Raises TypeError or ValueError."""
     values = {}
     for name, to in names.items():
         if raw.get(name) is not None:
@@ -151,12 +151,12 @@ def _called(value_type: Any) -> str:
 
 
 def _is_ours(value: object, value_type: Any) -> bool:
-    """Whether it is what it says it is: a frozen class that reads and writes itself."""
+    """Return True for a frozen value of exactly this type that has its own `from_dict`."""
     return type(value) is value_type and hasattr(value_type, "from_dict") and _lasting(value)
 
 
 def _lasting(value: object) -> bool:
-    """Whether a decoded value may be handed out twice: only one that cannot change."""
+    """Return True when a decoded value cannot change, and may therefore be returned again."""
     if isinstance(value, Chunks):
         return True
     params = getattr(type(value), "__dataclass_params__", None)
@@ -241,7 +241,7 @@ class Keyed:
         return self.holding_all({name: freeze(value) for name, value in raw.items()})
 
     def _read_but(self, changed_names: Container[str]) -> dict[str, tuple[Any, Any]]:
-        """What was decoded before and still stands: a long ledger is not read again for each call."""
+        """Return the decoded values that a change keeps: a long ledger is not decoded again for each call."""
         return {name: decoded_value for name, decoded_value in self._read.items() if name not in changed_names}
 
     def raw(self, key: Key[Any]) -> Any:
@@ -250,7 +250,7 @@ class Keyed:
         return _written(value) if type(value) is tuple else value
 
     def shares(self, key: Key[Any], other_metadata: Keyed) -> bool:
-        """Whether both hold the very same thing under this key, or neither holds any."""
+        """Return True when both hold the same object under this key, or neither has the key."""
         return self._held.get(key.name) is other_metadata._held.get(key.name)
 
     def items(self) -> ItemsView[str, Any]:
@@ -293,12 +293,12 @@ class Keyed:
 
 
 def keyed(raw: Mapping[str, Any]) -> Keyed:
-    """A bag made from values as they are on disk: for readers of files."""
+    """Return metadata made of values in their shape on disk; for readers of files."""
     return bag(freeze(raw) if raw else EMPTY)
 
 
 def bag(values: Mapping[str, Any]) -> Keyed:
-    """A bag of frozen values, each as on disk: not looked at again."""
+    """Return metadata of frozen values in their shape on disk, without checking them."""
     metadata: Keyed = _new(Keyed)
     metadata._held = values
     metadata._read = UNREAD
@@ -306,7 +306,7 @@ def bag(values: Mapping[str, Any]) -> Keyed:
 
 
 def _written(stored_value: Any) -> Any:
-    """The shape on disk of what a bag holds."""
+    """Return the shape on disk of a stored value."""
     return freeze(plain(stored_value[1])) if type(stored_value) is tuple else stored_value
 
 

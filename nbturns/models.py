@@ -1,4 +1,4 @@
-"""What is known of models: how much they read and write, and what a token costs.
+"""Context sizes and prices of models.
 
 The table is of the day `AS_OF` and from the providers' own pages (`SOURCES`); prices
 change, so a session's cost is what the table knew when it ran. A model that is not in
@@ -80,7 +80,7 @@ VENDOR = re.compile(r"^(?:[a-z]{2}\.)?(?:[\w-]+[/.])?(?=(?:claude|gpt|o[134]|cha
 
 
 def find(model: str, own: Iterable[ModelInfo] = ()) -> ModelInfo | None:
-    """What is known of `model`, by its name with or without a date and a vendor's prefix; None when nothing is."""
+    """Return the entry of `model`, by name with or without a date and a vendor's prefix; None when unknown."""
     mine = {info.id: info for info in own}
     return _found(model, {**MODELS, **mine}) if mine else _shipped(model)
 

@@ -60,7 +60,7 @@ _CLASSES: dict[str, FinishClass] = {
 
 
 def is_cut(stop_reason: str) -> bool:
-    """Whether a call ended because no more tokens were allowed."""
+    """Return True when a call ended at its token limit."""
     return bool(stop_reason) and FinishClass.of(stop_reason) is FinishClass.MAX_TOKENS
 
 
@@ -84,7 +84,7 @@ class Usage:
 
     @property
     def cache_read_input_tokens(self) -> int:
-        """What geppetto also calls `cached_tokens`."""
+        """geppetto's other name of `cached_tokens`."""
         return self.cached_tokens
 
     def __add__(self, other: Usage) -> Usage:
@@ -145,7 +145,7 @@ class InferenceResult:
 
     @property
     def raw(self) -> FrozenDict | None:
-        """What went over the wire, where the engine was told to keep it (`nt.engine(…, raw=True)`), else None.
+        """The request and response, if the engine keeps them (`nt.engine(…, raw=True)`), else None.
 
         `request` is the body as sent, `response` the text as it came; keys are taken out,
         and what is longer than the limit is cut (`cut` says of how many characters).

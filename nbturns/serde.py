@@ -1,8 +1,6 @@
 """Run and Turn ⇄ plain data ⇄ YAML and JSON, in the names geppetto has on disk.
 
-Nothing is lost on the way: unknown kinds keep their word, unknown keys their value,
-dates stay text, bytes come back as bytes. What cannot be understood is refused, with
-the place where it stands.
+Unknown kinds and keys are kept, dates stay text, bytes stay bytes. Errors name the position in the file.
 """
 
 from __future__ import annotations
@@ -135,10 +133,7 @@ def unheard(_position: str, _guess: str) -> None:
 
 
 class _Reader:
-    """Reads plain data; a complaint names the file and the path inside it.
-
-    Blocks that are equal, their ids included, become one object, as they were before they were written.
-    """
+    """Convert plain data to values; an error names the file and the path in it. Equal blocks become one object."""
 
     def __init__(self, file: str = "", strict: bool = False, guess: Guess = unheard) -> None:
         self.file = file
@@ -197,7 +192,7 @@ class _Reader:
         return earlier_block if earlier_block == block else block
 
     def misplaced(self, fields: dict[str, Any], kind: str, position: str) -> dict[str, Any]:
-        """What stands beside the kind of a block without a payload, and is its payload."""
+        """Remove payload fields from the top level of a block without payload, and return them."""
         names = [name for name in MISPLACED.get(kind, ("text",)) if name in fields]
         if names:
             verb = "belongs" if len(names) == 1 else "belong"
@@ -340,7 +335,7 @@ def run_from_dict(data: Mapping[str, Any], *, file: str = "", strict: bool = Fal
 
 
 def is_ours(data: Any) -> bool:
-    """Whether plain data looks like a Turn or a Run of ours or geppetto's."""
+    """Return True when plain data looks like a Turn or a Run of nbturns or geppetto."""
     if not isinstance(data, Mapping):
         return False
     if isinstance(data.get("turns"), (list, tuple)) and all(

@@ -1,4 +1,4 @@
-"""What a Turn and a Run have in common: they can be said in a provider's words."""
+"""Conversion of a Turn or a Run to the messages of a provider."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ class Tool:
 
     @cached_property
     def _validation(self) -> tuple[Callable[[Mapping[str, Any]], dict[str, Any]], type[Any]]:
-        """What checks arguments, and what it raises: looked up once, for pydantic looks long."""
+        """The function that validates arguments, and the error it raises; cached, because pydantic is slow to make them."""
         from pydantic import ValidationError
 
         return self._adapter.validator.validate_python, ValidationError

@@ -108,7 +108,7 @@ class Turn(Spoken):
     def _with(
         self, *, blocks: Any = None, id: str | None = None, metadata: Any = None, data: Any = None, extra: Any = None
     ) -> Turn:
-        """With the same blocks, what is known of the calls stays known."""
+        """Return a copy with some fields replaced; the call state is kept if the blocks are."""
         return _turn(
             self.blocks if blocks is None else blocks,
             self.id if id is None else id,
@@ -119,7 +119,7 @@ class Turn(Spoken):
         )
 
     def _grown(self, added: tuple[Block, ...], like: Turn, metadata: Keyed) -> Turn:
-        """With these blocks more; id, data and extra are those of `like`."""
+        """Return this Turn with `added` blocks and the id, data and extra of `like`."""
         call_state: Any = self._calls
         if type(call_state) is Calls:
             call_state = (call_state, added)
@@ -128,7 +128,7 @@ class Turn(Spoken):
         return _turn(self.blocks + added, like.id, metadata, like.data, like.extra, call_state)
 
     def _added_to(self, shorter_turn: Turn) -> tuple[Block, ...] | None:
-        """The blocks this one has more than `before`, where it is known to have been made by adding them."""
+        """Return the blocks that were added to `shorter_turn` to make this Turn; None when that is not known."""
         call_state: Any = self._calls
         return call_state[1] if type(call_state) is tuple and call_state[0] is shorter_turn._calls else None
 
@@ -136,7 +136,7 @@ class Turn(Spoken):
 
     @property
     def calls(self) -> Calls:
-        """What is answered and what is not; kept along as the Turn grows."""
+        """The pending and the answered calls; updated as the Turn grows."""
         call_state: Any = self._calls
         if type(call_state) is not Calls:
             earlier_calls, added = (Calls(), self.blocks) if call_state is None else call_state
@@ -179,7 +179,7 @@ class Turn(Spoken):
         return deepcopy(self.metadata.get(OUTPUT))
 
     def same_content(self, other_turn: Turn) -> bool:
-        """Whether both say the same: kinds, roles and payloads, whatever their ids."""
+        """Return True when kinds, roles and payloads are equal; ids may differ."""
         return isinstance(other_turn, Turn) and len(self) == len(other_turn) and content(self) == content(other_turn)
 
     def __contains__(self, item: object) -> bool:
