@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .errors import MisuseError
 from .frozen import EMPTY, FrozenDict, FrozenList, freeze, refuse_assignment, unchecked_constructor
 from .images import image, normal_image, seen
-from .keyed import NOTHING, Key, Keyed, Metadata
+from .keyed import NOTHING, Key, Metadata, MetadataLike
 from .results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ class Block:
     payload: Mapping[str, Any] = EMPTY
     role: str = ""
     id: str = ""
-    metadata: Keyed = NOTHING
+    metadata: Metadata = NOTHING
     extra: Mapping[str, Any] = field(default=EMPTY, kw_only=True)
 
     if TYPE_CHECKING:  # what it takes; `__post_init__` makes of it what the fields say
@@ -58,7 +58,7 @@ class Block:
             payload: Mapping[str, Any] = EMPTY,
             role: str = "",
             id: str = "",
-            metadata: Metadata = NOTHING,
+            metadata: MetadataLike = NOTHING,
             *,
             extra: Mapping[str, Any] = EMPTY,
         ) -> None: ...
@@ -73,8 +73,8 @@ class Block:
             put(self, "role", word(self.role, "a role"))
         if type(self.id) is not str:
             put(self, "id", word(self.id, "an id"))
-        if type(self.metadata) is not Keyed:
-            put(self, "metadata", Keyed(self.metadata))
+        if type(self.metadata) is not Metadata:
+            put(self, "metadata", Metadata(self.metadata))
         if type(self.extra) is not FrozenDict:
             put(self, "extra", extra_names(self.extra, "kind payload role id metadata"))
 
@@ -168,7 +168,7 @@ class Block:
         payload: Any = None,
         role: str | None = None,
         id: str | None = None,
-        metadata: Keyed | None = None,
+        metadata: Metadata | None = None,
     ) -> Block:
         return block(
             self.kind if kind is None else word(kind, "a kind") or "other",
@@ -179,7 +179,7 @@ class Block:
             self.extra,
         )
 
-    def signed(self, id: str, metadata: Keyed) -> Block:
+    def signed(self, id: str, metadata: Metadata) -> Block:
         """The same block with what the loop gives each one: an id and a bag, both known to be in order."""
         return block(self.kind, self.payload, self.role, id, metadata, self.extra)
 

@@ -15,14 +15,14 @@ RECENT = 16
 CALLING = frozenset({"tool_call", "tool_use"})
 
 
-class Calls(NamedTuple):
+class PendingCalls(NamedTuple):
     """The pending and answered calls of one sequence of blocks. Each sequence has an object of its own."""
 
     pending: Mapping[str, Any] = NOTHING  # block by call id, in the order of the blocks
     recent: tuple[str, ...] = ()
     answered: tuple[frozenset[str], ...] = ()
 
-    def after(self, blocks: Iterable[Any]) -> Calls:
+    def after(self, blocks: Iterable[Any]) -> PendingCalls:
         """Return the state after `blocks` are appended."""
         pending, recent, answered = self
         for block in blocks:
@@ -41,7 +41,7 @@ class Calls(NamedTuple):
                     recent = ()
             elif id not in pending and not _answered(recent, answered, id):
                 pending = {**pending, id: block}
-        return Calls(pending, recent, answered)
+        return PendingCalls(pending, recent, answered)
 
     def knows(self, id: str) -> bool:
         """Return True when a call with this id is pending or answered."""

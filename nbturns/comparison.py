@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from .alignment import Piece, matches, pieces
 from .blocks import Block
-from .chunks import Chunks
+from .chunks import PersistentList
 from .errors import MisuseError
 from .frozen import FrozenDict
 from .rows import body_of
@@ -184,7 +184,7 @@ def _places(value: Turn | Run) -> list[_Place]:
     turns = value.turns if isinstance(value, Run) else (value,)
     places: list[_Place] = []
     seen: set[int] = set()
-    before: Chunks[Block] = Chunks()
+    before: PersistentList[Block] = PersistentList()
     for number, turn in enumerate(turns):
         start = turn.blocks.shared(before)
         for index, block in enumerate(turn.blocks.since(start), start):

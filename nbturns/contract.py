@@ -13,12 +13,12 @@ from collections.abc import Awaitable, Callable, Container, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from .chunks import Chunks
+from .chunks import PersistentList
 from .distinct_calls import PROVIDER_CALL_ID
 from .errors import EngineError, NbturnsError
 from .events import Delta, Event, Notice, Sink, inference_finished, inference_started
 from .frozen import unchecked_constructor
-from .keyed import NOTHING, Keyed
+from .keyed import NOTHING, Metadata
 from .results import INFERENCE_ID, INFERENCE_RESULT, INFERENCES, FinishClass, InferenceResult
 from .toolbox import Toolbox, ToolConfig
 from .turns import Block, Turn
@@ -69,7 +69,7 @@ Engine: TypeAlias = "Callable[[Turn, Scope], Awaitable[Turn]]"
 Middleware: TypeAlias = Callable[[Turn, Scope, Engine], Awaitable[Turn]]
 
 
-def stand_around(engine: Engine, middleware: Iterable[Middleware]) -> Engine:
+def wrap_with_middleware(engine: Engine, middleware: Iterable[Middleware]) -> Engine:
     """Wrap `engine` in `middleware`; the first is the outermost."""
     for layer in reversed(tuple(middleware)):
         engine = _around(layer, engine)
@@ -119,7 +119,7 @@ def asking(engine: Engine, middleware: Iterable[Middleware], note: Callable[[Cal
 
     record = calls.append if note is id else record_and_note
     signed_engine = _of_several(engine, record) if hasattr(engine, "signing") else signing(engine, record)
-    layers = stand_around(signed_engine, (*middleware_list, *_brought(engine, middleware_list)))
+    layers = wrap_with_middleware(signed_engine, (*middleware_list, *_brought(engine, middleware_list)))
 
     async def asked_engine(turn: Turn, scope: Scope) -> Turn:
         calls.clear()
@@ -160,7 +160,7 @@ def _brought(engine: Engine, middleware: tuple[Middleware, ...]) -> Iterable[Mid
 
 def _accounted(answer: Turn, asked_turn: Turn, calls: Iterable[Call]) -> Turn:
     """`answer` with the result of each call that was made for it in its ledger."""
-    previous_ledger = asked_turn.metadata.get(INFERENCES) or Chunks()
+    previous_ledger = asked_turn.metadata.get(INFERENCES) or PersistentList()
     complete_ledger = previous_ledger + (call.result for call in calls)
     if INFERENCES in answer.metadata and len(answer.metadata[INFERENCES]) == len(complete_ledger):
         return answer
@@ -222,7 +222,7 @@ def _so_far(error: BaseException, turn: Turn) -> Turn:
 
 UNTOLD = InferenceResult()  # of an engine that says nothing of its calls
 NONE: frozenset[int] = frozenset()
-NO_LEDGER: Chunks[InferenceResult] = Chunks()
+NO_LEDGER: PersistentList[InferenceResult] = PersistentList()
 
 
 def _calls_a_tool(blocks: tuple[Block, ...]) -> bool:
@@ -324,7 +324,7 @@ class Call:
         signed = tuple(all_blocks)
         return signed, tuple(signed_blocks) if old_blocks else signed
 
-    def _result(self, metadata: Keyed, own_blocks: tuple[Block, ...], failed: str) -> InferenceResult:
+    def _result(self, metadata: Metadata, own_blocks: tuple[Block, ...], failed: str) -> InferenceResult:
         result = UNTOLD
         if not metadata.shares(INFERENCE_RESULT, self.asked.metadata):  # else it is of the call before
             result = metadata.get(INFERENCE_RESULT) or UNTOLD

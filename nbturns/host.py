@@ -61,9 +61,7 @@ class Waiting(Generic[T]):
     if not TYPE_CHECKING:  # to which nothing is there but what is written above
 
         def __getattr__(self, name: str) -> NoReturn:
-            hint = (
-                "" if name.startswith("_") else "; it is on its way: await it, or take its result(), which may have one"
-            )
+            hint = "" if name.startswith("_") else "; this is pending: await it or call .result() first"
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}", name=name, obj=self)
 
     def __await__(self) -> Generator[Any, None, T]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .chunks import Chunks
+from .chunks import PersistentList
 from .comparison import Comparison, compare
 from .events import Phase, Snapshot
 from .execution import STATUS
@@ -109,7 +109,7 @@ def phases_of(turn: Turn, previous_turn: Turn) -> Iterator[Snapshot]:
 
 
 def _head(turn: Turn, length: int) -> Turn:
-    blocks: Chunks[Block] = turn.blocks.head(length)
+    blocks: PersistentList[Block] = turn.blocks.head(length)
     return turn._with(blocks=blocks)
 
 

@@ -194,7 +194,7 @@ class Session:
             turns = self._turns
         elif isinstance(at, int):
             if not -len(self._turns) <= at < len(self._turns):
-                raise IndexError(f"this session has {len(self._turns)} Turns, and none at {at}")
+                raise IndexError(f"index {at} out of range (this session has {len(self._turns)} Turns)")
             turns = self._turns[: range(len(self._turns))[at] + 1]
         else:
             turn = at.turn if isinstance(at, (Snapshot, Pause)) else at

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
-from .chunks import Chunks
+from .chunks import PersistentList
 from .comparison import Change
 from .events import Snapshot
 from .outline import TurnOutline, phases_of
@@ -33,9 +33,9 @@ class Pool:
     def __init__(self) -> None:
         self.blocks: list[Block] = []
         self._places: dict[int, int] = {}
-        self._last: tuple[Chunks[Block], list[Stretch]] = (Chunks(), [])
+        self._last: tuple[PersistentList[Block], list[Stretch]] = (PersistentList(), [])
 
-    def stretches(self, blocks: Chunks[Block]) -> list[Stretch]:
+    def stretches(self, blocks: PersistentList[Block]) -> list[Stretch]:
         """Return the places of these blocks; new blocks are appended."""
         previous_blocks, previous_stretches = self._last
         shared = blocks.shared(previous_blocks)
@@ -119,7 +119,7 @@ def _phases(outline: TurnOutline, pool: Pool) -> Iterable[dict[str, Any]]:
         previous_blocks = blocks
 
 
-def _new_places(blocks: Chunks[Block], previous_blocks: Chunks[Block]) -> list[Stretch]:
+def _new_places(blocks: PersistentList[Block], previous_blocks: PersistentList[Block]) -> list[Stretch]:
     previous_ids = {id(block) for block in previous_blocks}
     return _joined([place for place, block in enumerate(blocks) if id(block) not in previous_ids])
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from ..chunks import Chunks
+from ..chunks import PersistentList
 from ..contract import Scope, unheard
 from ..distinct_calls import PROVIDER_CALL_ID
 from ..errors import EngineError
@@ -233,7 +233,7 @@ def _recorded(blocks: Iterable[Any], result: InferenceResult) -> Turn:
     """A Turn of a reply's blocks, signed with its result as if it had been asked for here."""
     named = (_named_call(block, f"{result.response_id}/{place}") for place, block in enumerate(blocks))
     signed = (block._with(metadata=block.metadata.holding(INFERENCE_RESULT, result)) for block in named)
-    turn = Turn(Chunks(signed)).with_metadata(INFERENCE_RESULT, result)
+    turn = Turn(PersistentList(signed)).with_metadata(INFERENCE_RESULT, result)
     return turn._with(metadata=turn.metadata.appended(INFERENCES, result))
 
 

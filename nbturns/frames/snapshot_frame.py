@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..calls import Calls
-from ..chunks import Chunks
+from ..calls import PendingCalls
+from ..chunks import PersistentList
 from ..events import Phase, Snapshot
 from ..keys import EXECUTION_ID
 from ..turns import Block, Turn
@@ -104,8 +104,8 @@ class SnapshotMaker(Maker):
     """A row for each snapshot of each Run."""
 
     def begin(self, walk: Walk) -> None:  # noqa: ARG002  # what every maker is told
-        self._before: Chunks[Block] = Chunks()
-        self._calls = Calls()
+        self._before: PersistentList[Block] = PersistentList()
+        self._calls = PendingCalls()
         self._index = 0
 
     def place(self, place: Place) -> None:
@@ -122,7 +122,7 @@ class SnapshotMaker(Maker):
             self._before, self._index, since = turn.blocks, self._index + 1, row.at
 
 
-def changed(before: Chunks[Block], after: Chunks[Block]) -> Change:
+def changed(before: PersistentList[Block], after: PersistentList[Block]) -> Change:
     """What became of `before`. Blocks are told by identity; one that changed keeps its id, or its place and kind."""
     start = before.shared(after)
     gone, new = list(before.since(start)), list(after.since(start))

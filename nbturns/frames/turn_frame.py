@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing
 from dataclasses import dataclass
 
-from ..calls import Calls
+from ..calls import PendingCalls
 from ..execution import Status
 from ..keys import STATUS
 from ..results import InferenceResult, Usage, total_cost, total_usage
@@ -93,13 +93,13 @@ class TurnMaker(Maker):
     """A row for each Turn of each Run."""
 
     def begin(self, walk: Walk) -> None:  # noqa: ARG002  # what every maker is told
-        self._calls = Calls()
+        self._calls = PendingCalls()
         self._text: str | None = None
 
     def place(self, place: Place) -> None:
         start = place.shared if place.grown else 0
         if start == 0:
-            self._calls, self._text = Calls(), None
+            self._calls, self._text = PendingCalls(), None
         added = tuple(place.turn.blocks.since(start))
         self._calls = self._calls.after(added)
         self._text = next((block.text for block in reversed(added) if block.kind == "llm_text"), self._text)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ..chunks import Chunks
+from ..chunks import PersistentList
 from ..errors import DecodeError
 from ..results import INFERENCE_ID, InferenceResult, ledger
 from ..text import shown_value
@@ -94,7 +94,7 @@ class Walk:
         self._seen: set[int] = set()
 
     def __iter__(self) -> Iterator[Place]:
-        before: Chunks[Block] = Chunks()
+        before: PersistentList[Block] = PersistentList()
         for turn_index, turn in enumerate(self.source.run.turns):
             shared = turn.blocks.shared(before)
             place = Place(self.source, turn, turn_index, session_id(turn), shared, shared == len(before))

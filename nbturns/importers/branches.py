@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..chunks import Chunks
+from ..chunks import PersistentList
 from ..errors import LoadError
 from ..keyed import keyed
 from ..provenance import BRANCH_OF
@@ -26,7 +26,7 @@ EXPORTED = re.compile(r"(?:^|/)conversations(?:[-_]\d+)?\.json$")
 class Path:
     """A way from the root so far: its blocks, its Turns, the call that waits for a result."""
 
-    blocks: Chunks[Block] = Chunks()  # noqa: RUF009  # a value, which never changes
+    blocks: PersistentList[Block] = PersistentList()  # noqa: RUF009  # a value, which never changes
     before: tuple[Any, Turn] | None = None  # the Turns that ended, the last one first
     answered: bool = False
     call: str = ""

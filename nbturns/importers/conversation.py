@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..blocks import block
-from ..chunks import Chunks
+from ..chunks import PersistentList
 from ..frozen import EMPTY, FrozenDict, freeze
-from ..keyed import NOTHING, Keyed, keyed
+from ..keyed import NOTHING, Metadata, keyed
 from ..provenance import ARGUMENTS, FIELDS, MESSAGE, TIMESTAMP
 from ..results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult
 from ..turns import Block, Run, Turn, _turn
@@ -21,7 +21,7 @@ SAID_TO_IT = frozenset({"system", "user"})
 
 
 def conversation(
-    blocks: Sequence[Block], notes: Notes, *, id: str = "", name: str = "", metadata: Keyed = NOTHING
+    blocks: Sequence[Block], notes: Notes, *, id: str = "", name: str = "", metadata: Metadata = NOTHING
 ) -> Run:
     """A Run of these blocks: a Turn a user prompt. Without an `id` it is known by its place in its file."""
     tell_of_calls(blocks, notes)
@@ -67,7 +67,7 @@ def tell_of_calls(blocks: Iterable[Block], notes: Notes) -> None:
 def turns_of(blocks: Iterable[Block]) -> tuple[Turn, ...]:
     """Cut before each prompt; every Turn holds all that came before, sharing its blocks."""
     turns: list[Turn] = []
-    so_far: Chunks[Block] = Chunks()
+    so_far: PersistentList[Block] = PersistentList()
     said: list[Block] = []
     answered = False
     for one in blocks:

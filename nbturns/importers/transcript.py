@@ -13,7 +13,7 @@ from math import isfinite
 from typing import Any, TypeVar
 
 from ..blocks import block
-from ..chunks import Chunks
+from ..chunks import PersistentList
 from ..frozen import EMPTY, freeze
 from ..keyed import NOTHING, keyed
 from ..provenance import ARGUMENTS, FIELDS, MESSAGE, TIMESTAMP
@@ -261,7 +261,7 @@ def keepable(value: dict[str, Any]) -> Any:
 def turns_at(blocks: list[Block], starts: list[int]) -> tuple[Turn, ...]:
     """A Turn from each of `starts` on, each holding all that came before."""
     turns: list[Turn] = []
-    so_far: Chunks[Block] = Chunks()
+    so_far: PersistentList[Block] = PersistentList()
     done = 0
     for cut in sorted({*(start for start in starts if 0 < start < len(blocks)), len(blocks)}):
         so_far += tuple(blocks[done:cut])

@@ -9,7 +9,7 @@ from pprint import pformat
 from typing import Any
 
 from ..frozen import thaw
-from ..keyed import Keyed
+from ..keyed import Metadata
 from ..rows import body_of
 from ..serde import block_to_dict, jsonable, yamlable
 from ..text import content
@@ -46,7 +46,7 @@ def json_text(value: Any) -> str:
     return LONE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
-def bag_json(bag: Keyed) -> str:
+def bag_json(bag: Metadata) -> str:
     return json_text(jsonable(bag.to_dict())) if len(bag) else ""
 
 

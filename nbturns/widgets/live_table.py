@@ -14,7 +14,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-from ..chunks import Chunks
+from ..chunks import PersistentList
 from ..host import call
 from ..rows import model_calls
 from ..text import visible
@@ -39,7 +39,7 @@ class LiveTable(Still, anywidget.AnyWidget):
     def __init__(self, turn: Turn) -> None:
         self._turn = turn
         self._streams = Streams()
-        self._sent_blocks: Chunks[Block] = turn.blocks
+        self._sent_blocks: PersistentList[Block] = turn.blocks
         self._sent_status: dict[str, Any] = {}
         self._number = 0
         self._taken = False  # a page has drawn this: from now on updates are enough

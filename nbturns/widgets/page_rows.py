@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..chunks import Chunks
+from ..chunks import PersistentList
 from ..pairs import Pairs
 from ..rows import BODY, body_of, call_key, row
 from ..text import visible
@@ -25,14 +25,14 @@ MESSAGES = ("system", "user", "llm_text", "reasoning")
 class Joined:
     """What the blocks of a Turn have to do with each other. Grows with the Turn."""
 
-    def __init__(self, blocks: Chunks[Block]) -> None:
-        self.blocks: Chunks[Block] = Chunks()
+    def __init__(self, blocks: PersistentList[Block]) -> None:
+        self.blocks: PersistentList[Block] = PersistentList()
         self.kinds: Counter[str] = Counter()
         self.tools: dict[str, None] = {}  # names, in the order in which they are first called
         self._pairs = Pairs()
         self._append(blocks)
 
-    def of(self, blocks: Chunks[Block]) -> Joined:
+    def of(self, blocks: PersistentList[Block]) -> Joined:
         """What is known of `blocks`, from what is known of those it begins with."""
         if blocks is self.blocks:
             return self
@@ -41,7 +41,7 @@ class Joined:
             return self
         return Joined(blocks)
 
-    def _append(self, blocks: Chunks[Block]) -> None:
+    def _append(self, blocks: PersistentList[Block]) -> None:
         start = len(self.blocks)
         self.kinds.update([block.kind for block in blocks.since(start)])
         for index, block in enumerate(blocks.since(start), start):
@@ -107,7 +107,7 @@ def fitting(rows: Iterable[dict[str, Any]], size: int) -> list[dict[str, Any]]:
     return taken
 
 
-def difference(before: Chunks[Block], after: Chunks[Block]) -> tuple[int, int, int]:
+def difference(before: PersistentList[Block], after: PersistentList[Block]) -> tuple[int, int, int]:
     """What makes `after` of `before`: from which index on, how many gave way, how many came.
 
     By identity, so that a Turn that grew or was edited is compared in no time.
@@ -123,7 +123,7 @@ def difference(before: Chunks[Block], after: Chunks[Block]) -> tuple[int, int, i
     return start, len(before) - start - end, len(after) - start - end
 
 
-def carried(indices: Sequence[int], before: Chunks[Block], after: Chunks[Block]) -> list[int]:
+def carried(indices: Sequence[int], before: PersistentList[Block], after: PersistentList[Block]) -> list[int]:
     """Where blocks stand after a change; those that gave way are left out."""
     if not indices or max(indices) < after.shared(before):
         return list(indices)

@@ -12,7 +12,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-from ..chunks import Chunks
+from ..chunks import PersistentList
 from ..events import Delta, Ended, Event, InferenceFinished, InferenceStarted, Paused, Resumed, Snapshot
 from ..execution import Execution
 from ..host import call
@@ -93,13 +93,13 @@ class RunView(Still, anywidget.AnyWidget):
         blocks = [
             self._line.pool.blocks[place] for a, b in at.get("stretches", entry["stretches"]) for place in range(a, b)
         ]
-        return turns[index]._with(blocks=Chunks(blocks[: at["blocks"]]))
+        return turns[index]._with(blocks=PersistentList(blocks[: at["blocks"]]))
 
     @property
     def selection(self) -> Turn:
         """The selected blocks as a Turn; its metadata and data are those of the whole."""
         shown = self.shown
-        return shown._with(blocks=Chunks(shown[i] for i in self.selected if i < len(shown)))
+        return shown._with(blocks=PersistentList(shown[i] for i in self.selected if i < len(shown)))
 
     # What a session does, on the host's loop.
 
