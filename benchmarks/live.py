@@ -66,7 +66,7 @@ CLICK = """async () => {
     const frame = () => new Promise(requestAnimationFrame);
     const began = performance.now();
     document.querySelector(".nbt-stepper .nbt-step").click();
-    while (status.textContent === before || !status.textContent.startsWith("paused")) await frame();
+    while (status.textContent === before || !status.textContent.startsWith("Paused")) await frame();
     await frame();
     return performance.now() - began;
 }"""
@@ -88,7 +88,7 @@ def click() -> Iterator[Row]:
         tab.new([STEPS, ECHO + "\nEcho()"])
         tab.run(0)
         tab.run(1)
-        tab.output(0).get_by_text("paused before the tools run").wait_for()
+        tab.output(0).get_by_text("Paused before the tools run").wait_for()
         tab.output(1).locator(".echoed").wait_for()
         times, echoes = [], []
         for _ in range(30):

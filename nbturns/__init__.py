@@ -17,6 +17,7 @@ from .errors import EngineError as EngineError
 from .errors import HeldError as HeldError
 from .errors import LimitReached as LimitReached
 from .errors import LoadError as LoadError
+from .errors import MissingPackageError as MissingPackageError
 from .errors import MisuseError as MisuseError
 from .errors import NbturnsError as NbturnsError
 from .errors import ProfileError as ProfileError
@@ -54,6 +55,7 @@ if TYPE_CHECKING:  # imported when they are used: see __getattr__
     from .engines import scripted as scripted
     from .events import Phase as Phase
     from .execution import Execution as Execution
+    from .files import example as example
     from .files import load as load
     from .files import load_all as load_all
     from .files import loads as loads
@@ -85,6 +87,7 @@ _LAZY_NAMES = {
     "compare": ".comparison",
     "cassette": ".engines",
     "engine": ".engines",
+    "example": ".files",
     "load": ".files",
     "load_all": ".files",
     "load_profiles": ".profiles",
@@ -101,12 +104,21 @@ _PUBLIC_MODULES = (
 
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC_MODULES:
-        return importlib.import_module(f".{name}", __name__)
+        return _imported(f".{name}")
     if name in _LAZY_NAMES:
-        value = getattr(importlib.import_module(_LAZY_NAMES[name], __name__), name)
+        value = getattr(_imported(_LAZY_NAMES[name]), name)
         globals()[name] = value
         return value
     raise AttributeError(f"nbturns has no {name!r}")
+
+
+def _imported(module: str) -> Any:
+    try:
+        return importlib.import_module(module, __name__)
+    except ModuleNotFoundError as error:
+        from .packages import named
+
+        raise named(error) from None
 
 
 def __dir__() -> list[str]:
@@ -130,6 +142,7 @@ __all__ = [
     "Kind",
     "LimitReached",
     "LoadError",
+    "MissingPackageError",
     "MisuseError",
     "ModelInfo",
     "NbturnsError",
@@ -150,6 +163,7 @@ __all__ = [
     "compare",
     "engine",
     "engines",
+    "example",
     "frames",
     "image",
     "keys",

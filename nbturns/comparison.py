@@ -17,6 +17,7 @@ from .blocks import Block
 from .chunks import PersistentList
 from .errors import MisuseError
 from .frozen import FrozenDict
+from .packages import require
 from .rows import body_of
 from .sums import counted, sums
 from .text import call_line, shortened, visible
@@ -109,6 +110,7 @@ class Comparison:
         Columns: `what`, `kind`, `a_turn`, `a_index`, `b_turn`, `b_index` (places, NA where there is
         none), `fields` (what differs, joined by commas), `a` and `b` (what each says, in full).
         """
+        require("pandas")
         import pandas as pd
 
         def column(name: str, dtype: str, values: Iterator[Any]) -> Any:

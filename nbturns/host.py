@@ -65,7 +65,14 @@ class Waiting(Generic[T]):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}", name=name, obj=self)
 
     def __await__(self) -> Generator[Any, None, T]:
-        return asyncio.shield(asyncio.wrap_future(self._future)).__await__()
+        coming = asyncio.wrap_future(self._future)
+        coming.add_done_callback(_retrieve)  # the shield forgets it when its awaiter gives up
+        return asyncio.shield(coming).__await__()
+
+
+def _retrieve(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()  # asyncio complains of an error that was never asked for
 
 
 def wait(future: Future[T], timeout: float | None = None) -> T:

@@ -38,7 +38,7 @@ def packed(name: str, *sheets: str) -> str:
     """A module that unpacks `module(name)` and is it, its views in the style of these sheets."""
     text = COMMENT.sub("", WIDGET.sub("const widget = ", module(name)) + EXPORT.sub("", module("dressed.js")))
     style = json.dumps(COMMENT.sub("", styles(*sheets)), ensure_ascii=False)
-    small = gzip.compress(f"{text}export default dressed(widget, {style});\n".encode(), mtime=0)
+    small = gzip.compress(f"{text}export default withStylesheet(widget, {style});\n".encode(), mtime=0)
     return UNPACK.format(packed=base64.b64encode(small).decode("ascii"))
 
 

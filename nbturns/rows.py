@@ -16,7 +16,7 @@ from .frozen import thaw
 from .images import image_bytes, normal_image
 from .json_layout import laid_out
 from .results import DURATION_MS, STDOUT, InferenceResult
-from .text import call_line, content, shortened, visible
+from .text import TextForm, block_text, call_line, content, shortened, visible
 from .turns import Block
 
 ICONS = {"system": "§", "user": "›", "llm_text": "¶", "tool_call": "ƒ", "tool_use": "↳", "reasoning": "∴"}
@@ -113,36 +113,36 @@ def head_of(block: Block) -> str:
 
 
 def body_of(block: Block) -> str:
-    """All that the block says, laid out to be read: JSON over several lines."""
-    if block.kind == "tool_call":
-        raw = block.payload.get("args_raw")
-        return visible(raw) if isinstance(raw, str) else _laid_out(block.payload.get("args"))
-    if block.kind == "tool_use":
-        result_text = _result(block.result) if block.result is not None or not block.error else ""
-        printed = block.metadata.get(STDOUT)
-        parts = (
-            f"error: {block.error}" if block.error else "",
-            result_text,
-            f"printed: {printed.rstrip()}" if printed else "",
-        )
-        return visible("\n".join(part for part in parts if part))
-    if block.text or block.kind in ("system", "user", "llm_text", "reasoning"):
-        return visible(block.text or (content(block) if block.payload.get("refusal") else ""))
-    return _laid_out(block.payload)
+    """Return the text of the block for reading: JSON over several lines, and what a tool printed."""
+    text = block_text(block.kind, block.payload, BODY_FORM)
+    if block.kind != "tool_use":
+        return visible(text)
+    result = _result(block.result) if block.error and block.result is not None else ""
+    printed = block.metadata.get(STDOUT)
+    parts = (text, result, f"printed: {printed.rstrip()}" if printed else "")
+    return visible("\n".join(part for part in parts if part))
+
+
+def _arguments(payload: Mapping[str, Any]) -> str:
+    raw = payload.get("args_raw")
+    return raw if isinstance(raw, str) else _laid_out(payload.get("args"))
 
 
 def _result(result: Any) -> str:
-    """geppetto keeps results as JSON text; shown, they are what they mean."""
+    """Return a result over several lines; geppetto keeps results as JSON text, which is parsed first."""
     if isinstance(result, str) and result[:1] in ("{", "["):
         try:
             return _laid_out(json.loads(result))
-        except (ValueError, RecursionError):  # it only begins like JSON, or nobody could read it laid out
+        except (ValueError, RecursionError):  # it only begins like JSON, or is too deep to lay out
             return visible(result)
     return _laid_out(result)
 
 
 def _laid_out(value: Any) -> str:
     return visible(value if isinstance(value, str) else laid_out(thaw(value)))
+
+
+BODY_FORM = TextForm(_arguments, _result)
 
 
 def _folds(block: Block, text: str) -> bool:

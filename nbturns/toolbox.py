@@ -18,6 +18,7 @@ from .events import Sink, tool_finished, tool_started
 from .frozen import EMPTY, LASTING, FrozenDict, freeze, thaw
 from .host import in_worker
 from .keyed import NOTHING, Key
+from .packages import require
 from .prints import Prints
 from .results import DURATION_MS, STDOUT
 from .tool_config import AGENT_MODE_ALLOWED_TOOLS as AGENT_MODE_ALLOWED_TOOLS
@@ -190,6 +191,7 @@ def shown(result: Any) -> Any:
     try:
         return freeze(result.to_dict() if isinstance(result, (Block, Turn, Run)) else result)
     except TypeError:
+        require("pydantic_core")
         from pydantic_core import to_jsonable_python
 
         return freeze(to_jsonable_python(thaw(result), fallback=str, inf_nan_mode="constants"))

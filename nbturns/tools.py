@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from .errors import MisuseError
 from .frozen import FrozenDict, freeze, thaw
+from .packages import require
 
 Effect = Literal["pure", "idempotent", "effectful"]
 NAME = re.compile(r"[\w.:/-]{1,128}", re.ASCII)  # wide: each provider refuses some of these itself
@@ -107,13 +108,15 @@ class Tool:
 
     @cached_property
     def _validation(self) -> tuple[Callable[[Mapping[str, Any]], dict[str, Any]], type[Any]]:
-        """The function that validates arguments, and the error it raises; cached, because pydantic is slow to make them."""
+        """The function that validates arguments, and the error it raises; cached, because pydantic is slow."""
+        require("pydantic")
         from pydantic import ValidationError
 
         return self._adapter.validator.validate_python, ValidationError
 
     @cached_property
     def _adapter(self) -> Any:
+        require("pydantic")
         from pydantic import ConfigDict, Field, PydanticSchemaGenerationError, TypeAdapter
         from typing_extensions import TypedDict
 

@@ -27,7 +27,7 @@ from .errors import MisuseError
 from .frozen import EMPTY, FrozenDict, refuse_assignment, unchecked_constructor
 from .keyed import NOTHING, Key, Metadata, MetadataLike
 from .results import OUTPUT, InferenceResult, Usage, ledger, total_cost, total_usage
-from .spoken import Spoken
+from .spoken import ProviderMessages
 
 T = TypeVar("T")
 Later: TypeAlias = tuple[
@@ -37,7 +37,7 @@ SOON = 64  # blocks added before one looks at them
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Turn(Spoken):
+class Turn(ProviderMessages):
     """All that the model sees and all that it says, in order.
 
     `metadata` is about the Turn (ids, results), `data` goes along with it (settings of
@@ -262,7 +262,7 @@ def turn(prompt: str | Block | Iterable[Block] = (), *, system: str = "") -> Tur
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Run(Spoken):
+class Run(ProviderMessages):
     """A multi-turn record: one Turn per prompt, each holding all that came before it."""
 
     turns: tuple[Turn, ...] = ()

@@ -9,15 +9,20 @@ from __future__ import annotations
 import re
 from typing import Any, ClassVar
 
-import yaml
-
 from .errors import LoadError, MisuseError
 from .frozen import DEEPEST as DEEPEST_VALUE
 from .frozen import key_name
+from .packages import named
+
+try:
+    import yaml
+except ModuleNotFoundError as error:
+    raise named(error) from None
 
 DEEPEST = 2 * DEEPEST_VALUE  # levels: a value's, and those it stands in
 MOST_UNFOLDED = 1_000_000  # values a file may have more than it has bytes, by aliases
-MOST_MERGED = 100_000  # keys of one mapping
+MOST_MERGED = 100_000  # keys a file may merge more than it has bytes
+MERGE_TAG = "tag:yaml.org,2002:merge"
 HALF = re.compile("[\ud800-\udfff]")
 Resolvers = dict[str | None, list[tuple[str, re.Pattern[str]]]]
 
@@ -25,6 +30,10 @@ Resolvers = dict[str | None, list[tuple[str, re.Pattern[str]]]]
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the C loader where it is built
     yaml_implicit_resolvers: ClassVar[Resolvers] = {}
     depth = 0
+
+    def __init__(self, text: str | bytes) -> None:
+        super().__init__(text)
+        self.merge_budget = len(text) + MOST_MERGED
 
     def descend_resolver(self, parent: Any, _: Any) -> None:
         """Called on the way into each node, where the C loader would go down until the stack ends."""
@@ -38,15 +47,39 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         self.depth -= 1
 
     def flatten_mapping(self, node: Any) -> None:
-        super().flatten_mapping(node)
-        if len(node.value) > MOST_MERGED:
-            raise yaml.constructor.ConstructorError(None, None, "its merge keys unfold without end", node.start_mark)
+        """Put what `<<` merges before a mapping's own keys, each key once.
+
+        The releases of PyYAML differ in which of two merged values stands, and in how often they merge the same.
+        """
+        sources = [
+            source
+            for key, value in node.value
+            if key.tag == MERGE_TAG
+            for source in (value.value if isinstance(value, yaml.SequenceNode) else [value])
+        ]
+        if not sources:
+            return
+        own = {self._name(key): (key, value) for key, value in node.value if key.tag != MERGE_TAG}
+        node.value = list(own.values())
+        merged: dict[str, Any] = {}
+        for source in sources:
+            if not isinstance(source, yaml.MappingNode):
+                raise yaml.constructor.ConstructorError(None, None, "<< merges mappings alone", source.start_mark)
+            self.flatten_mapping(source)
+            self.merge_budget -= len(source.value)
+            if self.merge_budget < 0:
+                raise yaml.constructor.ConstructorError(
+                    None, None, "its merge keys unfold without end", node.start_mark
+                )
+            for key, value in source.value:
+                merged.setdefault(self._name(key), (key, value))
+        node.value = [*(pair for name, pair in merged.items() if name not in own), *node.value]
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[str, Any]:
         """A mapping with texts as keys: in Python 1, 1.0 and True are one."""
         names: set[str] = set()
         for key, _ in node.value:
-            if key.tag != "tag:yaml.org,2002:merge":
+            if key.tag != MERGE_TAG:
                 name = self._name(key)
                 if name in names:
                     raise yaml.constructor.ConstructorError(

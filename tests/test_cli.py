@@ -66,7 +66,7 @@ def test_the_sources_may_stand_in_the_environment(
     assert main(["profiles", "show", "brief"]) == 0
     monkeypatch.delenv("NBTURNS_PROFILES")
     assert main(["profiles", "list"]) == 1
-    assert "name a file" in capsys.readouterr().err
+    assert "pass a file" in capsys.readouterr().err
 
 
 def test_an_error_is_one_line_and_no_traceback(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_an_error_is_one_line_and_no_traceback(tmp_path: Path) -> None:
     ("more", "words"),
     [
         (["--set", "temperature"], "like --set temperature=0, not 'temperature'"),
-        (["--set", "=3"], "an override is KEY=VALUE"),
+        (["--set", "=3"], "--set needs KEY=VALUE"),
         (["--set", "tools=["], "--set tools: "),
     ],
 )

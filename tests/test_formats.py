@@ -320,7 +320,7 @@ def test_a_tree_that_goes_round_in_circles_is_read_to_the_end() -> None:
     (read,) = _exported([first])
 
     assert [block.text for block in read.latest.of_kind("user", "llm_text")] == ["Name a herb.", "Basil."]
-    assert any("its own ancestors" in note.what for note in read.import_report.guessed)
+    assert any("is its own ancestor" in note.what for note in read.import_report.guessed)
 
 
 def _exported(document: Any, **how: Any) -> list[nt.Run]:

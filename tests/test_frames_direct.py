@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import zipfile
 from collections.abc import Iterator
@@ -17,11 +18,11 @@ import nbturns as nt
 from nbturns import frames
 from nbturns.frames import Column, direct_chat, direct_ours
 from nbturns.frames.arrays import SLOW, to_json
-from nbturns.frames.passes import Wanted
-from nbturns.frames.reading import How, made_of
+from nbturns.frames.passes import FrameRequest
+from nbturns.frames.reading import ReadOptions, read_all
 
-# The same columns as somebody else's: these are read off row objects, and need a Block for each.
-BY_ROWS = tuple(Column(c.name, c.of, c.dtype, unit=c.unit, doc=c.doc, known=c.known) for c in frames.BLOCK)
+# The same columns with functions of our own: these are computed from rows, and need a Block for each.
+BY_ROWS = tuple(dataclasses.replace(c, of=lambda row, of=c.of: of(row)) for c in frames.BLOCK)
 
 
 def same(x: Any) -> pd.DataFrame:
@@ -33,7 +34,7 @@ def same(x: Any) -> pd.DataFrame:
 
 def read(path: Path, columns: tuple[Column, ...]) -> frames.Frames:
     """Blocks alone, and what could not be read: `frames.read` makes the other frames too, and needs values for these."""
-    return frames.Frames(made_of(path, Wanted({"blocks": columns}, strict=False), How()), "pandas")
+    return frames.Frames(read_all(path, FrameRequest({"blocks": columns}, strict=False), ReadOptions()), "pandas")
 
 
 def same_of_what_can_be_read(path: Path) -> frames.Frames:
@@ -115,7 +116,7 @@ PLAIN = {"chat": 0, "ours": 0}  # how many records were read straight
 def counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Counts the records that went straight, so that a test can say that some did."""
     PLAIN.update(chat=0, ours=0)
-    add_chat, add_ours = direct_chat.ChatRecords.add, direct_ours.add_ours
+    add_chat, add_ours = direct_chat.ChatRecords.add, direct_ours.add_run
 
     def chat(*given: Any) -> bool:
         done: bool = add_chat(*given)
@@ -128,7 +129,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> None:
         return done
 
     monkeypatch.setattr(direct_chat.ChatRecords, "add", chat)
-    monkeypatch.setattr("nbturns.frames.direct.add_ours", ours)
+    monkeypatch.setattr("nbturns.frames.direct.add_run", ours)
 
 
 def test_plain_chats_go_straight_with_all_that_stands_beside_their_words(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ import nbturns as nt
 from nbturns import files, frames
 from nbturns.frames import Column, reading
 from nbturns.frames.progress import Progress
-from nbturns.frames.turn_frame import TurnMaker
+from nbturns.frames.turn_frame import TurnBuilder
 
 NAMES = ("blocks", "turns", "inferences", "tool_calls", "snapshots", "reports", "errors")
 CALL = {"id": "a", "type": "function", "function": {"name": "f", "arguments": '{"city": "Paris", "n": 3}'}}
@@ -67,7 +67,7 @@ def test_read_keeps_what_can_be_read_and_lists_the_rest_with_file_position_and_r
     assert found.blocks.run_id.nunique() == 9
     assert [Path(file).name for file in found.errors.file] == ["e.jsonl", "f.bin"]
     assert found.errors.position[0] == "line 2, column 1"
-    assert "is not JSON" in found.errors.reason[0]
+    assert "invalid JSON" in found.errors.reason[0]
     assert found.errors.dtypes.astype(str).to_dict() == dict.fromkeys(["file", "position", "reason"], "string")
 
 
@@ -192,14 +192,14 @@ def test_an_interrupt_keeps_what_is_done_and_says_so() -> None:
 
 
 def test_an_interrupt_in_the_middle_of_a_run_leaves_it_out_of_every_frame(monkeypatch: pytest.MonkeyPatch) -> None:
-    place = TurnMaker.place
+    visit = TurnBuilder.visit
 
     def interrupted(self: Any, at: Any) -> None:
-        place(self, at)
+        visit(self, at)
         if at.source.id == "b" and at.turn_index == 1:
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(TurnMaker, "place", interrupted)
+    monkeypatch.setattr(TurnBuilder, "visit", interrupted)
     turn = nt.turn("q")
     runs = [nt.Run([turn, turn + nt.assistant("a")], id=id) for id in "abc"]
 

@@ -42,24 +42,30 @@ def fails() -> None:
 
 
 FILES: list[tuple[bytes, str]] = [
-    (b"", "it is empty"),
-    (b"# nothing yet\n", "it is empty"),
-    (b"ANTHROPIC_API_KEY=" + MARK.encode(), "this is a text; a registry is a mapping"),
-    (b"profiles: {p: {engine: 'anthropic:x'}}", "say one at its top, like slug: team"),
-    (b"slug: t\n# caf\xe9\n", "line 2: this is no UTF-8"),
-    (b"slug: t\nprofiles: {}\n---\nslug: u\nprofiles: {}\n", "one file holds one registry"),
-    (b"slug: t\nprofiles:\n  p:\n    loop: {limit: 0}\n", "line 4: profiles.p.loop.limit is a whole number from 1 up"),
-    (b"slug: t\nprofiles:\n  p:\n    loop: {execution_timeout: soon}\n", "line 4: .* is a time from 0 up"),
-    (b"slug: t\nprofiles:\n  p:\n    loop: {pause_timeout: -3}\n", "line 4: .* is a time from 0 up"),
-    (b"slug: t\nprofiles:\n  p:\n    params: {temperature: .nan}\n", "line 4: temperature is a number, not nan"),
-    (b"slug: t\nprofiles:\n  p:\n    params: {timeout: -1}\n", "line 4: timeout is a number from 0 up"),
-    (b"slug: t\nprofiles:\n  p:\n    model_info: {cost: {input: -1}}\n", "line 4: .*cost.input is a number from 0 up"),
+    (b"", "not an empty document"),
+    (b"# nothing yet\n", "not an empty document"),
+    (b"ANTHROPIC_API_KEY=" + MARK.encode(), "a registry must be a mapping .*, not a string"),
+    (b"profiles: {p: {engine: 'anthropic:x'}}", "add one at the top, like slug: team"),
+    (b"slug: t\n# caf\xe9\n", "line 2: the file is not UTF-8"),
+    (b"slug: t\nprofiles: {}\n---\nslug: u\nprofiles: {}\n", "a file must hold one registry"),
+    (
+        b"slug: t\nprofiles:\n  p:\n    loop: {limit: 0}\n",
+        "line 4: profiles.p.loop.limit must be an integer, 1 or greater",
+    ),
+    (b"slug: t\nprofiles:\n  p:\n    loop: {execution_timeout: soon}\n", "line 4: .* must be a time of 0 or more"),
+    (b"slug: t\nprofiles:\n  p:\n    loop: {pause_timeout: -3}\n", "line 4: .* must be a time of 0 or more"),
+    (b"slug: t\nprofiles:\n  p:\n    params: {temperature: .nan}\n", "line 4: temperature must be a number, not nan"),
+    (b"slug: t\nprofiles:\n  p:\n    params: {timeout: -1}\n", "line 4: timeout must be a number, 0 or greater"),
+    (
+        b"slug: t\nprofiles:\n  p:\n    model_info: {cost: {input: -1}}\n",
+        "line 4: .*cost.input must be a number, 0 or greater",
+    ),
     (b"slug: t\nprofiles:\n  p:\n    model: gpt-5\n", "line 4: .* did you mean 'engine'"),
-    (b"slug: t\nprofiles:\n  p:\n    api_key: $TEAM_KEY\n", "line 4: .*named like .{env:NAME}"),
-    (b"slug: t\nprofiles:\n  p:\n    api_key: ${TEAM_KEY}\n", "line 4: .*named like .{env:NAME}"),
+    (b"slug: t\nprofiles:\n  p:\n    api_key: $TEAM_KEY\n", "line 4: .*write .{env:NAME}"),
+    (b"slug: t\nprofiles:\n  p:\n    api_key: ${TEAM_KEY}\n", "line 4: .*write .{env:NAME}"),
     (b"slug: t\nprofiles:\n  p:\n    allow_overrides: [temprature]\n", "line 4: .* did you mean 'temperature'"),
     (b"slug: t\nprofiles:\n  p:\n    sinks: [{name: s, extract: [notes]}]\n", "line 4: .* package:type:version"),
-    (b"slug: t\nprofiles:\n  p:\n    middleware: [{retry: {times: 2}}]\n", "line 4: .*a use is a name, or {name: "),
+    (b"slug: t\nprofiles:\n  p:\n    middleware: [{retry: {times: 2}}]\n", "line 4: .*must be a name or {name: "),
 ]
 
 
@@ -77,12 +83,15 @@ def test_a_file_that_cannot_be_meant_so_is_refused_with_its_place(text: bytes, w
     [
         (
             {"engine": "antropic:x"},
-            r"profile notebook/p: no provider 'antropic'; did you mean 'anthropic'\? \(notebook/p",
+            r"profile notebook/p: unknown provider 'antropic'; did you mean 'anthropic'\? \(notebook/p",
         ),
-        ({"base_url": "not an address"}, "base_url is an address like"),
-        ({"base_url": "http://[half"}, "base_url is an address like"),
+        ({"base_url": "not an address"}, "base_url must be a URL like"),
+        ({"base_url": "http://[half"}, "base_url must be a URL like"),
         ({"inference_settings": {"chat": {"structured_output_mode": "json_schema"}}}, "schema is missing"),
-        ({"engine": "openai-chat:x", "params": {"presence_penalty": float("nan")}}, "presence_penalty is a number"),
+        (
+            {"engine": "openai-chat:x", "params": {"presence_penalty": float("nan")}},
+            "presence_penalty must be a finite number",
+        ),
     ],
 )
 def test_what_does_not_come_to_a_plan_says_who_said_it(says: dict[str, Any], words: str) -> None:
@@ -93,15 +102,15 @@ def test_what_does_not_come_to_a_plan_says_who_said_it(says: dict[str, Any], wor
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        ([], "overrides are a mapping"),
-        ({"loop": "careful"}, "loop is a mapping, like"),
-        ({"params": 3}, "params is a mapping, like"),
-        ({"execution_timeout": "soon"}, "execution_timeout is a time from 0 up"),
-        ({"limit": 0}, "limit is a whole number from 1 up"),
-        ({"temperature": float("inf")}, "temperature is a number, not inf"),
+        ([], "overrides must be a mapping"),
+        ({"loop": "careful"}, "loop must be a mapping, like"),
+        ({"params": 3}, "params must be a mapping, like"),
+        ({"execution_timeout": "soon"}, "execution_timeout must be a time of 0 or more"),
+        ({"limit": 0}, "limit must be an integer, 1 or greater"),
+        ({"temperature": float("inf")}, "temperature must be a number, not inf"),
         ({"temperature": 0, "params.temperature": 1}, "overridden twice"),
         ({"model": "gpt-5"}, "did you mean 'engine'"),
-        ({"base_url": "nope"}, "base_url is an address"),
+        ({"base_url": "nope"}, "base_url must be a URL"),
         ({"params.base_url": "http://127.0.0.1"}, "did you mean 'base_url'"),
     ],
 )
@@ -112,20 +121,20 @@ def test_an_override_that_cannot_be_meant_so_is_refused(overrides: Any, words: s
 
 
 WRONG: list[tuple[Callable[[], object], str]] = [
-    (lambda: load_profiles(None), "from a path or a mapping, not nothing"),  # type: ignore[arg-type]
+    (lambda: load_profiles(None), "a source must be a path or a mapping, not nothing"),  # type: ignore[arg-type]
     (lambda: load_profiles(["a.yaml"]), r"load_profiles\(a, b\)"),  # type: ignore[arg-type]
-    (lambda: profile({}, default=3), "default is a name"),
-    (lambda: profile({}, secrets=3), "secrets is a mapping or a function"),
-    (lambda: profile({}, middleware=["m"]), "middleware are functions by name"),
-    (lambda: profile({}, sinks={"s": 3}), "sinks are functions by name"),
-    (lambda: profile({}).resolve(None, 3), "a conversation is a Conversation"),
-    (lambda: session({}, tools=None), "tools are a list of functions"),
-    (lambda: session({}, tools=["weather"]), "tools are a list of functions"),
-    (lambda: session({}, more={"system": "x"}), "change it by overrides"),
+    (lambda: profile({}, default=3), "default must be a name"),
+    (lambda: profile({}, secrets=3), "secrets must be a mapping or a function"),
+    (lambda: profile({}, middleware=["m"]), "middleware must map names to functions"),
+    (lambda: profile({}, sinks={"s": 3}), "sinks must map names to functions"),
+    (lambda: profile({}).resolve(None, 3), "conversation must be a Conversation"),
+    (lambda: session({}, tools=None), "tools must be a list of functions"),
+    (lambda: session({}, tools=["weather"]), "tools must be a list of functions"),
+    (lambda: session({}, more={"system": "x"}), "change it with overrides"),
     (lambda: session({"approval": ["weathr"]}), "did you mean 'weather'"),
-    (lambda: session({"sinks": ["s"]}, sinks={"s": lambda: 3}), "gave a whole number, and not a function"),
-    (lambda: session({"sinks": ["s"]}, sinks={"s": fails}), "cannot be made: KeyError"),
-    (lambda: session({"sinks": ["s"]}), "there is no sink 's'"),
+    (lambda: session({"sinks": ["s"]}, sinks={"s": lambda: 3}), "must return a function, not an integer"),
+    (lambda: session({"sinks": ["s"]}, sinks={"s": fails}), "cannot create sink 's': KeyError"),
+    (lambda: session({"sinks": ["s"]}), "unknown sink 's'"),
 ]
 
 

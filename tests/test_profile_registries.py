@@ -351,7 +351,7 @@ def test_a_database_of_geppettos_is_read_with_its_go_names(tmp_path: Path) -> No
             'slug: t\nprofiles:\n  a:\n    engine: "openai:x"\n    params:\n      max_tokens: lots\n',
             6,
             "max_tokens",
-            "a whole number",
+            "must be an integer",
         ),
         (
             'slug: t\nprofiles:\n  a:\n    engine: "openai:x"\n    params:\n      max_token: 3\n',
@@ -367,9 +367,14 @@ def test_a_database_of_geppettos_is_read_with_its_go_names(tmp_path: Path) -> No
         ),
         ("slug: t\nprofiles:\n  a:\n    middleware:\n      - {nam: retry}\n", 5, "middleware", "a name"),
         ("slug: t\nprofils: {}\n", None, "", "profiles:"),
-        ("registries: {}\n", 1, "registries", "one file holds one registry"),
-        ("slug: t\ndefault_profile_slug: a\nprofiles: {}\n", 2, "default_profile_slug", "slug `default`"),
-        ("default:\n  runtime: {system_prompt: hello}\n", None, "", "the old form"),
+        ("registries: {}\n", 1, "registries", "a file must hold one registry"),
+        (
+            "slug: t\ndefault_profile_slug: a\nprofiles: {}\n",
+            2,
+            "default_profile_slug",
+            "name the default profile `default`",
+        ),
+        ("default:\n  runtime: {system_prompt: hello}\n", None, "", "are an old format"),
         (
             "slug: t\nprofiles:\n  a: {inference_settings: {api_keys: {x: y}}}\n",
             3,
@@ -458,5 +463,5 @@ def test_a_base_in_another_registry_is_named_with_it() -> None:
     team = {"slug": "team", "profiles": {"base": {"engine": "anthropic:claude-sonnet-5-5"}}}
     mine = {"slug": "mine", "profiles": {"brief": {"like": "base", "system": "Be brief."}}}
 
-    with pytest.raises(nt.ProfileError, match="no profile 'base' in registry 'mine'; there is one: team/base"):
+    with pytest.raises(nt.ProfileError, match="no profile 'base' in registry 'mine'; did you mean team/base"):
         nt.load_profiles(team, mine, env_file=None).resolve("brief")

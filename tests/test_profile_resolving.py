@@ -140,7 +140,7 @@ def test_the_difference_of_two_plans_names_each_field_with_both_values() -> None
 @pytest.mark.parametrize("policy", [None, False, [], ["tools"]])
 def test_an_override_that_the_profile_does_not_allow_is_refused_with_its_key(policy: Any) -> None:
     profiles = team(leaf={"like": "base"} | ({} if policy is None else {"allow_overrides": policy}))
-    with pytest.raises(nt.ProfileError, match="does not allow to override 'temperature'") as caught:
+    with pytest.raises(nt.ProfileError, match="does not allow overriding 'temperature'") as caught:
         profiles.resolve("leaf", overrides={"temperature": 0})
     assert caught.value.key == "temperature"
 
@@ -164,14 +164,14 @@ def test_zero_false_and_another_engine_override() -> None:
     ("overrides", "key", "words"),
     [
         ({"temprature": 1}, "temprature", "did you mean 'temperature'"),
-        ({"temperature": "hot"}, "temperature", "is a number"),
-        ({"limit": 1.5}, "limit", "a whole number"),
-        ({"limit": 0}, "limit", "from 1 up"),
-        ({"tools": "weather"}, "tools", "is a list"),
+        ({"temperature": "hot"}, "temperature", "must be a number"),
+        ({"limit": 1.5}, "limit", "must be an integer"),
+        ({"limit": 0}, "limit", "1 or greater"),
+        ({"tools": "weather"}, "tools", "must be a list"),
         ({"engine": "gpt"}, "engine", "provider:model"),
         ({"engine": "opnai:gpt"}, "engine", "did you mean"),
-        ({"allow_overrides": True}, "allow_overrides", "there is no"),
-        ({"widen_tools": True}, "widen_tools", "there is no"),
+        ({"allow_overrides": True}, "allow_overrides", "unknown override"),
+        ({"widen_tools": True}, "widen_tools", "unknown override"),
         ({"middleware": [{"nam": "x"}]}, "middleware", "a name"),
         ({"service_tier": "fast"}, "service_tier", "auto"),
     ],

@@ -20,21 +20,21 @@ def add(a: int, b: int) -> int:
     return a + b
 
 
-def stepped(**settings: Any) -> nt.Execution:
+def stepped_execution(**settings: Any) -> nt.Execution:
     script = nt.scripted([nt.tool_call("c", "add", {"a": 1, "b": 2})], "three")
     return nt.Session(script, tools=[add], step=True).ask("1 + 2?", **settings)
 
 
-def eventually(true: Callable[[], object], seconds: float = 5.0) -> None:
-    """Wait until the host's loop has done it."""
+def eventually(condition: Callable[[], object], seconds: float = 5.0) -> None:
+    """Wait until the background event loop has met a condition."""
     end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it never came true"
+    while not condition():
+        assert time.monotonic() < end, "the condition was never met"
         time.sleep(0.005)
 
 
 class Page:
-    """What a page would do with the traits and messages of a view (static/live_rows.js)."""
+    """Apply the traits and messages of a view like static/live_rows.js."""
 
     def __init__(self, view: Stepper, monkeypatch: pytest.MonkeyPatch) -> None:
         self.view = view
@@ -43,57 +43,59 @@ class Page:
         self.status: dict[str, Any] = {}
         self.updates: list[str] = []
         self.answers: list[Any] = []
-        view.observe(self._start, "start")
-        view.observe(self._tail, "tail")
-        monkeypatch.setattr(view, "send", self._message)
-        self.say(want="start")
+        view.observe(self._replace_rows, "start")
+        view.observe(self._apply_update, "update")
+        monkeypatch.setattr(view, "send", self._on_message)
+        self.send(request="start")
 
-    def say(self, **message: Any) -> None:
+    def send(self, **message: Any) -> None:
         self.view._handle_custom_msg(message, [])
 
-    def _start(self, change: Any) -> None:
+    def _replace_rows(self, change: Any) -> None:
         start = json.loads(json.dumps(change["new"]))
         self.number, self.rows, self.status = start["number"], start["rows"], start["status"]
 
-    def _follows(self, number: int) -> bool:
+    def _is_next(self, number: int) -> bool:
         if number > self.number:
             assert number == self.number + 1, "an update was lost"
             self.number = number
             return True
         return False
 
-    def _tail(self, change: Any) -> None:
+    def _apply_update(self, change: Any) -> None:
         self.updates.append(json.dumps(change["new"]))
-        tail = json.loads(self.updates[-1])
-        if not self._follows(tail["number"]):
+        update = json.loads(self.updates[-1])
+        if not self._is_next(update["number"]):
             return
-        self.status = tail.get("status", self.status)
-        if "rows" in tail:
+        self.status = update.get("status", self.status)
+        if "rows" in update:
             rows = [
-                {**row, "body": self.rows[tail["from"] + n]["body"] + row["kept"]} if "kept" in row else row
-                for n, row in enumerate(tail["rows"])
+                {**row, "body": self.rows[update["from"] + n]["body"] + row["remaining_text"]}
+                if "remaining_text" in row
+                else row
+                for n, row in enumerate(update["rows"])
             ]
-            self.rows[tail["from"] :] = rows
+            self.rows[update["from"] :] = rows
 
-    def _message(self, message: Any, buffers: Any = None) -> None:
+    def _on_message(self, message: Any, buffers: Any = None) -> None:
         if "t" not in message:
             self.answers.append(message)
             return
         self.updates.append(json.dumps(message))
-        if self._follows(message["n"]):
+        if self._is_next(message["n"]):
             for index, text in message["t"]:
                 self.rows[index]["body"] += text
 
 
-def test_a_page_that_follows_the_updates_ends_with_the_whole_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    execution = stepped()
+def test_a_page_that_applies_all_updates_has_the_full_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    execution = stepped_execution()
     execution.next().result(5)
     page = Page(Stepper(execution), monkeypatch)
     eventually(lambda: page.status.get("status") == "paused")
 
-    page.say(press="step", pause=1)
+    page.send(press="step", pause=1)
     eventually(lambda: page.status.get("pause") == 2)
-    page.say(press="run")
+    page.send(press="run")
     eventually(lambda: page.status.get("status") == "done")
 
     assert [row["kind"] for row in page.rows] == ["user", "tool_call", "tool_use", "llm_text"]
@@ -101,13 +103,13 @@ def test_a_page_that_follows_the_updates_ends_with_the_whole_table(monkeypatch: 
     assert execution.result(5).text == "three"
 
 
-def test_a_click_on_a_pause_that_is_over_passes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    execution = stepped()
+def test_a_click_on_an_earlier_pause_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    execution = stepped_execution()
     execution.next().result(5)
     page = Page(Stepper(execution), monkeypatch)
 
-    page.say(press="step", pause=1)
-    page.say(press="step", pause=1)
+    page.send(press="step", pause=1)
+    page.send(press="step", pause=1)
     eventually(lambda: page.status.get("pause") == 2)
     time.sleep(0.05)
 
@@ -121,15 +123,15 @@ def test_a_click_on_a_pause_that_is_over_passes_nothing(monkeypatch: pytest.Monk
         "nonsense",
         {},
         {"press": "jump"},
-        {"want": "body", "row": 10**9},
-        {"want": "body", "row": -1},
+        {"request": "body", "row": 10**9},
+        {"request": "body", "row": -1},
         {"press": "step"},
         None,
         3,
     ],
 )
-def test_what_a_page_never_says_is_not_heard(message: Any) -> None:
-    execution = stepped()
+def test_an_invalid_message_is_ignored(message: Any) -> None:
+    execution = stepped_execution()
     execution.next().result(5)
     view = Stepper(execution)
 
@@ -139,7 +141,7 @@ def test_what_a_page_never_says_is_not_heard(message: Any) -> None:
     assert execution.status == "paused"
 
 
-def test_a_burst_of_deltas_becomes_few_updates_of_little_more_than_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_burst_of_deltas_is_sent_in_few_small_updates(monkeypatch: pytest.MonkeyPatch) -> None:
     words = [f"{n} " for n in range(20_000)]
 
     async def engine(turn: nt.Turn, scope: Scope) -> nt.Turn:
@@ -164,13 +166,13 @@ def test_a_burst_of_deltas_becomes_few_updates_of_little_more_than_the_text(monk
     assert page.rows[-1]["body"] == "".join(words)
 
 
-def test_a_long_body_comes_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_body_is_sent_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
     execution = nt.Session(nt.scripted("x" * 50_000)).ask("?")
     execution.result(5)
     page = Page(Stepper(execution), monkeypatch)
     eventually(lambda: len(page.rows) == 2)
 
-    page.say(want="form", row=1, form="text", id=7)
+    page.send(request="format", row=1, format="text", id=7)
     eventually(lambda: page.answers)
 
     assert page.rows[1]["cut"]
@@ -178,7 +180,7 @@ def test_a_long_body_comes_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch)
     assert page.answers == [{"id": 7, "text": "x" * 50_000}]
 
 
-def test_a_text_that_streamed_is_not_sent_again_when_it_is_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_streamed_text_is_not_sent_again_when_it_is_complete(monkeypatch: pytest.MonkeyPatch) -> None:
     text = " ".join(f"word-{n}" for n in range(1500))
     session = nt.Session(nt.scripted(text, pace=0.0005))
     execution = session.ask("?", step={"pre_inference"})
@@ -195,7 +197,7 @@ def test_a_text_that_streamed_is_not_sent_again_when_it_is_complete(monkeypatch:
     assert sum(map(len, page.updates)) <= 2 * len(text)
 
 
-def test_a_view_opened_in_the_middle_of_an_answer_shows_it_from_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_view_opened_during_an_answer_shows_it_from_the_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
     execution = nt.Session(nt.scripted("one two three four five", pace=0.05)).ask("?")
     eventually(lambda: len(execution.deltas) >= 2)
 
@@ -206,8 +208,8 @@ def test_a_view_opened_in_the_middle_of_an_answer_shows_it_from_its_beginning(mo
     execution.stop()
 
 
-def test_a_listener_that_fails_is_kept_and_the_view_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    execution = stepped()
+def test_a_failing_listener_does_not_stop_the_view(monkeypatch: pytest.MonkeyPatch) -> None:
+    execution = stepped_execution()
     execution.next().result(5)
     with pytest.warns(UserWarning, match="a listener failed"):
         execution.listen(lambda event: 1 / 0)
@@ -219,13 +221,13 @@ def test_a_listener_that_fails_is_kept_and_the_view_goes_on(monkeypatch: pytest.
     assert isinstance(execution.sink_errors[0], ZeroDivisionError)
 
 
-def test_what_has_no_live_view_is_named() -> None:
-    with pytest.raises(TypeError, match="not for str"):
+def test_view_rejects_other_types() -> None:
+    with pytest.raises(TypeError, match="got str"):
         nt.view("a text")  # type: ignore[call-overload]
 
 
-def test_a_view_says_in_one_cheap_line_what_it_shows() -> None:
-    execution = stepped()
+def test_the_repr_of_a_view_names_what_it_displays() -> None:
+    execution = stepped_execution()
     execution.next().result(5)
 
     assert repr(Stepper(execution)) == "<Stepper of <Execution paused: 2 snapshots, 2 blocks>>"

@@ -1,107 +1,109 @@
-"""A plan becomes a session: here, and nowhere before, engines, tools and middlewares are made."""
+"""Build a session from a plan. Engines, tools and middlewares are only created here."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..contract import Engine, Middleware, Scope
 from ..engines import engine as make_engine
-from ..engines import find
+from ..engines import find as find_provider
 from ..errors import EngineError, ProfileError
 from ..events import Phase, Sink, Snapshot
 from ..extracting import extracting
 from ..middleware import limits, log_calls, reorder_tool_results, retry, system_prompt
+from ..plugins import load_plugins
 from ..session import Session
 from ..settings import STRUCTURED_OUTPUT_CONFIG, StructuredOutputConfig
 from ..toolbox import Toolbox
 from ..tools import Tool
 from ..turns import Turn
-from .config import EngineConfig, is_address
-from .fields import kind_of, nearest
+from .config import EngineConfig, is_http_url
+from .fields import describe_kind, suggest
 from .middleware_uses import Use
 from .plan import Plan
-from .secrecy import Secrets, shown
+from .secrecy import Secrets, mask_secrets
 
 if TYPE_CHECKING:
     from .resolving import Profiles
 
-MIDDLEWARE: Mapping[str, Callable[..., Middleware]] = {
+BUILTIN_MIDDLEWARE: Mapping[str, Callable[..., Middleware]] = {
     "system_prompt": system_prompt,
     "retry": retry,
     "limits": limits,
     "log_calls": log_calls,
     "reorder_tool_results": reorder_tool_results,
-    # geppetto's names of the same
+    # geppetto's names of the middlewares above
     "systemPrompt": system_prompt,
     "turnLogging": log_calls,
     "reorderToolResults": reorder_tool_results,
 }
 
 
-def session(
+def build_session(
     plan: Plan,
     profiles: Profiles,
     tools: Iterable[Tool | Callable[..., Any]] = (),
     *,
     engine: Engine | None = None,
-    of: type[Session] = Session,
-    **more: Any,
+    session_class: type[Session] = Session,
+    **session_arguments: Any,
 ) -> Session:
-    """The session a plan describes; `more` are a Session's own arguments, its middlewares and sinks after the profile's.
+    """Return the session that a plan describes.
 
-    Raises ProfileError, naming the key, for a tool, middleware or sink nobody knows and for a secret that is not there.
+    `session_arguments` are arguments of Session; their middlewares and sinks follow those of the profile. Raises
+    ProfileError, with the key, for an unknown tool, middleware or sink, and for a missing secret.
     """
     for name in ("system", "tool_config", "runtime"):
-        if name in more:
-            raise ProfileError(f"the profile says what {name} is; change it by overrides={{…}}", key=name)
+        if name in session_arguments:
+            raise ProfileError(f"{name} is set by the profile; change it with overrides={{…}}", key=name)
     config = plan.config
-    box = toolbox(config, tools, plan.name)
+    toolbox = select_tools(config, tools, plan.name)
     runtime = plan.runtime
     if engine is not None:
         runtime["engine"] = repr(engine)[:200]
-    return of(
+    return session_class(
         engine if engine is not None else build_engine(config, profiles.secrets),
         system=config.system,
-        tools=box,
-        middleware=(*_layers(config, profiles), *more.pop("middleware", ())),
-        sinks=(*(_sink(use, profiles) for use in config.sinks), *more.pop("sinks", ())),
+        tools=toolbox,
+        middleware=(*_middlewares(config, profiles), *session_arguments.pop("middleware", ())),
+        sinks=(*(_sink(use, profiles) for use in config.sinks), *session_arguments.pop("sinks", ())),
         tool_config=config.loop.tool_config(config.tool_choice),
-        step=more.pop("step", config.loop.step),
-        break_when=(*_approval(config, box), *more.pop("break_when", ())),
+        step=session_arguments.pop("step", config.loop.step),
+        break_when=(*_approval_breakpoints(config, toolbox), *session_arguments.pop("break_when", ())),
         runtime=runtime,
-        **more,
+        **session_arguments,
     )
 
 
 def build_engine(config: EngineConfig, secrets: Secrets) -> Engine:
-    """The engine of a config, with its key looked up now. Raises ProfileError for a key or parameter that does not do."""
-    settings: dict[str, Any] = dict(secrets.reveal(_native(config), "params"))
+    """Return the engine of a config; its key is looked up now. Raises ProfileError for an invalid key or parameter."""
+    settings: dict[str, Any] = dict(secrets.reveal(dict(config.params), "params"))
     if config.base_url:
         settings["base_url"] = secrets.reveal(config.base_url, "base_url")
-        if not is_address(settings["base_url"]):
-            raise ProfileError(f"base_url comes to no address: {shown(config.base_url)}", key="base_url")
+        if not is_http_url(settings["base_url"]):
+            raise ProfileError(f"base_url does not resolve to a URL: {mask_secrets(config.base_url)}", key="base_url")
     if config.api_key is not None:
         settings["api_key"] = secrets.reveal(config.api_key, "api_key")
-    settings |= _client(config)
+    settings |= _client_settings(config)
     try:
         return make_engine(config.engine, model_info=config.model_info, **settings)
     except EngineError as error:
-        raise ProfileError(f"the engine {config.engine} cannot be made: {error}", key="engine") from None
+        raise ProfileError(f"cannot create the engine {config.engine}: {error}", key="engine") from None
 
 
-def _client(config: EngineConfig) -> dict[str, Any]:
+def _client_settings(config: EngineConfig) -> dict[str, Any]:
     client = dict(config.client)
     settings: dict[str, Any] = {}
     if client.get("proxy_url"):
         raise ProfileError(
-            "client.proxy_url is for geppetto's own HTTP client; set HTTPS_PROXY in the environment instead",
+            "client.proxy_url works only in geppetto; set HTTPS_PROXY in the environment instead",
             key="client.proxy_url",
         )
     if client.get("timeout"):
         settings["timeout"] = client["timeout"]
-    provider = find(config.provider)
+    provider = find_provider(config.provider)
     if client.get("organization") and "organization" in provider.settings:
         settings["organization"] = client["organization"]
     if client.get("user_agent"):
@@ -110,100 +112,90 @@ def _client(config: EngineConfig) -> dict[str, Any]:
     return settings
 
 
-def _native(config: EngineConfig) -> dict[str, Any]:
-    """The parameters as the provider's engine has them: geppetto's few odd ones in their own place."""
-    params = dict(config.params)
-    if config.provider == "anthropic" and (user := params.pop("user_id", None)):
-        params["metadata"] = {**params.get("metadata", {}), "user_id": user}
-    if config.provider == "gemini":
-        names = {"include_thoughts": "includeThoughts", "thinking_level": "thinkingLevel"}
-        if thinking := {theirs: params.pop(ours) for ours, theirs in names.items() if ours in params}:
-            params["thinking_config"] = {**params.get("thinking_config", {}), **thinking}
-    return params
-
-
-def toolbox(config: EngineConfig, tools: Iterable[Tool | Callable[..., Any]], profile: str) -> Toolbox:
-    """The tools the profile names, of those there are. Raises ProfileError for a name that is not among them."""
+def select_tools(config: EngineConfig, tools: Iterable[Tool | Callable[..., Any]], profile: str) -> Toolbox:
+    """Return the tools that the profile allows. Raises ProfileError for a name that is not among `tools`."""
     try:
-        given = tools if isinstance(tools, Toolbox) else Toolbox(tools)
+        available = tools if isinstance(tools, Toolbox) else Toolbox(tools)
     except TypeError as error:
         raise ProfileError(
-            f"tools are a list of functions, like session(tools=[weather]): {error}", key="tools"
+            f"tools must be a list of functions, like session(tools=[weather]): {error}", key="tools"
         ) from None
     if isinstance(config.approval, tuple):
-        known = {*(tool.name for tool in given), *(config.tools or ())}
+        valid_names = {*(tool.name for tool in available), *(config.tools or ())}
         for name in config.approval:
-            if name not in known:
+            if name not in valid_names:
                 raise ProfileError(
-                    f"profile {profile!r} has the tool {name!r} wait for approval, which this session was not given; "
-                    f"{nearest(name, known)}",
+                    f"profile {profile!r} requires approval for the tool {name!r}, which this session does not have; "
+                    f"{suggest(name, valid_names)}",
                     key="approval",
-                    known=tuple(known),
+                    known=tuple(valid_names),
                 )
     if config.tools is None:
-        return given
-    by_name = {tool.name: tool for tool in given}
+        return available
+    by_name = {tool.name: tool for tool in available}
     for name in config.tools:
         if name not in by_name:
             raise ProfileError(
-                f"profile {profile!r} uses the tool {name!r}, which this session was not given; "
-                f"{nearest(name, by_name)}; give it: session(tools=[{name}])",
+                f"profile {profile!r} uses the tool {name!r}, which this session does not have; "
+                f"{suggest(name, by_name)}; pass it: session(tools=[{name}])",
                 key=name,
                 known=tuple(by_name),
             )
     return Toolbox(by_name[name] for name in config.tools)
 
 
-def _layers(config: EngineConfig, profiles: Profiles) -> Iterable[Middleware]:
-    known = {**MIDDLEWARE, **_installed("nbturns.middleware"), **profiles.middleware}
-    layers = [_made(use, known, "middleware", profiles.secrets) for use in config.middleware]
+def _middlewares(config: EngineConfig, profiles: Profiles) -> Iterable[Middleware]:
+    factories = {**BUILTIN_MIDDLEWARE, **_entry_point_factories("nbturns.middleware"), **profiles.middleware}
+    middlewares = [_call_factory(use, factories, "middleware", profiles.secrets) for use in config.middleware]
     if config.structured_output is not None:
-        layers.append(structured(config.structured_output))
-    return layers
+        middlewares.append(request_structured_output(config.structured_output))
+    return middlewares
 
 
 def _sink(use: Use, profiles: Profiles) -> Sink:
-    sink = _made(use, {**_installed("nbturns.sinks"), **profiles.sinks}, "sinks", profiles.secrets)
+    sink = _call_factory(use, {**_entry_point_factories("nbturns.sinks"), **profiles.sinks}, "sinks", profiles.secrets)
     return extracting(sink, dict.fromkeys(use.extract)) if use.extract else sink
 
 
-def _made(use: Use, known: Mapping[str, Callable[..., Any]], what: str, secrets: Secrets) -> Any:
-    """What a named factory makes of its config, or ProfileError that says what does not fit."""
-    factory = known.get(use.name)
+def _call_factory(use: Use, factories: Mapping[str, Callable[..., Any]], argument: str, secrets: Secrets) -> Any:
+    """Return the result of the named factory. Raises ProfileError for an unknown factory or an unsuitable config."""
+    factory, noun = factories.get(use.name), argument.removesuffix("s")
     if factory is None:
         raise ProfileError(
-            f"there is no {what.removesuffix('s')} {use.name!r}; {nearest(use.name, known)}; "
-            f"load_profiles(…, {what}={{{use.name!r}: …}}) makes one known",
-            key=f"{what}.{use.key}",
-            known=tuple(known),
+            f"unknown {noun} {use.name!r}; {suggest(use.name, factories)}; "
+            f"register it with load_profiles(…, {argument}={{{use.name!r}: …}})",
+            key=f"{argument}.{use.key}",
+            known=tuple(factories),
         )
     config = {str(name): value for name, value in use.config.items()}
     parameters = inspect.signature(factory).parameters
     for name in config:
-        if name not in parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        if name not in parameters and not any(
+            parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()
+        ):
             raise ProfileError(
-                f"{what} {use.key!r} has no {name!r}; {nearest(name, parameters)}",
-                key=f"{what}.{use.key}.config.{name}",
+                f"{noun} {use.key!r} has no parameter {name!r}; {suggest(name, parameters)}",
+                key=f"{argument}.{use.key}.config.{name}",
                 known=tuple(parameters),
             )
-    revealed = secrets.reveal(config, f"{what}.{use.key}.config")
+    revealed = secrets.reveal(config, f"{argument}.{use.key}.config")
     try:
-        made = factory(**revealed)
+        result = factory(**revealed)
     except ProfileError:
         raise
-    except Exception as error:  # the user's own function; what it says may quote a key it was given
-        words = f"{type(error).__name__}: {error}" if shown(config) == revealed else type(error).__name__
-        raise ProfileError(f"{what} {use.key!r} cannot be made: {words}", key=f"{what}.{use.key}") from None
-    if not callable(made):
+    except Exception as error:  # a user's function, whose error message may quote a secret
+        reason = f"{type(error).__name__}: {error}" if mask_secrets(config) == revealed else type(error).__name__
+        raise ProfileError(f"cannot create {noun} {use.key!r}: {reason}", key=f"{argument}.{use.key}") from None
+    if not callable(result):
         raise ProfileError(
-            f"{what} {use.key!r}: the function of this name gave {kind_of(made)}, and not a function",
-            key=f"{what}.{use.key}",
+            f"{noun} {use.key!r}: the factory must return a function, not {describe_kind(result)}",
+            key=f"{argument}.{use.key}",
         )
-    return made
+    return result
 
 
-def structured(config: StructuredOutputConfig) -> Middleware:
-    """Ask for this shape, where the Turn does not ask for one of its own."""
+def request_structured_output(config: StructuredOutputConfig) -> Middleware:
+    """Return a middleware that requests this output shape for Turns that do not request one themselves."""
 
     async def structured_output(turn: Turn, scope: Scope, engine: Engine) -> Turn:
         if turn.data.get(STRUCTURED_OUTPUT_CONFIG) is None:
@@ -213,30 +205,29 @@ def structured(config: StructuredOutputConfig) -> Middleware:
     return structured_output
 
 
-def _approval(config: EngineConfig, tools: Toolbox) -> Iterable[Callable[[Snapshot], object]]:
-    """A breakpoint before the calls that a person must have seen."""
+def _approval_breakpoints(config: EngineConfig, tools: Toolbox) -> Iterable[Callable[[Snapshot], object]]:
+    """Return a breakpoint before the calls that need approval, or nothing."""
     if config.approval == "never":
         return ()
     if isinstance(config.approval, tuple):
-        waiting = frozenset(config.approval)
+        tool_names = frozenset(config.approval)
     else:
-        waiting = frozenset(t.name for t in tools if config.approval == "always" or t.effect == "effectful")
+        tool_names = frozenset(tool.name for tool in tools if config.approval == "always" or tool.effect == "effectful")
 
     def approval(snapshot: Snapshot) -> bool:
         if snapshot.phase is not Phase.POST_INFERENCE:
             return False
-        return any(call.name in waiting for call in snapshot.turn.pending)
+        return any(call.name in tool_names for call in snapshot.turn.pending)
 
     return (approval,)
 
 
-def _installed(group: str) -> Mapping[str, Callable[..., Any]]:
-    """Factories of installed packages, by their name."""
-    from importlib.metadata import entry_points
-
-    return {point.name: _loading(point) for point in entry_points(group=group)}
+def _entry_point_factories(group: str) -> Mapping[str, Callable[..., Any]]:
+    """Return the factories of installed packages by name."""
+    return load_plugins(group, _require_callable)
 
 
-def _loading(point: Any) -> Callable[..., Any]:
-    factory: Callable[..., Any] = point.load()
-    return factory
+def _require_callable(factory: Any) -> Callable[..., Any]:
+    if not callable(factory):
+        raise TypeError(f"expected a function, got {describe_kind(factory)}")
+    return cast("Callable[..., Any]", factory)

@@ -1,8 +1,8 @@
-"""What a profile may say, field by field, and of which type.
+"""The schema of profiles: which fields exist and which type each has.
 
-The fields of `inference_settings` are geppetto's, read off its settings structs (`pkg/steps/ai/settings`,
-2026) and the section on profiles of its documentation; the rest is ours. A table, so that reading, merging,
-overriding and the picker agree on what there is.
+The fields of `inference_settings` are geppetto's, taken from its settings structs (`pkg/steps/ai/settings`, 2026)
+and the profiles section of its documentation; the others are ours. Reading, merging, overriding and the profile
+picker all use these tables.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from typing import Any, Literal, TypeAlias, get_args, get_origin
 
 from ..engines.params import looks_like_a_key
 from ..toolbox import seconds
-from .secrecy import HEADERS, is_secret
+from .secrecy import HEADER_FIELDS, is_secret_name
 
-Path: TypeAlias = tuple[str, ...]
+FieldPath: TypeAlias = tuple[str, ...]
 
-TEXTS = list[str]
-ANY = object  # kept as it is: nothing here reads it
+STRING_LIST = list[str]
+ANY = object  # accepted unchecked and passed on unchanged
 
 
 @dataclass(frozen=True, slots=True)
-class From:
-    """A number from `least` up."""
+class AtLeast:
+    """The type of a number that must be `minimum` or greater."""
 
     kind: type
-    least: int
+    minimum: int
 
 
 @dataclass(frozen=True, slots=True)
 class Duration:
-    """Seconds, or as Go writes it: "30s", "1m30s". 0 is no end."""
+    """The type of a time: a number of seconds, or a text in Go's notation ("30s", "1m30s"). 0 means no limit."""
 
 
 DURATION = Duration()
 
-SETTINGS: dict[str, dict[str, Any]] = {
+SETTINGS_SECTIONS: dict[str, dict[str, Any]] = {
     "api": {
         "api_keys": dict[str, str],
         "base_urls": dict[str, str],
@@ -52,7 +52,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "max_response_tokens": int,
         "temperature": float,
         "top_p": float,
-        "stop": TEXTS,
+        "stop": STRING_LIST,
         "stream": bool,
         "structured_output_mode": Literal["off", "json_schema"],
         "structured_output_name": str,
@@ -78,7 +78,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "claude": {"top_k": int, "user_id": str},
     "gemini": {"include_thoughts": bool, "thinking_budget": int, "thinking_level": str},
     "client": {
-        "timeout": From(float, 0),
+        "timeout": AtLeast(float, 0),
         "organization": str,
         "user_agent": str,
         "proxy_url": str,
@@ -92,53 +92,53 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "temperature": float,
         "top_p": float,
         "max_response_tokens": int,
-        "stop": TEXTS,
+        "stop": STRING_LIST,
         "seed": int,
     },
     "model_info": {
         "id": str,
         "name": str,
         "reasoning": bool,
-        "input": TEXTS,
-        "context_window": From(int, 0),
+        "input": STRING_LIST,
+        "context_window": AtLeast(int, 0),
         "quality_high_watermark": int,
-        "max_output_tokens": From(int, 0),
+        "max_output_tokens": AtLeast(int, 0),
         "cost": dict,
         "metadata": dict,
     },
-    # About other models than the one that answers: kept, and read by nobody here.
+    # Settings of other models (embeddings, rerankers): stored and otherwise ignored.
     "ollama": {},
     "embeddings": {},
     "rerank": {},
 }
-OPEN = frozenset({"ollama", "embeddings", "rerank"})
-COST: dict[str, Any] = dict.fromkeys(("input", "output", "cache_read", "cache_write"), From(float, 0))
+UNCHECKED_SECTIONS = frozenset({"ollama", "embeddings", "rerank"})
+COST_FIELDS: dict[str, Any] = dict.fromkeys(("input", "output", "cache_read", "cache_write"), AtLeast(float, 0))
 
-LOOP: dict[str, Any] = {
-    "limit": From(int, 1),
+LOOP_FIELDS: dict[str, Any] = {
+    "limit": AtLeast(int, 1),
     "step": bool | list[Literal["pre_inference", "post_inference", "post_tools", "final"]],
     "execution_timeout": DURATION,
-    "max_parallel_tools": From(int, 0),
+    "max_parallel_tools": AtLeast(int, 0),
     "tool_error_handling": Literal["continue", "abort", "retry"],
     "inline": bool,
     "pause_timeout": DURATION,
     "on_pause_timeout": Literal["stay", "stop", "resume"],
 }
 
-RUNTIME: dict[str, Any] = {
+RUNTIME_FIELDS: dict[str, Any] = {
     "system": str,
-    "tools": TEXTS,
+    "tools": STRING_LIST,
     "tool_choice": Literal["auto", "none", "required"],
     "middleware": list,
     "sinks": list,
     "loop": str | dict,
     "approval": Literal["never", "effectful", "always"] | list[str],
 }
-"""What a run does besides the model's own settings."""
+"""Settings of a run that are not sent to the model as parameters."""
 
-POLICY: dict[str, Any] = {"allow_overrides": bool | list[str], "widen_tools": bool}
+POLICY_FIELDS: dict[str, Any] = {"allow_overrides": bool | list[str], "widen_tools": bool}
 
-PROFILE: dict[str, Any] = {
+PROFILE_FIELDS: dict[str, Any] = {
     "slug": str,
     "display_name": str,
     "description": str,
@@ -147,17 +147,17 @@ PROFILE: dict[str, Any] = {
     "runtime": dict,
     "metadata": dict,
     "extensions": dict,
-    # The short form.
+    # The short form of a profile, which geppetto does not have.
     "like": str | list[str],
     "engine": str,
     "base_url": str,
     "api_key": str,
     "params": dict,
     "model_info": dict,
-    **RUNTIME,
-    **POLICY,
+    **RUNTIME_FIELDS,
+    **POLICY_FIELDS,
 }
-REGISTRY: dict[str, Any] = {
+REGISTRY_FIELDS: dict[str, Any] = {
     "slug": str,
     "display_name": str,
     "description": str,
@@ -166,18 +166,18 @@ REGISTRY: dict[str, Any] = {
     "loops": dict,
 }
 
-SHORT_PARAMS: dict[str, Path] = {
-    **{name: ("inference", name) for name in SETTINGS["inference"]},
+SHORT_PARAMS: dict[str, FieldPath] = {
+    **{name: ("inference", name) for name in SETTINGS_SECTIONS["inference"]},
     "max_tokens": ("inference", "max_response_tokens"),
     "stream": ("chat", "stream"),
     "timeout": ("client", "timeout"),
     "organization": ("client", "organization"),
 }
-"""Where a parameter of the short form stands among geppetto's settings; others are the provider's own."""
+"""Parameter of the short form → its path in geppetto's settings; all others are specific to one provider."""
 
-WORDS = {
-    str: "a text",
-    int: "a whole number",
+TYPE_DESCRIPTIONS = {
+    str: "a string",
+    int: "an integer",
     float: "a number",
     bool: "true or false",
     list: "a list",
@@ -185,7 +185,7 @@ WORDS = {
 }
 
 
-MEANT = {
+FIELD_SYNONYMS = {
     "model": "engine",
     "prompt": "system",
     "system_prompt": "system",
@@ -197,57 +197,74 @@ MEANT = {
     "max_iterations": "limit",
     "max_turns": "limit",
 }
-"""What others call a field → our name."""
+"""Name of a field in other tools → our name."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wrong:
-    """What is wrong with a value: where in it, and in words."""
+class Mismatch:
+    """A value of the wrong type: its path, and a message like "must be a list, not 3"."""
 
     path: tuple[str | int, ...]
-    words: str
+    message: str
     known: tuple[str, ...] = ()
 
 
-def misfit(value: Any, wanted: Any, path: tuple[str | int, ...] = ()) -> Wrong | None:
-    """What keeps `value` from being of the type `wanted`; None when nothing does."""
-    if wanted is ANY:
+def find_mismatch(value: Any, expected: Any, path: tuple[str | int, ...] = ()) -> Mismatch | None:
+    """Return the first place in `value` that does not match the type `expected`, or None if all of it matches.
+
+    `path` leads to `value`; the path of the result starts with it.
+    """
+    if expected is ANY:
         return None
-    origin, inner = get_origin(wanted), get_args(wanted)
+    origin, type_arguments = get_origin(expected), get_args(expected)
     if origin is list:
         if not isinstance(value, Sequence) or isinstance(value, str):
-            return Wrong(path, f"is a list, not {instead(value, path)}")
-        return next((wrong for i, one in enumerate(value) if (wrong := misfit(one, inner[0], (*path, i)))), None)
+            return Mismatch(path, f"must be a list, not {describe_value(value, path)}")
+        return next(
+            (
+                mismatch
+                for i, item in enumerate(value)
+                if (mismatch := find_mismatch(item, type_arguments[0], (*path, i)))
+            ),
+            None,
+        )
     if origin is dict:
         if not isinstance(value, Mapping):
-            return Wrong(path, f"is a mapping, not {kind_of(value)}")
-        return next((wrong for key, one in value.items() if (wrong := misfit(one, inner[1], (*path, key)))), None)
+            return Mismatch(path, f"must be a mapping, not {describe_kind(value)}")
+        return next(
+            (
+                mismatch
+                for key, item in value.items()
+                if (mismatch := find_mismatch(item, type_arguments[1], (*path, key)))
+            ),
+            None,
+        )
     if origin is Literal:
-        fits = isinstance(value, str) and value in inner
-    elif inner:  # one of several
-        fits = any(misfit(value, one, path) is None for one in inner)
+        matches = isinstance(value, str) and value in type_arguments
+    elif type_arguments:  # a union
+        matches = any(find_mismatch(value, item, path) is None for item in type_arguments)
     else:
-        fits = _is_a(value, wanted)
-    return None if fits else Wrong(path, f"is {said(wanted)}, not {instead(value, path)}")
+        matches = _matches_type(value, expected)
+    return None if matches else Mismatch(path, f"must be {describe_type(expected)}, not {describe_value(value, path)}")
 
 
-def _is_a(value: Any, wanted: Any) -> bool:
-    if isinstance(wanted, From):
-        return _is_a(value, wanted.kind) and bool(value >= wanted.least)
-    if isinstance(wanted, Duration):
+def _matches_type(value: Any, expected: Any) -> bool:
+    if isinstance(expected, AtLeast):
+        return _matches_type(value, expected.kind) and bool(value >= expected.minimum)
+    if isinstance(expected, Duration):
         return _is_duration(value)
-    if wanted is float:
+    if expected is float:
         return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
-    if wanted is int:
+    if expected is int:
         return isinstance(value, int) and not isinstance(value, bool)
-    if wanted is list:
+    if expected is list:
         return isinstance(value, Sequence) and not isinstance(value, str)
-    return isinstance(value, Mapping if wanted is dict else wanted)
+    return isinstance(value, Mapping if expected is dict else expected)
 
 
 def _is_duration(value: Any) -> bool:
     if not isinstance(value, str):
-        return _is_a(value, From(float, 0))
+        return _matches_type(value, AtLeast(float, 0))
     try:
         seconds(value, "")
     except ValueError:
@@ -255,56 +272,66 @@ def _is_duration(value: Any) -> bool:
     return True
 
 
-def kind_of(value: Any) -> str:
-    """What sort of value it is, in words that tell nothing of it."""
+def describe_kind(value: Any) -> str:
+    """Describe the type of a value without showing the value, like "an integer"."""
     if value is None:
         return "nothing"
-    return next((words for kind, words in WORDS.items() if _is_a(value, kind)), f"a {type(value).__name__}")
+    return next(
+        (description for kind, description in TYPE_DESCRIPTIONS.items() if _matches_type(value, kind)),
+        f"a {type(value).__name__}",
+    )
 
 
-def instead(value: Any, path: tuple[str | int, ...]) -> str:
-    """What stands where something else was due: as it is, unless it may hold a key."""
-    hidden = any(isinstance(step, str) and (is_secret(step) or step in HEADERS) for step in path)
-    if hidden or isinstance(value, (Mapping, list, tuple, set)) or looks_like_a_key(value):
-        return kind_of(value)
+def describe_value(value: Any, path: tuple[str | int, ...]) -> str:
+    """Return the value for an error message, or only its type if it is a container or may hold a secret."""
+    may_hold_secret = any(
+        isinstance(path_part, str) and (is_secret_name(path_part) or path_part in HEADER_FIELDS) for path_part in path
+    )
+    if may_hold_secret or isinstance(value, (Mapping, list, tuple, set)) or looks_like_a_key(value):
+        return describe_kind(value)
     return f"{value!r:.60}"
 
 
-def said(wanted: Any) -> str:
-    """A type in words."""
-    if isinstance(wanted, From):
-        return f"{WORDS[wanted.kind]} from {wanted.least} up"
-    if isinstance(wanted, Duration):
-        return 'a time from 0 up, in seconds or like "1m30s"'
-    inner = get_args(wanted)
-    if get_origin(wanted) is Literal:
-        return "one of " + ", ".join(map(str, inner))
-    if get_origin(wanted) is list:
-        return f"a list of {'texts' if inner[0] is str else said(inner[0])}"
-    if get_origin(wanted) is dict:
+def describe_type(expected: Any) -> str:
+    """Describe an expected type in words, like "a number, 0 or greater"."""
+    if isinstance(expected, AtLeast):
+        return f"{TYPE_DESCRIPTIONS[expected.kind]}, {expected.minimum} or greater"
+    if isinstance(expected, Duration):
+        return 'a time of 0 or more, in seconds or like "1m30s"'
+    type_arguments = get_args(expected)
+    if get_origin(expected) is Literal:
+        return "one of " + ", ".join(map(str, type_arguments))
+    if get_origin(expected) is list:
+        return f"a list of {'strings' if type_arguments[0] is str else describe_type(type_arguments[0])}"
+    if get_origin(expected) is dict:
         return "a mapping"
-    return " or ".join(said(one) for one in inner) if inner else WORDS.get(wanted, "anything")
+    return (
+        " or ".join(describe_type(alternative) for alternative in type_arguments)
+        if type_arguments
+        else TYPE_DESCRIPTIONS.get(expected, "anything")
+    )
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint that names the nearest of `known`, or all of them."""
-    known = sorted(known)
-    if hint := near(name, known):
+def suggest(name: str, names: Iterable[str]) -> str:
+    """Return a hint for an unknown name: the most similar of `names`, or the list of all of them."""
+    names = sorted(names)
+    if hint := did_you_mean(name, names):
         return hint
-    return f"there are: {', '.join(known)}" if known else "there are none"
+    return f"available: {', '.join(names)}" if names else "none is available"
 
 
-def near(name: str, known: Iterable[str]) -> str:
-    """A hint that names the one of `known` that was probably meant; "" when none looks like it."""
-    known = list(known)
-    meant = MEANT.get(str(name).lower())
-    found = [meant] if meant in known else get_close_matches(str(name).lower(), known, n=1, cutoff=0.6)
-    return f"did you mean {found[0]!r}?" if found else ""
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Return "did you mean 'x'?" for the one of `names` that is most similar; "" if none is similar."""
+    names = list(names)
+    synonym = FIELD_SYNONYMS.get(str(name).lower())
+    matches = [synonym] if synonym in names else get_close_matches(str(name).lower(), names, n=1, cutoff=0.6)
+    return f"did you mean {matches[0]!r}?" if matches else ""
 
 
 @cache
-def known_params() -> frozenset[str]:
-    """Every parameter that some provider takes, in our names; an installed provider's own are not among them."""
-    from ..engines.params import PARAMS, params
+def all_param_names() -> frozenset[str]:
+    """Return every parameter name, in our spelling, of all installed providers."""
+    from ..engines.params import params_of
+    from ..engines.registry import installed_providers
 
-    return frozenset(SHORT_PARAMS).union(*(params(provider) for provider in PARAMS))
+    return frozenset(SHORT_PARAMS).union(*(params_of(provider) for provider in installed_providers()))

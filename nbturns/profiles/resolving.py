@@ -1,4 +1,4 @@
-"""The one place that decides which profile is used and what it comes to. Pure: it makes no engine and opens no file."""
+"""Choose a profile and resolve it to a Plan. Resolving builds no engine and opens no file."""
 
 from __future__ import annotations
 
@@ -11,54 +11,59 @@ from ..errors import ProfileError
 from ..frozen import EMPTY, freeze
 from ..session import RUNTIME
 from ..turns import Turn
-from . import sources as _sources
-from .config import EngineConfig, config, sources
-from .fields import kind_of, nearest
-from .overrides import overridden, without_secrets
+from . import sources as source_readers
+from .config import EngineConfig, config_from_layer, field_sources
+from .fields import describe_kind, suggest
+from .overrides import apply_overrides, printable_overrides
 from .plan import Field, Plan
-from .registry import Layer, ProfileLayer, Registry, Said
-from .secrecy import REFERENCE, Lookup, Reference, Secrets, is_secret, shown
-from .stack import lineage, merged
+from .registry import Layer, ProfileLayer, Registry, SourcedValue
+from .secrecy import REFERENCE, Reference, SecretLookup, Secrets, is_secret_name, mask_secrets
+from .stack import lineage, merge_layers
 
 if TYPE_CHECKING:
     from ..session import Session
 
 PROFILE_VARIABLE = "NBTURNS_PROFILE"
-DEFAULT = "default"
-COST = "cost"  # geppetto's word for the prices
+DEFAULT_SOURCE = "default"
+COST = "cost"  # geppetto's name of `prices`
 
-Who: TypeAlias = str | Mapping[str, str] | None
-"""Who asks: a user's name, or names by what they are: {"user": "ana", "team": "support"}."""
-Default: TypeAlias = str | Mapping[str, str] | Callable[[Who], str | None] | None
+Requester: TypeAlias = str | Mapping[str, str] | None
+"""The requester: the name of a user, or names by kind, like {"user": "ana", "team": "support"}."""
+DefaultProfile: TypeAlias = str | Mapping[str, str] | Callable[[Requester], str | None] | None
 
 
 def load_profiles(
-    *sources: _sources.Source,
-    default: Default = None,
-    secrets: Lookup | Mapping[str, str] | None = None,
+    *sources: source_readers.ProfileSource,
+    default: DefaultProfile = None,
+    secrets: SecretLookup | Mapping[str, str] | None = None,
     env_file: str | os.PathLike[str] | None = ".env",
     middleware: Mapping[str, Callable[..., Any]] = EMPTY,
     sinks: Mapping[str, Callable[..., Any]] = EMPTY,
 ) -> Profiles:
-    """Profiles from registry files; of two with the same name the one in the last registry wins.
+    """Load profiles from registries. If two have the same name, the one in the later registry wins.
 
-    A source is a path to YAML, SQLite or a folder of YAML (also several in one text, with commas), or a mapping of
-    profiles by name. Registries of installed packages (entry points `nbturns.profiles`) stand below them all.
+    A source is a path of a YAML file, a SQLite database or a folder of YAML files (several paths may be separated by
+    commas), or a mapping of profiles by name. Registries of installed packages (entry points `nbturns.profiles`) come
+    first.
 
-    `default` is the profile of whoever asks without naming one: its name, a mapping from users and teams to names
-    ("*" for everybody else), or a function of who asks. `secrets`, a mapping or a function of a name, is asked before the environment, and that before
-    `env_file`. `middleware` and `sinks` are factories of your own, by the names that profiles use. Raises
-    ProfileError that says file, line and the nearest known name.
+    `default` is the profile used if none is requested: a name, a mapping from users and teams to names ("*" for all
+    others), or a function of the requester. `secrets`, a mapping or a function of a name, is searched before the
+    environment and `env_file`. `middleware` and `sinks` map names used in profiles to factory functions. Raises
+    ProfileError with the file, the line and the most similar valid name.
     """
     if not (default is None or isinstance(default, (str, Mapping)) or callable(default)):
-        raise ProfileError(f"default is a name, a mapping of names or a function, not {default!r:.60}", key="default")
+        raise ProfileError(
+            f"default must be a name, a mapping of names or a function, not {default!r:.60}", key="default"
+        )
     if not (secrets is None or isinstance(secrets, Mapping) or callable(secrets)):
-        raise ProfileError(f"secrets is a mapping or a function of a name, not {kind_of(secrets)}", key="secrets")
-    for what, factories in (("middleware", middleware), ("sinks", sinks)):
+        raise ProfileError(
+            f"secrets must be a mapping or a function of a name, not {describe_kind(secrets)}", key="secrets"
+        )
+    for argument, factories in (("middleware", middleware), ("sinks", sinks)):
         if not isinstance(factories, Mapping) or not all(map(callable, factories.values())):
-            raise ProfileError(f"{what} are functions by name, like {{'mine': make_mine}}", key=what)
+            raise ProfileError(f"{argument} must map names to functions, like {{'mine': make_mine}}", key=argument)
     return Profiles(
-        _by_slug([*_sources.installed(), *_sources.registries(sources)]),
+        _registries_by_slug([*source_readers.installed_registries(), *source_readers.read_registries(sources)]),
         default,
         Secrets(secrets.get if isinstance(secrets, Mapping) else secrets, env_file),
         dict(middleware),
@@ -66,14 +71,14 @@ def load_profiles(
     )
 
 
-def _by_slug(chain: list[Registry]) -> dict[str, Registry]:
-    if not chain:
-        raise ProfileError("there is no profile to load: name a file, a folder or a mapping", key="sources")
+def _registries_by_slug(registries: list[Registry]) -> dict[str, Registry]:
+    if not registries:
+        raise ProfileError("there is no profile to load; pass a file, a folder or a mapping", key="sources")
     by_slug: dict[str, Registry] = {}
-    for registry in chain:
-        if (other := by_slug.get(registry.slug)) is not None:
+    for registry in registries:
+        if (duplicate := by_slug.get(registry.slug)) is not None:
             raise ProfileError(
-                f"registry {registry.slug!r} is in two sources: {other.source or 'a mapping'} and {registry.source or 'a mapping'}",
+                f"registry {registry.slug!r} is in two sources: {duplicate.source or 'a mapping'} and {registry.source or 'a mapping'}",
                 key=registry.slug,
                 file=registry.source,
             )
@@ -83,39 +88,41 @@ def _by_slug(chain: list[Registry]) -> dict[str, Registry]:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Profiles:
-    """Profiles by name, from one or more registries; the last registry comes first.
+    """Profiles by name, from one or more registries; later registries take precedence.
 
-    `profiles["assistant"]`, `"assistant" in profiles`, `list(profiles)`; `"team/assistant"` names its registry too.
+    Supports `profiles["assistant"]`, `"assistant" in profiles` and `list(profiles)`. "team/assistant" also selects
+    the registry.
     """
 
     registries: Mapping[str, Registry]
-    default: Default = None
+    default: DefaultProfile = None
     secrets: Secrets = field(default_factory=Secrets)
     middleware: Mapping[str, Callable[..., Any]] = EMPTY
     sinks: Mapping[str, Callable[..., Any]] = EMPTY
 
     def __iter__(self) -> Iterator[str]:
-        """Names, as they can be used: with the registry where a later one has the same name."""
-        seen: set[str] = set()
+        """Yield the names; a name that a later registry also has is yielded with its registry."""
+        slugs: set[str] = set()
         for registry in reversed(tuple(self.registries.values())):
             for slug in registry.profiles:
-                yield slug if slug not in seen else f"{registry.slug}/{slug}"
-                seen.add(slug)
+                yield slug if slug not in slugs else f"{registry.slug}/{slug}"
+                slugs.add(slug)
 
     def __len__(self) -> int:
         return sum(len(registry.profiles) for registry in self.registries.values())
 
     def __contains__(self, name: object) -> bool:
         try:
-            return bool(self._layer(str(name)))
+            return bool(self._find_layer(str(name)))
         except ProfileError:
             return False
 
     def __getitem__(self, name: str) -> Profile:
-        return Profile(self, self._layer(name))
+        return Profile(self, self._find_layer(name))
 
     def get(self, name: str) -> Profile | None:
-        return self[name] if name in self else None  # noqa: SIM401  # it is what `get` is made of
+        """Return the profile of this name, or None."""
+        return self[name] if name in self else None  # noqa: SIM401  # this is the implementation of `get`
 
     def resolve(
         self,
@@ -123,101 +130,113 @@ class Profiles:
         conversation: Any = None,
         overrides: Mapping[str, Any] | None = EMPTY,
         *,
-        who: Who = None,
+        who: Requester = None,
     ) -> Plan:
-        """Which profile is used, and what it comes to with `overrides`.
+        """Choose a profile and return its plan, with `overrides` applied.
 
-        The first that says something: `profile`; the profile of `conversation` (a Conversation, Session, Run or Turn,
-        or a profile's name); the variable NBTURNS_PROFILE; the default of `who` asks; the default of the last
-        registry. Raises ProfileError that names the key.
+        The first of these that is set selects the profile: `profile`; the profile of `conversation` (a Conversation,
+        Session, Run or Turn, or the name of a profile); the variable NBTURNS_PROFILE; the default of the requester `who`;
+        the default of the last registry. Raises ProfileError, with the key.
         """
         overrides = EMPTY if overrides is None else overrides
         if not isinstance(overrides, Mapping):
             raise ProfileError(
-                f'overrides are a mapping, like {{"temperature": 0}}, not {kind_of(overrides)}', key="overrides"
+                f'overrides must be a mapping, like {{"temperature": 0}}, not {describe_kind(overrides)}',
+                key="overrides",
             )
-        name, chosen_by = self._chosen(profile, conversation, who)
+        name, chosen_by = self._choose_profile(profile, conversation, who)
         try:
-            leaf = self._layer(name)
+            selected_layer = self._find_layer(name)
         except ProfileError as error:
-            who_says = "" if chosen_by == "argument" else f" (named by {chosen_by})"
-            raise ProfileError(error.reason + who_says, key=error.key, known=error.known) from None
-        layers = lineage(leaf, self._in_registry)
-        said = {path: Said(self._filled(one.value, path), one.where) for path, one in merged(layers).items()}
-        base = said
+            chooser = "" if chosen_by == "argument" else f" (named by {chosen_by})"
+            raise ProfileError(error.reason + chooser, key=error.key, known=error.known) from None
+        layers = lineage(selected_layer, self._in_registry)
+        layer = {
+            path: SourcedValue(self._resolve_references(entry.value, path), entry.source)
+            for path, entry in merge_layers(layers).items()
+        }
+        unmodified_layer = layer
         if overrides:
-            said = overridden(said, overrides, leaf.slug)
+            layer = apply_overrides(layer, overrides, selected_layer.slug)
         try:
-            resolved = config(said)
+            config = config_from_layer(layer)
         except ProfileError as error:
-            raise ProfileError(f"profile {leaf.name}: {error.reason}", key=error.key, known=error.known) from None
-        policy = said[("allow_overrides",)].value if ("allow_overrides",) in said else False
+            raise ProfileError(
+                f"profile {selected_layer.name}: {error.reason}", key=error.key, known=error.known
+            ) from None
+        policy = layer[("allow_overrides",)].value if ("allow_overrides",) in layer else False
         return Plan(
-            profile=leaf.slug,
-            registry=leaf.registry,
+            profile=selected_layer.slug,
+            registry=selected_layer.registry,
             chosen_by=chosen_by,
-            lineage=tuple(layer.name for layer in layers),
-            config=resolved,
-            fields=tuple(_fields(said, resolved)),
-            version=leaf.version,
-            overrides=freeze(without_secrets(overrides)),
-            extensions=freeze(_nested(base)),
+            lineage=tuple(base_layer.name for base_layer in layers),
+            config=config,
+            fields=tuple(_plan_fields(layer, config)),
+            version=selected_layer.version,
+            overrides=freeze(printable_overrides(overrides)),
+            extensions=freeze(_extensions(unmodified_layer)),
             allow_overrides=policy if isinstance(policy, bool) else tuple(policy),
         )
 
-    def _chosen(self, profile: str | None, conversation: Any, who: Who) -> tuple[str, str]:
+    def _choose_profile(self, profile: str | None, conversation: Any, who: Requester) -> tuple[str, str]:
         if profile:
             return profile, "argument"
         if conversation is not None and (name := profile_of(conversation)):
             return name, "conversation"
-        if name := self.secrets.env(PROFILE_VARIABLE):
+        if name := self.secrets.environment_value(PROFILE_VARIABLE):
             return name, PROFILE_VARIABLE
-        if name := _default_of(self.default, who):
-            return name, "default" if isinstance(self.default, str) else f"default of {_named(who)}"
+        if name := _default_for(self.default, who):
+            return name, "default" if isinstance(self.default, str) else f"default of {_requester_text(who)}"
         for registry in reversed(tuple(self.registries.values())):
             if registry.default:
                 return f"{registry.slug}/{registry.default}", "registry default"
-        raise ProfileError("the registries hold no profile", key="profile")
+        raise ProfileError("the registries contain no profile", key="profile")
 
-    def _layer(self, name: str) -> ProfileLayer:
+    def _find_layer(self, name: str) -> ProfileLayer:
         if not isinstance(name, str):
-            raise ProfileError(f"a profile is named by a text, not {name!r:.60}", key="profile", known=tuple(self))
-        there, slash, slug = name.strip().lower().rpartition("/")
-        if slash:
-            return self._in_registry(there, slug)
+            raise ProfileError(
+                f"the name of a profile must be a string, not {name!r:.60}", key="profile", known=tuple(self)
+            )
+        registry_slug, separator, slug = name.strip().lower().rpartition("/")
+        if separator:
+            return self._in_registry(registry_slug, slug)
         for registry in reversed(tuple(self.registries.values())):
             if slug in registry.profiles:
                 return registry.profiles[slug]
-        raise ProfileError(f"no profile {name!r}; {nearest(name, self)}", key=name, known=tuple(self))
+        raise ProfileError(f"no profile {name!r}; {suggest(name, self)}", key=name, known=tuple(self))
 
-    def _in_registry(self, there: str, slug: str) -> ProfileLayer:
-        registry = self.registries.get(there)
+    def _in_registry(self, registry_slug: str, slug: str) -> ProfileLayer:
+        registry = self.registries.get(registry_slug)
         if registry is None:
             raise ProfileError(
-                f"no registry {there!r}; {nearest(there, self.registries)}", key=there, known=tuple(self.registries)
+                f"no registry {registry_slug!r}; {suggest(registry_slug, self.registries)}",
+                key=registry_slug,
+                known=tuple(self.registries),
             )
         if slug not in registry.profiles:
-            other = next((one.slug for one in self.registries.values() if slug in one.profiles), "")
-            hint = f"there is one: {other}/{slug}" if other else nearest(slug, registry.profiles)
+            other_registry = next(
+                (candidate.slug for candidate in self.registries.values() if slug in candidate.profiles), ""
+            )
+            hint = f"did you mean {other_registry}/{slug}?" if other_registry else suggest(slug, registry.profiles)
             raise ProfileError(
-                f"no profile {slug!r} in registry {there!r}; {hint}",
+                f"no profile {slug!r} in registry {registry_slug!r}; {hint}",
                 key=slug,
                 known=tuple(registry.profiles),
             )
         return registry.profiles[slug]
 
-    def _filled(self, value: Any, path: tuple[str, ...]) -> Any:
-        """A reference to something that is no secret is looked up here, so that the signature sees what it comes to."""
+    def _resolve_references(self, value: Any, path: tuple[str, ...]) -> Any:
+        """Return `value` with references to values that are not secrets replaced, so that the signature depends on them."""
         if isinstance(value, Reference):
-            found = REFERENCE.findall(value.text)
-            secret = path[:2] == ("api", "api_keys") or is_secret(path[-1])
-            if secret or any(kind != "env" or is_secret(name) for kind, name in found):
+            references = REFERENCE.findall(value.text)
+            secret = path[:2] == ("api", "api_keys") or is_secret_name(path[-1])
+            if secret or any(kind != "env" or is_secret_name(name) for kind, name in references):
                 return value
             return self.secrets.reveal(value, ".".join(path))
         if isinstance(value, Mapping):
-            return {name: self._filled(one, (*path, str(name))) for name, one in value.items()}
+            return {name: self._resolve_references(item, (*path, str(name))) for name, item in value.items()}
         if isinstance(value, list):
-            return [self._filled(one, path) for one in value]
+            return [self._resolve_references(item, path) for item in value]
         return value
 
     def __repr__(self) -> str:
@@ -228,21 +247,19 @@ class Profiles:
 
         rows = "".join(
             f'<tr><th scope="row" style="text-align:left">{html.escape(name)}</th>'
-            + "".join(f'<td style="text-align:left">{html.escape(text)}</td>' for text in _about(self[name]))
+            + "".join(f'<td style="text-align:left">{html.escape(text)}</td>' for text in _summary(self[name]))
             + "</tr>"
             for name in self
         )
-        heads = "".join(
-            f'<th style="text-align:left">{head}</th>' for head in ("profile", "registry", "engine", "what it is")
+        headers = "".join(
+            f'<th style="text-align:left">{header}</th>' for header in ("profile", "registry", "engine", "description")
         )
-        return (
-            f'<table class="tex2jax_ignore mathjax_ignore"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
-        )
+        return f'<table class="tex2jax_ignore mathjax_ignore"><thead><tr>{headers}</tr></thead><tbody>{rows}</tbody></table>'
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Profile:
-    """One profile of several registries: resolve it, or make a session of it."""
+    """A profile by name. It can be resolved, or used to start a session."""
 
     profiles: Profiles
     layer: ProfileLayer
@@ -264,21 +281,24 @@ class Profile:
         return self.layer.description or self.layer.display_name
 
     def resolve(self, overrides: Mapping[str, Any] = EMPTY) -> Plan:
+        """Return the plan of this profile, with `overrides` applied."""
         return self.profiles.resolve(self.name, overrides=overrides)
 
     @property
     def config(self) -> EngineConfig:
         return self.resolve().config
 
-    def session(self, tools: Iterable[Any] = (), overrides: Mapping[str, Any] = EMPTY, **more: Any) -> Session:
-        """A session that runs with this profile. `tools` are those it may choose from; `more` are a Session's own.
+    def session(
+        self, tools: Iterable[Any] = (), overrides: Mapping[str, Any] = EMPTY, **session_arguments: Any
+    ) -> Session:
+        """Return a session that runs with this profile.
 
-        `engine=` puts an engine of your own in place of the profile's. Raises ProfileError for an override that is not allowed, and for a
-        tool, a middleware, a sink or a secret that is not there.
+        `tools` are the tools it may choose from. `engine=` replaces the profile's engine; the other arguments are those of
+        Session. Raises ProfileError for a forbidden override and for a missing tool, middleware, sink or secret.
         """
-        from .building import session
+        from .building import build_session
 
-        return session(self.resolve(overrides), self.profiles, tools, **more)
+        return build_session(self.resolve(overrides), self.profiles, tools, **session_arguments)
 
     def __repr__(self) -> str:
         return f"<Profile {self.name}>"
@@ -291,7 +311,7 @@ class Profile:
 
 
 def profile_of(conversation: Any) -> str | None:
-    """The profile a conversation last ran with, as "registry/profile"; None when it says nothing of it."""
+    """Return the profile that a conversation last used, as "registry/profile", or None if it records none."""
     if isinstance(conversation, str):
         return conversation or None
     plan = getattr(conversation, "plan", None)
@@ -300,29 +320,29 @@ def profile_of(conversation: Any) -> str | None:
     turns = getattr(conversation, "turns", None)
     if turns is None and not isinstance(conversation, Turn):
         raise ProfileError(
-            f"a conversation is a Conversation, a Session, a Run, a Turn or a profile's name, not {kind_of(conversation)}",
+            f"conversation must be a Conversation, Session, Run, Turn or profile name, not {describe_kind(conversation)}",
             key="conversation",
         )
     turn = turns[-1] if turns else conversation
-    told = turn.metadata.get(RUNTIME) if isinstance(turn, Turn) else None
-    name = told.get("runtime_key") if isinstance(told, Mapping) else told  # a text, as geppetto wrote it once
+    runtime = turn.metadata.get(RUNTIME) if isinstance(turn, Turn) else None
+    name = runtime.get("runtime_key") if isinstance(runtime, Mapping) else runtime  # old geppetto files hold a string
     return name if name and isinstance(name, str) else None
 
 
-def _default_of(default: Default, who: Who) -> str | None:
+def _default_for(default: DefaultProfile, who: Requester) -> str | None:
     if default is None or isinstance(default, str):
         return default
     if callable(default):
         return default(who)
-    asked = (
+    names = (
         [who]
         if isinstance(who, str)
-        else [text for kind, name in (who or {}).items() for text in (f"{kind}:{name}", name)]
+        else [name for kind, value in (who or {}).items() for name in (f"{kind}:{value}", value)]
     )
-    return next((default[name] for name in asked if name in default), default.get("*"))
+    return next((default[name] for name in names if name in default), default.get("*"))
 
 
-def _named(who: Who) -> str:
+def _requester_text(who: Requester) -> str:
     return (
         who
         if isinstance(who, str)
@@ -330,38 +350,42 @@ def _named(who: Who) -> str:
     )
 
 
-def _fields(said: Layer, plan_config: EngineConfig) -> Iterator[Field]:
-    """Each field of the config, and who said it: a layer, an override, or nobody, which is the default."""
-    by = sources(said)
-    told = plan_config.to_dict()
-    del told["signature"]
-    for name, value in told.items():
+def _plan_fields(layer: Layer, config: EngineConfig) -> Iterator[Field]:
+    """Yield each field of the config with its source: a layer, an override or the default."""
+    sources = field_sources(layer)
+    plain_config = config.to_dict()
+    del plain_config["signature"]
+    for name, value in plain_config.items():
         if name in ("params", "client", "loop", "model_info", "structured_output"):
-            for inner, one in value.items():
-                inner = COST if (name, inner) == ("model_info", "prices") else inner
-                whose = by.get(f"{name}.{inner}") or ("the shipped table" if name == "model_info" else DEFAULT)
-                yield Field(f"{name}.{inner}", one, whose)
+            for inner_name, inner_value in value.items():
+                inner_name = COST if (name, inner_name) == ("model_info", "prices") else inner_name
+                source = sources.get(f"{name}.{inner_name}") or (
+                    "the shipped table" if name == "model_info" else DEFAULT_SOURCE
+                )
+                yield Field(f"{name}.{inner_name}", inner_value, source)
         else:
-            yield Field(name, value, by.get(name, DEFAULT))
-    for path, one in said.items():
-        also = path[0] == "model_info" and path[1] not in told.get("model_info", {}) and path[1] != COST
-        if also or path[0] in ("extensions", "allow_overrides", "widen_tools"):
-            yield Field(".".join(path), shown(one.value), one.where)
+            yield Field(name, value, sources.get(name, DEFAULT_SOURCE))
+    for path, entry in layer.items():
+        is_extra_model_info = (
+            path[0] == "model_info" and path[1] not in plain_config.get("model_info", {}) and path[1] != COST
+        )
+        if is_extra_model_info or path[0] in ("extensions", "allow_overrides", "widen_tools"):
+            yield Field(".".join(path), mask_secrets(entry.value), entry.source)
 
 
-def _nested(said: Layer) -> dict[str, Any]:
-    """The extensions as they were written, merged."""
-    whole: dict[str, Any] = {}
-    for path, one in said.items():
+def _extensions(layer: Layer) -> dict[str, Any]:
+    """Return the merged extensions as nested mappings."""
+    extensions: dict[str, Any] = {}
+    for path, entry in layer.items():
         if path[0] == "extensions":
-            at = whole
-            for step in path[1:-1]:
-                at = at.setdefault(step, {})
-            at[path[-1]] = shown(one.value)
-    return whole
+            mapping = extensions
+            for part in path[1:-1]:
+                mapping = mapping.setdefault(part, {})
+            mapping[path[-1]] = mask_secrets(entry.value)
+    return extensions
 
 
-def _about(profile: Profile) -> tuple[str, str, str]:
+def _summary(profile: Profile) -> tuple[str, str, str]:
     try:
         engine = profile.config.engine
     except ProfileError as error:

@@ -1,7 +1,8 @@
-"""Keys and passwords: named in a profile, looked up when an engine is made, written nowhere.
+"""Keep keys and passwords out of everything that is printed or saved.
 
-`${env:NAME}` is looked up in the environment and then in `.env`, `${keyring:service/name}` in the system's
-keyring. A secret that stands in a file as it is, is held in an object that shows and gives away nothing.
+A profile names a secret as a reference, which is looked up only when an engine is built: `${env:NAME}` in the
+environment and then in `.env`, `${keyring:service/name}` in the system keyring. A secret written into a profile
+in plain text is wrapped in a `Secret`, which cannot be printed or pickled.
 """
 
 from __future__ import annotations
@@ -15,24 +16,25 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit, urlunsplit
 
 from ..engines.provider import SECRET
-from ..errors import MisuseError, ProfileError
+from ..errors import MissingPackageError, MisuseError, ProfileError
+from ..packages import require
 
 REFERENCE = re.compile(r"\$\{(env|keyring):([^{}]+)\}")
-ALLOWED = re.compile(r"(_tokens|cache_key)$")  # names that look like a secret's and are none
+NOT_SECRET = re.compile(r"(_tokens|cache_key)$")  # names that match SECRET but hold no secret
 
-CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")  # in an address
-SHELL = re.compile(r"\$\{?[A-Za-z_]\w*\}?")  # how a shell names a variable
+URL_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
+SHELL_VARIABLE = re.compile(r"\$\{?[A-Za-z_]\w*\}?")
 
-HEADERS = frozenset({"headers", "default_headers", "extra_headers", "default_query"})  # people put keys into these
-OPEN_HEADERS = frozenset(
+HEADER_FIELDS = frozenset({"headers", "default_headers", "extra_headers", "default_query"})  # often contain API keys
+PUBLIC_HEADERS = frozenset(
     {"anthropic-beta", "anthropic-version", "openai-beta", "user-agent", "http-referer", "x-title"}
 )
 
-Lookup = Callable[[str], str | None]
+SecretLookup = Callable[[str], str | None]
 
 
 class Secret:
-    """A text that is a key: it is used, and never shown, compared, copied to a file or pickled."""
+    """A secret text. It can be compared and revealed, but not printed, hashed or pickled."""
 
     __slots__ = ("_text",)
 
@@ -43,17 +45,17 @@ class Secret:
         return "<secret>"
 
     def __eq__(self, other: object) -> bool:
-        """Whether two are the same secret; with a text none is."""
+        """Return whether both are the same secret; a secret never equals a plain text."""
         return isinstance(other, Secret) and hmac.compare_digest(self._text.encode(), other._text.encode())
 
-    __hash__ = None  # type: ignore[assignment]  # a hash would tell something of it
+    __hash__ = None  # type: ignore[assignment]  # a hash would leak information about the secret
 
     def __reduce__(self) -> NoReturn:
-        raise MisuseError("a secret is not written anywhere; name it in the profile as ${env:NAME}")
+        raise MisuseError("a secret cannot be pickled; refer to it in the profile as ${env:NAME}")
 
 
 class Reference:
-    """A text with `${env:NAME}` or `${keyring:service/name}` in it; shown as it was written."""
+    """A text that contains `${env:NAME}` or `${keyring:service/name}`; it is displayed unresolved."""
 
     __slots__ = ("text",)
 
@@ -71,106 +73,117 @@ class Reference:
 
 
 class Secrets:
-    """Where secrets come from: the environment, a `.env` file, the keyring, or a function `name -> text or None`.
+    """Look up secrets in a custom lookup, the environment, a `.env` file and the system keyring.
 
-    `lookup` is asked first. `env_file` is read when something is looked up, and may be absent.
+    `lookup(name)` returns the secret or None and is tried first. `env_file` is read at every lookup and may be missing.
     """
 
-    def __init__(self, lookup: Lookup | None = None, env_file: str | os.PathLike[str] | None = ".env") -> None:
-        self._lookup = lookup
+    def __init__(self, lookup: SecretLookup | None = None, env_file: str | os.PathLike[str] | None = ".env") -> None:
+        self._custom_lookup = lookup
         self._env_file = None if env_file is None else Path(env_file)
 
-    def env(self, name: str) -> str | None:
-        """The text of an environment variable, or of a line of `.env`."""
-        found = self._lookup(name) if self._lookup else None
-        if found is not None and not isinstance(found, str):
-            raise ProfileError(f"secrets gave no text for {name}, but {type(found).__name__}", key=name)
-        if found is None:
-            found = os.environ.get(name)
-        return self._from_file().get(name) if found is None else found
+    def environment_value(self, name: str) -> str | None:
+        """Return the value of the variable `name` from the custom lookup, the environment or `.env`; None if it is not set."""
+        value = self._custom_lookup(name) if self._custom_lookup else None
+        if value is not None and not isinstance(value, str):
+            raise ProfileError(f"secrets must return a str or None for {name}, not {type(value).__name__}", key=name)
+        if value is None:
+            value = os.environ.get(name)
+        return self._env_file_values().get(name) if value is None else value
 
-    def _from_file(self) -> Mapping[str, str | None]:
+    def _env_file_values(self) -> Mapping[str, str | None]:
         if self._env_file is None or not self._env_file.is_file():
             return {}
+        require("dotenv")
         from dotenv import dotenv_values
 
         return dotenv_values(self._env_file, interpolate=False)
 
     def reveal(self, value: Any, key: str) -> Any:
-        """`value` with what it refers to in place. Raises ProfileError, naming `key`, for what is not there."""
+        """Return `value` with every secret and reference in it replaced by its plain text.
+
+        Raises ProfileError for a reference that cannot be resolved; `key` names the field in that error.
+        """
         if isinstance(value, Secret):
             return value._text
         if isinstance(value, Reference):
-            return REFERENCE.sub(lambda found: self._found(found[1], found[2].strip(), key), value.text)
+            return REFERENCE.sub(lambda match: self._lookup_reference(match[1], match[2].strip(), key), value.text)
         if isinstance(value, Mapping):
-            return {name: self.reveal(one, f"{key}.{name}") for name, one in value.items()}
+            return {name: self.reveal(item, f"{key}.{name}") for name, item in value.items()}
         if isinstance(value, (list, tuple)):
-            return [self.reveal(one, key) for one in value]
+            return [self.reveal(item, key) for item in value]
         return value
 
-    def _found(self, kind: str, name: str, key: str) -> str:
-        text = self.env(name) if kind == "env" else _from_keyring(name, key)
-        if text is None:
-            where = f"the environment nor in {self._env_file}" if self._env_file else "the environment"
-            where = f"neither in {where}" if self._env_file else f"not in {where}"
-            raise ProfileError(
-                f"{key} needs {name}, which is {where if kind == 'env' else 'not in the keyring'}; "
-                + (f"set it before this session is made: export {name}=…" if kind == "env" else "store it there first"),
-                key=key,
-            )
-        return text
+    def _lookup_reference(self, kind: str, name: str, key: str) -> str:
+        secret = self.environment_value(name) if kind == "env" else _keyring_password(name, key)
+        if secret is None:
+            if kind == "keyring":
+                message = f"{key} needs {name}, which is not in the keyring; store it there first"
+            else:
+                searched_places = f"the environment or {self._env_file}" if self._env_file else "the environment"
+                message = f"{key} needs {name}, which is not set in {searched_places}; set it: export {name}=…"
+            raise ProfileError(message, key=key)
+        return secret
 
 
-def _from_keyring(name: str, key: str) -> str | None:
+def _keyring_password(name: str, key: str) -> str | None:
     try:
-        import keyring
-    except ImportError:
+        require("keyring")
+    except MissingPackageError as error:
+        raise ProfileError(f"{key} is in the keyring; {error}", key=key) from error
+    import keyring
+
+    service, separator, user = name.rpartition("/")
+    if not separator:
         raise ProfileError(
-            f"{key} is in the keyring, and the package for it is not installed: pip install keyring", key=key
-        ) from None
-    service, slash, user = name.rpartition("/")
-    if not slash:
-        raise ProfileError(f"{key}: a keyring entry is named ${{keyring:service/name}}, not {name!r}", key=key)
-    found: str | None = keyring.get_password(service, user)
-    return found
+            f"{key}: a keyring reference must look like ${{keyring:service/name}}, not {name!r}", key=key
+        )
+    password: str | None = keyring.get_password(service, user)
+    return password
 
 
-def is_secret(name: str) -> bool:
-    """Whether a field, parameter or variable of this name holds a secret."""
-    return bool(SECRET.search(name)) and not ALLOWED.search(name)
+def is_secret_name(name: str) -> bool:
+    """Return whether a field, parameter or variable with this name holds a secret."""
+    return bool(SECRET.search(name)) and not NOT_SECRET.search(name)
 
 
-def kept(value: Any, name: str, *, secret: bool = False) -> Any:
-    """`value` as a profile holds it: secrets and references in their objects, at any depth."""
-    secret = secret or is_secret(name)
-    if isinstance(value, Mapping) and name in HEADERS:
-        return {key: kept(one, str(key), secret=str(key).lower() not in OPEN_HEADERS) for key, one in value.items()}
+def wrap_secrets(value: Any, name: str, *, secret: bool = False) -> Any:
+    """Return `value` with secrets and references wrapped in `Secret` and `Reference`, at any depth.
+
+    `name` is the field that holds the value; `secret=True` wraps every text in it.
+    """
+    secret = secret or is_secret_name(name)
+    if isinstance(value, Mapping) and name in HEADER_FIELDS:
+        return {
+            key: wrap_secrets(item, str(key), secret=str(key).lower() not in PUBLIC_HEADERS)
+            for key, item in value.items()
+        }
     if isinstance(value, str):
         if REFERENCE.search(value):
             return Reference(value)
         return Secret(value) if secret and value else value
     if isinstance(value, Mapping):
-        return {key: kept(one, str(key), secret=secret) for key, one in value.items()}
+        return {key: wrap_secrets(item, str(key), secret=secret) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [kept(one, name, secret=secret) for one in value]
+        return [wrap_secrets(item, name, secret=secret) for item in value]
     return value
 
 
-def shown(value: Any) -> Any:
-    """`value` as plain data without what is secret: "…" for a key, a reference as it was written."""
+def mask_secrets(value: Any) -> Any:
+    """Return `value` as plain data: "…" for a secret, references unresolved, URLs without credentials."""
     if isinstance(value, Secret):
         return "…"
     if isinstance(value, Reference):
         return value.text
     if isinstance(value, Mapping):
-        return {key: shown(one) for key, one in value.items()}
+        return {key: mask_secrets(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [shown(one) for one in value]
-    return CREDENTIALS.sub("", value) if isinstance(value, str) and "://" in value else value
+        return [mask_secrets(item) for item in value]
+    return URL_CREDENTIALS.sub("", value) if isinstance(value, str) and "://" in value else value
 
 
-def without_credentials(url: str) -> str:
-    """An address without user, password, query and fragment: people put keys there."""
+def strip_credentials(url: str) -> str:
+    """Return a URL without user, password, query and fragment, all of which may contain keys."""
     try:
         parts = urlsplit(url)
     except ValueError:

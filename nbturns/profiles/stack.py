@@ -1,9 +1,9 @@
-"""A profile's stack, from its deepest base up to itself, and what the whole says.
+"""Merge a profile with the profiles it inherits from.
 
-Depth first, each profile once, where it comes first. Rules of merging: a field that is said replaces what was
-said below (`false`, `0` and `[]` too; null says nothing); mappings merge key by key, but a model's `cost` is one
-thing; middlewares and sinks are replaced in place by name and id, new ones come after; what pinocchio's
-extension says of tools is added to the tools below.
+The bases are visited depth first, each once, at its first position. When layers are merged, a field replaces the
+same field of a base (also when it is `false`, `0` or `[]`; null means "not set"). Mappings merge key by key, except
+that a model's `cost` is replaced as a whole. Middlewares and sinks replace those with the same name and id; new
+ones are appended. Tools in pinocchio's extension are added to the tools of the bases.
 """
 
 from __future__ import annotations
@@ -11,63 +11,69 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ..errors import ProfileError
-from .middleware_uses import merged as merged_uses
-from .registry import Layer, ProfileLayer, Said
+from .middleware_uses import merge_uses
+from .registry import Layer, ProfileLayer, SourcedValue
 
-DEEPEST = 32
+MAX_STACK_DEPTH = 32
 
-Find = Callable[[str, str], ProfileLayer]
-"""(registry, profile) → the layer. Raises ProfileError for what there is not."""
+FindLayer = Callable[[str, str], ProfileLayer]
+"""(registry, profile) → the layer. Raises ProfileError if there is none."""
 
 
-def lineage(leaf: ProfileLayer, find: Find) -> tuple[ProfileLayer, ...]:
-    """The profiles that make `leaf`, low to high. Raises ProfileError that shows the chain, for a circle or a stack too deep."""
-    expanded: dict[str, ProfileLayer] = {}
+def lineage(profile: ProfileLayer, find_layer: FindLayer) -> tuple[ProfileLayer, ...]:
+    """Return the profile and all its bases, deepest base first.
 
-    def visit(profile: ProfileLayer, above: tuple[str, ...]) -> None:
-        chain = (*above, profile.name)
-        if profile.name in above:
-            raise ProfileError(f"profiles stand on each other in a circle: {' → '.join(chain)}", key=leaf.name)
-        if len(chain) > DEEPEST:
+    Raises ProfileError, which shows the chain, if a profile inherits from itself or the stack is too deep.
+    """
+    bases_first: dict[str, ProfileLayer] = {}
+
+    def visit(layer: ProfileLayer, ancestors: tuple[str, ...]) -> None:
+        chain = (*ancestors, layer.name)
+        if layer.name in ancestors:
+            raise ProfileError(f"profiles inherit from each other in a circle: {' → '.join(chain)}", key=profile.name)
+        if len(chain) > MAX_STACK_DEPTH:
             raise ProfileError(
-                f"profiles stand more than {DEEPEST} deep: {' → '.join(chain[:3])} → … → {profile.name}", key=leaf.name
+                f"profiles inherit more than {MAX_STACK_DEPTH} deep: {' → '.join(chain[:3])} → … → {layer.name}",
+                key=profile.name,
             )
-        if profile.name in expanded:
+        if layer.name in bases_first:
             return
-        for registry, slug in profile.stack:
+        for registry, slug in layer.stack:
             try:
-                base = find(registry, slug)
+                base = find_layer(registry, slug)
             except ProfileError as error:
                 raise ProfileError(
                     f"{error.reason} (in the stack {' → '.join(chain)})", key=f"{registry}/{slug}", known=error.known
                 ) from None
             visit(base, chain)
-        expanded[profile.name] = profile
+        bases_first[layer.name] = layer
 
-    visit(leaf, ())
-    return tuple(expanded.values())
+    visit(profile, ())
+    return tuple(bases_first.values())
 
 
-def merged(layers: Iterable[ProfileLayer]) -> Layer:
-    """What the layers say together, low to high."""
-    said: Layer = {}
+def merge_layers(layers: Iterable[ProfileLayer]) -> Layer:
+    """Return the field values of all layers; later layers override earlier ones."""
+    merged: Layer = {}
     for layer in layers:
-        for path, its in layer.says.items():
+        for path, entry in layer.values.items():
             if path == ("more_tools",):
-                below = said.get(("tools",))
-                more = [tool for tool in its.value if below is None or tool not in below.value]
-                said["tools",] = Said([*(below.value if below else ()), *more], its.where)
+                base_entry = merged.get(("tools",))
+                added_tools = [tool for tool in entry.value if base_entry is None or tool not in base_entry.value]
+                merged["tools",] = SourcedValue([*(base_entry.value if base_entry else ()), *added_tools], entry.source)
                 continue
-            below = said.get(path)
+            base_entry = merged.get(path)
             value = (
-                merged_uses(below.value, its.value) if path in (("middleware",), ("sinks",)) and below else its.value
+                merge_uses(base_entry.value, entry.value)
+                if path in (("middleware",), ("sinks",)) and base_entry
+                else entry.value
             )
-            for other in [other for other in said if _nested(other, path)]:
-                del said[other]  # a mapping replaced by a value, or the other way round
-            said[path] = Said(value, its.where)
-    return said
+            for other_path in [other_path for other_path in merged if _is_ancestor_or_descendant(other_path, path)]:
+                del merged[other_path]  # a mapping replaces a plain value, or the reverse
+            merged[path] = SourcedValue(value, entry.source)
+    return merged
 
 
-def _nested(a: tuple[str, ...], b: tuple[str, ...]) -> bool:
-    short = min(len(a), len(b))
-    return a != b and a[:short] == b[:short]
+def _is_ancestor_or_descendant(path: tuple[str, ...], other_path: tuple[str, ...]) -> bool:
+    shared_length = min(len(path), len(other_path))
+    return path != other_path and path[:shared_length] == other_path[:shared_length]

@@ -1,28 +1,28 @@
 // @ts-check
-/* The style of a view goes with its script, compressed, and into the document once, however many views there are. */
+/* Add the stylesheet of a view to the document, once for all views. The CSS is packed together with the script. */
 
-/** Sheets that are in use, by their text. @type {Map<string, CSSStyleSheet>} */
-const SHEETS = ((/** @type {any} */ (globalThis)).nbturnsSheets ??= new Map());
+/** CSS text → stylesheet in use. @type {Map<string, CSSStyleSheet>} */
+const STYLESHEETS = ((/** @type {any} */ (globalThis)).nbturnsSheets ??= new Map());
 
-/** A widget whose views have this style. @param {any} widget as anywidget takes it: an object, or what makes one @param {string} style */
-export function dressed(widget, style) {
+/** Return a widget definition whose views have this stylesheet. @param {any} widget object or function, as anywidget accepts it @param {string} css */
+export function withStylesheet(widget, css) {
   return () => {
-    const made = typeof widget === "function" ? widget() : widget;
-    const render = (/** @type {{model: any, el: HTMLElement}} */ given) => (wear(given.el, style), made.render(given));
-    return { ...made, render };
+    const definition = typeof widget === "function" ? widget() : widget;
+    const render = (/** @type {{model: any, el: HTMLElement}} */ context) => (adoptStylesheet(context.el, css), definition.render(context));
+    return { ...definition, render };
   };
 }
 
-/** @param {HTMLElement} element @param {string} style */
-function wear(element, style) {
-  let sheet = SHEETS.get(style);
+/** @param {HTMLElement} element @param {string} css */
+function adoptStylesheet(element, css) {
+  let sheet = STYLESHEETS.get(css);
   if (!sheet) {
-    SHEETS.set(style, (sheet = new CSSStyleSheet()));
-    sheet.replaceSync(style);
+    STYLESHEETS.set(css, (sheet = new CSSStyleSheet()));
+    sheet.replaceSync(css);
   }
-  element.classList.add("nbt-host"); // what stands in a box has the room there is, and no more
+  element.classList.add("nbt-host"); // lets the view shrink inside a flex box
   const root = element.getRootNode();
-  for (const place of root instanceof ShadowRoot ? [document, root] : [document]) {
-    if (!place.adoptedStyleSheets.includes(sheet)) place.adoptedStyleSheets.push(sheet);
+  for (const container of root instanceof ShadowRoot ? [document, root] : [document]) {
+    if (!container.adoptedStyleSheets.includes(sheet)) container.adoptedStyleSheets.push(sheet);
   }
 }

@@ -1,45 +1,45 @@
 // @ts-check
-/* A place that scrolls and stays at its end while more comes: until the reader goes up, and again when they are back. */
+/* Keep a scrolling element at its end while content is added, until the reader scrolls up, and again after they return. */
 
-export class Follow {
-  /** @param {HTMLElement} scroller @param {() => void} toEnd */
-  constructor(scroller, toEnd) {
+export class StickToEnd {
+  /** @param {HTMLElement} scroller @param {() => void} scrollToEnd */
+  constructor(scroller, scrollToEnd) {
     this.scroller = scroller;
-    this.toEnd = toEnd;
-    this.on = false;
-    this.held = true; // at the end
-    this.top = 0; // px, where the reader was when last heard of
-    scroller.addEventListener("scroll", () => this.scrolled(), { passive: true });
-    scroller.addEventListener("wheel", (event) => event.deltaY < 0 && this.letGo(), { passive: true });
+    this.scrollToEnd = scrollToEnd;
+    this.enabled = false;
+    this.atEnd = true; // the reader is at the end
+    this.lastScrollTop = 0; // px, at the last scroll event
+    scroller.addEventListener("scroll", () => this.onScroll(), { passive: true });
+    scroller.addEventListener("wheel", (event) => event.deltaY < 0 && this.release(), { passive: true });
   }
 
-  /** px that are below what is seen. */
-  get left() {
+  /** px below the visible part. */
+  get distanceToEnd() {
     const { scrollHeight, scrollTop, clientHeight } = this.scroller;
     return scrollHeight - scrollTop - clientHeight;
   }
 
-  scrolled() {
-    const { left } = this;
+  onScroll() {
+    const { distanceToEnd } = this;
     const { scrollTop } = this.scroller;
-    if (left < 2) this.held = true;
-    else if (scrollTop < this.top) this.held = false; // up, by however little: else what comes would draw them back
-    else if (left < 24) this.held = true;
-    this.top = scrollTop;
+    if (distanceToEnd < 2) this.atEnd = true;
+    else if (scrollTop < this.lastScrollTop) this.atEnd = false; // any step up releases, or new content would pull the reader back
+    else if (distanceToEnd < 24) this.atEnd = true;
+    this.lastScrollTop = scrollTop;
   }
 
-  /** The reader is about to go up, and no row that comes in between may draw them back. */
-  letGo() {
-    if (this.scroller.scrollTop > 0) this.held = false;
+  /** Release before the scroll event of a wheel turn arrives, so that a row added in between does not pull the reader back. */
+  release() {
+    if (this.scroller.scrollTop > 0) this.atEnd = false;
   }
 
-  /** Something changed. */
-  came() {
-    if (this.on && this.held) this.toEnd();
+  /** Scroll to the end after content was added. */
+  contentAdded() {
+    if (this.enabled && this.atEnd) this.scrollToEnd();
   }
 
-  /** The reader made something longer or shorter: who unfolds something wants to read it. */
-  looked() {
-    if (this.on) this.held = this.left < 24;
+  /** Stop following if the reader unfolded something and thereby left the end. */
+  readerResized() {
+    if (this.enabled) this.atEnd = this.distanceToEnd < 24;
   }
 }

@@ -1,50 +1,50 @@
 // @ts-check
 /*
- * A text that grows at its end. What is settled stands in places of its own, so that a browser lays out anew only
- * the last lines with each piece that comes: in one place, 100 KB would take 40 ms a piece.
+ * A text to which more is appended. Complete parts get their own elements, so that the browser lays out only the last
+ * part again: with a single element, appending to 100 KB takes 40 ms.
  */
 
 import { element } from "./elements.js";
 
-const LINES = 800; // characters that may be laid out anew
+const MAX_LAST_PART = 800; // characters that are laid out again when text is appended
 
 /** @param {string} text */
-export function growingText(text) {
-  const made = element("div", "nbt-text nbt-growing");
-  let at = 0;
-  for (let end; (end = text.lastIndexOf("\n", at + LINES) + 1) > at && text.length - at > LINES; at = end) {
-    made.append(element("div", "", text.slice(at, end)));
+export function streamingText(text) {
+  const result = element("div", "nbt-text nbt-streaming");
+  let start = 0;
+  for (let end; (end = text.lastIndexOf("\n", start + MAX_LAST_PART) + 1) > start && text.length - start > MAX_LAST_PART; start = end) {
+    result.append(element("div", "", text.slice(start, end)));
   }
-  made.append(element("div", "", new Text(text.slice(at))));
-  return made;
+  result.append(element("div", "", new Text(text.slice(start))));
+  return result;
 }
 
-/** @param {Element} place as `growingText` made it @param {string} text that comes to its end */
-export function grow(place, text) {
-  const last = place.lastElementChild?.lastChild;
-  if (!(last instanceof Text)) return;
-  last.appendData(text);
-  if (last.length <= LINES) return;
-  const end = last.data.lastIndexOf("\n") + 1 || (last.length > 2 * LINES ? lastLine(last) : 0);
-  if (end) place.append(element("div", "", last.splitText(end)));
+/** Append to an element created by `streamingText`. @param {Element} container @param {string} text */
+export function appendText(container, text) {
+  const lastPart = container.lastElementChild?.lastChild;
+  if (!(lastPart instanceof Text)) return;
+  lastPart.appendData(text);
+  if (lastPart.length <= MAX_LAST_PART) return;
+  const end = lastPart.data.lastIndexOf("\n") + 1 || (lastPart.length > 2 * MAX_LAST_PART ? lastLineStart(lastPart) : 0);
+  if (end) container.append(element("div", "", lastPart.splitText(end)));
 }
 
-/** Where the last line on the screen begins; 0 where there is but one. @param {Text} text */
-function lastLine(text) {
+/** Return the offset at which the last displayed line starts; 0 for a single line. @param {Text} text */
+function lastLineStart(text) {
   const range = document.createRange();
-  /** @param {number} at */
-  const top = (at) => {
-    range.setStart(text, at);
-    range.setEnd(text, at + 1);
+  /** @param {number} offset */
+  const lineTop = (offset) => {
+    range.setStart(text, offset);
+    range.setEnd(text, offset + 1);
     return range.getBoundingClientRect().top;
   };
-  const last = top(text.length - 1) - 2; // px: not every letter of a line is as high
+  const lastLineTop = lineTop(text.length - 1) - 2; // px of tolerance: the letters of a line differ in height
   let low = 0;
   let high = text.length - 1;
   while (low < high) {
     const middle = Math.floor((low + high) / 2);
-    if (top(middle) < last) low = middle + 1;
+    if (lineTop(middle) < lastLineTop) low = middle + 1;
     else high = middle;
   }
-  return /[\uDC00-\uDFFF]/.test(text.data[low]) ? low - 1 : low; // not between the two halves of a letter
+  return /[\uDC00-\uDFFF]/.test(text.data[low]) ? low - 1 : low; // never inside a surrogate pair
 }

@@ -1,184 +1,185 @@
 // @ts-check
 /*
- * Where the rows of a table stand: CHUNK rows to a place, and STRETCH places to a stretch.
+ * Virtual scrolling for a table of any length.
  *
- * What is far from what is seen is one empty place a stretch, as high as its rows were or are thought to be. So a
- * table of any length is a few dozen elements: a browser looks at each of them whenever it draws.
+ * Rows are grouped into chunks of CHUNK_ROWS rows, and chunks into stretches of STRETCH_CHUNKS chunks. Far from the
+ * visible part, a stretch is a single empty element with the measured or estimated height of its rows. A long table
+ * therefore has only a few dozen elements, which matters because the browser visits each of them whenever it draws.
  */
 
 import { element } from "./elements.js";
 
-export const EVERY = 2000; // rows up to which all stand in the page
-export const CHUNK = 40; // rows that are drawn, and taken away, together
-const STRETCH = 50; // chunks
-const ROW = 29; // px: how high a row is before it has been seen
-const NEAR = 700; // px from what is seen, in which rows are drawn
-const FAR = 3000; // px, in which a stretch has its places
+export const MAX_FULL_ROWS = 2000; // a table with more rows is virtual
+export const CHUNK_ROWS = 40; // rows that are drawn and removed together
+const STRETCH_CHUNKS = 50;
+const ROW_HEIGHT = 29; // px, the estimate for a row that was never drawn
+const DRAW_MARGIN = 700; // px around the visible part in which rows are drawn
+const STRETCH_MARGIN = 3000; // px around the visible part in which stretches have chunk elements
 
 /**
- * `height` in px, once its rows were taken away, else 0. Without an element its stretch is empty.
- * @typedef {{element: HTMLElement | undefined, drawn: boolean, height: number}} Chunk
- * @typedef {{element: HTMLElement, open: boolean}} Stretch
+ * `height`: px, measured when its rows were removed, else 0. A chunk has no element while its stretch is closed.
+ * @typedef {{element: HTMLElement | undefined, isDrawn: boolean, height: number}} Chunk
+ * @typedef {{element: HTMLElement, isOpen: boolean}} Stretch
  */
 
-export class Places {
-  /** @param {HTMLElement} parent @param {HTMLElement} scroller @param {(numbers: number[]) => void} near the rows of these chunks are to be drawn */
-  constructor(parent, scroller, near) {
+export class VirtualRows {
+  /** @param {HTMLElement} parent @param {HTMLElement} scroller @param {(numbers: number[]) => void} drawChunks called with the numbers of chunks that became visible */
+  constructor(parent, scroller, drawChunks) {
     this.parent = parent;
     this.scroller = scroller;
-    this.near = near;
-    this.rows = 0;
+    this.drawChunks = drawChunks;
+    this.rowCount = 0;
     /** @type {Chunk[]} */
     this.chunks = [];
     /** @type {Stretch[]} */
     this.stretches = [];
-    this.watchStretches = new IntersectionObserver((seen) => this.sawStretches(seen), { root: scroller, rootMargin: `${FAR}px 0px` });
-    this.watchChunks = new IntersectionObserver((seen) => this.sawChunks(seen), { root: scroller, rootMargin: `${NEAR}px 0px` });
+    this.stretchObserver = new IntersectionObserver((entries) => this.onStretchesVisible(entries), { root: scroller, rootMargin: `${STRETCH_MARGIN}px 0px` });
+    this.chunkObserver = new IntersectionObserver((entries) => this.onChunksVisible(entries), { root: scroller, rootMargin: `${DRAW_MARGIN}px 0px` });
   }
 
   close() {
-    this.watchStretches.disconnect();
-    this.watchChunks.disconnect();
+    this.stretchObserver.disconnect();
+    this.chunkObserver.disconnect();
   }
 
-  /** There are so many rows now. @param {number} rows */
-  resize(rows) {
-    if (rows === this.rows) return;
-    const same = Math.min(this.rows, rows);
-    this.rows = rows;
-    const wanted = Math.ceil(rows / CHUNK);
-    const edge = this.chunks[Math.floor(same / CHUNK)]; // it has more rows now, or fewer
-    if (edge) edge.height = 0;
-    for (const gone of this.chunks.splice(wanted)) this.remove(gone);
-    while (this.chunks.length < wanted) this.chunks.push({ element: undefined, drawn: false, height: 0 });
-    for (const { element } of this.stretches.splice(Math.ceil(wanted / STRETCH))) {
-      this.watchStretches.unobserve(element);
+  /** Change the number of rows. @param {number} rowCount */
+  resize(rowCount) {
+    if (rowCount === this.rowCount) return;
+    const unchangedRows = Math.min(this.rowCount, rowCount);
+    this.rowCount = rowCount;
+    const chunkCount = Math.ceil(rowCount / CHUNK_ROWS);
+    const changedChunk = this.chunks[Math.floor(unchangedRows / CHUNK_ROWS)]; // its number of rows changed
+    if (changedChunk) changedChunk.height = 0;
+    for (const removedChunk of this.chunks.splice(chunkCount)) this.removeChunk(removedChunk);
+    while (this.chunks.length < chunkCount) this.chunks.push({ element: undefined, isDrawn: false, height: 0 });
+    for (const { element } of this.stretches.splice(Math.ceil(chunkCount / STRETCH_CHUNKS))) {
+      this.stretchObserver.unobserve(element);
       element.remove();
     }
-    const first = Math.floor(same / CHUNK / STRETCH);
-    while (this.stretches.length < Math.ceil(wanted / STRETCH)) this.addStretch();
-    for (let number = first; number < this.stretches.length; number++) this.fit(number);
+    const first = Math.floor(unchangedRows / CHUNK_ROWS / STRETCH_CHUNKS);
+    while (this.stretches.length < Math.ceil(chunkCount / STRETCH_CHUNKS)) this.addStretch();
+    for (let number = first; number < this.stretches.length; number++) this.fitStretch(number);
   }
 
   addStretch() {
-    const place = element("div", "nbt-stretch");
-    place.setAttribute("role", "presentation");
-    place.dataset.number = String(this.stretches.length);
-    this.stretches.push({ element: place, open: false });
-    this.parent.append(place);
-    this.watchStretches.observe(place);
+    const container = element("div", "nbt-stretch");
+    container.setAttribute("role", "presentation");
+    container.dataset.number = String(this.stretches.length);
+    this.stretches.push({ element: container, isOpen: false });
+    this.parent.append(container);
+    this.stretchObserver.observe(container);
   }
 
-  /** Rows that are not drawn are others now: how high they are is not known. */
-  forget() {
-    for (const chunk of this.chunks) if (!chunk.drawn) chunk.height = 0;
-    for (let number = 0; number < this.stretches.length; number++) this.fit(number);
+  /** Discard measured heights, because other rows will be displayed there. */
+  forgetHeights() {
+    for (const chunk of this.chunks) if (!chunk.isDrawn) chunk.height = 0;
+    for (let number = 0; number < this.stretches.length; number++) this.fitStretch(number);
   }
 
-  /** px. @param {number} number of a chunk */
+  /** Return the height in px. @param {number} number of a chunk */
   height(number) {
-    return this.chunks[number].height || Math.min(CHUNK, this.rows - number * CHUNK) * ROW;
+    return this.chunks[number].height || Math.min(CHUNK_ROWS, this.rowCount - number * CHUNK_ROWS) * ROW_HEIGHT;
   }
 
-  /** Numbers of the chunks of a stretch: from, and up to. @param {number} number @returns {[number, number]} */
-  span(number) {
-    return [number * STRETCH, Math.min((number + 1) * STRETCH, this.chunks.length)];
+  /** Return the first chunk of a stretch and the one after its last. @param {number} number @returns {[number, number]} */
+  chunkRange(number) {
+    return [number * STRETCH_CHUNKS, Math.min((number + 1) * STRETCH_CHUNKS, this.chunks.length)];
   }
 
-  /** A stretch as high as its rows, or with a place for each of its chunks. @param {number} number */
-  fit(number) {
+  /** Give a closed stretch the height of its rows, and an open one an element for each chunk. @param {number} number */
+  fitStretch(number) {
     const stretch = this.stretches[number];
-    const [from, to] = this.span(number);
+    const [from, to] = this.chunkRange(number);
     let height = 0;
-    for (let at = from; at < to; at++) {
-      const chunk = this.chunks[at];
-      if (stretch.open && !chunk.element) this.add(at, stretch);
-      else if (chunk.element && !chunk.drawn) chunk.element.style.height = `${this.height(at)}px`;
-      if (!stretch.open) height += this.height(at);
+    for (let chunkNumber = from; chunkNumber < to; chunkNumber++) {
+      const chunk = this.chunks[chunkNumber];
+      if (stretch.isOpen && !chunk.element) this.addChunk(chunkNumber, stretch);
+      else if (chunk.element && !chunk.isDrawn) chunk.element.style.height = `${this.height(chunkNumber)}px`;
+      if (!stretch.isOpen) height += this.height(chunkNumber);
     }
-    stretch.element.style.height = stretch.open ? "" : `${height}px`;
+    stretch.element.style.height = stretch.isOpen ? "" : `${height}px`;
   }
 
   /** @param {number} number of a chunk @param {Stretch} stretch */
-  add(number, stretch) {
-    const place = element("div", "nbt-chunk");
-    place.dataset.number = String(number);
-    place.style.height = `${this.height(number)}px`;
-    this.chunks[number].element = place;
-    stretch.element.append(place);
-    this.watchChunks.observe(place);
+  addChunk(number, stretch) {
+    const placeholder = element("div", "nbt-chunk");
+    placeholder.dataset.number = String(number);
+    placeholder.style.height = `${this.height(number)}px`;
+    this.chunks[number].element = placeholder;
+    stretch.element.append(placeholder);
+    this.chunkObserver.observe(placeholder);
   }
 
   /** @param {Chunk} chunk */
-  remove(chunk) {
+  removeChunk(chunk) {
     if (!chunk.element) return;
-    this.watchChunks.unobserve(chunk.element);
+    this.chunkObserver.unobserve(chunk.element);
     chunk.element.remove();
     chunk.element = undefined;
-    chunk.drawn = false;
+    chunk.isDrawn = false;
   }
 
-  /** Where the rows of a chunk go. @param {number} number @returns {HTMLElement} */
-  place(number) {
-    const stretch = this.stretches[Math.floor(number / STRETCH)];
-    if (!stretch.open) {
-      stretch.open = true;
-      this.fit(Math.floor(number / STRETCH));
+  /** Return the element for the rows of a chunk, and open its stretch if necessary. @param {number} number @returns {HTMLElement} */
+  chunkElement(number) {
+    const stretch = this.stretches[Math.floor(number / STRETCH_CHUNKS)];
+    if (!stretch.isOpen) {
+      stretch.isOpen = true;
+      this.fitStretch(Math.floor(number / STRETCH_CHUNKS));
     }
     return /** @type {HTMLElement} */ (this.chunks[number].element);
   }
 
-  /** The rows of a chunk stand in its place. @param {number} number */
-  drew(number) {
-    const place = this.place(number);
-    place.setAttribute("role", "rowgroup");
-    place.style.height = "";
-    this.chunks[number].drawn = true;
+  /** Record that the rows of a chunk are drawn. @param {number} number */
+  markDrawn(number) {
+    const container = this.chunkElement(number);
+    container.setAttribute("role", "rowgroup");
+    container.style.height = "";
+    this.chunks[number].isDrawn = true;
   }
 
-  /** Take the rows of a chunk away and keep their height. @param {number} number */
-  empty(number) {
+  /** Remove the rows of a chunk and keep their height. @param {number} number */
+  emptyChunk(number) {
     const chunk = this.chunks[number];
-    if (!chunk.element || !chunk.drawn) return;
+    if (!chunk.element || !chunk.isDrawn) return;
     chunk.height = chunk.element.offsetHeight;
-    chunk.drawn = false;
+    chunk.isDrawn = false;
     chunk.element.replaceChildren();
     chunk.element.removeAttribute("role");
     chunk.element.style.height = `${this.height(number)}px`;
   }
 
-  /** @param {IntersectionObserverEntry[]} seen */
-  sawChunks(seen) {
-    const near = [];
-    for (const { target, isIntersecting } of seen) {
+  /** @param {IntersectionObserverEntry[]} entries */
+  onChunksVisible(entries) {
+    const visibleNumbers = [];
+    for (const { target, isIntersecting } of entries) {
       const number = Number(/** @type {HTMLElement} */ (target).dataset.number);
       const chunk = this.chunks[number];
       if (chunk?.element !== target) continue;
-      if (isIntersecting && !chunk.drawn) near.push(number);
-      else if (!isIntersecting && this.mayEmpty(target)) this.empty(number);
+      if (isIntersecting && !chunk.isDrawn) visibleNumbers.push(number);
+      else if (!isIntersecting && this.mayEmpty(target)) this.emptyChunk(number);
     }
-    if (near.length) this.near(near);
+    if (visibleNumbers.length) this.drawChunks(visibleNumbers);
   }
 
-  /** @param {IntersectionObserverEntry[]} seen */
-  sawStretches(seen) {
-    for (const { target, isIntersecting } of seen) {
+  /** @param {IntersectionObserverEntry[]} entries */
+  onStretchesVisible(entries) {
+    for (const { target, isIntersecting } of entries) {
       const number = Number(/** @type {HTMLElement} */ (target).dataset.number);
       const stretch = this.stretches[number];
-      if (stretch?.element !== target || stretch.open === isIntersecting) continue;
+      if (stretch?.element !== target || stretch.isOpen === isIntersecting) continue;
       if (!isIntersecting && !this.mayEmpty(target)) continue;
-      stretch.open = isIntersecting;
-      const [from, to] = this.span(number);
+      stretch.isOpen = isIntersecting;
+      const [from, to] = this.chunkRange(number);
       if (!isIntersecting) {
-        for (let at = from; at < to; at++) this.empty(at);
-        for (let at = from; at < to; at++) this.remove(this.chunks[at]);
+        for (let chunkNumber = from; chunkNumber < to; chunkNumber++) this.emptyChunk(chunkNumber);
+        for (let chunkNumber = from; chunkNumber < to; chunkNumber++) this.removeChunk(this.chunks[chunkNumber]);
       }
-      this.fit(number);
+      this.fitStretch(number);
     }
   }
 
-  /** Rows go when there are many, but not the one that has the focus, nor those of a table that is out of sight as a whole. @param {Element} place */
-  mayEmpty(place) {
-    return this.rows > EVERY && this.scroller.clientHeight > 0 && !place.contains(document.activeElement);
+  /** Return whether rows may be removed: only in long, visible tables, and never the row with the focus. @param {Element} target */
+  mayEmpty(target) {
+    return this.rowCount > MAX_FULL_ROWS && this.scroller.clientHeight > 0 && !target.contains(document.activeElement);
   }
 }

@@ -1,10 +1,11 @@
-"""Which blocks of a Turn are shown, and in what order: filtered, searched and sorted in the kernel, which has them all.
+"""Filter, search and sort the blocks of a Turn in the kernel, which has all of them.
 
-The page does the same by itself with the rows it has (`static/row_source.js`).
+The page does the same with the rows it has (`static/row_source.js`).
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
@@ -13,18 +14,18 @@ from typing import Any
 from ..results import DURATION_MS, InferenceResult
 from ..rows import body_of
 from ..turns import Block
-from .page_rows import Joined
+from .page_rows import BlockIndex
 
-Value = str | float | None
+SortValue = str | float | None
 
 
-# What a block is sorted by, and what a model call is, by name of column. What is not known comes last.
-OF_BLOCK: dict[str, Callable[[Block], Value]] = {
+# Sort values of a block and of its model call, by column. Unknown values come last.
+BLOCK_SORT_VALUES: dict[str, Callable[[Block], SortValue]] = {
     "kind": attrgetter("kind"),
     "role": lambda block: block.role or None,
     "content": lambda block: len(body_of(block)),
 }
-OF_CALL: dict[str, Callable[[InferenceResult], Value]] = {
+CALL_SORT_VALUES: dict[str, Callable[[InferenceResult], SortValue]] = {
     "provider": lambda result: result.provider or None,
     "model": lambda result: result.model or None,
     "stop": lambda result: result.stop_reason or None,
@@ -38,81 +39,102 @@ OF_CALL: dict[str, Callable[[InferenceResult], Value]] = {
 }
 
 
-def value(block: Block, column: str) -> Value:
-    """What a block is sorted by in a column; None when it is not known."""
-    if column in OF_BLOCK:
-        return OF_BLOCK[column](block)
+def sort_value(block: Block, column: str) -> SortValue:
+    """Return the value by which a block is sorted in a column; None if it is unknown."""
+    if column in BLOCK_SORT_VALUES:
+        return BLOCK_SORT_VALUES[column](block)
     result = block.inference
-    found = None if result is None else OF_CALL[column](result)
-    return block.metadata.get(DURATION_MS) if found is None and column == "time" else found
+    call_value = None if result is None else CALL_SORT_VALUES[column](result)
+    return block.metadata.get(DURATION_MS) if call_value is None and column == "time" else call_value
 
 
 @dataclass(frozen=True, slots=True)
-class Arrangement:
-    """What to show: `kinds` empty means all; `sort` is a column, after "-" descending, "" as in the Turn."""
+class FilterSort:
+    """The filters and the order of the displayed blocks.
+
+    An empty `kinds` means all. `sort` is a column, with a leading "-" for descending order, or "" for the order of the
+    Turn.
+    """
 
     search: str = ""
-    only: bool = False
+    only_matches: bool = False
     kinds: tuple[str, ...] = ()
     tool: str = ""
     sort: str = ""
 
     @classmethod
-    def read(cls, given: Any) -> Arrangement:
-        """What a page says it shows; what it never says is passed over."""
-        given = given if isinstance(given, Mapping) else {}
-        search, tool, sort = (str(given.get(name) or "") for name in ("search", "tool", "sort"))
-        kinds = given.get("kinds")
+    def from_message(cls, settings: Any) -> FilterSort:
+        """Return the settings in a message of a page; invalid values are ignored."""
+        settings = settings if isinstance(settings, Mapping) else {}
+        search, tool, sort = (str(settings.get(name) or "") for name in ("search", "tool", "sort"))
+        kinds = settings.get("kinds")
         return cls(
-            search, bool(given.get("only")), tuple(map(str, kinds)) if isinstance(kinds, list) else (), tool, sort
+            search,
+            bool(settings.get("only_matches")),
+            tuple(map(str, kinds)) if isinstance(kinds, list) else (),
+            tool,
+            sort,
         )
 
     @property
-    def natural(self) -> bool:
-        """Whether all blocks are shown, as in the Turn."""
-        return not ((self.search and self.only) or self.kinds or self.tool or self.sort)
+    def is_default(self) -> bool:
+        """True if all blocks are displayed in the order of the Turn."""
+        return not ((self.search and self.only_matches) or self.kinds or self.tool or self.sort)
 
-    def order(self, joined: Joined) -> Sequence[int]:
-        """The indices of the blocks that are shown."""
-        blocks = joined.blocks
-        if self.natural:
+    def order(self, block_index: BlockIndex) -> Sequence[int]:
+        """Return the indices of the displayed blocks."""
+        blocks = block_index.blocks
+        if self.is_default:
             return range(len(blocks))
-        shown = [index for index, block in enumerate(blocks) if self._shows(block, joined)]
-        return _sorted(shown, joined, self.sort)
+        matching_indices = [index for index, block in enumerate(blocks) if self._matches_filters(block, block_index)]
+        return _sorted_indices(matching_indices, block_index, self.sort)
 
-    def _shows(self, block: Block, joined: Joined) -> bool:
+    def _matches_filters(self, block: Block, block_index: BlockIndex) -> bool:
         if self.kinds and block.kind not in self.kinds:
             return False
-        if self.tool and joined.tool(block) != self.tool:
+        if self.tool and block_index.tool_name(block) != self.tool:
             return False
-        return not (self.search and self.only) or self.search.lower() in sought(block, joined)
+        return not (self.search and self.only_matches) or self.search.lower() in searchable_text(block, block_index)
 
-    def match(self, joined: Joined, order: Sequence[int], position: int, step: int) -> dict[str, int] | None:
-        """The next block that has what is searched for, around the end if need be."""
-        low = self.search.lower()
-        found = [place for place, index in enumerate(order) if low and low in sought(joined.blocks[index], joined)]
-        if not found:
+    def find_match(
+        self, block_index: BlockIndex, order: Sequence[int], position: int, step: int
+    ) -> dict[str, int] | None:
+        """Return the next match after `position` in the direction `step` (1 or -1), wrapping around; None if there is none.
+
+        The result has the match's position, its number, the number of matches, and its offset in the body.
+        """
+        search = self.search.lower()
+        if not search:
             return None
-        after = [place for place in found if place > position] if step > 0 else [p for p in found if p < position]
-        at = (after or found)[0] if step > 0 else (after or found)[-1]
-        inside = body_of(joined.blocks[order[at]]).lower().find(low)
-        return {"position": at, "number": found.index(at) + 1, "count": len(found), "at": max(inside, 0)}
+        texts = (searchable_text(block_index.blocks[index], block_index) for index in order)
+        matches = [match for match, text in enumerate(texts) if search in text]
+        if not matches:
+            return None
+        next_number, previous_number = bisect_right(matches, position), bisect_left(matches, position) - 1
+        number = (next_number if step > 0 else previous_number) % len(matches)
+        offset = body_of(block_index.blocks[order[matches[number]]]).lower().find(search)
+        return {
+            "position": matches[number],
+            "number": number + 1,
+            "count": len(matches),
+            "offset": max(offset, 0),
+        }
 
 
-def sought(block: Block, joined: Joined) -> str:
-    """All that a search looks through, in small letters."""
+def searchable_text(block: Block, block_index: BlockIndex) -> str:
+    """Return the text of a block that is searched, in lower case."""
     if block.kind in ("user", "llm_text", "system", "reasoning") and block.text:
         return block.text.lower()
-    return f"{joined.tool(block)}\n{body_of(block)}".lower()
+    return f"{block_index.tool_name(block)}\n{body_of(block)}".lower()
 
 
-def _sorted(shown: list[int], joined: Joined, sort: str) -> list[int]:
-    name, down = sort.removeprefix("-"), sort.startswith("-")
+def _sorted_indices(indices: list[int], block_index: BlockIndex, sort: str) -> list[int]:
+    name, descending = sort.removeprefix("-"), sort.startswith("-")
     if name == "number":
-        return shown[::-1] if down else shown
-    if name not in OF_BLOCK and name not in OF_CALL:
-        return shown
-    keys: dict[int, Any] = {index: value(joined.blocks[index], name) for index in shown}
-    known = [index for index in shown if keys[index] is not None]
-    known.sort(key=keys.__getitem__, reverse=down)
-    return known + [index for index in shown if keys[index] is None]
+        return indices[::-1] if descending else indices
+    if name not in BLOCK_SORT_VALUES and name not in CALL_SORT_VALUES:
+        return indices
+    keys: dict[int, Any] = {index: sort_value(block_index.blocks[index], name) for index in indices}
+    known_indices = [index for index in indices if keys[index] is not None]
+    known_indices.sort(key=keys.__getitem__, reverse=descending)
+    return known_indices + [index for index in indices if keys[index] is None]

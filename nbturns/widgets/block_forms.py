@@ -1,4 +1,4 @@
-"""A block as a text to look at or to paste: JSON, what the provider wrote, metadata, Python, YAML."""
+"""A block as text to read or to paste: JSON, the provider's original, metadata, Python, YAML."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ..text import content
 from ..turns import Block
 from ..yaml_text import dump
 
-WIRE = ".wire@v1"  # how the names end under which codecs keep what a provider wrote (engines/wire.py)
+VERBATIM_KEY_SUFFIX = ".wire@v1"  # metadata keys with the provider's original data end like this
 WIDTH = 100
-LONE = re.compile(r"[\ud800-\udfff]")  # half a character: JSON may escape it, and no page can be sent it
+LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")  # valid in JSON only as an escape, and no message can carry it
 
 
-def form(block: Block, name: str) -> str:
-    """A block in one of the forms; "" when there is nothing of that kind."""
-    match name:
+def format_block(block: Block, format_name: str) -> str:
+    """Return a block in one of the formats; "" if it has nothing in that format."""
+    match format_name:
         case "text":
             return content(block) if block.kind == "tool_call" else body_of(block)
         case "body":
@@ -35,57 +35,59 @@ def form(block: Block, name: str) -> str:
         case "metadata":
             return json_text(jsonable(block.metadata.to_dict())) if len(block.metadata) else ""
         case "python":
-            return python(block)
+            return python_expression(block)
         case "yaml":
             return dump(block_to_dict(block, plain=yamlable))
     return ""
 
 
 def json_text(value: Any) -> str:
+    """Return a value as indented JSON."""
     text = json.dumps(value, ensure_ascii=False, indent=2, default=repr)
-    return LONE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return LONE_SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
-def bag_json(bag: Metadata) -> str:
-    return json_text(jsonable(bag.to_dict())) if len(bag) else ""
+def metadata_json(metadata: Metadata) -> str:
+    """Return metadata as indented JSON; "" if it is empty."""
+    return json_text(jsonable(metadata.to_dict())) if len(metadata) else ""
 
 
 def provider_json(block: Block) -> str:
-    """What the provider wrote, as its codec kept it; and what of its own it left under other names."""
-    kept = {
-        name: raw["raw"] if isinstance(raw, Mapping) and "raw" in raw else raw
-        for name, raw in block.metadata.items()
-        if name.endswith(WIRE)
+    """Return the data that the provider sent, as kept by its codec, and other keys of that provider; "" if none is kept."""
+    provider_data = {
+        name: value["raw"] if isinstance(value, Mapping) and "raw" in value else value
+        for name, value in block.metadata.items()
+        if name.endswith(VERBATIM_KEY_SUFFIX)
     }
-    if not kept:
+    if not provider_data:
         return ""
-    (first, *more) = kept.values()
-    return json_text(jsonable(thaw(kept if more else first)))
+    (first_value, *further_values) = provider_data.values()
+    return json_text(jsonable(thaw(provider_data if further_values else first_value)))
 
 
-def python(block: Block) -> str:
-    """An expression that makes a block of the same content (ids and metadata are not copied)."""
+def python_expression(block: Block) -> str:
+    """Return an expression that builds a block with the same content, without ids and metadata."""
     payload = thaw(block.payload)
     match block.kind:
-        case "system" | "user" | "reasoning" if set(payload) == {"text"} and block.role in _roles(block.kind):
-            return f"nt.{block.kind}({_said(payload['text'])})"
+        case "system" | "user" | "reasoning" if set(payload) == {"text"} and block.role in _default_roles(block.kind):
+            return f"nt.{block.kind}({_literal(payload['text'])})"
         case "llm_text" if set(payload) == {"text"} and block.role in ("assistant", ""):
-            return f"nt.assistant({_said(payload['text'])})"
+            return f"nt.assistant({_literal(payload['text'])})"
         case "tool_call" if set(payload) == {"id", "name", "args"}:
-            return f"nt.tool_call({payload['id']!r}, {payload['name']!r}, {_said(payload['args'])})"
+            return f"nt.tool_call({payload['id']!r}, {payload['name']!r}, {_literal(payload['args'])})"
         case "tool_use" if set(payload) <= {"id", "result", "error"} and "id" in payload:
             error = f", error={payload['error']!r}" if payload.get("error") else ""
-            return f"nt.tool_use({payload['id']!r}, {_said(payload.get('result'))}{error})"
+            return f"nt.tool_use({payload['id']!r}, {_literal(payload.get('result'))}{error})"
     role = f", role={block.role!r}" if block.role else ""
-    return f"nt.Block({block.kind!r}, {_said(payload)}{role})"
+    return f"nt.Block({block.kind!r}, {_literal(payload)}{role})"
 
 
-def _roles(kind: str) -> tuple[str, ...]:
+def _default_roles(kind: str) -> tuple[str, ...]:
     return ("",) if kind == "reasoning" else (kind, "")
 
 
-def _said(value: Any) -> str:
+def _literal(value: Any) -> str:
     text = pformat(value, width=WIDTH, sort_dicts=False)
-    if isinstance(value, str) and text.startswith("("):  # pformat's own brackets around a long text
+    if isinstance(value, str) and text.startswith("("):  # pformat wraps a long text in brackets
         return text[1:-1]
     return text

@@ -1,4 +1,4 @@
-"""How a live view leaves a static table: beside it when it is displayed, in its place when it is frozen."""
+"""A static table for every live view: stored with the view in the output, and replacing it when the view is frozen."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from collections.abc import Callable
 from typing import Any
 
 
-class Still:
-    """For views: `freeze()`, and the static form that goes along wherever one is displayed."""
+class StaticFallback:
+    """A mixin that displays a view together with its static form and can freeze it."""
 
     _repr_html_: Callable[[], str]
     _repr_mimebundle_: Callable[..., Any]
 
-    def _begin_still(self) -> None:
+    def _init_static_fallback(self) -> None:
         self._displays: list[Any] = []
-        self._context = contextvars.copy_context()  # output from the host's thread belongs to this cell
+        self._context = contextvars.copy_context()  # ties later output to the current cell
 
     def freeze(self) -> None:
-        """Put the static table in the place of this view, wherever it was displayed: what a saved notebook keeps."""
+        """Replace every displayed copy of this view with the static table, which a saved notebook can always show."""
         for handle in self._displays:
-            self._shown_here(handle.update, self._still(), raw=True)
+            self._run_in_cell(handle.update, self._static_bundle(), raw=True)
         self._displays.clear()
 
-    def _plain(self) -> str:
-        """What a terminal shows of it."""
+    def _plain_text(self) -> str:
+        """Return the form for terminals."""
         return repr(self)
 
-    def _still(self) -> dict[str, str]:
-        """What takes the place of this view."""
+    def _static_bundle(self) -> dict[str, str]:
+        """Return the MIME bundle that replaces the view when it is frozen."""
         return {"text/plain": repr(self), "text/html": self._repr_html_()}
 
     def _ipython_display_(self) -> None:
@@ -36,10 +36,10 @@ class Still:
 
         live: Any = self._repr_mimebundle_()
         live = live[0] if isinstance(live, tuple) else live
-        bundle = {**(live or {}), "text/plain": self._plain(), "text/html": self._repr_html_()}
+        bundle = {**(live or {}), "text/plain": self._plain_text(), "text/html": self._repr_html_()}
         handle: Any = display(bundle, raw=True, display_id=True)  # type: ignore[no-untyped-call]  # IPython has no types
         self._displays.append(handle)
 
-    def _shown_here(self, send: Callable[..., object], *given: Any, **named: Any) -> None:
-        """Send something to the page from whatever thread, as from the cell that made this view."""
-        self._context.copy().run(send, *given, **named)
+    def _run_in_cell(self, function: Callable[..., object], *args: Any, **kwargs: Any) -> None:
+        """Call `function` so that its output belongs to the cell that created this view, from any thread."""
+        self._context.copy().run(function, *args, **kwargs)

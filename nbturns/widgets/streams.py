@@ -1,6 +1,6 @@
-"""Blocks on their way: what has been said of them so far, and how much of that a page knows.
+"""Blocks that the model is still producing, and how much of their text each page has received.
 
-A text goes to a page once, piece by piece. When its block is complete, the page is told to keep what it has.
+Text is sent to a page once, in parts. When a block is complete, its row refers to the text already sent.
 """
 
 from __future__ import annotations
@@ -16,83 +16,99 @@ from ..timeline import pool_row
 from ..turns import Block
 
 
-class Streamed:
-    """A block on its way: its text so far, of which `fresh` has not gone to the page."""
+class StreamingBlock:
+    """An incomplete block: its text so far, split into parts sent to the page and unsent parts."""
 
     def __init__(self, kind: str, name: str) -> None:
         self.kind = kind
         self.name = name
-        self.gone: list[str] = []
-        self.fresh: list[str] = []
+        self.sent_parts: list[str] = []
+        self.unsent_parts: list[str] = []
 
     @property
     def text(self) -> str:
-        return visible("".join((*self.gone, *self.fresh)))
+        """The text so far, with invisible characters escaped."""
+        return visible("".join((*self.sent_parts, *self.unsent_parts)))
 
     def row(self) -> dict[str, Any]:
-        made: dict[str, Any] = {"kind": visible(self.kind), "body": self.text, "size": 0, "open": True}
-        return {**made, "name": visible(self.name), "head": visible(self.name)} if self.name else made
+        """Return the row of the block for a page."""
+        payload: dict[str, Any] = {"kind": visible(self.kind), "body": self.text, "size": 0, "open": True}
+        return {**payload, "name": visible(self.name), "head": visible(self.name)} if self.name else payload
 
-    def news(self) -> str:
-        """What came since the last time it was asked."""
-        news = "".join(self.fresh)
-        if not news:
+    def take_unsent_text(self) -> str:
+        """Return the text received since the last call, with invisible characters escaped."""
+        unsent_text = "".join(self.unsent_parts)
+        if not unsent_text:
             return ""
-        last = self.gone[-1][-1] if self.gone else ""
-        before = last if visible(last) == last else ""  # by what stands before it, a joiner is seen or written out
-        self.gone.append(news)
-        self.fresh.clear()
-        return visible(before + news)[len(before) :]
+        last_character = self.sent_parts[-1][-1] if self.sent_parts else ""
+        # A joiner is escaped or not depending on the character before it.
+        context = last_character if visible(last_character) == last_character else ""
+        self.sent_parts.append(unsent_text)
+        self.unsent_parts.clear()
+        return visible(context + unsent_text)[len(context) :]
 
 
-class Streams:
-    """The blocks on their way of one execution, in the order in which they began."""
+class StreamingRows:
+    """The incomplete blocks of one execution, in the order in which they started."""
 
     def __init__(self) -> None:
-        self._open: dict[tuple[str, int], Streamed] = {}
-        self._on_page: list[Streamed] = []
+        self._blocks: dict[tuple[str, int], StreamingBlock] = {}
+        self._page_blocks: list[StreamingBlock] = []
 
     def add(self, delta: Delta) -> None:
+        """Append the text of a delta to its block."""
         key = (delta.inference_id, delta.index)
-        one = self._open.get(key)
-        if one is None:
-            one = self._open[key] = Streamed(delta.kind, delta.name)
-        one.fresh.append(delta.text)
+        block = self._blocks.get(key)
+        if block is None:
+            block = self._blocks[key] = StreamingBlock(delta.kind, delta.name)
+        block.unsent_parts.append(delta.text)
 
-    def finished(self, event: InferenceFinished) -> None:
-        """Of a call that failed nothing stays; the blocks of another come with the next snapshot."""
+    def inference_finished(self, event: InferenceFinished) -> None:
+        """Drop the blocks of a failed model call; those of a successful call arrive with the next snapshot."""
         if event.result.finish_class == "error":
-            self._open = {key: one for key, one in self._open.items() if key[0] != event.result.inference_id}
+            self._blocks = {key: block for key, block in self._blocks.items() if key[0] != event.result.inference_id}
 
-    def all_came(self) -> None:
-        """The blocks on their way are complete: they are in the Turn now, or nowhere."""
-        self._open = {}
+    def clear(self) -> None:
+        """Drop all blocks: the complete ones are in the Turn now."""
+        self._blocks = {}
 
     @property
-    def known(self) -> bool:
-        """Whether the page has a row for each, and for no other."""
-        return self._on_page == list(self._open.values())
+    def page_has_same_blocks(self) -> bool:
+        """True if the page has a row for each of these blocks and no other."""
+        return self._page_blocks == list(self._blocks.values())
 
     def rows(self) -> list[dict[str, Any]]:
-        return [one.row() for one in self._open.values()]
+        """Return the rows of all blocks."""
+        return [block.row() for block in self._blocks.values()]
 
-    def news(self) -> list[tuple[int, str]]:
-        """What the page has not: the number of a block on its way, and its text since the last time."""
-        return [(number, text) for number, one in enumerate(self._open.values()) if (text := one.news())]
+    def take_unsent_texts(self) -> list[tuple[int, str]]:
+        """Return the position and the unsent text of each block that has any."""
+        return [
+            (position, text)
+            for position, block in enumerate(self._blocks.values())
+            if (text := block.take_unsent_text())
+        ]
 
-    def completed(self, blocks: Sequence[Block]) -> Iterator[dict[str, Any]]:
-        """Rows of blocks that came instead of those on the page; of the same text only what is missing there."""
-        on_page: Iterable[Streamed] = self._on_page[: len(blocks)]
-        for block, streamed in zip_longest(blocks, on_page):
-            made = pool_row(block)
-            if streamed is not None and streamed.kind == block.kind and body_of(block) == streamed.text:
-                made.pop("cut", None)
-                del made["body"]
-                made["kept"] = streamed.news()
-            yield made
+    def finished_rows(self, blocks: Sequence[Block]) -> Iterator[dict[str, Any]]:
+        """Yield the rows of `blocks`, which replace the streaming rows of the page.
 
-    def remember(self) -> None:
-        """The page has all there is now."""
-        self._on_page = list(self._open.values())
-        for one in self._on_page:
-            one.news()
+        A row with the same text as its streaming row carries only the text that the page lacks, as `remaining_text`.
+        """
+        page_blocks: Iterable[StreamingBlock] = self._page_blocks[: len(blocks)]
+        for block, streaming_block in zip_longest(blocks, page_blocks):
+            payload = pool_row(block)
+            if (
+                streaming_block is not None
+                and streaming_block.kind == block.kind
+                and body_of(block) == streaming_block.text
+            ):
+                payload.pop("cut", None)
+                del payload["body"]
+                payload["remaining_text"] = streaming_block.take_unsent_text()
+            yield payload
+
+    def mark_all_sent(self) -> None:
+        """Record that the page has all blocks with their current text."""
+        self._page_blocks = list(self._blocks.values())
+        for block in self._page_blocks:
+            block.take_unsent_text()

@@ -54,7 +54,7 @@ def test_a_view_can_be_read_by_those_who_see_and_those_who_do_not(lab: Lab, name
     if name == "stepper":
         expect(output.get_by_text("paused before the tools run")).to_be_visible()
     if name == "run":
-        output.get_by_text("not only added").click()
+        output.get_by_text("Changes since Turn").click()
 
     found = []
     for theme in THEMES:

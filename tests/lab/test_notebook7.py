@@ -30,11 +30,11 @@ def test_an_execution_is_stepped_by_buttons_and_keys_and_leaves_a_table(notebook
     notebook.new([SESSION, LIVE])
     notebook.run_all()
     output = notebook.output(1)
-    expect(status(output)).to_have_text("paused before the tools run, 1 call waiting")
+    expect(status(output)).to_have_text("Paused before the tools run, 1 call pending")
     cells = notebook.ask("panel.content.widgets.length")
 
     press(output, "Step")
-    expect(status(output)).to_have_text("paused after the tools")
+    expect(status(output)).to_have_text("Paused after the tools")
     notebook.page.keyboard.press("b")
     notebook.page.keyboard.press("F9")
 
@@ -78,7 +78,7 @@ def test_text_streams_and_a_burst_ends_complete(notebook: Lab) -> None:
     notebook.new([burst])
     notebook.run(0)
 
-    expect(status(notebook.output(0))).to_have_text("paused before the end")
+    expect(status(notebook.output(0))).to_have_text("Paused before the end")
 
     expect(notebook.output(0).get_by_text("1998 1999")).to_be_visible()
     notebook.until_idle()

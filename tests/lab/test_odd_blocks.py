@@ -35,7 +35,7 @@ def test_odd_blocks_are_shown_and_unfolded(lab: Lab) -> None:
     lab.run_all()
     output = lab.output(0)
     expect(row(output, 5)).to_contain_text("half \\ud83d of one, a family 👩‍👩‍👧")
-    expect(row(output, 0).locator(".nbt-elsewhere")).to_have_attribute("dir", "ltr")
+    expect(row(output, 0).locator(".nbt-remote-image")).to_have_attribute("dir", "ltr")
 
     for index in (1, 2, 3, 4):
         row(output, index).get_by_role("button", name="unfold").click()
@@ -50,8 +50,8 @@ def test_odd_blocks_are_shown_and_unfolded(lab: Lab) -> None:
     expect(row(output, 1)).to_contain_text("argument_2999")
 
     output.get_by_label("search in all blocks").fill("nobody says this")
-    output.get_by_role("button", name="only rows that match").click()
-    expect(output.get_by_text("no block is shown: what is chosen above leaves all out")).to_be_visible()
+    output.get_by_role("button", name="Matches only").click()
+    expect(output.get_by_text("No blocks match the filters")).to_be_visible()
     expect(lab.output(1).get_by_text("no blocks yet")).to_be_visible()
     expect(lab.output(2).get_by_role("row")).to_have_count(1 + 7)
     for cell in (3, 4):

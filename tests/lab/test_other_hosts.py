@@ -94,7 +94,7 @@ def test_views_stand_in_the_colours_of_vs_code_and_can_be_read_and_used(browser:
     hosted(page, theme)
 
     expect(page.locator(".nbt-view")).to_have_count(4)
-    expect(page.locator("#execution").get_by_text("paused before the tools run, 1 call waiting")).to_be_visible()
+    expect(page.locator("#execution").get_by_text("paused before the tools run, 1 call pending")).to_be_visible()
     failed = page.locator("#turn .nbt-failed .nbt-content")
     usual = page.locator("#turn .nbt-tool_use:not(.nbt-failed) .nbt-content").first
     color = "cell => getComputedStyle(cell).color"

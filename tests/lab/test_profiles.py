@@ -41,7 +41,7 @@ def test_a_profile_is_picked_overridden_and_used(lab: Lab) -> None:
     field = output.get_by_label("temperature", exact=True)
     field.fill("hot")
     field.press("Enter")
-    expect(output.get_by_role("alert")).to_contain_text("temperature is a number, not 'hot'")
+    expect(output.get_by_role("alert")).to_contain_text("temperature must be a number, not 'hot'")
     field.fill("0.75")
     field.press("Enter")
     expect(table.get_by_role("row").filter(has_text="params.temperature")).to_contain_text("override")

@@ -107,7 +107,7 @@ def test_a_saved_turn_and_a_saved_comparison_are_alive_too(browser: Browser, tmp
 
     page.goto(nt.save(turn, tmp_path / "turn.html").as_uri())
     page.get_by_role("row").nth(2).hover()
-    page.get_by_role("row").nth(2).get_by_role("button", name="what can be done").click()
+    page.get_by_role("row").nth(2).get_by_role("button", name="Actions for block").click()
     page.get_by_role("menuitem", name="show JSON").click()
     expect(page.get_by_role("tabpanel", name="JSON")).to_contain_text('"kind": "user"')
     page.goto(nt.save(nt.compare(turn, turn.drop(5)), tmp_path / "comparison.html").as_uri())

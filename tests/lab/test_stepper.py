@@ -39,11 +39,11 @@ def test_the_buttons_step_and_run_and_at_the_end_a_table_stays(lab: Lab, kernel:
     lab.new([SESSION, LIVE], kernel)
     lab.run_all()
     output = lab.output(1)
-    expect(status(output)).to_have_text("paused before the tools run, 1 call waiting")
+    expect(status(output)).to_have_text("Paused before the tools run, 1 call pending")
     expect(output.get_by_role("row")).to_have_count(1 + 3)
 
     press(output, "Step")
-    expect(status(output)).to_have_text("paused after the tools")
+    expect(status(output)).to_have_text("Paused after the tools")
     expect(output.get_by_role("row")).to_have_count(1 + 4)
     expect(output.get_by_text("← #2 weather")).to_be_visible()
 
@@ -62,13 +62,13 @@ def test_buttons_pressed_while_another_cell_is_busy_are_heard_and_nothing_hangs(
     lab.new([SESSION, LIVE, "import time; time.sleep(3); print('slept')", "execution.status"], kernel)
     lab.run(0)
     lab.run(1)
-    expect(status(lab.output(1))).to_contain_text("paused before the tools run")
+    expect(status(lab.output(1))).to_contain_text("Paused before the tools run")
     lab.run(2, wait=False)
 
     press(lab.output(1), "Step")
 
     lab.wait(2)
-    expect(status(lab.output(1))).to_have_text("paused after the tools")
+    expect(status(lab.output(1))).to_have_text("Paused after the tools")
     lab.run(3)
     assert lab.text(3) == "'paused'"
     lab.until_idle()
@@ -77,13 +77,13 @@ def test_buttons_pressed_while_another_cell_is_busy_are_heard_and_nothing_hangs(
 def test_a_double_click_passes_one_pause(lab: Lab, kernel: str) -> None:
     lab.new([SESSION, LIVE], kernel)
     lab.run_all()
-    expect(status(lab.output(1))).to_contain_text("paused before the tools run")
+    expect(status(lab.output(1))).to_contain_text("Paused before the tools run")
 
     lab.output(1).get_by_role("button", name="Step").evaluate("button => { button.click(); button.click() }")
 
-    expect(status(lab.output(1))).to_have_text("paused after the tools")
+    expect(status(lab.output(1))).to_have_text("Paused after the tools")
     lab.until_idle()
-    expect(status(lab.output(1))).to_have_text("paused after the tools")
+    expect(status(lab.output(1))).to_have_text("Paused after the tools")
 
 
 def test_an_execution_goes_on_while_the_next_cell_is_busy(lab: Lab, kernel: str) -> None:
@@ -133,7 +133,7 @@ def test_pause_stands_at_the_next_boundary_and_stop_keeps_what_was_said(lab: Lab
     output = lab.output(1)
 
     press(output, "Pause")
-    expect(status(output)).to_have_text("paused before the tools run, 1 call waiting")
+    expect(status(output)).to_have_text("Paused before the tools run, 1 call pending")
     press(output, "Continue")
     expect(output.get_by_text("It is 18")).to_be_visible()
     press(output, "Stop")
@@ -159,45 +159,45 @@ def test_a_second_view_shows_the_same_and_presses_the_same(lab: Lab) -> None:
     lab.new([SESSION, LIVE, "view = nt.view(execution)\nview", "view.freeze()"])
     for cell in range(3):
         lab.run(cell)
-    expect(status(lab.output(2))).to_contain_text("paused before the tools run")
+    expect(status(lab.output(2))).to_contain_text("Paused before the tools run")
 
     press(lab.output(2), "Step")
 
-    expect(status(lab.output(2))).to_have_text("paused after the tools")
-    expect(status(lab.output(1))).to_have_text("paused after the tools")
+    expect(status(lab.output(2))).to_have_text("Paused after the tools")
+    expect(status(lab.output(1))).to_have_text("Paused after the tools")
     lab.run(3)
     expect(lab.output(2).get_by_text("Execution paused; nt.view(execution) opens its live view again")).to_be_visible()
-    expect(status(lab.output(1))).to_have_text("paused after the tools")
+    expect(status(lab.output(1))).to_have_text("Paused after the tools")
 
 
 def test_after_a_reload_of_the_page_the_execution_shows_where_it_stands(lab: Lab) -> None:
     lab.new([SESSION, LIVE, "nt.view(execution)"])
     lab.run(0)
     lab.run(1)
-    expect(status(lab.output(1))).to_contain_text("paused before the tools run")
+    expect(status(lab.output(1))).to_contain_text("Paused before the tools run")
     lab.save()
     name = lab.ask("panel.context.path")
 
     lab.open(name, fresh=True)
     lab.run(2)
 
-    expect(status(lab.output(2))).to_have_text("paused before the tools run, 1 call waiting")
+    expect(status(lab.output(2))).to_have_text("Paused before the tools run, 1 call pending")
     press(lab.output(2), "Step")
-    expect(status(lab.output(2))).to_have_text("paused after the tools")
+    expect(status(lab.output(2))).to_have_text("Paused after the tools")
 
 
 def test_keys_do_as_in_a_debugger_and_never_edit_the_notebook(lab: Lab) -> None:
     lab.new([SESSION, LIVE])
     lab.run_all()
     output = lab.output(1)
-    expect(status(output)).to_contain_text("paused before the tools run")
+    expect(status(output)).to_contain_text("Paused before the tools run")
     cells = lab.ask("panel.content.widgets.length")
     output.get_by_role("button", name="Step").focus()
 
     lab.page.keyboard.press("b")
     lab.page.keyboard.press("F10")
 
-    expect(status(output)).to_have_text("paused after the tools")
+    expect(status(output)).to_have_text("Paused after the tools")
     assert lab.ask("panel.content.widgets.length") == cells
 
 
@@ -222,7 +222,7 @@ def test_what_a_model_says_is_text_live_frozen_saved_and_opened_again(lab: Lab) 
     lab.new([HOSTILE, "execution.result() if execution.status == 'done' else session"])
     lab.run(0)
     output = lab.output(0)
-    expect(status(output)).to_contain_text("1 call waiting")
+    expect(status(output)).to_contain_text("1 call pending")
     assert lab.ask("window.hacked === undefined")
 
     press(output, "Continue")
@@ -243,7 +243,7 @@ def test_light_and_dark_are_both_easy_to_read(lab: Lab) -> None:
     lab.run(3)
     lab.run(5)
     output = lab.output(5)
-    expect(status(output)).to_contain_text("paused")
+    expect(status(output)).to_contain_text("Paused")
 
     themes: tuple[Literal["Light"], Literal["Dark"]] = ("Light", "Dark")
     for theme in themes:

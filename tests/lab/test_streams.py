@@ -161,7 +161,7 @@ def test_a_burst_of_deltas_ends_complete_and_the_kernel_idle(lab: Lab) -> None:
 
     lab.run(1)
     output = lab.output(1)
-    expect(output.get_by_role("status")).to_have_text("paused before the end")
+    expect(output.get_by_role("status")).to_have_text("Paused before the end")
 
     lab.until_idle()
     assert lab.frames - before < 200

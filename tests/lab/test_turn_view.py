@@ -95,7 +95,7 @@ def test_a_turn_is_seen_with_what_its_calls_cost_and_which_result_answers_which_
     expect(row(output, 2)).to_contain_text("gpt-5-mini")
     expect(row(output, 2)).to_contain_text("1,204 → 118")
     expect(row(output, 3)).not_to_contain_text("gpt-5-mini")
-    expect(row(output, 3).get_by_role("button", name="→ #5")).to_have_attribute("title", "to its result, block 5")
+    expect(row(output, 3).get_by_role("button", name="→ #5")).to_have_attribute("title", "Go to the result, block 5")
     expect(row(output, 6)).to_contain_text("error: TimeoutError")
     expect(row(output, 10)).to_contain_text("⚠ length")
     row(output, 6).get_by_role("button", name="← #4 forecast").click()
@@ -115,8 +115,8 @@ def test_rows_fold_by_row_by_kind_and_all(lab: Lab) -> None:
     expect(row(output, 4).locator(".nbt-tree")).to_contain_text("hourly: true")
 
     output.get_by_role("button", name="Fold ▾").click()
-    output.get_by_role("menuitem", name="fold all", exact=True).click()
-    expect(output.locator(".nbt-twisty[aria-expanded=true]")).to_have_count(0)
+    output.get_by_role("menuitem", name="Fold all", exact=True).click()
+    expect(output.locator(".nbt-fold-button[aria-expanded=true]")).to_have_count(0)
     output.get_by_role("button", name="Fold ▾").click()
     output.get_by_role("menuitemcheckbox", name="fold llm_text").click()
     lab.page.keyboard.press("Escape")
@@ -158,7 +158,7 @@ def test_a_search_marks_goes_on_and_back_and_can_leave_out_the_rest(lab: Lab) ->
     expect(output.locator(".nbt-matches")).to_have_text("2 of 6")
     field.press("Shift+Enter")
     expect(output.locator(".nbt-matches")).to_have_text("1 of 6")
-    output.get_by_role("button", name="only rows that match").click()
+    output.get_by_role("button", name="Matches only").click()
     expect(output.get_by_text("6 of 11 blocks shown")).to_be_visible()
     eventually(lab, 2, "('lyon', True)")
     field.press("Escape")
@@ -184,13 +184,13 @@ def test_rows_are_selected_by_click_and_by_key_and_python_has_them_as_a_turn(lab
     row(output, 4).locator(".nbt-number").click()
     for key in ("ArrowDown", "Shift+ArrowDown", "Shift+ArrowDown", "Home", "b", "d", "d"):
         lab.page.keyboard.press(key)
-    expect(output.locator(".nbt-state")).to_have_text("3 selected")
+    expect(output.locator(".nbt-status-text")).to_have_text("3 selected")
     eventually(lab, 4, "[5, 6, 7]")
     row(output, 4).focus()
     lab.page.keyboard.press("Control+a")
     expect(output.get_by_text("11 selected")).to_be_visible()
     lab.page.keyboard.press("Escape")
-    expect(output.locator(".nbt-state")).to_have_text("")
+    expect(output.locator(".nbt-status-text")).to_have_text("")
     assert lab.ask("panel.content.widgets.length") == cells
 
 
@@ -210,7 +210,7 @@ def test_everything_of_a_row_is_done_by_key(lab: Lab) -> None:
     press("ArrowLeft")
     expect(row(output, 5).locator(".nbt-tree")).to_have_count(0)
     press("m")
-    expect(output.get_by_role("menuitem", name="copy text", exact=True)).to_be_focused()
+    expect(output.get_by_role("menuitem", name="Copy text", exact=True)).to_be_focused()
     press("End")
     press("Escape")
     expect(row(output, 5)).to_be_focused()
@@ -228,7 +228,7 @@ def test_everything_of_a_row_is_done_by_key(lab: Lab) -> None:
     heights = output.locator(".nbt-help dt").evaluate_all("keys => keys.map(key => key.getBoundingClientRect().height)")
     assert max(heights) < 1.5 * min(heights)  # JupyterLab gives such lists a width of its own
     press("[")
-    expect(output.locator(".nbt-twisty[aria-expanded=true]")).to_have_count(0)
+    expect(output.locator(".nbt-fold-button[aria-expanded=true]")).to_have_count(0)
 
 
 def test_a_block_is_copied_and_shown_in_each_form(lab: Lab) -> None:
@@ -243,9 +243,9 @@ def test_a_block_is_copied_and_shown_in_each_form(lab: Lab) -> None:
 
     for name, text in forms.items():
         row(output, 3).hover()
-        row(output, 3).locator(".nbt-dots").click()
+        row(output, 3).locator(".nbt-menu-button").click()
         output.get_by_role("menuitem", name=name).click()
-        expect(output.locator(".nbt-said")).to_contain_text("of block 3")
+        expect(output.locator(".nbt-message")).to_contain_text("of block 3")
         lab.page.wait_for_function(
             "text => navigator.clipboard.readText().then(found => found.startsWith(text))", arg=text
         )
@@ -257,11 +257,11 @@ def test_a_block_is_copied_and_shown_in_each_form(lab: Lab) -> None:
     row(output, 3).get_by_role("tab", name="metadata").click()
     expect(panel).to_contain_text("geppetto.inference_result@v1")
     row(output, 3).get_by_role("tab", name="provider JSON").click()
-    expect(panel).to_have_text("nothing of this is kept with it")
+    expect(panel).to_have_text("Not available")
     row(output, 3).get_by_role("button", name="close").click()
     expect(panel).to_have_count(0)
     output.get_by_role("button", name="Turn", exact=True).click()
-    expect(output.get_by_label("about the Turn")).to_be_visible()
+    expect(output.get_by_label("Details of the Turn")).to_be_visible()
 
 
 def test_columns_are_chosen(lab: Lab) -> None:
@@ -331,7 +331,7 @@ def test_a_hundred_thousand_blocks_are_scrolled_searched_and_selected(lab: Lab) 
     field.fill("number 49999")
     field.press("Enter")
     expect(output.locator(".nbt-matches")).to_have_text("1 of 1")
-    expect(output.locator(".nbt-found")).to_contain_text("number 49999")
+    expect(output.locator(".nbt-current-match")).to_contain_text("number 49999")
     field.press("Escape")
 
     lab.page.keyboard.press("Control+a")
@@ -351,8 +351,8 @@ def test_a_text_of_ten_megabytes_shows_its_beginning_and_the_rest_when_asked(lab
     row(output, 1).get_by_role("button", name="unfold").click()
     row(output, 1).get_by_role("button", name="200,000 more").click()
     expect(row(output, 1).get_by_text("202,000 of 10,000,015 characters")).to_be_visible()
-    row(output, 1).get_by_role("button", name="all of it").click()
-    expect(row(output, 1).locator(".nbt-rest")).to_have_count(0)
+    row(output, 1).get_by_role("button", name="Load all").click()
+    expect(row(output, 1).locator(".nbt-load-more")).to_have_count(0)
     assert row(output, 1).locator(".nbt-text").evaluate("place => place.textContent.endsWith('end of it')")
 
 
@@ -369,8 +369,8 @@ def test_rows_that_are_here_need_no_kernel_and_what_needs_one_says_so(lab: Lab) 
     expect(output.locator(".nbt-row[data-index]").first).to_contain_text("answer 0,")
     row(output, 1999).focus()
     lab.page.keyboard.press("i")
-    expect(row(output, 1999).get_by_role("tabpanel")).to_contain_text("the kernel is gone")
-    expect(output.get_by_text("the kernel is gone: what is not here cannot be shown")).to_be_visible()
+    expect(row(output, 1999).get_by_role("tabpanel")).to_contain_text("The kernel is gone")
+    expect(output.get_by_text("The kernel is gone; rows that were not loaded cannot be shown")).to_be_visible()
 
 
 def test_a_turn_that_is_set_is_shown_and_folds_and_selection_stay(lab: Lab) -> None:
@@ -447,7 +447,7 @@ def test_what_a_model_says_is_text_in_every_place_of_the_table(lab: Lab) -> None
     output.get_by_role("button", name="Fold ▾").click()
     lab.page.keyboard.press("Escape")
     row(output, 4).hover()
-    row(output, 4).locator(".nbt-dots").click()
+    row(output, 4).locator(".nbt-menu-button").click()
     lab.page.keyboard.press("Escape")
     lab.page.wait_for_timeout(300)
 
@@ -460,7 +460,7 @@ def test_what_a_model_says_is_text_in_every_place_of_the_table(lab: Lab) -> None
         == 0
     )
     assert "\u202e" not in output.locator(".nbt-view").inner_text()
-    expect(row(output, 1).get_by_text("image elsewhere")).to_have_count(2)
+    expect(row(output, 1).get_by_text("Remote image")).to_have_count(2)
 
 
 def broken(lab: Lab) -> list[str]:

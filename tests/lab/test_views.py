@@ -28,7 +28,7 @@ def blocks(output: Locator) -> Locator:
 
 
 def test_a_run_is_walked_through_turn_by_turn_and_phase_by_phase(lab: Lab) -> None:
-    lab.new([RUN, "print(view.turn, view.phase, len(view.shown), view.selected, repr(view.selection))"])
+    lab.new([RUN, "print(view.turn, view.phase, len(view.displayed_turn), view.selected, repr(view.selection))"])
     lab.run(0)
     output = lab.output(0)
     expect(turn_tab(output, "turn 2")).to_have_attribute("aria-selected", "true")
@@ -79,7 +79,7 @@ def test_what_a_turn_added_is_shown_alone_and_jumped_to(lab: Lab) -> None:
 
     output.get_by_role("button", name="new only").click()
     expect(blocks(output)).to_have_count(1 + 4)
-    output.get_by_role("button", name="the Turn before").click()
+    output.get_by_role("button", name="Previous Turn").click()
     expect(blocks(output)).to_have_count(1 + 2)
     output.get_by_role("button", name="new only").click()
     output.get_by_role("button", name="→ new").click()
@@ -93,7 +93,7 @@ def test_an_edited_turn_says_what_became_of_the_one_before(lab: Lab) -> None:
     lab.run(0)
     output = lab.output(0)
 
-    output.get_by_text("not only added: 1 edited, 1 removed, 1 added since turn 0").click()
+    output.get_by_text("Changes since Turn 0: 1 edited, 1 removed, 1 added").click()
 
     expect(output.locator("del", has_text="tomato")).to_be_visible()
     expect(output.locator("ins", has_text="pepper")).to_be_visible()
@@ -127,9 +127,9 @@ def test_two_turns_are_compared_by_mouse_by_keys_and_by_code(lab: Lab) -> None:
     expect(output.get_by_role("row")).to_have_count(1 + 3)
     output.get_by_role("button", name="next change").click()
     lab.page.keyboard.press("n")
-    expect(output.get_by_role("status")).to_have_text("change 2 of 3")
+    expect(output.get_by_role("status")).to_have_text("Change 2 of 3")
     lab.page.keyboard.press("c")
-    output.get_by_role("button", name="8 blocks the same").click()
+    output.get_by_role("button", name="8 equal blocks").click()
     expect(output.get_by_role("row")).to_have_count(1 + 1 + 1 + 1 + 1 + 8 + 1)
     lab.until_idle()
     lab.run(1)
@@ -199,7 +199,7 @@ def test_what_a_model_says_is_text_in_every_view(lab: Lab) -> None:
     lab.new([HOSTILE, "nt.view(nt.compare(a, b))", "nt.compare(a, b)"])
     lab.run_all()
     expect(lab.output(1).get_by_text("onerror=").first).to_be_visible()
-    lab.output(0).get_by_text("not only added").click()
+    lab.output(0).get_by_text("Changes since Turn").click()
 
     assert lab.ask("window.hacked === undefined")
     assert lab.page.locator(".nbt-view img, .nbturns img").count() == 0
