@@ -1,4 +1,4 @@
-"""What two sequences, and two texts, have in common, in order.
+"""Alignment of two sequences or two texts.
 
 First what is the same at both ends, then what stands once in both ("patience"), and only
 between these the long way: so two long conversations take about as long as reading them.
@@ -55,7 +55,7 @@ def matches(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[tuple[int, int
 
 
 def _candidates(a: Sequence[Hashable], b: Sequence[Hashable]) -> int:
-    """How many pairs of the same there are: what the long way takes."""
+    """Return the number of pairs of equal items, which is the cost of a thorough alignment."""
     mine, theirs = Counter(a), Counter(b)
     return sum(count * theirs[item] for item, count in mine.items())
 
@@ -83,7 +83,7 @@ def _standing_once(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[tuple[i
 
 
 def pieces(old_text: str, new_text: str) -> tuple[Piece, ...]:
-    """How one text became the other, word by word; two texts with little in common stay whole."""
+    """Return the changes from one text to the other, word by word; texts with little in common are kept whole."""
     if old_text == new_text:
         return (("same", old_text),) if old_text else ()
     split = _WORDS if max(len(old_text), len(new_text)) <= BY_WORD else _LINES
@@ -96,7 +96,7 @@ def pieces(old_text: str, new_text: str) -> tuple[Piece, ...]:
 
 
 def _stretches(a: list[str], b: list[str], pairs: list[tuple[int, int]]) -> Iterator[tuple[str, str, str]]:
-    """What was removed, what was added, and what stands unchanged after it."""
+    """Yield stretches as (removed, added, unchanged text after them)."""
     i = j = number = 0
     while number < len(pairs) or i < len(a) or j < len(b):
         next_i, next_j = pairs[number] if number < len(pairs) else (len(a), len(b))

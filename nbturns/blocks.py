@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .errors import MisuseError
 from .frozen import EMPTY, FrozenDict, FrozenList, freeze, refuse_assignment, unchecked_constructor
 from .images import image, normal_image, seen
-from .keyed import NOTHING, Key, Keyed, Metadata
+from .keyed import NOTHING, Key, Metadata, MetadataLike
 from .results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ class Block:
     payload: Mapping[str, Any] = EMPTY
     role: str = ""
     id: str = ""
-    metadata: Keyed = NOTHING
+    metadata: Metadata = NOTHING
     extra: Mapping[str, Any] = field(default=EMPTY, kw_only=True)
 
     if TYPE_CHECKING:  # what it takes; `__post_init__` makes of it what the fields say
@@ -58,7 +58,7 @@ class Block:
             payload: Mapping[str, Any] = EMPTY,
             role: str = "",
             id: str = "",
-            metadata: Metadata = NOTHING,
+            metadata: MetadataLike = NOTHING,
             *,
             extra: Mapping[str, Any] = EMPTY,
         ) -> None: ...
@@ -73,8 +73,8 @@ class Block:
             put(self, "role", word(self.role, "a role"))
         if type(self.id) is not str:
             put(self, "id", word(self.id, "an id"))
-        if type(self.metadata) is not Keyed:
-            put(self, "metadata", Keyed(self.metadata))
+        if type(self.metadata) is not Metadata:
+            put(self, "metadata", Metadata(self.metadata))
         if type(self.extra) is not FrozenDict:
             put(self, "extra", extra_names(self.extra, "kind payload role id metadata"))
 
@@ -108,7 +108,7 @@ class Block:
 
     @property
     def error(self) -> str:
-        """What went wrong in a tool; "" when nothing did."""
+        """The error message of a tool; "" when there is none."""
         return str(self.payload.get("error") or "")
 
     @property
@@ -168,7 +168,7 @@ class Block:
         payload: Any = None,
         role: str | None = None,
         id: str | None = None,
-        metadata: Keyed | None = None,
+        metadata: Metadata | None = None,
     ) -> Block:
         return block(
             self.kind if kind is None else word(kind, "a kind") or "other",
@@ -179,7 +179,7 @@ class Block:
             self.extra,
         )
 
-    def signed(self, id: str, metadata: Keyed) -> Block:
+    def signed(self, id: str, metadata: Metadata) -> Block:
         """The same block with what the loop gives each one: an id and a bag, both known to be in order."""
         return block(self.kind, self.payload, self.role, id, metadata, self.extra)
 
@@ -252,7 +252,7 @@ def system(text: str) -> Block:
 
 
 def user(text: str = "", images: Iterable[Any] = ()) -> Block:
-    """What the user says. `images`: one or several of `image(...)`, or paths, URLs, bytes, image maps."""
+    """A message of the user. `images`: one or several of `image(...)`, or paths, URLs, bytes, image maps."""
     image_sources = (
         images if isinstance(images, Iterable) and not isinstance(images, (str, bytes, Mapping)) else (images,)
     )
@@ -283,7 +283,7 @@ def tool_use(id: str, result: Any = None, error: str = "") -> Block:
 
 
 def all_blocks(items: Iterable[Any]) -> Iterable[Block]:
-    """Refuse what is no Block here, where the mistake is, and not where it is drawn."""
+    """Return the items as they are. Raises MisuseError if one of them is not a Block."""
     if type(items) not in (tuple, list):
         if isinstance(items, (str, bytes, Mapping)) or not isinstance(items, Iterable):
             raise MisuseError(
@@ -314,7 +314,7 @@ def mapping(value: Any, description: str) -> FrozenDict:
 
 
 def extra_names(extra: Any, field_names: str) -> FrozenDict:
-    """What a file had beside the names of the format: under one of those it could not be written again."""
+    """Return the fields of a file that the format does not know. Raises MisuseError for a name of the format."""
     if reserved_names := [name for name in field_names.split() if name in extra]:
         raise MisuseError(
             f"extra is for names that are not of the format; {', '.join(reserved_names)} would be read as its own"
@@ -336,7 +336,7 @@ def results_on(blocks: Iterable[Block]) -> tuple[InferenceResult, ...]:
 
 
 def content(blocks: Iterable[Block]) -> list[tuple[str, str, Mapping[str, Any]]]:
-    """What each block says; a call's id is its number, because two conversations seldom have one in common."""
+    """Return kind, role and payload of each block; call ids become numbers, so that conversations can be compared."""
     numbers: dict[str, int] = {}
     count = 0
 

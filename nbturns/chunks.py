@@ -20,29 +20,29 @@ SIZE = 32
 _new: Any = object.__new__
 
 
-class Chunks(Sequence[T], Generic[T]):
+class PersistentList(Sequence[T], Generic[T]):
     """An immutable sequence in chunks of 32; `+` appends in O(32 + n/32²)."""
 
     __slots__ = ("_full", "_tail")
     _full: tuple[tuple[T, ...], ...]
     _tail: tuple[T, ...]
 
-    def __new__(cls, items: Iterable[T] = ()) -> Chunks[T]:
-        return items if isinstance(items, Chunks) else _made((), tuple(items))
+    def __new__(cls, items: Iterable[T] = ()) -> PersistentList[T]:
+        return items if isinstance(items, PersistentList) else _made((), tuple(items))
 
-    def __add__(self, items: Iterable[T]) -> Chunks[T]:
+    def __add__(self, items: Iterable[T]) -> PersistentList[T]:
         tail = self._tail + items if type(items) is tuple else (*self._tail, *items)
         if len(tail) >= SIZE:
             return _made(self._full, tail)
-        longer: Chunks[T] = _new(Chunks)
+        longer: PersistentList[T] = _new(PersistentList)
         longer._full = self._full
         longer._tail = tail
         return longer
 
-    def append(self, item: T) -> Chunks[T]:
+    def append(self, item: T) -> PersistentList[T]:
         return self.__add__((item,))
 
-    def replace(self, index: int, item: T) -> Chunks[T]:
+    def replace(self, index: int, item: T) -> PersistentList[T]:
         chunk_index, offset = divmod(self._position(index), SIZE)
         if chunk_index == len(self._full):
             return _made(self._full, (*self._tail[:offset], item, *self._tail[offset + 1 :]))
@@ -50,19 +50,19 @@ class Chunks(Sequence[T], Generic[T]):
         chunk = (*chunk[:offset], item, *chunk[offset + 1 :])
         return _made((*self._full[:chunk_index], chunk, *self._full[chunk_index + 1 :]), self._tail)
 
-    def insert(self, index: int, items: Iterable[T]) -> Chunks[T]:
+    def insert(self, index: int, items: Iterable[T]) -> PersistentList[T]:
         """Insert as a list does: an index beyond either end means that end."""
         try:
             start = slice(index, None).indices(len(self))[0]
         except TypeError:
-            raise MisuseError(f"it is inserted before a number, like 0; {index!r:.60} is none") from None
+            raise MisuseError(f"insert() needs an integer index, not {index!r:.60}") from None
         return self.head(start) + chain(items, self.since(start))
 
-    def drop(self, index: int) -> Chunks[T]:
+    def drop(self, index: int) -> PersistentList[T]:
         at = self._position(index)
         return self.head(at) + self.since(at + 1)
 
-    def head(self, length: int) -> Chunks[T]:
+    def head(self, length: int) -> PersistentList[T]:
         """The first `length` items, sharing whole chunks."""
         whole_chunks = min(length // SIZE, len(self._full))
         return _made(
@@ -80,8 +80,8 @@ class Chunks(Sequence[T], Generic[T]):
         within = start - len(self._full) * SIZE
         return self._tail[within:] if within >= 0 else tuple(self.since(start))
 
-    def shared(self, other: Chunks[T]) -> int:
-        """How many items at the head are the very same objects in both."""
+    def shared(self, other: PersistentList[T]) -> int:
+        """Return the number of leading items that are the same objects in both."""
         if self is other:
             return len(self)
         shared_chunks = len(self._full) if self._full is other._full else _same(self._full, other._full)
@@ -93,10 +93,12 @@ class Chunks(Sequence[T], Generic[T]):
         try:
             index = as_index(index)
         except TypeError:
-            raise MisuseError(f"these stand by number, like [0], [-1] or [1:3]; {index!r:.60} is none") from None
+            raise MisuseError(
+                f"an index is an integer or a slice, like [0], [-1] or [1:3], not {index!r:.60}"
+            ) from None
         position = index + len(self) if index < 0 else index
         if not 0 <= position < len(self):
-            raise IndexError(f"there are {len(self)} here, and none at {index}")
+            raise IndexError(f"index {index} out of range (length {len(self)})")
         return position
 
     def __len__(self) -> int:
@@ -121,7 +123,7 @@ class Chunks(Sequence[T], Generic[T]):
         return self._tail[offset] if chunk_index == len(self._full) else self._full[chunk_index][offset]
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, Chunks):
+        if isinstance(other, PersistentList):
             return self is other or (self._full == other._full and self._tail == other._tail)
         if isinstance(other, (tuple, list)):
             return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
@@ -134,7 +136,7 @@ class Chunks(Sequence[T], Generic[T]):
         return repr(tuple(self))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Chunks, (tuple(self),)
+        return PersistentList, (tuple(self),)
 
 
 def _same(own_items: tuple[Any, ...], other_items: tuple[Any, ...]) -> int:
@@ -148,12 +150,12 @@ def _same(own_items: tuple[Any, ...], other_items: tuple[Any, ...]) -> int:
     return count
 
 
-def _made(full: tuple[tuple[T, ...], ...], tail: tuple[T, ...]) -> Chunks[T]:
+def _made(full: tuple[tuple[T, ...], ...], tail: tuple[T, ...]) -> PersistentList[T]:
     if len(tail) >= SIZE:
         cut = len(tail) - len(tail) % SIZE
         full = (*full, *(tail[i : i + SIZE] for i in range(0, cut, SIZE)))
         tail = tail[cut:]
-    result: Chunks[T] = _new(Chunks)
+    result: PersistentList[T] = _new(PersistentList)
     result._full = full
     result._tail = tail
     return result

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from .alignment import Piece, matches, pieces
 from .blocks import Block
-from .chunks import Chunks
+from .chunks import PersistentList
 from .errors import MisuseError
 from .frozen import FrozenDict
 from .packages import require
@@ -58,7 +58,7 @@ class Change:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """What differs: "kind", "role", or names of the payload like "text" and "args"."""
+        """The names of different fields: "kind", "role", or names of the payload like "text" and "args"."""
         if self.a is None or self.b is None or self.what == "same":
             return ()
         a, b = self.a, self.b
@@ -81,7 +81,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Comparison:
-    """How `a` became `b`, or differs from it. `rows` are all pairs, in order."""
+    """The differences from `a` to `b`. `rows` are all pairs of blocks, in order."""
 
     a: Turn | Run
     b: Turn | Run
@@ -94,7 +94,7 @@ class Comparison:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many pairs are the same, edited, added, removed, moved; only those there are."""
+        """The number of pairs that are same, edited, added, removed or moved, without zeros."""
         counted_rows = Counter(row.what for row in self.rows)
         order: tuple[What, ...] = ("same", "edited", "added", "removed", "moved")
         return {what: counted_rows[what] for what in order if counted_rows[what]}
@@ -186,7 +186,7 @@ def _places(value: Turn | Run) -> list[_Place]:
     turns = value.turns if isinstance(value, Run) else (value,)
     places: list[_Place] = []
     seen: set[int] = set()
-    before: Chunks[Block] = Chunks()
+    before: PersistentList[Block] = PersistentList()
     for number, turn in enumerate(turns):
         start = turn.blocks.shared(before)
         for index, block in enumerate(turn.blocks.since(start), start):
@@ -240,7 +240,7 @@ def _pair(what: What, a: _Place | None, b: _Place | None) -> Change:
 
 
 def _marks(a: list[Block], b: list[Block]) -> tuple[list[Hashable], list[Hashable]]:
-    """What makes a block the same in both: its id, where each has it once; else what it says."""
+    """Return a mark of each block that is equal for equal blocks: its id if unique in both, else its content."""
 
     def once(blocks: list[Block]) -> set[str]:
         return {id for id, count in Counter(block.id for block in blocks).items() if id and count == 1}
@@ -266,7 +266,7 @@ def _said(block: Block) -> FrozenDict:
 
 
 def _moved(a: list[Hashable], b: list[Hashable], pairs: list[tuple[int, int]]) -> dict[int, int]:
-    """What stands in both and could not be matched in order: place in `a` → place in `b`."""
+    """Return the blocks that are in both but out of order: place in `a` → place in `b`."""
     matched_a, matched_b = {i for i, _ in pairs}, {j for _, j in pairs}
     unmatched_places: dict[Hashable, list[int]] = {}
     for i, mark in enumerate(a):
@@ -280,7 +280,7 @@ def _moved(a: list[Hashable], b: list[Hashable], pairs: list[tuple[int, int]]) -
 
 
 def _beside(a: list[Block], b: list[Block]) -> list[tuple[int, int]]:
-    """Which blocks of a gap are versions of each other: those of a kind that are most alike, in order."""
+    """Pair the blocks of a gap that are versions of each other: the most similar ones of a kind, in order."""
     if len(a) * len(b) > PAIRS:
         return matches([(block.kind, block.name) for block in a], [(block.kind, block.name) for block in b])
     words_a, words_b = [_words(block) for block in a], [_words(block) for block in b]
@@ -318,7 +318,7 @@ def _likeness(a: Block, b: Block, mine: frozenset[str], theirs: frozenset[str]) 
 
 
 def _texts(a: Block, b: Block) -> tuple[str, str]:
-    """What is compared word by word: short calls as one would write them, long ones laid out."""
+    """Return the texts to compare word by word: short calls in one line, long calls over several lines."""
     if a.kind == b.kind == "tool_call":
         lines = call_line(a, LINE), call_line(b, LINE)
         if not any(line.endswith("…") for line in lines):

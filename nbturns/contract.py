@@ -13,12 +13,12 @@ from collections.abc import Awaitable, Callable, Container, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from .chunks import Chunks
+from .chunks import PersistentList
 from .distinct_calls import PROVIDER_CALL_ID
 from .errors import EngineError, NbturnsError
 from .events import Delta, Event, Notice, Sink, inference_finished, inference_started
 from .frozen import unchecked_constructor
-from .keyed import NOTHING, Keyed
+from .keyed import NOTHING, Metadata
 from .results import INFERENCE_ID, INFERENCE_RESULT, INFERENCES, FinishClass, InferenceResult
 from .toolbox import Toolbox, ToolConfig
 from .turns import Block, Turn
@@ -35,7 +35,7 @@ def no_id() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What one model call may use besides the Turn."""
+    """The context of one model call: tools, settings, the event sink."""
 
     tools: Toolbox = field(default_factory=Toolbox)
     tool_config: ToolConfig = ToolConfig()  # noqa: RUF009  # a value, which never changes
@@ -69,8 +69,8 @@ Engine: TypeAlias = "Callable[[Turn, Scope], Awaitable[Turn]]"
 Middleware: TypeAlias = Callable[[Turn, Scope, Engine], Awaitable[Turn]]
 
 
-def stand_around(engine: Engine, middleware: Iterable[Middleware]) -> Engine:
-    """Stand `middleware` around `engine`: the first listed is the outermost."""
+def wrap_with_middleware(engine: Engine, middleware: Iterable[Middleware]) -> Engine:
+    """Wrap `engine` in `middleware`; the first is the outermost."""
     for layer in reversed(tuple(middleware)):
         engine = _around(layer, engine)
     return engine
@@ -102,7 +102,7 @@ def _name(function: Any) -> str:
 
 
 def asking(engine: Engine, middleware: Iterable[Middleware], note: Callable[[Call], object] = id) -> Engine:
-    """What the loop asks: `middleware` around the signing engine, and the ledger around it all.
+    """Return the engine that the loop calls: the signing engine wrapped in `middleware`, with a ledger of its calls.
 
     A middleware may ask twice, drop an answer, insert blocks. Whatever it returns or
     raises, each call it made is in the Turn's ledger, and each new block has an id. An
@@ -119,7 +119,7 @@ def asking(engine: Engine, middleware: Iterable[Middleware], note: Callable[[Cal
 
     record = calls.append if note is id else record_and_note
     signed_engine = _of_several(engine, record) if hasattr(engine, "signing") else signing(engine, record)
-    layers = stand_around(signed_engine, (*middleware_list, *_brought(engine, middleware_list)))
+    layers = wrap_with_middleware(signed_engine, (*middleware_list, *_brought(engine, middleware_list)))
 
     async def asked_engine(turn: Turn, scope: Scope) -> Turn:
         calls.clear()
@@ -160,7 +160,7 @@ def _brought(engine: Engine, middleware: tuple[Middleware, ...]) -> Iterable[Mid
 
 def _accounted(answer: Turn, asked_turn: Turn, calls: Iterable[Call]) -> Turn:
     """`answer` with the result of each call that was made for it in its ledger."""
-    previous_ledger = asked_turn.metadata.get(INFERENCES) or Chunks()
+    previous_ledger = asked_turn.metadata.get(INFERENCES) or PersistentList()
     complete_ledger = previous_ledger + (call.result for call in calls)
     if INFERENCES in answer.metadata and len(answer.metadata[INFERENCES]) == len(complete_ledger):
         return answer
@@ -222,7 +222,7 @@ def _so_far(error: BaseException, turn: Turn) -> Turn:
 
 UNTOLD = InferenceResult()  # of an engine that says nothing of its calls
 NONE: frozenset[int] = frozenset()
-NO_LEDGER: Chunks[InferenceResult] = Chunks()
+NO_LEDGER: PersistentList[InferenceResult] = PersistentList()
 
 
 def _calls_a_tool(blocks: tuple[Block, ...]) -> bool:
@@ -324,7 +324,7 @@ class Call:
         signed = tuple(all_blocks)
         return signed, tuple(signed_blocks) if old_blocks else signed
 
-    def _result(self, metadata: Keyed, own_blocks: tuple[Block, ...], failed: str) -> InferenceResult:
+    def _result(self, metadata: Metadata, own_blocks: tuple[Block, ...], failed: str) -> InferenceResult:
         result = UNTOLD
         if not metadata.shares(INFERENCE_RESULT, self.asked.metadata):  # else it is of the call before
             result = metadata.get(INFERENCE_RESULT) or UNTOLD

@@ -10,7 +10,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 
 from .blocks import Block
-from .chunks import Chunks
+from .chunks import PersistentList
 from .keyed import Key
 from .turns import Turn
 
@@ -44,4 +44,4 @@ def with_distinct_calls(turn: Turn, new_id: Callable[[], str]) -> tuple[Turn, tu
         return block.edit(id=distinct_id).with_metadata(PROVIDER_CALL_ID, id)
 
     blocks = [named(index, block) for index, block in enumerate(turn)]
-    return (turn._with(blocks=Chunks(blocks)) if notices else turn), tuple(notices)
+    return (turn._with(blocks=PersistentList(blocks)) if notices else turn), tuple(notices)

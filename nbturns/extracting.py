@@ -156,7 +156,7 @@ class _Spans:
 
 
 def _overlap(text: str, marks: list[str]) -> int:
-    """How many characters at the end of `text` may be the beginning of one of `marks`."""
+    """Return the length of the longest end of `text` that is the beginning of one of `marks`."""
     longest = max(map(len, marks), default=1) - 1
     for size in range(min(longest, len(text)), 0, -1):
         if any(mark.startswith(text[-size:]) for mark in marks):

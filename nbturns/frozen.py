@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, FrozenInstanceError, fields
 from typing import Any, NoReturn, TypeVar, cast
 
-from .chunks import Chunks
+from .chunks import PersistentList
 from .errors import MisuseError
 
 T = TypeVar("T")
@@ -106,7 +106,7 @@ def refuse_assignment(kind: type) -> None:
 
 
 EMPTY = FrozenDict()
-LASTING = frozenset({str, int, float, bool, type(None), bytes, FrozenDict, FrozenList, Chunks})
+LASTING = frozenset({str, int, float, bool, type(None), bytes, FrozenDict, FrozenList, PersistentList})
 
 
 def freeze(value: Any) -> Any:
@@ -173,6 +173,6 @@ def thaw(value: Any) -> Any:
     """Return a plain, changeable copy: dicts and lists all the way down."""
     if isinstance(value, Mapping):
         return {k: thaw(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple, Chunks)):
+    if isinstance(value, (list, tuple, PersistentList)):
         return [thaw(v) for v in value]
     return value

@@ -1,4 +1,4 @@
-"""Where executions live: one event loop on one background thread.
+"""The event loop of all executions, on one background thread.
 
 A cell may block, await or end, and a click may arrive on any thread. An execution does
 not notice, because it never leaves its own loop. Values cross freely, since they
@@ -61,9 +61,7 @@ class Waiting(Generic[T]):
     if not TYPE_CHECKING:  # to which nothing is there but what is written above
 
         def __getattr__(self, name: str) -> NoReturn:
-            hint = (
-                "" if name.startswith("_") else "; it is on its way: await it, or take its result(), which may have one"
-            )
+            hint = "" if name.startswith("_") else "; this is pending: await it or call .result() first"
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}", name=name, obj=self)
 
     def __await__(self) -> Generator[Any, None, T]:
@@ -112,7 +110,7 @@ def loop() -> asyncio.AbstractEventLoop:
 
 
 def on_host() -> bool:
-    """Whether this is the host's own thread."""
+    """Return True on the thread of the event loop."""
     return threading.current_thread() is _thread()
 
 

@@ -45,7 +45,7 @@ def run_html(run: Run, *, whole: bool = False) -> str:
 
 
 def report_html(run: Run) -> str:
-    """What an importer did with the transcript, folded under one line; "" for our own files."""
+    """Return the import report as a folded list; "" for files of nbturns."""
     report = run.import_report
     if report is None:
         return ""
@@ -66,7 +66,7 @@ def _reported(name: str, lines: Iterable[object]) -> Iterable[str]:
 
 
 def execution_html(turn: Turn, status: str, error: BaseException | None) -> str:
-    """How an execution ended, and its Turn; what is left when the live view is gone."""
+    """Return the status of an execution and its Turn, for when the live view is closed."""
     summary = f"Execution {status}; <code>nt.view(execution)</code> opens its live view again"
     if error is not None:
         summary += f': <span class="nbt-warn">{escape(visible(f"{type(error).__name__}: {error}"))}</span>'
@@ -99,7 +99,7 @@ class _Rows:
         return self._pairs.partner(table_row["kind"], table_row["call"], index) if table_row.get("call") else None
 
     def span(self, index: int) -> int:
-        """How many rows from here on one model call made; 0 inside such rows."""
+        """Return the number of rows of the model call that begins at this row; 0 for its other rows."""
         key = self.rows[index].get("inference")
         if not key:
             return 1
@@ -197,7 +197,7 @@ def _cut(text: str) -> str:
 
 
 def _link(index: int, row: Row, rows: _Rows) -> str:
-    """What a call and its result say of each other."""
+    """Return the link from a call to its result, or from a result to its call."""
     if not row.get("call") or len(rows.blocks) == 1:  # a block alone has nobody to point at
         return ""
     partner = rows.partner(index)
@@ -233,7 +233,7 @@ def _run_caption(run: Run) -> str:
 
 
 def _parts(run: Run) -> Iterable[tuple[int, str]]:
-    """Where in the last Turn each Turn begins, and the line it stands under.
+    """Yield the index of the first new block of each Turn, and the heading of the Turn.
 
     A Turn that was edited on the way has its new blocks where they differ from the one before.
     """

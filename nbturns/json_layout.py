@@ -62,7 +62,7 @@ def _fits(parts: Sequence[str], width: int) -> bool:
 
 
 def _words(values: Sequence[Any]) -> bool:
-    """Whether these are numbers and short strings and nothing else."""
+    """Return True when all values are numbers, None or short strings."""
     return all(
         len(value) <= WORD if isinstance(value, str) else value is None or isinstance(value, (int, float))
         for value in values

@@ -63,7 +63,7 @@ def _stopped(turn: Turn) -> asyncio.CancelledError:
 
 
 def _asks_again(turn: Turn, *, edited: bool) -> bool:
-    """Whether the model has not finished: it said so itself, or an edit left it something to answer."""
+    """Return True when the model must be called again: it asked to continue, or an edit left something to answer."""
     if edited and len(turn) and turn[-1].kind in ("user", "tool_use"):
         return True
     result = turn.metadata.get(INFERENCE_RESULT)

@@ -1,4 +1,4 @@
-"""What each Turn of a Run added to the one before, and the phases it went through.
+"""Outline of each Turn of a Run: the blocks it adds, and its phases.
 
 A timeline is drawn of this. Where snapshots were taken they are told as they were; of a Turn
 from a file they are read off its blocks: who made them says where the model was asked.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .chunks import Chunks
+from .chunks import PersistentList
 from .comparison import Comparison, compare
 from .events import Phase, Snapshot
 from .execution import STATUS
@@ -35,22 +35,22 @@ class TurnOutline:
 
     @property
     def shared(self) -> int:
-        """How many blocks at its head are those of the Turn before."""
+        """The number of leading blocks that the previous Turn has as well."""
         return self.turn.blocks.shared(self.before.blocks)
 
     @property
     def grown(self) -> bool:
-        """Whether it is the Turn before and more: nothing was edited or left out."""
+        """True when this is the previous Turn with blocks appended."""
         return self.shared == len(self.before)
 
     @property
     def comparison(self) -> Comparison:
-        """How the Turn before became this one."""
+        """The differences from the previous Turn."""
         return compare(self.before, self.turn)
 
     @property
     def title(self) -> str:
-        """What the user said in it, in one line."""
+        """The last prompt of the Turn in one line."""
         new_blocks = self.turn.blocks.since(self.shared)
         prompts = [block.text for block in new_blocks if block.kind == "user"]
         return shortened(prompts[-1], 120) if prompts else ""
@@ -67,13 +67,13 @@ class TurnOutline:
 
     @property
     def duration_ms(self) -> float | None:
-        """How long its model calls took together."""
+        """The total duration of its model calls in milliseconds."""
         durations = [result.duration_ms for result in self.results if result.duration_ms is not None]
         return sum(durations) if durations else None
 
     @property
     def state(self) -> str:
-        """How it ended: ok, cut (limit reached, refused), failed, stopped, or waiting for tools."""
+        """The state: ok, cut (limit reached, refused), failed, stopped, or waiting for tools."""
         if ending := {"failed": "failed", "stopped": "stopped"}.get(_status(self.turn)):
             return ending
         if self.turn.pending:
@@ -109,11 +109,11 @@ def phases_of(turn: Turn, previous_turn: Turn) -> Iterator[Snapshot]:
 
 
 def _head(turn: Turn, length: int) -> Turn:
-    blocks: Chunks[Block] = turn.blocks.head(length)
+    blocks: PersistentList[Block] = turn.blocks.head(length)
     return turn._with(blocks=blocks)
 
 
 def _status(turn: Turn) -> str:
-    """How its execution ended (`nbturns.status@v1`); "" when nothing says so."""
+    """Return the status of the execution (`nbturns.status@v1`); "" when unknown."""
     status = turn.metadata.raw(STATUS)
     return status if isinstance(status, str) else ""

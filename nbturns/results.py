@@ -12,10 +12,10 @@ from enum import StrEnum
 from operator import attrgetter
 from typing import Any
 
-from .chunks import Chunks
+from .chunks import PersistentList
 from .errors import MisuseError
 from .frozen import EMPTY, FrozenDict, freeze, unchecked_constructor
-from .keyed import Key, Keyed, fitted
+from .keyed import Key, Metadata, fitted
 
 
 class FinishClass(StrEnum):
@@ -60,7 +60,7 @@ _CLASSES: dict[str, FinishClass] = {
 
 
 def is_cut(stop_reason: str) -> bool:
-    """Whether a call ended because no more tokens were allowed."""
+    """Return True when a call ended at its token limit."""
     return bool(stop_reason) and FinishClass.of(stop_reason) is FinishClass.MAX_TOKENS
 
 
@@ -84,7 +84,7 @@ class Usage:
 
     @property
     def cache_read_input_tokens(self) -> int:
-        """What geppetto also calls `cached_tokens`."""
+        """geppetto's other name of `cached_tokens`."""
         return self.cached_tokens
 
     def __add__(self, other: Usage) -> Usage:
@@ -145,7 +145,7 @@ class InferenceResult:
 
     @property
     def raw(self) -> FrozenDict | None:
-        """What went over the wire, where the engine was told to keep it (`nt.engine(…, raw=True)`), else None.
+        """The request and response, if the engine keeps them (`nt.engine(…, raw=True)`), else None.
 
         `request` is the body as sent, `response` the text as it came; keys are taken out,
         and what is longer than the limit is cut (`cut` says of how many characters).
@@ -245,14 +245,14 @@ def _inclusive(fields: dict[str, Any]) -> dict[str, Any]:
 
 INFERENCE_RESULT: Key[InferenceResult] = Key("geppetto.inference_result@v1", InferenceResult)
 INFERENCE_ID: Key[str] = Key("nbturns.inference_id@v1", str)
-INFERENCES: Key[Chunks[InferenceResult]] = Key("nbturns.inferences@v1", Chunks[InferenceResult])
+INFERENCES: Key[PersistentList[InferenceResult]] = Key("nbturns.inferences@v1", PersistentList[InferenceResult])
 
 OUTPUT: Key[Any] = Key("nbturns.output@v1", Any)  # about a Turn: the checked answer of `ask(…, output=…)`
 STDOUT: Key[str] = Key("nbturns.stdout@v1", str)  # on a tool_use block: what the tool printed
 DURATION_MS: Key[float] = Key("nbturns.duration_ms@v1", float)  # on a tool_use block: how long the tool took
 
 
-def ledger(metadata: Keyed) -> tuple[InferenceResult, ...] | None:
+def ledger(metadata: Metadata) -> tuple[InferenceResult, ...] | None:
     """Every model call a Turn's metadata lists, in order; None when it keeps no ledger."""
     results = metadata.get(INFERENCES)
     return None if results is None else tuple(results)

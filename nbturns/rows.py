@@ -1,4 +1,4 @@
-"""What a table of blocks shows, as plain data: the same rows for every page and every live view.
+"""Rows of a table of blocks as plain data: the same for every page and every live view.
 
 A row depends on its block alone, so that a view that grows sends only what is new. What
 joins rows (a call and its result, the blocks of one model call) is drawn from `call` and
@@ -72,7 +72,7 @@ class Call(TypedDict, total=False):
 
 
 def row(block: Block) -> Row:
-    """What the table shows of `block`."""
+    """Return the table row of a block."""
     text = body_of(block)
     table_row: Row = {
         "kind": visible(block.kind),
@@ -170,7 +170,7 @@ def _picture(raw_image: Any) -> str:
 
 
 def _address(image: Any) -> str:
-    """Where an image is that is not shown, as text: nothing is fetched for looking at a table."""
+    """Return the address of an image that is not embedded, as text; a table fetches nothing."""
     if not isinstance(image, Mapping):
         return visible(str(image))
     return visible(
@@ -179,7 +179,7 @@ def _address(image: Any) -> str:
 
 
 def call_key(block: Block) -> str:
-    """What the blocks of one model call share: its id, or (geppetto's files have none) an equal result."""
+    """Return a key that the blocks of one model call share: its id, or a hash of the result if there is no id."""
     if block.inference_id:
         return visible(block.inference_id)
     result = block.inference
@@ -233,5 +233,5 @@ def duration(ms: float | None) -> str:
 
 
 def tokens(call: Call) -> str:
-    """What went in and what came out: "1,204 → 318"; "" when unknown."""
+    """Return input and output tokens as "1,204 → 318"; "" when unknown."""
     return f"{call['input']:,} → {call['output']:,}" if "input" in call else ""

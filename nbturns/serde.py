@@ -1,8 +1,6 @@
 """Run and Turn ⇄ plain data ⇄ YAML and JSON, in the names geppetto has on disk.
 
-Nothing is lost on the way: unknown kinds keep their word, unknown keys their value,
-dates stay text, bytes come back as bytes. What cannot be understood is refused, with
-the place where it stands.
+Unknown kinds and keys are kept, dates stay text, bytes stay bytes. Errors name the position in the file.
 """
 
 from __future__ import annotations
@@ -11,10 +9,10 @@ import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias, TypeVar
 
-from .chunks import Chunks
+from .chunks import PersistentList
 from .errors import LoadError, MisuseError
 from .frozen import FrozenDict, FrozenList, freeze, key_name
-from .keyed import Keyed, keyed
+from .keyed import Metadata, keyed
 from .provenance import with_current_names
 from .turns import Block, Kind, Run, Turn
 
@@ -22,7 +20,7 @@ VERSION = 1
 BYTES = "!!binary"
 KINDS = frozenset(Kind)
 ROLES = {"llm_text": "assistant"}  # what a block without a role is given when it is read, as in geppetto
-NO_BLOCKS: Chunks[Block] = Chunks()
+NO_BLOCKS: PersistentList[Block] = PersistentList()
 SHARED = {"shared_blocks"}  # the keys of what stands for blocks of the Turn before
 MISPLACED = {  # by kind: what belongs in the payload, and is seen beside it in files written by hand
     "tool_call": ("name", "args"),
@@ -51,7 +49,7 @@ def yamlable(value: Any) -> Any:
 def _plain(value: Any, inside: Plain) -> Any:
     if isinstance(value, Mapping):  # a key that looks like our mark of bytes gets an exclamation mark more
         return {f"{k}!" if k.rstrip("!") == BYTES else k: inside(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple, Chunks)):
+    if isinstance(value, (list, tuple, PersistentList)):
         return [inside(v) for v in value]
     return value
 
@@ -69,7 +67,7 @@ def block_to_dict(block: Block, *, plain: Plain = jsonable) -> dict[str, Any]:
 
 
 def turn_to_dict(
-    turn: Turn, *, omit_data: bool = False, previous_blocks: Chunks[Block] = NO_BLOCKS, plain: Plain = jsonable
+    turn: Turn, *, omit_data: bool = False, previous_blocks: PersistentList[Block] = NO_BLOCKS, plain: Plain = jsonable
 ) -> dict[str, Any]:
     """The shape on disk, without the blocks that the Turn `before` has as well: they are named by their place there."""
     written: dict[str, Any] = {"id": turn.id} if turn.id else {}
@@ -85,7 +83,7 @@ def turn_to_dict(
 
 
 def _blocks_to_list(
-    blocks: Iterable[Block], previous_blocks: Chunks[Block], shared: int, plain: Plain
+    blocks: Iterable[Block], previous_blocks: PersistentList[Block], shared: int, plain: Plain
 ) -> list[dict[str, Any]]:
     places = {id(block): place for place, block in enumerate(previous_blocks)} if shared < len(previous_blocks) else {}
     written: list[dict[str, Any]] = []
@@ -111,7 +109,7 @@ def run_to_dict(run: Run, *, plain: Plain = jsonable) -> dict[str, Any]:
     if run.name:
         written["name"] = run.name
     written["turns"] = turns = []
-    previous_blocks: Chunks[Block] = Chunks()
+    previous_blocks: PersistentList[Block] = PersistentList()
     for turn in run.turns:
         turns.append(turn_to_dict(turn, previous_blocks=previous_blocks, plain=plain))
         previous_blocks = turn.blocks
@@ -120,7 +118,7 @@ def run_to_dict(run: Run, *, plain: Plain = jsonable) -> dict[str, Any]:
     return {**written, **plain(run.extra)}
 
 
-def _bag(bag: Keyed, plain: Plain) -> dict[str, Any]:
+def _bag(bag: Metadata, plain: Plain) -> dict[str, Any]:
     return {name: plain(value) for name, value in sorted(bag.items())}
 
 
@@ -135,10 +133,7 @@ def unheard(_position: str, _guess: str) -> None:
 
 
 class _Reader:
-    """Reads plain data; a complaint names the file and the path inside it.
-
-    Blocks that are equal, their ids included, become one object, as they were before they were written.
-    """
+    """Convert plain data to values; an error names the file and the path in it. Equal blocks become one object."""
 
     def __init__(self, file: str = "", strict: bool = False, guess: Guess = unheard) -> None:
         self.file = file
@@ -176,7 +171,7 @@ class _Reader:
         except TypeError:
             raise self.refuse(position, f"{description} is a text, not {_said(raw)}") from None
 
-    def bag(self, raw: Any, position: str, description: str) -> Keyed:
+    def bag(self, raw: Any, position: str, description: str) -> Metadata:
         values = self.frozen(self.mapping({} if raw is None else raw, position, description), position)
         return keyed(with_current_names(values))
 
@@ -197,7 +192,7 @@ class _Reader:
         return earlier_block if earlier_block == block else block
 
     def misplaced(self, fields: dict[str, Any], kind: str, position: str) -> dict[str, Any]:
-        """What stands beside the kind of a block without a payload, and is its payload."""
+        """Remove payload fields from the top level of a block without payload, and return them."""
         names = [name for name in MISPLACED.get(kind, ("text",)) if name in fields]
         if names:
             verb = "belongs" if len(names) == 1 else "belong"
@@ -223,7 +218,7 @@ class _Reader:
         role = self.text(raw, position, "a role")
         return role if raw is None or role.strip() else ROLES.get(kind, role)
 
-    def blocks(self, raw: Any, position: str, previous_blocks: Chunks[Block]) -> Iterator[Block]:
+    def blocks(self, raw: Any, position: str, previous_blocks: PersistentList[Block]) -> Iterator[Block]:
         if not isinstance(raw, (list, tuple, type(None))):
             raise self.refuse(position, f"blocks are a list, not {_said(raw)}")
         for index, item in enumerate(raw or ()):
@@ -232,7 +227,7 @@ class _Reader:
             else:
                 yield self.block(item, f"{position}[{index}]")
 
-    def shared(self, raw: Any, position: str, previous_blocks: Chunks[Block]) -> tuple[Block, ...]:
+    def shared(self, raw: Any, position: str, previous_blocks: PersistentList[Block]) -> tuple[Block, ...]:
         """From where to where in the Turn before."""
         is_range = isinstance(raw, (list, tuple)) and len(raw) == 2 and all(type(place) is int for place in raw)
         if not is_range or not 0 <= raw[0] < raw[1] <= len(previous_blocks):
@@ -241,7 +236,7 @@ class _Reader:
             )
         return previous_blocks[raw[0] : raw[1]]
 
-    def turn(self, raw: Any, position: str = "", previous_blocks: Chunks[Block] = NO_BLOCKS) -> Turn:
+    def turn(self, raw: Any, position: str = "", previous_blocks: PersistentList[Block] = NO_BLOCKS) -> Turn:
         fields = self.mapping(raw, position, "a turn")
         self.version(fields, position)
         prefix = f"{position}." if position else ""
@@ -269,7 +264,7 @@ class _Reader:
             raise self.refuse("turns", f"turns are a list, not {_said(raw_turns)}")
         turns: list[Turn] = []
         for index, raw_turn in enumerate(raw_turns):
-            turns.append(self.turn(raw_turn, f"turns[{index}]", turns[-1].blocks if turns else Chunks()))
+            turns.append(self.turn(raw_turn, f"turns[{index}]", turns[-1].blocks if turns else PersistentList()))
         return Run(
             tuple(turns),
             self.text(fields.pop("id", None), "id", "an id"),
@@ -317,7 +312,7 @@ def _named(raw: Mapping[Any, Any]) -> dict[str, Any]:
     """The same mapping with texts as keys. Raises TypeError when two become one."""
     by_name = {key_name(k): v for k, v in raw.items()}
     if len(by_name) != len(raw):
-        raise MisuseError(f"two keys of this mapping are the same as texts: {', '.join(by_name)}")
+        raise MisuseError(f"keys of this mapping collide once converted to strings: {', '.join(by_name)}")
     return by_name
 
 
@@ -340,7 +335,7 @@ def run_from_dict(data: Mapping[str, Any], *, file: str = "", strict: bool = Fal
 
 
 def is_ours(data: Any) -> bool:
-    """Whether plain data looks like a Turn or a Run of ours or geppetto's."""
+    """Return True when plain data looks like a Turn or a Run of nbturns or geppetto."""
     if not isinstance(data, Mapping):
         return False
     if isinstance(data.get("turns"), (list, tuple)) and all(

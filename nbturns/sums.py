@@ -1,4 +1,4 @@
-"""What model calls come to, in words; what is not known is left out."""
+"""Totals of model calls in words; unknown values are left out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def counted(count: int, name: str) -> str:
 
 
 def sums(results: Sequence[InferenceResult]) -> list[str]:
-    """How many calls, and their tokens, cost and time, each only where it is known."""
+    """Return the number of calls, tokens, cost and time as phrases, without unknown ones."""
     if not results:
         return []
     parts = [counted(len(results), "model call")]

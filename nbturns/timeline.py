@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
-from .chunks import Chunks
+from .chunks import PersistentList
 from .comparison import Change
 from .events import Snapshot
 from .outline import TurnOutline, phases_of
@@ -33,10 +33,10 @@ class Pool:
     def __init__(self) -> None:
         self.blocks: list[Block] = []
         self._places: dict[int, int] = {}
-        self._last: tuple[Chunks[Block], list[Stretch]] = (Chunks(), [])
+        self._last: tuple[PersistentList[Block], list[Stretch]] = (PersistentList(), [])
 
-    def stretches(self, blocks: Chunks[Block]) -> list[Stretch]:
-        """Where these blocks are; those that are new come to the end."""
+    def stretches(self, blocks: PersistentList[Block]) -> list[Stretch]:
+        """Return the places of these blocks; new blocks are appended."""
         previous_blocks, previous_stretches = self._last
         shared = blocks.shared(previous_blocks)
         stretches = _head(previous_stretches, shared)
@@ -68,7 +68,7 @@ def _head(stretches: list[Stretch], length: int) -> list[Stretch]:
 
 
 def turn_entry(outline: TurnOutline, pool: Pool) -> dict[str, Any]:
-    """What the timeline shows of a Turn; what is not known is left out."""
+    """Return the timeline entry of a Turn, without unknown values."""
     entry: dict[str, Any] = {
         "index": outline.index,
         "title": outline.title,
@@ -119,7 +119,7 @@ def _phases(outline: TurnOutline, pool: Pool) -> Iterable[dict[str, Any]]:
         previous_blocks = blocks
 
 
-def _new_places(blocks: Chunks[Block], previous_blocks: Chunks[Block]) -> list[Stretch]:
+def _new_places(blocks: PersistentList[Block], previous_blocks: PersistentList[Block]) -> list[Stretch]:
     previous_ids = {id(block) for block in previous_blocks}
     return _joined([place for place, block in enumerate(blocks) if id(block) not in previous_ids])
 
@@ -176,7 +176,7 @@ def pool_row(block: Block, max_characters: int | None = BODY) -> dict[str, Any]:
 
 
 def report_entry(run: Run) -> dict[str, Any] | None:
-    """What an importer guessed, did not know and dropped; None for our own files."""
+    """Return the import report (guessed, unknown, dropped); None for files of nbturns."""
     report = run.import_report
     if report is None:
         return None
@@ -214,7 +214,7 @@ class Timeline:
 
     @property
     def head(self) -> str:
-        """What all of it comes to, in words."""
+        """The totals in words."""
         entries = self.entries
         parts = [counted(len(entries), "turn"), counted(len(self.pool.blocks), "block")]
         if calls := sum(entry["calls"] for entry in entries):

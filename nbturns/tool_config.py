@@ -1,4 +1,4 @@
-"""How calls of tools are advertised, run and limited: settings that travel with the Turn.
+"""Settings of tool calls, which are kept in the Turn.
 
 The shape on disk is geppetto's, durations as Go writes them ("1h30m", "2s", "100ms").
 """
@@ -76,7 +76,7 @@ _CHOICES = {
 
 @dataclass(frozen=True, slots=True)
 class RetryConfig:
-    """How often a failed call is tried again; the wait grows by `backoff_factor`."""
+    """Retries of a failed call; the wait grows by `backoff_factor`."""
 
     max_retries: int = 2
     backoff_base: float = 1.0
@@ -106,7 +106,7 @@ class RetryConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolConfig:
-    """How calls are advertised, run and limited. Times are in seconds.
+    """Settings of tool calls. Times are in seconds.
 
     `inline=True` runs plain functions on the loop itself: fastest, and no time-out can
     interrupt them. A pause lasts until somebody ends it, unless `pause_timeout` and

@@ -65,7 +65,7 @@ class Toolbox:
         return self._tools.get(name)
 
     def only(self, names: Container[str]) -> Toolbox:
-        """Those of these tools that `names` has."""
+        """Return a Toolbox with the tools in `names`."""
         toolbox = object.__new__(Toolbox)
         toolbox._tools = {name: tool for name, tool in self._tools.items() if name in names}
         return toolbox
@@ -150,7 +150,7 @@ class Toolbox:
 
 
 async def _attempt(tool: Tool, args: dict[str, Any], config: ToolConfig) -> tuple[Any, str]:
-    """What came of calling the tool once: a result, or an error in words."""
+    """Call the tool once, and return its result and an error message, one of which is empty."""
     timeout = config.execution_timeout if tool.timeout is None else tool.timeout
     try:
         if config.inline and not tool.is_async:
@@ -187,7 +187,7 @@ async def _beside_the_loop(tool: Tool, args: dict[str, Any]) -> Any:
 
 
 def shown(result: Any) -> Any:
-    """What a tool returned, as JSON; what JSON has no shape for becomes its printed form."""
+    """Return the result of a tool as JSON-shaped data; other objects become their str()."""
     try:
         return freeze(result.to_dict() if isinstance(result, (Block, Turn, Run)) else result)
     except TypeError:

@@ -108,7 +108,7 @@ class Tool:
 
     @cached_property
     def _validation(self) -> tuple[Callable[[Mapping[str, Any]], dict[str, Any]], type[Any]]:
-        """What checks arguments, and what it raises: looked up once, for pydantic looks long."""
+        """The function that validates arguments, and the error it raises; cached, because pydantic is slow."""
         require("pydantic")
         from pydantic import ValidationError
 

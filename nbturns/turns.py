@@ -21,16 +21,18 @@ from .blocks import system as system
 from .blocks import tool_call as tool_call
 from .blocks import tool_use as tool_use
 from .blocks import user as user
-from .calls import Calls
-from .chunks import Chunks
+from .calls import PendingCalls
+from .chunks import PersistentList
 from .errors import MisuseError
 from .frozen import EMPTY, FrozenDict, refuse_assignment, unchecked_constructor
-from .keyed import NOTHING, Key, Keyed, Metadata
+from .keyed import NOTHING, Key, Metadata, MetadataLike
 from .results import OUTPUT, InferenceResult, Usage, ledger, total_cost, total_usage
 from .spoken import ProviderMessages
 
 T = TypeVar("T")
-Later: TypeAlias = tuple[Calls, tuple[Block, ...]]  # what is known of some blocks, and those that were added to them
+Later: TypeAlias = tuple[
+    PendingCalls, tuple[Block, ...]
+]  # what is known of some blocks, and those that were added to them
 SOON = 64  # blocks added before one looks at them
 
 
@@ -42,12 +44,12 @@ class Turn(ProviderMessages):
     the next call). Both are read by `nt.Key`.
     """
 
-    blocks: Chunks[Block] = Chunks()  # noqa: RUF009  # a value, which never changes
+    blocks: PersistentList[Block] = PersistentList()  # noqa: RUF009  # a value, which never changes
     id: str = ""
-    metadata: Keyed = NOTHING
-    data: Keyed = NOTHING
+    metadata: Metadata = NOTHING
+    data: Metadata = NOTHING
     extra: Mapping[str, Any] = field(default=EMPTY, kw_only=True)
-    _calls: Calls | Later | None = field(default=None, init=False, compare=False)
+    _calls: PendingCalls | Later | None = field(default=None, init=False, compare=False)
 
     if TYPE_CHECKING:  # what it takes; `__post_init__` makes of it what the fields say
 
@@ -55,20 +57,20 @@ class Turn(ProviderMessages):
             self,
             blocks: Iterable[Block] = (),
             id: str = "",
-            metadata: Metadata = NOTHING,
-            data: Metadata = NOTHING,
+            metadata: MetadataLike = NOTHING,
+            data: MetadataLike = NOTHING,
             *,
             extra: Mapping[str, Any] = EMPTY,
         ) -> None: ...
 
     def __post_init__(self) -> None:
         put = object.__setattr__
-        if type(self.blocks) is not Chunks:
-            put(self, "blocks", Chunks(all_blocks(self.blocks)))
-        if type(self.metadata) is not Keyed:
-            put(self, "metadata", Keyed(self.metadata))
-        if type(self.data) is not Keyed:
-            put(self, "data", Keyed(self.data))
+        if type(self.blocks) is not PersistentList:
+            put(self, "blocks", PersistentList(all_blocks(self.blocks)))
+        if type(self.metadata) is not Metadata:
+            put(self, "metadata", Metadata(self.metadata))
+        if type(self.data) is not Metadata:
+            put(self, "data", Metadata(self.data))
         if type(self.id) is not str:
             put(self, "id", word(self.id, "an id"))
         if type(self.extra) is not FrozenDict:
@@ -80,7 +82,7 @@ class Turn(ProviderMessages):
         return self._grown((added,) if isinstance(added, Block) else tuple(all_blocks(added)), self, self.metadata)
 
     def __radd__(self, head: Iterable[Block]) -> Turn:
-        return self._with(blocks=Chunks((*all_blocks(head), *self.blocks)))
+        return self._with(blocks=PersistentList((*all_blocks(head), *self.blocks)))
 
     def edit(self, index: int, **payload: Any) -> Turn:
         """The same Turn with some of one block's payload changed."""
@@ -108,7 +110,7 @@ class Turn(ProviderMessages):
     def _with(
         self, *, blocks: Any = None, id: str | None = None, metadata: Any = None, data: Any = None, extra: Any = None
     ) -> Turn:
-        """With the same blocks, what is known of the calls stays known."""
+        """Return a copy with some fields replaced; the call state is kept if the blocks are."""
         return _turn(
             self.blocks if blocks is None else blocks,
             self.id if id is None else id,
@@ -118,28 +120,28 @@ class Turn(ProviderMessages):
             self._calls if blocks is None else None,
         )
 
-    def _grown(self, added: tuple[Block, ...], like: Turn, metadata: Keyed) -> Turn:
-        """With these blocks more; id, data and extra are those of `like`."""
+    def _grown(self, added: tuple[Block, ...], like: Turn, metadata: Metadata) -> Turn:
+        """Return this Turn with `added` blocks and the id, data and extra of `like`."""
         call_state: Any = self._calls
-        if type(call_state) is Calls:
+        if type(call_state) is PendingCalls:
             call_state = (call_state, added)
         elif call_state is not None:
             call_state = (call_state[0], call_state[1] + added) if len(call_state[1]) < SOON else (self.calls, added)
         return _turn(self.blocks + added, like.id, metadata, like.data, like.extra, call_state)
 
     def _added_to(self, shorter_turn: Turn) -> tuple[Block, ...] | None:
-        """The blocks this one has more than `before`, where it is known to have been made by adding them."""
+        """Return the blocks that were added to `shorter_turn` to make this Turn; None when that is not known."""
         call_state: Any = self._calls
         return call_state[1] if type(call_state) is tuple and call_state[0] is shorter_turn._calls else None
 
     # Reading.
 
     @property
-    def calls(self) -> Calls:
-        """What is answered and what is not; kept along as the Turn grows."""
+    def calls(self) -> PendingCalls:
+        """The pending and the answered calls; updated as the Turn grows."""
         call_state: Any = self._calls
-        if type(call_state) is not Calls:
-            earlier_calls, added = (Calls(), self.blocks) if call_state is None else call_state
+        if type(call_state) is not PendingCalls:
+            earlier_calls, added = (PendingCalls(), self.blocks) if call_state is None else call_state
             call_state = earlier_calls.after(added)
             object.__setattr__(self, "_calls", call_state)
         return call_state  # type: ignore[no-any-return]
@@ -179,7 +181,7 @@ class Turn(ProviderMessages):
         return deepcopy(self.metadata.get(OUTPUT))
 
     def same_content(self, other_turn: Turn) -> bool:
-        """Whether both say the same: kinds, roles and payloads, whatever their ids."""
+        """Return True when kinds, roles and payloads are equal; ids may differ."""
         return isinstance(other_turn, Turn) and len(self) == len(other_turn) and content(self) == content(other_turn)
 
     def __contains__(self, item: object) -> bool:
@@ -207,7 +209,7 @@ class Turn(ProviderMessages):
     @overload
     def __getitem__(self, at: slice) -> Turn: ...
     def __getitem__(self, at: int | slice) -> Block | Turn:
-        return self._with(blocks=Chunks(self.blocks[at])) if isinstance(at, slice) else self.blocks[at]
+        return self._with(blocks=PersistentList(self.blocks[at])) if isinstance(at, slice) else self.blocks[at]
 
     def __repr__(self) -> str:
         pending_part = f", {n} pending" if (n := len(self.calls.pending)) else ""
@@ -256,7 +258,7 @@ def turn(prompt: str | Block | Iterable[Block] = (), *, system: str = "") -> Tur
     """A Turn the short way: `nt.turn("What's 2+2?", system="Be brief.")`."""
     blocks = (user(prompt),) if isinstance(prompt, str) else (prompt,) if isinstance(prompt, Block) else prompt
     system_blocks = (_system(system),) if system else ()
-    return Turn(Chunks((*system_blocks, *all_blocks(blocks))))
+    return Turn(PersistentList((*system_blocks, *all_blocks(blocks))))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -266,7 +268,7 @@ class Run(ProviderMessages):
     turns: tuple[Turn, ...] = ()
     id: str = ""
     name: str = ""
-    metadata: Keyed = NOTHING
+    metadata: Metadata = NOTHING
     extra: Mapping[str, Any] = field(default=EMPTY, kw_only=True)
     import_report: Any = field(default=None, kw_only=True, compare=False)
 
@@ -277,7 +279,7 @@ class Run(ProviderMessages):
             turns: Iterable[Turn] = (),
             id: str = "",
             name: str = "",
-            metadata: Metadata = NOTHING,
+            metadata: MetadataLike = NOTHING,
             *,
             extra: Mapping[str, Any] = EMPTY,
             import_report: Any = None,
@@ -292,8 +294,8 @@ class Run(ProviderMessages):
         for turn in self.turns:
             if not isinstance(turn, Turn):
                 raise MisuseError(f"a Run is made of Turns, not of {type(turn).__name__}: {turn!r:.60}")
-        if type(self.metadata) is not Keyed:
-            put(self, "metadata", Keyed(self.metadata))
+        if type(self.metadata) is not Metadata:
+            put(self, "metadata", Metadata(self.metadata))
         if type(self.extra) is not FrozenDict:
             put(self, "extra", extra_names(self.extra, "version turns id name metadata"))
 
@@ -306,7 +308,7 @@ class Run(ProviderMessages):
     def inferences(self) -> tuple[InferenceResult, ...]:
         """Every model call of all Turns, once each, in order."""
         results_by_id: dict[Any, InferenceResult] = {}
-        previous_blocks: Chunks[Block] = Chunks()
+        previous_blocks: PersistentList[Block] = PersistentList()
         for turn in self.turns:
             results = ledger(turn.metadata)
             if results is None:
@@ -347,7 +349,7 @@ class Run(ProviderMessages):
     def __getitem__(self, at: slice) -> tuple[Turn, ...]: ...
     def __getitem__(self, at: int | slice) -> Turn | tuple[Turn, ...]:
         if not isinstance(at, slice) and not hasattr(at, "__index__"):
-            raise MisuseError(f"the Turns of a Run stand by number, like run[0] or run[-1]; {at!r:.60} is none")
+            raise MisuseError(f"an index of a Run is an integer or a slice, like run[0] or run[-1], not {at!r:.60}")
         return self.turns[at]
 
     def __repr__(self) -> str:

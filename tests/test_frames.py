@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import nbturns as nt
 from nbturns import frames
-from nbturns.chunks import Chunks
+from nbturns.chunks import PersistentList
 from nbturns.frames import Column
 
 AIRLINE = Path(__file__).parents[2] / "shared/data/transcripts/dev/openai-chat/tau_airline.jsonl"
@@ -628,7 +628,7 @@ def test_a_column_reads_each_row_once() -> None:
     frames.blocks(run, columns=[Column("index", lambda row: read.append(row.block_index))])
 
     assert read == list(range(len(run.latest)))
-    assert isinstance(run.latest.blocks, Chunks)
+    assert isinstance(run.latest.blocks, PersistentList)
 
 
 def python(code: str) -> str:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..chunks import Chunks
+from ..chunks import PersistentList
 from ..contract import Scope, unheard
 from ..distinct_calls import PROVIDER_CALL_ID
 from ..errors import EngineError
@@ -232,7 +232,7 @@ def _reply_turn(blocks: Iterable[Any], result: InferenceResult) -> Turn:
     """Return a Turn of a reply's blocks, signed with its result like those of an engine."""
     identified = (_with_call_id(block, f"{result.response_id}/{place}") for place, block in enumerate(blocks))
     signed = (block._with(metadata=block.metadata.holding(INFERENCE_RESULT, result)) for block in identified)
-    turn = Turn(Chunks(signed)).with_metadata(INFERENCE_RESULT, result)
+    turn = Turn(PersistentList(signed)).with_metadata(INFERENCE_RESULT, result)
     return turn._with(metadata=turn.metadata.appended(INFERENCES, result))
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
 
-from ..chunks import Chunks
+from ..chunks import PersistentList
 from ..contract import Scope
 from ..errors import EngineError
 from ..frozen import EMPTY, FrozenDict, freeze, thaw
@@ -260,7 +260,7 @@ def history(request: Mapping[str, Any]) -> Turn:
         if not isinstance(message, Mapping):
             raise EngineError(f"a message is an object, not {message!r:.60}", kind="bad_request")
         blocks += _message_blocks(str(message.get("role")), message.get("content") or ())
-    return Turn(Chunks(blocks))
+    return Turn(PersistentList(blocks))
 
 
 def _message_blocks(role: str, content: Any) -> Iterator[Block]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..chunks import Chunks
+from ..chunks import PersistentList
 from ..distinct_calls import PROVIDER_CALL_ID
 from ..errors import EngineError
 from ..frozen import FrozenDict, freeze
@@ -36,7 +36,7 @@ def history(request: Mapping[str, Any]) -> Turn:
     for content in contents:
         role = content.get("role") if isinstance(content, Mapping) else None
         blocks += _content_blocks(content, "model" if role == "model" else "user", pairs)
-    return Turn(Chunks(blocks))
+    return Turn(PersistentList(blocks))
 
 
 def _content_blocks(content: Any, role: str, pairs: _Pairs) -> Iterator[Block]:

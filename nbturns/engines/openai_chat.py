@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ..chunks import Chunks
+from ..chunks import PersistentList
 from ..contract import Scope
 from ..errors import EngineError
 from ..frozen import EMPTY, FrozenDict, freeze, thaw
@@ -93,7 +93,7 @@ def history(request: Mapping[str, Any]) -> Turn:
             marked = WIRE.marked(block, raw=raw, index=place)
             blocks.append(marked._with(metadata=marked.metadata.with_raw(**{MESSAGE.name: index})))
             last_call = block.tool_call_id if block.kind == "tool_call" else last_call
-    return Turn(Chunks(blocks))
+    return Turn(PersistentList(blocks))
 
 
 def _message_blocks(index: int, message: FrozenDict, last_call: str) -> list[tuple[Block, Mapping[str, Any]]]:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from ..chunks import Chunks
+from ..chunks import PersistentList
 from ..contract import Scope
 from ..errors import EngineError
 from ..frozen import EMPTY, FrozenDict, freeze, thaw
@@ -365,12 +365,12 @@ def history(request: Mapping[str, Any]) -> Turn:
     if isinstance(instructions := request.get("instructions"), str):
         blocks.append(WIRE.marked(Block(Kind.SYSTEM, {"text": instructions}, "system"), raw=instructions))
     if isinstance(given, str):
-        return Turn(Chunks((*blocks, WIRE.marked(Block(Kind.USER, {"text": given}, "user"), raw=given))))
+        return Turn(PersistentList((*blocks, WIRE.marked(Block(Kind.USER, {"text": given}, "user"), raw=given))))
     for index, item in enumerate(given):
         if not isinstance(item, Mapping):
             raise EngineError(f"an item of the input is an object, not {item!r:.60}", kind="bad_request")
         blocks.append(WIRE.marked(decoded(FrozenDict(item)), raw=item, index=index))
-    return Turn(Chunks(blocks))
+    return Turn(PersistentList(blocks))
 
 
 PROVIDER = Provider(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing
 from dataclasses import dataclass
 
-from ..calls import Calls
+from ..calls import PendingCalls
 from ..execution import Status
 from ..keys import STATUS
 from ..results import InferenceResult, Usage, total_cost, total_usage
@@ -98,13 +98,13 @@ class TurnBuilder(FrameBuilder):
     """A row for each Turn of each Run."""
 
     def begin(self, traversal: Traversal) -> None:  # noqa: ARG002  # the signature of all builders
-        self._calls = Calls()
+        self._calls = PendingCalls()
         self._text: str | None = None
 
     def visit(self, visit: TurnVisit) -> None:
         start = visit.shared if visit.extends_previous else 0
         if start == 0:
-            self._calls, self._text = Calls(), None
+            self._calls, self._text = PendingCalls(), None
         added_blocks = tuple(visit.turn.blocks.since(start))
         self._calls = self._calls.after(added_blocks)
         self._text = next((block.text for block in reversed(added_blocks) if block.kind == "llm_text"), self._text)

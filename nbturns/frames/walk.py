@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..blocks import block as block_of
-from ..chunks import Chunks
+from ..chunks import PersistentList
 from ..errors import DecodeError
 from ..results import INFERENCE_ID, InferenceResult, ledger
 from ..text import TextForm, block_text
@@ -100,7 +100,7 @@ class Traversal:
         self._visited: set[int] = set()
 
     def __iter__(self) -> Iterator[TurnVisit]:
-        previous_blocks: Chunks[Block] = Chunks()
+        previous_blocks: PersistentList[Block] = PersistentList()
         for turn_index, turn in enumerate(self.source.run.turns):
             shared = turn.blocks.shared(previous_blocks)
             extends_previous = shared == len(previous_blocks)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..chunks import Chunks
+from ..chunks import PersistentList
 from ..errors import LoadError
 from ..keyed import keyed
 from ..provenance import BRANCH_OF
@@ -30,7 +30,7 @@ ANSWER_KINDS = (Kind.LLM_TEXT, Kind.TOOL_CALL, Kind.REASONING)
 class Path:
     """A path from the root to a node: its blocks, its Turns, and the tool call that waits for a result."""
 
-    blocks: Chunks[Block] = Chunks()  # noqa: RUF009  # a value, which never changes
+    blocks: PersistentList[Block] = PersistentList()  # noqa: RUF009  # a value, which never changes
     finished_turns: tuple[Any, Turn] | None = None  # a linked list, the last one first
     answered: bool = False
     pending_call_id: str = ""

@@ -14,7 +14,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from ..errors import LoadError
-from ..keyed import NOTHING, Keyed, keyed
+from ..keyed import NOTHING, Metadata, keyed
 from ..provenance import FIELDS
 from ..serde import block_from_dict
 from ..turns import Block, Kind, Run, Turn
@@ -168,7 +168,7 @@ class _Store:
         kept = {FIELDS.name: freeze_or_json(omit_empty(about))}
         return Turn(blocks, id=_text(row.get("turn_id")), metadata=metadata.with_raw(**kept), data=data)
 
-    def bag(self, row: Mapping[str, Any], name: str, about: dict[str, Any], notes: Notes) -> Keyed:
+    def bag(self, row: Mapping[str, Any], name: str, about: dict[str, Any], notes: Notes) -> Metadata:
         """A Turn's metadata or data; what cannot be read of it goes to what is kept beside."""
         try:
             return keyed(expect(_json(row.get(name)) or {}, dict, name))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..blocks import block
-from ..chunks import Chunks
+from ..chunks import PersistentList
 from ..frozen import EMPTY, freeze
 from ..keyed import NOTHING, keyed
 from ..provenance import ARGUMENTS, FIELDS, MESSAGE, TIMESTAMP
@@ -299,7 +299,7 @@ def check_calls(blocks: Sequence[Block], notes: Notes, position_of: Callable[[in
 def turns_of(blocks: Iterable[Block]) -> tuple[Turn, ...]:
     """Return a Turn for each prompt that follows an answer; every Turn has all blocks before it, and shares them."""
     turns: list[Turn] = []
-    earlier_blocks: Chunks[Block] = Chunks()
+    earlier_blocks: PersistentList[Block] = PersistentList()
     new_blocks: list[Block] = []
     answered = False
     for one in blocks:
@@ -317,7 +317,7 @@ def turns_of(blocks: Iterable[Block]) -> tuple[Turn, ...]:
 def turns_from(blocks: Sequence[Block], starts: Iterable[int]) -> tuple[Turn, ...]:
     """Return a Turn from each of the indexes `starts` on; every Turn has all blocks before it."""
     turns: list[Turn] = []
-    turn_blocks: Chunks[Block] = Chunks()
+    turn_blocks: PersistentList[Block] = PersistentList()
     for end in sorted({*(start for start in starts if 0 < start < len(blocks)), len(blocks)}):
         turn_blocks += tuple(blocks[len(turn_blocks) : end])
         turns.append(Turn(turn_blocks))

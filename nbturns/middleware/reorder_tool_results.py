@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..chunks import Chunks
+from ..chunks import PersistentList
 from ..contract import Engine, Middleware, Scope
 from ..turns import Block, Turn
 
@@ -43,4 +43,4 @@ def with_results_in_order(turn: Turn) -> Turn:
     ordered += pending_results
     if all(call_results is original for call_results, original in zip(ordered, turn, strict=True)):
         return turn
-    return turn._with(blocks=Chunks(ordered))
+    return turn._with(blocks=PersistentList(ordered))
