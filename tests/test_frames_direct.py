@@ -18,7 +18,7 @@ import nbturns as nt
 from nbturns import frames
 from nbturns.frames import Column, direct_chat, direct_ours
 from nbturns.frames.arrays import SLOW, to_json
-from nbturns.frames.passes import FrameRequest, FramePass
+from nbturns.frames.passes import FrameRequest
 from nbturns.frames.reading import ReadOptions, read_all
 
 # The same columns with functions of our own: these are computed from rows, and need a Block for each.
