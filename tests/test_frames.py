@@ -294,7 +294,7 @@ def test_an_empty_frame_has_all_columns_and_dtypes(empty: Any) -> None:
 def test_what_holds_no_turns_is_refused_in_words_that_say_what_does(wrong: Any) -> None:
     for made in FRAMES:
         with pytest.raises(
-            TypeError, match="expected conversations, got .*pass a Turn, a Run, a Session, an Execution, a path"
+            TypeError, match="(?s)expected conversations, got .*pass a Turn, a Run, a Session, an Execution, a path"
         ):
             made(wrong)
 
