@@ -34,7 +34,7 @@ class Calls(NamedTuple):
                 continue
             if kind == "tool_use":
                 if id in pending:
-                    pending = {other: call for other, call in pending.items() if other != id}
+                    pending = {pending_id: call for pending_id, call in pending.items() if pending_id != id}
                 recent = (*recent, id)
                 if len(recent) >= RECENT:
                     answered = _sealed(answered, frozenset(recent))

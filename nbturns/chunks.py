@@ -30,25 +30,25 @@ class Chunks(Sequence[T], Generic[T]):
     def __new__(cls, items: Iterable[T] = ()) -> Chunks[T]:
         return items if isinstance(items, Chunks) else _made((), tuple(items))
 
-    def __add__(self, more: Iterable[T]) -> Chunks[T]:
-        tail = self._tail + more if type(more) is tuple else (*self._tail, *more)
+    def __add__(self, items: Iterable[T]) -> Chunks[T]:
+        tail = self._tail + items if type(items) is tuple else (*self._tail, *items)
         if len(tail) >= SIZE:
             return _made(self._full, tail)
-        made: Chunks[T] = _new(Chunks)
-        made._full = self._full
-        made._tail = tail
-        return made
+        longer: Chunks[T] = _new(Chunks)
+        longer._full = self._full
+        longer._tail = tail
+        return longer
 
     def append(self, item: T) -> Chunks[T]:
         return self.__add__((item,))
 
     def replace(self, index: int, item: T) -> Chunks[T]:
-        at, within = divmod(self._position(index), SIZE)
-        if at == len(self._full):
-            return _made(self._full, (*self._tail[:within], item, *self._tail[within + 1 :]))
-        chunk = self._full[at]
-        chunk = (*chunk[:within], item, *chunk[within + 1 :])
-        return _made((*self._full[:at], chunk, *self._full[at + 1 :]), self._tail)
+        chunk_index, offset = divmod(self._position(index), SIZE)
+        if chunk_index == len(self._full):
+            return _made(self._full, (*self._tail[:offset], item, *self._tail[offset + 1 :]))
+        chunk = self._full[chunk_index]
+        chunk = (*chunk[:offset], item, *chunk[offset + 1 :])
+        return _made((*self._full[:chunk_index], chunk, *self._full[chunk_index + 1 :]), self._tail)
 
     def insert(self, index: int, items: Iterable[T]) -> Chunks[T]:
         """Insert as a list does: an index beyond either end means that end."""
@@ -64,14 +64,16 @@ class Chunks(Sequence[T], Generic[T]):
 
     def head(self, length: int) -> Chunks[T]:
         """The first `length` items, sharing whole chunks."""
-        whole = min(length // SIZE, len(self._full))
-        return _made(self._full[:whole], tuple(islice(self.since(whole * SIZE), length - whole * SIZE)))
+        whole_chunks = min(length // SIZE, len(self._full))
+        return _made(
+            self._full[:whole_chunks], tuple(islice(self.since(whole_chunks * SIZE), length - whole_chunks * SIZE))
+        )
 
     def since(self, start: int) -> Iterator[T]:
         """The items from `start` on, without walking those before."""
-        whole = min(start // SIZE, len(self._full))
-        rest = chain(chain.from_iterable(self._full[whole:]), self._tail)
-        return islice(rest, start - whole * SIZE, None)
+        whole_chunks = min(start // SIZE, len(self._full))
+        remaining_items = chain(chain.from_iterable(self._full[whole_chunks:]), self._tail)
+        return islice(remaining_items, start - whole_chunks * SIZE, None)
 
     def rest(self, start: int) -> tuple[T, ...]:
         """The items from `start` on, as a tuple."""
@@ -82,10 +84,10 @@ class Chunks(Sequence[T], Generic[T]):
         """How many items at the head are the very same objects in both."""
         if self is other:
             return len(self)
-        whole = len(self._full) if self._full is other._full else _same(self._full, other._full)
-        mine = self._full[whole] if whole < len(self._full) else self._tail
-        theirs = other._full[whole] if whole < len(other._full) else other._tail
-        return whole * SIZE + _same(mine, theirs)
+        shared_chunks = len(self._full) if self._full is other._full else _same(self._full, other._full)
+        own_chunk = self._full[shared_chunks] if shared_chunks < len(self._full) else self._tail
+        other_chunk = other._full[shared_chunks] if shared_chunks < len(other._full) else other._tail
+        return shared_chunks * SIZE + _same(own_chunk, other_chunk)
 
     def _position(self, index: int) -> int:
         try:
@@ -115,8 +117,8 @@ class Chunks(Sequence[T], Generic[T]):
     def __getitem__(self, at: int | slice) -> T | tuple[T, ...]:
         if isinstance(at, slice):
             return tuple(self)[at]
-        chunk, within = divmod(self._position(at), SIZE)
-        return self._tail[within] if chunk == len(self._full) else self._full[chunk][within]
+        chunk_index, offset = divmod(self._position(at), SIZE)
+        return self._tail[offset] if chunk_index == len(self._full) else self._full[chunk_index][offset]
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Chunks):
@@ -135,12 +137,12 @@ class Chunks(Sequence[T], Generic[T]):
         return Chunks, (tuple(self),)
 
 
-def _same(mine: tuple[Any, ...], theirs: tuple[Any, ...]) -> int:
-    if all(map(is_, mine, theirs)):
-        return min(len(mine), len(theirs))
+def _same(own_items: tuple[Any, ...], other_items: tuple[Any, ...]) -> int:
+    if all(map(is_, own_items, other_items)):
+        return min(len(own_items), len(other_items))
     count = 0
-    for one, other in zip(mine, theirs, strict=False):
-        if one is not other:
+    for own_item, other_item in zip(own_items, other_items, strict=False):
+        if own_item is not other_item:
             break
         count += 1
     return count
@@ -151,7 +153,7 @@ def _made(full: tuple[tuple[T, ...], ...], tail: tuple[T, ...]) -> Chunks[T]:
         cut = len(tail) - len(tail) % SIZE
         full = (*full, *(tail[i : i + SIZE] for i in range(0, cut, SIZE)))
         tail = tail[cut:]
-    made: Chunks[T] = _new(Chunks)
-    made._full = full
-    made._tail = tail
-    return made
+    result: Chunks[T] = _new(Chunks)
+    result._full = full
+    result._tail = tail
+    return result

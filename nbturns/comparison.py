@@ -17,6 +17,7 @@ from .blocks import Block
 from .chunks import Chunks
 from .errors import MisuseError
 from .frozen import FrozenDict
+from .packages import require
 from .rows import body_of
 from .sums import counted, sums
 from .text import call_line, shortened, visible
@@ -94,9 +95,9 @@ class Comparison:
     @property
     def counts(self) -> dict[str, int]:
         """How many pairs are the same, edited, added, removed, moved; only those there are."""
-        found = Counter(row.what for row in self.rows)
+        counted_rows = Counter(row.what for row in self.rows)
         order: tuple[What, ...] = ("same", "edited", "added", "removed", "moved")
-        return {what: found[what] for what in order if found[what]}
+        return {what: counted_rows[what] for what in order if counted_rows[what]}
 
     @property
     def heads(self) -> tuple[str, str]:
@@ -109,6 +110,7 @@ class Comparison:
         Columns: `what`, `kind`, `a_turn`, `a_index`, `b_turn`, `b_index` (places, NA where there is
         none), `fields` (what differs, joined by commas), `a` and `b` (what each says, in full).
         """
+        require("pandas")
         import pandas as pd
 
         def column(name: str, dtype: str, values: Iterator[Any]) -> Any:
@@ -123,7 +125,7 @@ class Comparison:
             column("a", "string", (None if row.a is None else body_of(row.a) for row in rows)),
             column("b", "string", (None if row.b is None else body_of(row.b) for row in rows)),
         ]
-        return pd.DataFrame({one.name: one for one in columns})
+        return pd.DataFrame({series.name: series for series in columns})
 
     def _repr_html_(self) -> str:
         from .comparison_html import comparison_html
@@ -131,8 +133,8 @@ class Comparison:
         return comparison_html(self)
 
     def __repr__(self) -> str:
-        said = ", ".join(f"{count} {what}" for what, count in self.counts.items())
-        return f"<Comparison {said or 'of nothing with nothing'}>"
+        summary = ", ".join(f"{count} {what}" for what, count in self.counts.items())
+        return f"<Comparison {summary or 'of nothing with nothing'}>"
 
     def __str__(self) -> str:
         """The changes as lines, like those of `diff`."""
@@ -151,23 +153,23 @@ def compare(a: Any, b: Any) -> Comparison:
     """
     a, b = _value(a), _value(b)
     if isinstance(a, Run) != isinstance(b, Run):  # one Turn is a Run of one
-        a, b = (one if isinstance(one, Run) else Run((one,)) for one in (a, b))
+        a, b = (value if isinstance(value, Run) else Run((value,)) for value in (a, b))
     return Comparison(a, b, tuple(_rows(_places(a), _places(b))))
 
 
-def _value(given: Any) -> Turn | Run:
-    for one in (given, getattr(given, "run", None), getattr(given, "turn", None)):
-        if isinstance(one, (Turn, Run)):
-            return one
-    raise MisuseError(f"two Turns or Runs can be compared, not {type(given).__name__}: {given!r:.60}")
+def _value(value: Any) -> Turn | Run:
+    for item in (value, getattr(value, "run", None), getattr(value, "turn", None)):
+        if isinstance(item, (Turn, Run)):
+            return item
+    raise MisuseError(f"two Turns or Runs can be compared, not {type(value).__name__}: {value!r:.60}")
 
 
 def _head(value: Turn | Run) -> str:
     results = value.inferences
     models = sorted({visible(result.model) for result in results if result.model})
-    named = shortened(value.name, 60) if isinstance(value, Run) else ""
+    name_part = shortened(value.name, 60) if isinstance(value, Run) else ""
     blocks = value.latest if isinstance(value, Run) else value
-    parts = [named, shortened(", ".join(models), 80), counted(len(blocks), "block"), *sums(results)]
+    parts = [name_part, shortened(", ".join(models), 80), counted(len(blocks), "block"), *sums(results)]
     return " · ".join(part for part in parts if part)
 
 
@@ -265,24 +267,24 @@ def _said(block: Block) -> FrozenDict:
 
 def _moved(a: list[Hashable], b: list[Hashable], pairs: list[tuple[int, int]]) -> dict[int, int]:
     """What stands in both and could not be matched in order: place in `a` → place in `b`."""
-    mine, theirs = {i for i, _ in pairs}, {j for _, j in pairs}
-    left: dict[Hashable, list[int]] = {}
+    matched_a, matched_b = {i for i, _ in pairs}, {j for _, j in pairs}
+    unmatched_places: dict[Hashable, list[int]] = {}
     for i, mark in enumerate(a):
-        if i not in mine:
-            left.setdefault(mark, []).append(i)
-    found: dict[int, int] = {}
+        if i not in matched_a:
+            unmatched_places.setdefault(mark, []).append(i)
+    moved_places: dict[int, int] = {}
     for j, mark in enumerate(b):
-        if j not in theirs and left.get(mark):
-            found[left[mark].pop(0)] = j
-    return found
+        if j not in matched_b and unmatched_places.get(mark):
+            moved_places[unmatched_places[mark].pop(0)] = j
+    return moved_places
 
 
 def _beside(a: list[Block], b: list[Block]) -> list[tuple[int, int]]:
     """Which blocks of a gap are versions of each other: those of a kind that are most alike, in order."""
     if len(a) * len(b) > PAIRS:
-        return matches([(one.kind, one.name) for one in a], [(one.kind, one.name) for one in b])
-    mine, theirs = [_words(one) for one in a], [_words(one) for one in b]
-    like = [[_likeness(x, y, v, w) for y, w in zip(b, theirs, strict=True)] for x, v in zip(a, mine, strict=True)]
+        return matches([(block.kind, block.name) for block in a], [(block.kind, block.name) for block in b])
+    words_a, words_b = [_words(block) for block in a], [_words(block) for block in b]
+    like = [[_likeness(x, y, v, w) for y, w in zip(b, words_b, strict=True)] for x, v in zip(a, words_a, strict=True)]
     best = [[0.0] * (len(b) + 1) for _ in range(len(a) + 1)]
     for i in reversed(range(len(a))):
         for j in reversed(range(len(b))):

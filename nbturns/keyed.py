@@ -76,39 +76,41 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _fit(raw: Any, to: Any) -> Any:
+def _fit(raw: Any, value_type: Any) -> Any:
     """Return `raw` as a `to`; raise TypeError or ValueError when it is none."""
-    if to is Any or to is object:
+    if value_type is Any or value_type is object:
         return raw
-    if to is float and type(raw) is int:  # JSON and YAML writers drop the ".0"
+    if value_type is float and type(raw) is int:  # JSON and YAML writers drop the ".0"
         return float(raw)
-    if to in (str, int, float, bool, bytes, dict, list, type(None), None):
-        if raw is None and to in (None, type(None)):
+    if value_type in (str, int, float, bool, bytes, dict, list, type(None), None):
+        if raw is None and value_type in (None, type(None)):
             return None
-        if isinstance(raw, to) and (to is bool or not isinstance(raw, bool)):
+        if isinstance(raw, value_type) and (value_type is bool or not isinstance(raw, bool)):
             return raw
-        raise TypeError(f"it is {raw!r:.80}, not {_called(to)}")
-    if origin := typing.get_origin(to):
-        return _fit_generic(raw, to, origin)
-    if hasattr(to, "from_dict"):
-        return to.from_dict(_mapping(raw))
-    if hasattr(to, "model_validate"):
-        return to.model_validate(raw)
-    if dataclasses.is_dataclass(to):
-        hints = typing.get_type_hints(to)
-        return cast(Any, to)(**{name: _fit(value, hints.get(name, Any)) for name, value in _mapping(raw).items()})
-    return to(raw)
+        raise TypeError(f"it is {raw!r:.80}, not {_called(value_type)}")
+    if origin := typing.get_origin(value_type):
+        return _fit_generic(raw, value_type, origin)
+    if hasattr(value_type, "from_dict"):
+        return value_type.from_dict(_mapping(raw))
+    if hasattr(value_type, "model_validate"):
+        return value_type.model_validate(raw)
+    if dataclasses.is_dataclass(value_type):
+        hints = typing.get_type_hints(value_type)
+        return cast(Any, value_type)(
+            **{name: _fit(value, hints.get(name, Any)) for name, value in _mapping(raw).items()}
+        )
+    return value_type(raw)
 
 
-def _fit_generic(raw: Any, to: Any, origin: Any) -> Any:
-    args = typing.get_args(to)
+def _fit_generic(raw: Any, value_type: Any, origin: Any) -> Any:
+    args = typing.get_args(value_type)
     if origin in (Union, types.UnionType):
         for option in args:
             try:
                 return _fit(raw, option)
             except (TypeError, ValueError):
                 continue
-        raise TypeError(f"it is {raw!r:.80}, not {_called(to)}")
+        raise TypeError(f"it is {raw!r:.80}, not {_called(value_type)}")
     if origin is typing.Literal:
         if raw in args:
             return raw
@@ -123,19 +125,19 @@ def _fit_generic(raw: Any, to: Any, origin: Any) -> Any:
         return FrozenList(items) if issubclass(origin, list) else origin(items)
     if issubclass(origin, Mapping):
         return FrozenDict({name: _fit(value, args[1]) for name, value in _mapping(raw).items()})
-    return to(raw)
+    return value_type(raw)
 
 
 def fitted(raw: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
     """Those of `names` that `raw` has a value for, each as its type. Raises TypeError or ValueError."""
-    known = {}
+    values = {}
     for name, to in names.items():
         if raw.get(name) is not None:
             try:
-                known[name] = _fit(raw[name], to)
+                values[name] = _fit(raw[name], to)
             except (TypeError, ValueError) as error:
                 raise type(error)(f"{name}: {error}") from None
-    return known
+    return values
 
 
 def _mapping(raw: Any) -> Mapping[str, Any]:
@@ -144,13 +146,13 @@ def _mapping(raw: Any) -> Mapping[str, Any]:
     return raw
 
 
-def _called(to: Any) -> str:
-    return to.__name__ if isinstance(to, type) else str(to)
+def _called(value_type: Any) -> str:
+    return value_type.__name__ if isinstance(value_type, type) else str(value_type)
 
 
-def _is_ours(value: object, to: Any) -> bool:
+def _is_ours(value: object, value_type: Any) -> bool:
     """Whether it is what it says it is: a frozen class that reads and writes itself."""
-    return type(value) is to and hasattr(to, "from_dict") and _lasting(value)
+    return type(value) is value_type and hasattr(value_type, "from_dict") and _lasting(value)
 
 
 def _lasting(value: object) -> bool:
@@ -179,16 +181,16 @@ class Keyed:
     def __new__(cls, items: Keyed | Mapping[Key[Any], Any] | None = None) -> Keyed:  # noqa: PYI034  # may be the one it is given
         if isinstance(items, Keyed):
             return items
-        given = {} if items is None else _bag_of(items)
-        return keyed({_checked(key).name: key.encode(value) for key, value in given.items()})
+        values_by_key = {} if items is None else _bag_of(items)
+        return keyed({_checked(key).name: key.encode(value) for key, value in values_by_key.items()})
 
     def __getitem__(self, key: Key[T]) -> T:
         name = key.name if type(key) is Key else _checked(key).name
-        held = self._held[name]
-        known = held if type(held) is tuple else self._read.get(name)
-        if known is not None and known[0] is key.type:
-            return cast(T, known[1])
-        value = key.decode(_written(held))
+        stored_value = self._held[name]
+        decoded_value = stored_value if type(stored_value) is tuple else self._read.get(name)
+        if decoded_value is not None and decoded_value[0] is key.type:
+            return cast(T, decoded_value[1])
+        value = key.decode(_written(stored_value))
         if _lasting(value):
             self._read = {**self._read, name: (key.type, value)}
         return value
@@ -210,55 +212,56 @@ class Keyed:
         """
         return self.holding_all({key.name: (key.type, value), **beside})
 
-    def holding_all(self, held: Mapping[str, Any], read: dict[str, tuple[Any, Any]] = UNREAD) -> Keyed:
+    def holding_all(self, values: Mapping[str, Any], decoded: dict[str, tuple[Any, Any]] = UNREAD) -> Keyed:
         """Put values by name: frozen ones in the shape on disk, or pairs of type and value as in `holding`.
 
         `read` is what is known of the former without decoding.
         """
-        made: Keyed = _new(Keyed)
-        made._held = {**self._held, **held} if self._held else held
-        if self._read and (kept := self._read_but(held)):
-            read = {**kept, **read}
-        made._read = read
-        return made
+        metadata: Keyed = _new(Keyed)
+        metadata._held = {**self._held, **values} if self._held else values
+        if self._read and (still_decoded := self._read_but(values)):
+            decoded = {**still_decoded, **decoded}
+        metadata._read = decoded
+        return metadata
 
     def appended(self, key: Key[Chunks[T]], value: T) -> Keyed:
         """Lengthen a list-valued key by one, without copying the list."""
         return self.holding(key, (self.get(key) or Chunks()).append(value))
 
     def without(self, *keys: Key[Any]) -> Keyed:
-        dropped = {_checked(key).name for key in keys}
-        if dropped.isdisjoint(self._held):
+        dropped_names = {_checked(key).name for key in keys}
+        if dropped_names.isdisjoint(self._held):
             return self
-        made = bag({name: held for name, held in self._held.items() if name not in dropped})
-        made._read = self._read_but(dropped)
-        return made
+        metadata = bag({name: value for name, value in self._held.items() if name not in dropped_names})
+        metadata._read = self._read_but(dropped_names)
+        return metadata
 
     def with_raw(self, **raw: Any) -> Keyed:
         """Put values that are already in the shape on disk, by name; they are frozen, not checked."""
         return self.holding_all({name: freeze(value) for name, value in raw.items()})
 
-    def _read_but(self, changed: Container[str]) -> dict[str, tuple[Any, Any]]:
+    def _read_but(self, changed_names: Container[str]) -> dict[str, tuple[Any, Any]]:
         """What was decoded before and still stands: a long ledger is not read again for each call."""
-        return {name: known for name, known in self._read.items() if name not in changed}
+        return {name: decoded_value for name, decoded_value in self._read.items() if name not in changed_names}
 
     def raw(self, key: Key[Any]) -> Any:
         """The value as on disk, or None when absent."""
-        return _written(self._held.get(_checked(key).name))
+        value = self._held.get(key.name if type(key) is Key else _checked(key).name)
+        return _written(value) if type(value) is tuple else value
 
-    def shares(self, key: Key[Any], other: Keyed) -> bool:
+    def shares(self, key: Key[Any], other_metadata: Keyed) -> bool:
         """Whether both hold the very same thing under this key, or neither holds any."""
-        return self._held.get(key.name) is other._held.get(key.name)
+        return self._held.get(key.name) is other_metadata._held.get(key.name)
 
     def items(self) -> ItemsView[str, Any]:
         """Name and value as on disk of each, known to us or not."""
         return self._on_disk().items()
 
     def _on_disk(self) -> Mapping[str, Any]:
-        held = self._held
-        if tuple not in set(map(type, held.values())):
-            return held
-        return {name: _written(value) for name, value in held.items()}
+        values = self._held
+        if tuple not in set(map(type, values.values())):
+            return values
+        return {name: _written(value) for name, value in values.items()}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data by name, as on disk; bytes stay bytes."""
@@ -294,17 +297,17 @@ def keyed(raw: Mapping[str, Any]) -> Keyed:
     return bag(freeze(raw) if raw else EMPTY)
 
 
-def bag(held: Mapping[str, Any]) -> Keyed:
+def bag(values: Mapping[str, Any]) -> Keyed:
     """A bag of frozen values, each as on disk: not looked at again."""
-    made: Keyed = _new(Keyed)
-    made._held = held
-    made._read = UNREAD
-    return made
+    metadata: Keyed = _new(Keyed)
+    metadata._held = values
+    metadata._read = UNREAD
+    return metadata
 
 
-def _written(held: Any) -> Any:
+def _written(stored_value: Any) -> Any:
     """The shape on disk of what a bag holds."""
-    return freeze(plain(held[1])) if type(held) is tuple else held
+    return freeze(plain(stored_value[1])) if type(stored_value) is tuple else stored_value
 
 
 def _bag_of(items: Any) -> Mapping[Key[Any], Any]:

@@ -26,10 +26,10 @@ def visible(text: str) -> str:
 
 
 def _written_out(match: re.Match[str]) -> str:
-    one, at = match[0], match.start()
-    if one in JOINERS and at and match.string[at - 1] > "\x7f":
-        return one
-    code = ord(one)
+    item, at = match[0], match.start()
+    if item in JOINERS and at and match.string[at - 1] > "\x7f":
+        return item
+    code = ord(item)
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 

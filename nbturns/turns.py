@@ -24,10 +24,10 @@ from .blocks import user as user
 from .calls import Calls
 from .chunks import Chunks
 from .errors import MisuseError
-from .frozen import EMPTY, FrozenDict, draft_of, refuse_assignment
+from .frozen import EMPTY, FrozenDict, refuse_assignment, unchecked_constructor
 from .keyed import NOTHING, Key, Keyed, Metadata
 from .results import OUTPUT, InferenceResult, Usage, ledger, total_cost, total_usage
-from .spoken import Spoken
+from .spoken import ProviderMessages
 
 T = TypeVar("T")
 Later: TypeAlias = tuple[Calls, tuple[Block, ...]]  # what is known of some blocks, and those that were added to them
@@ -35,7 +35,7 @@ SOON = 64  # blocks added before one looks at them
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Turn(Spoken):
+class Turn(ProviderMessages):
     """All that the model sees and all that it says, in order.
 
     `metadata` is about the Turn (ids, results), `data` goes along with it (settings of
@@ -76,11 +76,11 @@ class Turn(Spoken):
 
     # Growing and editing. Each returns a new Turn.
 
-    def __add__(self, more: Block | Iterable[Block]) -> Turn:
-        return self._grown((more,) if isinstance(more, Block) else tuple(all_blocks(more)), self, self.metadata)
+    def __add__(self, added: Block | Iterable[Block]) -> Turn:
+        return self._grown((added,) if isinstance(added, Block) else tuple(all_blocks(added)), self, self.metadata)
 
-    def __radd__(self, before: Iterable[Block]) -> Turn:
-        return self._with(blocks=Chunks((*all_blocks(before), *self.blocks)))
+    def __radd__(self, head: Iterable[Block]) -> Turn:
+        return self._with(blocks=Chunks((*all_blocks(head), *self.blocks)))
 
     def edit(self, index: int, **payload: Any) -> Turn:
         """The same Turn with some of one block's payload changed."""
@@ -118,41 +118,31 @@ class Turn(Spoken):
             self._calls if blocks is None else None,
         )
 
-    _beside = _with
-
     def _grown(self, added: tuple[Block, ...], like: Turn, metadata: Keyed) -> Turn:
         """With these blocks more; id, data and extra are those of `like`."""
-        known: Any = self._calls
-        if type(known) is Calls:
-            known = (known, added)
-        elif known is not None:
-            known = (known[0], known[1] + added) if len(known[1]) < SOON else (self.calls, added)
-        made = _new(_Draft)
-        made.blocks = self.blocks + added
-        made.id = like.id
-        made.metadata = metadata
-        made.data = like.data
-        made.extra = like.extra
-        made._calls = known
-        made.__class__ = Turn
-        return made  # type: ignore[no-any-return]  # a draft no longer
+        call_state: Any = self._calls
+        if type(call_state) is Calls:
+            call_state = (call_state, added)
+        elif call_state is not None:
+            call_state = (call_state[0], call_state[1] + added) if len(call_state[1]) < SOON else (self.calls, added)
+        return _turn(self.blocks + added, like.id, metadata, like.data, like.extra, call_state)
 
-    def _added_to(self, before: Turn) -> tuple[Block, ...] | None:
+    def _added_to(self, shorter_turn: Turn) -> tuple[Block, ...] | None:
         """The blocks this one has more than `before`, where it is known to have been made by adding them."""
-        known: Any = self._calls
-        return known[1] if type(known) is tuple and known[0] is before._calls else None
+        call_state: Any = self._calls
+        return call_state[1] if type(call_state) is tuple and call_state[0] is shorter_turn._calls else None
 
     # Reading.
 
     @property
     def calls(self) -> Calls:
         """What is answered and what is not; kept along as the Turn grows."""
-        known: Any = self._calls
-        if type(known) is not Calls:
-            start, added = (Calls(), self.blocks) if known is None else known
-            known = start.after(added)
-            object.__setattr__(self, "_calls", known)
-        return known  # type: ignore[no-any-return]
+        call_state: Any = self._calls
+        if type(call_state) is not Calls:
+            earlier_calls, added = (Calls(), self.blocks) if call_state is None else call_state
+            call_state = earlier_calls.after(added)
+            object.__setattr__(self, "_calls", call_state)
+        return call_state  # type: ignore[no-any-return]
 
     @property
     def pending(self) -> tuple[Block, ...]:
@@ -170,8 +160,8 @@ class Turn(Spoken):
     @property
     def inferences(self) -> tuple[InferenceResult, ...]:
         """The result of each model call, once each, in order; of failed ones too, where a ledger was kept (here it is)."""
-        listed = ledger(self.metadata)
-        return results_on(self.blocks) if listed is None else listed
+        results = ledger(self.metadata)
+        return results_on(self.blocks) if results is None else results
 
     @property
     def usage(self) -> Usage:
@@ -188,9 +178,17 @@ class Turn(Spoken):
         """The checked answer of `session.ask(…, output=…)`: an object of that type; from a file its JSON; else None."""
         return deepcopy(self.metadata.get(OUTPUT))
 
-    def same_content(self, other: Turn) -> bool:
+    def same_content(self, other_turn: Turn) -> bool:
         """Whether both say the same: kinds, roles and payloads, whatever their ids."""
-        return isinstance(other, Turn) and len(self) == len(other) and content(self) == content(other)
+        return isinstance(other_turn, Turn) and len(self) == len(other_turn) and content(self) == content(other_turn)
+
+    def __contains__(self, item: object) -> bool:
+        """Return True when an equal Block is in this Turn. Raises MisuseError for a str, which no Turn contains."""
+        if isinstance(item, str):
+            raise MisuseError(
+                f"a Turn contains Blocks, not str; to search its text: [b for b in turn if {item[:60]!r} in b.text]"
+            )
+        return item in self.blocks
 
     def __iter__(self) -> Iterator[Block]:
         return iter(self.blocks)
@@ -212,8 +210,8 @@ class Turn(Spoken):
         return self._with(blocks=Chunks(self.blocks[at])) if isinstance(at, slice) else self.blocks[at]
 
     def __repr__(self) -> str:
-        waiting = f", {n} pending" if (n := len(self.calls.pending)) else ""
-        return f"<Turn {len(self)} block{'s' * (len(self) != 1)}{waiting}>"
+        pending_part = f", {n} pending" if (n := len(self.calls.pending)) else ""
+        return f"<Turn {len(self)} block{'s' * (len(self) != 1)}{pending_part}>"
 
     # Doors to the floor above.
 
@@ -250,35 +248,19 @@ class Turn(Spoken):
         return turn_from_dict(data)
 
 
-_Draft: Any = draft_of(Turn)
 refuse_assignment(Turn)
-_new: Any = object.__new__
-
-
-def _turn(
-    blocks: Chunks[Block], id: str, metadata: Keyed, data: Keyed, extra: Mapping[str, Any], calls: Calls | Later | None
-) -> Turn:
-    """A Turn of parts that are frozen and in order already: not looked at again."""
-    made = _new(_Draft)
-    made.blocks = blocks
-    made.id = id
-    made.metadata = metadata
-    made.data = data
-    made.extra = extra
-    made._calls = calls
-    made.__class__ = Turn
-    return made  # type: ignore[no-any-return]  # a draft no longer
+_turn = unchecked_constructor(Turn)
 
 
 def turn(prompt: str | Block | Iterable[Block] = (), *, system: str = "") -> Turn:
     """A Turn the short way: `nt.turn("What's 2+2?", system="Be brief.")`."""
-    said = (user(prompt),) if isinstance(prompt, str) else (prompt,) if isinstance(prompt, Block) else prompt
-    head = (_system(system),) if system else ()
-    return Turn(Chunks((*head, *all_blocks(said))))
+    blocks = (user(prompt),) if isinstance(prompt, str) else (prompt,) if isinstance(prompt, Block) else prompt
+    system_blocks = (_system(system),) if system else ()
+    return Turn(Chunks((*system_blocks, *all_blocks(blocks))))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Run(Spoken):
+class Run(ProviderMessages):
     """A multi-turn record: one Turn per prompt, each holding all that came before it."""
 
     turns: tuple[Turn, ...] = ()
@@ -323,16 +305,16 @@ class Run(Spoken):
     @property
     def inferences(self) -> tuple[InferenceResult, ...]:
         """Every model call of all Turns, once each, in order."""
-        made: dict[Any, InferenceResult] = {}
-        before: Chunks[Block] = Chunks()
+        results_by_id: dict[Any, InferenceResult] = {}
+        previous_blocks: Chunks[Block] = Chunks()
         for turn in self.turns:
-            listed = ledger(turn.metadata)
-            if listed is None:
-                listed = results_on(turn.blocks.since(turn.blocks.shared(before)))
-            for result in listed:
-                made.setdefault(result.inference_id or result, result)
-            before = turn.blocks
-        return tuple(made.values())
+            results = ledger(turn.metadata)
+            if results is None:
+                results = results_on(turn.blocks.since(turn.blocks.shared(previous_blocks)))
+            for result in results:
+                results_by_id.setdefault(result.inference_id or result, result)
+            previous_blocks = turn.blocks
+        return tuple(results_by_id.values())
 
     @property
     def usage(self) -> Usage:
@@ -341,6 +323,14 @@ class Run(Spoken):
     @property
     def cost(self) -> float | None:
         return total_cost(self.inferences)
+
+    def __contains__(self, item: object) -> bool:
+        """Return True when an equal Turn is in this Run. Raises MisuseError for a str, which no Run contains."""
+        if isinstance(item, str):
+            raise MisuseError(
+                f"a Run contains Turns, not str; to search its text: [b for b in run.latest if {item[:60]!r} in b.text]"
+            )
+        return item in self.turns
 
     def __iter__(self) -> Iterator[Turn]:
         return iter(self.turns)
@@ -361,8 +351,8 @@ class Run(Spoken):
         return self.turns[at]
 
     def __repr__(self) -> str:
-        named = f" {self.name!r}" if self.name else ""
-        return f"<Run{named} {len(self)} turn{'s' * (len(self) != 1)}, {len(self.latest)} blocks>"
+        name_part = f" {self.name!r}" if self.name else ""
+        return f"<Run{name_part} {len(self)} turn{'s' * (len(self) != 1)}, {len(self.latest)} blocks>"
 
     # Doors to the floor above.
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import nbturns as nt
-from nbturns.engines.provider import Provider, Receiver
+from nbturns.engines.provider import Provider
+from nbturns.engines.receiver import Receiver
 from nbturns.events import Delta
 
 

@@ -63,7 +63,8 @@ def everything(error: BaseException | None) -> Iterator[object]:
 
 def test_an_unknown_provider_is_told_of_the_known_ones() -> None:
     with pytest.raises(
-        nt.NbturnsError, match=r"no provider 'anthropc': did you mean anthropic\?; there are: .*anthropic, claude"
+        nt.NbturnsError,
+        match=r"unknown provider 'anthropc'; did you mean anthropic\?; installed providers: .*anthropic, claude",
     ):
         engine("anthropc:claude-test")
 
@@ -81,7 +82,7 @@ def test_claude_is_another_name_of_anthropic() -> None:
 def test_what_is_not_the_engines_is_refused(name: str) -> None:
     params: dict[str, Any] = {name: []}
 
-    with pytest.raises(nt.NbturnsError, match=f"{name} is no parameter of an engine"):
+    with pytest.raises(nt.NbturnsError, match=f"{name} is not a parameter of an engine"):
         engine(MODEL, **params)
 
 
@@ -268,7 +269,7 @@ def test_a_server_that_falls_silent_is_left_in_time(server: Server) -> None:
     error = failure(server.engine(Script(stream("text")[:600], linger=1), timeout=0.2))
 
     assert (error.kind, error.turn[-1].text) == ("timeout", "It rains")
-    assert "the answer stood still for 0.2 s" in str(error)
+    assert "the answer stopped for 0.2 s" in str(error)
 
 
 def test_nobody_there_is_a_connection_error() -> None:

@@ -67,7 +67,7 @@ def test_read_keeps_what_can_be_read_and_lists_the_rest_with_file_position_and_r
     assert found.blocks.run_id.nunique() == 9
     assert [Path(file).name for file in found.errors.file] == ["e.jsonl", "f.bin"]
     assert found.errors.position[0] == "line 2, column 1"
-    assert "is not JSON" in found.errors.reason[0]
+    assert "invalid JSON" in found.errors.reason[0]
     assert found.errors.dtypes.astype(str).to_dict() == dict.fromkeys(["file", "position", "reason"], "string")
 
 

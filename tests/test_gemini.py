@@ -418,7 +418,7 @@ def test_media_go_as_they_are_and_strange_ones_are_refused() -> None:
 
     assert parts(nt.turn(nt.user("See.").edit(media=[film])))[1] == film
     for strange in ({"type": "input_audio"}, "x"):
-        with pytest.raises(nt.EngineError, match="Gemini takes images, documents and other files"):
+        with pytest.raises(nt.EngineError, match="Gemini accepts images, documents and other files"):
             parts(nt.turn(nt.user("Hear.").edit(media=[strange])))
     with pytest.raises(nt.EngineError, match="Gemini takes images"):
         parts(nt.turn(nt.user("Look.").edit(images=[7])))
@@ -664,7 +664,7 @@ def test_a_server_that_falls_silent_is_left_in_time(server: Server) -> None:
     error = failure(server.engine(Script(stream("text"), pause=0.6, chunk=300), timeout=0.2))
 
     assert error.kind == "timeout"
-    assert "stood still" in str(error)
+    assert "the answer stopped for" in str(error)
 
 
 def test_nobody_there_is_a_connection_error(server: Server) -> None:

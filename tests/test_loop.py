@@ -467,7 +467,7 @@ def test_a_reply_that_breaks_off_keeps_its_text() -> None:
 
 def test_a_script_that_ends_early_says_so_and_nothing_is_lost() -> None:
     with pytest.raises(
-        nt.ScriptExhausted, match=r"this script has 1 answer, and was asked once more; give nt\.scripted\(…\) another"
+        nt.ScriptExhausted, match=r"no answer left after 1 model call; add one to nt\.scripted\(…\)"
     ) as caught:
         session([call("a")]).ask("q").result(5)
 

@@ -14,7 +14,7 @@ import nbturns as nt
 from nbturns.importers import Sample
 from nbturns.importers.openai_chat import score
 from nbturns.provenance import ARGUMENTS, MESSAGE
-from nbturns.provenance import CHAT_BESIDE as BESIDE
+from nbturns.provenance import OPENAI_CHAT_FIELDS as FIELDS
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Paris"}'}}
 CHAT: list[dict[str, Any]] = [
@@ -217,11 +217,11 @@ def test_what_stands_beside_the_content_is_kept() -> None:
         }
     )
 
-    assert (run.name, run.metadata[BESIDE]) == (
+    assert (run.name, run.metadata[FIELDS]) == (
         "chat-1",
         {"id": "chat-1", "model": "m", "metadata": {"a": 1}, "version": 7, "turns": 3},
     )
-    assert run.latest[0].metadata[BESIDE] == {"name": "ada", "x": {"y": None}}
+    assert run.latest[0].metadata[FIELDS] == {"name": "ada", "x": {"y": None}}
     assert nt.Run.from_yaml(run.to_yaml()) == run == nt.Run.from_dict(run.to_dict())
 
 

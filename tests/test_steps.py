@@ -553,9 +553,7 @@ def test_giving_up_an_await_ends_that_wait_alone(caplog: pytest.LogCaptureFixtur
 
 
 def test_an_error_nobody_awaited_to_the_end_makes_no_noise(caplog: pytest.LogCaptureFixture) -> None:
-    execution = stepped([call("a")], nt.EngineError("boom"))
-
-    async def hurry() -> None:
+    async def hurry(execution: nt.Execution) -> None:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(execution, 0.02)
         execution.resume()
@@ -563,8 +561,8 @@ def test_an_error_nobody_awaited_to_the_end_makes_no_noise(caplog: pytest.LogCap
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)
 
-    asyncio.run(hurry())
-    gc.collect()
+    asyncio.run(hurry(stepped([call("a")], nt.EngineError("boom"))))
+    gc.collect()  # an unreferenced execution would complain now
     assert caplog.text == ""
 
 

@@ -93,7 +93,7 @@ def test_a_busy_provider_is_asked_again_and_every_try_is_told(server: Server, na
     last = turn[-1].inference
     assert last is not None
     assert last.attempts == 3
-    assert ["asking again in 0.01 s (1 of 2)" in said[0], "(2 of 2)" in said[1], len(said)] == [True, True, 2]
+    assert ["retrying in 0.01 s (1 of 2)" in said[0], "(2 of 2)" in said[1], len(said)] == [True, True, 2]
     assert nt.Turn.from_yaml(turn.to_yaml()).inferences == turn.inferences
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import enum
 import functools
+import gc
+import io
 import re
 import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal, Optional
 
 import pytest
@@ -634,6 +638,42 @@ def test_prints_of_others_are_not_a_tools(capsys: pytest.CaptureFixture[str]) ->
 
     assert execution.result(5).of_kind("tool_use")[0].metadata[nt.keys.STDOUT] == "mine\n"
     assert capsys.readouterr().out.splitlines() == ["somebody else's", "mine"]
+
+
+def test_a_tool_may_do_with_its_output_whatever_it_does_elsewhere(tmp_path: Path) -> None:
+    def printer() -> list[Any]:
+        "Print in every way there is."
+        with sys.stdout as out:
+            out.write("written\n")
+        sys.stdout.writelines(["one\n", "two\n"])
+        sys.stdout.close()
+        print("after close")
+        return [sys.stdout.encoding, sys.stdout.isatty(), sys.stdout.fileno(), sys.stdout.closed]
+
+    with (tmp_path / "out.txt").open("w+", encoding="utf-8") as real, contextlib.redirect_stdout(real):
+        used = answer(printer)
+        print("the cell goes on")
+        assert used.result == ["utf-8", False, real.fileno(), False]
+        real.seek(0)
+        kept = "written\none\ntwo\nafter close\n"
+        assert (used.metadata[nt.keys.STDOUT], real.read()) == (kept, kept + "the cell goes on\n")
+
+
+def test_a_stand_in_that_is_collected_touches_no_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    faults: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", faults.append)
+
+    def printer() -> None:
+        "Print."
+        print("x")
+
+    for _ in range(2):  # the second replaces the stand-in of the first
+        with contextlib.redirect_stdout(io.StringIO()) as real:
+            answer(printer)
+        real.close()
+    gc.collect()
+
+    assert faults == []
 
 
 # Allowed tools.

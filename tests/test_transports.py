@@ -10,8 +10,9 @@ import struct
 import subprocess
 import sys
 import traceback
+import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -235,12 +236,25 @@ def test_a_key_is_seen_nowhere(
 
 
 def test_a_model_near_its_end_is_asked_where_warnings_are_errors(server: Server) -> None:
-    import anthropic.resources.messages.messages as sdk
+    import anthropic
 
-    name = next(iter(sdk.DEPRECATED_MODELS))
-    engine = nt.engine(f"anthropic:{name}", base_url=server.url, api_key=KEY)
+    listed = {name for part in get_args(anthropic.types.Model) for name in get_args(part)}
+    warned = []
+    with anthropic.Anthropic(base_url=server.url, api_key=KEY) as client:
+        for name in sorted(listed):
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                client.messages.create(model=name, max_tokens=9, messages=[{"role": "user", "content": "Say hello."}])
+            warned += [name for warning in caught if issubclass(warning.category, DeprecationWarning)]
+    assert warned, f"anthropic warns of none of its models: {sorted(listed)}"
 
-    assert nt.Session(engine).ask("Say hello.").result(20).text
+    for name in warned:
+        assert (
+            nt.Session(nt.engine(f"anthropic:{name}", base_url=server.url, api_key=KEY))
+            .ask("Say hello.")
+            .result(20)
+            .text
+        )
 
 
 @pytest.mark.parametrize("name", DIALECTS)

@@ -664,3 +664,21 @@ def test_an_image_map_without_an_image_is_refused_from_code_and_kept_from_a_file
         nt.user("look", images=[raw])
     data = {"blocks": [{"kind": "user", "payload": {"images": [raw]}}]}
     assert nt.Turn.from_dict(data)[0].images == [raw]
+
+
+def test_a_str_in_a_turn_or_a_run_is_refused_and_the_search_is_named() -> None:
+    turn = nt.turn("two tomatoes") + nt.assistant("noted")
+    run = nt.Run([turn])
+
+    with pytest.raises(
+        nt.MisuseError, match=r"a Turn contains Blocks, not str; .*\[b for b in turn if 'tomato' in b.text\]"
+    ):
+        _ = "tomato" in turn
+    with pytest.raises(nt.MisuseError, match=r"a Run contains Turns, not str; .*'tomato' in b.text"):
+        _ = "tomato" in run
+    assert [b for b in turn if "tomato" in b.text] == [turn[0]]
+    assert nt.user("two tomatoes") in turn
+    assert nt.user("tomato") not in turn
+    assert turn in run
+    assert 3 not in turn
+    assert turn[0] not in run

@@ -9,7 +9,6 @@ it was, as long as nobody edited it (see `wire`).
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,17 +20,20 @@ from ..contract import Scope
 from ..errors import EngineError
 from ..frozen import EMPTY, FrozenDict, freeze, thaw
 from ..images import normal_image
+from ..packages import installed
 from ..turns import Block, Kind, Turn
+from .anthropic_media import read_medium, write_medium
 from .anthropic_reply import WIRE, Reply, decoded, refusal
-from .counting import Counting, only
-from .http_transport import PACKAGES, is_http, plainly
+from .anthropic_settings import PARAMS, PORTABLE, SAMPLING, STRUCTURED_OUTPUT, remove_unsupported
+from .counting import Counting, only_fields
+from .http_transport import PACKAGES, http_transport, is_http
 from .lenient import are_parts
-from .media import contents, for_claude
-from .provider import Provider, Transport
-from .sanitised import OLD_VERSION, old_version
+from .media import content_parts
+from .provider import MessageLayout, Provider, Transport
 from .transport import Official, OfficialTransport
 
 VERSION = "2026-10-21"  # of the API, where no client of Anthropic's says it
+OLD_VERSION = "2023-06-01"  # the last one in which any Claude accepts sampling parameters
 PLAIN = {"anthropic-version": VERSION}
 MAX_TOKENS = 4096  # Claude demands a limit; this one holds where none is given
 CHOICES = {"auto": "auto", "required": "any", "none": "none"}
@@ -69,9 +71,9 @@ COUNTED = frozenset(
 )
 
 
-def counted(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
+def count_request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
     """The body of `POST /v1/messages/count_tokens`: the request without what limits and steers the answer."""
-    return only(request(turn, scope, model, params), COUNTED)
+    return only_fields(request(turn, scope, model, params), COUNTED)
 
 
 def _tools(scope: Scope, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -207,7 +209,7 @@ def _media(given: Any) -> dict[str, Any]:
     if isinstance(given, Mapping) and given.get("type") in MEDIA:
         media: dict[str, Any] = thaw(given)
         return media
-    return for_claude(given)
+    return write_medium(given)
 
 
 def _input(block: Block) -> dict[str, Any]:
@@ -223,7 +225,7 @@ def _tool_result(block: Block) -> dict[str, Any]:
     result, failed = block.result, bool(block.error) or bool(block.payload.get("is_error"))
     if are_parts(result, RESULTS):
         content: Any = thaw(result)
-    elif (foreign := contents(result, "text", for_claude)) is not None:
+    elif (foreign := content_parts(result, "text", write_medium)) is not None:
         content = foreign
     elif block.error:
         content = block.error
@@ -334,7 +336,7 @@ def _door(client: Any, body: Mapping[str, Any], headers: Mapping[str, str]) -> A
 
 def _versioned(body: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str, str]:
     """Sampling parameters are taken in an older version of the API alone, and by older models."""
-    old = old_version("anthropic", body) and headers.get("anthropic-version", VERSION) == VERSION
+    old = any(name in body for name in SAMPLING) and headers.get("anthropic-version", VERSION) == VERSION
     return {**headers, **({"anthropic-version": OLD_VERSION} if old else {})}
 
 
@@ -352,9 +354,9 @@ def transport(settings: Mapping[str, Any]) -> Transport:
     if settings.get("betas"):
         headers["anthropic-beta"] = ",".join(settings["betas"])
     client = settings.get("client")
-    absent = client is None and importlib.util.find_spec("anthropic") is None
-    if is_http(client) or (absent and any(map(importlib.util.find_spec, PACKAGES))):
-        return plainly(
+    absent = client is None and not installed("anthropic")
+    if is_http(client) or (absent and any(map(installed, PACKAGES))):
+        return http_transport(
             settings,
             name="anthropic",
             base_url="https://api.anthropic.com",
@@ -381,5 +383,13 @@ PROVIDER = Provider(
     transport=transport,
     settings=OWN | CLIENT,
     history=history,
-    counting=Counting(request=counted, total="input_tokens", path="/v1/messages/count_tokens"),
+    counting=Counting(request=count_request, total="input_tokens", path="/v1/messages/count_tokens"),
+    params=PARAMS,
+    portable=PORTABLE,
+    remove_unsupported=remove_unsupported,
+    structured_output=STRUCTURED_OUTPUT,
+    messages=MessageLayout(messages="messages", head="system", parts="content"),
+    read_medium=read_medium,
+    namespace=WIRE.namespace,
+    output_limits=("max_tokens",),
 )

@@ -16,7 +16,7 @@ from ..frozen import EMPTY, FrozenDict, FrozenList
 from ..results import FinishClass, InferenceResult, Usage
 from ..toolbox import CUT
 from ..turns import Block, Kind
-from .lenient import count_of, json_of, kept, mapping_of, mappings_of, text_of
+from .lenient import count_of, frozen_part, json_of, mapping_of, mappings_of, text_of
 from .provider import Hear, delta, unheard
 from .wire import Wire
 
@@ -88,12 +88,12 @@ class Reply:
         """Counts are cumulative and may come in part: what is not said again still holds."""
         for name, value in news.items():
             if name == "usage":
-                self._usage |= {k: kept(v) for k, v in mapping_of(value).items() if v is not None}
+                self._usage |= {k: frozen_part(v) for k, v in mapping_of(value).items() if v is not None}
             elif value is not None and name != "content":
-                self._message[name] = kept(value)
+                self._message[name] = frozen_part(value)
 
     def _part(self, content: Any) -> _Part:
-        part = _Part(len(self._parts), dict(mapping_of(kept(content))))
+        part = _Part(len(self._parts), dict(mapping_of(frozen_part(content))))
         self._parts.append(part)
         if self._hear is not None and part.kind:
             call = part.kind == "tool_call"
@@ -197,11 +197,11 @@ class _Part:
         """Take a delta that is no text."""
         match news.get("type"):
             case "signature_delta":
-                self.raw["signature"] = kept(news.get("signature"))
+                self.raw["signature"] = frozen_part(news.get("signature"))
             case "citations_delta":
-                self.citations.append(kept(news.get("citation")))
+                self.citations.append(frozen_part(news.get("citation")))
             case "compaction_delta":
-                self.raw |= {k: kept(v) for k, v in news.items() if k != "type"}
+                self.raw |= {k: frozen_part(v) for k, v in news.items() if k != "type"}
 
     def whole(self) -> FrozenDict:
         """The content block as a body would have it."""

@@ -15,19 +15,22 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from .. import provenance
 from ..contract import Scope
 from ..distinct_calls import PROVIDER_CALL_ID
 from ..errors import EngineError
 from ..frozen import EMPTY, thaw
 from ..images import normal_image
 from ..turns import Block, Turn
-from .counting import Counting, only
+from .counting import Counting, only_fields
 from .gemini_history import history as history
+from .gemini_media import read_medium, write_medium
 from .gemini_parts import SIGNATURE, WIRE, camel, said
 from .gemini_reply import Reply
+from .gemini_settings import PARAMS, PORTABLE, STRUCTURED_OUTPUT
 from .gemini_transport import GeminiTransport
-from .media import contents, for_gemini
-from .provider import Provider, Transport
+from .media import content_parts
+from .provider import MessageLayout, Provider, Transport
 
 UNSIGNED = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="  # base64 of skip_thought_signature_validator
 CHOICES = {"required": "ANY", "none": "NONE"}  # "auto" is what holds where nothing is said
@@ -87,15 +90,15 @@ def request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EM
     return Asked(body | beside | _tools(scope, beside), model, method)
 
 
-def counted(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
+def count_request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
     """The body of `POST /v1beta/models/{model}:countTokens`, which holds the whole request."""
     whole = request(turn, scope, model, params)
     return Asked({"generateContentRequest": {"model": _path(model), **whole}}, model, "countTokens")
 
 
-def vertex_counted(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
+def vertex_count_request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
     """The body of Vertex's `:countTokens`, which takes the parts of a request that count."""
-    return Asked(only(request(turn, scope, model, params), VERTEX_COUNTS), model, "countTokens")
+    return Asked(only_fields(request(turn, scope, model, params), VERTEX_COUNTS), model, "countTokens")
 
 
 def _divided(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -254,7 +257,7 @@ def _args(block: Block) -> dict[str, Any]:
 def _result(block: Block, call: Block | None) -> dict[str, Any]:
     result: Any = {"error": block.error} if block.error else thaw(block.result)
     seen: list[dict[str, Any]] = []
-    if (foreign := contents(result, "text", for_gemini)) is not None:  # as another provider's tools answer
+    if (foreign := content_parts(result, "text", write_medium)) is not None:  # as another provider's tools answer
         seen = [part for part in foreign if "text" not in part]
         texts = [part["text"] for part in foreign if "text" in part]
         result = texts[0] if len(texts) == 1 else texts
@@ -288,7 +291,7 @@ def _media(given: Any) -> dict[str, Any]:
     ):
         media: dict[str, Any] = thaw(given)
         return media
-    return for_gemini(given)
+    return write_medium(given)
 
 
 # The provider.
@@ -297,6 +300,12 @@ def _media(given: Any) -> dict[str, Any]:
 def transport(settings: Mapping[str, Any]) -> Transport:
     """An httpx client. `base_url` may end in a version, as Vertex's do; `headers` go with every request."""
     return GeminiTransport(settings)
+
+
+def _instruction(parts: list[Any], first: Block) -> dict[str, Any]:
+    """Return `systemInstruction` with the fields it had besides its parts."""
+    fields = thaw(first.metadata.get(provenance.FIELDS) or EMPTY)
+    return {**fields, "parts": parts[0] if "parts" in fields else parts}
 
 
 def _at(params: Mapping[str, Any]) -> Provider:
@@ -314,10 +323,19 @@ PROVIDER = Provider(
     settings=frozenset({"client", "headers", "api_key", "base_url"}),
     history=history,
     at=_at,
-    counting=Counting(request=counted, total="totalTokens", cached="cachedContentTokenCount"),
+    params=PARAMS,
+    portable=PORTABLE,
+    structured_output=STRUCTURED_OUTPUT,
+    messages=MessageLayout(
+        messages="contents", head="systemInstruction", parts="parts", model_role="model", head_value=_instruction
+    ),
+    read_medium=read_medium,
+    namespace=WIRE.namespace,
+    output_limits=("generationConfig.maxOutputTokens",),
+    counting=Counting(request=count_request, total="totalTokens", cached="cachedContentTokenCount"),
 )
 VERTEX = replace(
     PROVIDER,
     server="vertex",
-    counting=Counting(request=vertex_counted, total="totalTokens", cached="cachedContentTokenCount"),
+    counting=Counting(request=vertex_count_request, total="totalTokens", cached="cachedContentTokenCount"),
 )

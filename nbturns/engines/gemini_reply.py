@@ -17,7 +17,7 @@ from ..results import FinishClass, InferenceResult, Usage
 from ..toolbox import CUT
 from ..turns import Block
 from .gemini_parts import PLAIN, WIRE, Part, camel, said
-from .lenient import count_of, kept, mapping_of, mappings_of, text_of
+from .lenient import count_of, frozen_part, mapping_of, mappings_of, text_of
 from .provider import Hear, delta, unheard
 
 ANSWER = frozenset({"candidates", "promptFeedback", "usageMetadata"})  # one of these makes it an answer
@@ -88,7 +88,7 @@ class Reply:
     def _choose(self, candidate: Mapping[str, Any], *, streamed: bool) -> None:
         """The first candidate is the answer; the others are kept beside it."""
         if place := count_of(candidate.get("index")):
-            _add(self._others.setdefault(place, {}), kept(candidate))
+            _add(self._others.setdefault(place, {}), frozen_part(candidate))
             return
         joins = streamed  # only the first part of a chunk can go on with what the one before had begun
         for raw in _parts(candidate):
@@ -105,7 +105,7 @@ class Reply:
         news = {camel(name): value for name, value in news.items()}
         for name in news.keys() - USUAL:
             if news[name] not in (None, {}, []):
-                before, value = self._known.get(name), kept(news[name])
+                before, value = self._known.get(name), frozen_part(news[name])
                 self._known[name] = _longer(before, value, name) if name in JOINED else value
         return news
 
@@ -128,9 +128,9 @@ class Reply:
             return
         call = said(raw, "functionCall")
         if isinstance(call, dict) and last is not None and last.arguments is not None and last.arguments.open:
-            self._tell(last, last.go_on(kept(raw)))
+            self._tell(last, last.go_on(frozen_part(raw)))
             return
-        part = Part(len(self._parts), kept(raw), grows)
+        part = Part(len(self._parts), frozen_part(raw), grows)
         self._parts.append(part)
         self._tell(part, part.text, part.name)
 

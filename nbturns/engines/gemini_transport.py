@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import importlib.util
 import inspect
 import json
 import os
@@ -23,9 +22,9 @@ from urllib.parse import urlsplit
 from ..errors import EngineError
 from ..host import in_worker
 from .gemini_reply import refusal
-from .provider import Answer, kind_at
+from .provider import ResponseStream, kind_at
 from .recording import recording
-from .transport import CONNECT, refuse_keys, retry_after, without_keys, words
+from .transport import CONNECT, need, refuse_keys, retry_after, without_keys, words
 
 GOOGLE = "https://generativelanguage.googleapis.com"
 VERSION = re.compile(r"/v1(alpha|beta)?\d*(/|$)")  # Vertex: …/v1/projects/P/locations/L/publishers/google
@@ -46,10 +45,8 @@ class GeminiTransport:
 
     def __post_init__(self) -> None:
         own = self.settings.get("client")
-        if own is None and importlib.util.find_spec("httpx") is None:
-            raise EngineError(
-                "this engine needs the package httpx: pip install 'nbturns[gemini]'", kind="missing_package"
-            )
+        if own is None:
+            need("httpx", extra="gemini")
         if own is not None and not inspect.iscoroutinefunction(getattr(own, "send", None)):
             given = type(own).__name__
             raise EngineError(
@@ -82,7 +79,7 @@ class GeminiTransport:
         return httpx.AsyncClient(timeout=wait, transport=recording(record, package="httpx") if record else None)
 
     @asynccontextmanager
-    async def open(self, body: Mapping[str, Any]) -> AsyncIterator[Answer]:
+    async def open(self, body: Mapping[str, Any]) -> AsyncIterator[ResponseStream]:
         """Send `body`; give the answer as it comes. Leaving closes the connection if more would come."""
         async with AsyncExitStack() as stack:
             try:
@@ -100,7 +97,9 @@ class GeminiTransport:
             headers = response.headers
             id = headers.get("x-request-id", "")  # gateways name a request, Google does not
             try:
-                yield Answer(chunks=self._chunks(response), content_type=headers.get("content-type", ""), request_id=id)
+                yield ResponseStream(
+                    chunks=self._chunks(response), content_type=headers.get("content-type", ""), request_id=id
+                )
             except EngineError as error:
                 without_keys(error, self)
                 raise

@@ -7,7 +7,6 @@ request wrote goes out as it was, as long as nobody edited it (see `wire`).
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Mapping
 from functools import partial
@@ -17,14 +16,18 @@ from ..chunks import Chunks
 from ..contract import Scope
 from ..errors import EngineError
 from ..frozen import EMPTY, FrozenDict, freeze, thaw
+from ..packages import installed
 from ..provenance import MESSAGE
 from ..turns import Block, Kind, Turn
 from . import openai_client
-from .dialects import OPENAI, Dialect, of_url, spoken
-from .http_transport import is_http, over_http
+from .dialects import OPENAI, Dialect, dialect_of_settings, dialect_of_url
+from .http_transport import chat_transport, is_http
 from .openai_chat_messages import written
 from .openai_chat_reply import WIRE, Reply, decoded, refusal
-from .provider import Provider, Transport
+from .openai_chat_settings import PARAMS, PORTABLE, structured_output
+from .openai_media import read_chat_medium
+from .openai_settings import remove_unsupported
+from .provider import MessageLayout, Provider, Transport
 
 # A Turn → a request.
 
@@ -137,11 +140,17 @@ def _said(content: Any) -> dict[str, Any]:
 def transport(settings: Mapping[str, Any], dialect: Dialect = OPENAI) -> Transport:
     """OpenAI's own client for OpenAI and for a client of the user's; for other servers plain HTTP."""
     settings = {name: value for name, value in settings.items() if name != "dialect"}
-    theirs = "base_url" not in settings or of_url(str(settings["base_url"])) is OPENAI
-    official = dialect is OPENAI and theirs and importlib.util.find_spec("openai") is not None
+    theirs = "base_url" not in settings or dialect_of_url(str(settings["base_url"])) is OPENAI
+    official = dialect is OPENAI and theirs and installed("openai")
     if official or (settings.get("client") is not None and not is_http(settings["client"])):
         return openai_client.by(openai_client.completions, "/chat/completions", refusal)(settings)
-    return over_http(settings, dialect, refusal)
+    return chat_transport(settings, dialect, refusal)
+
+
+def _all_messages(turn: Turn) -> list[dict[str, Any]]:
+    """Return the messages of a whole Turn in OpenAI's words; results that were imported stay where they are."""
+    in_order = all(MESSAGE in block.metadata or block.inference_id or block.kind != "tool_use" for block in turn)
+    return written(turn, OPENAI, "", as_it_stands=in_order)
 
 
 def speaking(dialect: Dialect) -> Provider:
@@ -154,7 +163,16 @@ def speaking(dialect: Dialect) -> Provider:
         transport=partial(transport, dialect=dialect),
         settings=openai_client.SETTINGS | {"dialect"},
         history=history,
-        at=lambda params: speaking(spoken(params)),
+        at=lambda params: speaking(dialect_of_settings(params)),
+        params=PARAMS,
+        portable=PORTABLE,
+        remove_unsupported=remove_unsupported,
+        structured_output=structured_output(dialect),
+        messages=MessageLayout(messages="messages", write=_all_messages),
+        read_medium=read_chat_medium,
+        namespace=WIRE.namespace,
+        result_names=frozenset(),  # its "openai" may be of Responses, too
+        output_limits=("max_tokens", "max_completion_tokens"),
     )
 
 

@@ -17,14 +17,15 @@ from ..errors import EngineError
 from ..frozen import EMPTY, FrozenDict, freeze
 from ..images import seen
 from ..keyed import Key
-from ..provenance import CHAT_BESIDE as BESIDE
+from ..provenance import OPENAI_CHAT_FIELDS as FIELDS
 from ..results import FinishClass, InferenceResult, Usage
 from ..toolbox import CUT
 from ..turns import Block, Kind
 from . import openai_client
-from .lenient import cost_of, count_of, json_of, kept, mapping_of, text_of
+from .lenient import cost_of, count_of, frozen_part, json_of, mapping_of, text_of
 from .openai_chat_candidate import THOUGHTS, Candidate, merged, says
-from .provider import DONE, Hear, unheard
+from .provider import Hear, unheard
+from .receiver import DONE
 from .wire import Wire
 
 WIRE = Wire("openai_chat")
@@ -103,7 +104,7 @@ class Reply:
         known = self._message
         for name, value in news.items():
             if value is not None and value != "" and known.get(name) != value and name not in UNKEPT:
-                known[name] = merged(known.get(name), kept(value))
+                known[name] = merged(known.get(name), frozen_part(value))
         if not self.complete and _is_error(news):
             raise refusal(news)
 
@@ -140,7 +141,7 @@ class Reply:
         """Give what is no block's to the one it is about, or to the first."""
         beside: dict[str, Any] = {}
         if rest := {name: value for name, value in message.items() if name not in (*SENT, *SHOWN)}:
-            beside[BESIDE.name] = rest
+            beside[FIELDS.name] = rest
         if candidate.logprobs:
             beside[LOGPROBS.name] = candidate.logprobs
         if beside:

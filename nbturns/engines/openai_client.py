@@ -7,7 +7,6 @@ signature demands is named beside it, and Azure finds its path by the model.
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -15,7 +14,8 @@ from typing import Any
 
 from ..errors import EngineError
 from ..frozen import EMPTY
-from .http_transport import PACKAGES, POLL, is_http, plainly, working
+from ..packages import installed
+from .http_transport import PACKAGES, POLL, http_transport, is_http, unfinished_response_id
 from .provider import Transport
 from .transport import Door, Explain, Official, OfficialTransport
 
@@ -34,7 +34,11 @@ async def responses(client: Any, body: Mapping[str, Any], headers: Mapping[str, 
     opened = _opened(client.responses, {}, body, headers)
     while True:
         async with opened as response:
-            id = working(await response.read()) if body.get("background") and not body.get("stream") else ""
+            id = (
+                unfinished_response_id(await response.read())
+                if body.get("background") and not body.get("stream")
+                else ""
+            )
             if not id:
                 yield response
                 return
@@ -86,9 +90,9 @@ def by(door: Door, path: str, explain: Explain = refusal) -> Callable[[Mapping[s
 
     def transport(settings: Mapping[str, Any]) -> Transport:
         client = settings.get("client")
-        absent = client is None and importlib.util.find_spec("openai") is None
-        if is_http(client) or (absent and any(map(importlib.util.find_spec, PACKAGES))):
-            return plainly(
+        absent = client is None and not installed("openai")
+        if is_http(client) or (absent and any(map(installed, PACKAGES))):
+            return http_transport(
                 settings,
                 name="openai",
                 base_url=HOME,

@@ -16,7 +16,7 @@ from ..images import normal_image
 from ..results import FinishClass, InferenceResult, Usage
 from ..toolbox import CUT
 from ..turns import Block, Kind
-from .lenient import cost_of, count_of, json_of, kept, mapping_of, mappings_of, text_of
+from .lenient import cost_of, count_of, frozen_part, json_of, mapping_of, mappings_of, text_of
 from .openai_client import refusal
 from .provider import Hear, delta, unheard
 from .wire import Wire
@@ -78,7 +78,7 @@ class Reply:
                 self._item(count_of(data.get("output_index")), data["item"], done=kind.endswith("done"))
             case "response.output_text.annotation.added":
                 if part := self._parts.get(count_of(data.get("output_index"))):
-                    part.annotations.append((count_of(data.get("content_index")), kept(data.get("annotation"))))
+                    part.annotations.append((count_of(data.get("content_index")), frozen_part(data.get("annotation"))))
             case "error":
                 raise refusal(data)
             case "" if data.get("error"):  # some servers say no more than that
@@ -109,7 +109,7 @@ class Reply:
 
     def _learn(self, response: Mapping[str, Any]) -> None:
         news = {k: v for k, v in response.items() if k not in UNKEPT and v is not None and v not in ("", [], {})}
-        self._response |= kept(news)
+        self._response |= frozen_part(news)
 
     def _item(self, place: int, item: Mapping[str, Any], *, done: bool) -> None:
         part = self._parts.get(place)
@@ -117,7 +117,7 @@ class Reply:
             part = self._parts[place] = _Part(place)
         elif part.closed and (not done or part.raw == item):
             return
-        part.take(kept(item))
+        part.take(frozen_part(item))
         part.closed = done
         self._tell(part, part.text if done and not part.heard else "")
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
-import importlib.util
 import inspect
 import math
 import sys
@@ -21,17 +20,26 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeAlias
 
-from ..errors import EngineError, MisuseError
+from ..errors import EngineError, MissingPackageError, MisuseError
 from ..frozen import EMPTY
 from ..host import in_worker
+from ..packages import require
 from . import amazon_stream
-from .provider import SECRET, Answer, kind_at
+from .provider import SECRET, ResponseStream, kind_at
 from .recording import KEYLIKE, SIGNING, recording
 
 CONNECT = 10.0  # seconds
 
 Door: TypeAlias = Callable[[Any, Mapping[str, Any], Mapping[str, str]], AbstractAsyncContextManager[Any]]
 Explain: TypeAlias = Callable[[Any], EngineError]
+
+
+def need(package: str, *, extra: str) -> None:
+    """Check that the package of an engine is installed. Raises EngineError."""
+    try:
+        require(package, extra=extra)
+    except MissingPackageError as error:
+        raise EngineError(str(error), kind="missing_package") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +64,7 @@ class Official:
 
     def check(self) -> None:
         """Raise EngineError when the package is not there; costs no import of it."""
-        if importlib.util.find_spec(self.package) is None:
-            raise EngineError(
-                f"this engine needs the package {self.package}: pip install 'nbturns[{self.package}]'",
-                kind="missing_package",
-            )
+        need(self.package, extra=self.package)
 
     @property
     def loaded(self) -> bool:
@@ -138,7 +142,7 @@ class OfficialTransport:
         return self._made[here]
 
     @asynccontextmanager
-    async def open(self, body: Mapping[str, Any]) -> AsyncIterator[Answer]:
+    async def open(self, body: Mapping[str, Any]) -> AsyncIterator[ResponseStream]:
         """Send `body`; give the answer as it comes. Leaving closes the connection if more would come."""
         client = None
         async with AsyncExitStack() as stack:
@@ -153,7 +157,7 @@ class OfficialTransport:
             if type.startswith(amazon_stream.CONTENT_TYPE):
                 chunks, type = amazon_stream.as_text(chunks), "text/event-stream"
             try:
-                yield Answer(chunks=chunks, content_type=type, request_id=id)
+                yield ResponseStream(chunks=chunks, content_type=type, request_id=id)
             except EngineError as error:
                 without_keys(error, client, self.headers)
                 raise

@@ -103,3 +103,7 @@ def _column_tables() -> str:
 
 
 __doc__ = f"{__doc__}{_column_tables()}"
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -7,18 +7,21 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MisuseError
+from ..packages import require
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-BACKENDS = ("pandas", "arrow", "polars", "dask")
+ARROW_PACKAGES = ("pyarrow", "numpy")  # all frames are built with these
+BACKENDS = {"pandas": ("pandas",), "arrow": (), "polars": ("polars",), "dask": ("dask", "pandas")}  # required packages
 
 
 def checked_backend(name: str) -> str:
-    """Return `name`. Raises MisuseError for an unknown backend."""
+    """Return `name`. Raises MisuseError for an unknown backend, MissingPackageError if a package of it is missing."""
     if name not in BACKENDS:
         raise MisuseError(f"unknown backend {name!r}; use one of {', '.join(BACKENDS)}")
+    require(*BACKENDS[name], *ARROW_PACKAGES)
     return name
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from ..provenance import TIMESTAMP
+from ..provenance import FIELDS, OPENAI_CHAT_FIELDS, TIMESTAMP
 from ..results import InferenceResult
 from ..turns import Block, Kind
 from .arrays import to_json
@@ -21,7 +21,7 @@ from .maker import FrameBuilder
 from .walk import ModelCall, Row, Traversal, TurnVisit, text_of
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
-EXTRA_SUFFIX = ".beside@v1"  # of the metadata in which importers keep the unknown fields of a message
+FIELDS_KEYS = (FIELDS, OPENAI_CHAT_FIELDS)
 
 
 @dataclass(slots=True, eq=False)
@@ -53,9 +53,8 @@ class BlockRow(Row):
 def extra_of(block: Block) -> str | None:
     """Return the fields of the source that a block has no place for, as JSON."""
     extra_fields: dict[str, Any] = dict(block.extra) if block.extra else {}
-    metadata = block.metadata._held
-    for name in metadata:
-        if name.endswith(EXTRA_SUFFIX) and isinstance(value := metadata[name], dict):
+    for key in FIELDS_KEYS:
+        if isinstance(value := block.metadata.raw(key), dict):
             extra_fields.update(value)
     if not extra_fields:
         return None
@@ -66,7 +65,7 @@ def extra_of(block: Block) -> str | None:
 
 def time_of(block: Block) -> datetime | None:
     """Return the time of a message, where its source has it."""
-    return parsed_time(block.metadata._held.get(TIMESTAMP.name))
+    return parsed_time(block.metadata.raw(TIMESTAMP))
 
 
 def parsed_time(value: Any) -> datetime | None:

@@ -18,11 +18,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MisuseError
+from ..plugins import entry_points
 from .arrays import category_codes
 from .passes import COLUMNS, FrameTables, concatenated
 from .sources import SourceFile
@@ -274,7 +274,7 @@ def version_mark() -> str:
     code = [path.stat().st_mtime_ns for path in sorted(Path(__file__).parents[1].rglob("*.py"))]
     importer_packages = sorted(
         f"{point.name} {point.dist.name} {point.dist.version}"
-        for point in entry_points(group="nbturns.importers")
+        for point in entry_points("nbturns.importers").values()
         if point.dist
     )
     return hashlib.sha256(json.dumps([columns, code, importer_packages]).encode()).hexdigest()[:16]

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import LoadError
-from ..importers import OURS, Notes, Sample, attempt, inspect_log, no_collections, openai_chat, own, recognised
+from ..importers import OURS, Notes, Sample, detect_importer, inspect_log, openai_chat, own, pause_gc, try_read
 from ..importers import Source as ImportSource
 from ..turns import Run
 from .block_arrays import WITH_VECTOR, VectorBlockBuilder
@@ -61,11 +61,11 @@ def read_fast(frame_pass: FramePass, file: SourceFile, advance: Callable[[int], 
 def _format(sample: Sample) -> str:
     """Return the format of records or of an Inspect log; "" for other files, and for a message per line."""
     if not sample.lines and inspect_log.score(sample):
-        importer = recognised(sample)
+        importer = detect_importer(sample)
         return importer.name if importer else ""
     if sample.container != "json" or not isinstance(sample.value, dict) or "role" in sample.record:
         return ""
-    importer = recognised(sample)
+    importer = detect_importer(sample)
     return importer.name if importer else ""
 
 
@@ -83,7 +83,7 @@ class _FileReader:
         self.position = 0
 
     def report_problems(self) -> None:
-        for note in self.source.noted() if self.source.problems else ():
+        for note in self.source.take_problems() if self.source.problems else ():
             self.frame_pass.add_error(LoadError(note.what, file=note.file, position=note.position))
 
     def add(self, add_fast: Callable[[], bool], load_run: Callable[[], Run | None]) -> None:
@@ -108,7 +108,7 @@ class _FileReader:
 
 class _InspectReader(_FileReader):
     def read(self) -> None:
-        with no_collections():
+        with pause_gc():
             for position, sample_source, log in inspect_log.samples(self.source):
                 self.report_problems()
                 notes = self.source.notes(inspect_log.FORMAT, position)
@@ -118,15 +118,15 @@ class _InspectReader(_FileReader):
                 )
         self.report_problems()
 
-    def _add_fast(self, sample_source: inspect_log.Given, log: Any, notes: Notes) -> bool:
+    def _add_fast(self, sample_source: inspect_log.SampleLoader, log: Any, notes: Notes) -> bool:
         try:
             return add_sample(self.builder.batch, sample_source(notes), log, notes, self.file, self.unique_id)
         except Exception:  # another shape, or not JSON: the importer reports it
             return False
 
-    def _load_run(self, position: str, sample_source: inspect_log.Given, log: Any) -> Run | None:
+    def _load_run(self, position: str, sample_source: inspect_log.SampleLoader, log: Any) -> Run | None:
         notes = self.source.notes(inspect_log.FORMAT, position)
-        return attempt(self.source, position, inspect_log.read_one, sample_source, log, notes)
+        return next(try_read(self.source, position, inspect_log.read_one, sample_source, log, notes), None)
 
 
 class _RecordReader(_FileReader):
@@ -143,7 +143,7 @@ class _RecordReader(_FileReader):
         self.chat_records = ChatRecords(file)
 
     def read(self, advance: Callable[[int], object]) -> None:
-        with no_collections():
+        with pause_gc():
             try:
                 self._read_records(advance)
             except LoadError as error:  # the file cannot be read from here on
@@ -166,7 +166,7 @@ class _RecordReader(_FileReader):
         return max(len(head) // max(head.count(b"\n"), 1), 1)
 
     def _load_run(self, position: str, record: Any) -> Run | None:
-        return attempt(self.source, position, READERS[self.format], self.source, position, record)
+        return next(try_read(self.source, position, READERS[self.format], self.source, position, record), None)
 
     def _add_fast(self, position: str, record: Any) -> bool:
         if type(record) is not dict:

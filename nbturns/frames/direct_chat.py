@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..importers.chat_messages import ANSWERED, CALLED, RESULTED, SAID, SEPARATE
+from ..importers.chat_messages import CALL_FIELDS, PROMPT_FIELDS, REPLY_FIELDS, RESULT_FIELDS, SEPARATE
 from ..importers.json_text import parse, parser
 from .block_batch import (
     CALL,
@@ -98,7 +98,7 @@ class ChatRecords:
             if has_reply and kind_role == USER:
                 turn_index, has_reply = turn_index + 1, False
                 batch.begin_turn(run, "", turn_index, len(texts) - first_row)
-            if len(message) > 2 and (extra := self._extra(message, SAID)):
+            if len(message) > 2 and (extra := self._extra(message, PROMPT_FIELDS)):
                 batch.extras[len(texts)] = extra
             texts.append(content)
             kind_roles.append(kind_role)
@@ -114,7 +114,7 @@ class ChatRecords:
             batch.names[row] = tool_names[call_id]
         if len(message) > 3:
             extra = self._extra_json.get(("name", message["name"])) if _has_only_name(message) else None
-            if extra or (extra := self._extra(message, RESULTED)):
+            if extra or (extra := self._extra(message, RESULT_FIELDS)):
                 batch.extras[row] = extra
         batch.texts.append(content)
         batch.kind_roles.append(RESULT)
@@ -132,7 +132,7 @@ class ChatRecords:
             return False
         row, extra = len(batch.texts), None
         if len(message) > 3 or content is not None or "content" not in message:
-            extra = self._extra(message, ANSWERED if content or not tool_calls else CALLED)
+            extra = self._extra(message, REPLY_FIELDS if content or not tool_calls else CALL_FIELDS)
         if extra:
             batch.extras[row] = extra
         if content or not tool_calls:

@@ -10,9 +10,17 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..importers import Notes
-from ..importers.conversation import SAID_TO_IT, other, place_of
-from ..importers.inspect_log import about_of, messages_of, run_id
-from ..importers.inspect_messages import Attachments, Calls, beside_of, blocks_of, ended, last_reply, named
+from ..importers.inspect_log import evaluation_of, messages_of, run_id
+from ..importers.inspect_messages import (
+    Attachments,
+    SampleEvents,
+    blocks_of,
+    call_outcome,
+    extra_fields_of,
+    last_reply,
+    model_of,
+)
+from ..importers.transcript import PROMPT_KINDS, conversation_key, other_block
 from ..turns import Block
 from .block_batch import BlockBatch, CallSummary, plain_json
 from .block_frame import tool_name
@@ -24,7 +32,7 @@ IN_PART = frozenset({"id", "name", "error", "images"})
 IN_CALL = frozenset({"name", "args", "args_raw", "error", "images"})
 CALL = frozenset({"id", "function", "arguments", "type"})
 KINDS = {"text": "llm_text", "reasoning": "reasoning"}
-NO_CALLS = Calls(())
+NO_CALLS = SampleEvents(())
 
 
 def add_sample(
@@ -36,7 +44,7 @@ def add_sample(
     """
     if type(sample) is not dict:
         return False
-    about = about_of(log)
+    about = evaluation_of(log)
     model = str(about.get("model") or "")
     outputs = _ModelOutputs(sample.get("events"), sample.get("output"), model)
     sample_id = file.distinct_id(run_id(sample, about, notes))
@@ -73,9 +81,9 @@ class _ModelOutputs:
         if output is None and is_last:
             output, model = self.final_output, self.model
         if output is None:
-            provider, model_name, stop_reason, finish = *named(message, self.model), "", "unknown"
+            provider, model_name, stop_reason, finish = *model_of(message, self.model), "", "unknown"
         else:
-            provider, model_name, stop_reason, finish = ended(output, model)
+            provider, model_name, stop_reason, finish = call_outcome(output, model)
         return "anthropic" if provider == "claude" else provider, model_name, stop_reason, str(finish)
 
 
@@ -85,7 +93,7 @@ class _SampleReader:
         self.run = batch.begin_run("", path)
         self.outputs = outputs
         self.notes = notes
-        self.call_id_prefix = f"{place}/" if (place := place_of(notes)) else ""
+        self.call_id_prefix = f"{place}/" if (place := conversation_key(notes)) else ""
         self.calls: dict[str, int] = {}  # numbers of model calls, by id
         self.tool_names: dict[str, str] = {}  # by tool call id
         self.turn_index = 0
@@ -97,11 +105,11 @@ class _SampleReader:
         last_reply_index = last_reply(messages)
         for number, message in enumerate(messages):
             if type(message) is not dict:
-                self._add_blocks([other(message)], None, None)
+                self._add_blocks([other_block(message)], None, None)
                 continue
             if attachments is not None:
-                message = attachments.put_in(message, f"messages[{number}]")
-            extra_fields = beside_of(message)
+                message = attachments.resolve(message, f"messages[{number}]")
+            extra_fields = extra_fields_of(message)
             extra = plain_json(extra_fields) if extra_fields else None
             call: int | None = None
             is_added = False
@@ -130,7 +138,7 @@ class _SampleReader:
             self.turn_index += 1
             self.batch.begin_turn(self.run, "", self.turn_index, self.block_index)
             self.has_reply = False
-        if kind not in SAID_TO_IT:
+        if kind not in PROMPT_KINDS:
             self.has_reply = True
         self.block_index += 1
         return self.block_index - 1

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 from ..keys import SESSION_ID
-from ..provenance import TIMESTAMP
+from ..provenance import FIELDS_NAMES, FORMER_NAMES, TIMESTAMP
 from ..results import DURATION_MS, INFERENCE_ID, INFERENCE_RESULT, INFERENCES, FinishClass
 from ..serde import BYTES, KINDS, ROLES, VERSION
 from ..text import MESSAGE_KINDS, TextForm, block_text
 from .block_batch import EMPTY_SUMMARY, BlockBatch, CallSummary, NotPlainError, plain_json, require_levels
-from .block_frame import EXTRA_SUFFIX, parsed_time
+from .block_frame import parsed_time
 from .sources import SourceFile
 
 RUN_FIELDS = frozenset({"version", "id", "name", "turns", "metadata"})
@@ -277,9 +277,13 @@ def _extra(block: dict[str, Any], metadata: Any) -> str | None:
     extra = {} if BLOCK_FIELDS.issuperset(block) else {n: value for n, value in block.items() if n not in BLOCK_FIELDS}
     if any(name.startswith(BYTES) for name in extra):
         raise NotPlainError
-    for name, value in metadata.items() if metadata else ():
-        require_levels(value)
-        if name.endswith(EXTRA_SUFFIX) and type(value) is dict:
+    if metadata and not FORMER_NAMES.keys().isdisjoint(metadata):
+        raise NotPlainError
+    for name in metadata or ():
+        require_levels(metadata[name])
+    for name in FIELDS_NAMES if metadata else ():
+        value = metadata.get(name)
+        if type(value) is dict:
             if BYTES in value:
                 raise NotPlainError
             extra.update(value)

@@ -165,6 +165,7 @@ def to_parquet(
     Raises MisuseError for a folder that is not empty, and the errors of `read`.
     """
     errors = []
+    checked_backend("pandas")
     request = FrameRequest(COLUMNS, strict=strict)
     target = _empty_folder(folder)
     for number, result in enumerate(read_parts(x, request, ReadOptions(processes, cache), rows)):

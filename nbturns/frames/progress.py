@@ -6,6 +6,8 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
+from ..packages import require
+
 DELAY = 2.0  # seconds before the bar appears
 
 
@@ -31,6 +33,7 @@ class Progress:
             self._bar = self._new_bar()
 
     def _new_bar(self) -> Any:
+        require("tqdm")
         from tqdm.auto import tqdm
         from tqdm.notebook import tqdm_notebook
 

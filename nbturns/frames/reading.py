@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import LoadError, MisuseError
 from ..files import each
-from ..importers import no_collections
+from ..importers import pause_gc
 from .cache import Cache, CacheEntry, RowRange
 from .direct import read_fast
 from .passes import COLUMNS, FramePass, FrameRequest, FrameTables, concatenated
@@ -94,7 +94,7 @@ class _Scheduler:
         if isinstance(part, LoadError):
             self.local_pass.add_error(part)
         elif isinstance(part, RunSource):
-            with no_collections():
+            with pause_gc():
                 self.local_pass.read(part)
         elif pool is not None:
             self._finish_local_pass()
@@ -255,7 +255,7 @@ def read_file(frame_pass: FramePass, file: SourceFile, advance: Callable[[int], 
         remaining -= size
         advance(size)
 
-    with no_collections():
+    with pause_gc():
         if not read_fast(frame_pass, file, report):
             read_runs(frame_pass, file)
     advance(remaining)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..packages import require
 from .columns import Column
 from .joined import FILE, RUN_ID
 from .maker import FrameBuilder
@@ -59,6 +60,7 @@ class ReportBuilder(FrameBuilder):
 
 def notes_df(report: ImportReport) -> pd.DataFrame:
     """Return one report as a frame: a row per note, with its kind ("guessed", "unknown", "dropped"), file and position."""
+    require("pandas")
     import pandas as pd
 
     rows = [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import MisuseError
 from .arrays import array, arrow_type, inferred_dtype, to_json
-from .backends import as_pandas
+from .backends import as_pandas, checked_backend
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +20,7 @@ def spread(frame: pd.DataFrame, column: str = "args") -> pd.DataFrame:
     This is best for the calls of one tool, as in `spread(calls[calls.name == "weather"])`. A missing argument
     is NA; lists and objects are JSON. Raises MisuseError for a frame without that column.
     """
+    checked_backend("pandas")
     import pandas as pd
 
     if column not in frame:

@@ -119,7 +119,7 @@ class Traversal:
             return None
         if self._anonymous_calls and (anonymous := self._anonymous_calls.get(id(block))):
             return anonymous
-        call_id = metadata._held.get(INFERENCE_ID.name)
+        call_id = metadata.raw(INFERENCE_ID)
         if type(call_id) is not str:
             call_id = block.inference_id  # raises for a value that is not a string
         if not call_id:

@@ -12,7 +12,9 @@ import re
 from collections.abc import Iterable, Iterator
 
 from ..turns import Kind, Run
-from . import SURE, Importer, Notes, Sample, Source
+from .importer import SURE, Importer
+from .report import Notes
+from .source import Sample, Source
 from .transcript import Transcript
 
 FORMAT = "aider"
@@ -45,21 +47,21 @@ def read_session(lines: list[str], notes: Notes, first: int = 1) -> Run:
     for number, line in enumerate(lines[1:] if started else lines, first + bool(started)):
         reader.line(number, line)
     reader.flush()
-    said = started.group(1).strip() if started else ""
-    return reader.said.run(name=said, at=said)
+    transcript = started.group(1).strip() if started else ""
+    return reader.transcript.to_run(name=transcript, time=transcript)
 
 
 class _Reader:
     """Gathers lines of one speaker, and writes a block when another one speaks."""
 
-    def __init__(self, said: Transcript, first: int) -> None:
-        self.said = said
+    def __init__(self, transcript: Transcript, first: int) -> None:
+        self.transcript = transcript
         self.who = ""
         self.begun = first
         self.held: list[str] = []
         self.model = ""
         self.asked = False
-        said.prompts = [0]  # what aider says at the head belongs to the first prompt
+        transcript.turn_starts = [0]  # what aider says at the head belongs to the first prompt
 
     def line(self, number: int, line: str) -> None:
         text = line.rstrip("\n").removesuffix("\r")
@@ -76,26 +78,28 @@ class _Reader:
 
     def flush(self) -> None:
         """Write what the last speaker said."""
-        who, lines, said = self.who, self.held, self.said
+        who, lines, transcript = self.who, self.held, self.transcript
         self.held = []
         text = "\n".join(lines)
-        said.at = f"line {self.begun}"
+        transcript.position = f"line {self.begun}"
         if who == "model":
             text = text.strip("\n")
         if not text.strip() and who != "user":
             return
-        said.notes.read += 1
+        transcript.notes.record_count += 1
         if who == "user":
             if self.asked:
-                said.prompt()
+                transcript.start_turn()
             self.asked = True
-            said.add(Kind.USER, {"text": "" if text == "<blank>" else text}, "user")
+            transcript.add(Kind.USER, {"text": "" if text == "<blank>" else text}, "user")
         elif who == "model":
-            said.add(Kind.LLM_TEXT, {"text": text}, "assistant", result=said.called(model=self.model))
+            transcript.add(
+                Kind.LLM_TEXT, {"text": text}, "assistant", result=transcript.inference_result(model=self.model)
+            )
         elif who:
             found = MODEL.search(text)
             self.model = found.group(1) if found else self.model
-            said.add(Kind.OTHER, {"text": text}, "tool")
+            transcript.add(Kind.OTHER, {"text": text}, "tool")
 
 
 def score(sample: Sample) -> int:
@@ -115,7 +119,7 @@ def _decoded(lines: Iterable[bytes], source: Source) -> Iterator[str]:
         try:
             yield line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError:
-            source.problem(f"line {number}", "bytes that are not UTF-8 were replaced by �")
+            source.add_problem(f"line {number}", "bytes that are not UTF-8 were replaced by �")
             yield line.decode("utf-8", "replace")
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from . import SURE, Importer, Sample
-from .provider_requests import Wire
+from .importer import SURE, Importer
+from .provider_requests import RequestLayout
+from .source import Sample
 
 FORMAT = "anthropic"
 ROLES = frozenset({"user", "assistant", "system"})
@@ -78,11 +79,11 @@ def _is_known(type: str) -> bool:
     return type in KNOWN or type.endswith("_tool_result")
 
 
-WIRE = Wire(FORMAT, "messages", ("system",), "content", _is_reply, _is_known)
+LAYOUT = RequestLayout(FORMAT, "messages", ("system",), "content", _is_reply, _is_known)
 
 
 def _is_alone(record: Mapping[str, Any]) -> bool:
     return _is_message(record) and not _is_reply(record)
 
 
-IMPORTER = Importer(FORMAT, score, WIRE.reading(_is_alone))
+IMPORTER = Importer(FORMAT, score, LAYOUT.reader(_is_alone))

@@ -13,20 +13,21 @@ from typing import Any
 
 from ..results import InferenceResult
 from ..turns import Kind, Run
-from . import Importer, Notes, each_record
-from .listed import of_document
-from .transcript import (
-    Misfit,
-    Transcript,
-    expected,
-    list_or_none,
-    number,
-    object_or_none,
-    text_or_none,
-    told,
-    usage,
-    without,
+from .importer import Importer, document_reader
+from .listed import document_score
+from .record_fields import (
+    ShapeError,
+    expect,
+    list_or_empty,
+    object_or_empty,
+    omit,
+    omit_empty,
+    optional_text,
+    to_number,
+    token_usage,
 )
+from .report import Notes
+from .transcript import Transcript
 
 FORMAT = "atif"
 METRICS = ("prompt_tokens", "completion_tokens", "cached_tokens", "cost_usd")
@@ -42,94 +43,96 @@ def is_trajectory(value: Any) -> bool:
 def read_one(value: Any, notes: Notes) -> Run:
     """One trajectory as a Run: a Turn per step of the user's that something followed."""
     if not isinstance(value, Mapping) or not isinstance(value.get("steps"), (list, tuple)):
-        raise notes.refusal("", "a trajectory in ATIF has a list of steps")
+        raise notes.load_error("", "a trajectory in ATIF has a list of steps")
     agent = value.get("agent")
     model = agent.get("model_name") if isinstance(agent, Mapping) else ""
     reader = _Reader(Transcript(notes), model if isinstance(model, str) else "")
-    reader.said.records("steps", value["steps"], reader.step)
+    reader.transcript.read_records("steps", value["steps"], reader.step)
     id = value.get("trajectory_id") or value.get("session_id")
     name = agent.get("name") if isinstance(agent, Mapping) else ""
-    return reader.said.run(
-        id=id if isinstance(id, str) else "", name=name if isinstance(name, str) else "", beside=without(value, "steps")
+    return reader.transcript.to_run(
+        id=id if isinstance(id, str) else "",
+        name=name if isinstance(name, str) else "",
+        extra_fields=omit(value, "steps"),
     )
 
 
 class _Reader:
-    def __init__(self, said: Transcript, model: str) -> None:
-        self.said = said
+    def __init__(self, transcript: Transcript, model: str) -> None:
+        self.transcript = transcript
         self.model = model
 
     def step(self, raw: Any) -> None:
-        step = expected(raw, dict, "a step")
+        step = expect(raw, dict, "a step")
         source = step.get("source")
         if source not in ("system", "user", "agent"):
-            raise Misfit(f"a step of the source {source!r}")
-        said, before, at = self.said, len(self.said.blocks), step.get("timestamp")
-        texts, images, rest = _content(step.get("message"))
-        payload = {"text": "\n".join(texts)} | told(images=images)
+            raise ShapeError(f"a step of the source {source!r}")
+        transcript, before, time = self.transcript, len(self.transcript.blocks), step.get("timestamp")
+        texts, images, extra_fields = _content(step.get("message"))
+        payload = {"text": "\n".join(texts)} | omit_empty(images=images)
         if source == "agent":
-            self.agent(step, payload, at)
+            self.agent(step, payload, time)
         else:
-            said.add(Kind.SYSTEM if source == "system" else Kind.USER, payload, source, at=at)
-        self.observed(step, at)
+            transcript.add(Kind.SYSTEM if source == "system" else Kind.USER, payload, source, time=time)
+        self.observed(step, time)
         taken = ("source", "message", "timestamp", "observation") + (
             ("reasoning_content", "tool_calls", "metrics", "model_name") if source == "agent" else ()
         )
-        said.put_beside(before, without(step, *taken) | rest)
+        transcript.add_extra_fields(before, omit(step, *taken) | extra_fields)
 
-    def agent(self, step: Mapping[str, Any], payload: dict[str, Any], at: Any) -> None:
-        said = self.said
-        calls = [expected(call, dict, "a call") for call in list_or_none(step.get("tool_calls"), "tool_calls")]
+    def agent(self, step: Mapping[str, Any], payload: dict[str, Any], time: Any) -> None:
+        transcript = self.transcript
+        calls = [expect(call, dict, "a call") for call in list_or_empty(step.get("tool_calls"), "tool_calls")]
         result = self.result(step, bool(calls))
-        thought = text_or_none(step.get("reasoning_content"), "reasoning_content")
+        thought = optional_text(step.get("reasoning_content"), "reasoning_content")
         if thought:
-            said.add(Kind.REASONING, {"text": thought}, result=result, at=at)
+            transcript.add(Kind.REASONING, {"text": thought}, result=result, time=time)
         if payload != {"text": ""} or not (thought or calls):
-            said.add(Kind.LLM_TEXT, payload, "assistant", result=result, at=at)
+            transcript.add(Kind.LLM_TEXT, payload, "assistant", result=result, time=time)
         for call in calls:
-            rest = without(call, "tool_call_id", "function_name", "arguments")
-            said.call(
+            extra_fields = omit(call, "tool_call_id", "function_name", "arguments")
+            transcript.add_call(
                 call.get("tool_call_id"),
                 call.get("function_name"),
                 call.get("arguments"),
                 result=result,
-                at=at,
-                beside=rest,
+                time=time,
+                extra_fields=extra_fields,
             )
 
-    def observed(self, step: Mapping[str, Any], at: Any) -> None:
-        observation = object_or_none(step.get("observation"), "observation")
-        calls = list_or_none(step.get("tool_calls"), "tool_calls")
-        for one in list_or_none(observation.get("results"), "results"):
-            answer = expected(one, dict, "a result")
+    def observed(self, step: Mapping[str, Any], time: Any) -> None:
+        observation = object_or_empty(step.get("observation"), "observation")
+        calls = list_or_empty(step.get("tool_calls"), "tool_calls")
+        for one in list_or_empty(observation.get("results"), "results"):
+            answer = expect(one, dict, "a result")
             id = answer.get("source_call_id")
             if id is None and len(calls) == 1:
                 id = calls[0].get("tool_call_id")
-                self.said.guess(f"an observation that names no call; taken for that of the only call, {id!r}")
-            rest = without(answer, "source_call_id", "content")
-            self.said.answer(id, answer.get("content"), at=at, beside=rest)
-        if more := without(observation, "results"):
-            self.said.other({"observation": more})
+                self.transcript.guess(f"an observation that names no call; taken for that of the only call, {id!r}")
+            extra_fields = omit(answer, "source_call_id", "content")
+            self.transcript.add_result(id, answer.get("content"), time=time, extra_fields=extra_fields)
+        if more := omit(observation, "results"):
+            self.transcript.add_other({"observation": more})
 
     def result(self, step: Mapping[str, Any], pending: bool) -> InferenceResult:
-        metrics = object_or_none(step.get("metrics"), "metrics")
-        more = object_or_none(metrics.get("extra"), "extra")
+        metrics = object_or_empty(step.get("metrics"), "metrics")
+        more = object_or_empty(metrics.get("extra"), "extra")
         copied = bool(step.get("is_copied_context"))  # its tokens were counted where it was first
-        cost = None if copied else number(metrics.get("cost_usd"))
+        cost = None if copied else to_number(metrics.get("cost_usd"))
         counts = {} if copied else metrics
-        return self.said.called(
+        return self.transcript.inference_result(
             model=step.get("model_name") or self.model,
             stop_reason=more.get("stop_reason") or more.get("finish_reason"),
             pending=pending,
             cost=None if cost is None else float(cost),
-            usage=usage(
+            usage=token_usage(
                 counts.get("prompt_tokens"),
                 counts.get("completion_tokens"),
                 cached=counts.get("cached_tokens"),
                 written=more.get("cache_creation_input_tokens"),
                 reasoning=more.get("reasoning_tokens"),
             ),
-            extra=metrics if copied else without(metrics, *METRICS),
+            extra=metrics if copied else omit(metrics, *METRICS),
         )
 
 
@@ -137,11 +140,11 @@ def _content(content: Any) -> tuple[list[str], list[dict[str, Any]], dict[str, A
     """Texts and images of a message, and the message itself where they are not all of it."""
     if content is None or isinstance(content, str):
         return [content or ""], [], {}
-    parts = [expected(part, dict, "a part") for part in expected(content, list, "message")]
+    parts = [expect(part, dict, "a part") for part in expect(content, list, "message")]
     texts = [part["text"] for part in parts if part.get("type") == "text" and isinstance(part.get("text"), str)]
     sources = [part.get("source") for part in parts if part.get("type") == "image"]
     images = [
-        told(file_uri=source.get("path"), media_type=source.get("media_type"))
+        omit_empty(file_uri=source.get("path"), media_type=source.get("media_type"))
         for source in sources
         if isinstance(source, Mapping)
     ]
@@ -149,4 +152,4 @@ def _content(content: Any) -> tuple[list[str], list[dict[str, Any]], dict[str, A
     return texts, images, {} if whole else {"message": content}
 
 
-IMPORTER = Importer(FORMAT, of_document(is_trajectory), each_record(FORMAT, read_one))
+IMPORTER = Importer(FORMAT, document_score(is_trajectory), document_reader(FORMAT, read_one))

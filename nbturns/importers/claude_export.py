@@ -11,22 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..provenance import BESIDE, TIMESTAMP
+from ..provenance import FIELDS, TIMESTAMP
 from ..results import InferenceResult
 from ..turns import Kind, Run
-from . import Importer, Notes
-from .branches import Branches, Tree, exported, scored
-from .transcript import (
-    Misfit,
-    Transcript,
-    expected,
-    keepable,
-    list_or_none,
-    object_or_none,
-    text_or_none,
-    told,
-    without,
-)
+from .branches import BranchReader, Tree, export_reader, export_score
+from .importer import Importer
+from .record_fields import ShapeError, expect, list_or_empty, object_or_empty, omit, omit_empty, optional_text
+from .report import Notes
+from .transcript import Transcript, freeze_or_json
 
 FORMAT = "claude-export"
 ROOT = "00000000-0000-4000-8000-000000000000"  # whom the first message names as its parent
@@ -45,25 +37,24 @@ def is_conversation(value: Any) -> bool:
 def read_branches(value: Any, notes: Notes) -> Iterator[Run]:
     """One conversation: a Run for each of its branches, the current one first."""
     if not isinstance(value, Mapping) or not isinstance(value.get("chat_messages"), list):
-        raise notes.refusal("", "a conversation of Claude's has a list of chat_messages")
+        raise notes.load_error("", "a conversation of Claude's has a list of chat_messages")
     nodes = _nodes(value["chat_messages"])
     current = value.get("current_leaf_message_uuid")
     if not isinstance(current, str) or current not in nodes:
         current = next(reversed(nodes), None)
 
-    def about() -> dict[str, Any]:
+    def metadata() -> dict[str, Any]:
         begun = value.get("created_at")
-        known = {BESIDE.name: keepable(beside)} if (beside := told(without(value, *ABOUT))) else {}
+        known = {FIELDS.name: freeze_or_json(other_fields)} if (other_fields := omit_empty(omit(value, *ABOUT))) else {}
         return known | ({TIMESTAMP.name: str(begun)} if begun else {})
 
     reader = _Reader(Transcript(notes))
     yield from reader.runs(
         Tree(nodes, notes, "chat_messages"),
         current,
-        reader.message,
         id=value.get("uuid"),
         name=value.get("name"),
-        about=about,
+        metadata=metadata,
     )
 
 
@@ -80,31 +71,31 @@ def _nodes(messages: list[Any]) -> dict[str, dict[str, Any]]:
     return nodes
 
 
-class _Reader(Branches):
+class _Reader(BranchReader):
     def message(self, raw: Any) -> None:
-        message = expected(raw, dict, "a message")
-        sender, text = message.get("sender"), text_or_none(message.get("text"), "text") or ""
+        message = expect(raw, dict, "a message")
+        sender, text = message.get("sender"), optional_text(message.get("text"), "text") or ""
         if sender not in ("human", "assistant"):
-            raise Misfit(f"a message of the sender {sender!r}")
-        parts = [expected(part, dict, "a part") for part in list_or_none(message.get("content"), "content")]
+            raise ShapeError(f"a message of the sender {sender!r}")
+        parts = [expect(part, dict, "a part") for part in list_or_empty(message.get("content"), "content")]
         whole = [part["text"] for part in parts if isinstance(part.get("text"), str)]
-        rest = without(message, *TAKEN)
+        extra_fields = omit(message, *TAKEN)
         if parts and text not in (between.join(whole) for between in ("", "\n", "\n\n")):
-            rest["text"] = text
-        parts = [part for part in parts or [{"type": "text", "text": text}] if told(without(part, "type"))]
-        first = len(self.said.blocks)
+            extra_fields["text"] = text
+        parts = [part for part in parts or [{"type": "text", "text": text}] if omit_empty(omit(part, "type"))]
+        first = len(self.transcript.blocks)
         result = self.result_of(message, parts) if sender == "assistant" else None
         for part in parts:
             self.part(part, message, result)
-        for one in list_or_none(message.get("attachments"), "attachments"):
-            self.attachment(expected(one, dict, "an attachment"), message)
-        if len(self.said.blocks) == first:  # a file alone, or an answer that was stopped at once
+        for one in list_or_empty(message.get("attachments"), "attachments"):
+            self.attachment(expect(one, dict, "an attachment"), message)
+        if len(self.transcript.blocks) == first:  # a file alone, or an answer that was stopped at once
             self.part({"type": "text", "text": ""}, message, result)
-        self.said.put_beside(first, rest)
+        self.transcript.add_extra_fields(first, extra_fields)
 
     def result_of(self, message: Mapping[str, Any], parts: list[dict[str, Any]]) -> InferenceResult:
         id = message.get("uuid")
-        return self.said.called(
+        return self.transcript.inference_result(
             id=id if isinstance(id, str) else "",
             provider="anthropic",
             model=message.get("model"),
@@ -113,50 +104,58 @@ class _Reader(Branches):
         )
 
     def part(self, part: dict[str, Any], message: Mapping[str, Any], result: InferenceResult | None) -> None:
-        said, kind = self.said, part.get("type")
-        how: dict[str, Any] = {"result": result, "at": message.get("created_at")}
+        transcript, kind = self.transcript, part.get("type")
+        how: dict[str, Any] = {"result": result, "time": message.get("created_at")}
         if kind in ("text", "voice_note") and result is None:
-            text = expected(part.get("text"), str, "a text")
-            said.add(Kind.USER, {"text": text}, "user", beside=without(part, "type", "text"), **how)
+            text = expect(part.get("text"), str, "a text")
+            transcript.add(Kind.USER, {"text": text}, "user", extra_fields=omit(part, "type", "text"), **how)
         elif kind == "text":
-            text = expected(part.get("text"), str, "a text")
-            said.add(Kind.LLM_TEXT, {"text": text}, "assistant", beside=without(part, "type", "text"), **how)
+            text = expect(part.get("text"), str, "a text")
+            transcript.add(Kind.LLM_TEXT, {"text": text}, "assistant", extra_fields=omit(part, "type", "text"), **how)
         elif kind == "thinking":
-            text = expected(part.get("thinking"), str, "a thought")
-            payload = {"text": text} | told(signature=part.get("signature"))
-            said.add(Kind.REASONING, payload, beside=without(part, "type", "thinking", "signature"), **how)
+            text = expect(part.get("thinking"), str, "a thought")
+            payload = {"text": text} | omit_empty(signature=part.get("signature"))
+            transcript.add(Kind.REASONING, payload, extra_fields=omit(part, "type", "thinking", "signature"), **how)
         elif kind == "tool_use":
-            args = object_or_none(part.get("input"), "input")
-            rest = without(part, "type", "id", "name", "input")
-            self.call = said.call(part.get("id"), part.get("name"), args, beside=rest, **how)
+            args = object_or_empty(part.get("input"), "input")
+            extra_fields = omit(part, "type", "id", "name", "input")
+            self.pending_call_id = transcript.add_call(
+                part.get("id"), part.get("name"), args, extra_fields=extra_fields, **how
+            )
         elif kind == "tool_result":
             self.answer(part, message)
         else:
             if kind not in ("token_budget", "flag"):
-                said.notes.unknown(said.at, f"a part of the type {kind!r:.60}")
-            said.other(part, result=result)
+                transcript.notes.add_unknown(transcript.position, f"a part of the type {kind!r:.60}")
+            transcript.add_other(part, result=result)
 
     def answer(self, part: dict[str, Any], message: Mapping[str, Any]) -> None:
         """What a tool answered; in older exports its call, the last one before it, is not named."""
         id = part.get("tool_use_id")
         if id is None:
-            self.said.guess("a result that names no call; taken for that of the last one")
-            id = self.call
+            self.transcript.guess("a result that names no call; taken for that of the last one")
+            id = self.pending_call_id
         content = part.get("content")
         texts = content if isinstance(content, list) else []
         plain = bool(texts) and all(isinstance(one, Mapping) and set(one) == {"type", "text"} for one in texts)
         told_ = "\n".join(str(one["text"]) for one in texts) if plain else content
         failed = part.get("is_error") is True
-        rest = without(part, "type", "tool_use_id", "content", "is_error")
-        self.said.answer(
-            id, None if failed else told_, told_ if failed else "", at=message.get("created_at"), beside=rest
+        extra_fields = omit(part, "type", "tool_use_id", "content", "is_error")
+        self.transcript.add_result(
+            id,
+            None if failed else told_,
+            told_ if failed else "",
+            time=message.get("created_at"),
+            extra_fields=extra_fields,
         )
 
     def attachment(self, one: dict[str, Any], message: Mapping[str, Any]) -> None:
         """What was pasted or attached is told to the model with the prompt."""
-        text = text_or_none(one.get("extracted_content"), "extracted_content") or ""
-        rest = {"attachment": without(one, "extracted_content")}
-        self.said.add(Kind.USER, {"text": text}, "user", at=message.get("created_at"), beside=rest)
+        text = optional_text(one.get("extracted_content"), "extracted_content") or ""
+        extra_fields = {"attachment": omit(one, "extracted_content")}
+        self.transcript.add(
+            Kind.USER, {"text": text}, "user", time=message.get("created_at"), extra_fields=extra_fields
+        )
 
 
-IMPORTER = Importer(FORMAT, scored(is_conversation), exported(FORMAT, read_branches))
+IMPORTER = Importer(FORMAT, export_score(is_conversation), export_reader(FORMAT, read_branches))

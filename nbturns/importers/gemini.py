@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from . import SURE, Importer, Sample
-from .provider_requests import Wire
+from .importer import SURE, Importer
+from .provider_requests import RequestLayout
+from .source import Sample
 
 FORMAT = "gemini"
 ROLES = frozenset({"user", "model", "function", "system", "tool"})
@@ -50,7 +51,9 @@ def _is_reply(value: Mapping[str, Any]) -> bool:
     return isinstance(candidates, list) and all(isinstance(one, Mapping) for one in candidates)
 
 
-WIRE = Wire(FORMAT, "contents", ("systemInstruction", "system_instruction"), "parts", _is_reply, KNOWN.__contains__)
+LAYOUT = RequestLayout(
+    FORMAT, "contents", ("systemInstruction", "system_instruction"), "parts", _is_reply, KNOWN.__contains__
+)
 
 
-IMPORTER = Importer(FORMAT, score, WIRE.reading(_is_content))
+IMPORTER = Importer(FORMAT, score, LAYOUT.reader(_is_content))

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from . import LIKELY, SURE, Importer, Sample
-from .provider_requests import Wire
+from .importer import LIKELY, SURE, Importer
+from .provider_requests import RequestLayout
+from .source import Sample
 
 FORMAT = "openai"
 TYPES = frozenset({"message", "reasoning", "function_call", "function_call_output", "item_reference", "compaction"})
@@ -68,7 +69,7 @@ def _is_known(type: str) -> bool:
     return type in TYPES or type.endswith(("_call", "_output", "_response")) or type.startswith(("mcp_", "program"))
 
 
-WIRE = Wire(FORMAT, "input", ("instructions",), "", _is_reply, _is_known)
+LAYOUT = RequestLayout(FORMAT, "input", ("instructions",), "", _is_reply, _is_known)
 
 
-IMPORTER = Importer(FORMAT, score, WIRE.reading(_is_item))
+IMPORTER = Importer(FORMAT, score, LAYOUT.reader(_is_item))

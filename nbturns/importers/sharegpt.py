@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..turns import Kind, Run
-from . import Importer, Notes
+from .importer import Importer
 from .json_text import parse
-from .listed import conversations, scored
-from .transcript import Misfit, Transcript, expected, messages_of, named, text_or_none, without
+from .listed import item_score, list_reader
+from .record_fields import ShapeError, expect, omit, optional_text, pop_text, split_document
+from .report import Notes
+from .transcript import Transcript
 
 FORMAT = "sharegpt"
 HUMAN = frozenset({"human", "user"})
@@ -30,62 +32,74 @@ def is_message(value: Any) -> bool:
 
 def read_one(value: Any, notes: Notes) -> Run:
     """One conversation: an object that has it as `conversations`, a list of messages, or one of them."""
-    messages, beside = messages_of([value] if is_message(value) else value, notes, "conversations")
-    model = beside.get("model")
+    messages, other_fields = split_document([value] if is_message(value) else value, notes, "conversations")
+    model = other_fields.get("model")
     reader = _Reader(Transcript(notes), model if isinstance(model, str) else None)
-    if isinstance(system := beside.get("system"), str):
+    if isinstance(system := other_fields.get("system"), str):
         if system:
-            reader.said.add(Kind.SYSTEM, {"text": system}, "system")
-        del beside["system"]
-    reader.said.records("conversations", messages, reader.message)
-    return reader.said.run(id=named(beside, "id", "conversation_id"), name=named(beside, "title"), beside=beside)
+            reader.transcript.add(Kind.SYSTEM, {"text": system}, "system")
+        del other_fields["system"]
+    reader.transcript.read_records("conversations", messages, reader.message)
+    return reader.transcript.to_run(
+        id=pop_text(other_fields, "id", "conversation_id"),
+        name=pop_text(other_fields, "title"),
+        extra_fields=other_fields,
+    )
 
 
 class _Reader:
-    def __init__(self, said: Transcript, model: str | None) -> None:
-        self.said = said
+    def __init__(self, transcript: Transcript, model: str | None) -> None:
+        self.transcript = transcript
         self.model = model
         self.waiting: list[str] = []  # ids of calls
         self.calls = 0
 
     def message(self, raw: Any) -> None:
-        message = expected(raw, dict, "a message")
-        said, rest = self.said, without(message, "from", "value")
-        sender = expected(message.get("from"), str, "from")
+        message = expect(raw, dict, "a message")
+        transcript, extra_fields = self.transcript, omit(message, "from", "value")
+        sender = expect(message.get("from"), str, "from")
         who, value = sender.strip().lower(), message.get("value")
         if who in CALL:
-            self.called(value, rest)
+            self.called(value, extra_fields)
         elif who in ANSWER:
-            self.answered(value, rest)
+            self.answered(value, extra_fields)
         elif who == "system":
-            said.add(Kind.SYSTEM, {"text": expected(value, str, "value")}, "system", beside=rest)
+            transcript.add(Kind.SYSTEM, {"text": expect(value, str, "value")}, "system", extra_fields=extra_fields)
         elif who in HUMAN:
-            said.add(Kind.USER, {"text": expected(value, str, "value")}, "user", beside=rest)
+            transcript.add(Kind.USER, {"text": expect(value, str, "value")}, "user", extra_fields=extra_fields)
         elif who in MODEL:
-            result = said.called(model=self.model)
-            said.add(Kind.LLM_TEXT, {"text": expected(value, str, "value")}, "assistant", result=result, beside=rest)
+            result = transcript.inference_result(model=self.model)
+            transcript.add(
+                Kind.LLM_TEXT,
+                {"text": expect(value, str, "value")},
+                "assistant",
+                result=result,
+                extra_fields=extra_fields,
+            )
         else:
-            raise Misfit(f"a message from {sender!r}")
+            raise ShapeError(f"a message from {sender!r}")
 
-    def called(self, value: Any, rest: dict[str, Any]) -> None:
+    def called(self, value: Any, extra_fields: dict[str, Any]) -> None:
         """One call, or several at once."""
         written = _json(value) if isinstance(value, str) else value
         calls = written if isinstance(written, list) else [written]
         if not calls or not all(isinstance(one, Mapping) and isinstance(one.get("name"), str) for one in calls):
-            raise Misfit("a call that is no JSON with a name")
-        result = self.said.called(model=self.model, pending=True)
+            raise ShapeError("a call that is no JSON with a name")
+        result = self.transcript.inference_result(model=self.model, pending=True)
         for one in calls:
-            beside = rest | without(one, "name", "arguments", "id")
-            id = text_or_none(one.get("id"), "id") or f"call_{self.calls}"
+            other_fields = extra_fields | omit(one, "name", "arguments", "id")
+            id = optional_text(one.get("id"), "id") or f"call_{self.calls}"
             self.calls += 1
             args = one.get("arguments")
-            self.waiting.append(self.said.call(id, one["name"], args, result=result, beside=beside))
-            rest = {}
+            self.waiting.append(
+                self.transcript.add_call(id, one["name"], args, result=result, extra_fields=other_fields)
+            )
+            extra_fields = {}
 
-    def answered(self, value: Any, rest: dict[str, Any]) -> None:
+    def answered(self, value: Any, extra_fields: dict[str, Any]) -> None:
         if not self.waiting:
-            self.said.guess("an answer to no call; it is kept without one")
-        self.said.answer(self.waiting.pop(0) if self.waiting else "", value, beside=rest)
+            self.transcript.guess("an answer to no call; it is kept without one")
+        self.transcript.add_result(self.waiting.pop(0) if self.waiting else "", value, extra_fields=extra_fields)
 
 
 def _json(text: str) -> Any:
@@ -95,4 +109,4 @@ def _json(text: str) -> Any:
         return None
 
 
-IMPORTER = Importer(FORMAT, scored(is_message, "conversations"), conversations(FORMAT, is_message, read_one))
+IMPORTER = Importer(FORMAT, item_score(is_message, "conversations"), list_reader(FORMAT, is_message, read_one))

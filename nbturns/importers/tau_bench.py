@@ -13,23 +13,24 @@ from dataclasses import replace
 from typing import Any
 
 from ..keyed import keyed
-from ..provenance import BESIDE
+from ..provenance import FIELDS
 from ..turns import Kind, Run
-from . import SURE, Importer, Notes, Sample, Source, attempt, openai_chat
-from .conversation import place_of
-from .transcript import (
-    Misfit,
-    Transcript,
-    expected,
-    keepable,
-    list_or_none,
-    number,
-    object_or_none,
-    text_or_none,
-    told,
-    usage,
-    without,
+from . import openai_chat
+from .importer import SURE, Importer, try_read
+from .record_fields import (
+    ShapeError,
+    expect,
+    list_or_empty,
+    object_or_empty,
+    omit,
+    omit_empty,
+    optional_text,
+    to_number,
+    token_usage,
 )
+from .report import Notes
+from .source import Sample, Source
+from .transcript import Transcript, conversation_key, freeze_or_json
 
 FORMAT = "tau-bench"
 
@@ -52,10 +53,10 @@ def is_simulations(value: Any) -> bool:
 def read_one(value: Any, notes: Notes) -> Run:
     """The result of one run of a task."""
     if not isinstance(value, Mapping) or not isinstance(value.get("traj"), (list, tuple)):
-        raise notes.refusal("", "a result of tau-bench has a traj")
-    beside = keepable(without(value, "traj"))
+        raise notes.load_error("", "a result of tau-bench has a traj")
+    other_fields = freeze_or_json(omit(value, "traj"))
     chat = openai_chat.read_one(value["traj"], notes)
-    return replace(chat, name=_named(value), metadata=keyed({BESIDE.name: beside}))
+    return replace(chat, name=_named(value), metadata=keyed({FIELDS.name: other_fields}))
 
 
 def _named(value: Mapping[str, Any]) -> str:
@@ -65,74 +66,84 @@ def _named(value: Mapping[str, Any]) -> str:
 
 def read_simulations(value: Mapping[str, Any], position: str, source: Source) -> Iterator[Run]:
     """Each simulation of a document of tau²-bench's; what is of all of them stands beside the first."""
-    shared = without(value, "simulations")
+    shared = omit(value, "simulations")
     for index, one in enumerate(value["simulations"]):
         notes = source.notes(FORMAT, ", ".join(part for part in (position, f"simulations[{index}]") if part))
-        said = Transcript(notes)
+        transcript = Transcript(notes)
         held = one if isinstance(one, Mapping) else {}
         messages = held.get("messages")
-        said.records("messages", messages if isinstance(messages, list) else [], _Reader(said).message)
-        beside = without(held, "messages") | ({} if isinstance(messages, list) else {"messages": messages})
-        beside |= {} if isinstance(one, Mapping) else {"simulation": one}
+        transcript.read_records("messages", messages if isinstance(messages, list) else [], _Reader(transcript).message)
+        other_fields = omit(held, "messages") | ({} if isinstance(messages, list) else {"messages": messages})
+        other_fields |= {} if isinstance(one, Mapping) else {"simulation": one}
         id = held.get("id")
-        yield said.run(
-            id=id if isinstance(id, str) else place_of(notes),
+        yield transcript.to_run(
+            id=id if isinstance(id, str) else conversation_key(notes),
             name=_named(held),
-            beside=beside | ({"document": shared} if index == 0 else {}),
+            extra_fields=other_fields | ({"document": shared} if index == 0 else {}),
         )
 
 
 class _Reader:
-    def __init__(self, said: Transcript) -> None:
-        self.said = said
+    def __init__(self, transcript: Transcript) -> None:
+        self.transcript = transcript
 
     def message(self, raw: Any) -> None:
-        message = expected(raw, dict, "a message")
-        role, content, at = message.get("role"), message.get("content"), message.get("timestamp")
-        said, before = self.said, len(self.said.blocks)
-        rest = without(message, "role", "content", "tool_calls", "timestamp")
-        calls = [expected(call, dict, "a call") for call in list_or_none(message.get("tool_calls"), "tool_calls")]
+        message = expect(raw, dict, "a message")
+        role, content, time = message.get("role"), message.get("content"), message.get("timestamp")
+        transcript, before = self.transcript, len(self.transcript.blocks)
+        extra_fields = omit(message, "role", "content", "tool_calls", "timestamp")
+        calls = [expect(call, dict, "a call") for call in list_or_empty(message.get("tool_calls"), "tool_calls")]
         if role == "tool" and isinstance(message.get("tool_messages"), list):
             for one in message["tool_messages"]:
                 self.message(one)
             return
         if role in ("system", "user"):
-            text = text_or_none(content, "content") or ""
+            text = optional_text(content, "content") or ""
             if text or not calls:
-                said.add(Kind.SYSTEM if role == "system" else Kind.USER, {"text": text}, role, at=at)
-            self.calls(calls, at, None)
+                transcript.add(Kind.SYSTEM if role == "system" else Kind.USER, {"text": text}, role, time=time)
+            self.calls(calls, time, None)
         elif role == "assistant":
-            counts = object_or_none(message.get("usage"), "usage")
-            cost = number(message.get("cost"))
-            result = said.called(
+            counts = object_or_empty(message.get("usage"), "usage")
+            cost = to_number(message.get("cost"))
+            result = transcript.inference_result(
                 pending=bool(calls),
                 cost=None if cost is None else float(cost),
-                usage=usage(counts.get("prompt_tokens"), counts.get("completion_tokens")),
+                usage=token_usage(counts.get("prompt_tokens"), counts.get("completion_tokens")),
             )
-            rest = without(rest, "usage", "cost") | told(usage=without(counts, "prompt_tokens", "completion_tokens"))
+            extra_fields = omit(extra_fields, "usage", "cost") | omit_empty(
+                usage=omit(counts, "prompt_tokens", "completion_tokens")
+            )
             if content or not calls:
-                said.add(
-                    Kind.LLM_TEXT, {"text": text_or_none(content, "content") or ""}, "assistant", at=at, result=result
+                transcript.add(
+                    Kind.LLM_TEXT,
+                    {"text": optional_text(content, "content") or ""},
+                    "assistant",
+                    time=time,
+                    result=result,
                 )
-            self.calls(calls, at, result)
+            self.calls(calls, time, result)
         elif role == "tool":
-            rest = without(rest, "id", "error")
+            extra_fields = omit(extra_fields, "id", "error")
             failed = message.get("error") is True
             error = (content if isinstance(content, str) and content else "error") if failed else ""
-            said.answer(message.get("id") or message.get("tool_call_id"), None if failed else content, error, at=at)
+            transcript.add_result(
+                message.get("id") or message.get("tool_call_id"), None if failed else content, error, time=time
+            )
         else:
-            raise Misfit(f"a message of the role {role!r}")
-        said.put_beside(before, rest)
+            raise ShapeError(f"a message of the role {role!r}")
+        transcript.add_extra_fields(before, extra_fields)
 
-    def calls(self, calls: list[dict[str, Any]], at: Any, result: Any) -> None:
+    def calls(self, calls: list[dict[str, Any]], time: Any, result: Any) -> None:
         for call in calls:
             function = call.get("function") if isinstance(call.get("function"), Mapping) else call
             assert isinstance(function, Mapping)
-            rest = without(call, "id", "name", "arguments", "function")
+            extra_fields = omit(call, "id", "name", "arguments", "function")
             given = function.get("arguments")
             if not isinstance(given, (str, Mapping)):
                 given = json.dumps(given)
-            self.said.call(call.get("id"), function.get("name"), given, at=at, result=result, beside=rest)
+            self.transcript.add_call(
+                call.get("id"), function.get("name"), given, time=time, result=result, extra_fields=extra_fields
+            )
 
 
 # In files.
@@ -147,8 +158,8 @@ def read(source: Source) -> Iterator[Run]:
     for position, value in source.records():
         if is_simulations(value):
             yield from read_simulations(value, position, source)
-        elif (run := attempt(source, position, read_one, value, source.notes(FORMAT, position))) is not None:
-            yield run
+        else:
+            yield from try_read(source, position, read_one, value, source.notes(FORMAT, position))
 
 
 IMPORTER = Importer(FORMAT, score, read)

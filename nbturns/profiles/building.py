@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..contract import Engine, Middleware, Scope
 from ..engines import engine as make_engine
@@ -13,6 +13,7 @@ from ..errors import EngineError, ProfileError
 from ..events import Phase, Sink, Snapshot
 from ..extracting import extracting
 from ..middleware import limits, log_calls, reorder_tool_results, retry, system_prompt
+from ..plugins import load_plugins
 from ..session import Session
 from ..settings import STRUCTURED_OUTPUT_CONFIG, StructuredOutputConfig
 from ..toolbox import Toolbox
@@ -77,7 +78,7 @@ def session(
 
 def build_engine(config: EngineConfig, secrets: Secrets) -> Engine:
     """The engine of a config, with its key looked up now. Raises ProfileError for a key or parameter that does not do."""
-    settings: dict[str, Any] = dict(secrets.reveal(_native(config), "params"))
+    settings: dict[str, Any] = dict(secrets.reveal(dict(config.params), "params"))
     if config.base_url:
         settings["base_url"] = secrets.reveal(config.base_url, "base_url")
         if not is_address(settings["base_url"]):
@@ -108,18 +109,6 @@ def _client(config: EngineConfig) -> dict[str, Any]:
         name = "default_headers" if "default_headers" in provider.settings else "headers"
         settings[name] = {"User-Agent": client["user_agent"]}
     return settings
-
-
-def _native(config: EngineConfig) -> dict[str, Any]:
-    """The parameters as the provider's engine has them: geppetto's few odd ones in their own place."""
-    params = dict(config.params)
-    if config.provider == "anthropic" and (user := params.pop("user_id", None)):
-        params["metadata"] = {**params.get("metadata", {}), "user_id": user}
-    if config.provider == "gemini":
-        names = {"include_thoughts": "includeThoughts", "thinking_level": "thinkingLevel"}
-        if thinking := {theirs: params.pop(ours) for ours, theirs in names.items() if ours in params}:
-            params["thinking_config"] = {**params.get("thinking_config", {}), **thinking}
-    return params
 
 
 def toolbox(config: EngineConfig, tools: Iterable[Tool | Callable[..., Any]], profile: str) -> Toolbox:
@@ -231,12 +220,11 @@ def _approval(config: EngineConfig, tools: Toolbox) -> Iterable[Callable[[Snapsh
 
 
 def _installed(group: str) -> Mapping[str, Callable[..., Any]]:
-    """Factories of installed packages, by their name."""
-    from importlib.metadata import entry_points
-
-    return {point.name: _loading(point) for point in entry_points(group=group)}
+    """Return the factories of installed packages by name."""
+    return load_plugins(group, _callable)
 
 
-def _loading(point: Any) -> Callable[..., Any]:
-    factory: Callable[..., Any] = point.load()
-    return factory
+def _callable(factory: Any) -> Callable[..., Any]:
+    if not callable(factory):
+        raise TypeError(f"expected a function, got {kind_of(factory)}")
+    return cast("Callable[..., Any]", factory)

@@ -14,8 +14,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..engines.dialects import DIALECTS
-from ..engines.params import PARAMS, snake
-from ..engines.params import params as params_of
+from ..engines.params import params_of, snake
+from ..engines.registry import find as find_provider
+from ..engines.registry import provider_entry_points
 from ..errors import EngineError, ProfileError
 from ..frozen import EMPTY, freeze
 from ..models import ModelInfo, Prices, find
@@ -42,7 +43,6 @@ KEYS = {"open-responses": ("open-responses", "openai-responses", "openai"), "cla
 RENAMED = {"max_response_tokens": "max_tokens"}  # geppetto's word for what most call so
 SHAPE = "structured_output_"
 UNSEEN = frozenset({"client", "connect_timeout", "raw", "record", "retries", "retry_for"})  # by the provider
-GEPPETTOS = frozenset({"user_id", "include_thoughts", "thinking_level"})  # not the provider's own names: see building
 KEYS |= {"openai-responses": KEYS["open-responses"], "anthropic": KEYS["claude"]}
 
 
@@ -228,15 +228,13 @@ def sources(said: Layer) -> dict[str, str]:
 
 def provider_of(api_type: str) -> str:
     """The prefix of our engine for geppetto's `api_type`, a compatible server's name, or a prefix itself."""
-    from ..engines import _points
-
     if api_type in PROVIDERS:
         return PROVIDERS[api_type]
-    if api_type in _points():
+    if api_type in provider_entry_points():
         return api_type
     if api_type in DIALECTS:
         return "openai-chat"
-    known = (*PROVIDERS, *_points(), *DIALECTS)
+    known = (*PROVIDERS, *provider_entry_points(), *DIALECTS)
     raise ProfileError(f"no provider {api_type!r}; {nearest(api_type, set(known))}", key="engine", known=known)
 
 
@@ -295,9 +293,10 @@ def _params(said: Layer, provider: str) -> dict[str, Said]:
 
 
 def _check_param(name: str, one: Said, provider: str) -> None:
-    if name in GEPPETTOS or provider not in PARAMS:
+    target = find_provider(provider)
+    if target.params is None:
         return
-    known = params_of(provider)
+    known = params_of(target)
     if (param := known.get(name) or known.get(snake(name))) is None:
         raise ProfileError(
             f"{name} is no parameter of {provider}; {nearest(name, known)} ({one.where})",

@@ -304,7 +304,8 @@ def near(name: str, known: Iterable[str]) -> str:
 
 @cache
 def known_params() -> frozenset[str]:
-    """Every parameter that some provider takes, in our names; an installed provider's own are not among them."""
-    from ..engines.params import PARAMS, params
+    """Every parameter that some installed provider takes, in our names."""
+    from ..engines.params import params_of
+    from ..engines.registry import installed_providers
 
-    return frozenset(SHORT_PARAMS).union(*(params(provider) for provider in PARAMS))
+    return frozenset(SHORT_PARAMS).union(*(params_of(provider) for provider in installed_providers()))

@@ -15,7 +15,8 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit, urlunsplit
 
 from ..engines.provider import SECRET
-from ..errors import MisuseError, ProfileError
+from ..errors import MissingPackageError, MisuseError, ProfileError
+from ..packages import require
 
 REFERENCE = re.compile(r"\$\{(env|keyring):([^{}]+)\}")
 ALLOWED = re.compile(r"(_tokens|cache_key)$")  # names that look like a secret's and are none
@@ -92,6 +93,7 @@ class Secrets:
     def _from_file(self) -> Mapping[str, str | None]:
         if self._env_file is None or not self._env_file.is_file():
             return {}
+        require("dotenv")
         from dotenv import dotenv_values
 
         return dotenv_values(self._env_file, interpolate=False)
@@ -123,11 +125,11 @@ class Secrets:
 
 def _from_keyring(name: str, key: str) -> str | None:
     try:
-        import keyring
-    except ImportError:
-        raise ProfileError(
-            f"{key} is in the keyring, and the package for it is not installed: pip install keyring", key=key
-        ) from None
+        require("keyring")
+    except MissingPackageError as error:
+        raise ProfileError(f"{key} is in the keyring; {error}", key=key) from error
+    import keyring
+
     service, slash, user = name.rpartition("/")
     if not slash:
         raise ProfileError(f"{key}: a keyring entry is named ${{keyring:service/name}}, not {name!r}", key=key)

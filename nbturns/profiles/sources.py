@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..errors import LoadError, ProfileError
+from ..plugins import load_plugins
 from .fields import kind_of
 from .registry import Reader, Registry
 
@@ -39,12 +40,13 @@ def registries(sources: Iterable[Source]) -> Iterator[Registry]:
 
 
 def installed() -> Iterator[Registry]:
-    """Registries of installed packages: entry points `nbturns.profiles`, a path or mapping or a function that returns one."""
-    from importlib.metadata import entry_points
+    """Yield the registries of installed packages: entry points `nbturns.profiles`, a path, a mapping, or a function that returns one."""
+    for found in load_plugins("nbturns.profiles", _registries_of).values():
+        yield from found
 
-    for point in sorted(entry_points(group="nbturns.profiles"), key=lambda point: point.name):
-        loaded = point.load()
-        yield from registries([loaded() if callable(loaded) else loaded])
+
+def _registries_of(declared: Any) -> list[Registry]:
+    return list(registries([declared() if callable(declared) else declared]))
 
 
 def _inline(data: Mapping[str, Any]) -> Registry:

@@ -79,3 +79,7 @@ def _rows_view(rows: Any) -> TurnView | RunView:
     if len(turns) != 1:
         return RunView(Run(turns))
     return TurnView(turns[0], selected=[place for place in block_indexes(rows) if place < len(turns[0])])
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -70,7 +70,7 @@ class TurnView(Still, anywidget.AnyWidget):
 
     def _repr_html_(self) -> str:
         """What stands in for the view where there is no widget: of a long Turn the beginning, `freeze()` keeps more."""
-        return turn_html(self.turn) if len(self.turn) <= FIRST_ROWS else turn_html(self.turn, most=STILL_ROWS)
+        return turn_html(self.turn) if len(self.turn) <= FIRST_ROWS else turn_html(self.turn, max_rows=STILL_ROWS)
 
     @property
     def selection(self) -> Turn:
