@@ -249,7 +249,7 @@ def test_several_processes_make_the_frames_that_one_makes(folder: Path, tmp_path
     same(frames.read(folder, processes=2, cache=tmp_path / "cache"), frames.read(folder))
     same(frames.read(folder, cache=tmp_path / "cache"), frames.read(folder))
     for wrong in (0, -1, True, "two"):
-        with pytest.raises(ValueError, match="how many"):
+        with pytest.raises(ValueError, match="invalid number of processes"):
             frames.read(folder, processes=wrong)  # type: ignore[arg-type]
 
 
@@ -330,7 +330,7 @@ def test_parquet_is_read_back_and_by_other_engines_as_it_is(folder: Path, tmp_pa
     assert dict(duckdb.connect().execute(query).fetchall()) == kinds
     counted = pl.scan_parquet(target / "blocks" / "*.parquet").group_by("kind").len().collect()
     assert dict(counted.with_columns(pl.col("kind").cast(pl.String)).rows()) == kinds
-    with pytest.raises(ValueError, match="something here already"):
+    with pytest.raises(ValueError, match="is not empty"):
         frames.to_parquet(folder, target)
     with pytest.raises(nt.LoadError, match="no frames in this folder"):
         frames.from_parquet(folder)
@@ -409,7 +409,7 @@ def test_arguments_are_spread_out_on_request(folder: Path) -> None:
     plain = frames.tool_calls(folder / "a.jsonl")
     pd.testing.assert_frame_equal(frames.spread(plain), calls)
     assert "args.city" in frames.tool_calls(folder / "a.jsonl", spread=True, backend="arrow").column_names
-    with pytest.raises(ValueError, match="no column 'args'"):
+    with pytest.raises(ValueError, match="unknown column 'args'"):
         frames.spread(frames.turns([]))
 
 
@@ -467,7 +467,7 @@ def test_what_does_not_lead_back_says_what_to_give() -> None:
         frames.to_turns(frame)
     with pytest.raises(ValueError, match="keep both columns"):
         frames.to_turns(frame[["text"]])
-    with pytest.raises(ValueError, match="rows of 2 Turns|are of 2 Turns"):
+    with pytest.raises(ValueError, match="got rows of 2"):
         frames.at(frames.blocks([nt.Run([nt.turn("q")], id="x"), nt.Run([nt.turn("q")], id="y")]))
     assert len(frames.to_turns(frame, nt.Run([nt.turn("q")], id="x"))) == 1
 
