@@ -366,7 +366,7 @@ def test_a_call_in_training_data_that_is_no_json_is_kept_as_it_is() -> None:
     read = nt.loads([{"from": "human", "value": "q"}, {"from": "function_call", "value": "look()"}])
 
     assert read.latest[1].kind == "other" and read.latest[1].payload["value"] == "look()"
-    assert "no JSON with a name" in read.import_report.unknown[0]
+    assert "not JSON with a name" in read.import_report.unknown[0]
 
 
 def test_an_export_of_claudes_pages_has_thoughts_calls_attachments_and_branches(tmp_path: Path) -> None:

@@ -139,8 +139,8 @@ def test_reports_say_what_an_importer_did_not_take_as_it_is(tmp_path: Path) -> N
 
     report = frames.read(tmp_path).reports.iloc[0]
 
-    assert (report["format"], report["read"], report["guessed"]) == ("openai-chat", 2, 2)
-    assert "without tool_call_id" in report["notes"]
+    assert (report["format"], report["read"], report["guessed"]) == ("openai-chat", 2, 1)
+    assert "tool result without the id of a call" in report["notes"]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes in folders are a thing of Unix")

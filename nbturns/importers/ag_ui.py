@@ -26,6 +26,7 @@ from .record_fields import (
     optional_text,
     pop_text,
     split_document,
+    unexpected,
 )
 from .report import Notes
 from .source import Sample, Source
@@ -106,12 +107,12 @@ class _Reader:
         self.next = [_reply_id(message) for message in messages[1:]] + [""]
 
     def message(self, raw: Any) -> None:
-        message = expect(raw, dict, "a message")
+        message = expect(raw, dict, "")
         if "event" in message and len(message) == 1:
             self.transcript.add_other(message["event"])
             return
         if "unread" in message and len(message) == 1:
-            raise ShapeError("an event that cannot be read")
+            raise ShapeError("event cannot be read")
         role, id = message.get("role"), optional_text(message.get("id"), "id") or ""
         before = len(self.transcript.blocks)
         extra_fields = omit(message, "id", "role", "content", "toolCalls", "toolCallId", "error", "timestamp")
@@ -136,7 +137,7 @@ class _Reader:
             self.transcript.add_other(message)
             return
         else:
-            raise ShapeError(f"a message of the role {role!r}")
+            raise unexpected("role", role)
         self.transcript.add_extra_fields(before, extra_fields)
 
     def reply(self, message: Mapping[str, Any], id: str, time: Any) -> None:
@@ -230,7 +231,7 @@ class _Stream:
         elif kind == "REASONING_ENCRYPTED_VALUE":
             self.encrypted(event)
         elif kind not in BOUNDS:
-            raise ShapeError(f"an event of the type {kind!r}")
+            raise unexpected("type", kind)
 
     def frame(self, event: dict[str, Any], kind: str) -> None:
         given = event.get("input")
@@ -281,7 +282,7 @@ class _Stream:
         """A piece of a call: its beginning, or of its arguments."""
         id = optional_text(event.get("toolCallId"), "toolCallId") or self.current["TOOL_CALL"]
         if not id:
-            raise ShapeError("a piece of a call that never began")
+            raise ShapeError("part of a tool call that did not start")
         self.current["TOOL_CALL"] = id
         if id not in self.calls:
             parent = optional_text(event.get("parentMessageId"), "parentMessageId") or f"message-of-{id}"
@@ -303,7 +304,7 @@ class _Stream:
     def encrypted(self, event: dict[str, Any]) -> None:
         one = self.messages.get(str(event.get("entityId"))) or self.calls.get(str(event.get("entityId")))
         if one is None:
-            raise ShapeError("an encrypted value of nothing that was said")
+            raise unexpected("entityId", event.get("entityId"))
         one["encryptedValue"] = event.get("encryptedValue")
 
     def _put(self, message: dict[str, Any]) -> None:

@@ -116,7 +116,7 @@ class Tree:
         self.nodes = {key: node for key, node in mapping.items() if isinstance(node, Mapping)}
         self.invalid_nodes = {key: node for key, node in mapping.items() if key not in self.nodes}
         for key, node in self.invalid_nodes.items():
-            notes.add_unknown(self._position(key), faults.wrong_type("node", node, dict))
+            notes.add_unknown(self._position(key), faults.wrong_type("", node, dict))
         self.parents = self._without_circles(self._parents())
 
     def _position(self, key: str) -> str:

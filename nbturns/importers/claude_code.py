@@ -82,7 +82,7 @@ def _records(source: Source) -> Iterator[Record]:
                 yield Record(record, record_position, number)
                 number += 1
             else:
-                source.add_problem(record_position, faults.wrong_type("record", record, dict))
+                source.add_problem(record_position, faults.wrong_type("", record, dict))
 
 
 def _run_of(path: Sequence[Record], notes: Notes, name: str, extra_fields: Mapping[str, Any]) -> Run:

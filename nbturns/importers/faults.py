@@ -6,7 +6,7 @@ The position, which the reader adds, says where in the file: "line 3, messages[2
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 SHAPES = {
@@ -23,14 +23,16 @@ INVALID_UTF_8 = "invalid UTF-8 bytes were replaced by �"
 
 def describe_value(value: Any) -> str:
     """Return the JSON type of a value and its beginning, such as "a string: 'x'"."""
-    shape = SHAPES.get(type(value), type(value).__name__)
+    kind = dict if isinstance(value, Mapping) else list if isinstance(value, (list, tuple)) else type(value)
+    shape = SHAPES.get(kind, kind.__name__)
     return shape if value is None else f"{shape}: {value!r:.40}"
 
 
 def wrong_type(name: str, value: Any, *expected: type) -> str:
-    """Report a value of another JSON type than the format documents."""
+    """Report a value of another JSON type than the format documents; `name` is that of its field."""
     shapes = dict.fromkeys(SHAPES.get(kind, kind.__name__) for kind in expected)
-    return f"{name}: expected {' or '.join(shapes)}, got {describe_value(value)}"
+    target = f" for {name}" if name else ""
+    return f"expected {' or '.join(shapes)}{target}, got {describe_value(value)}"
 
 
 def unknown_value(name: str, value: Any) -> str:
@@ -40,7 +42,7 @@ def unknown_value(name: str, value: Any) -> str:
 
 def missing_field(name: str, fields: Iterable[Any]) -> str:
     """Report a record without a field that every record of the format has."""
-    return f"expected the field {name!r}, got {', '.join(map(str, list(fields)[:6])) or 'an empty object'}"
+    return f"no field {name!r}; the fields are {', '.join(map(str, list(fields)[:6])) or 'none'}"
 
 
 # Tool calls and their results.

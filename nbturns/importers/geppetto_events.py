@@ -13,6 +13,7 @@ from typing import Any
 
 from ..results import INFERENCE_ID, INFERENCE_RESULT, FinishClass, InferenceResult
 from ..turns import Kind, Run
+from .faults import missing_field, unknown_value
 from .importer import Importer
 from .listed import item_score
 from .record_fields import ShapeError, expect, object_or_empty, omit, omit_empty, optional_text, to_number, token_usage
@@ -83,7 +84,7 @@ class _Reader:
     def line(self, raw: Any) -> None:
         event = event_of(raw)
         if event is None:
-            raise ShapeError("no event of geppetto's")
+            raise ShapeError(missing_field("type", raw if isinstance(raw, Mapping) else ()))
         kind, meta = event["type"], object_or_empty(event.get("meta"), "meta")
         about = object_or_empty(event.get("correlation"), "correlation")
         outer = raw.get("meta") if raw.get("event") is event else {}
@@ -109,7 +110,7 @@ class _Reader:
                 self.broken(kind, about)
             self.transcript.add_other(event)
         else:
-            self.transcript.add_unknown(event, f"an event of the type {kind!r}")
+            self.transcript.add_unknown(event, unknown_value("type", kind))
 
     def place(self, meta: Mapping[str, Any], about: Mapping[str, Any]) -> None:
         """Which session and run this is of; another run is another Turn."""

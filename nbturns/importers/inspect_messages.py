@@ -144,7 +144,7 @@ def read_messages(
         position = f"messages[{index}]"
         transcript.begin_record(position, index)
         if not isinstance(unresolved, Mapping):
-            transcript.unknown(faults.wrong_type("message", unresolved, dict))
+            transcript.unknown(faults.wrong_type("", unresolved, dict))
             transcript.add_blocks([other_block(unresolved)])
             continue
         message = attachments.resolve(unresolved, position)

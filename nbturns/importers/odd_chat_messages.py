@@ -32,7 +32,7 @@ def read_odd(reader: Reader, index: int, message: Any) -> None:
     """Add the blocks of a message of any shape."""
     odd_message = _OddMessage(reader, index)
     if not isinstance(message, Mapping):
-        odd_message.unknown(faults.wrong_type("message", message, dict))
+        odd_message.unknown(faults.wrong_type("", message, dict))
         odd_message.add(other_block(message), None, {})
         return
     try:
@@ -133,7 +133,7 @@ class _OddMessage:
         pieces: Pieces = []
         calls = message.pop("tool_calls") if message.get("tool_calls") else []
         if not isinstance(calls, list):
-            self.unknown(faults.wrong_type("tool_calls", calls, list), ".tool_calls")
+            self.unknown(faults.wrong_type("", calls, list), ".tool_calls")
             pieces.append((other_block(calls, "assistant"), {"tool_calls": calls}))
             calls = []
         for number, call in enumerate(calls):

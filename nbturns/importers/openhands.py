@@ -13,6 +13,7 @@ from typing import Any
 
 from ..results import InferenceResult
 from ..turns import Kind, Run
+from .faults import missing_field
 from .importer import SURE, Importer
 from .listed import list_reader
 from .record_fields import (
@@ -78,13 +79,13 @@ class _Reader:
         self.answered: set[str] = set()  # ids of actions
 
     def event(self, raw: Any) -> None:
-        event = expect(raw, dict, "an event")
+        event = expect(raw, dict, "")
         if "observation" in event:
             self.observation(event)
         elif "action" in event:
             self.action(event, object_or_empty(event.get("args"), "args"))
         else:
-            self.transcript.add_unknown(event, "neither an action nor an observation")
+            self.transcript.add_unknown(event, missing_field("action", event))
 
     def action(self, event: dict[str, Any], args: dict[str, Any]) -> None:
         transcript, name, source, time = self.transcript, event["action"], event.get("source"), event.get("timestamp")

@@ -18,7 +18,6 @@ from ..turns import Kind, Run
 from .importer import SURE, Importer, try_read
 from .listed import first_items, list_reader
 from .record_fields import (
-    ShapeError,
     expect,
     list_or_empty,
     object_or_empty,
@@ -27,6 +26,7 @@ from .record_fields import (
     optional_text,
     pop_text,
     split_document,
+    unexpected,
 )
 from .report import Notes
 from .source import Sample, Source
@@ -78,7 +78,7 @@ class _Reader:
         self.model = model
 
     def event(self, raw: Any) -> None:
-        event = expect(raw, dict, "an event")
+        event = expect(raw, dict, "")
         kind = expect(event.get("kind"), str, "kind")
         if kind == "SystemPromptEvent":
             self.prompt(event)
@@ -93,7 +93,7 @@ class _Reader:
         elif kind.endswith(ENDINGS):
             self.transcript.add_other(event)
         else:
-            raise ShapeError(f"an event of the kind {kind!r}")
+            raise unexpected("kind", kind)
 
     def prompt(self, event: dict[str, Any]) -> None:
         """The system prompt, and what is added to it for one conversation."""
@@ -123,7 +123,7 @@ class _Reader:
         elif role in ("user", "system"):
             transcript.add(Kind.USER if role == "user" else Kind.SYSTEM, payload, role, time=time)
         else:
-            raise ShapeError(f"a message of the role {role!r}")
+            raise unexpected("role", role)
         added, _ = _content(event.get("extended_content"))
         for text in added:  # by a skill, say: the model sees it behind the prompt
             transcript.add(Kind.USER, {"text": text}, "user", time=time)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..turns import Kind
+from .faults import unknown_value
 from .importer import Importer
 from .otel_genai import in_order, is_simple, nested
 from .record_fields import omit_empty, optional_text, to_number, token_usage
@@ -149,7 +150,7 @@ def _drafts(numbered: Any, span: Span, notes: Notes) -> list[Draft]:
         made += calls
     made += [Draft(Kind.OTHER, one) for one in others]
     for one in others:
-        notes.add_unknown(span.position, f"a content of the type {one.get('type')!r}")
+        notes.add_unknown(span.position, unknown_value("type", one.get("type")))
     return made
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..turns import Kind
+from .faults import unknown_value
 from .importer import Importer
 from .record_fields import expect, list_or_empty, object_or_empty, omit_empty, optional_text, to_number, token_usage
 from .report import Notes
@@ -152,7 +153,7 @@ def _parsed(value: Any) -> Any:
 
 def drafts_of(raw: Any, place: str, notes: Notes) -> list[Draft]:
     """The blocks of a message of roles and parts."""
-    message = expect(raw, dict, "a message")
+    message = expect(raw, dict, "")
     role = optional_text(message.get("role"), "role") or "user"
     parts = message.get("parts")
     if parts is None and "content" in message:
@@ -194,7 +195,7 @@ def _part(part: dict[str, Any], kind: Any, place: str, notes: Notes) -> Draft:
         return Draft(Kind.TOOL_USE, {"id": id, "result": result, "error": ""})
     if kind in ("reasoning", "thinking"):
         return Draft(Kind.REASONING, {"text": optional_text(part.get("content"), "content") or ""})
-    notes.add_unknown(place, f"a part of the type {kind!r}")
+    notes.add_unknown(place, unknown_value("type", kind))
     return Draft(Kind.OTHER, part)
 
 

@@ -77,7 +77,7 @@ class _Store:
     def runs(self) -> Iterator[Run]:
         missing = TABLES - {row[0] for row in self.connection.execute("SELECT name FROM sqlite_master")}
         if missing:
-            raise LoadError(f"there is no table {', '.join(sorted(missing))} in it", file=self.source.file)
+            raise LoadError(f"the database has no table {', '.join(sorted(missing))}", file=self.source.file)
         sessions: dict[tuple[str, str], Rows] = {}
         for row in self.rows("SELECT * FROM turns ORDER BY turn_created_at_ms, rowid"):
             sessions.setdefault((_text(row.get("conv_id")), _text(row.get("session_id"))), []).append(row)
@@ -108,7 +108,7 @@ class _Store:
         listed = {_text(row.get("turn_id")) for row in turns}
         for turn_id in snapshots:
             if turn_id not in listed:
-                notes.add_guess(f"turn {turn_id}", "its blocks are there, but no row of its own")
+                notes.add_guess(f"turn {turn_id}", "the turn has blocks, but no row of its own")
                 turns.append({"turn_id": turn_id})
         made = [self.turn(row, snapshots.get(_text(row.get("turn_id")), {}), notes) for row in turns]
         other_fields = omit_empty(conv_id=conversation, session_id=session)
@@ -139,7 +139,7 @@ class _Store:
     def _block(self, row: Mapping[str, Any], id: str, notes: Notes) -> Block:
         place = f"block {id}"
         if row["found"] is None:
-            notes.add_unknown(place, "a snapshot names it, but it is not in the store")
+            notes.add_unknown(place, "the block does not exist; a snapshot refers to it")
             return other_block({"block_id": id, "content_hash": row["content_hash"]})
         kind = row["kind"] if isinstance(row["kind"], str) and row["kind"].strip() else str(Kind.OTHER)
         try:
@@ -153,7 +153,7 @@ class _Store:
                 }
             )
         except (ValueError, RecursionError, LoadError) as error:
-            notes.add_unknown(place, f"it cannot be read: {error}")
+            notes.add_unknown(place, f"the block cannot be read: {error}")
             return other_block({name: _plain(value) for name, value in row.items() if value is not None})
 
     def turn(self, row: Mapping[str, Any], snapshots: dict[tuple[Any, str], list[Block]], notes: Notes) -> Turn:
@@ -173,7 +173,7 @@ class _Store:
         try:
             return keyed(expect(_json(row.get(name)) or {}, dict, name))
         except (ValueError, RecursionError, TypeError, ShapeError) as error:
-            notes.add_unknown(f"turn {_text(row.get('turn_id'))}", f"its {name} cannot be read: {error}")
+            notes.add_unknown(f"turn {_text(row.get('turn_id'))}", f"{name} cannot be read: {error}")
             about[name] = _plain(row.get(name))
             return NOTHING
 

@@ -127,7 +127,7 @@ class RequestLayout:
         for index, (message, blocks) in enumerate(zip(messages, blocks_of, strict=True)):
             transcript.begin_record(f"{self.list_name}[{index}]", index)
             if blocks is None:
-                transcript.unknown(faults.wrong_type("message", message, dict))
+                transcript.unknown(faults.wrong_type("", message, dict))
                 transcript.add_blocks([other_block(message)])
                 continue
             self._report(transcript, blocks)

@@ -11,6 +11,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
+from .faults import missing_field
 from .importer import SURE
 from .record_fields import ShapeError, omit_empty, to_number
 from .report import Notes, join_positions
@@ -187,7 +188,7 @@ def untyped_value(value: Any) -> Any:
 
 def _span(position: str, raw: Any, resource: Raw) -> Span:
     if not isinstance(raw, Mapping) or "attributes" not in raw:
-        raise ShapeError("it has no attributes")
+        raise ShapeError(missing_field("attributes", raw if isinstance(raw, Mapping) else ()))
     context, attributes = _object(raw.get("context")), flatten(raw["attributes"])
     events = [event for event in _list(raw.get("events")) if isinstance(event, Mapping)]
     resource_ids = {name: value for name, value in resource.items() if name in CONVERSATION_IDS}

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..results import InferenceResult
 from ..turns import Kind, Run
+from .faults import unknown_value
 from .importer import Importer
 from .listed import item_score, list_reader
 from .record_fields import expect, list_or_empty, object_or_empty, omit_empty, optional_text, token_usage
@@ -48,7 +49,7 @@ def read_one(value: Any, notes: Notes) -> Run:
 
 
 def _message(transcript: Transcript, raw: Any) -> None:
-    message = dict(expect(raw, dict, "a message"))
+    message = dict(expect(raw, dict, ""))
     role = message.pop("role", None)
     id = optional_text(message.pop("id", None), "the id") or ""
     parts = _parts(message)
@@ -61,7 +62,7 @@ def _message(transcript: Transcript, raw: Any) -> None:
         kind = Kind.USER if role == "user" else Kind.SYSTEM
         transcript.add(kind, payload, role, id, extra_fields=message)
     else:
-        transcript.add_unknown(raw, f"a message of the role {role!r}")
+        transcript.add_unknown(raw, unknown_value("role", role))
 
 
 def _parts(message: dict[str, Any]) -> list[dict[str, Any]]:
@@ -179,7 +180,7 @@ def _part(
     elif isinstance(kind, str) and (kind in PARTS or kind.startswith("data-")):
         transcript.add_other(part, result=result)
     else:
-        transcript.notes.add_unknown(transcript.position, f"a part of the type {kind!r}")
+        transcript.unknown(unknown_value("type", kind))
         transcript.add_other(part, result=result)
     return None
 
