@@ -31,7 +31,7 @@ from .http_transport import PACKAGES, http_transport, is_http
 from .lenient import are_parts
 from .media import content_parts
 from .provider import MessageLayout, Provider, Transport
-from .transport import Official, OfficialTransport
+from .transport import OfficialClient, OfficialTransport
 
 VERSION = "2026-10-21"  # of the API, for clients other than Anthropic's
 OLD_VERSION = "2023-06-01"  # the last one in which any Claude accepts sampling parameters
@@ -278,8 +278,8 @@ def _with_version(body: Mapping[str, Any], headers: Mapping[str, str]) -> dict[s
     return {**headers, **({"anthropic-version": OLD_VERSION} if needs_old_version else {})}
 
 
-SDK = Official(
-    package="anthropic", kind="AsyncAnthropic", door=_open_stream, explain=error_of, key_hint="ANTHROPIC_API_KEY"
+SDK = OfficialClient(
+    package="anthropic", kind="AsyncAnthropic", open_stream=_open_stream, explain=error_of, key_hint="ANTHROPIC_API_KEY"
 )
 TRANSPORT_SETTINGS = frozenset({"client", "headers", "betas"})
 CLIENT_SETTINGS = frozenset(

@@ -69,7 +69,7 @@ class Reply:
             self._checked(EMPTY)
 
     def end(self) -> None:
-        """The stream is over, cleanly. Raises EngineError where a candidate had not finished."""
+        """Finish at the end of the stream. Raises EngineError when a candidate is not complete."""
         candidates = self._candidates.values()
         if not candidates or not all(candidate.stop for candidate in candidates):
             raise EngineError("the stream ended before [DONE] and before a finish_reason", kind="stream_cut")

@@ -17,7 +17,7 @@ from ..errors import EngineError
 from ..frozen import EMPTY
 from .http_transport import PACKAGES, POLL, http_transport, is_http, unfinished_response_id
 from .provider import Transport
-from .transport import Door, Explain, Official, OfficialTransport
+from .transport import Explain, OfficialClient, OfficialTransport, OpenStream
 
 TRANSPORT_SETTINGS = frozenset({"client", "headers"})
 SETTINGS = TRANSPORT_SETTINGS | frozenset(
@@ -81,19 +81,21 @@ def error_of(data: Any) -> EngineError:
     )
 
 
-def transport_by(open_stream: Door, path: str, explain: Explain = error_of) -> Callable[[Mapping[str, Any]], Transport]:
+def transport_by(
+    open_stream: OpenStream, path: str, explain: Explain = error_of
+) -> Callable[[Mapping[str, Any]], Transport]:
     """Return a function that makes the transport of a provider from its settings.
 
     `headers` are sent with every request; `client` is an asynchronous one of the user's.
     Without the package `openai`, and for a client of httpx, it is plain HTTP to `path`.
     """
-    sdk = Official(
+    sdk = OfficialClient(
         package="openai",
         kind="AsyncOpenAI",
-        door=open_stream,
+        open_stream=open_stream,
         explain=explain,
         key_hint="OPENAI_API_KEY",
-        later=LAZY_MODULES,
+        lazy_modules=LAZY_MODULES,
     )
 
     def transport(settings: Mapping[str, Any]) -> Transport:

@@ -90,7 +90,7 @@ class Reply:
                     self._learn(data["response"])
 
     def end(self) -> None:
-        """The stream is over, cleanly. Raises EngineError: its last word would have made the answer complete."""
+        """Finish at the end of the stream. Raises EngineError, because the last event completes a reply."""
         raise EngineError("the stream ended before response.completed", kind="stream_cut")
 
     def _end_with(self, response: Mapping[str, Any]) -> None:
