@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import nbturns as nt
 from nbturns.engines import decode, engine, find, gemini, request
-from nbturns.engines.gemini import UNSIGNED, Asked, history
+from nbturns.engines.gemini import SKIP_SIGNATURE, GeminiBody, history
 from nbturns.engines.gemini_parts import SIGNATURE, WIRE
 from nbturns.engines.provider_engine import ProviderEngine
 from nbturns.events import Delta
@@ -319,7 +319,7 @@ def test_a_request_says_the_turn() -> None:
 def test_the_model_stands_in_the_path_and_not_in_the_body() -> None:
     def path(model: str, **params: Any) -> str:
         body = request(f"gemini:{model}", nt.turn("x"), **params)
-        assert isinstance(body, Asked)
+        assert isinstance(body, GeminiBody)
         assert body == {"contents": [{"role": "user", "parts": [{"text": "x"}]}]}
         return body.path
 
@@ -379,7 +379,7 @@ def test_the_results_of_a_reply_make_one_content_named_after_their_calls() -> No
     assert asked["role"] == "model"
     assert asked["parts"] == [
         {"text": "I look."},
-        {"functionCall": {"name": "f", "args": {"x": 1}}, "thoughtSignature": UNSIGNED},
+        {"functionCall": {"name": "f", "args": {"x": 1}}, "thoughtSignature": SKIP_SIGNATURE},
         {"functionCall": {"name": "g", "args": {}}},
         {"functionCall": {"name": "f", "args": {}}},
     ]
@@ -419,7 +419,7 @@ def test_media_go_as_they_are_and_strange_ones_are_refused() -> None:
     for strange in ({"type": "input_audio"}, "x"):
         with pytest.raises(nt.EngineError, match="Gemini accepts images, documents and other files"):
             parts(nt.turn(nt.user("Hear.").edit(media=[strange])))
-    with pytest.raises(nt.EngineError, match="Gemini takes images"):
+    with pytest.raises(nt.EngineError, match="Gemini accepts images"):
         parts(nt.turn(nt.user("Look.").edit(images=[7])))
 
 

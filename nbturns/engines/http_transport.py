@@ -21,7 +21,7 @@ from ..packages import installed
 from .dialects import Dialect
 from .provider import Transport
 from .recording import SIGNING, recording
-from .transport import CONNECT, Door, Explain, Official, OfficialTransport
+from .transport import CONNECT, Explain, OfficialClient, OfficialTransport, OpenStream
 
 PACKAGES = ("httpx", "httpx2")  # the same interface; httpx2 continues httpx
 TRANSPORT_SETTINGS = ("client", "headers", "default_headers", "dialect", "betas")
@@ -79,7 +79,7 @@ def http_transport(
     sdk = HttpClientFactory(
         package=package,
         kind="",
-        door=_versioned_door(versioned),
+        open_stream=_versioned_door(versioned),
         explain=explain,
         key_hint=key,
         name=name,
@@ -94,7 +94,7 @@ def http_transport(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HttpClientFactory(Official):
+class HttpClientFactory(OfficialClient):
     """Makes clients of an HTTP package for one server."""
 
     name: str
@@ -195,7 +195,7 @@ class HttpStatusError(Exception):
         self.body = body
 
 
-def _versioned_door(versioned: HeadersForBody | None) -> Door:
+def _versioned_door(versioned: HeadersForBody | None) -> OpenStream:
     if versioned is None:
         return _door
     return lambda client, body, headers: _door(client, body, versioned(body, headers))

@@ -29,7 +29,7 @@ SPEAKS = ("content", "tool_calls", "function_call", "refusal", "audio")  # a mes
 TOOL, IMAGES, OTHERS = range(3)  # the order of what stands between two assistant messages
 
 
-def written(
+def write_messages(
     turn: Iterable[Block], dialect: Dialect, model: str, system: str = "system", *, as_it_stands: bool = False
 ) -> list[dict[str, Any]]:
     """The messages that say a Turn; results right behind the calls they answer, or `as_it_stands`."""

@@ -377,7 +377,7 @@ PROVIDER = Provider(
     name="openai",
     request=request,
     reply=Reply,
-    transport=openai_client.by(openai_client.responses, "/responses"),
+    transport=openai_client.transport_by(openai_client.open_response, "/responses"),
     settings=openai_client.SETTINGS,
     history=history,
     counting=Counting(request=count_request, total="input_tokens", path="/responses/input_tokens"),
