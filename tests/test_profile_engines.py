@@ -80,7 +80,7 @@ def test_whatever_the_secret_and_wherever_it_stands_nothing_that_is_shown_holds_
     picker: Any = nt.view(profiles)
     states = [
         picker.get_state(),
-        *(child.get_state() for child in (picker._list, picker._table, *picker._fields.children)),
+        *(child.get_state() for child in (picker._profile_list, picker._plan_table, *picker._fields.children)),
     ]
     shown = [repr(plan), str(plan), plan._repr_html_(), plan.signature, repr(plan.config), str(plan.config)]
     shown += [repr(plan.config.params), repr(plan.fields), repr(plan.runtime), repr(plan.extensions), repr(states)]

@@ -36,17 +36,17 @@ def field(picker: ProfilePicker, name: str) -> Any:
 def test_choosing_a_profile_offers_the_overrides_it_allows_and_shows_its_plan(picker: ProfilePicker) -> None:
     assert picker.profile == "base"
     assert picker._fields.children == ()
-    picker._list.value = "brief"
+    picker._profile_list.value = "brief"
     assert picker.plan is not None
     assert picker.plan.name == "notebook/brief"
     assert [one.description for one in picker._fields.children] == ["temperature", "tools", "limit", "step"]
     assert field(picker, "temperature").placeholder == "0.5"
-    picker._list.value = "free"
+    picker._profile_list.value = "free"
     assert {"engine", "system"} <= {one.description for one in picker._fields.children}
 
 
 def test_what_is_typed_is_an_override_until_it_is_taken_away(picker: ProfilePicker) -> None:
-    picker._list.value = "brief"
+    picker._profile_list.value = "brief"
     field(picker, "temperature").value = "0"
     assert picker.overrides == {"temperature": 0}
     assert picker.plan is not None
@@ -58,11 +58,11 @@ def test_what_is_typed_is_an_override_until_it_is_taken_away(picker: ProfilePick
 
 
 def test_what_does_not_fit_is_said_and_there_is_no_plan(picker: ProfilePicker) -> None:
-    picker._list.value = "brief"
+    picker._profile_list.value = "brief"
     field(picker, "temperature").value = "hot"
     assert picker.plan is None
     assert "must be a number" in picker.error
-    assert 'role="alert"' in picker._table.value
+    assert 'role="alert"' in picker._plan_table.value
     with pytest.raises(nt.ProfileError):
         picker.session(tools=[weather], engine=nt.scripted("x"))
     field(picker, "temperature").value = "[1"
@@ -74,11 +74,11 @@ def test_what_does_not_fit_is_said_and_there_is_no_plan(picker: ProfilePicker) -
 def test_the_difference_to_the_plan_in_use_is_marked(picker: ProfilePicker) -> None:
     session = picker.session(tools=[weather], engine=nt.scripted("x"))
     assert session.system == "<b>Be kind.</b>"
-    assert "was " not in picker._table.value
-    picker._list.value = "brief"
+    assert "was " not in picker._plan_table.value
+    picker._profile_list.value = "brief"
     field(picker, "limit").value = "3"
-    assert "was 20" in picker._table.value
-    assert "was not set" in picker._table.value  # the temperature
+    assert "was 20" in picker._plan_table.value
+    assert "was not set" in picker._plan_table.value  # the temperature
 
 
 def test_a_prompt_goes_into_the_page_as_text_and_a_saved_notebook_keeps_the_table(picker: ProfilePicker) -> None:
@@ -94,6 +94,6 @@ def test_the_traits_can_be_observed_and_set_from_code(picker: ProfilePicker) -> 
     picker.observe(lambda change: heard.append(change["new"].name), "plan")
     picker.profile = "brief"
     picker.overrides = {"temperature": 0}
-    assert picker._list.value == "brief"
+    assert picker._profile_list.value == "brief"
     assert heard == ["notebook/brief", "notebook/brief"]
     assert field(picker, "temperature").value == "0"
