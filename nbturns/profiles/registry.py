@@ -32,7 +32,7 @@ API_TYPES = {"openai": "open-responses", "openai-responses": "open-responses", "
 
 @dataclass(frozen=True, slots=True)
 class SourcedValue:
-    """What one layer says of a field, and where: "team/base, team.yaml line 7"."""
+    """The value of a field and its source, like "team/base, team.yaml line 7"."""
 
     value: Any
     source: str

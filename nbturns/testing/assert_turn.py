@@ -80,14 +80,14 @@ class TurnAssertion:
                 return self
         raise self._failure(f"expected the model to say {text!r}{self._position_note()}")
 
-    def before(self, what: str) -> TurnAssertion:
+    def before(self, target: str) -> TurnAssertion:
         """Assert that the current block precedes a call of a tool, a kind of block, or "final" (the last text)."""
-        if what == "final":
+        if target == "final":
             indices = [i for i, block in enumerate(self.turn) if block.kind == "llm_text"][-1:]
         else:
-            indices = [i for i, block in enumerate(self.turn) if what in (block.kind, block.name)]
+            indices = [i for i, block in enumerate(self.turn) if target in (block.kind, block.name)]
         if not any(index > self.current_index for index in indices):
-            raise self._failure(f"expected {what}{self._position_note()}")
+            raise self._failure(f"expected {target}{self._position_note()}")
         return self
 
     def has_kinds(self, *kinds: str) -> TurnAssertion:
