@@ -1,4 +1,4 @@
-"""The picker shows what a choice comes to, what it would change, and what does not fit."""
+"""The profile picker shows the resulting plan, its differences and errors."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def picker(monkeypatch: pytest.MonkeyPatch) -> ProfilePicker:
         "brief": {"like": "base", "params": {"temperature": 0.5}, "allow_overrides": ["temperature", "tools", "loop"]},
         "free": {"like": "base", "allow_overrides": True},
     }
-    shown: Any = nt.view(load_profiles(data, env_file=None))
-    assert isinstance(shown, ProfilePicker)
-    return shown
+    view: Any = nt.view(load_profiles(data, env_file=None))
+    assert isinstance(view, ProfilePicker)
+    return view
 
 
 def field(picker: ProfilePicker, name: str) -> Any:
-    return next(one for one in picker._fields.children if one.description == name)
+    return next(candidate for candidate in picker._fields.children if candidate.description == name)
 
 
 def test_choosing_a_profile_offers_the_overrides_it_allows_and_shows_its_plan(picker: ProfilePicker) -> None:
@@ -39,13 +39,18 @@ def test_choosing_a_profile_offers_the_overrides_it_allows_and_shows_its_plan(pi
     picker._profile_list.value = "brief"
     assert picker.plan is not None
     assert picker.plan.name == "notebook/brief"
-    assert [one.description for one in picker._fields.children] == ["temperature", "tools", "limit", "step"]
+    assert [override_field.description for override_field in picker._fields.children] == [
+        "temperature",
+        "tools",
+        "limit",
+        "step",
+    ]
     assert field(picker, "temperature").placeholder == "0.5"
     picker._profile_list.value = "free"
-    assert {"engine", "system"} <= {one.description for one in picker._fields.children}
+    assert {"engine", "system"} <= {override_field.description for override_field in picker._fields.children}
 
 
-def test_what_is_typed_is_an_override_until_it_is_taken_away(picker: ProfilePicker) -> None:
+def test_a_typed_value_is_an_override_until_it_is_cleared(picker: ProfilePicker) -> None:
     picker._profile_list.value = "brief"
     field(picker, "temperature").value = "0"
     assert picker.overrides == {"temperature": 0}
@@ -57,7 +62,7 @@ def test_what_is_typed_is_an_override_until_it_is_taken_away(picker: ProfilePick
     assert picker.overrides == {"tools": []}
 
 
-def test_what_does_not_fit_is_said_and_there_is_no_plan(picker: ProfilePicker) -> None:
+def test_an_invalid_value_is_reported_and_clears_the_plan(picker: ProfilePicker) -> None:
     picker._profile_list.value = "brief"
     field(picker, "temperature").value = "hot"
     assert picker.plan is None
@@ -81,7 +86,7 @@ def test_the_difference_to_the_plan_in_use_is_marked(picker: ProfilePicker) -> N
     assert "was not set" in picker._plan_table.value  # the temperature
 
 
-def test_a_prompt_goes_into_the_page_as_text_and_a_saved_notebook_keeps_the_table(picker: ProfilePicker) -> None:
+def test_a_prompt_is_displayed_as_text_and_a_saved_notebook_keeps_the_table(picker: ProfilePicker) -> None:
     bundle: Any = picker._repr_mimebundle_()
     bundle = bundle[0] if isinstance(bundle, tuple) else bundle
     assert "<b>Be kind" not in bundle["text/html"]
@@ -90,10 +95,10 @@ def test_a_prompt_goes_into_the_page_as_text_and_a_saved_notebook_keeps_the_tabl
 
 
 def test_the_traits_can_be_observed_and_set_from_code(picker: ProfilePicker) -> None:
-    heard: list[Any] = []
-    picker.observe(lambda change: heard.append(change["new"].name), "plan")
+    plan_names: list[Any] = []
+    picker.observe(lambda change: plan_names.append(change["new"].name), "plan")
     picker.profile = "brief"
     picker.overrides = {"temperature": 0}
     assert picker._profile_list.value == "brief"
-    assert heard == ["notebook/brief", "notebook/brief"]
+    assert plan_names == ["notebook/brief", "notebook/brief"]
     assert field(picker, "temperature").value == "0"
