@@ -17,7 +17,7 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
-from tests.lab.browser import find
+from tests.lab.browser import find_browser
 from tests.lab.jupyterlab import BROWSER_FLAGS, ROOT, Lab, serve
 
 Row = tuple[str, str, str]  # what, measured, wanted
@@ -60,7 +60,7 @@ class Echo(anywidget.AnyWidget):
 
 @contextmanager
 def lab() -> Iterator[Lab]:
-    path = find()
+    path = find_browser()
     if path is None:
         raise SystemExit("no browser: `python -m tests.lab.browser` gets one")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:

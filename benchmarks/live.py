@@ -38,7 +38,7 @@ def deltas() -> Iterator[Row]:
     with lab() as tab:
         tab.new([STREAM, COUNT, TOLD])
         tab.run(0)
-        tab.until_idle()
+        tab.wait_until_idle()
         with watched(tab) as tasks:
             tab.run(1)
             tab.output(0).get_by_text("word1999").wait_for(timeout=60_000)

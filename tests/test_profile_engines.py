@@ -1,4 +1,4 @@
-"""A profile's engine over a real socket: its address, key, parameters and prices arrive; no secret stays anywhere."""
+"""Engines of profiles over a real socket: address, key, parameters and prices arrive, and no secret is kept."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PROVIDERS = ["anthropic:claude-sonnet-5", "openai:gpt-5", "openai-chat:gpt-4o", 
 
 
 @pytest.mark.parametrize("engine", PROVIDERS)
-def test_what_the_profile_says_arrives_at_the_server_and_its_prices_make_the_cost(engine: str) -> None:
+def test_the_server_receives_the_settings_and_the_prices_make_the_cost(engine: str) -> None:
     with serve() as server:
         data = {
             "engine": engine,
@@ -31,24 +31,24 @@ def test_what_the_profile_says_arrives_at_the_server_and_its_prices_make_the_cos
         }
         profiles = load_profiles({"p": data}, env_file=None, secrets={"TEAM_API_KEY": "sk-of-the-team"}.get)
         turn = profiles["p"].session().ask("Hamlet?").result(timeout=20)
-        asked = json.dumps(server.log[-1])
+        request = json.dumps(server.log[-1])
 
-    assert "Be brief." in asked
-    assert "99" in asked
+    assert "Be brief." in request
+    assert "99" in request
     assert turn.cost == pytest.approx(turn.usage.input_tokens)
     assert "sk-of-the-team" not in turn.to_yaml()
 
 
-def test_registries_of_an_installed_package_stand_below_all_others(
+def test_registries_of_installed_packages_have_the_lowest_precedence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "team_profiles.py").write_text(
         'def profiles():\n    return {"slug": "package", "profiles": {"base": {"engine": "openai:of-the-package"}}}\n'
     )
-    about = tmp_path / "team_profiles-1.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: team_profiles\nVersion: 1\n")
-    (about / "entry_points.txt").write_text("[nbturns.profiles]\nteam = team_profiles:profiles\n")
+    metadata_folder = tmp_path / "team_profiles-1.dist-info"
+    metadata_folder.mkdir()
+    (metadata_folder / "METADATA").write_text("Metadata-Version: 2.1\nName: team_profiles\nVersion: 1\n")
+    (metadata_folder / "entry_points.txt").write_text("[nbturns.profiles]\nteam = team_profiles:profiles\n")
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
 
     assert load_profiles().resolve().config.model == "of-the-package"
@@ -62,7 +62,7 @@ def test_registries_of_an_installed_package_stand_below_all_others(
     secret=st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=12, max_size=40).map("MARK".__add__),
     place=st.sampled_from(["api_key", "keys", "headers", "middleware", "sinks", "extension", "url", "proxy", "query"]),
 )
-def test_whatever_the_secret_and_wherever_it_stands_nothing_that_is_shown_holds_it(secret: str, place: str) -> None:
+def test_no_secret_is_displayed_wherever_the_profile_has_it(secret: str, place: str) -> None:
     places: dict[str, dict[str, Any]] = {
         "api_key": {"api_key": secret},
         "keys": {"inference_settings": {"api": {"api_keys": {"claude-api-key": secret, "other-api-key": secret}}}},
@@ -74,24 +74,28 @@ def test_whatever_the_secret_and_wherever_it_stands_nothing_that_is_shown_holds_
         "query": {"base_url": f"https://127.0.0.1:1/v1?key={secret}"},
         "proxy": {"inference_settings": {"client": {"proxy_url": f"http://u:{secret}@127.0.0.1:2"}}},
     }
-    says = places[place]
-    profiles = load_profiles({"p": {"engine": "anthropic:x", "allow_overrides": True, **says}}, env_file=None)
+    fields = places[place]
+    profiles = load_profiles({"p": {"engine": "anthropic:x", "allow_overrides": True, **fields}}, env_file=None)
     plan = profiles.resolve("p")
     picker: Any = nt.view(profiles)
     states = [
         picker.get_state(),
-        *(child.get_state() for child in (picker._list, picker._table, *picker._fields.children)),
+        *(child.get_state() for child in (picker._profile_list, picker._plan_table, *picker._fields.children)),
     ]
-    shown = [repr(plan), str(plan), plan._repr_html_(), plan.signature, repr(plan.config), str(plan.config)]
-    shown += [repr(plan.config.params), repr(plan.fields), repr(plan.runtime), repr(plan.extensions), repr(states)]
-    shown += [repr(profiles), profiles._repr_html_(), repr(picker), json.dumps(plan.config.to_dict(), default=str)]
-    shown += [nt.Run([nt.turn("x").with_metadata(nt.keys.RUNTIME, plan.runtime)]).to_yaml()]
+    texts = [repr(plan), str(plan), plan._repr_html_(), plan.signature, repr(plan.config), str(plan.config)]
+    texts += [repr(plan.config.params), repr(plan.fields), repr(plan.runtime), repr(plan.extensions), repr(states)]
+    texts += [repr(profiles), profiles._repr_html_(), repr(picker), json.dumps(plan.config.to_dict(), default=str)]
+    texts += [nt.Run([nt.turn("x").with_metadata(nt.keys.RUNTIME, plan.runtime)]).to_yaml()]
     with pytest.raises(nt.ProfileError) as caught:
         profiles.resolve("p", overrides={"nothing": secret[:0]})
-    shown.append(str(caught.value))
+    texts.append(str(caught.value))
 
-    assert not [text for text in shown if secret in text]
-    other = {
-        "p": {"engine": "anthropic:x", "allow_overrides": True, **json.loads(json.dumps(says).replace(secret, "other"))}
+    assert not [text for text in texts if secret in text]
+    profiles_with_other_secret = {
+        "p": {
+            "engine": "anthropic:x",
+            "allow_overrides": True,
+            **json.loads(json.dumps(fields).replace(secret, "other")),
+        }
     }
-    assert load_profiles(other, env_file=None).resolve("p").signature == plan.signature
+    assert load_profiles(profiles_with_other_secret, env_file=None).resolve("p").signature == plan.signature

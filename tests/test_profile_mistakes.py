@@ -1,4 +1,4 @@
-"""What one gets wrong with profiles: a ProfileError says where and what to do, and quotes no key."""
+"""Mistakes in profiles raise a ProfileError that says where and what to do, and quotes no key."""
 
 from __future__ import annotations
 
@@ -25,12 +25,14 @@ def weather(city: str) -> str:
     return f"sunny in {city}"
 
 
-def profile(says: dict[str, Any], **more: Any) -> Profiles:
-    return load_profiles({"p": {**BASE, **says}}, env_file=None, **more)
+def profile(fields: dict[str, Any], **settings: Any) -> Profiles:
+    return load_profiles({"p": {**BASE, **fields}}, env_file=None, **settings)
 
 
-def session(says: dict[str, Any], tools: Any = (weather,), more: Any = None, **loading: Any) -> nt.Session:
-    return profile(says, **loading)["p"].session(tools=tools, engine=nt.scripted("hi"), **(more or {}))
+def session(
+    fields: dict[str, Any], tools: Any = (weather,), session_arguments: Any = None, **settings: Any
+) -> nt.Session:
+    return profile(fields, **settings)["p"].session(tools=tools, engine=nt.scripted("hi"), **(session_arguments or {}))
 
 
 def key_as_number(api_key: str) -> int:
@@ -69,17 +71,17 @@ FILES: list[tuple[bytes, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("text", "words"), FILES, ids=[words for _, words in FILES])
-def test_a_file_that_cannot_be_meant_so_is_refused_with_its_place(text: bytes, words: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("text", "message"), FILES, ids=[message for _, message in FILES])
+def test_an_invalid_file_is_rejected_with_its_line(text: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / "team.yaml").write_bytes(text)
-    with pytest.raises(nt.ProfileError, match=words) as caught:
+    with pytest.raises(nt.ProfileError, match=message) as caught:
         load_profiles(tmp_path / "team.yaml")
     assert caught.value.file.endswith("team.yaml")
     assert MARK not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("says", "words"),
+    ("fields", "message"),
     [
         (
             {"engine": "antropic:x"},
@@ -94,13 +96,13 @@ def test_a_file_that_cannot_be_meant_so_is_refused_with_its_place(text: bytes, w
         ),
     ],
 )
-def test_what_does_not_come_to_a_plan_says_who_said_it(says: dict[str, Any], words: str) -> None:
-    with pytest.raises(nt.ProfileError, match=words):
-        profile(says).resolve("p")
+def test_an_invalid_profile_is_rejected_with_its_source(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(nt.ProfileError, match=message):
+        profile(fields).resolve("p")
 
 
 @pytest.mark.parametrize(
-    ("overrides", "words"),
+    ("overrides", "message"),
     [
         ([], "overrides must be a mapping"),
         ({"loop": "careful"}, "loop must be a mapping, like"),
@@ -114,13 +116,13 @@ def test_what_does_not_come_to_a_plan_says_who_said_it(says: dict[str, Any], wor
         ({"params.base_url": "http://127.0.0.1"}, "did you mean 'base_url'"),
     ],
 )
-def test_an_override_that_cannot_be_meant_so_is_refused(overrides: Any, words: str) -> None:
-    with pytest.raises(nt.ProfileError, match=words):
+def test_an_invalid_override_is_rejected(overrides: Any, message: str) -> None:
+    with pytest.raises(nt.ProfileError, match=message):
         profile({}).resolve("p", overrides=overrides)
     assert profile({}).resolve("p", overrides=None).overrides == {}
 
 
-WRONG: list[tuple[Callable[[], object], str]] = [
+INVALID_CALLS: list[tuple[Callable[[], object], str]] = [
     (lambda: load_profiles(None), "a source must be a path or a mapping, not nothing"),  # type: ignore[arg-type]
     (lambda: load_profiles(["a.yaml"]), r"load_profiles\(a, b\)"),  # type: ignore[arg-type]
     (lambda: profile({}, default=3), "default must be a name"),
@@ -130,7 +132,7 @@ WRONG: list[tuple[Callable[[], object], str]] = [
     (lambda: profile({}).resolve(None, 3), "conversation must be a Conversation"),
     (lambda: session({}, tools=None), "tools must be a list of functions"),
     (lambda: session({}, tools=["weather"]), "tools must be a list of functions"),
-    (lambda: session({}, more={"system": "x"}), "change it with overrides"),
+    (lambda: session({}, session_arguments={"system": "x"}), "change it with overrides"),
     (lambda: session({"approval": ["weathr"]}), "did you mean 'weather'"),
     (lambda: session({"sinks": ["s"]}, sinks={"s": lambda: 3}), "must return a function, not an integer"),
     (lambda: session({"sinks": ["s"]}, sinks={"s": fails}), "cannot create sink 's': KeyError"),
@@ -138,24 +140,26 @@ WRONG: list[tuple[Callable[[], object], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("wrong", "words"), WRONG, ids=[words for _, words in WRONG])
-def test_what_python_would_call_a_type_error_says_what_to_give(wrong: Callable[[], object], words: str) -> None:
-    with pytest.raises(nt.ProfileError, match=words):
-        wrong()
+@pytest.mark.parametrize(("invalid_call", "message"), INVALID_CALLS, ids=[message for _, message in INVALID_CALLS])
+def test_an_argument_of_the_wrong_type_is_rejected_with_the_expected_type(
+    invalid_call: Callable[[], object], message: str
+) -> None:
+    with pytest.raises(nt.ProfileError, match=message):
+        invalid_call()
 
 
-def test_a_folder_without_profiles_says_so_and_hidden_files_are_not_read(tmp_path: Path) -> None:
+def test_a_folder_without_profiles_is_rejected_and_hidden_files_are_not_read(tmp_path: Path) -> None:
     (tmp_path / ".pre-commit-config.yaml").write_text("repos: []\n")
     with pytest.raises(nt.ProfileError, match=r"no \.yaml file"):
         load_profiles(tmp_path)
 
 
-def test_anchors_have_a_place_of_their_own(tmp_path: Path) -> None:
+def test_top_level_keys_with_x_may_hold_anchors(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("slug: t\nx-usual: &usual {engine: 'anthropic:x'}\nprofiles: {p: {<<: *usual}}\n")
     assert load_profiles(tmp_path / "a.yaml").resolve("p").config.model == "x"
 
 
-def test_a_runtime_nobody_can_read_is_no_profile() -> None:
+def test_an_unreadable_runtime_names_no_profile() -> None:
     turn = nt.turn("x").with_metadata(nt.keys.RUNTIME, {"runtime_key": 3})
     assert profile({}).resolve(None, turn).chosen_by == "registry default"
 
@@ -183,7 +187,7 @@ def refusing() -> Iterator[str]:
         server.shutdown()
 
 
-def test_a_profile_that_is_gone_says_who_still_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_profile_is_reported_with_the_rule_that_chose_it(monkeypatch: pytest.MonkeyPatch) -> None:
     turn = nt.turn("x").with_metadata(nt.keys.RUNTIME, {"runtime_key": "gone/one"})
     with pytest.raises(nt.ProfileError, match=r"no registry 'gone'.*\(named by conversation\)"):
         profile({}).resolve(None, turn)
@@ -196,7 +200,7 @@ def test_a_profile_that_is_gone_says_who_still_names_it(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "invalid_call",
     [
         lambda: profile({"api_key": [MARK]}),
         lambda: profile({"inference_settings": {"api": {"api_keys": MARK}}}),
@@ -210,9 +214,9 @@ def test_a_profile_that_is_gone_says_who_still_names_it(monkeypatch: pytest.Monk
         lambda: profile({"base_url": f"ftp://u:{MARK}@h/?k={MARK}"}).resolve("p"),
     ],
 )
-def test_an_error_about_a_key_does_not_quote_it(wrong: Callable[[], object]) -> None:
+def test_an_error_about_a_key_does_not_quote_it(invalid_call: Callable[[], object]) -> None:
     with pytest.raises(nt.ProfileError) as caught:
-        wrong()
+        invalid_call()
     assert MARK not in str(caught.value) + repr(caught.value.args)
     assert caught.value.__cause__ is None
 
@@ -227,13 +231,13 @@ def test_an_error_about_a_key_does_not_quote_it(wrong: Callable[[], object]) -> 
         {"base_url": f"https://u:{MARK}@127.0.0.1/v1?k={MARK}"},
     ],
 )
-def test_a_key_in_an_override_is_in_nothing_that_is_shown(overrides: dict[str, Any]) -> None:
+def test_a_key_in_an_override_is_never_displayed(overrides: dict[str, Any]) -> None:
     plan = profile({}).resolve("p", overrides=overrides)
-    shown = [repr(plan.overrides), repr(plan.fields), str(plan), plan._repr_html_(), repr(plan.config.to_dict())]
-    assert not [text for text in shown if MARK in text]
+    texts = [repr(plan.overrides), repr(plan.fields), str(plan), plan._repr_html_(), repr(plan.config.to_dict())]
+    assert not [text for text in texts if MARK in text]
 
 
-def test_an_address_among_the_parameters_is_the_profiles_own_and_shows_no_password() -> None:
+def test_a_base_url_among_the_parameters_is_used_and_displayed_without_password() -> None:
     plan = profile({"params": {"base_url": f"https://u:{MARK}@127.0.0.1/v1", "api_key": MARK}}).resolve("p")
     assert plan.config.to_dict()["base_url"] == "https://127.0.0.1/v1"
     assert plan.config.to_dict()["api_key"] == "…"
@@ -241,27 +245,34 @@ def test_an_address_among_the_parameters_is_the_profiles_own_and_shows_no_passwo
 
 
 @pytest.mark.parametrize("engine", ["anthropic:x", "openai:gpt-5", "openai-chat:x", "gemini:x"])
-def test_a_server_that_says_the_key_back_does_not_get_it_into_an_error_or_a_turn(engine: str) -> None:
+def test_a_key_echoed_by_the_server_is_in_no_error_and_no_turn(engine: str) -> None:
     with refusing() as url:
-        made = profile({"engine": engine, "base_url": url, "api_key": MARK})["p"].session(tools=[weather])
-        execution = made.ask("hi")
+        session = profile({"engine": engine, "base_url": url, "api_key": MARK})["p"].session(tools=[weather])
+        execution = session.ask("hi")
         with pytest.raises(nt.EngineError) as caught:
             execution.result(timeout=20)
     turn = caught.value.turn
-    shown = [str(caught.value), repr(caught.value), repr(made), repr(made.engine), repr(execution), made.run.to_yaml()]
-    shown += [turn.to_yaml() if turn else "", repr(vars(caught.value))]
-    assert not [text for text in shown if MARK in text]
+    texts = [
+        str(caught.value),
+        repr(caught.value),
+        repr(session),
+        repr(session.engine),
+        repr(execution),
+        session.run.to_yaml(),
+    ]
+    texts += [turn.to_yaml() if turn else "", repr(vars(caught.value))]
+    assert not [text for text in texts if MARK in text]
 
 
-def test_threads_that_begin_a_conversation_have_the_same_one() -> None:
+def test_concurrent_threads_get_the_same_conversation() -> None:
     conversations = nt.Conversations(profile({}), tools=[weather], engine=lambda _: nt.scripted("hi"))
     with ThreadPoolExecutor(8) as pool:
-        made = [*pool.map(lambda i: conversations.get_or_create(f"c{i % 3}"), range(60))]
-    assert len({*map(id, made)}) == len(conversations) == 3
+        created = [*pool.map(lambda i: conversations.get_or_create(f"c{i % 3}"), range(60))]
+    assert len({*map(id, created)}) == len(conversations) == 3
 
 
 @pytest.mark.parametrize("overrides", [{"timeout": 5}, {"headers": {"x-title": "b"}}])
-def test_a_conversation_never_keeps_an_engine_its_plan_does_not_describe(overrides: dict[str, Any]) -> None:
+def test_a_conversation_never_keeps_an_engine_that_its_plan_does_not_describe(overrides: dict[str, Any]) -> None:
     conversations = nt.Conversations(profile({}), tools=[weather], engine=lambda _: nt.scripted("hi"))
     first = conversations.get_or_create("one")
     second = conversations.get_or_create("one", overrides=overrides)
@@ -270,7 +281,7 @@ def test_a_conversation_never_keeps_an_engine_its_plan_does_not_describe(overrid
     assert conversations.get_or_create("one", overrides=overrides) is second
 
 
-def test_close_stops_a_conversation_that_is_held_at_a_step() -> None:
+def test_close_stops_a_paused_conversation() -> None:
     asks = nt.Turn() + nt.tool_call("c", "weather", {"city": "Oslo"})
     conversations = nt.Conversations(
         profile({"loop": {"step": True}}), [weather], engine=lambda _: nt.scripted(asks, "hi")

@@ -1,4 +1,4 @@
-"""The picker shows what a choice comes to, what it would change, and what does not fit."""
+"""The profile picker shows the resulting plan, its differences and errors."""
 
 from __future__ import annotations
 
@@ -25,29 +25,34 @@ def picker(monkeypatch: pytest.MonkeyPatch) -> ProfilePicker:
         "brief": {"like": "base", "params": {"temperature": 0.5}, "allow_overrides": ["temperature", "tools", "loop"]},
         "free": {"like": "base", "allow_overrides": True},
     }
-    shown: Any = nt.view(load_profiles(data, env_file=None))
-    assert isinstance(shown, ProfilePicker)
-    return shown
+    view: Any = nt.view(load_profiles(data, env_file=None))
+    assert isinstance(view, ProfilePicker)
+    return view
 
 
 def field(picker: ProfilePicker, name: str) -> Any:
-    return next(one for one in picker._fields.children if one.description == name)
+    return next(candidate for candidate in picker._fields.children if candidate.description == name)
 
 
 def test_choosing_a_profile_offers_the_overrides_it_allows_and_shows_its_plan(picker: ProfilePicker) -> None:
     assert picker.profile == "base"
     assert picker._fields.children == ()
-    picker._list.value = "brief"
+    picker._profile_list.value = "brief"
     assert picker.plan is not None
     assert picker.plan.name == "notebook/brief"
-    assert [one.description for one in picker._fields.children] == ["temperature", "tools", "limit", "step"]
+    assert [override_field.description for override_field in picker._fields.children] == [
+        "temperature",
+        "tools",
+        "limit",
+        "step",
+    ]
     assert field(picker, "temperature").placeholder == "0.5"
-    picker._list.value = "free"
-    assert {"engine", "system"} <= {one.description for one in picker._fields.children}
+    picker._profile_list.value = "free"
+    assert {"engine", "system"} <= {override_field.description for override_field in picker._fields.children}
 
 
-def test_what_is_typed_is_an_override_until_it_is_taken_away(picker: ProfilePicker) -> None:
-    picker._list.value = "brief"
+def test_a_typed_value_is_an_override_until_it_is_cleared(picker: ProfilePicker) -> None:
+    picker._profile_list.value = "brief"
     field(picker, "temperature").value = "0"
     assert picker.overrides == {"temperature": 0}
     assert picker.plan is not None
@@ -58,12 +63,12 @@ def test_what_is_typed_is_an_override_until_it_is_taken_away(picker: ProfilePick
     assert picker.overrides == {"tools": []}
 
 
-def test_what_does_not_fit_is_said_and_there_is_no_plan(picker: ProfilePicker) -> None:
-    picker._list.value = "brief"
+def test_an_invalid_value_is_reported_and_clears_the_plan(picker: ProfilePicker) -> None:
+    picker._profile_list.value = "brief"
     field(picker, "temperature").value = "hot"
     assert picker.plan is None
     assert "must be a number" in picker.error
-    assert 'role="alert"' in picker._table.value
+    assert 'role="alert"' in picker._plan_table.value
     with pytest.raises(nt.ProfileError):
         picker.session(tools=[weather], engine=nt.scripted("x"))
     field(picker, "temperature").value = "[1"
@@ -75,14 +80,14 @@ def test_what_does_not_fit_is_said_and_there_is_no_plan(picker: ProfilePicker) -
 def test_the_difference_to_the_plan_in_use_is_marked(picker: ProfilePicker) -> None:
     session = picker.session(tools=[weather], engine=nt.scripted("x"))
     assert session.system == "<b>Be kind.</b>"
-    assert "was " not in picker._table.value
-    picker._list.value = "brief"
+    assert "was " not in picker._plan_table.value
+    picker._profile_list.value = "brief"
     field(picker, "limit").value = "3"
-    assert "was 20" in picker._table.value
-    assert "was not set" in picker._table.value  # the temperature
+    assert "was 20" in picker._plan_table.value
+    assert "was not set" in picker._plan_table.value  # the temperature
 
 
-def test_a_prompt_goes_into_the_page_as_text_and_a_saved_notebook_keeps_the_table(picker: ProfilePicker) -> None:
+def test_a_prompt_is_displayed_as_text_and_a_saved_notebook_keeps_the_table(picker: ProfilePicker) -> None:
     bundle, _ = DisplayFormatter().format(picker)  # type: ignore[no-untyped-call]  # IPython has no types
     assert "<b>Be kind" not in bundle["text/html"]
     assert "&lt;b&gt;Be kind" in bundle["text/html"]
@@ -92,10 +97,10 @@ def test_a_prompt_goes_into_the_page_as_text_and_a_saved_notebook_keeps_the_tabl
 
 
 def test_the_traits_can_be_observed_and_set_from_code(picker: ProfilePicker) -> None:
-    heard: list[Any] = []
-    picker.observe(lambda change: heard.append(change["new"].name), "plan")
+    plan_names: list[Any] = []
+    picker.observe(lambda change: plan_names.append(change["new"].name), "plan")
     picker.profile = "brief"
     picker.overrides = {"temperature": 0}
-    assert picker._list.value == "brief"
-    assert heard == ["notebook/brief", "notebook/brief"]
+    assert picker._profile_list.value == "brief"
+    assert plan_names == ["notebook/brief", "notebook/brief"]
     assert field(picker, "temperature").value == "0"

@@ -1,4 +1,4 @@
-"""Profiles as files have them: geppetto's registries, the short form, and what is wrong with either."""
+"""Reading profiles from files in geppetto's form and in the short form, and errors in them."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ profiles:
 """
 
 
-def written(folder: Path, text: str, name: str = "team.yaml") -> Profiles:
+def write_profiles(folder: Path, text: str, name: str = "team.yaml") -> Profiles:
     (folder / name).write_text(text)
     return load_profiles(folder / name)
 
 
-def refused(folder: Path, text: str) -> nt.ProfileError:
+def load_error(folder: Path, text: str) -> nt.ProfileError:
     with pytest.raises(nt.ProfileError) as caught:
-        written(folder, text)
+        write_profiles(folder, text)
     return caught.value
 
 
@@ -61,12 +61,12 @@ def profiles_of(**profiles: Any) -> Profiles:
 
 
 def test_a_stack_expands_depth_first_from_base_to_leaf(tmp_path: Path) -> None:
-    plan = written(tmp_path, GOLDEN).resolve("agent")
+    plan = write_profiles(tmp_path, GOLDEN).resolve("agent")
 
     assert plan.lineage == ("default/provider-openai", "default/model-gpt4o", "default/agent")
 
 
-def test_a_base_that_two_bases_share_stands_once_where_it_comes_first(tmp_path: Path) -> None:
+def test_a_shared_base_is_used_once_at_its_first_position(tmp_path: Path) -> None:
     text = """
 slug: default
 profiles:
@@ -75,7 +75,7 @@ profiles:
   model-b: {stack: [{profile_slug: provider-openai}]}
   agent: {stack: [{profile_slug: model-a}, {profile_slug: model-b}, {profile_slug: provider-openai}]}
 """
-    assert [name.partition("/")[2] for name in written(tmp_path, text).resolve("agent").lineage] == [
+    assert [name.partition("/")[2] for name in write_profiles(tmp_path, text).resolve("agent").lineage] == [
         "provider-openai",
         "model-a",
         "model-b",
@@ -83,15 +83,15 @@ profiles:
     ]
 
 
-def test_the_leaf_wins_and_what_only_the_base_says_stays(tmp_path: Path) -> None:
-    config = written(tmp_path, GOLDEN).resolve("agent").config
+def test_the_leaf_wins_and_other_fields_of_the_base_are_inherited(tmp_path: Path) -> None:
+    config = write_profiles(tmp_path, GOLDEN).resolve("agent").config
 
     assert config.engine == "openai-chat:gpt-4o"
     assert config.params["temperature"] == 0.7
 
 
 def test_extensions_merge_key_by_key_and_lists_and_scalars_are_replaced(tmp_path: Path) -> None:
-    extensions = written(tmp_path, GOLDEN).resolve("agent").extensions
+    extensions = write_profiles(tmp_path, GOLDEN).resolve("agent").extensions
 
     assert extensions["custom.config@v1"] == {
         "nested": {"foo": "leaf", "bar": "keep"},
@@ -101,7 +101,7 @@ def test_extensions_merge_key_by_key_and_lists_and_scalars_are_replaced(tmp_path
     assert extensions["custom.other@v1"] == ["new"]
 
 
-def test_a_circle_of_profiles_is_an_error_that_shows_the_chain() -> None:
+def test_circular_inheritance_is_an_error_that_shows_the_chain() -> None:
     profiles = profiles_of(a={"like": "b"}, b={"like": "c"}, c={"like": "a"})
 
     with pytest.raises(nt.ProfileError, match="notebook/a → notebook/b → notebook/c → notebook/a"):
@@ -118,7 +118,7 @@ def test_a_stack_too_deep_a_missing_profile_and_a_missing_registry_are_three_err
         profiles_of(a={"like": "elsewhere/base"}).resolve("a")
 
 
-def test_false_zero_and_an_empty_list_override_and_null_says_nothing(tmp_path: Path) -> None:
+def test_false_zero_and_an_empty_list_override_but_null_does_not(tmp_path: Path) -> None:
     text = """
 slug: team
 profiles:
@@ -132,7 +132,7 @@ profiles:
       chat: {stream: false, temperature: 0, stop: []}
       openai: {n: null}
 """
-    params = written(tmp_path, text).resolve("leaf").config.params
+    params = write_profiles(tmp_path, text).resolve("leaf").config.params
 
     assert (params["stream"], params["temperature"], params["stop"], params["n"]) == (False, 0, [], 2)
 
@@ -144,10 +144,10 @@ profiles:
   base: {inference_settings: {chat: {engine: x}, client: {timeout_second: 90}}}
   leaf: {stack: [{profile_slug: base}]}
 """
-    assert written(tmp_path, text).resolve("leaf").config.client == {"timeout": 90}
+    assert write_profiles(tmp_path, text).resolve("leaf").config.client == {"timeout": 90}
 
 
-def test_the_cost_of_a_model_is_replaced_as_one_thing() -> None:
+def test_the_cost_of_a_model_is_replaced_as_a_whole() -> None:
     base = {
         "engine": "openai:gpt-9",
         "model_info": {"context_window": 9, "cost": {"input": 1, "output": 2, "cache_read": 3}},
@@ -176,7 +176,7 @@ profiles:
       tools: [search]
       middlewares: [{name: agentmode, id: planner, config: {mode: act}}, {name: logger, config: {level: debug}}, {name: telemetry, id: trace}]
 """
-    config = written(tmp_path, text).resolve("leaf").config
+    config = write_profiles(tmp_path, text).resolve("leaf").config
 
     assert config.system == "base prompt"
     assert config.tools == ("search",)
@@ -200,7 +200,7 @@ profiles:
     extensions:
       pinocchio.webchat_runtime@v1: {system_prompt: "", tools: [b, c]}
 """
-    config = written(tmp_path, text).resolve("leaf").config
+    config = write_profiles(tmp_path, text).resolve("leaf").config
 
     assert (config.system, config.tools, config.middleware) == ("hello", ("a", "b", "c"), ())
 
@@ -218,19 +218,19 @@ profiles:
         ("fireworks", "openai-chat:m"),
     ],
 )
-def test_an_api_type_names_our_provider(api_type: str, engine: str) -> None:
+def test_an_api_type_selects_a_provider(api_type: str, engine: str) -> None:
     profile = {"inference_settings": {"chat": {"engine": "m", "api_type": api_type}}}
     assert load_profiles({"p": profile}).resolve("p").config.engine == engine
 
 
-def test_a_compatible_server_named_by_its_name_has_its_address() -> None:
+def test_the_name_of_a_compatible_server_sets_its_address() -> None:
     config = (
         load_profiles({"p": {"inference_settings": {"chat": {"engine": "m", "api_type": "groq"}}}}).resolve("p").config
     )
     assert config.base_url == "https://api.groq.com/openai/v1"
 
 
-def test_responses_fall_back_to_the_keys_and_addresses_of_its_other_names() -> None:
+def test_responses_falls_back_to_the_keys_and_addresses_of_its_aliases() -> None:
     api = {
         "api_keys": {"openai-api-key": "${env:K_API_KEY}"},
         "base_urls": {"openai-responses-base-url": "http://here/v1"},
@@ -243,7 +243,7 @@ def test_responses_fall_back_to_the_keys_and_addresses_of_its_other_names() -> N
 # The short form.
 
 
-def test_the_short_form_says_it_in_one_line() -> None:
+def test_the_short_form_equals_the_long_form() -> None:
     profiles = profiles_of(
         base={"engine": "openai:gpt-5", "params": {"temperature": 1}},
         brief={
@@ -262,7 +262,7 @@ def test_the_short_form_says_it_in_one_line() -> None:
     assert (config.system, config.tools, config.loop.limit) == ("Be brief.", ("weather",), 5)
 
 
-def test_a_named_loop_is_shared_and_a_profile_may_say_more(tmp_path: Path) -> None:
+def test_a_shared_loop_can_be_extended_by_a_profile(tmp_path: Path) -> None:
     text = """
 slug: team
 loops:
@@ -271,7 +271,7 @@ profiles:
   a: {engine: "openai:x", loop: careful}
   b: {engine: "openai:x", loop: {like: careful, limit: 9}}
 """
-    profiles = written(tmp_path, text)
+    profiles = write_profiles(tmp_path, text)
     a, b = profiles.resolve("a").config.loop, profiles.resolve("b").config.loop
 
     assert (a.name, a.limit, a.step, a.pause_timeout, a.on_pause_timeout) == (
@@ -287,7 +287,7 @@ profiles:
 # Several sources.
 
 
-def test_of_two_profiles_with_one_name_the_last_registry_wins(tmp_path: Path) -> None:
+def test_the_last_registry_wins_for_profiles_with_the_same_name(tmp_path: Path) -> None:
     (tmp_path / "team.yaml").write_text('slug: team\nprofiles: {a: {engine: "openai:old"}, b: {engine: "openai:b"}}')
     (tmp_path / "mine.yaml").write_text('slug: mine\nprofiles: {a: {like: team/a, engine: "openai:new"}}')
     profiles = load_profiles(tmp_path / "team.yaml", tmp_path / "mine.yaml")
@@ -308,7 +308,7 @@ def test_the_same_registry_twice_is_an_error_that_names_both_sources(tmp_path: P
         load_profiles(f"{tmp_path / 'one.yaml'}, {tmp_path / 'two.yaml'}")
 
 
-def test_a_database_of_geppettos_is_read_with_its_go_names(tmp_path: Path) -> None:
+def test_a_geppetto_database_is_read_with_its_go_names(tmp_path: Path) -> None:
     settings = {
         "API": {"APIKeys": {"openai-api-key": "sk-secret"}, "BaseUrls": {}},
         "Chat": {"Engine": "gpt-4o", "ApiType": "openai", "MaxResponseTokens": 50, "TopP": None, "Stop": []},
@@ -336,7 +336,7 @@ def test_a_database_of_geppettos_is_read_with_its_go_names(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "key", "words"),
+    ("text", "line", "key", "message"),
     [
         (
             "slug: t\nprofiles:\n  a:\n    inference_settings:\n      chat:\n        temprature: 1\n",
@@ -386,15 +386,15 @@ def test_a_database_of_geppettos_is_read_with_its_go_names(tmp_path: Path) -> No
         ("slug: t\nprofiles: [\n", 3, "", "YAML"),
     ],
 )
-def test_a_file_with_an_error_is_refused_with_file_line_and_the_nearest_known_name(
-    tmp_path: Path, text: str, line: int | None, key: str, words: str
+def test_an_invalid_file_is_rejected_with_file_line_and_a_suggestion(
+    tmp_path: Path, text: str, line: int | None, key: str, message: str
 ) -> None:
-    error = refused(tmp_path, text)
+    error = load_error(tmp_path, text)
 
     assert error.file == str(tmp_path / "team.yaml")
     assert f"line {line}" in error.position if line else not error.position
     assert key in error.key
-    assert words in str(error)
+    assert message in str(error)
 
 
 def test_a_missing_file_is_an_error_that_names_it(tmp_path: Path) -> None:
@@ -436,7 +436,7 @@ def test_a_missing_file_is_an_error_that_names_it(tmp_path: Path) -> None:
         max_leaves=20,
     )
 )
-def test_whatever_a_mapping_holds_it_is_profiles_or_a_profile_error(data: Any) -> None:
+def test_any_mapping_gives_profiles_or_a_profile_error(data: Any) -> None:
     if not isinstance(data, Mapping):
         return
     try:
@@ -448,9 +448,7 @@ def test_whatever_a_mapping_holds_it_is_profiles_or_a_profile_error(data: Any) -
 
 
 @given(st.binary(max_size=200) | st.text(alphabet="slug:profiles{}[]- \n&*!|>'\"#a", max_size=80).map(str.encode))
-def test_whatever_bytes_a_file_holds_it_is_profiles_or_a_profile_error(
-    tmp_path_factory: pytest.TempPathFactory, data: bytes
-) -> None:
+def test_any_file_gives_profiles_or_a_profile_error(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "any.yaml"
     path.write_bytes(data)
     try:
@@ -459,7 +457,7 @@ def test_whatever_bytes_a_file_holds_it_is_profiles_or_a_profile_error(
         pass
 
 
-def test_a_base_in_another_registry_is_named_with_it() -> None:
+def test_a_base_in_another_registry_is_suggested() -> None:
     team = {"slug": "team", "profiles": {"base": {"engine": "anthropic:claude-sonnet-5-5"}}}
     mine = {"slug": "mine", "profiles": {"brief": {"like": "base", "system": "Be brief."}}}
 

@@ -1,4 +1,4 @@
-"""One place decides which profile is used, with which overrides, and says who said what."""
+"""Choose a profile, apply overrides, and report the source of every field."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ def search(query: str) -> str:
     return query
 
 
-def team(**more: Any) -> Profiles:
-    return load_profiles({"slug": "team", "profiles": {"base": BASE, **more}}, env_file=None)
+def team(**profiles: Any) -> Profiles:
+    return load_profiles({"slug": "team", "profiles": {"base": BASE, **profiles}}, env_file=None)
 
 
 @pytest.fixture(autouse=True)
-def no_profile_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def unset_profile_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NBTURNS_PROFILE", raising=False)
 
 
 # Which profile.
 
 
-def test_an_argument_wins_over_the_conversation_that_over_the_variable_that_over_the_default(
+def test_the_profile_is_chosen_by_argument_conversation_variable_and_default_in_this_order(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     names = {name: {"like": "base"} for name in ("asked", "had", "set", "mine", "default")}
@@ -51,17 +51,17 @@ def test_an_argument_wins_over_the_conversation_that_over_the_variable_that_over
     )
     monkeypatch.setenv("NBTURNS_PROFILE", "set")
 
-    def chosen(*args: Any, **kwargs: Any) -> tuple[str, str]:
+    def choice(*args: Any, **kwargs: Any) -> tuple[str, str]:
         plan = profiles.resolve(*args, **kwargs)
         return plan.profile, plan.chosen_by
 
-    assert chosen("asked", "had", who="ana") == ("asked", "argument")
-    assert chosen(None, "had", who="ana") == ("had", "conversation")
-    assert chosen(who="ana") == ("set", "NBTURNS_PROFILE")
+    assert choice("asked", "had", who="ana") == ("asked", "argument")
+    assert choice(None, "had", who="ana") == ("had", "conversation")
+    assert choice(who="ana") == ("set", "NBTURNS_PROFILE")
     monkeypatch.delenv("NBTURNS_PROFILE")
-    assert chosen(who="ana") == ("mine", "default of ana")
-    assert chosen(who="ben") == ("default", "registry default")
-    assert chosen() == ("default", "registry default")
+    assert choice(who="ana") == ("mine", "default of ana")
+    assert choice(who="ben") == ("default", "registry default")
+    assert choice() == ("default", "registry default")
 
 
 def test_the_default_may_depend_on_user_and_team_by_a_mapping_or_a_function() -> None:
@@ -88,7 +88,7 @@ def test_a_turn_a_run_and_a_session_remember_their_profile() -> None:
     assert profiles.resolve(conversation=nt.turn("hi")).chosen_by == "registry default"
 
 
-def test_a_profile_nobody_knows_is_an_error_with_the_nearest_name() -> None:
+def test_an_unknown_profile_is_an_error_with_a_suggestion() -> None:
     with pytest.raises(nt.ProfileError, match="no profile 'bsae'; did you mean 'base'") as caught:
         team()["bsae"]
     assert caught.value.key == "bsae"
@@ -107,10 +107,10 @@ def test_resolving_allocates_nothing_and_needs_no_key(monkeypatch: pytest.Monkey
     assert caught.value.key == "api_key"
 
 
-# Who said what.
+# Sources of fields.
 
 
-def test_every_field_of_a_plan_says_where_it_came_from() -> None:
+def test_every_field_of_a_plan_has_its_source() -> None:
     plan = team(leaf={"like": "base", "params": {"temperature": 0}, "allow_overrides": ["max_tokens"]}).resolve(
         "leaf", overrides={"max_tokens": 9}
     )
@@ -138,7 +138,7 @@ def test_the_difference_of_two_plans_names_each_field_with_both_values() -> None
 
 
 @pytest.mark.parametrize("policy", [None, False, [], ["tools"]])
-def test_an_override_that_the_profile_does_not_allow_is_refused_with_its_key(policy: Any) -> None:
+def test_a_forbidden_override_is_rejected_with_its_key(policy: Any) -> None:
     profiles = team(leaf={"like": "base"} | ({} if policy is None else {"allow_overrides": policy}))
     with pytest.raises(nt.ProfileError, match="does not allow overriding 'temperature'") as caught:
         profiles.resolve("leaf", overrides={"temperature": 0})
@@ -147,7 +147,7 @@ def test_an_override_that_the_profile_does_not_allow_is_refused_with_its_key(pol
 
 @pytest.mark.parametrize("policy", [True, ["temperature"], ["params.temperature"], ["params"]])
 @pytest.mark.parametrize("overrides", [{"temperature": 0}, {"params": {"temperature": 0}}, {"params.temperature": 0}])
-def test_an_allowed_override_holds_however_it_is_written(policy: Any, overrides: dict[str, Any]) -> None:
+def test_an_allowed_override_applies_in_every_spelling(policy: Any, overrides: dict[str, Any]) -> None:
     plan = team(leaf={"like": "base", "allow_overrides": policy}).resolve("leaf", overrides=overrides)
     assert plan.config.params["temperature"] == 0
 
@@ -161,7 +161,7 @@ def test_zero_false_and_another_engine_override() -> None:
 
 
 @pytest.mark.parametrize(
-    ("overrides", "key", "words"),
+    ("overrides", "key", "message"),
     [
         ({"temprature": 1}, "temprature", "did you mean 'temperature'"),
         ({"temperature": "hot"}, "temperature", "must be a number"),
@@ -176,15 +176,13 @@ def test_zero_false_and_another_engine_override() -> None:
         ({"service_tier": "fast"}, "service_tier", "auto"),
     ],
 )
-def test_an_override_of_the_wrong_name_or_type_is_refused_with_its_key(
-    overrides: dict[str, Any], key: str, words: str
-) -> None:
-    with pytest.raises(nt.ProfileError, match=words) as caught:
+def test_an_invalid_override_is_rejected_with_its_key(overrides: dict[str, Any], key: str, message: str) -> None:
+    with pytest.raises(nt.ProfileError, match=message) as caught:
         team(leaf={"like": "base", "allow_overrides": True}).resolve("leaf", overrides=overrides)
     assert key in caught.value.key
 
 
-def test_an_override_narrows_the_tools_and_widens_them_only_where_the_profile_says_so() -> None:
+def test_an_override_narrows_the_tools_and_widens_them_only_if_allowed() -> None:
     profiles = team(leaf={"like": "base", "allow_overrides": ["tools"]}, wide={"like": "leaf", "widen_tools": True})
 
     assert profiles.resolve("leaf", overrides={"tools": ["search"]}).config.tools == ("search",)
@@ -244,21 +242,21 @@ UNSEEN: list[dict[str, Any]] = [
 ]
 
 
-def signature(**says: Any) -> str:
-    return team(leaf={"like": "base", **says}).resolve("leaf").config.signature
+def signature(**fields: Any) -> str:
+    return team(leaf={"like": "base", **fields}).resolve("leaf").config.signature
 
 
-def test_the_signature_changes_with_whatever_the_provider_sees() -> None:
-    signatures = [signature(), *(signature(**says) for says in SEEN)]
+def test_the_signature_changes_with_everything_the_provider_receives() -> None:
+    signatures = [signature(), *(signature(**fields) for fields in SEEN)]
     assert len(set(signatures)) == len(SEEN) + 1
 
 
-@pytest.mark.parametrize("says", UNSEEN, ids=str)
-def test_the_signature_does_not_change_with_what_the_provider_does_not_see(says: dict[str, Any]) -> None:
-    assert signature(**says) == signature()
+@pytest.mark.parametrize("fields", UNSEEN, ids=str)
+def test_the_signature_ignores_what_the_provider_does_not_receive(fields: dict[str, Any]) -> None:
+    assert signature(**fields) == signature()
 
 
-def test_the_same_settings_have_one_signature_whatever_the_profile_is_called_and_however_it_is_written() -> None:
+def test_the_signature_does_not_depend_on_the_name_and_spelling_of_the_profile() -> None:
     chat = {"engine": "claude-sonnet-4-5", "api_type": "claude", "temperature": 0.5, "max_response_tokens": 300}
     runtime = {"system_prompt": "You are kind.", "tools": ["weather", "search"]}
     theirs = load_profiles({"x": {"inference_settings": {"chat": chat}, "runtime": runtime}}, env_file=None)
@@ -267,15 +265,15 @@ def test_the_same_settings_have_one_signature_whatever_the_profile_is_called_and
 
 @given(st.permutations([{"temperature": 0.2}, {"top_p": 0.1}, {"top_k": 3}, {"stop": ["a"]}]))
 def test_the_order_in_which_parameters_are_written_does_not_matter(order: list[dict[str, Any]]) -> None:
-    params = {name: value for one in order for name, value in one.items()}
+    params = {name: value for param in order for name, value in param.items()}
     assert signature(params=params) == signature(params=dict(sorted(params.items())))
 
 
 def test_a_model_named_by_the_environment_is_in_the_signature(monkeypatch: pytest.MonkeyPatch) -> None:
-    def of(model: str) -> Plan:
+    def resolve(model: str) -> Plan:
         monkeypatch.setenv("MY_MODEL", model)
         settings = {"chat": {"engine": "${env:MY_MODEL}", "api_type": "claude"}}
         return load_profiles({"p": {"inference_settings": settings}}, env_file=None).resolve("p")
 
-    assert of("one").config.model == "one"
-    assert of("one").signature != of("two").signature
+    assert resolve("one").config.model == "one"
+    assert resolve("one").signature != resolve("two").signature

@@ -1,4 +1,4 @@
-"""A plan becomes a session that does what the plan says; many conversations keep theirs."""
+"""Sessions built from plans, and conversations that keep their sessions."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def search(query: str) -> str:
 CALL = [nt.tool_call("c1", "weather", {"city": "Paris"})]
 
 
-def team(more: dict[str, Any] | None = None, /, **base: Any) -> Profiles:
+def team(profiles: dict[str, Any] | None = None, /, **base: Any) -> Profiles:
     data = {"engine": "anthropic:claude-sonnet-4-5", **base}
-    return load_profiles({"slug": "team", "profiles": {"base": data, **(more or {})}}, env_file=None)
+    return load_profiles({"slug": "team", "profiles": {"base": data, **(profiles or {})}}, env_file=None)
 
 
 # What a session does.
@@ -51,7 +51,7 @@ def test_tools_are_filtered_and_advertised_in_the_order_the_profile_names_them()
     ]
 
 
-def test_a_tool_nobody_gave_is_an_error_when_the_session_is_made() -> None:
+def test_a_missing_tool_is_an_error_when_the_session_is_built() -> None:
     profiles = team(tools=["wether"])
     profiles.resolve("base")  # resolving knows no tools
     with pytest.raises(nt.ProfileError, match="did you mean 'weather'") as caught:
@@ -59,7 +59,7 @@ def test_a_tool_nobody_gave_is_an_error_when_the_session_is_made() -> None:
     assert caught.value.key == "wether"
 
 
-def test_the_prompt_the_limit_and_the_middlewares_of_the_profile_hold(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_prompt_limit_and_middlewares_of_the_profile_apply(caplog: pytest.LogCaptureFixture) -> None:
     profiles = team(system="Be brief.", loop={"limit": 1}, middleware=["log_calls"], tools=["weather"])
     session = profiles["base"].session(tools=[weather], engine=nt.scripted(CALL, "never asked"))
     with caplog.at_level(logging.INFO, "nbturns"), pytest.raises(nt.LimitReached) as caught:
@@ -69,7 +69,7 @@ def test_the_prompt_the_limit_and_the_middlewares_of_the_profile_hold(caplog: py
     assert "asking: 1 system, 1 user" in caplog.text
 
 
-def test_step_mode_and_pause_timeout_of_a_named_loop_hold() -> None:
+def test_step_mode_and_pause_timeout_of_a_shared_loop_apply() -> None:
     data = {
         "slug": "team",
         "loops": {"careful": {"step": ["post_inference"], "pause_timeout": "50ms", "on_pause_timeout": "stop"}},
@@ -88,7 +88,7 @@ def test_step_mode_and_pause_timeout_of_a_named_loop_hold() -> None:
     ("approval", "waits"),
     [("never", False), ("always", True), ("effectful", True), (["weather"], True), (["search"], False)],
 )
-def test_the_approval_policy_says_which_calls_wait_for_a_person(approval: Any, waits: bool) -> None:
+def test_the_approval_policy_selects_the_calls_that_wait_for_approval(approval: Any, waits: bool) -> None:
     session = team(approval=approval)["base"].session(tools=[weather, search], engine=nt.scripted(CALL, "done"))
     execution = session.ask("weather?")
     pause = execution.next().result(timeout=10)
@@ -100,16 +100,16 @@ def test_the_approval_policy_says_which_calls_wait_for_a_person(approval: Any, w
     assert execution.result(timeout=10).text == "done"
 
 
-def test_a_pure_tool_needs_no_approval_where_only_effectful_ones_do() -> None:
+def test_a_pure_tool_needs_no_approval_under_the_effectful_policy() -> None:
     tools = [nt.Tool(weather, effect="pure")]
     session = team(approval="effectful")["base"].session(tools=tools, engine=nt.scripted(CALL, "done"))
     assert session.ask("weather?").result(timeout=10).text == "done"
 
 
-def test_middlewares_and_sinks_of_ones_own_are_made_by_name_with_their_config() -> None:
-    heard: list[tuple[str, Event]] = []
+def test_custom_middlewares_and_sinks_are_built_by_name_with_their_config() -> None:
+    events: list[tuple[str, Event]] = []
 
-    def loudly(times: int = 1) -> Any:
+    def shouting(times: int = 1) -> Any:
         async def layer(turn: nt.Turn, scope: Scope, engine: Engine) -> nt.Turn:
             return await engine(turn + nt.user("!" * times), scope)
 
@@ -123,32 +123,31 @@ def test_middlewares_and_sinks_of_ones_own_are_made_by_name_with_their_config() 
     profiles = load_profiles(
         {"p": data},
         env_file=None,
-        middleware={"loudly": loudly},
-        sinks={"list": lambda label: lambda event: heard.append((label, event))},
+        middleware={"loudly": shouting},
+        sinks={"list": lambda label: lambda event: events.append((label, event))},
     )
     turn = profiles["p"].session(engine=nt.scripted("a<notes:todo:v1>buy milk</notes:todo:v1>b")).ask("hi").result(10)
 
     assert turn[1].text == "!!!"
-    assert [event.text for _, event in heard if type(event).__name__ == "Extracted" and event.stage == "completed"] == [  # type: ignore[attr-defined]
-        "buy milk"
-    ]
-    assert {label for label, _ in heard} == {"a"}
+    extracted: list[Any] = [event for _, event in events if type(event).__name__ == "Extracted"]
+    assert [event.text for event in extracted if event.stage == "completed"] == ["buy milk"]
+    assert {label for label, _ in events} == {"a"}
 
 
 @pytest.mark.parametrize(
-    ("use", "words", "key"),
+    ("use", "message", "key"),
     [
         ("retyr", "did you mean 'retry'", "middleware.retyr"),
         ({"name": "retry", "config": {"tims": 2}}, "did you mean 'times'", "middleware.retry.config.tims"),
     ],
 )
-def test_a_middleware_nobody_knows_or_a_config_that_does_not_fit_is_an_error(use: Any, words: str, key: str) -> None:
-    with pytest.raises(nt.ProfileError, match=words) as caught:
+def test_an_unknown_middleware_or_an_unsuitable_config_is_an_error(use: Any, message: str, key: str) -> None:
+    with pytest.raises(nt.ProfileError, match=message) as caught:
         team(middleware=[use])["base"].session(engine=nt.scripted("x"))
     assert caught.value.key == key
 
 
-def test_the_engine_is_made_with_what_the_profile_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_engine_is_built_with_the_settings_of_the_profile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEAM_API_KEY", "sk-of-the-team")
     profiles = team(api_key="${env:TEAM_API_KEY}", params={"max_tokens": 200, "temperature": 0, "top_k": 3})
     engine: Any = profiles["base"].session().engine
@@ -174,25 +173,25 @@ def test_structured_output_of_a_profile_is_in_the_request() -> None:
     }
     profiles = load_profiles({"p": {"inference_settings": {"chat": chat}, "api_key": "sk-x"}}, env_file=None)
     session = profiles["p"].session()
-    asked: list[Any] = []
+    requests: list[Any] = []
 
-    async def catch(turn: nt.Turn, scope: Scope) -> nt.Turn:
-        asked.append(session_engine.request(turn, scope))
+    async def record_request(turn: nt.Turn, scope: Scope) -> nt.Turn:
+        requests.append(session_engine.request(turn, scope))
         return turn + nt.assistant('{"a": 1}')
 
     session_engine: Any = session.engine
-    profiles["p"].session(engine=catch).ask("hi").result(timeout=10)
-    assert asked[0]["response_format"]["json_schema"]["schema"] == schema
+    profiles["p"].session(engine=record_request).ask("hi").result(timeout=10)
+    assert requests[0]["response_format"]["json_schema"]["schema"] == schema
 
 
-def test_the_price_of_the_profile_makes_the_cost() -> None:
+def test_the_cost_uses_the_price_of_the_profile() -> None:
     info = {"cost": {"input": 1000, "output": 2000}}
     session = team(model_info=info, api_key="sk-x")["base"].session()
     engine: Any = session.engine
     assert engine.model_info.cost(nt.Usage(input_tokens=1000, output_tokens=1000)) == pytest.approx(3.0)
 
 
-def test_every_turn_says_which_profile_and_signature_made_it_and_with_which_loop() -> None:
+def test_every_turn_records_its_profile_signature_and_loop() -> None:
     profiles = team(loop={"limit": 3})
     session = profiles["base"].session(engine=nt.scripted("one", "two"))
     session.ask("a").result(timeout=10)
@@ -203,7 +202,7 @@ def test_every_turn_says_which_profile_and_signature_made_it_and_with_which_loop
         assert runtime["runtime_key"] == "team/base"
         assert runtime["runtime_fingerprint"] == profiles.resolve("base").signature
         assert runtime["loop"]["limit"] == 3
-        assert "scripted" in runtime["engine"]  # not the profile's own engine, and it says so
+        assert "scripted" in runtime["engine"]  # records that the profile's engine was replaced
 
 
 # Secrets.
@@ -212,12 +211,12 @@ def test_every_turn_says_which_profile_and_signature_made_it_and_with_which_loop
 MARK = "sk-MARKER-9f8e7d"
 
 
-def everywhere(marked: Any) -> Profiles:
+def profiles_with_secret(marked: Any) -> Profiles:
     return load_profiles({"slug": "team", "profiles": {"p": marked}}, env_file=None)
 
 
 @pytest.mark.parametrize(
-    "says",
+    "fields",
     [
         {"api_key": MARK},
         {"inference_settings": {"api": {"api_keys": {"claude-api-key": MARK, "openai-api-key": MARK}}}},
@@ -231,13 +230,13 @@ def everywhere(marked: Any) -> Profiles:
         {"extensions": {"my.thing@v1": {"token": MARK, "list": [{"secret": MARK}]}}},
         {"params": {"extra_body": {"auth_token": MARK}}},
     ],
-    ids=lambda says: next(iter(says)),
+    ids=lambda fields: next(iter(fields)),
 )
-def test_a_secret_is_in_nothing_that_is_shown_or_written(
-    says: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_a_secret_is_never_displayed_or_saved(
+    fields: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    data = {"engine": "anthropic:claude-sonnet-4-5", **says}
+    data = {"engine": "anthropic:claude-sonnet-4-5", **fields}
     profiles = load_profiles(
         {"slug": "team", "profiles": {"p": data, "default": {"engine": "anthropic:x"}}},
         env_file=None,
@@ -245,42 +244,42 @@ def test_a_secret_is_in_nothing_that_is_shown_or_written(
         sinks={"keyed_sink": lambda api_key: lambda event: None},
     )
     plan = profiles.resolve("p")
-    shown = [repr(plan), str(plan), plan._repr_html_(), plan.signature, json.dumps(plan.runtime), repr(profiles)]
-    shown += [
+    texts = [repr(plan), str(plan), plan._repr_html_(), plan.signature, json.dumps(plan.runtime), repr(profiles)]
+    texts += [
         profiles._repr_html_(),
         repr(plan.config),
         str(plan.config),
         json.dumps(plan.config.to_dict(), default=str),
     ]
-    shown += [repr(plan.config.params), repr(plan.fields), repr(plan.difference(profiles.resolve("default")))]
-    shown += [repr(profiles["p"]), str(profiles["p"]), profiles["p"]._repr_html_(), repr(plan.extensions)]
+    texts += [repr(plan.config.params), repr(plan.fields), repr(plan.difference(profiles.resolve("default")))]
+    texts += [repr(profiles["p"]), str(profiles["p"]), profiles["p"]._repr_html_(), repr(plan.extensions)]
     session = profiles["p"].session(engine=nt.scripted("hello"))
     turn = session.ask("hi").result(timeout=10)
-    shown += [turn.to_yaml(), session.run.to_yaml(), turn._repr_html_(), repr(session), str(session), repr(turn)]
+    texts += [turn.to_yaml(), session.run.to_yaml(), turn._repr_html_(), repr(session), str(session), repr(turn)]
     nt.save(session.run, tmp_path / "run.html")
-    shown.append((tmp_path / "run.html").read_text())
+    texts.append((tmp_path / "run.html").read_text())
     for broken in ({"temperature": "x"}, {"nothing": 1}):
         with pytest.raises(nt.ProfileError) as caught:
             profiles.resolve("p", overrides=broken)
-        shown += [str(caught.value), repr(caught.value)]
-    shown.append(caplog.text)
+        texts += [str(caught.value), repr(caught.value)]
+    texts.append(caplog.text)
 
-    assert not [text for text in shown if MARK in text]
+    assert not [text for text in texts if MARK in text]
 
 
-def test_a_secret_cannot_be_pickled_or_compared_into_the_open() -> None:
+def test_a_secret_cannot_be_pickled_or_compared_with_text() -> None:
     import pickle
 
-    secret = everywhere({"engine": "anthropic:x", "api_key": MARK}).resolve("p").config.api_key
+    secret = profiles_with_secret({"engine": "anthropic:x", "api_key": MARK}).resolve("p").config.api_key
     assert repr(secret) == str(secret) == f"{secret}" == "<secret>"
     with pytest.raises(TypeError, match="cannot be pickled"):
         pickle.dumps(secret)
     assert secret != MARK
 
 
-def test_two_keys_make_one_signature(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = everywhere({"engine": "anthropic:x", "api_key": "sk-one"}).resolve("p").signature
-    assert one == everywhere({"engine": "anthropic:x", "api_key": "sk-two"}).resolve("p").signature
+def test_the_signature_does_not_depend_on_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    signature = profiles_with_secret({"engine": "anthropic:x", "api_key": "sk-one"}).resolve("p").signature
+    assert signature == profiles_with_secret({"engine": "anthropic:x", "api_key": "sk-two"}).resolve("p").signature
 
 
 def test_a_secret_is_looked_up_in_a_function_then_the_environment_then_a_file(
@@ -314,29 +313,35 @@ def test_a_secret_in_the_keyring_is_found_there() -> None:
 
         def delete_password(self, service: str, username: str) -> None: ...
 
-    before = keyring.get_keyring()
+    original_keyring = keyring.get_keyring()
     keyring.set_keyring(Memory())  # type: ignore[no-untyped-call]
     try:
         profiles = load_profiles(
             {"p": {"engine": "anthropic:x", "api_key": "${keyring:anthropic/team}"}}, env_file=None
         )
         assert profiles.secrets.reveal(profiles.resolve("p").config.api_key, "api_key") == "from the keyring"
-        other = load_profiles({"p": {"engine": "anthropic:x", "api_key": "${keyring:anthropic/other}"}}, env_file=None)
+        profiles_without_secret = load_profiles(
+            {"p": {"engine": "anthropic:x", "api_key": "${keyring:anthropic/other}"}}, env_file=None
+        )
         with pytest.raises(nt.ProfileError, match="not in the keyring"):
-            other["p"].session()
+            profiles_without_secret["p"].session()
     finally:
-        keyring.set_keyring(before)
+        keyring.set_keyring(original_keyring)
 
 
 # Many conversations.
 
 
-def conversing(profiles: Profiles, **more: Any) -> nt.Conversations:
-    return nt.Conversations(profiles, tools=[weather, search], engine=lambda plan: nt.scripted(*["hello"] * 9), **more)
+def new_conversations(profiles: Profiles, **arguments: Any) -> nt.Conversations:
+    return nt.Conversations(
+        profiles, tools=[weather, search], engine=lambda plan: nt.scripted(*["hello"] * 9), **arguments
+    )
 
 
-def test_a_conversation_keeps_its_session_while_its_signature_holds() -> None:
-    conversations = conversing(team({"other": {"like": "base", "system": "Be brief."}}, allow_overrides=["limit"]))
+def test_a_conversation_keeps_its_session_while_its_signature_is_unchanged() -> None:
+    conversations = new_conversations(
+        team({"other": {"like": "base", "system": "Be brief."}}, allow_overrides=["limit"])
+    )
     first = conversations.get_or_create("one", profile="base")
     first.ask("hi").result(timeout=10)
 
@@ -347,8 +352,8 @@ def test_a_conversation_keeps_its_session_while_its_signature_holds() -> None:
     assert (first.id, first.profile, first.rebuilt) == ("one", "team/base", ())
 
 
-def test_another_signature_makes_a_session_anew_on_the_same_history_and_says_so() -> None:
-    conversations = conversing(team({"other": {"like": "base", "system": "Be brief."}}))
+def test_another_signature_rebuilds_the_session_with_the_same_history() -> None:
+    conversations = new_conversations(team({"other": {"like": "base", "system": "Be brief."}}))
     first = conversations.get_or_create("one", profile="base")
     first.ask("hi").result(timeout=10)
     second = conversations.get_or_create("one", profile="other")
@@ -358,33 +363,35 @@ def test_another_signature_makes_a_session_anew_on_the_same_history_and_says_so(
     assert second.rebuilt == (("system", None, "Be brief."),)
     turn = second.ask("again").result(timeout=10)
     assert turn[0].text == "Be brief."
-    assert conversations.get_or_create("one") is second  # the conversation's own profile, from now on
+    assert conversations.get_or_create("one") is second  # the conversation keeps its profile
 
 
-def test_threads_that_make_a_conversation_anew_at_once_have_the_same_one() -> None:
-    together = Barrier(4, timeout=10)
+def test_concurrent_threads_that_rebuild_a_conversation_get_the_same_one() -> None:
+    barrier = Barrier(4, timeout=10)
 
     def engine(plan: Plan) -> Engine:
-        if plan.name == "team/other" and not together.broken:
+        if plan.name == "team/other" and not barrier.broken:
             with contextlib.suppress(BrokenBarrierError):
-                together.wait()
-            together.abort()  # all four are making one now; what they make after that is their own affair
+                barrier.wait()
+            barrier.abort()  # all four threads are building now; only this race matters
         return nt.scripted(*["hello"] * 9)
 
     profiles = team({"other": {"like": "base", "system": "Be brief."}})
     conversations = nt.Conversations(profiles, engine=engine)
     conversations.get_or_create("one", profile="base").ask("hi").result(timeout=10)
     with ThreadPoolExecutor(4) as threads:
-        made = list(threads.map(lambda _: conversations.get_or_create("one", profile="other"), range(4)))
+        conversations_by_thread = list(
+            threads.map(lambda _: conversations.get_or_create("one", profile="other"), range(4))
+        )
 
-    assert len({id(one) for one in made}) == 1
-    assert conversations.get("one") is made[0]
-    assert list(conversations) == [made[0]]
-    assert len(made[0].turns) == 1
+    assert len({id(conversation) for conversation in conversations_by_thread}) == 1
+    assert conversations.get("one") is conversations_by_thread[0]
+    assert list(conversations) == [conversations_by_thread[0]]
+    assert len(conversations_by_thread[0].turns) == 1
 
 
 def test_loop_settings_apply_without_a_rebuild_and_are_recorded() -> None:
-    conversations = conversing(team(allow_overrides=True))
+    conversations = new_conversations(team(allow_overrides=True))
     first = conversations.get_or_create("one")
     same = conversations.get_or_create("one", overrides={"limit": 3, "step": True})
 
@@ -394,8 +401,8 @@ def test_loop_settings_apply_without_a_rebuild_and_are_recorded() -> None:
     assert turn.metadata[nt.keys.RUNTIME]["loop"]["limit"] == 3
 
 
-def test_a_conversation_that_is_running_is_not_made_anew_under_its_feet() -> None:
-    conversations = conversing(team({"other": {"like": "base", "system": "x"}}))
+def test_a_running_conversation_is_not_rebuilt() -> None:
+    conversations = new_conversations(team({"other": {"like": "base", "system": "x"}}))
     execution = conversations.get_or_create("one", profile="base").ask("hi", step={"pre_inference"})
     execution.next().result(timeout=10)
     with pytest.raises(nt.BusyError, match="paused"):
@@ -404,14 +411,14 @@ def test_a_conversation_that_is_running_is_not_made_anew_under_its_feet() -> Non
 
 
 def test_conversations_are_found_by_id_and_by_execution_and_can_be_closed() -> None:
-    conversations = conversing(team())
+    conversations = new_conversations(team())
     lookup: ConversationLookup = conversations
-    one = conversations.get_or_create("one")
-    execution = one.ask("hi")
+    conversation = conversations.get_or_create("one")
+    execution = conversation.ask("hi")
     execution.result(timeout=10)
 
-    assert lookup.get("one") is one
-    assert lookup.find_by_execution(execution.id) is one
+    assert lookup.get("one") is conversation
+    assert lookup.find_by_execution(execution.id) is conversation
     assert lookup.find_by_execution("nobody") is None
     conversations.close("one")
     assert (len(conversations), lookup.get("one")) == (0, None)
@@ -438,19 +445,21 @@ class Folder:
         return nt.load(self.path / f"{run_id}.yaml")
 
 
-def test_a_conversation_goes_on_from_the_store_with_the_profile_it_had(tmp_path: Path) -> None:
+def test_a_stored_conversation_continues_with_its_profile(tmp_path: Path) -> None:
     profiles = team({"other": {"like": "base", "system": "Be brief."}})
-    conversing(profiles, store=Folder(tmp_path)).get_or_create("one", profile="other").ask("hi").result(timeout=10)
-    later = conversing(profiles, store=Folder(tmp_path)).get_or_create("one")
+    new_conversations(profiles, store=Folder(tmp_path)).get_or_create("one", profile="other").ask("hi").result(
+        timeout=10
+    )
+    resumed = new_conversations(profiles, store=Folder(tmp_path)).get_or_create("one")
 
-    assert later.profile == "team/other"
-    assert later.plan.chosen_by == "conversation"
-    assert [block.text for block in later.latest] == ["Be brief.", "hi", "hello"]
-    later.ask("again").result(timeout=10)
+    assert resumed.profile == "team/other"
+    assert resumed.plan.chosen_by == "conversation"
+    assert [block.text for block in resumed.latest] == ["Be brief.", "hi", "hello"]
+    resumed.ask("again").result(timeout=10)
     assert len(Folder(tmp_path).load("one")) == 2
 
 
-def test_a_plan_is_pure_it_can_be_made_twice_and_is_the_same() -> None:
+def test_resolving_twice_gives_equal_plans() -> None:
     profiles = team(system="x")
     first, second = profiles.resolve("base"), profiles.resolve("base")
     assert isinstance(first, Plan)

@@ -1,4 +1,4 @@
-"""The signature changes when what a provider would be sent changes, and else it does not: real requests compared."""
+"""The signature changes exactly when the request to the provider changes; real requests are compared."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ def clock() -> str:
     return "noon"
 
 
-def of(says: dict[str, Any]) -> tuple[str, str]:
-    """The signature of a profile, and the first request of its session."""
-    profiles = load_profiles({"p": says}, env_file=None, secrets=lambda name: "k" if "KEY" in name else None)
-    sent: list[Any] = []
+def signature_and_request(fields: dict[str, Any]) -> tuple[str, str]:
+    """Return the signature of a profile and the first request of its session, as JSON."""
+    profiles = load_profiles({"p": fields}, env_file=None, secrets=lambda name: "k" if "KEY" in name else None)
+    requests: list[Any] = []
     session = profiles["p"].session([weather, clock])
     engine: Any = session.engine
 
-    async def look(turn: nt.Turn, scope: Scope) -> nt.Turn:
-        sent.append(engine.request(turn, scope))
+    async def record_request(turn: nt.Turn, scope: Scope) -> nt.Turn:
+        requests.append(engine.request(turn, scope))
         return turn + nt.assistant("seen")
 
-    session = profiles["p"].session([weather, clock], engine=look)
+    session = profiles["p"].session([weather, clock], engine=record_request)
     session.ask("hi").result(timeout=10)
-    assert sent
-    return profiles.resolve("p").signature, json.dumps(sent, sort_keys=True)
+    assert requests
+    return profiles.resolve("p").signature, json.dumps(requests, sort_keys=True)
 
 
-seen = st.fixed_dictionaries(
+sent_fields = st.fixed_dictionaries(
     {},
     optional={
         "system": st.sampled_from(["", "Be kind.", "Be brief."]),
@@ -74,7 +74,7 @@ seen = st.fixed_dictionaries(
         ),
     },
 )
-unseen = st.fixed_dictionaries(
+unsent_fields = st.fixed_dictionaries(
     {},
     optional={
         "loop": st.sampled_from([{"limit": 3}, {"execution_timeout": "5s"}]),
@@ -86,31 +86,37 @@ unseen = st.fixed_dictionaries(
         "model_info": st.sampled_from([{"cost": {"input": 1}}, {"context_window": 9}]),
     },
 )
-quiet = st.fixed_dictionaries(
+unsent_params = st.fixed_dictionaries(
     {}, optional={"retries": st.integers(0, 3), "timeout": st.integers(1, 9), "raw": st.booleans()}
 )
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 @settings(max_examples=15)
-@given(one=seen, two=seen)
-def test_two_requests_that_differ_have_two_signatures(engine: str, one: dict[str, Any], two: dict[str, Any]) -> None:
-    (a, sent_a), (b, sent_b) = (of({"engine": engine, "api_key": "k", **says}) for says in (one, two))
+@given(first=sent_fields, second=sent_fields)
+def test_different_requests_have_different_signatures(
+    engine: str, first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    (a, sent_a), (b, sent_b) = (
+        signature_and_request({"engine": engine, "api_key": "k", **fields}) for fields in (first, second)
+    )
     assert a != b or sent_a == sent_b
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 @settings(max_examples=10)
-@given(says=seen, more=unseen, params=quiet)
-def test_what_is_not_sent_is_not_in_the_signature(
-    engine: str, says: dict[str, Any], more: dict[str, Any], params: dict[str, Any]
+@given(fields=sent_fields, extra_fields=unsent_fields, params=unsent_params)
+def test_the_signature_ignores_unsent_fields(
+    engine: str, fields: dict[str, Any], extra_fields: dict[str, Any], params: dict[str, Any]
 ) -> None:
-    plain = {"engine": engine, "api_key": "k", **says}
-    assert of(plain) == of({**plain, **more, "params": {**plain.get("params", {}), **params}})
+    profile = {"engine": engine, "api_key": "k", **fields}
+    assert signature_and_request(profile) == signature_and_request(
+        {**profile, **extra_fields, "params": {**profile.get("params", {}), **params}}
+    )
 
 
 texts = st.sampled_from(["a", "b", ""])
-layer = st.fixed_dictionaries(
+profile_layer = st.fixed_dictionaries(
     {},
     optional={
         "system": texts,
@@ -127,8 +133,8 @@ layer = st.fixed_dictionaries(
 
 
 @settings(max_examples=40)
-@given(st.tuples(layer, layer, layer, layer))
-def test_a_stack_comes_to_the_same_however_its_profiles_are_grouped(layers: tuple[dict[str, Any], ...]) -> None:
+@given(st.tuples(profile_layer, profile_layer, profile_layer, profile_layer))
+def test_merging_a_stack_is_associative(layers: tuple[dict[str, Any], ...]) -> None:
     a, b, c, d = layers
     profiles = load_profiles(
         {

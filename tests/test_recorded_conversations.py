@@ -19,7 +19,7 @@ from nbturns.engines import decode, find
 from nbturns.engines.anthropic import history as claude_history
 from nbturns.host import Waiting
 from nbturns.testing import Exchange
-from nbturns.testing.exchanges import PATHS, plain
+from nbturns.testing.exchanges import FAMILY_PATHS, without_stream_fields
 from nbturns.testing.server import Server, serve
 from tests import test_anthropic_recorded as anthropic
 from tests import test_gemini_recorded as gemini
@@ -111,8 +111,8 @@ def chains(family: str, tape: Sequence[Case]) -> Iterator[list[Case]]:
 def exchange(case: Case, family: str, session: str = "", seq: int = 0) -> Exchange:
     return Exchange(
         id=case.id,
-        path=PATHS[family],
-        asked=case.request,
+        path=FAMILY_PATHS[family],
+        request=case.request,
         status=case.status,
         headers={**case.headers, "content-type": case.content_type},
         body=case.body,
@@ -182,7 +182,7 @@ def test_recorded_conversations_run_through_a_session(
 
 
 def others(asked: Any) -> Any:
-    return {name: value for name, value in plain(asked).items() if name not in SAID}
+    return {name: value for name, value in without_stream_fields(asked).items() if name not in SAID}
 
 
 def converse(server: Server, family: str, carrier: Any, number: int, chain: list[Case]) -> None:

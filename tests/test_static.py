@@ -1,4 +1,4 @@
-"""Our ES modules: typed by their comments, joined without a bundler, and nothing in them reads HTML."""
+"""Our ES modules: type-checked by their comments, joined without a bundler, and never parsing HTML."""
 
 from __future__ import annotations
 
@@ -22,14 +22,12 @@ HTML = re.compile(
 )
 
 
-def test_types_of_our_modules_fit() -> None:
+def test_the_types_of_our_modules_are_correct() -> None:
     if not CHECKER.is_file():
-        pytest.skip(
-            "TypeScript is not here: `python -m tests.lab.typescript` gets it, where npm's registry can be reached"
-        )
+        pytest.skip("TypeScript is not installed; run `python -m tests.lab.typescript` with access to npm's registry")
     options = "--noEmit --allowJs --checkJs --strict --noUnusedLocals --target es2023 --module esnext --moduleResolution bundler --lib es2023,dom,dom.iterable"
 
-    done = subprocess.run(
+    result = subprocess.run(
         [node(), str(CHECKER), *options.split(), *map(str, MODULES)],
         capture_output=True,
         text=True,
@@ -37,26 +35,26 @@ def test_types_of_our_modules_fit() -> None:
         check=False,
     )
 
-    assert done.stdout == ""
+    assert result.stdout == ""
 
 
 @pytest.mark.parametrize("path", VIEWS, ids=lambda path: path.name)
-def test_a_view_is_one_module_of_names_that_are_used_once(path: Path, tmp_path: Path) -> None:
-    joined, sent = tmp_path / "joined.mjs", tmp_path / "sent.mjs"
-    joined.write_text(module(path.name), encoding="utf-8")
-    (letters,) = re.findall(r'atob\("([^"]+)"\)', packed(path.name, "block_table.css"))
-    sent.write_bytes(gzip.decompress(base64.b64decode(letters)))
+def test_a_view_is_one_module_without_duplicate_names(path: Path, tmp_path: Path) -> None:
+    joined_file, packed_file = tmp_path / "joined.mjs", tmp_path / "sent.mjs"
+    joined_file.write_text(module(path.name), encoding="utf-8")
+    (encoded,) = re.findall(r'atob\("([^"]+)"\)', packed(path.name, "block_table.css"))
+    packed_file.write_bytes(gzip.decompress(base64.b64decode(encoded)))
 
-    for file in (joined, sent):
-        done = subprocess.run([node(), "--check", str(file)], capture_output=True, text=True, timeout=60, check=False)
-        assert done.stderr == ""
-    assert not re.search(r"^import ", joined.read_text("utf-8"), re.MULTILINE)
-    assert len(letters) < joined.stat().st_size / 2
-    assert ".nbt-view .nbt-row" in sent.read_text("utf-8")
+    for file in (joined_file, packed_file):
+        result = subprocess.run([node(), "--check", str(file)], capture_output=True, text=True, timeout=60, check=False)
+        assert result.stderr == ""
+    assert not re.search(r"^import ", joined_file.read_text("utf-8"), re.MULTILINE)
+    assert len(encoded) < joined_file.stat().st_size / 2
+    assert ".nbt-view .nbt-row" in packed_file.read_text("utf-8")
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
-def test_no_module_reads_html_or_asks_another_machine(path: Path) -> None:
+def test_no_module_parses_html_or_contacts_another_machine(path: Path) -> None:
     text = path.read_text("utf-8")
 
     assert HTML.findall(text) == []
@@ -64,5 +62,5 @@ def test_no_module_reads_html_or_asks_another_machine(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(STATIC.glob("*.css")), ids=lambda path: path.name)
-def test_no_style_asks_another_machine(path: Path) -> None:
+def test_no_stylesheet_contacts_another_machine(path: Path) -> None:
     assert not re.search(r"url\(|@import|https?:", styles(path.name))

@@ -15,40 +15,40 @@ import pytest
 import nbturns as nt
 from nbturns.events import Notice
 from nbturns.testing import assert_turn, serve
-from nbturns.testing.exchanges import read
+from nbturns.testing.exchanges import read_exchanges
 from nbturns.testing.server import Server
 from tests.dialects import DIALECTS, KEY, engine, weather
 
 
-def test_a_chain_of_claims_says_what_a_turn_is_like() -> None:
-    turn = nt.Session(nt.scripted(nt.tool_call("c", "weather", {"city": "Paris"}), "Umbrella."), tools=[weather])
-    done = turn.ask("Paris?").result(5)
+def test_assertions_on_a_turn_can_be_chained() -> None:
+    session = nt.Session(nt.scripted(nt.tool_call("c", "weather", {"city": "Paris"}), "Umbrella."), tools=[weather])
+    turn = session.ask("Paris?").result(5)
 
-    chain = assert_turn(done).calls("weather", times=1).with_args(city="Paris").answered("rain").before("final")
+    chain = assert_turn(turn).calls("weather", times=1).with_args(city="Paris").answered("rain").before("final")
     chain.says("Umbrella").is_complete().uses_at_most(0).calls_of_a_model(2).satisfies(lambda turn: len(turn) == 4)
-    assert_turn(turn).has_kinds("user", "tool_call", "tool_use", "llm_text")
+    assert_turn(session).has_kinds("user", "tool_call", "tool_use", "llm_text")
 
 
 @pytest.mark.parametrize(
     ("claim", "reason"),
     [
-        (lambda turn: turn.calls("add"), "no call add"),
-        (lambda turn: turn.calls("weather", times=2), "weather is called 1 times, not 2"),
-        (lambda turn: turn.calls("weather").with_args(city="Rome"), "city='Paris', not 'Rome'"),
-        (lambda turn: turn.calls("weather", city="Rome"), r"no call weather\(city='Rome'\)"),
-        (lambda turn: turn.calls("weather").answered("snow"), "not 'snow'"),
-        (lambda turn: turn.calls("weather").answered(error="late"), "not with 'late'"),
+        (lambda turn: turn.calls("add"), r"expected a call add\(\)"),
+        (lambda turn: turn.calls("weather", times=2), "expected 2 calls of weather, got 1"),
+        (lambda turn: turn.calls("weather").with_args(city="Rome"), "city='Rome', got 'Paris'"),
+        (lambda turn: turn.calls("weather", city="Rome"), r"expected a call weather\(city='Rome'\)"),
+        (lambda turn: turn.calls("weather").answered("snow"), "to return 'snow'"),
+        (lambda turn: turn.calls("weather").answered(error="late"), "to fail with 'late'"),
         (lambda turn: turn.says("Umbrella").calls("weather"), "after block 3"),
-        (lambda turn: turn.says("sun"), "does not say 'sun'"),
-        (lambda turn: turn.says("Umbrella").before("final"), "there is no final after block 3"),
-        (lambda turn: turn.has_kinds("user"), "not user"),
-        (lambda turn: turn.costs_at_most(1), "an unknown sum"),
-        (lambda turn: turn.calls_of_a_model(3), "2 times, not 3"),
-        (lambda turn: turn.with_args(a=1), r"say .calls\(…\) first"),
-        (lambda turn: turn.satisfies(lambda turn: False), "does not hold"),
+        (lambda turn: turn.says("sun"), "to say 'sun'"),
+        (lambda turn: turn.says("Umbrella").before("final"), "expected final after block 3"),
+        (lambda turn: turn.has_kinds("user"), "expected the kinds user, got"),
+        (lambda turn: turn.costs_at_most(1), "an unknown cost"),
+        (lambda turn: turn.calls_of_a_model(3), "expected 3 model calls, got 2"),
+        (lambda turn: turn.with_args(a=1), r"use .calls\(…\) first"),
+        (lambda turn: turn.satisfies(lambda turn: False), "is not true"),
     ],
 )
-def test_a_claim_that_does_not_hold_shows_the_turn(claim: Any, reason: str) -> None:
+def test_a_failed_assertion_shows_the_turn(claim: Any, reason: str) -> None:
     session = nt.Session(nt.scripted(nt.tool_call("c", "weather", {"city": "Paris"}), "Umbrella."), tools=[weather])
     turn = session.ask("Paris?").result(5)
 
@@ -60,30 +60,30 @@ def test_a_claim_that_does_not_hold_shows_the_turn(claim: Any, reason: str) -> N
 @pytest.mark.parametrize("name", DIALECTS)
 @pytest.mark.parametrize("stream", [True, False])
 def test_the_server_speaks_every_dialect(server: Server, name: str, stream: bool) -> None:
-    pieces: dict[str, str] = {}
+    deltas: dict[str, str] = {}
 
-    def hear(event: Any) -> None:
+    def on_event(event: Any) -> None:
         if type(event).__name__ == "Delta":
-            pieces[event.kind] = pieces.get(event.kind, "") + event.text
+            deltas[event.kind] = deltas.get(event.kind, "") + event.text
 
-    session = nt.Session(engine(server, name, stream=stream), tools=[weather], sinks=[hear])
+    session = nt.Session(engine(server, name, stream=stream), tools=[weather], sinks=[on_event])
     turn = session.ask("What is the weather in Paris?").result(20)
 
     assert_turn(turn).calls("weather", city="Paris").answered("rain").says("umbrella").is_complete()
     assert turn.usage.total_tokens > 80
-    assert json.loads(pieces["tool_call"]) == {"city": "Paris"}
-    assert turn.text in pieces["llm_text"]
+    assert json.loads(deltas["tool_call"]) == {"city": "Paris"}
+    assert turn.text in deltas["llm_text"]
     assert all(result.time_to_first_token_ms is not None for result in turn.inferences)
-    assert "".join(block.text for block in turn.of_kind("reasoning")) == pieces.get("reasoning", "")
+    assert "".join(block.text for block in turn.of_kind("reasoning")) == deltas.get("reasoning", "")
     assert KEY not in json.dumps(server.log)
 
 
 @pytest.mark.parametrize("name", DIALECTS)
-def test_a_busy_provider_is_asked_again_and_every_try_is_told(server: Server, name: str) -> None:
-    said: list[str] = []
+def test_a_busy_provider_is_retried_and_every_attempt_is_recorded(server: Server, name: str) -> None:
+    notices: list[str] = []
     session = nt.Session(
         engine(server, name, "/_fault/status=429,retry-after=0.01,times=2"),
-        sinks=[lambda event: said.append(event.text) if isinstance(event, Notice) else None],
+        sinks=[lambda event: notices.append(event.text) if isinstance(event, Notice) else None],
     )
 
     turn = session.ask("Say hello.").result(20)
@@ -93,11 +93,11 @@ def test_a_busy_provider_is_asked_again_and_every_try_is_told(server: Server, na
     last = turn[-1].inference
     assert last is not None
     assert last.attempts == 3
-    assert ["retrying in 0.01 s (1 of 2)" in said[0], "(2 of 2)" in said[1], len(said)] == [True, True, 2]
+    assert ["retrying in 0.01 s (1 of 2)" in notices[0], "(2 of 2)" in notices[1], len(notices)] == [True, True, 2]
     assert nt.Turn.from_yaml(turn.to_yaml()).inferences == turn.inferences
 
 
-def test_without_retries_an_error_comes_at_once(server: Server) -> None:
+def test_without_retries_an_error_is_raised_at_once(server: Server) -> None:
     asks = engine(server, "openai:gpt-5.1", "/_fault/status=503", retries=0)
 
     with pytest.raises(nt.EngineError) as caught:
@@ -106,7 +106,7 @@ def test_without_retries_an_error_comes_at_once(server: Server) -> None:
     assert (caught.value.status, len(server.log)) == (503, 1)
 
 
-def test_a_provider_that_asks_for_too_much_patience_is_not_waited_for(server: Server) -> None:
+def test_a_long_retry_after_raises_instead_of_waiting(server: Server) -> None:
     asks = engine(server, "anthropic:claude-sonnet-4-6", "/_fault/status=429,retry-after=38")
 
     with pytest.raises(nt.EngineError, match="try again in 38 s") as caught:
@@ -117,13 +117,13 @@ def test_a_provider_that_asks_for_too_much_patience_is_not_waited_for(server: Se
 
 @pytest.mark.parametrize("name", DIALECTS)
 @pytest.mark.parametrize(("fault", "kind"), [("cut", "stream_cut"), ("stall", "timeout")])
-def test_what_had_come_survives_a_fault_and_is_not_asked_for_twice(
+def test_the_received_part_survives_a_fault_without_a_second_request(
     server: Server, name: str, fault: str, kind: str
 ) -> None:
     prefix = name.partition(":")[0].replace("openai-chat", "chat")
-    exchange = next(one for one in server.exchanges if one.id == f"{prefix}-count-stream")
-    at = exchange.body.index(b"20 ")
-    asks = engine(server, name, f"/_fault/{fault}={at}", timeout=4 if fault == "stall" else 60)
+    exchange = next(exchange for exchange in server.exchanges if exchange.id == f"{prefix}-count-stream")
+    offset = exchange.body.index(b"20 ")
+    asks = engine(server, name, f"/_fault/{fault}={offset}", timeout=4 if fault == "stall" else 60)
 
     with pytest.raises(nt.EngineError) as caught:
         nt.Session(asks).ask("Please count to forty.").result(20)
@@ -134,7 +134,7 @@ def test_what_had_come_survives_a_fault_and_is_not_asked_for_twice(
     assert len(server.log) == 1
 
 
-def test_a_question_nobody_recorded_is_refused_with_what_differs(tmp_path: Path) -> None:
+def test_an_unknown_request_is_rejected_with_the_differences(tmp_path: Path) -> None:
     file = tmp_path / "calls.jsonl"
     recorded = {"request": {"path": "/v1/messages", "json": {"model": "m", "messages": [{"role": "user"}]}}}
     file.write_text(json.dumps(recorded | {"response": {"status": 200, "body": "{}"}}))
@@ -152,12 +152,12 @@ def post(url: str, body: Any) -> Any:
         return json.load(answer)
 
 
-def test_a_question_the_shipped_exchanges_know_nothing_of_is_told_what_they_know(server: Server) -> None:
-    with pytest.raises(nt.EngineError, match="it answers what speaks of count to, hamlet, hello, weather"):
+def test_an_unknown_request_is_answered_with_the_known_phrases(server: Server) -> None:
+    with pytest.raises(nt.EngineError, match="known phrases: count to, hamlet, hello, weather"):
         nt.Session(engine(server, "anthropic:claude-sonnet-4-6")).ask("Who are you?").result(20)
 
 
-def test_it_runs_as_a_program_on_its_own() -> None:
+def test_the_server_runs_as_a_program() -> None:
     command = [sys.executable, "-m", "nbturns.testing.server", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
         assert program.stdout is not None
@@ -169,17 +169,17 @@ def test_it_runs_as_a_program_on_its_own() -> None:
             program.terminate()
 
 
-def test_a_file_that_is_no_recording_says_so(tmp_path: Path) -> None:
+def test_a_file_without_exchanges_is_rejected(tmp_path: Path) -> None:
     file = tmp_path / "calls.jsonl"
     file.write_text('{"request": {}}\n')
 
-    with pytest.raises(nt.LoadError, match="line 1: this is no exchange"):
-        read([file])
+    with pytest.raises(nt.LoadError, match="line 1: not a recorded exchange"):
+        read_exchanges([file])
     with pytest.raises(nt.LoadError, match="no .jsonl file"):
-        read([_empty(tmp_path)])
+        read_exchanges([_empty_folder(tmp_path)])
 
 
-def _empty(folder: Path) -> Path:
-    made = folder / "empty"
-    made.mkdir()
-    return made
+def _empty_folder(folder: Path) -> Path:
+    path = folder / "empty"
+    path.mkdir()
+    return path

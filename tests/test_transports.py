@@ -22,7 +22,7 @@ import nbturns as nt
 from nbturns.engines.amazon_stream import as_text
 from nbturns.host import Waiting
 from nbturns.testing import Exchange, serve
-from nbturns.testing.exchanges import read
+from nbturns.testing.exchanges import read_exchanges
 from nbturns.testing.server import Server
 from tests import dialects
 from tests.dialects import DIALECTS, KEY
@@ -80,7 +80,7 @@ def amazon(stream: bytes) -> bytes:
 
 def test_bedrocks_client_and_its_frames_are_read() -> None:
     anthropic = pytest.importorskip("anthropic")
-    hello = next(one for one in read() if one.id == "anthropic-hello-stream")
+    hello = next(one for one in read_exchanges() if one.id == "anthropic-hello-stream")
     headers = {"content-type": "application/vnd.amazon.eventstream"}
     bedrock = Exchange(id="b", status=200, headers=headers, body=amazon(hello.body))
     with serve(exchanges=[bedrock]) as server:

@@ -18,7 +18,7 @@ from ..engines.params import params_of, snake
 from ..engines.registry import find as find_provider
 from ..engines.registry import provider_entry_points
 from ..errors import EngineError, ProfileError
-from ..frozen import EMPTY, freeze
+from ..frozen import EMPTY
 from ..models import ModelInfo, Prices
 from ..models import find as find_model_info
 from ..settings import StructuredOutputConfig
@@ -26,7 +26,7 @@ from ..toolbox import ToolConfig, seconds
 from .fields import describe_kind, suggest
 from .middleware_uses import Use, enabled_uses
 from .registry import Layer, SourcedValue
-from .secrecy import HEADER_FIELDS, Reference, Secret, is_secret_name, mask_secrets, strip_credentials
+from .secrecy import HEADER_FIELDS, Reference, Secret, freeze_params, is_secret_name, mask_secrets, strip_credentials
 
 PROVIDERS = {
     "openai": "openai-chat",  # geppetto's word for chat completions
@@ -329,19 +329,6 @@ def _check_param(name: str, entry: SourcedValue, provider: str) -> None:
         raise ProfileError(f"{message} ({entry.source})", key=f"params.{name}") from None
     if isinstance(entry.value, float) and not isfinite(entry.value):
         raise ProfileError(f"{name} must be a finite number, not {entry.value} ({entry.source})", key=f"params.{name}")
-
-
-def freeze_params(params: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the params frozen, except for values that contain a Secret or Reference."""
-    return {name: value if _contains_secret(value) else freeze(value) for name, value in params.items()}
-
-
-def _contains_secret(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return any(_contains_secret(item) for item in value.values())
-    if isinstance(value, (list, tuple)):
-        return any(_contains_secret(item) for item in value)
-    return isinstance(value, (Secret, Reference))
 
 
 def _structured_output(layer: Layer) -> StructuredOutputConfig | None:

@@ -206,7 +206,6 @@ class Mismatch:
 
     path: tuple[str | int, ...]
     message: str
-    known: tuple[str, ...] = ()
 
 
 def find_mismatch(value: Any, expected: Any, path: tuple[str | int, ...] = ()) -> Mismatch | None:

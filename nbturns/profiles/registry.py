@@ -32,7 +32,7 @@ API_TYPES = {"openai": "open-responses", "openai-responses": "open-responses", "
 
 @dataclass(frozen=True, slots=True)
 class SourcedValue:
-    """What one layer says of a field, and where: "team/base, team.yaml line 7"."""
+    """The value of a field and its source, like "team/base, team.yaml line 7"."""
 
     value: Any
     source: str
@@ -95,9 +95,8 @@ class RegistryReader:
         if not isinstance(data, Mapping):
             kind = "an empty document" if data is None else describe_kind(data)
             self._fail((), f"a registry must be a mapping with `slug` and `profiles`, not {kind}")
-        data = {
-            name: value for name, value in data.items() if not str(name).startswith("x-")
-        }  # YAML anchors live there
+        # Keys that start with "x-" may hold YAML anchors.
+        data = {name: value for name, value in data.items() if not str(name).startswith("x-")}
         if "registries" in data:
             self._fail(("registries",), "a file must hold one registry; put each registry into its own file")
         if "default_profile_slug" in data:
@@ -161,27 +160,21 @@ class RegistryReader:
         return layer
 
     def _stack(self, data: Mapping[str, Any], registry: str, profile_path: FieldPath) -> tuple[tuple[str, str], ...]:
-        names = [data["like"]] if isinstance(data.get("like"), str) else list(data.get("like") or ())
-        bases = []
-        for i, name in enumerate(names):
+        bases: list[tuple[str, str]] = []
+        like = data.get("like") or ()
+        for i, name in enumerate([like] if isinstance(like, str) else like):
+            path: DocumentPath = (*profile_path, "like", i)
             base_registry, separator, slug = name.rpartition("/")
-            bases.append(
-                (
-                    self._slug(base_registry if separator else registry, (*profile_path, "like"), "a registry"),
-                    self._slug(slug, (*profile_path, "like", i), "a profile"),
-                )
-            )
+            bases.append(self._base(base_registry if separator else registry, slug, path, path))
         for i, reference in enumerate(data.get("stack") or ()):
-            self._check_fields(reference, STACK_ENTRY_FIELDS, (*profile_path, "stack", i))
-            base_registry = reference.get("registry_slug") or registry
-            slug = reference.get("profile_slug") or ""
-            bases.append(
-                (
-                    self._slug(base_registry, (*profile_path, "stack", i, "registry_slug"), "a registry"),
-                    self._slug(slug, (*profile_path, "stack", i, "profile_slug"), "a profile"),
-                )
-            )
+            path = (*profile_path, "stack", i)
+            self._check_fields(reference, STACK_ENTRY_FIELDS, path)
+            base_registry, slug = reference.get("registry_slug") or registry, reference.get("profile_slug") or ""
+            bases.append(self._base(base_registry, slug, (*path, "registry_slug"), (*path, "profile_slug")))
         return tuple(bases)
+
+    def _base(self, registry: str, slug: str, registry_path: DocumentPath, slug_path: DocumentPath) -> tuple[str, str]:
+        return self._slug(registry, registry_path, "a registry"), self._slug(slug, slug_path, "a profile")
 
     def _field_values(self, data: Mapping[str, Any], profile_path: FieldPath, loops: Mapping[str, Any]) -> FieldValues:
         """Yield each field that the profile sets."""
@@ -209,26 +202,17 @@ class RegistryReader:
                     {"system_prompt": "system", "middlewares": "middleware", "tools": "more_tools"},
                 )
             else:
-                yield from (
-                    (field_path, value, (*profile_path, *field_path))
-                    for field_path, value in _leaf_values(extension, ("extensions", name))
-                )
+                yield from _leaf_values(extension, ("extensions", name), (*profile_path, "extensions", name))
         yield from self._short_form_values(data, profile_path, loops)
 
     def _settings_values(self, settings: Mapping[str, Any], settings_path: DocumentPath) -> FieldValues:
         self._check_fields(settings, dict.fromkeys(fields.SETTINGS_SECTIONS, dict), settings_path)
         for section, section_values in settings.items():
             section_values = dict(section_values or {})
-            if (
-                section == "client" and "timeout_second" in section_values
-            ):  # geppetto writes this name and reads `timeout`
-                section_values.setdefault("timeout", section_values["timeout_second"])
-                del section_values["timeout_second"]
+            if section == "client" and "timeout_second" in section_values:  # geppetto writes this and reads `timeout`
+                section_values.setdefault("timeout", section_values.pop("timeout_second"))
             if section in fields.UNCHECKED_SECTIONS:
-                yield from (
-                    (field_path, value, (*settings_path, *field_path))
-                    for field_path, value in _leaf_values(section_values, (section,))
-                )
+                yield from _leaf_values(section_values, (section,), (*settings_path, section))
                 continue
             self._check_fields(section_values, fields.SETTINGS_SECTIONS[section], (*settings_path, section))
             for name, value in section_values.items():
@@ -242,10 +226,7 @@ class RegistryReader:
                         if setting is not None
                     )
                 elif name == "metadata":
-                    yield from (
-                        (field_path, item, (*value_path, *field_path[2:]))
-                        for field_path, item in _leaf_values(value, (section, name))
-                    )
+                    yield from _leaf_values(value, (section, name), value_path)
                 elif value is not None:
                     yield (section, name), value, value_path
 
@@ -292,9 +273,7 @@ class RegistryReader:
 
     def _param_values(self, params: Mapping[str, Any], profile_path: FieldPath) -> FieldValues:
         for name, value in params.items():
-            if (
-                name in ("api_key", "base_url") and value is not None
-            ):  # accepted here too because they are parameters of nt.engine
+            if name in ("api_key", "base_url") and value is not None:  # parameters of nt.engine, so accepted here too
                 self._check_fields({name: value}, {name: str}, (*profile_path, "params"))
                 yield (name,), value, (*profile_path, "params", name)
                 continue
@@ -404,12 +383,13 @@ class RegistryReader:
         )
 
 
-def _leaf_values(value: Any, path: FieldPath) -> Iterator[tuple[FieldPath, Any]]:
+def _leaf_values(value: Any, field_path: FieldPath, value_path: DocumentPath) -> FieldValues:
+    """Yield the values at the leaves of nested mappings."""
     if isinstance(value, Mapping) and value:
         for name, item in value.items():
-            yield from _leaf_values(item, (*path, str(name)))
+            yield from _leaf_values(item, (*field_path, str(name)), (*value_path, str(name)))
     elif value is not None:
-        yield path, value
+        yield field_path, value, value_path
 
 
 def _dotted_path(path: DocumentPath) -> str:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from ..engines.provider import SECRET
 from ..errors import MissingPackageError, MisuseError, ProfileError
+from ..frozen import freeze
 from ..packages import require
 
 REFERENCE = re.compile(r"\$\{(env|keyring):([^{}]+)\}")
@@ -189,3 +190,16 @@ def strip_credentials(url: str) -> str:
     except ValueError:
         return "…"
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def freeze_params(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the params frozen, except for values that contain a Secret or Reference."""
+    return {name: value if _contains_secret(value) else freeze(value) for name, value in params.items()}
+
+
+def _contains_secret(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(_contains_secret(item) for item in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(_contains_secret(item) for item in value)
+    return isinstance(value, (Secret, Reference))

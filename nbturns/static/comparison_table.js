@@ -145,7 +145,7 @@ function sameTurns(pair, otherPair) {
 }
 
 function columnGroup() {
-  return element("colgroup", "", ...["what", "kind", "n", "said", "n", "said"].map((name) => element("col", `nbt-col-${name}`)));
+  return element("colgroup", "", ...["what", "kind", "n", "content", "n", "content"].map((name) => element("col", `nbt-col-${name}`)));
 }
 
 /** @param {string} text */

@@ -115,7 +115,7 @@ class ProfilePicker(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         return tuple(name for key in allowed_overrides for name in (("limit", "step") if key == "loop" else (key,)))
 
     def _override_field(self, key: str) -> Any:
-        plan_values = {one.name: one.value for one in self.profiles[self.profile].resolve().fields}
+        plan_values = {plan_field.name: plan_field.value for plan_field in self.profiles[self.profile].resolve().fields}
         value = next((plan_values[name] for name in (key, f"params.{key}", f"loop.{key}") if name in plan_values), None)
         field = ipywidgets.Text(
             description=key,

@@ -1,4 +1,4 @@
-"""A text that streams, in a bare page: what is settled is not laid out again."""
+"""Streaming text in an empty page: complete parts are not laid out again."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from playwright.sync_api import Browser
 
 from nbturns.modules import module
 
-STREAM = """async ([code, begun, pieces]) => {
-    const { growingText, grow } = await import(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
+STREAM = """async ([code, initial, pieces]) => {
+    const { streamingText, appendText } = await import(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
     document.body.innerHTML = '<div id="place" style="width: 500px; white-space: pre-wrap; overflow-wrap: anywhere"></div>';
     const place = document.getElementById("place");
-    const text = growingText(begun);
+    const text = streamingText(initial);
     place.append(text);
-    for (const piece of pieces) grow(text, piece);
-    const grown = { text: place.textContent, parts: [...text.children].map(part => part.textContent), height: place.offsetHeight };
-    place.replaceChildren(begun + pieces.join(""));
-    return { ...grown, plain: place.offsetHeight };
+    for (const piece of pieces) appendText(text, piece);
+    const streamed = { text: place.textContent, parts: [...text.children].map(part => part.textContent), height: place.offsetHeight };
+    place.replaceChildren(initial + pieces.join(""));
+    return { ...streamed, plain: place.offsetHeight };
 }"""
 
 
 @pytest.mark.parametrize(
-    ("begun", "pieces"),
+    ("initial", "pieces"),
     [
         ("", [f"word{n:04d} " for n in range(2_000)]),
         ("", [f"line {n}\n" for n in range(500)]),
@@ -31,20 +31,20 @@ STREAM = """async ([code, begun, pieces]) => {
         ("", ["🌱🌡️" * 10] * 200),
         ("", ["תשובה ", "ארוכה, ", "and mixed. "] * 300),
     ],
-    ids=["words", "lines", "begun", "emoji", "right to left"],
+    ids=["words", "lines", "with initial text", "emoji", "right to left"],
 )
-def test_a_text_that_streams_looks_as_it_would_at_once_and_only_its_end_is_laid_out(
-    browser: Browser, begun: str, pieces: list[str]
+def test_streamed_text_is_laid_out_like_the_whole_text_and_only_its_end_is_laid_out_again(
+    browser: Browser, initial: str, pieces: list[str]
 ) -> None:
     page = browser.new_page()
     page.goto("about:blank")
 
-    grown = page.evaluate(STREAM, [module("growing_text.js"), begun, pieces])
+    streamed = page.evaluate(STREAM, [module("growing_text.js"), initial, pieces])
     page.close()
 
-    assert grown["text"] == begun + "".join(pieces)
-    assert len(grown["parts"]) > 2
-    assert len(grown["parts"][-1]) <= 1_600 + max(map(len, pieces))
-    assert grown["height"] == grown["plain"]
-    for part in grown["parts"]:
-        json.dumps(part, ensure_ascii=False).encode("utf-8")  # no letter was cut in two
+    assert streamed["text"] == initial + "".join(pieces)
+    assert len(streamed["parts"]) > 2
+    assert len(streamed["parts"][-1]) <= 1_600 + max(map(len, pieces))
+    assert streamed["height"] == streamed["plain"]
+    for part in streamed["parts"]:
+        json.dumps(part, ensure_ascii=False).encode("utf-8")  # no surrogate pair was split

@@ -1,4 +1,4 @@
-"""Each view in light and dark: pictures for people, axe-core for those who do not see them."""
+"""Screenshots and accessibility checks of every view in the light and the dark theme."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ CELLS = {
 import nbturns as nt
 turn = nt.load('fixtures/greenhouse.yaml')[0]
 answer = turn[13].text.replace('five', 'six').replace('9.1', '8.9')
-other = turn.edit(1, text='Was it too cold for the pepper seedlings last night?').edit(6, args={'sensor': 'north bench', 'hours': 12}).edit(13, text=answer)
-nt.view(nt.compare(turn, other.drop(5)))
+edited_turn = turn.edit(1, text='Was it too cold for the pepper seedlings last night?').edit(6, args={'sensor': 'north bench', 'hours': 12}).edit(13, text=answer)
+nt.view(nt.compare(turn, edited_turn.drop(5)))
 """,
     "stepper": """
 import nbturns as nt
@@ -34,18 +34,18 @@ session.ask("Was it too cold for the tomato seedlings last night?")
 THEMES: tuple[Literal["Light"], Literal["Dark"]] = ("Light", "Dark")
 
 
-def faults(page: Page, context: str) -> list[str]:
-    """What axe-core finds wrong, in one line each."""
-    found: Any = Axe().run(page, context=context, options={"resultTypes": ["violations"]})
+def accessibility_faults(page: Page, context: str) -> list[str]:
+    """Return the violations that axe-core finds, one line each."""
+    results: Any = Axe().run(page, context=context, options={"resultTypes": ["violations"]})
     return [
-        f"{one['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"
-        for one in found.response["violations"]
-        for node in one["nodes"][:3]
+        f"{violation['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"
+        for violation in results.response["violations"]
+        for node in violation["nodes"][:3]
     ]
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_a_view_can_be_read_by_those_who_see_and_those_who_do_not(lab: Lab, name: str) -> None:
+def test_views_are_accessible_in_both_themes(lab: Lab, name: str) -> None:
     lab.page.set_viewport_size({"width": 1280, "height": 1200})
     lab.new([CELLS[name]])
     lab.run(0)
@@ -56,20 +56,20 @@ def test_a_view_can_be_read_by_those_who_see_and_those_who_do_not(lab: Lab, name
     if name == "run":
         output.get_by_text("Changes since Turn").click()
 
-    found = []
+    violations = []
     for theme in THEMES:
         lab.theme(theme)
         lab.page.wait_for_timeout(150)
         lab.screenshot(f"{name}-{theme.lower()}", 0)
-        found += [f"{theme}: {fault}" for fault in faults(lab.page, ".nbt-view")]
+        violations += [f"{theme}: {fault}" for fault in accessibility_faults(lab.page, ".nbt-view")]
 
     lab.page.set_viewport_size({"width": 1280, "height": 900})
-    assert found == []
+    assert violations == []
     assert lab.errors == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_saved_page_and_its_static_table_can_be_read_by_everyone(
+def test_a_saved_page_and_its_static_table_are_accessible(
     browser: Browser, tmp_path: Path, scheme: Literal["light", "dark"]
 ) -> None:
     run = nt.load(ROOT / "fixtures" / "greenhouse.yaml")
@@ -78,36 +78,36 @@ def test_a_saved_page_and_its_static_table_can_be_read_by_everyone(
         "turn": run[0],
         "comparison": nt.compare(run[0], run[0].edit(1, text="Was it hot?").drop(5)),
     }
-    found = []
+    violations = []
     for name, value in values.items():
         path = nt.save(value, tmp_path / f"{name}.html")
         page = browser.new_page(viewport={"width": 1200, "height": 900}, color_scheme=scheme, bypass_csp=True)
         page.goto(path.as_uri())
         page.screenshot(path=ARTIFACTS / f"saved-{name}-{scheme}.png")
-        found += [f"{name}: {fault}" for fault in faults(page, "body")]
+        violations += [f"{name}: {fault}" for fault in accessibility_faults(page, "body")]
         page.goto("about:blank")
         page.set_content(
             f'<html lang="en" style="color-scheme: {scheme}; background: Canvas"><body><main>{value._repr_html_()}</main></body></html>'
         )
         page.screenshot(path=ARTIFACTS / f"static-{name}-{scheme}.png")
-        found += [f"static {name}: {fault}" for fault in faults(page, "main")]
+        violations += [f"static {name}: {fault}" for fault in accessibility_faults(page, "main")]
         page.close()
 
-    assert found == []
+    assert violations == []
 
 
-def test_right_to_left_text_and_reduced_motion_and_forced_colours_leave_a_view_usable(lab: Lab) -> None:
+def test_views_work_with_right_to_left_text_reduced_motion_and_forced_colours(lab: Lab) -> None:
     lab.new(["import nbturns as nt\nnt.view(nt.Run((nt.turn('مرحبا, how are you?'), nt.turn('שלום עולם'))))"])
     lab.run(0)
     output = lab.output(0)
     lab.page.emulate_media(forced_colors="active", reduced_motion="reduce")
-    lab.ask("document.documentElement.dir = 'rtl'")
+    lab.evaluate("document.documentElement.dir = 'rtl'")
 
     output.get_by_role("tab", name="turn 1").focus()
     lab.page.keyboard.press("ArrowRight")  # towards the beginning
     expect(output.get_by_role("tab", name="turn 0")).to_be_focused()
     lab.screenshot("run-rtl-forced-colors", 0)
-    lab.ask("document.documentElement.dir = 'ltr'")
+    lab.evaluate("document.documentElement.dir = 'ltr'")
     lab.page.emulate_media(forced_colors="none", reduced_motion="no-preference")
 
     assert lab.errors == []

@@ -1,4 +1,4 @@
-"""Turns as they should not be, and are: the table shows each for what it is."""
+"""Unusual blocks in the table: deep, wide, broken and empty ones."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from playwright.sync_api import Browser, Locator, expect
 import nbturns as nt
 from tests.lab.jupyterlab import Lab
 
-ODD = """
+UNUSUAL_TURN = """
 import nbturns as nt
 deep = 1
 for _ in range(90):
     deep = {"a": deep}
-odd = nt.Turn([
+unusual_turn = nt.Turn([
     nt.user("مرحبا بالعالم", images=[{"url": "https://192.0.2.1/x.png"}]),
     nt.tool_call("w", "wide", {f"argument_{n}": n for n in range(3_000)}),
     nt.tool_use("w", {"hourly": [n / 4 for n in range(60)], "words": ["north", "south"] * 20, "rows": [{"id": 1, "on": True}] * 9}),
@@ -21,8 +21,8 @@ odd = nt.Turn([
     nt.assistant("half \\ud83d of one, a family 👩‍👩‍👧"),
     nt.Block("vendor/kind <b>", {}),
 ])
-again = [block for city in ("Paris", "Lyon") for block in (nt.tool_call("call_0", "weather", {"city": city}), nt.tool_use("call_0", {"of": city}))]
-nt.view(odd)
+repeated_ids = [block for city in ("Paris", "Lyon") for block in (nt.tool_call("call_0", "weather", {"city": city}), nt.tool_use("call_0", {"of": city}))]
+nt.view(unusual_turn)
 """
 
 
@@ -30,8 +30,16 @@ def row(output: Locator, index: int) -> Locator:
     return output.locator(f'.nbt-row[data-index="{index}"]')
 
 
-def test_odd_blocks_are_shown_and_unfolded(lab: Lab) -> None:
-    lab.new([ODD, "nt.view(nt.Turn())", "odd", "nt.view(nt.Turn(again))", "nt.view(nt.Run((nt.Turn(again),)))"])
+def test_unusual_blocks_are_displayed_and_unfolded(lab: Lab) -> None:
+    lab.new(
+        [
+            UNUSUAL_TURN,
+            "nt.view(nt.Turn())",
+            "unusual_turn",
+            "nt.view(nt.Turn(repeated_ids))",
+            "nt.view(nt.Run((nt.Turn(repeated_ids),)))",
+        ]
+    )
     lab.run_all()
     output = lab.output(0)
     expect(row(output, 5)).to_contain_text("half \\ud83d of one, a family 👩‍👩‍👧")
@@ -49,7 +57,7 @@ def test_odd_blocks_are_shown_and_unfolded(lab: Lab) -> None:
     row(output, 1).get_by_role("button", name="2,800 more").click()
     expect(row(output, 1)).to_contain_text("argument_2999")
 
-    output.get_by_label("search in all blocks").fill("nobody says this")
+    output.get_by_label("search in all blocks").fill("no such text")
     output.get_by_role("button", name="Matches only").click()
     expect(output.get_by_text("No blocks match the filters")).to_be_visible()
     expect(lab.output(1).get_by_text("no blocks yet")).to_be_visible()
@@ -59,20 +67,20 @@ def test_odd_blocks_are_shown_and_unfolded(lab: Lab) -> None:
         expect(row(lab.output(cell), 3)).to_contain_text("← #2 weather")
         expect(row(lab.output(cell), 2)).to_contain_text("→ #3")
     assert lab.errors == []
-    assert lab.strangers == []
+    assert lab.foreign_requests == []
 
 
-def test_right_to_left_text_begins_at_the_right_in_a_static_table_too(browser: Browser) -> None:
+def test_right_to_left_text_starts_at_the_right_in_a_static_table(browser: Browser) -> None:
     turn = nt.Turn([nt.user("مرحبا بالعالم"), nt.assistant("hello")])
     page = browser.new_page()
     page.set_content(turn._repr_html_())
-    places = page.locator("td.nbt-content").evaluate_all("""cells => cells.map(cell => {
+    margins = page.locator("td.nbt-content").evaluate_all("""cells => cells.map(cell => {
         const text = document.createRange(); text.selectNodeContents(cell.querySelector("pre"));
-        const own = text.getClientRects()[0], all = cell.getBoundingClientRect();
-        return [own.left - all.left, all.right - own.right];
+        const textBox = text.getClientRects()[0], cellBox = cell.getBoundingClientRect();
+        return [textBox.left - cellBox.left, cellBox.right - textBox.right];
     })""")
     page.close()
 
-    (arabic, english) = places
+    (arabic, english) = margins
     assert arabic[1] < 20 < arabic[0]
     assert english[0] < 20 < english[1]

@@ -54,4 +54,4 @@ def test_a_profile_is_picked_overridden_and_used(lab: Lab) -> None:
     assert MARK not in json.dumps(lab.save())
     assert MARK not in lab.page.content()
     assert lab.errors == []
-    assert lab.strangers == []
+    assert lab.foreign_requests == []

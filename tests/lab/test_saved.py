@@ -1,4 +1,4 @@
-"""What is left of a table without a kernel, a script, a style or a network."""
+"""Saved pages and notebooks without a kernel, scripts, styles or network."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from tests.lab.jupyterlab import ARTIFACTS, ROOT, Lab
 NOTEBOOK = ROOT / "notebooks" / "01_explore.ipynb"
 
 
-def offline(browser: Browser) -> tuple[Page, list[str]]:
-    """A page without script that reaches files alone, and the list of what else it asked for."""
+def page_without_scripts(browser: Browser) -> tuple[Page, list[str]]:
+    """Open a page without scripts that can only read files; return it and the URLs of other requests."""
     page = browser.new_page(viewport={"width": 1200, "height": 900}, java_script_enabled=False)
-    asked: list[str] = []
+    foreign_requests: list[str] = []
 
     def refuse(route: Route) -> None:
         if route.request.url.startswith(("file:", "data:")):
             route.continue_()
         else:
-            asked.append(route.request.url)
+            foreign_requests.append(route.request.url)
             route.abort()
 
     page.route("**/*", refuse)
-    return page, asked
+    return page, foreign_requests
 
 
-def test_an_exported_notebook_shows_the_same_table_without_network_or_script(browser: Browser, tmp_path: Path) -> None:
+def test_an_exported_notebook_shows_the_table_without_network_or_scripts(browser: Browser, tmp_path: Path) -> None:
     notebook = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
     body, _ = HTMLExporter().from_notebook_node(notebook)  # type: ignore[no-untyped-call]
     (tmp_path / "export.html").write_text(body, "utf-8")
-    page, _ = offline(browser)
+    page, _ = page_without_scripts(browser)
 
     page.goto((tmp_path / "export.html").as_uri())
 
@@ -47,36 +47,37 @@ def test_an_exported_notebook_shows_the_same_table_without_network_or_script(bro
     page.close()
 
 
-def test_a_saved_page_asks_for_nothing_and_folds_without_script(browser: Browser, tmp_path: Path) -> None:
+def test_a_saved_page_needs_no_network_and_folds_without_scripts(browser: Browser, tmp_path: Path) -> None:
     path = nt.save(nt.load(ROOT / "fixtures" / "greenhouse.yaml"), tmp_path / "page.html")
-    page, asked = offline(browser)
+    page, foreign_requests = page_without_scripts(browser)
 
     page.goto(path.as_uri())
-    folded = page.get_by_text("so I cannot say anything about the draught there")
-    expect(folded).not_to_be_visible()
+    folded_text = page.get_by_text("so I cannot say anything about the draught there")
+    expect(folded_text).not_to_be_visible()
     page.locator("summary").first.click()
 
-    expect(folded).to_be_visible()
-    assert asked == []
+    expect(folded_text).to_be_visible()
+    assert foreign_requests == []
     page.close()
 
 
-def alone(browser: Browser) -> tuple[Page, list[str], list[str]]:
-    """A page with script that reaches its own file alone; what else it asked for, and what went wrong in it."""
+def page_without_network(browser: Browser) -> tuple[Page, list[str], list[str]]:
+    """Open a page with scripts; return it, the URLs of requests other than files, and its errors."""
     page = browser.new_page(viewport={"width": 1200, "height": 900})
-    asked: list[str] = []
+    foreign_requests: list[str] = []
     errors: list[str] = []
     page.on(
-        "request", lambda request: None if request.url.startswith(("file:", "data:")) else asked.append(request.url)
+        "request",
+        lambda request: None if request.url.startswith(("file:", "data:")) else foreign_requests.append(request.url),
     )
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
-    return page, asked, errors
+    return page, foreign_requests, errors
 
 
-def test_a_saved_run_is_walked_through_filtered_and_searched_without_a_kernel(browser: Browser, tmp_path: Path) -> None:
+def test_a_saved_run_can_be_explored_without_a_kernel(browser: Browser, tmp_path: Path) -> None:
     path = nt.save(nt.load(ROOT / "fixtures" / "greenhouse.yaml"), tmp_path / "run.html")
-    page, asked, errors = alone(browser)
+    page, foreign_requests, errors = page_without_network(browser)
     page.goto(path.as_uri())
     rows = page.get_by_role("grid").get_by_role("row")
     expect(rows).to_have_count(1 + 20)
@@ -96,14 +97,14 @@ def test_a_saved_run_is_walked_through_filtered_and_searched_without_a_kernel(br
     expect(page.get_by_role("columnheader", name="provider")).to_be_visible()
 
     page.screenshot(path=ARTIFACTS / "saved-run.png")
-    assert page.locator("table").count() == 0  # the static one has gone
-    assert (asked, errors) == ([], [])
+    assert page.locator("table").count() == 0  # the static table was removed
+    assert (foreign_requests, errors) == ([], [])
     page.close()
 
 
-def test_a_saved_turn_and_a_saved_comparison_are_alive_too(browser: Browser, tmp_path: Path) -> None:
+def test_a_saved_turn_and_a_saved_comparison_are_interactive(browser: Browser, tmp_path: Path) -> None:
     turn = nt.load(ROOT / "fixtures" / "greenhouse.yaml")[0]
-    page, asked, errors = alone(browser)
+    page, foreign_requests, errors = page_without_network(browser)
 
     page.goto(nt.save(turn, tmp_path / "turn.html").as_uri())
     page.get_by_role("row").nth(2).hover()
@@ -114,24 +115,24 @@ def test_a_saved_turn_and_a_saved_comparison_are_alive_too(browser: Browser, tmp
     page.get_by_role("button", name="changes only").click()
 
     expect(page.get_by_role("row")).to_have_count(1 + 1)
-    assert (asked, errors) == ([], [])
+    assert (foreign_requests, errors) == ([], [])
     page.close()
 
 
-def test_what_a_model_said_is_text_in_a_saved_page(browser: Browser, tmp_path: Path) -> None:
+def test_text_of_a_model_is_never_html_in_a_saved_page(browser: Browser, tmp_path: Path) -> None:
     evil = "<img src=x onerror='window.hacked=1'></script><script>window.hacked=1</script><!--<script>"
     turn = nt.Turn([nt.user(evil), nt.Block(evil, {evil: evil}), nt.tool_call(evil, evil, {evil: evil})])
-    page, asked, errors = alone(browser)
+    page, foreign_requests, errors = page_without_network(browser)
 
     page.goto(nt.save(nt.Run((turn, turn + nt.user(evil)), name=evil), tmp_path / "evil.html").as_uri())
 
     expect(page.get_by_text("onerror=").first).to_be_visible()
     assert page.evaluate("window.hacked === undefined")
-    assert (asked, errors) == ([], [])
+    assert (foreign_requests, errors) == ([], [])
     page.close()
 
 
-def test_a_notebook_nobody_trusts_is_readable_without_its_style(lab: Lab) -> None:
+def test_an_untrusted_notebook_is_readable_without_styles(lab: Lab) -> None:
     lab.open("notebooks/01_explore.ipynb")
 
     table = lab.output(1)
@@ -139,7 +140,7 @@ def test_a_notebook_nobody_trusts_is_readable_without_its_style(lab: Lab) -> Non
     expect(table.get_by_role("row")).to_have_count(1 + 3 + 20)
     expect(table.get_by_text("Yes, on the north bench.")).to_be_visible()
     assert table.locator("style").count() == 0
-    assert lab.strangers == []
+    assert lab.foreign_requests == []
 
 
 PRICES = """
@@ -165,7 +166,7 @@ def test_every_notebook_of_ours_runs_in_jupyterlab_without_an_error(lab: Lab, na
     lab.run_all()
 
     saved = lab.save()
-    said = [output for cell in saved["cells"] for output in cell.get("outputs", ())]
-    assert not [output for output in said if output["output_type"] == "error"]
+    outputs = [output for cell in saved["cells"] for output in cell.get("outputs", ())]
+    assert not [output for output in outputs if output["output_type"] == "error"]
     assert lab.errors == []
-    assert lab.strangers == []
+    assert lab.foreign_requests == []

@@ -1,4 +1,4 @@
-"""The harness keeps its own promises, so that a failing view is the view's fault."""
+"""Tests of the harness itself, so that other failures are failures of the views."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tests.lab.jupyterlab import Lab
 from tests.lab.kernels import KERNELS
 
 
-def test_a_cell_runs_on_the_release_of_ipykernel_that_was_asked_for(lab: Lab, kernel: str) -> None:
+def test_a_cell_runs_with_the_requested_release_of_ipykernel(lab: Lab, kernel: str) -> None:
     lab.new(["import ipykernel\nprint(ipykernel.__version__)"], kernel)
 
     lab.run_all()
@@ -14,10 +14,10 @@ def test_a_cell_runs_on_the_release_of_ipykernel_that_was_asked_for(lab: Lab, ke
     assert lab.text(0).strip() == KERNELS[kernel]
     assert lab.frames > 0
     assert lab.errors == []
-    assert lab.strangers == []
+    assert lab.foreign_requests == []
 
 
-def test_a_restarted_kernel_has_forgotten_and_the_file_has_not(lab: Lab) -> None:
+def test_a_restarted_kernel_loses_its_variables_but_not_the_outputs(lab: Lab) -> None:
     lab.new(["x = 1\nx", "x"])
     lab.run_all()
     lab.restart_kernel()
@@ -29,7 +29,7 @@ def test_a_restarted_kernel_has_forgotten_and_the_file_has_not(lab: Lab) -> None
     assert lab.save()["cells"][0]["outputs"][0]["data"] == {"text/plain": ["1"]}
 
 
-def test_a_cell_can_be_looked_at_while_it_runs(lab: Lab) -> None:
+def test_the_output_of_a_running_cell_can_be_read(lab: Lab) -> None:
     lab.new(["print('begun'); input()", "2"])
     lab.run(0, wait=False)
 
@@ -38,16 +38,16 @@ def test_a_cell_can_be_looked_at_while_it_runs(lab: Lab) -> None:
     lab.output(0).locator(".jp-Stdin-input").press("Enter")
     lab.wait(0)
     lab.shut_down_kernel()
-    lab.until("!panel.sessionContext.session?.kernel")
+    lab.wait_until("!panel.sessionContext.session?.kernel")
 
 
-def test_the_theme_changes_what_a_picture_shows(lab: Lab) -> None:
+def test_the_theme_changes_the_screenshot(lab: Lab) -> None:
     lab.new(["print('a picture')"])
     lab.run_all()
 
     lab.theme("Light")
-    light = lab.screenshot("harness-light", 0).read_bytes()
+    light_image = lab.screenshot("harness-light", 0).read_bytes()
     lab.theme("Dark")
-    dark = lab.screenshot("harness-dark", 0).read_bytes()
+    dark_image = lab.screenshot("harness-dark", 0).read_bytes()
 
-    assert light != dark
+    assert light_image != dark_image

@@ -1,4 +1,4 @@
-"""A Run along its timeline, and two Turns side by side, in a real JupyterLab."""
+"""The views of a Run and of a comparison in a real JupyterLab."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EDITED = """
 import nbturns as nt
 run = nt.load('fixtures/greenhouse.yaml')
 turn = run[0]
-other = turn.edit(1, text='Was it too cold for the pepper seedlings last night?').drop(5) + nt.user('And tomorrow?')
+edited_turn = turn.edit(1, text='Was it too cold for the pepper seedlings last night?').drop(5) + nt.user('And tomorrow?')
 """
 
 
@@ -27,7 +27,7 @@ def blocks(output: Locator) -> Locator:
     return output.get_by_role("grid").get_by_role("row")
 
 
-def test_a_run_is_walked_through_turn_by_turn_and_phase_by_phase(lab: Lab) -> None:
+def test_a_run_is_explored_by_turn_and_phase(lab: Lab) -> None:
     lab.new([RUN, "print(view.turn, view.phase, len(view.displayed_turn), view.selected, repr(view.selection))"])
     lab.run(0)
     output = lab.output(0)
@@ -40,19 +40,19 @@ def test_a_run_is_walked_through_turn_by_turn_and_phase_by_phase(lab: Lab) -> No
     phase_tab(output, "post_inference").first.click()
     expect(blocks(output)).to_have_count(1 + 4)
     blocks(output).nth(3).get_by_text("reasoning", exact=True).click()
-    lab.until_idle()
+    lab.wait_until_idle()
     lab.run(1)
 
     assert lab.text(1).strip() == "0 1 4 [2] <Turn 1 block>"
     assert lab.errors == []
-    assert lab.strangers == []
+    assert lab.foreign_requests == []
 
 
-def test_the_timeline_is_walked_by_keys_and_says_where_it_is(lab: Lab) -> None:
+def test_the_timeline_is_controlled_by_keys_and_from_python(lab: Lab) -> None:
     lab.new([RUN, "view.turn = 0\nview.phase = 2"])
     lab.run(0)
     output = lab.output(0)
-    cells = lab.ask("panel.content.widgets.length")
+    cells = lab.evaluate("panel.content.widgets.length")
     turn_tab(output, "turn 2").focus()
 
     lab.page.keyboard.press("ArrowLeft")
@@ -68,10 +68,10 @@ def test_the_timeline_is_walked_by_keys_and_says_where_it_is(lab: Lab) -> None:
     lab.run(1)
 
     expect(blocks(output)).to_have_count(1 + 5)
-    assert lab.ask("panel.content.widgets.length") == cells
+    assert lab.evaluate("panel.content.widgets.length") == cells
 
 
-def test_what_a_turn_added_is_shown_alone_and_jumped_to(lab: Lab) -> None:
+def test_new_blocks_can_be_filtered_and_jumped_to(lab: Lab) -> None:
     lab.new([RUN])
     lab.run(0)
     output = lab.output(0)
@@ -88,8 +88,8 @@ def test_what_a_turn_added_is_shown_alone_and_jumped_to(lab: Lab) -> None:
     expect(output.get_by_text("What should I do before tonight?").last).to_be_in_viewport()
 
 
-def test_an_edited_turn_says_what_became_of_the_one_before(lab: Lab) -> None:
-    lab.new([EDITED + "nt.view(nt.Run((turn, other)))"])
+def test_an_edited_turn_lists_the_changes_since_the_previous_turn(lab: Lab) -> None:
+    lab.new([EDITED + "nt.view(nt.Run((turn, edited_turn)))"])
     lab.run(0)
     output = lab.output(0)
 
@@ -100,9 +100,9 @@ def test_an_edited_turn_says_what_became_of_the_one_before(lab: Lab) -> None:
     expect(output.get_by_text("nt.compare(run[0], run[1])")).to_be_visible()
 
 
-def test_a_session_grows_in_its_view_while_it_asks(lab: Lab, kernel: str) -> None:
+def test_the_view_of_a_session_grows_with_it(lab: Lab, kernel: str) -> None:
     session = "import nbturns as nt\nsession = nt.Session(nt.scripted('one', 'two'))\nnt.view(session)"
-    lab.new([session, "session.ask('1').result().text", "held = session.ask('2', step={'final'})"], kernel)
+    lab.new([session, "session.ask('1').result().text", "execution = session.ask('2', step={'final'})"], kernel)
     lab.run(0)
     output = lab.output(0)
 
@@ -113,11 +113,11 @@ def test_a_session_grows_in_its_view_while_it_asks(lab: Lab, kernel: str) -> Non
     expect(output.get_by_text("paused at final")).to_be_visible()
     expect(blocks(output)).to_have_count(1 + 4)
     expect(turn_tab(output, "turn 0")).to_be_visible()
-    lab.until_idle()
+    lab.wait_until_idle()
 
 
-def test_two_turns_are_compared_by_mouse_by_keys_and_by_code(lab: Lab) -> None:
-    lab.new([EDITED + "view = nt.view(nt.compare(turn, other))\nview", "print(view.selected, view.change)"])
+def test_a_comparison_is_controlled_by_mouse_and_keyboard_and_read_from_python(lab: Lab) -> None:
+    lab.new([EDITED + "view = nt.view(nt.compare(turn, edited_turn))\nview", "print(view.selected, view.change)"])
     lab.run(0)
     output = lab.output(0)
     expect(output.locator("del", has_text="tomato")).to_be_visible()
@@ -131,7 +131,7 @@ def test_two_turns_are_compared_by_mouse_by_keys_and_by_code(lab: Lab) -> None:
     lab.page.keyboard.press("c")
     output.get_by_role("button", name="8 equal blocks").click()
     expect(output.get_by_role("row")).to_have_count(1 + 1 + 1 + 1 + 1 + 8 + 1)
-    lab.until_idle()
+    lab.wait_until_idle()
     lab.run(1)
 
     assert lab.text(1).strip().endswith("<Change removed #5 llm_text>")
@@ -149,7 +149,7 @@ nt.view(nt.Run(tuple(turns)))
 """
 
 
-def test_a_long_run_is_seen_though_most_of_its_blocks_come_later(lab: Lab) -> None:
+def test_a_long_run_is_displayed_before_all_its_blocks_are_loaded(lab: Lab) -> None:
     lab.new([LONG])
     lab.run(0)
     output = lab.output(0)
@@ -160,8 +160,8 @@ def test_a_long_run_is_seen_though_most_of_its_blocks_come_later(lab: Lab) -> No
     assert lab.errors == []
 
 
-def test_views_side_by_side_share_the_room_and_cover_nothing(lab: Lab) -> None:
-    boxed = "import ipywidgets\none, other = nt.view(run), nt.view(run[0])\nipywidgets.HBox([one, other])"
+def test_views_side_by_side_share_the_width_and_do_not_overlap(lab: Lab) -> None:
+    boxed = "import ipywidgets\nviews = [nt.view(run), nt.view(run[0])]\nipywidgets.HBox(views)"
     lab.new([RUN.rpartition("view =")[0] + boxed])
     lab.run(0)
     output = lab.output(0)
@@ -178,10 +178,10 @@ def test_views_side_by_side_share_the_room_and_cover_nothing(lab: Lab) -> None:
         "cells => cells.map(cell => cell.getBoundingClientRect().left)"
     )
 
-    room = output.bounding_box()
-    assert room is not None
+    output_box = output.bounding_box()
+    assert output_box is not None
     assert edges[0][1] <= edges[1][0]
-    assert edges[1][1] <= room["x"] + room["width"] + 1
+    assert edges[1][1] <= output_box["x"] + output_box["width"] + 1
     assert all(call > kind for kind, call in zip(kinds, calls, strict=True))
 
 
@@ -195,26 +195,30 @@ nt.view(run)
 """
 
 
-def test_what_a_model_says_is_text_in_every_view(lab: Lab) -> None:
+def test_text_of_a_model_is_never_html_in_any_view(lab: Lab) -> None:
     lab.new([HOSTILE, "nt.view(nt.compare(a, b))", "nt.compare(a, b)"])
     lab.run_all()
     expect(lab.output(1).get_by_text("onerror=").first).to_be_visible()
     lab.output(0).get_by_text("Changes since Turn").click()
 
-    assert lab.ask("window.hacked === undefined")
+    assert lab.evaluate("window.hacked === undefined")
     assert lab.page.locator(".nbt-view img, .nbturns img").count() == 0
-    assert lab.strangers == []
+    assert lab.foreign_requests == []
 
 
-def test_a_frozen_view_is_a_table_that_a_saved_notebook_shows_without_a_kernel(lab: Lab) -> None:
-    cells = [RUN, EDITED + "compared = nt.view(nt.compare(turn, other))\ncompared", "view.freeze(); compared.freeze()"]
+def test_a_frozen_view_is_a_table_that_needs_no_kernel(lab: Lab) -> None:
+    cells = [
+        RUN,
+        EDITED + "comparison_view = nt.view(nt.compare(turn, edited_turn))\ncomparison_view",
+        "view.freeze(); comparison_view.freeze()",
+    ]
     lab.new(cells)
     lab.run_all()
     expect(lab.output(0).locator("table")).to_be_visible()
 
     saved = lab.save()
     lab.shut_down_kernel()
-    lab.open(lab.ask("panel.context.path"), fresh=True)
+    lab.open(lab.evaluate("panel.context.path"), fresh=True)
 
     expect(lab.output(0).get_by_role("row")).to_have_count(1 + 3 + 20)
     expect(lab.output(1).locator("ins", has_text="pepper")).to_be_visible()
