@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import nbturns as nt
 from nbturns import frames
-from nbturns.frames import Column, direct_chat, direct_inspect, direct_ours
+from nbturns.frames import Column, block_batch, direct_chat, direct_inspect, direct_ours
 from nbturns.frames.arrays import SLOW, to_json
 from nbturns.frames.block_arrays import VECTORS, VectorBlockBuilder, _Vectors
 from nbturns.frames.block_frame import BlockBuilder
@@ -652,7 +652,7 @@ def wrong_text(kind: str, payload: dict[str, Any]) -> str:
     ("owner", "name", "mutation"),
     [
         (VECTORS, "role", wrong_role),
-        (direct_chat, "RESULT", direct_chat.CALL),
+        (direct_chat, "RESULT", block_batch.CALL),
         (direct_chat.ChatRecords, "_extra", wrong_extra),
         (direct_ours, "_text", wrong_text),
         (direct_ours, "_extra", wrong_extra),
@@ -663,7 +663,7 @@ def wrong_text(kind: str, payload: dict[str, Any]) -> str:
 def test_a_wrong_fast_reader_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, mutation: Any
 ) -> None:
-    chat = {"messages": [*USUAL_CHAT["messages"], {"role": "user", "content": "q", "weight": 1}]}  # type: ignore[misc]
+    chat = {"messages": [*USUAL_CHAT["messages"], {"role": "user", "content": "q", "weight": 1}]}
     head = {"version": 2, "eval": {"eval_id": "e", "model": "openai/gpt"}}
     log = tmp_path / "log.json"
     log.write_text(json.dumps({**head, "samples": [USUAL_SAMPLE]}), encoding="utf-8")
