@@ -86,7 +86,7 @@ def _engine_and_description(profiles: Profiles, name: str) -> tuple[str, str, st
 
 
 def _show(options: argparse.Namespace) -> int:
-    from .yaml_text import load
+    from .serialization.yaml_text import load
 
     overrides = {}
     for assignment in options.set:

@@ -7,21 +7,21 @@ from inspect import iscoroutinefunction
 from typing import Any
 from uuid import uuid4
 
-from .contract import Call, Engine, Middleware, Scope, asking, identified
-from .distinct_calls import with_distinct_calls
 from .errors import BusyError, MisuseError
 from .events import Event, Notice, Pause, Sink, Snapshot
-from .execution import STATUS, Execution
-from .frozen import freeze
-from .keyed import Key
-from .loop import run_loop
 from .middleware.checked_output import CheckedOutput
-from .middleware.system_prompt import system_prompt, with_system_prompt
-from .results import INFERENCE_RESULT, INFERENCES, OUTPUT, Usage
-from .steps import Breakpoint, StepController, points_of
-from .toolbox import TOOL_CONFIG, Toolbox, ToolConfig
+from .middleware.system_prompts import system_prompt, with_system_prompt
+from .runtime.call_ids import with_distinct_calls
+from .runtime.engine_protocol import Call, Engine, Middleware, Scope, asking, identified
+from .runtime.execution import STATUS, Execution
+from .runtime.step_controller import Breakpoint, StepController, points_of
+from .runtime.tool_loop import run_loop
+from .runtime.toolbox import TOOL_CONFIG, Toolbox, ToolConfig
 from .tools import Tool
-from .turns import Block, Run, Turn, tool_use, user
+from .values.frozen_json import freeze
+from .values.inference_results import INFERENCE_RESULT, INFERENCES, OUTPUT, Usage
+from .values.metadata import Key
+from .values.turns import Block, Run, Turn, tool_use, user
 
 SESSION_ID: Key[str] = Key("geppetto.session_id@v1", str)
 EXECUTION_ID: Key[str] = Key("geppetto.inference_id@v1", str)

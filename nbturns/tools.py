@@ -11,8 +11,8 @@ from functools import cached_property
 from typing import Any, Literal
 
 from .errors import MisuseError
-from .frozen import FrozenDict, freeze, thaw
 from .packages import require
+from .values.frozen_json import FrozenDict, freeze, thaw
 
 Effect = Literal["pure", "idempotent", "effectful"]
 NAME = re.compile(r"[\w.:/-]{1,128}", re.ASCII)  # wide: each provider refuses some of these itself

@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 import nbturns as nt
-from nbturns.host import Waiting
-from nbturns.toolbox import RetryConfig, Toolbox, ToolConfig, duration, seconds
+from nbturns.runtime.background_loop import Waiting
+from nbturns.runtime.toolbox import RetryConfig, Toolbox, ToolConfig, duration, seconds
 
 SOON = ToolConfig(retry_config=RetryConfig(backoff_base=0.001))
 

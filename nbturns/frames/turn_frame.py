@@ -5,15 +5,15 @@ from __future__ import annotations
 import typing
 from dataclasses import dataclass
 
-from ..calls import PendingCalls
-from ..execution import Status
 from ..keys import STATUS
-from ..results import InferenceResult, Usage, total_cost, total_usage
-from ..turns import Block
+from ..runtime.execution import Status
+from ..values.inference_results import InferenceResult, Usage, total_cost, total_usage
+from ..values.pending_calls import PendingCalls
+from ..values.turns import Block
+from .builder import FrameBuilder
 from .columns import Column
-from .joined import FILE, RUN_ID, RUNTIME, SESSION_ID, TOKENS, TURN_KEYS
-from .maker import FrameBuilder
-from .walk import Row, Traversal, TurnVisit
+from .shared_columns import FILE, RUN_ID, RUNTIME, SESSION_ID, TOKENS, TURN_KEYS
+from .traversal import Row, Traversal, TurnVisit
 
 
 @dataclass(slots=True, eq=False)

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from ..turns import Kind, Run
-from .importer import SURE, Importer, try_read
-from .listed import first_items, list_reader
-from .record_fields import (
+from ..values.turns import Kind, Run
+from .kit.import_report import Notes
+from .kit.importer import SURE, Importer, try_read
+from .kit.record_fields import (
     ShapeError,
     expect,
     list_or_empty,
@@ -28,9 +28,9 @@ from .record_fields import (
     split_document,
     unexpected,
 )
-from .report import Notes
-from .source import Sample, Source
-from .transcript import Transcript
+from .kit.record_lists import first_items, list_reader
+from .kit.source import Sample, Source
+from .kit.transcript import Transcript
 
 FORMAT = "ag-ui"
 FRAMES = ("RUN_STARTED", "RUN_FINISHED", "STEP_STARTED", "STEP_FINISHED")

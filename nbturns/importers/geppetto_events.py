@@ -11,15 +11,24 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..results import INFERENCE_ID, INFERENCE_RESULT, FinishClass, InferenceResult
-from ..turns import Kind, Run
-from .faults import missing_field, unknown_value
-from .importer import Importer
-from .listed import item_score
-from .record_fields import ShapeError, expect, object_or_empty, omit, omit_empty, optional_text, to_number, token_usage
-from .report import Notes
-from .source import Source
-from .transcript import Transcript
+from ..values.inference_results import INFERENCE_ID, INFERENCE_RESULT, FinishClass, InferenceResult
+from ..values.turns import Kind, Run
+from .kit.faults import missing_field, unknown_value
+from .kit.import_report import Notes
+from .kit.importer import Importer
+from .kit.record_fields import (
+    ShapeError,
+    expect,
+    object_or_empty,
+    omit,
+    omit_empty,
+    optional_text,
+    to_number,
+    token_usage,
+)
+from .kit.record_lists import item_score
+from .kit.source import Source
+from .kit.transcript import Transcript
 
 FORMAT = "geppetto-events"
 SEGMENTS = ("text-segment-started", "text-delta", "reasoning-segment-started", "reasoning-delta")

@@ -14,15 +14,15 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from ..errors import LoadError
-from ..keyed import NOTHING, Metadata, keyed
-from ..provenance import FIELDS
-from ..serde import block_from_dict
-from ..turns import Block, Kind, Run, Turn
-from .importer import MAYBE, SURE, Importer
-from .record_fields import ShapeError, expect, omit_empty
-from .report import Notes
-from .source import Sample, Source
-from .transcript import freeze_or_json, other_block
+from ..serialization.serde import block_from_dict
+from ..values.metadata import NOTHING, Metadata, keyed
+from ..values.provenance import FIELDS
+from ..values.turns import Block, Kind, Run, Turn
+from .kit.import_report import Notes
+from .kit.importer import MAYBE, SURE, Importer
+from .kit.record_fields import ShapeError, expect, omit_empty
+from .kit.source import Sample, Source
+from .kit.transcript import freeze_or_json, other_block
 
 if TYPE_CHECKING:
     import sqlite3

@@ -11,14 +11,14 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from ..results import InferenceResult
-from ..turns import Kind, Run
-from .faults import unknown_value
-from .importer import Importer
-from .listed import item_score, list_reader
-from .record_fields import expect, list_or_empty, object_or_empty, omit_empty, optional_text, token_usage
-from .report import Notes
-from .transcript import Transcript, run_of_messages
+from ..values.inference_results import InferenceResult
+from ..values.turns import Kind, Run
+from .kit.faults import unknown_value
+from .kit.import_report import Notes
+from .kit.importer import Importer
+from .kit.record_fields import expect, list_or_empty, object_or_empty, omit_empty, optional_text, token_usage
+from .kit.record_lists import item_score, list_reader
+from .kit.transcript import Transcript, run_of_messages
 
 FORMAT = "vercel-ui"
 PARTS = ("text", "reasoning", "file", "source-url", "source-document", "source", "step-start", "dynamic-tool")

@@ -1,6 +1,6 @@
 """An `EngineConfig`: everything a session will use, as one printable value.
 
-Building it allocates nothing; `nbturns.profiles.building` builds a session from it.
+Building it allocates nothing; `nbturns.profiles.build_session` builds a session from it.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..engines.dialects import DIALECTS
-from ..engines.params import params_of, snake
+from ..engines.parameters.schema import params_of, snake
 from ..engines.registry import find as find_provider
 from ..engines.registry import provider_entry_points
 from ..errors import EngineError, ProfileError
-from ..frozen import EMPTY
-from ..models import ModelInfo, Prices
-from ..models import find as find_model_info
-from ..settings import StructuredOutputConfig
-from ..toolbox import ToolConfig, seconds
-from .fields import describe_kind, suggest
+from ..runtime.toolbox import ToolConfig, seconds
+from ..values.frozen_json import EMPTY
+from ..values.inference_settings import StructuredOutputConfig
+from ..values.model_info import ModelInfo, Prices
+from ..values.model_info import find as find_model_info
 from .middleware_uses import Use, enabled_uses
 from .registry import Layer, SourcedValue
-from .secrecy import HEADER_FIELDS, Reference, Secret, freeze_params, is_secret_name, mask_secrets, strip_credentials
+from .schema import describe_kind, suggest
+from .secrets import HEADER_FIELDS, Reference, Secret, freeze_params, is_secret_name, mask_secrets, strip_credentials
 
 PROVIDERS = {
     "openai": "openai-chat",  # geppetto's word for chat completions

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..extracting import TAG
-from ..frozen import EMPTY
-from .fields import describe_kind, find_mismatch, suggest
+from ..runtime.tag_extraction import TAG
+from ..values.frozen_json import EMPTY
+from .schema import describe_kind, find_mismatch, suggest
 
 USE_FIELDS: dict[str, Any] = {"name": str, "id": str, "enabled": bool, "config": dict, "extract": list[str]}
 

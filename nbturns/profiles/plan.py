@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..frozen import EMPTY
+from ..values.frozen_json import EMPTY
 from .config import EngineConfig
 
 

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 
 from ..errors import LoadError, ProfileError
 from ..plugins import load_plugins
-from .fields import describe_kind
 from .registry import Registry, RegistryReader
+from .schema import describe_kind
 
 ProfileSource: TypeAlias = str | os.PathLike[str] | Mapping[str, Any]
 SQLITE_SUFFIXES = (".db", ".sqlite", ".sqlite3")
@@ -90,7 +90,7 @@ def _is_sqlite_file(path: Path) -> bool:
 
 
 def _registry_from_yaml(path: Path) -> Registry:
-    from ..yaml_text import documents, lines_of
+    from ..serialization.yaml_text import documents, lines_of
 
     try:
         content = path.expanduser().read_bytes()

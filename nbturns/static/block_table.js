@@ -12,14 +12,14 @@
  *     table.close();                                      // when the view is removed
  *
  * Up to MAX_FULL_ROWS rows are all in the document, so that the browser can search and print them. Of a longer table
- * only the rows near the visible part are; empty elements of the same height replace the others (places.js).
+ * only the rows near the visible part are; empty elements of the same height replace the others (virtual_rows.js).
  */
 
 import { attributes, button, element } from "./elements.js";
 import { COLUMNS, drawRow, foldable } from "./block_row.js";
-import { StickToEnd } from "./follow.js";
-import { appendText } from "./growing_text.js";
-import { CHUNK_ROWS, MAX_FULL_ROWS, VirtualRows } from "./places.js";
+import { StickToEnd } from "./stick_to_end.js";
+import { appendText } from "./streaming_text.js";
+import { CHUNK_ROWS, MAX_FULL_ROWS, VirtualRows } from "./virtual_rows.js";
 import { TableKeys } from "./table_keys.js";
 
 /**

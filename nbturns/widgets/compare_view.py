@@ -8,12 +8,12 @@ from typing import Any
 import anywidget
 import traitlets
 
-from ..comparison import Change, Comparison
-from ..comparison_html import comparison_html
-from ..host import call
-from ..modules import packed
-from ..timeline import change_entry
-from .still import StaticFallback
+from ..render.comparison import Change, Comparison
+from ..render.comparison_html import comparison_html
+from ..render.es_modules import packed
+from ..render.timeline import change_entry
+from ..runtime.background_loop import call
+from .static_fallback import StaticFallback
 
 INITIAL_PAIRS = 200  # sent with the view; the page requests more
 MAX_PAIRS = 500

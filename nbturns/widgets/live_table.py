@@ -13,15 +13,15 @@ from typing import Any
 import anywidget
 import traitlets
 
-from ..chunks import PersistentList
-from ..host import call
-from ..rows import model_calls
-from ..text import visible
-from ..timeline import pool_row
-from ..turns import Block, Turn
-from .block_forms import format_block
-from .still import StaticFallback
-from .streams import StreamingRows
+from ..render.block_rows import model_calls
+from ..render.text import visible
+from ..render.timeline import pool_row
+from ..runtime.background_loop import call
+from ..values.persistent_list import PersistentList
+from ..values.turns import Block, Turn
+from .block_formats import format_block
+from .static_fallback import StaticFallback
+from .streaming_rows import StreamingRows
 from .throttle import TEXT_FRAMES_PER_SECOND, Throttle
 
 FULL_TABLES_PER_SECOND = 2  # for a long table while no page is attached

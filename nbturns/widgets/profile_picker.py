@@ -12,9 +12,9 @@ import traitlets
 
 from ..errors import LoadError, ProfileError
 from ..profiles.plan import Plan, plan_html
-from ..profiles.resolving import Profiles, Requester
+from ..profiles.resolve import Profiles, Requester
+from ..serialization.yaml_text import dump, load
 from ..tools import Tool
-from ..yaml_text import dump, load
 
 if TYPE_CHECKING:
     from ..session import Session

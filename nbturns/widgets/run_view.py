@@ -12,20 +12,20 @@ from typing import Any
 import anywidget
 import traitlets
 
-from ..chunks import PersistentList
 from ..events import Delta, Ended, Event, InferenceFinished, InferenceStarted, Paused, Resumed, Snapshot
-from ..execution import Execution
-from ..host import call
-from ..html import run_html
-from ..modules import packed
-from ..rows import body_of, model_calls
+from ..render.block_rows import body_of, model_calls
+from ..render.es_modules import packed
+from ..render.html import run_html
+from ..render.text import shortened, visible
+from ..render.timeline import Timeline, pool_row, report_entry
+from ..runtime.background_loop import call
+from ..runtime.execution import Execution
 from ..session import EXECUTION_ID, Session
-from ..text import shortened, visible
-from ..timeline import Timeline, pool_row, report_entry
-from ..turns import Block, Run, Turn
-from .block_forms import format_block
-from .still import StaticFallback
-from .streams import StreamingRows
+from ..values.persistent_list import PersistentList
+from ..values.turns import Block, Run, Turn
+from .block_formats import format_block
+from .static_fallback import StaticFallback
+from .streaming_rows import StreamingRows
 from .throttle import TEXT_FRAMES_PER_SECOND, Throttle
 
 INITIAL_SIZE = 40_000  # characters of rows sent with the view; the page requests the others

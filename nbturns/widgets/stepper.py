@@ -22,10 +22,10 @@ from ..events import (
     ToolFinished,
     ToolStarted,
 )
-from ..execution import Execution
-from ..host import call
-from ..modules import packed
-from ..text import call_line, visible
+from ..render.es_modules import packed
+from ..render.text import call_line, visible
+from ..runtime.background_loop import call
+from ..runtime.execution import Execution
 from .live_table import LiveTable
 
 FINISHED_STATES = ("done", "stopped", "failed")
@@ -162,7 +162,7 @@ def show(execution: Execution) -> None:
 
 def execution_bundle(execution: Execution) -> dict[str, str]:
     """Return the MIME bundle of the static table with a line about how the execution ended."""
-    from ..html import execution_html
+    from ..render.html import execution_html
 
     return {
         "text/plain": repr(execution),

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from ..host import loop
+from ..runtime.background_loop import loop
 
 FRAMES_PER_SECOND = 30  # without this limit a burst of changes overloads the kernel
 TEXT_FRAMES_PER_SECOND = 25  # for changes that only append text, whose messages are mostly overhead

@@ -12,17 +12,17 @@ from typing import Any
 import anywidget
 import traitlets
 
-from ..chunks import PersistentList
-from ..html import turn_html
-from ..modules import packed
-from ..results import total_cost, total_usage
-from ..rows import body_of, model_calls, row
-from ..text import visible
-from ..turns import Block, Run, Turn
-from .arrangement import FilterSort
-from .block_forms import format_block, json_text, metadata_json
-from .page_rows import BlockIndex, changed_range, remap_indices, rows_within_size
-from .still import StaticFallback
+from ..render.block_rows import body_of, model_calls, row
+from ..render.es_modules import packed
+from ..render.html import turn_html
+from ..render.text import visible
+from ..values.inference_results import total_cost, total_usage
+from ..values.persistent_list import PersistentList
+from ..values.turns import Block, Run, Turn
+from .block_formats import format_block, json_text, metadata_json
+from .filter_sort import FilterSort
+from .row_payloads import BlockIndex, changed_range, remap_indices, rows_within_size
+from .static_fallback import StaticFallback
 
 INITIAL_ROWS = 300  # sent with the view, up to INITIAL_SIZE
 INITIAL_SIZE = 60_000  # characters of JSON
