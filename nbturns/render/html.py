@@ -1,8 +1,7 @@
 """A value → static HTML that any viewer shows: no script, no network, no ids, no clock.
 
-This is the only place that writes tags. Every text goes through `escape`; what a model
-said is text and nothing else. It reads well without its style, too, because some code
-hosts strip that.
+Every text goes through `escape`, so what a model wrote is never a tag. It reads well without its style,
+too, because some code hosts strip that.
 """
 
 from __future__ import annotations
