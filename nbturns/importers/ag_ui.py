@@ -14,11 +14,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from ..turns import Kind, Run
+from ..values.turns import Kind, Run
 from .ag_ui_events import EventStream, is_event
-from .importer import SURE, Importer, try_read
-from .listed import first_items, list_reader
-from .record_fields import (
+from .kit.import_report import Notes
+from .kit.importer import SURE, Importer, try_read
+from .kit.record_fields import (
     ShapeError,
     expect,
     object_or_empty,
@@ -30,9 +30,9 @@ from .record_fields import (
     split_document,
     unexpected,
 )
-from .report import Notes
-from .source import Sample, Source
-from .transcript import Transcript
+from .kit.record_lists import first_items, list_reader
+from .kit.source import Sample, Source
+from .kit.transcript import Transcript
 
 FORMAT = "ag-ui"
 PLAIN_FIELDS = frozenset({"id", "role", "content", "name", "timestamp", "encryptedValue"})

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .record_fields import ShapeError, expect, object_or_empty, objects, omit, omit_empty, optional_text, unexpected
-from .report import Notes
+from .kit.import_report import Notes
+from .kit.record_fields import ShapeError, expect, object_or_empty, objects, omit, omit_empty, optional_text, unexpected
 
 RUN_EVENTS = ("RUN_STARTED", "RUN_FINISHED", "STEP_STARTED", "STEP_FINISHED")
 BOUNDARY_EVENTS = (

@@ -15,14 +15,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..provenance import BESIDE, BRANCH_OF
-from ..turns import Run
-from . import faults
+from ..values.provenance import BRANCH_OF, FIELDS
+from ..values.turns import Run
 from .claude_code_records import BOOKKEEPING, Record, read_records
-from .importer import SURE, Importer, try_read
-from .report import Notes, join_positions
-from .source import Sample, Source
-from .transcript import Transcript
+from .kit import faults
+from .kit.import_report import Notes, join_positions
+from .kit.importer import SURE, Importer, try_read
+from .kit.source import Sample, Source
+from .kit.transcript import Transcript
 
 FORMAT = "claude-code"
 MESSAGE_TYPES = frozenset({"user", "assistant"})
@@ -91,7 +91,7 @@ def _run_of(path: Sequence[Record], notes: Notes, name: str, extra_fields: Mappi
     sessions = (record.raw.get("sessionId") for record in path)
     session_id = next((id for id in sessions if isinstance(id, str)), "")
     id = "/".join(part for part in (session_id, notes.position) if part)
-    return transcript.to_run(id=id, name=name, metadata={BESIDE.name: extra_fields})
+    return transcript.to_run(id=id, name=name, metadata={FIELDS.name: extra_fields})
 
 
 def _paths(records: Sequence[Record], notes: Notes) -> Iterator[Path]:

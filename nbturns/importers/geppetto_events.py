@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..results import INFERENCE_ID, INFERENCE_RESULT, FinishClass, InferenceResult
-from ..turns import Kind, Run
-from .faults import missing_field, unknown_value
-from .importer import Importer
-from .listed import item_score
-from .record_fields import (
+from ..values.inference_results import INFERENCE_ID, INFERENCE_RESULT, FinishClass, InferenceResult
+from ..values.turns import Kind, Run
+from .kit.faults import missing_field, unknown_value
+from .kit.import_report import Notes
+from .kit.importer import Importer
+from .kit.record_fields import (
     ShapeError,
     expect,
     object_or_empty,
@@ -27,9 +27,9 @@ from .record_fields import (
     to_number,
     token_usage,
 )
-from .report import Notes
-from .source import Source
-from .transcript import Transcript
+from .kit.record_lists import item_score
+from .kit.source import Source
+from .kit.transcript import Transcript
 
 FORMAT = "geppetto-events"
 SEGMENT_EVENTS = ("text-segment-started", "text-delta", "reasoning-segment-started", "reasoning-delta")

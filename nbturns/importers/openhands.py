@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..results import InferenceResult
-from ..turns import Kind, Run
-from .faults import missing_field
-from .importer import SURE, Importer
-from .listed import list_reader
-from .record_fields import (
+from ..values.inference_results import InferenceResult
+from ..values.turns import Kind, Run
+from .kit.faults import missing_field
+from .kit.import_report import Notes
+from .kit.importer import SURE, Importer
+from .kit.record_fields import (
     expect,
     list_or_empty,
     object_or_empty,
@@ -28,9 +28,9 @@ from .record_fields import (
     to_number,
     token_usage,
 )
-from .report import Notes
-from .source import Sample
-from .transcript import Transcript
+from .kit.record_lists import list_reader
+from .kit.source import Sample
+from .kit.transcript import Transcript
 
 FORMAT = "openhands"
 REASONING_FIELDS = ("thought", "final_thought")

@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..errors import LoadError
-from ..results import InferenceResult
-from ..turns import Kind, Run
-from .importer import SURE, Importer, try_read
-from .listed import first_items, list_reader
-from .record_fields import (
+from ..values.inference_results import InferenceResult
+from ..values.turns import Kind, Run
+from .kit.import_report import Notes
+from .kit.importer import SURE, Importer, try_read
+from .kit.record_fields import (
     expect,
     list_or_empty,
     object_or_empty,
@@ -29,9 +29,9 @@ from .record_fields import (
     split_document,
     unexpected,
 )
-from .report import Notes
-from .source import Sample, Source
-from .transcript import Transcript
+from .kit.record_lists import first_items, list_reader
+from .kit.source import Sample, Source
+from .kit.transcript import Transcript
 
 FORMAT = "openhands-sdk"
 LIST_NAMES = ("events", "history", "items")

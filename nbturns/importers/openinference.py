@@ -12,14 +12,14 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..turns import Kind
-from .faults import unknown_value
-from .importer import Importer
+from ..values.turns import Kind
+from .kit.faults import unknown_value
+from .kit.import_report import Notes
+from .kit.importer import Importer
+from .kit.record_fields import omit, omit_empty, optional_text, text_or_empty, to_float, token_usage
+from .kit.span_conversations import Draft, ModelCall, SpanReader, span_reader
+from .kit.spans import Span, span_score
 from .otel_genai import in_order, is_simple, to_tree
-from .record_fields import omit, omit_empty, optional_text, text_or_empty, to_float, token_usage
-from .report import Notes
-from .span_conversations import Draft, ModelCall, SpanReader, span_reader
-from .spans import Span, span_score
 
 FORMAT = "openinference"
 BODY_FIELDS = ("messages", "input", "contents", "choices", "output", "content", "candidates", "system")

@@ -12,10 +12,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..turns import Kind
-from .faults import unknown_value
-from .importer import Importer
-from .record_fields import (
+from ..values.turns import Kind
+from .kit.faults import unknown_value
+from .kit.import_report import Notes
+from .kit.importer import Importer
+from .kit.record_fields import (
     expect,
     list_or_empty,
     object_or_empty,
@@ -27,9 +28,8 @@ from .record_fields import (
     to_number,
     token_usage,
 )
-from .report import Notes
-from .span_conversations import Draft, ModelCall, SpanReader, span_reader
-from .spans import Span, span_score
+from .kit.span_conversations import Draft, ModelCall, SpanReader, span_reader
+from .kit.spans import Span, span_score
 
 FORMAT = "otel-genai"
 CHAT_OPERATIONS = ("chat", "text_completion", "generate_content", "completion", "create_message", "responses")

@@ -14,15 +14,15 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from ..errors import LoadError
-from ..keyed import NOTHING, Keyed, keyed
-from ..provenance import BESIDE
-from ..serde import block_from_dict
-from ..turns import Block, Kind, Run, Turn
-from .importer import MAYBE, SURE, Importer
-from .record_fields import ShapeError, expect, omit_empty
-from .report import Notes
-from .source import Sample, Source
-from .transcript import freeze_or_json, other_block
+from ..serialization.serde import block_from_dict
+from ..values.metadata import NOTHING, Metadata, keyed
+from ..values.provenance import FIELDS
+from ..values.turns import Block, Kind, Run, Turn
+from .kit.import_report import Notes
+from .kit.importer import MAYBE, SURE, Importer
+from .kit.record_fields import ShapeError, expect, omit_empty
+from .kit.source import Sample, Source
+from .kit.transcript import freeze_or_json, other_block
 
 if TYPE_CHECKING:
     import sqlite3
@@ -114,7 +114,7 @@ class _Store:
         session_turns = [self.turn(row, snapshots.get(_text(row.get("turn_id")), {}), notes) for row in turns]
         extra_fields = omit_empty(conv_id=conversation, session_id=session)
         block_count = len({id(block) for turn in session_turns for block in turn.blocks})
-        metadata = keyed({BESIDE.name: extra_fields}) if extra_fields else NOTHING
+        metadata = keyed({FIELDS.name: extra_fields}) if extra_fields else NOTHING
         return Run(session_turns, id=name, metadata=metadata, import_report=notes.report(block_count))
 
     def snapshots(self, conversation: str, session: str, notes: Notes) -> dict[str, dict[tuple[Any, str], list[Block]]]:
@@ -166,10 +166,10 @@ class _Store:
         extra_fields["snapshots"] = [_summary(key, others, blocks) for key, others in snapshots.items() if key != best]
         metadata = self.bag(row, "turn_metadata_json", extra_fields, notes)
         data = self.bag(row, "turn_data_json", extra_fields, notes)
-        entries = {BESIDE.name: freeze_or_json(omit_empty(extra_fields))}
+        entries = {FIELDS.name: freeze_or_json(omit_empty(extra_fields))}
         return Turn(blocks, id=_text(row.get("turn_id")), metadata=metadata.with_raw(**entries), data=data)
 
-    def bag(self, row: Mapping[str, Any], name: str, extra_fields: dict[str, Any], notes: Notes) -> Keyed:
+    def bag(self, row: Mapping[str, Any], name: str, extra_fields: dict[str, Any], notes: Notes) -> Metadata:
         """Return the metadata or the data of a Turn; what cannot be read of it goes to `extra_fields`."""
         try:
             return keyed(expect(_parse_json(row.get(name)) or {}, dict, name))
