@@ -39,6 +39,7 @@ PROVIDERS = {
 """geppetto's `api_type` → the prefix of our engine. Names of compatible servers mean `openai-chat`."""
 
 PROVIDER_SECTIONS = {"openai-chat": "openai", "openai": "openai", "anthropic": "claude", "gemini": "gemini"}
+# Under these names geppetto looks up the key and address of an API, in this order.
 API_NAMES = {"open-responses": ("open-responses", "openai-responses", "openai"), "claude": ("claude", "anthropic")}
 PARAM_ALIASES = {"max_response_tokens": "max_tokens"}  # geppetto's name → ours
 STRUCTURED_OUTPUT_PREFIX = "structured_output_"
@@ -289,6 +290,7 @@ def is_http_url(text: str) -> bool:
 
 
 def _first_api_entry(layer: Layer, api_type: str, mapping_name: str, suffix: str) -> SourcedValue | None:
+    """Return the first entry of `api_keys` or `base_urls` under one of the API's names."""
     entries = (layer.get(("api", mapping_name, f"{name}-{suffix}")) for name in API_NAMES.get(api_type, (api_type,)))
     return next((entry for entry in entries if entry and entry.value), None)
 
@@ -311,6 +313,7 @@ def _param_entries(layer: Layer, provider: str) -> dict[str, SourcedValue]:
 
 
 def _check_param(name: str, entry: SourcedValue, provider: str) -> None:
+    """Raise ProfileError if the provider does not know the parameter or rejects its value."""
     if name in GEPPETTO_PARAMS or provider not in PARAMS:
         return
     param_types = provider_params(provider)
@@ -351,6 +354,7 @@ def _structured_output(layer: Layer) -> StructuredOutputConfig | None:
 
 
 def _loop(settings: dict[str, Any]) -> LoopConfig:
+    """Return the loop config; times are converted to seconds, and 0 becomes None."""
     for name in ("execution_timeout", "pause_timeout"):
         if isinstance(settings.get(name), str):
             settings[name] = seconds(settings[name], name)
