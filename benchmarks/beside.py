@@ -6,7 +6,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 
-MISSING = "pip install 'nbturns[bench]'"
+MISSING = "run make bench"
 BEST = """
 import gc, json, sys, time
 def best(act, times=5):

@@ -11,7 +11,7 @@ from pathlib import Path
 import nbturns as nt
 from nbturns.engines import find
 from nbturns.engines.event_stream import EventStream, events
-from nbturns.engines.provider import Receiver
+from nbturns.engines.receiver import Receiver
 from nbturns.events import Delta
 
 WIRE = Path(__file__).resolve().parents[2] / "shared/data/wire/dev"

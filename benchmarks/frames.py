@@ -14,6 +14,7 @@ from pathlib import Path
 
 import nbturns as nt
 
+from .beside import MISSING
 from .reading import DATA
 
 Row = tuple[str, str, str]
@@ -58,7 +59,7 @@ def lines_of_chat() -> Iterator[Row]:
         took = best(partial(nt.frames.blocks, path))
         yield f"30 MB of chat lines, {rows:,} blocks", f"{took * 1000:.0f} ms", ""
         if find_spec("orjson") is None:
-            yield "orjson beside it", "not installed", "pip install 'nbturns[bench]'"
+            yield "orjson beside it", "not installed", MISSING
             return
         alone = best(partial(parse_lines, path))
         yield "the same bytes by orjson alone", f"{alone * 1000:.0f} ms", ""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import nbturns as nt
-from nbturns.importers import recognised
+from nbturns.importers import detect_importer
 from nbturns.importers.source import Source
 
 SAMPLES = Path(__file__).resolve().parents[1] / "fixtures" / "transcripts"
@@ -97,7 +97,7 @@ def naming() -> Iterator[tuple[str, str, str]]:
         for number in range(1_000):
             Path(folder, f"{number}").write_bytes(contents[number % len(contents)])
         paths = sorted(Path(folder).iterdir())
-        took = best(lambda: [recognised(Source.of_file(path).sample) for path in paths], 3)
+        took = best(lambda: [detect_importer(Source.of_file(path).sample) for path in paths], 3)
     yield "naming the format of 1,000 files", f"{took:.2f} s", "≤ 2 s"
 
 

@@ -17,6 +17,7 @@ from .errors import EngineError as EngineError
 from .errors import HeldError as HeldError
 from .errors import LimitReached as LimitReached
 from .errors import LoadError as LoadError
+from .errors import MissingPackageError as MissingPackageError
 from .errors import MisuseError as MisuseError
 from .errors import NbturnsError as NbturnsError
 from .errors import ProfileError as ProfileError
@@ -54,6 +55,7 @@ if TYPE_CHECKING:  # imported when they are used: see __getattr__
     from .engines import scripted as scripted
     from .events import Phase as Phase
     from .execution import Execution as Execution
+    from .files import example as example
     from .files import load as load
     from .files import load_all as load_all
     from .files import loads as loads
@@ -69,9 +71,9 @@ if TYPE_CHECKING:  # imported when they are used: see __getattr__
 
 __version__ = "0.1.0"
 
-# Name → the room it comes from. These rooms bring asyncio, yaml or whole packages with
-# them, so that `import nbturns` alone stays quick.
-_LATER = {
+# The module of each name that is imported when it is used: these modules import asyncio, YAML or whole packages,
+# and `import nbturns` must stay quick.
+_LAZY_NAMES = {
     "Conversations": ".profiles",
     "Comparison": ".comparison",
     "Execution": ".execution",
@@ -85,6 +87,7 @@ _LATER = {
     "compare": ".comparison",
     "cassette": ".engines",
     "engine": ".engines",
+    "example": ".files",
     "load": ".files",
     "load_all": ".files",
     "load_profiles": ".profiles",
@@ -94,17 +97,28 @@ _LATER = {
     "scripted": ".engines",
     "view": ".widgets",
 }
-_ROOMS = ("engines", "frames", "keys", "profiles", "widgets")
+_PUBLIC_MODULES = (
+    "engines", "errors", "events", "frames", "keys", "middleware", "profiles", "testing", "tools", "widgets",
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
-        return importlib.import_module(f".{name}", __name__)
-    if name in _LATER:
-        value = getattr(importlib.import_module(_LATER[name], __name__), name)
+    if name in _PUBLIC_MODULES:
+        return _imported(f".{name}")
+    if name in _LAZY_NAMES:
+        value = getattr(_imported(_LAZY_NAMES[name]), name)
         globals()[name] = value
         return value
     raise AttributeError(f"nbturns has no {name!r}")
+
+
+def _imported(module: str) -> Any:
+    try:
+        return importlib.import_module(module, __name__)
+    except ModuleNotFoundError as error:
+        from .packages import named
+
+        raise named(error) from None
 
 
 def __dir__() -> list[str]:
@@ -128,6 +142,7 @@ __all__ = [
     "Kind",
     "LimitReached",
     "LoadError",
+    "MissingPackageError",
     "MisuseError",
     "ModelInfo",
     "NbturnsError",
@@ -148,6 +163,7 @@ __all__ = [
     "compare",
     "engine",
     "engines",
+    "example",
     "frames",
     "image",
     "keys",

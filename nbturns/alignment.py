@@ -1,4 +1,4 @@
-"""What two sequences, and two texts, have in common, in order.
+"""Alignment of two sequences or two texts.
 
 First what is the same at both ends, then what stands once in both ("patience"), and only
 between these the long way: so two long conversations take about as long as reading them.
@@ -27,33 +27,35 @@ _LINES = re.compile(r"[^\n]*\n|[^\n]+")
 
 def matches(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[tuple[int, int]]:
     """Places in `a` and `b` that hold the same, both in order."""
-    found: list[tuple[int, int]] = []
-    rooms = [(0, len(a), 0, len(b))]
-    while rooms:
-        a_from, a_to, b_from, b_to = rooms.pop()
+    matching_places: list[tuple[int, int]] = []
+    ranges = [(0, len(a), 0, len(b))]
+    while ranges:
+        a_from, a_to, b_from, b_to = ranges.pop()
         while a_from < a_to and b_from < b_to and a[a_from] == b[b_from]:
-            found.append((a_from, b_from))
+            matching_places.append((a_from, b_from))
             a_from, b_from = a_from + 1, b_from + 1
         while a_from < a_to and b_from < b_to and a[a_to - 1] == b[b_to - 1]:
             a_to, b_to = a_to - 1, b_to - 1
-            found.append((a_to, b_to))
+            matching_places.append((a_to, b_to))
         if a_from == a_to or b_from == b_to:
             continue
         if anchors := _standing_once(a[a_from:a_to], b[b_from:b_to]):
             edges = [(a_from, b_from), *((a_from + i, b_from + j) for i, j in anchors), (a_to, b_to)]
-            rooms += [(i, next_i, j, next_j) for (i, j), (next_i, next_j) in itertools.pairwise(edges)]
+            ranges += [(i, next_i, j, next_j) for (i, j), (next_i, next_j) in itertools.pairwise(edges)]
         elif _candidates(a[a_from:a_to], b[b_from:b_to]) <= THOROUGH:
             matcher = SequenceMatcher(None, a[a_from:a_to], b[b_from:b_to], autojunk=False)
-            for one in matcher.get_matching_blocks():
-                found += [(a_from + one.a + n, b_from + one.b + n) for n in range(one.size)]
+            for matching_block in matcher.get_matching_blocks():
+                matching_places += [
+                    (a_from + matching_block.a + n, b_from + matching_block.b + n) for n in range(matching_block.size)
+                ]
         else:
             along = range(min(a_to - a_from, b_to - b_from))
-            found += [(a_from + n, b_from + n) for n in along if a[a_from + n] == b[b_from + n]]
-    return sorted(found)
+            matching_places += [(a_from + n, b_from + n) for n in along if a[a_from + n] == b[b_from + n]]
+    return sorted(matching_places)
 
 
 def _candidates(a: Sequence[Hashable], b: Sequence[Hashable]) -> int:
-    """How many pairs of the same there are: what the long way takes."""
+    """Return the number of pairs of equal items, which is the cost of a thorough alignment."""
     mine, theirs = Counter(a), Counter(b)
     return sum(count * theirs[item] for item, count in mine.items())
 
@@ -66,35 +68,35 @@ def _standing_once(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[tuple[i
     pairs = [(places[item], j) for j, item in enumerate(b) if item in once]
     ends: list[int] = []  # of the best rows of each length, where they end in `a`
     last: list[int] = []  # and which pair ends them
-    before: list[int] = []
+    previous_pair: list[int] = []
     for number, (i, _) in enumerate(pairs):
         length = bisect_left(ends, i)
-        before.append(last[length - 1] if length else -1)
+        previous_pair.append(last[length - 1] if length else -1)
         ends[length : length + 1] = [i]
         last[length : length + 1] = [number]
     row: list[tuple[int, int]] = []
     number = last[-1] if last else -1
     while number >= 0:
         row.append(pairs[number])
-        number = before[number]
+        number = previous_pair[number]
     return row[::-1]
 
 
-def pieces(before: str, after: str) -> tuple[Piece, ...]:
-    """How one text became the other, word by word; two texts with little in common stay whole."""
-    if before == after:
-        return (("same", before),) if before else ()
-    split = _WORDS if max(len(before), len(after)) <= BY_WORD else _LINES
-    a, b = split.findall(before), split.findall(after)
+def pieces(old_text: str, new_text: str) -> tuple[Piece, ...]:
+    """Return the changes from one text to the other, word by word; texts with little in common are kept whole."""
+    if old_text == new_text:
+        return (("same", old_text),) if old_text else ()
+    split = _WORDS if max(len(old_text), len(new_text)) <= BY_WORD else _LINES
+    a, b = split.findall(old_text), split.findall(new_text)
     pairs = matches(a, b)
     common = sum(len(a[i]) for i, _ in pairs if not a[i].isspace())
-    if common < ALIKE * max(len(before), len(after), 1):
-        return tuple(piece for piece in (("removed", before), ("added", after)) if piece[1])
+    if common < ALIKE * max(len(old_text), len(new_text), 1):
+        return tuple(piece for piece in (("removed", old_text), ("added", new_text)) if piece[1])
     return tuple(_joined(_stretches(a, b, pairs)))
 
 
 def _stretches(a: list[str], b: list[str], pairs: list[tuple[int, int]]) -> Iterator[tuple[str, str, str]]:
-    """What was removed, what was added, and what stands unchanged after it."""
+    """Yield stretches as (removed, added, unchanged text after them)."""
     i = j = number = 0
     while number < len(pairs) or i < len(a) or j < len(b):
         next_i, next_j = pairs[number] if number < len(pairs) else (len(a), len(b))
@@ -127,15 +129,15 @@ def _joined(stretches: Iterator[tuple[str, str, str]]) -> Iterator[Piece]:
     yield from _changed(removed, added)
 
 
-def _slid(stretch: str, after: str) -> tuple[str, str, str]:
+def _slid(stretch: str, following_text: str) -> tuple[str, str, str]:
     """A stretch that begins like what follows it, moved on: "a[. b]." is better said as "a.[ b.]"."""
-    mine, theirs = _WORDS.findall(stretch), _WORDS.findall(after[: len(stretch)])
+    mine, theirs = _WORDS.findall(stretch), _WORDS.findall(following_text[: len(stretch)])
     count = 0
     while count < len(theirs) and mine[count % len(mine)] == theirs[count]:
         count += 1
     slid = "".join(theirs[:count])
     length = len(slid) % len(stretch)
-    return slid, stretch[length:] + stretch[:length], after[len(slid) :]
+    return slid, stretch[length:] + stretch[:length], following_text[len(slid) :]
 
 
 def _changed(removed: str, added: str) -> Iterator[Piece]:

@@ -12,9 +12,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import MisuseError
-from .frozen import EMPTY, FrozenDict, FrozenList, draft_of, freeze, refuse_assignment
+from .frozen import EMPTY, FrozenDict, FrozenList, freeze, refuse_assignment, unchecked_constructor
 from .images import image, normal_image, seen
-from .keyed import NOTHING, Key, Keyed, Metadata
+from .keyed import NOTHING, Key, Metadata, MetadataLike
 from .results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ class Block:
     payload: Mapping[str, Any] = EMPTY
     role: str = ""
     id: str = ""
-    metadata: Keyed = NOTHING
+    metadata: Metadata = NOTHING
     extra: Mapping[str, Any] = field(default=EMPTY, kw_only=True)
 
     if TYPE_CHECKING:  # what it takes; `__post_init__` makes of it what the fields say
@@ -58,7 +58,7 @@ class Block:
             payload: Mapping[str, Any] = EMPTY,
             role: str = "",
             id: str = "",
-            metadata: Metadata = NOTHING,
+            metadata: MetadataLike = NOTHING,
             *,
             extra: Mapping[str, Any] = EMPTY,
         ) -> None: ...
@@ -73,8 +73,8 @@ class Block:
             put(self, "role", word(self.role, "a role"))
         if type(self.id) is not str:
             put(self, "id", word(self.id, "an id"))
-        if type(self.metadata) is not Keyed:
-            put(self, "metadata", Keyed(self.metadata))
+        if type(self.metadata) is not Metadata:
+            put(self, "metadata", Metadata(self.metadata))
         if type(self.extra) is not FrozenDict:
             put(self, "extra", extra_names(self.extra, "kind payload role id metadata"))
 
@@ -108,7 +108,7 @@ class Block:
 
     @property
     def error(self) -> str:
-        """What went wrong in a tool; "" when nothing did."""
+        """The error message of a tool; "" when there is none."""
         return str(self.payload.get("error") or "")
 
     @property
@@ -168,7 +168,7 @@ class Block:
         payload: Any = None,
         role: str | None = None,
         id: str | None = None,
-        metadata: Keyed | None = None,
+        metadata: Metadata | None = None,
     ) -> Block:
         return block(
             self.kind if kind is None else word(kind, "a kind") or "other",
@@ -179,15 +179,15 @@ class Block:
             self.extra,
         )
 
-    def signed(self, id: str, metadata: Keyed) -> Block:
+    def signed(self, id: str, metadata: Metadata) -> Block:
         """The same block with what the loop gives each one: an id and a bag, both known to be in order."""
         return block(self.kind, self.payload, self.role, id, metadata, self.extra)
 
-    def __add__(self, more: Any) -> Any:
+    def __add__(self, other_blocks: Any) -> Any:
         """A Turn that begins with this block."""
         from .turns import Turn
 
-        return more.insert(0, self) if isinstance(more, Turn) else Turn((self,)) + more
+        return other_blocks.insert(0, self) if isinstance(other_blocks, Turn) else Turn((self,)) + other_blocks
 
     def to_dict(self) -> dict[str, Any]:
         from .serde import block_to_dict
@@ -206,29 +206,8 @@ class Block:
         return turn_html(Turn((self,)))
 
 
-_Draft: Any = draft_of(Block)
 refuse_assignment(Block)
-_new: Any = object.__new__
-
-
-def block(
-    kind: str,
-    payload: Mapping[str, Any],
-    role: str = "",
-    id: str = "",
-    metadata: Keyed = NOTHING,
-    extra: Mapping[str, Any] = EMPTY,
-) -> Block:
-    """A Block of parts that are frozen and in order already: not looked at again."""
-    made = _new(_Draft)
-    made.kind = kind
-    made.payload = payload
-    made.role = role
-    made.id = id
-    made.metadata = metadata
-    made.extra = extra
-    made.__class__ = Block
-    return made  # type: ignore[no-any-return]  # a draft no longer
+block = unchecked_constructor(Block)  # takes the fields of a Block, frozen and valid
 
 
 # What payloads hold, in geppetto's names (its `helpers_blocks.go`) and those of the providers' codecs.
@@ -262,8 +241,10 @@ PAYLOAD = frozenset(
 def _meant(name: str) -> str:
     if name in ("kind", "role", "metadata"):
         return f"; {name} is changed by .replace() or .with_metadata()"
-    near = [known for known in PAYLOAD if known.startswith(name[:3]) or name.startswith(known)]
-    return f"; did you mean {' or '.join(sorted(near))}?" if near else ""
+    similar_names = [
+        payload_name for payload_name in PAYLOAD if payload_name.startswith(name[:3]) or name.startswith(payload_name)
+    ]
+    return f"; did you mean {' or '.join(sorted(similar_names))}?" if similar_names else ""
 
 
 def system(text: str) -> Block:
@@ -271,11 +252,13 @@ def system(text: str) -> Block:
 
 
 def user(text: str = "", images: Iterable[Any] = ()) -> Block:
-    """What the user says. `images`: one or several of `image(...)`, or paths, URLs, bytes, image maps."""
-    given = images if isinstance(images, Iterable) and not isinstance(images, (str, bytes, Mapping)) else (images,)
-    seen = [normal_image(one) if isinstance(one, Mapping) else image(one) for one in given]
-    said = {"text": word(text, "a text")}
-    return Block(Kind.USER, {**said, "images": seen} if seen else said, "user")
+    """A message of the user. `images`: one or several of `image(...)`, or paths, URLs, bytes, image maps."""
+    image_sources = (
+        images if isinstance(images, Iterable) and not isinstance(images, (str, bytes, Mapping)) else (images,)
+    )
+    image_maps = [normal_image(source) if isinstance(source, Mapping) else image(source) for source in image_sources]
+    payload = {"text": word(text, "a text")}
+    return Block(Kind.USER, {**payload, "images": image_maps} if image_maps else payload, "user")
 
 
 def assistant(text: str) -> Block:
@@ -289,50 +272,54 @@ def reasoning(text: str = "", **payload: Any) -> Block:
 
 def tool_call(id: str, name: str, args: Mapping[str, Any] | str | None = None) -> Block:
     """The model asks for a tool. `id` is the provider's id of the call."""
-    given = EMPTY if args is None else freeze(args)
-    return block(TOOL_CALL, FrozenDict(id=word(id, "a call's id"), name=word(name, "a tool's name"), args=given))
+    frozen_args = EMPTY if args is None else freeze(args)
+    return block(TOOL_CALL, FrozenDict(id=word(id, "a call's id"), name=word(name, "a tool's name"), args=frozen_args))
 
 
 def tool_use(id: str, result: Any = None, error: str = "") -> Block:
     """The answer to the call with this `id`: a result, or an error in words."""
-    said = word(error, "an error")
-    return block(TOOL_USE, FrozenDict(id=word(id, "a call's id"), result=freeze(result), error=said))
+    error_text = word(error, "an error")
+    return block(TOOL_USE, FrozenDict(id=word(id, "a call's id"), result=freeze(result), error=error_text))
 
 
-def all_blocks(given: Iterable[Any]) -> Iterable[Block]:
-    """Refuse what is no Block here, where the mistake is, and not where it is drawn."""
-    if type(given) not in (tuple, list):
-        if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
+def all_blocks(items: Iterable[Any]) -> Iterable[Block]:
+    """Return the items as they are. Raises MisuseError if one of them is not a Block."""
+    if type(items) not in (tuple, list):
+        if isinstance(items, (str, bytes, Mapping)) or not isinstance(items, Iterable):
             raise MisuseError(
-                f"a Turn is made of Blocks, like nt.user(...), not of {type(given).__name__}: {given!r:.60}"
+                f"a Turn is made of Blocks, like nt.user(...), not of {type(items).__name__}: {items!r:.60}"
             )
-        given = tuple(given)
-    for one in given:
-        if not isinstance(one, Block):
-            raise MisuseError(f"a Turn is made of Blocks, like nt.user(...), not of {type(one).__name__}: {one!r:.60}")
-    return given
+        items = tuple(items)
+    for item in items:
+        if not isinstance(item, Block):
+            raise MisuseError(
+                f"a Turn is made of Blocks, like nt.user(...), not of {type(item).__name__}: {item!r:.60}"
+            )
+    return items
 
 
-def word(given: Any, what: str) -> str:
-    if type(given) is str:
-        return given
-    if not isinstance(given, str):
-        raise MisuseError(f"{what} is a str, not {type(given).__name__}: {given!r:.60}")
-    return str.__str__(given)
+def word(value: Any, description: str) -> str:
+    if type(value) is str:
+        return value
+    if not isinstance(value, str):
+        raise MisuseError(f"{description} is a str, not {type(value).__name__}: {value!r:.60}")
+    return str.__str__(value)
 
 
-def mapping(given: Any, what: str) -> FrozenDict:
-    if not isinstance(given, Mapping):
-        raise MisuseError(f"{what} is a mapping, not {type(given).__name__}: {given!r:.60}")
-    frozen: FrozenDict = freeze(given)
+def mapping(value: Any, description: str) -> FrozenDict:
+    if not isinstance(value, Mapping):
+        raise MisuseError(f"{description} is a mapping, not {type(value).__name__}: {value!r:.60}")
+    frozen: FrozenDict = freeze(value)
     return frozen
 
 
-def extra_names(given: Any, own: str) -> FrozenDict:
-    """What a file had beside the names of the format: under one of those it could not be written again."""
-    if taken := [name for name in own.split() if name in given]:
-        raise MisuseError(f"extra is for names that are not of the format; {', '.join(taken)} would be read as its own")
-    return mapping(given, "extra")
+def extra_names(extra: Any, field_names: str) -> FrozenDict:
+    """Return the fields of a file that the format does not know. Raises MisuseError for a name of the format."""
+    if reserved_names := [name for name in field_names.split() if name in extra]:
+        raise MisuseError(
+            f"extra is for names that are not of the format; {', '.join(reserved_names)} would be read as its own"
+        )
+    return mapping(extra, "extra")
 
 
 def results_on(blocks: Iterable[Block]) -> tuple[InferenceResult, ...]:
@@ -341,15 +328,15 @@ def results_on(blocks: Iterable[Block]) -> tuple[InferenceResult, ...]:
     Blocks of one call say so by its id; without ids (geppetto's files, where a whole
     loop carries the result of its last call) blocks with an equal result are of one.
     """
-    found: dict[Any, InferenceResult] = {}
+    results_by_id: dict[Any, InferenceResult] = {}
     for block in blocks:
         if (result := block.inference) is not None:
-            found.setdefault(block.inference_id or result.inference_id or result, result)
-    return tuple(found.values())
+            results_by_id.setdefault(block.inference_id or result.inference_id or result, result)
+    return tuple(results_by_id.values())
 
 
 def content(blocks: Iterable[Block]) -> list[tuple[str, str, Mapping[str, Any]]]:
-    """What each block says; a call's id is its number, because two conversations seldom have one in common."""
+    """Return kind, role and payload of each block; call ids become numbers, so that conversations can be compared."""
     numbers: dict[str, int] = {}
     count = 0
 

@@ -1,4 +1,4 @@
-"""Which tool calls stand unanswered, kept up to date as a Turn grows.
+"""Pending tool calls, updated as a Turn grows.
 
 A call is pending when it has an id and no `tool_use` anywhere in the Turn has the
 same one. To know that for an appended call without walking the whole Turn, the ids
@@ -15,15 +15,15 @@ RECENT = 16
 CALLING = frozenset({"tool_call", "tool_use"})
 
 
-class Calls(NamedTuple):
-    """What is known of the calls of one sequence of blocks, which is the only one to hold this very object."""
+class PendingCalls(NamedTuple):
+    """The pending and answered calls of one sequence of blocks. Each sequence has an object of its own."""
 
     pending: Mapping[str, Any] = NOTHING  # block by call id, in the order of the blocks
     recent: tuple[str, ...] = ()
     answered: tuple[frozenset[str], ...] = ()
 
-    def after(self, blocks: Iterable[Any]) -> Calls:
-        """The calls that stand unanswered once `blocks` are appended."""
+    def after(self, blocks: Iterable[Any]) -> PendingCalls:
+        """Return the state after `blocks` are appended."""
         pending, recent, answered = self
         for block in blocks:
             kind = block.kind
@@ -34,17 +34,17 @@ class Calls(NamedTuple):
                 continue
             if kind == "tool_use":
                 if id in pending:
-                    pending = {other: call for other, call in pending.items() if other != id}
+                    pending = {pending_id: call for pending_id, call in pending.items() if pending_id != id}
                 recent = (*recent, id)
                 if len(recent) >= RECENT:
                     answered = _sealed(answered, frozenset(recent))
                     recent = ()
             elif id not in pending and not _answered(recent, answered, id):
                 pending = {**pending, id: block}
-        return Calls(pending, recent, answered)
+        return PendingCalls(pending, recent, answered)
 
     def knows(self, id: str) -> bool:
-        """Whether a call with this id was answered, or is pending."""
+        """Return True when a call with this id is pending or answered."""
         return id in self.pending or _answered(self.recent, self.answered, id)
 
 

@@ -20,81 +20,85 @@ SIZE = 32
 _new: Any = object.__new__
 
 
-class Chunks(Sequence[T], Generic[T]):
+class PersistentList(Sequence[T], Generic[T]):
     """An immutable sequence in chunks of 32; `+` appends in O(32 + n/32²)."""
 
     __slots__ = ("_full", "_tail")
     _full: tuple[tuple[T, ...], ...]
     _tail: tuple[T, ...]
 
-    def __new__(cls, items: Iterable[T] = ()) -> Chunks[T]:
-        return items if isinstance(items, Chunks) else _made((), tuple(items))
+    def __new__(cls, items: Iterable[T] = ()) -> PersistentList[T]:
+        return items if isinstance(items, PersistentList) else _made((), tuple(items))
 
-    def __add__(self, more: Iterable[T]) -> Chunks[T]:
-        tail = self._tail + more if type(more) is tuple else (*self._tail, *more)
+    def __add__(self, items: Iterable[T]) -> PersistentList[T]:
+        tail = self._tail + items if type(items) is tuple else (*self._tail, *items)
         if len(tail) >= SIZE:
             return _made(self._full, tail)
-        made: Chunks[T] = _new(Chunks)
-        made._full = self._full
-        made._tail = tail
-        return made
+        longer: PersistentList[T] = _new(PersistentList)
+        longer._full = self._full
+        longer._tail = tail
+        return longer
 
-    def append(self, item: T) -> Chunks[T]:
+    def append(self, item: T) -> PersistentList[T]:
         return self.__add__((item,))
 
-    def replace(self, index: int, item: T) -> Chunks[T]:
-        at, within = divmod(self._position(index), SIZE)
-        if at == len(self._full):
-            return _made(self._full, (*self._tail[:within], item, *self._tail[within + 1 :]))
-        chunk = self._full[at]
-        chunk = (*chunk[:within], item, *chunk[within + 1 :])
-        return _made((*self._full[:at], chunk, *self._full[at + 1 :]), self._tail)
+    def replace(self, index: int, item: T) -> PersistentList[T]:
+        chunk_index, offset = divmod(self._position(index), SIZE)
+        if chunk_index == len(self._full):
+            return _made(self._full, (*self._tail[:offset], item, *self._tail[offset + 1 :]))
+        chunk = self._full[chunk_index]
+        chunk = (*chunk[:offset], item, *chunk[offset + 1 :])
+        return _made((*self._full[:chunk_index], chunk, *self._full[chunk_index + 1 :]), self._tail)
 
-    def insert(self, index: int, items: Iterable[T]) -> Chunks[T]:
+    def insert(self, index: int, items: Iterable[T]) -> PersistentList[T]:
         """Insert as a list does: an index beyond either end means that end."""
         try:
             start = slice(index, None).indices(len(self))[0]
         except TypeError:
-            raise MisuseError(f"it is inserted before a number, like 0; {index!r:.60} is none") from None
+            raise MisuseError(f"insert() needs an integer index, not {index!r:.60}") from None
         return self.head(start) + chain(items, self.since(start))
 
-    def drop(self, index: int) -> Chunks[T]:
+    def drop(self, index: int) -> PersistentList[T]:
         at = self._position(index)
         return self.head(at) + self.since(at + 1)
 
-    def head(self, length: int) -> Chunks[T]:
+    def head(self, length: int) -> PersistentList[T]:
         """The first `length` items, sharing whole chunks."""
-        whole = min(length // SIZE, len(self._full))
-        return _made(self._full[:whole], tuple(islice(self.since(whole * SIZE), length - whole * SIZE)))
+        whole_chunks = min(length // SIZE, len(self._full))
+        return _made(
+            self._full[:whole_chunks], tuple(islice(self.since(whole_chunks * SIZE), length - whole_chunks * SIZE))
+        )
 
     def since(self, start: int) -> Iterator[T]:
         """The items from `start` on, without walking those before."""
-        whole = min(start // SIZE, len(self._full))
-        rest = chain(chain.from_iterable(self._full[whole:]), self._tail)
-        return islice(rest, start - whole * SIZE, None)
+        whole_chunks = min(start // SIZE, len(self._full))
+        remaining_items = chain(chain.from_iterable(self._full[whole_chunks:]), self._tail)
+        return islice(remaining_items, start - whole_chunks * SIZE, None)
 
     def rest(self, start: int) -> tuple[T, ...]:
         """The items from `start` on, as a tuple."""
         within = start - len(self._full) * SIZE
         return self._tail[within:] if within >= 0 else tuple(self.since(start))
 
-    def shared(self, other: Chunks[T]) -> int:
-        """How many items at the head are the very same objects in both."""
+    def shared(self, other: PersistentList[T]) -> int:
+        """Return the number of leading items that are the same objects in both."""
         if self is other:
             return len(self)
-        whole = len(self._full) if self._full is other._full else _same(self._full, other._full)
-        mine = self._full[whole] if whole < len(self._full) else self._tail
-        theirs = other._full[whole] if whole < len(other._full) else other._tail
-        return whole * SIZE + _same(mine, theirs)
+        shared_chunks = len(self._full) if self._full is other._full else _same(self._full, other._full)
+        own_chunk = self._full[shared_chunks] if shared_chunks < len(self._full) else self._tail
+        other_chunk = other._full[shared_chunks] if shared_chunks < len(other._full) else other._tail
+        return shared_chunks * SIZE + _same(own_chunk, other_chunk)
 
     def _position(self, index: int) -> int:
         try:
             index = as_index(index)
         except TypeError:
-            raise MisuseError(f"these stand by number, like [0], [-1] or [1:3]; {index!r:.60} is none") from None
+            raise MisuseError(
+                f"an index is an integer or a slice, like [0], [-1] or [1:3], not {index!r:.60}"
+            ) from None
         position = index + len(self) if index < 0 else index
         if not 0 <= position < len(self):
-            raise IndexError(f"there are {len(self)} here, and none at {index}")
+            raise IndexError(f"index {index} out of range (length {len(self)})")
         return position
 
     def __len__(self) -> int:
@@ -115,11 +119,11 @@ class Chunks(Sequence[T], Generic[T]):
     def __getitem__(self, at: int | slice) -> T | tuple[T, ...]:
         if isinstance(at, slice):
             return tuple(self)[at]
-        chunk, within = divmod(self._position(at), SIZE)
-        return self._tail[within] if chunk == len(self._full) else self._full[chunk][within]
+        chunk_index, offset = divmod(self._position(at), SIZE)
+        return self._tail[offset] if chunk_index == len(self._full) else self._full[chunk_index][offset]
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, Chunks):
+        if isinstance(other, PersistentList):
             return self is other or (self._full == other._full and self._tail == other._tail)
         if isinstance(other, (tuple, list)):
             return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
@@ -132,26 +136,26 @@ class Chunks(Sequence[T], Generic[T]):
         return repr(tuple(self))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Chunks, (tuple(self),)
+        return PersistentList, (tuple(self),)
 
 
-def _same(mine: tuple[Any, ...], theirs: tuple[Any, ...]) -> int:
-    if all(map(is_, mine, theirs)):
-        return min(len(mine), len(theirs))
+def _same(own_items: tuple[Any, ...], other_items: tuple[Any, ...]) -> int:
+    if all(map(is_, own_items, other_items)):
+        return min(len(own_items), len(other_items))
     count = 0
-    for one, other in zip(mine, theirs, strict=False):
-        if one is not other:
+    for own_item, other_item in zip(own_items, other_items, strict=False):
+        if own_item is not other_item:
             break
         count += 1
     return count
 
 
-def _made(full: tuple[tuple[T, ...], ...], tail: tuple[T, ...]) -> Chunks[T]:
+def _made(full: tuple[tuple[T, ...], ...], tail: tuple[T, ...]) -> PersistentList[T]:
     if len(tail) >= SIZE:
         cut = len(tail) - len(tail) % SIZE
         full = (*full, *(tail[i : i + SIZE] for i in range(0, cut, SIZE)))
         tail = tail[cut:]
-    made: Chunks[T] = _new(Chunks)
-    made._full = full
-    made._tail = tail
-    return made
+    result: PersistentList[T] = _new(PersistentList)
+    result._full = full
+    result._tail = tail
+    return result

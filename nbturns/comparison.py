@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from .alignment import Piece, matches, pieces
 from .blocks import Block
-from .chunks import Chunks
+from .chunks import PersistentList
 from .errors import MisuseError
 from .frozen import FrozenDict
+from .packages import require
 from .rows import body_of
 from .sums import counted, sums
 from .text import call_line, shortened, visible
@@ -57,7 +58,7 @@ class Change:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """What differs: "kind", "role", or names of the payload like "text" and "args"."""
+        """The names of different fields: "kind", "role", or names of the payload like "text" and "args"."""
         if self.a is None or self.b is None or self.what == "same":
             return ()
         a, b = self.a, self.b
@@ -80,7 +81,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Comparison:
-    """How `a` became `b`, or differs from it. `rows` are all pairs, in order."""
+    """The differences from `a` to `b`. `rows` are all pairs of blocks, in order."""
 
     a: Turn | Run
     b: Turn | Run
@@ -93,10 +94,10 @@ class Comparison:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many pairs are the same, edited, added, removed, moved; only those there are."""
-        found = Counter(row.what for row in self.rows)
+        """The number of pairs that are same, edited, added, removed or moved, without zeros."""
+        counted_rows = Counter(row.what for row in self.rows)
         order: tuple[What, ...] = ("same", "edited", "added", "removed", "moved")
-        return {what: found[what] for what in order if found[what]}
+        return {what: counted_rows[what] for what in order if counted_rows[what]}
 
     @property
     def heads(self) -> tuple[str, str]:
@@ -109,6 +110,7 @@ class Comparison:
         Columns: `what`, `kind`, `a_turn`, `a_index`, `b_turn`, `b_index` (places, NA where there is
         none), `fields` (what differs, joined by commas), `a` and `b` (what each says, in full).
         """
+        require("pandas")
         import pandas as pd
 
         def column(name: str, dtype: str, values: Iterator[Any]) -> Any:
@@ -123,7 +125,7 @@ class Comparison:
             column("a", "string", (None if row.a is None else body_of(row.a) for row in rows)),
             column("b", "string", (None if row.b is None else body_of(row.b) for row in rows)),
         ]
-        return pd.DataFrame({one.name: one for one in columns})
+        return pd.DataFrame({series.name: series for series in columns})
 
     def _repr_html_(self) -> str:
         from .comparison_html import comparison_html
@@ -131,8 +133,8 @@ class Comparison:
         return comparison_html(self)
 
     def __repr__(self) -> str:
-        said = ", ".join(f"{count} {what}" for what, count in self.counts.items())
-        return f"<Comparison {said or 'of nothing with nothing'}>"
+        summary = ", ".join(f"{count} {what}" for what, count in self.counts.items())
+        return f"<Comparison {summary or 'of nothing with nothing'}>"
 
     def __str__(self) -> str:
         """The changes as lines, like those of `diff`."""
@@ -151,23 +153,23 @@ def compare(a: Any, b: Any) -> Comparison:
     """
     a, b = _value(a), _value(b)
     if isinstance(a, Run) != isinstance(b, Run):  # one Turn is a Run of one
-        a, b = (one if isinstance(one, Run) else Run((one,)) for one in (a, b))
+        a, b = (value if isinstance(value, Run) else Run((value,)) for value in (a, b))
     return Comparison(a, b, tuple(_rows(_places(a), _places(b))))
 
 
-def _value(given: Any) -> Turn | Run:
-    for one in (given, getattr(given, "run", None), getattr(given, "turn", None)):
-        if isinstance(one, (Turn, Run)):
-            return one
-    raise MisuseError(f"two Turns or Runs can be compared, not {type(given).__name__}: {given!r:.60}")
+def _value(value: Any) -> Turn | Run:
+    for item in (value, getattr(value, "run", None), getattr(value, "turn", None)):
+        if isinstance(item, (Turn, Run)):
+            return item
+    raise MisuseError(f"two Turns or Runs can be compared, not {type(value).__name__}: {value!r:.60}")
 
 
 def _head(value: Turn | Run) -> str:
     results = value.inferences
     models = sorted({visible(result.model) for result in results if result.model})
-    named = shortened(value.name, 60) if isinstance(value, Run) else ""
+    name_part = shortened(value.name, 60) if isinstance(value, Run) else ""
     blocks = value.latest if isinstance(value, Run) else value
-    parts = [named, shortened(", ".join(models), 80), counted(len(blocks), "block"), *sums(results)]
+    parts = [name_part, shortened(", ".join(models), 80), counted(len(blocks), "block"), *sums(results)]
     return " · ".join(part for part in parts if part)
 
 
@@ -184,7 +186,7 @@ def _places(value: Turn | Run) -> list[_Place]:
     turns = value.turns if isinstance(value, Run) else (value,)
     places: list[_Place] = []
     seen: set[int] = set()
-    before: Chunks[Block] = Chunks()
+    before: PersistentList[Block] = PersistentList()
     for number, turn in enumerate(turns):
         start = turn.blocks.shared(before)
         for index, block in enumerate(turn.blocks.since(start), start):
@@ -238,7 +240,7 @@ def _pair(what: What, a: _Place | None, b: _Place | None) -> Change:
 
 
 def _marks(a: list[Block], b: list[Block]) -> tuple[list[Hashable], list[Hashable]]:
-    """What makes a block the same in both: its id, where each has it once; else what it says."""
+    """Return a mark of each block that is equal for equal blocks: its id if unique in both, else its content."""
 
     def once(blocks: list[Block]) -> set[str]:
         return {id for id, count in Counter(block.id for block in blocks).items() if id and count == 1}
@@ -264,25 +266,25 @@ def _said(block: Block) -> FrozenDict:
 
 
 def _moved(a: list[Hashable], b: list[Hashable], pairs: list[tuple[int, int]]) -> dict[int, int]:
-    """What stands in both and could not be matched in order: place in `a` → place in `b`."""
-    mine, theirs = {i for i, _ in pairs}, {j for _, j in pairs}
-    left: dict[Hashable, list[int]] = {}
+    """Return the blocks that are in both but out of order: place in `a` → place in `b`."""
+    matched_a, matched_b = {i for i, _ in pairs}, {j for _, j in pairs}
+    unmatched_places: dict[Hashable, list[int]] = {}
     for i, mark in enumerate(a):
-        if i not in mine:
-            left.setdefault(mark, []).append(i)
-    found: dict[int, int] = {}
+        if i not in matched_a:
+            unmatched_places.setdefault(mark, []).append(i)
+    moved_places: dict[int, int] = {}
     for j, mark in enumerate(b):
-        if j not in theirs and left.get(mark):
-            found[left[mark].pop(0)] = j
-    return found
+        if j not in matched_b and unmatched_places.get(mark):
+            moved_places[unmatched_places[mark].pop(0)] = j
+    return moved_places
 
 
 def _beside(a: list[Block], b: list[Block]) -> list[tuple[int, int]]:
-    """Which blocks of a gap are versions of each other: those of a kind that are most alike, in order."""
+    """Pair the blocks of a gap that are versions of each other: the most similar ones of a kind, in order."""
     if len(a) * len(b) > PAIRS:
-        return matches([(one.kind, one.name) for one in a], [(one.kind, one.name) for one in b])
-    mine, theirs = [_words(one) for one in a], [_words(one) for one in b]
-    like = [[_likeness(x, y, v, w) for y, w in zip(b, theirs, strict=True)] for x, v in zip(a, mine, strict=True)]
+        return matches([(block.kind, block.name) for block in a], [(block.kind, block.name) for block in b])
+    words_a, words_b = [_words(block) for block in a], [_words(block) for block in b]
+    like = [[_likeness(x, y, v, w) for y, w in zip(b, words_b, strict=True)] for x, v in zip(a, words_a, strict=True)]
     best = [[0.0] * (len(b) + 1) for _ in range(len(a) + 1)]
     for i in reversed(range(len(a))):
         for j in reversed(range(len(b))):
@@ -316,7 +318,7 @@ def _likeness(a: Block, b: Block, mine: frozenset[str], theirs: frozenset[str]) 
 
 
 def _texts(a: Block, b: Block) -> tuple[str, str]:
-    """What is compared word by word: short calls as one would write them, long ones laid out."""
+    """Return the texts to compare word by word: short calls in one line, long calls over several lines."""
     if a.kind == b.kind == "tool_call":
         lines = call_line(a, LINE), call_line(b, LINE)
         if not any(line.endswith("…") for line in lines):

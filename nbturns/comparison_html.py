@@ -41,28 +41,35 @@ def comparison_html(comparison: Comparison, *, whole: bool = False) -> str:
 
 
 def caption(comparison: Comparison) -> str:
-    said = [f"{count:,} {'the same' if what == 'same' else what}" for what, count in comparison.counts.items()]
-    return " · ".join(["Comparison", *(said or ["of nothing with nothing"])])
+    count_parts = [f"{count:,} {'the same' if what == 'same' else what}" for what, count in comparison.counts.items()]
+    return " · ".join(["Comparison", *(count_parts or ["of nothing with nothing"])])
 
 
 def _body(rows: Sequence[Change], *, whole: bool) -> Iterator[str]:
-    shown, turns = 0, (0, 0)
+    shown_count, previous_turns = 0, (0, 0)
     for group in groups(rows):
         first = group[0]
-        now = (turns[0] if first.a_turn is None else first.a_turn, turns[1] if first.b_turn is None else first.b_turn)
-        if now != turns:
-            turns = now
-            said = f"turn {now[0]}" if now[0] == now[1] else f"turn {now[0]} of A, turn {now[1]} of B"
-            yield f'<tr class="nbt-part"><th scope="rowgroup" colspan="{COLUMNS}">{said}</th></tr>'
-        if shown >= MOST_ROWS and not whole:
-            left = len(rows) - shown
+        current_turns = (
+            previous_turns[0] if first.a_turn is None else first.a_turn,
+            previous_turns[1] if first.b_turn is None else first.b_turn,
+        )
+        if current_turns != previous_turns:
+            previous_turns = current_turns
+            turn_label = (
+                f"turn {current_turns[0]}"
+                if current_turns[0] == current_turns[1]
+                else f"turn {current_turns[0]} of A, turn {current_turns[1]} of B"
+            )
+            yield f'<tr class="nbt-part"><th scope="rowgroup" colspan="{COLUMNS}">{turn_label}</th></tr>'
+        if shown_count >= MOST_ROWS and not whole:
+            remaining_count = len(rows) - shown_count
             yield (
-                f'<tr class="nbt-part"><td colspan="{COLUMNS}">… {left:,} more rows: <code>comparison.changes</code>, '
+                f'<tr class="nbt-part"><td colspan="{COLUMNS}">… {remaining_count:,} more rows: <code>comparison.changes</code>, '
                 '<code>.to_df()</code>, or <code>nt.save(comparison, "comparison.html")</code></td></tr>'
             )
             return
-        shown += len(group)
-        yield _folded(group) if len(group) > FEW else "\n".join(_row(one, whole=whole) for one in group)
+        shown_count += len(group)
+        yield _folded(group) if len(group) > FEW else "\n".join(_row(row, whole=whole) for row in group)
 
 
 def groups(rows: Sequence[Change]) -> Iterator[list[Change]]:
@@ -85,10 +92,10 @@ def _folded(group: list[Change]) -> str:
     lines = "\n".join(f"{row.b_index} {row.kind}: {head_of(row.b)}" for row in group[:MOST_ROWS] if row.b is not None)
     if len(group) > MOST_ROWS:
         lines += f"\n… and {len(group) - MOST_ROWS:,} more"
-    said = f"{len(group):,} blocks the same: {_range(group, 'a_index')} · {_range(group, 'b_index')}"
+    summary = f"{len(group):,} blocks the same: {_range(group, 'a_index')} · {_range(group, 'b_index')}"
     return (
         f'<tr class="nbt-same"><td class="nbt-what">{SIGNS["same"]} same</td><td colspan="{COLUMNS - 1}" class="nbt-content">'
-        f"<details><summary {NO_SHORTCUTS}>{said}</summary><pre>{escape(lines)}</pre></details></td></tr>"
+        f"<details><summary {NO_SHORTCUTS}>{summary}</summary><pre>{escape(lines)}</pre></details></td></tr>"
     )
 
 
@@ -114,21 +121,21 @@ def _row(row: Change, *, whole: bool) -> str:
     return f'<tr class="{block_classes(row.kind)} nbt-{row.what}">{cells}</tr>'
 
 
-def _side(index: int | None, pieces: Sequence[Piece], own: str, *, whole: bool) -> str:
+def _side(index: int | None, pieces: Sequence[Piece], side: str, *, whole: bool) -> str:
     """One of the two sides: what both say, and what it alone says, marked."""
     if index is None:
         return '<td class="nbt-n"></td><td class="nbt-content"></td>'
-    mark = "del" if own == "removed" else "ins"
-    mine = [(what, text) for what, text in pieces if what in ("same", own)]
-    said = "".join(
-        f"<{mark}>{_limited(text, whole=whole)}</{mark}>" if what == own else _shortened(text, whole=whole)
-        for what, text in mine
+    mark = "del" if side == "removed" else "ins"
+    side_pieces = [(what, text) for what, text in pieces if what in ("same", side)]
+    marked_text = "".join(
+        f"<{mark}>{_limited(text, whole=whole)}</{mark}>" if what == side else _shortened(text, whole=whole)
+        for what, text in side_pieces
     )
-    length = sum(len(text) for _, text in mine)
-    lines = sum(text.count("\n") for _, text in mine)
-    content = f"<pre>{said}</pre>" if said else "<small>empty</small>"
+    length = sum(len(text) for _, text in side_pieces)
+    lines = sum(text.count("\n") for _, text in side_pieces)
+    content = f"<pre>{marked_text}</pre>" if marked_text else "<small>empty</small>"
     if length > OPEN_TEXT or lines >= OPEN_LINES:
-        head = escape(shortened("".join(text for _, text in mine)[:400], 100))
+        head = escape(shortened("".join(text for _, text in side_pieces)[:400], 100))
         content = f"<details><summary {NO_SHORTCUTS}>{head}</summary>{content}</details>"
     return f'<td class="nbt-n">{index}</td><td class="nbt-content">{content}</td>'
 
@@ -143,5 +150,5 @@ def _shortened(text: str, *, whole: bool) -> str:
     """Unchanged text, without the middle of what is long."""
     if whole or len(text) <= 4 * AROUND:
         return escape(text)
-    left = len(text) - 2 * AROUND
-    return f"{escape(text[:AROUND])}<small>… {left:,} characters the same …</small>{escape(text[-AROUND:])}"
+    omitted_count = len(text) - 2 * AROUND
+    return f"{escape(text[:AROUND])}<small>… {omitted_count:,} characters the same …</small>{escape(text[-AROUND:])}"

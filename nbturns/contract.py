@@ -13,12 +13,12 @@ from collections.abc import Awaitable, Callable, Container, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from .chunks import Chunks
+from .chunks import PersistentList
 from .distinct_calls import PROVIDER_CALL_ID
 from .errors import EngineError, NbturnsError
 from .events import Delta, Event, Notice, Sink, inference_finished, inference_started
-from .frozen import draft_of
-from .keyed import NOTHING, Keyed
+from .frozen import unchecked_constructor
+from .keyed import NOTHING, Metadata
 from .results import INFERENCE_ID, INFERENCE_RESULT, INFERENCES, FinishClass, InferenceResult
 from .toolbox import Toolbox, ToolConfig
 from .turns import Block, Turn
@@ -35,7 +35,7 @@ def no_id() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What one model call may use besides the Turn."""
+    """The context of one model call: tools, settings, the event sink."""
 
     tools: Toolbox = field(default_factory=Toolbox)
     tool_config: ToolConfig = ToolConfig()  # noqa: RUF009  # a value, which never changes
@@ -50,37 +50,27 @@ class Scope:
         return replace(self, **changes)
 
     def at(self, iteration: int) -> Scope:
-        return _scope(self, self.emit, self.inference_id, iteration, self.tools)
+        return self._derive(self.emit, self.inference_id, iteration, self.tools)
 
     def of_call(self, id: str, emit: Sink, allowed: Container[str] | None) -> Scope:
-        return _scope(self, emit, id, self.iteration, self.tools if allowed is None else self.tools.only(allowed))
+        return self._derive(emit, id, self.iteration, self.tools if allowed is None else self.tools.only(allowed))
+
+    def _derive(self, emit: Sink, inference_id: str, iteration: int, tools: Toolbox) -> Scope:
+        """Return a copy with these values; faster than `replace`, because there are two a model call."""
+        return _make_scope(
+            tools, self.tool_config, emit, self.new_id, inference_id, iteration, self.attempt, self.instead
+        )
 
 
-_Draft: Any = draft_of(Scope)
-_new: Any = object.__new__
-
-
-def _scope(near: Scope, emit: Sink, inference_id: str, iteration: int, tools: Toolbox) -> Scope:
-    """What `dataclasses.replace` would make, without a dict in between: there are two a model call."""
-    made = _new(_Draft)
-    made.tools = tools
-    made.tool_config = near.tool_config
-    made.emit = emit
-    made.new_id = near.new_id
-    made.inference_id = inference_id
-    made.iteration = iteration
-    made.attempt = near.attempt
-    made.instead = near.instead
-    made.__class__ = Scope
-    return made  # type: ignore[no-any-return]  # a draft no longer
+_make_scope = unchecked_constructor(Scope)
 
 
 Engine: TypeAlias = "Callable[[Turn, Scope], Awaitable[Turn]]"
 Middleware: TypeAlias = Callable[[Turn, Scope, Engine], Awaitable[Turn]]
 
 
-def stand_around(engine: Engine, middleware: Iterable[Middleware]) -> Engine:
-    """Stand `middleware` around `engine`: the first listed is the outermost."""
+def wrap_with_middleware(engine: Engine, middleware: Iterable[Middleware]) -> Engine:
+    """Wrap `engine` in `middleware`; the first is the outermost."""
     for layer in reversed(tuple(middleware)):
         engine = _around(layer, engine)
     return engine
@@ -112,7 +102,7 @@ def _name(function: Any) -> str:
 
 
 def asking(engine: Engine, middleware: Iterable[Middleware], note: Callable[[Call], object] = id) -> Engine:
-    """What the loop asks: `middleware` around the signing engine, and the ledger around it all.
+    """Return the engine that the loop calls: the signing engine wrapped in `middleware`, with a ledger of its calls.
 
     A middleware may ask twice, drop an answer, insert blocks. Whatever it returns or
     raises, each call it made is in the Turn's ledger, and each new block has an id. An
@@ -120,19 +110,19 @@ def asking(engine: Engine, middleware: Iterable[Middleware], note: Callable[[Cal
     bring `layers`, which stand closest around it, but for those of a kind that is listed
     already. `note` is told of each call when it is over.
     """
-    made: list[Call] = []
-    listed = tuple(middleware)
+    calls: list[Call] = []
+    middleware_list = tuple(middleware)
 
-    def told(call: Call) -> None:
-        made.append(call)
+    def record_and_note(call: Call) -> None:
+        calls.append(call)
         note(call)
 
-    done = made.append if note is id else told
-    signed = _of_several(engine, done) if hasattr(engine, "signing") else signing(engine, done)
-    layers = stand_around(signed, (*listed, *_brought(engine, listed)))
+    record = calls.append if note is id else record_and_note
+    signed_engine = _of_several(engine, record) if hasattr(engine, "signing") else signing(engine, record)
+    layers = wrap_with_middleware(signed_engine, (*middleware_list, *_brought(engine, middleware_list)))
 
-    async def asked(turn: Turn, scope: Scope) -> Turn:
-        made.clear()
+    async def asked_engine(turn: Turn, scope: Scope) -> Turn:
+        calls.clear()
         try:
             answer = await layers(turn, scope)
             if not isinstance(answer, Turn):
@@ -140,46 +130,48 @@ def asking(engine: Engine, middleware: Iterable[Middleware], note: Callable[[Cal
                     f"a middleware returns a Turn, and one returned {type(answer).__name__}: return what the engine gave it"
                 )
         except (asyncio.CancelledError, Exception) as error:  # whatever it is, the Turn must travel with it
-            so_far = _so_far(error, made[-1].answer if made else turn)
-            error.turn = identified(_accounted(so_far, turn, made), turn, scope.new_id)  # type: ignore[union-attr]
+            so_far = _so_far(error, calls[-1].answer if calls else turn)
+            error.turn = identified(_accounted(so_far, turn, calls), turn, scope.new_id)  # type: ignore[union-attr]
             raise
-        if len(made) == 1 and made[0].asked is turn and made[0].answer is answer:
+        if len(calls) == 1 and calls[0].asked is turn and calls[0].answer is answer:
             return answer  # nobody stood between
-        return identified(_accounted(answer, turn, made), turn, scope.new_id)
+        return identified(_accounted(answer, turn, calls), turn, scope.new_id)
 
-    return asked
+    return asked_engine
 
 
 def _of_several(engine: Any, note: Callable[[Call], object]) -> Engine:
     """An engine that makes several calls and signs each; what answers in its place is one call, signed here."""
-    several, one = engine.signing(note), signing(engine, note)
+    sign_each, sign_once = engine.signing(note), signing(engine, note)
 
     async def signed(turn: Turn, scope: Scope) -> Turn:
-        answer: Turn = await (several if scope.instead is None else one)(turn, scope)
+        answer: Turn = await (sign_each if scope.instead is None else sign_once)(turn, scope)
         return answer
 
     signed.__wrapped__ = engine  # type: ignore[attr-defined]  # see `innermost`
     return signed
 
 
-def _brought(engine: Engine, listed: tuple[Middleware, ...]) -> Iterable[Middleware]:
+def _brought(engine: Engine, middleware: tuple[Middleware, ...]) -> Iterable[Middleware]:
     """The layers an engine brings along, but those of a kind that was listed by hand."""
-    kinds = {type(layer) for layer in listed}
+    kinds = {type(layer) for layer in middleware}
     return [layer for layer in getattr(engine, "layers", ()) if type(layer) not in kinds]
 
 
-def _accounted(answer: Turn, asked: Turn, made: Iterable[Call]) -> Turn:
+def _accounted(answer: Turn, asked_turn: Turn, calls: Iterable[Call]) -> Turn:
     """`answer` with the result of each call that was made for it in its ledger."""
-    before = asked.metadata.get(INFERENCES) or Chunks()
-    after = before + (call.result for call in made)
-    if INFERENCES in answer.metadata and len(answer.metadata[INFERENCES]) == len(after):
+    previous_ledger = asked_turn.metadata.get(INFERENCES) or PersistentList()
+    complete_ledger = previous_ledger + (call.result for call in calls)
+    if INFERENCES in answer.metadata and len(answer.metadata[INFERENCES]) == len(complete_ledger):
         return answer
-    return answer._with(metadata=answer.metadata.holding(INFERENCES, after)) if len(after) else answer
+    return (
+        answer._with(metadata=answer.metadata.holding(INFERENCES, complete_ledger)) if len(complete_ledger) else answer
+    )
 
 
-def identified(turn: Turn, before: Turn, new_id: Callable[[], str]) -> Turn:
+def identified(turn: Turn, known_turn: Turn, new_id: Callable[[], str]) -> Turn:
     """`turn` with an id on each block that was not in `before` and has none."""
-    for index in range(turn.blocks.shared(before.blocks), len(turn)):
+    for index in range(turn.blocks.shared(known_turn.blocks), len(turn)):
         if not turn.blocks[index].id:
             turn = turn.replace(index, turn.blocks[index]._with(id=new_id()))
     return turn
@@ -230,7 +222,7 @@ def _so_far(error: BaseException, turn: Turn) -> Turn:
 
 UNTOLD = InferenceResult()  # of an engine that says nothing of its calls
 NONE: frozenset[int] = frozenset()
-NO_LEDGER: Chunks[InferenceResult] = Chunks()
+NO_LEDGER: PersistentList[InferenceResult] = PersistentList()
 
 
 def _calls_a_tool(blocks: tuple[Block, ...]) -> bool:
@@ -282,75 +274,79 @@ class Call:
 
     def signed(self, answer: Turn, failed: str = "") -> Turn:
         """`answer` with this call's result on the blocks that were not there before."""
-        rest = answer._added_to(self.asked)
-        head, old = (self.asked, NONE) if rest is not None else self._divided(answer)
-        if rest is None:
-            rest = answer.blocks.rest(len(head))
-        made = tuple([block for block in rest if id(block) not in old]) if old else rest
-        self.result = result = self._result(answer.metadata, made, failed)
+        new_blocks = answer._added_to(self.asked)
+        head, old_blocks = (self.asked, NONE) if new_blocks is not None else self._divided(answer)
+        if new_blocks is None:
+            new_blocks = answer.blocks.rest(len(head))
+        own_blocks = tuple([block for block in new_blocks if id(block) not in old_blocks]) if old_blocks else new_blocks
+        self.result = result = self._result(answer.metadata, own_blocks, failed)
         signature = (InferenceResult, result)
-        done, mine = self._marked(rest, old, {INFERENCE_RESULT.name: signature, INFERENCE_ID.name: self.id})
+        all_blocks, signed_blocks = self._marked(
+            new_blocks, old_blocks, {INFERENCE_RESULT.name: signature, INFERENCE_ID.name: self.id}
+        )
         ledger = answer.metadata.get(INFERENCES) or NO_LEDGER
-        listed = {INFERENCE_RESULT.name: signature, INFERENCES.name: (INFERENCES.type, ledger.append(result))}
-        self.emit(inference_finished(result, mine))
-        self.answer = head._grown(done, answer, answer.metadata.holding_all(listed))
+        metadata_values = {INFERENCE_RESULT.name: signature, INFERENCES.name: (INFERENCES.type, ledger.append(result))}
+        self.emit(inference_finished(result, signed_blocks))
+        self.answer = head._grown(all_blocks, answer, answer.metadata.holding_all(metadata_values))
         self.note(self)
         return self.answer
 
     def _divided(self, answer: Turn) -> tuple[Turn, Container[int]]:
         """The head of `answer` that is the Turn's own, and which of the blocks behind it the Turn had as well."""
-        asked = self.asked
-        kept = answer.blocks.shared(asked.blocks)
-        if kept == len(asked):
-            return asked, NONE
-        return answer._with(blocks=answer.blocks.head(kept)), frozenset(map(id, asked.blocks.rest(kept)))
+        asked_turn = self.asked
+        kept_count = answer.blocks.shared(asked_turn.blocks)
+        if kept_count == len(asked_turn):
+            return asked_turn, NONE
+        return answer._with(blocks=answer.blocks.head(kept_count)), frozenset(
+            map(id, asked_turn.blocks.rest(kept_count))
+        )
 
     def _marked(
-        self, rest: tuple[Block, ...], old: Container[int], signature: dict[str, Any]
+        self, new_blocks: tuple[Block, ...], old_blocks: Container[int], signature: dict[str, Any]
     ) -> tuple[tuple[Block, ...], tuple[Block, ...]]:
         """`rest` with an id and the signature on each block that is not one of the `old`; and the signed alone."""
-        alone = NOTHING.holding_all(signature)  # one bag for all blocks that bring none
-        known: set[str] = set()
-        done: list[Block] = []
-        mine: list[Block] = []
-        for block in rest:
-            called = block.kind == "tool_call"
-            if not old or id(block) not in old:
-                if called:
-                    block = self._identified(block, known)
-                bag = block.metadata
-                bag = alone if bag is NOTHING else bag.holding_all(signature)
-                block = block.signed(block.id or self.new_id(), bag)
-                mine.append(block)
-            if called:
-                known.add(block.tool_call_id)
-            done.append(block)
-        signed = tuple(done)
-        return signed, tuple(mine) if old else signed
+        shared_metadata = NOTHING.holding_all(signature)  # one bag for all blocks that bring none
+        used_ids: set[str] = set()
+        all_blocks: list[Block] = []
+        signed_blocks: list[Block] = []
+        for block in new_blocks:
+            is_call = block.kind == "tool_call"
+            if not old_blocks or id(block) not in old_blocks:
+                if is_call:
+                    block = self._identified(block, used_ids)
+                metadata = block.metadata
+                metadata = shared_metadata if metadata is NOTHING else metadata.holding_all(signature)
+                block = block.signed(block.id or self.new_id(), metadata)
+                signed_blocks.append(block)
+            if is_call:
+                used_ids.add(block.tool_call_id)
+            all_blocks.append(block)
+        signed = tuple(all_blocks)
+        return signed, tuple(signed_blocks) if old_blocks else signed
 
-    def _result(self, metadata: Keyed, made: tuple[Block, ...], failed: str) -> InferenceResult:
+    def _result(self, metadata: Metadata, own_blocks: tuple[Block, ...], failed: str) -> InferenceResult:
         result = UNTOLD
         if not metadata.shares(INFERENCE_RESULT, self.asked.metadata):  # else it is of the call before
             result = metadata.get(INFERENCE_RESULT) or UNTOLD
         reason = result.stop_reason or failed
-        finish = result.finish_class
-        if failed and finish in (FinishClass.UNKNOWN, FinishClass.TOOL_CALLS_PENDING, FinishClass.COMPLETED):
-            finish = FinishClass(failed)
-        elif finish is FinishClass.UNKNOWN and (reason or made):
-            finish = FinishClass.of(reason or "stop", pending=_calls_a_tool(made))
+        finish_class = result.finish_class
+        if failed and finish_class in (FinishClass.UNKNOWN, FinishClass.TOOL_CALLS_PENDING, FinishClass.COMPLETED):
+            finish_class = FinishClass(failed)
+        elif finish_class is FinishClass.UNKNOWN and (reason or own_blocks):
+            finish_class = FinishClass.of(reason or "stop", pending=_calls_a_tool(own_blocks))
         if self.attempt > 1:
             result = result.replace(attempts=self.attempt)
-        return result.completed(self.id, reason, finish, self._elapsed_ms(), self.first_token_ms)
+        return result.completed(self.id, reason, finish_class, self._elapsed_ms(), self.first_token_ms)
 
-    def _identified(self, block: Block, known: set[str]) -> Block:
+    def _identified(self, block: Block, used_ids: set[str]) -> Block:
         """A call without an id, or with one that was used before, gets one of its own."""
         id = block.tool_call_id
-        if id and id not in known and not self.asked.calls.knows(id):
+        if id and id not in used_ids and not self.asked.calls.knows(id):
             return block
-        made = f"call_{self.new_id()}"
+        distinct_id = f"call_{self.new_id()}"
         self.emit(
             Notice(
-                f"{block.name}: the model's call had {f'the id {id}, which was used before' if id else 'no id'}; it is {made} here"
+                f"{block.name}: the model's call had {f'the id {id}, which was used before' if id else 'no id'}; it is {distinct_id} here"
             )
         )
-        return block.edit(id=made)._with(metadata=block.metadata.with_raw(**{PROVIDER_CALL_ID.name: id}))
+        return block.edit(id=distinct_id)._with(metadata=block.metadata.with_raw(**{PROVIDER_CALL_ID.name: id}))

@@ -10,7 +10,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 
 from .blocks import Block
-from .chunks import Chunks
+from .chunks import PersistentList
 from .keyed import Key
 from .turns import Turn
 
@@ -25,7 +25,7 @@ def with_distinct_calls(turn: Turn, new_id: Callable[[], str]) -> tuple[Turn, tu
     results = Counter(block.tool_call_id for block in turn if block.kind == "tool_use")
     calls: Counter[str] = Counter()
     nameless: deque[str] = deque()
-    said: list[str] = []
+    notices: list[str] = []
 
     def named(index: int, block: Block) -> Block:
         id = block.tool_call_id
@@ -36,12 +36,12 @@ def with_distinct_calls(turn: Turn, new_id: Callable[[], str]) -> tuple[Turn, tu
         calls[id] += 1
         if id and calls[id] <= max(1, results[id]):
             return block
-        made = f"call_{new_id()}"
+        distinct_id = f"call_{new_id()}"
         if not id:
-            nameless.append(made)
-        had = f"the id {id} of a call before it" if id else "no id"
-        said.append(f"block {index}: the call of {block.name or 'a tool'} had {had}; it is {made} here")
-        return block.edit(id=made).with_metadata(PROVIDER_CALL_ID, id)
+            nameless.append(distinct_id)
+        old_id = f"the id {id} of a call before it" if id else "no id"
+        notices.append(f"block {index}: the call of {block.name or 'a tool'} had {old_id}; it is {distinct_id} here")
+        return block.edit(id=distinct_id).with_metadata(PROVIDER_CALL_ID, id)
 
     blocks = [named(index, block) for index, block in enumerate(turn)]
-    return (turn._with(blocks=Chunks(blocks)) if said else turn), tuple(said)
+    return (turn._with(blocks=PersistentList(blocks)) if notices else turn), tuple(notices)

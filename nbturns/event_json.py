@@ -1,7 +1,6 @@
-"""Events as JSON, for logs and other programs; what is written is read back equal.
+"""Convert events to JSON-shaped dicts and back, for logs and other programs.
 
-geppetto has 51 event types for what are 13 here; GEPPETTO says which name of its each
-of ours answers to ("" where it has none).
+GEPPETTO maps the name of each event class to the name of the same event in geppetto, "" if there is none.
 """
 
 from __future__ import annotations
@@ -27,23 +26,23 @@ TYPES: dict[str, type[Event]] = {
 
 GEPPETTO = {
     "Started": "run-started",
-    "Snapshot": "",  # its snapshot hook is no event
+    "Snapshot": "",  # geppetto has a hook instead
     "InferenceStarted": "provider-call-started",
-    "Delta": "",  # by the kind of its block: see geppetto_name
+    "Delta": "",  # depends on the kind of block, see geppetto_name
     "InferenceFinished": "provider-call-finished",
     "ToolStarted": "tool-execution-started",
     "ToolFinished": "tool-result-ready",
     "Paused": "debugger.pause",
-    "Resumed": "",  # its pauses end without a word
+    "Resumed": "",  # geppetto reports no end of a pause
     "Notice": "info",
-    "Ended": "",  # by its status
+    "Ended": "",  # depends on the status
 }
 DELTAS = {"llm_text": "text-delta", "reasoning": "reasoning-delta", "tool_call": "tool-call-arguments-delta"}
 ENDS = {"done": "run-finished", "stopped": "run-stopped", "failed": "run-failed"}
 
 
 def geppetto_name(event: Event) -> str:
-    """What geppetto calls this; "" where it has no such event."""
+    """Return the name of the same event in geppetto, "" if there is none."""
     if isinstance(event, Delta):
         return DELTAS.get(event.kind, "")
     if isinstance(event, Ended):
@@ -52,28 +51,28 @@ def geppetto_name(event: Event) -> str:
 
 
 def event_to_dict(event: Event) -> dict[str, Any]:
-    """Plain data that JSON can hold: `type`, `seq`, `at` (seconds since the epoch), and what the event says."""
-    said = {f.name: _plain(getattr(event, f.name)) for f in fields(event) if f.name not in ("seq", "at")}
-    return {"type": type(event).__name__, "seq": event.seq, "at": event.at, **said}
+    """Return the event as a dict that JSON can hold: `type`, `seq`, `at` (seconds since the epoch) and its fields."""
+    event_fields = {f.name: _to_json(getattr(event, f.name)) for f in fields(event) if f.name not in ("seq", "at")}
+    return {"type": type(event).__name__, "seq": event.seq, "at": event.at, **event_fields}
 
 
 def event_from_dict(raw: Mapping[str, Any]) -> Event:
-    """The event that was written. Raises LoadError for what is none."""
-    made = TYPES.get(raw.get("type", ""))
-    if made is None:
-        raise LoadError(f"no event has the type {raw.get('type')!r}; there are: {', '.join(TYPES)}")
-    names = [f.name for f in fields(made) if f.name not in ("seq", "at")]
+    """Return the event of a dict that `event_to_dict` made. Raises LoadError for another dict."""
+    event_class = TYPES.get(raw.get("type", ""))
+    if event_class is None:
+        raise LoadError(f"unknown event type {raw.get('type')!r}; the types are {', '.join(TYPES)}")
+    field_names = [f.name for f in fields(event_class) if f.name not in ("seq", "at")]
     try:
-        event = made(**{name: _read(name, raw[name]) for name in names if name in raw})
+        event = event_class(**{name: _from_json(name, raw[name]) for name in field_names if name in raw})
         stamp(event, int(raw.get("seq", 0)), float(raw.get("at", 0.0)))
     except LoadError:
         raise
     except (TypeError, ValueError, KeyError) as error:
-        raise LoadError(f"this is no {made.__name__} event: {error}") from None
+        raise LoadError(f"invalid {event_class.__name__} event: {error}") from None
     return event
 
 
-def _plain(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     match value:
         case Turn():
             return turn_to_dict(value)
@@ -82,13 +81,13 @@ def _plain(value: Any) -> Any:
         case InferenceResult():
             return value.to_dict()
         case Pause():
-            return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+            return {f.name: _to_json(getattr(value, f.name)) for f in fields(value)}
         case tuple():
-            return [_plain(one) for one in value]
+            return [_to_json(item) for item in value]
     return str(value) if isinstance(value, Phase) else value
 
 
-def _read(name: str, raw: Any) -> Any:
+def _from_json(name: str, raw: Any) -> Any:
     match name:
         case "turn":
             return turn_from_dict(raw)
@@ -101,5 +100,5 @@ def _read(name: str, raw: Any) -> Any:
         case "phase":
             return Phase(raw)
         case "pause":
-            return Pause(**{field: _read(field, value) for field, value in raw.items()})
+            return Pause(**{field: _from_json(field, value) for field, value in raw.items()})
     return raw

@@ -251,28 +251,28 @@ class Execution(Waiting[Turn]):
         `wait=True` waits all the same. A keyboard interrupt stops the execution.
         """
         refuse_on_host("result()")
-        end = None if timeout is None else time.monotonic() + timeout
-        held = Waiting(self._steps.next())._future if not wait else Future[Any]()
+        deadline = None if timeout is None else time.monotonic() + timeout
+        pause_future = Waiting(self._steps.next())._future if not wait else Future[Any]()
         try:
             while True:
-                left = SLICE if end is None else min(SLICE, end - time.monotonic())
-                if self._wait_for_either(held, max(left, 0)):
+                seconds_left = SLICE if deadline is None else min(SLICE, deadline - time.monotonic())
+                if self._wait_for_either(pause_future, max(seconds_left, 0)):
                     return self._future.result()
-                if left <= 0:
+                if seconds_left <= 0:
                     raise TimeoutError(f"it is {self.status} after {timeout} s; it goes on, ask again")
         except KeyboardInterrupt:
             self.stop()
             raise
 
-    def _wait_for_either(self, held: Future[Any], seconds: float) -> bool:
+    def _wait_for_either(self, pause_future: Future[Any], seconds: float) -> bool:
         from concurrent.futures import FIRST_COMPLETED
         from concurrent.futures import wait as wait_for
 
-        done, _ = wait_for((self._future, held), seconds, FIRST_COMPLETED)
-        if self._future in done:
+        finished, _ = wait_for((self._future, pause_future), seconds, FIRST_COMPLETED)
+        if self._future in finished:
             return True
-        if held in done:
-            pause = held.result()
+        if pause_future in finished:
+            pause = pause_future.result()
             if pause is None:  # over: the result is a moment away
                 wait_for((self._future,), seconds)
                 return self._future.done()

@@ -56,15 +56,15 @@ def extracting(
             key = (event.inference_id, event.index)
             if key not in streams:
                 streams[key] = _Spans(tags, counts)
-            for made in streams[key].feed(event):
-                stamp(made, event.seq, event.at)
-                sink(made)
+            for span_event in streams[key].feed(event):
+                stamp(span_event, event.seq, event.at)
+                sink(span_event)
             return
         if isinstance(event, InferenceFinished):
             for spans in streams.values():
-                for made in spans.end(malformed):
-                    stamp(made, event.seq, event.at)
-                    sink(made)
+                for span_event in spans.end(malformed):
+                    stamp(span_event, event.seq, event.at)
+                    sink(span_event)
             streams.clear()
             counts.clear()
         sink(event)
@@ -91,37 +91,37 @@ class _Spans:
             text = yield from (self._inside(delta, text) if self._tag else self._outside(delta, text))
 
     def _outside(self, delta: Delta, text: str) -> Generator[Event, None, str]:
-        at, opening = min(
+        tag_start, opening = min(
             ((text.find(mark), mark) for tag in self._tags if (mark := f"<{tag}>") in text), default=(-1, "")
         )
-        if at < 0:
-            keep = _overlap(text, [f"<{tag}>" for tag in self._tags])
-            self._held = text[len(text) - keep :]
-            said = text[: len(text) - keep]
-            if said:
-                yield replace(delta, text=said)
+        if tag_start < 0:
+            overlap = _overlap(text, [f"<{tag}>" for tag in self._tags])
+            self._held = text[len(text) - overlap :]
+            plain_text = text[: len(text) - overlap]
+            if plain_text:
+                yield replace(delta, text=plain_text)
             return ""
-        if at:
-            yield replace(delta, text=text[:at])
+        if tag_start:
+            yield replace(delta, text=text[:tag_start])
         self._tag = opening[1:-1]
         self._number = self._counts.get(delta.inference_id, 0)
         self._counts[delta.inference_id] = self._number + 1
         self._pieces = []
         yield self._event(delta, "started")
-        return text[at + len(opening) :]
+        return text[tag_start + len(opening) :]
 
     def _inside(self, delta: Delta, text: str) -> Generator[Event, None, str]:
         closing = f"</{self._tag}>"
-        at = text.find(closing)
-        if at < 0:
-            keep = _overlap(text, [closing])
-            self._held = text[len(text) - keep :]
-            yield from self._more(delta, text[: len(text) - keep])
+        tag_start = text.find(closing)
+        if tag_start < 0:
+            overlap = _overlap(text, [closing])
+            self._held = text[len(text) - overlap :]
+            yield from self._more(delta, text[: len(text) - overlap])
             return ""
-        yield from self._more(delta, text[:at])
+        yield from self._more(delta, text[:tag_start])
         yield self._completed(delta)
         self._tag = ""
-        return text[at + len(closing) :]
+        return text[tag_start + len(closing) :]
 
     def _more(self, delta: Delta, text: str) -> Iterator[Event]:
         if text:
@@ -156,7 +156,7 @@ class _Spans:
 
 
 def _overlap(text: str, marks: list[str]) -> int:
-    """How many characters at the end of `text` may be the beginning of one of `marks`."""
+    """Return the length of the longest end of `text` that is the beginning of one of `marks`."""
     longest = max(map(len, marks), default=1) - 1
     for size in range(min(longest, len(text)), 0, -1):
         if any(mark.startswith(text[-size:]) for mark in marks):

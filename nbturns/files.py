@@ -8,12 +8,13 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from .comparison import Comparison
 from .errors import LoadError, MisuseError
-from .importers import OURS, ImportReport, runs_of
+from .importers import OURS, ImportReport, read_runs
 from .importers.report import Note
 from .importers.source import Source
 from .provenance import BRANCH_OF
@@ -99,7 +100,7 @@ def each(path: Path, format: str | None = None, strict: bool = False) -> Iterato
     A broken line among others is one error, and the lines after it are read.
     """
     try:
-        for found in runs_of(Source.of_file(path, strict=strict), format):
+        for found in read_runs(Source.of_file(path, strict=strict), format):
             yield LoadError(found.what, file=found.file, position=found.position) if isinstance(found, Note) else found
     except LoadError as error:
         yield error
@@ -125,15 +126,20 @@ def loads(
     return run
 
 
+def example() -> Run:
+    """Return a small Run to try things with: three Turns about a greenhouse, with tool calls, tokens and cost."""
+    return loads((resources.files("nbturns") / "data" / "example.yaml").read_bytes())
+
+
 def _reported(source: Source, format: str | None) -> Iterator[Run]:
     """The Runs of a source, each with the problems that came behind it in its report; those before all in the first's."""
     if source.strict:  # there are no problems then
-        yield from (found for found in runs_of(source, format) if isinstance(found, Run))
+        yield from (found for found in read_runs(source, format) if isinstance(found, Run))
         return
     held: Run | None = None
     notes: list[Note] = []
     try:
-        for found in runs_of(source, format):
+        for found in read_runs(source, format):
             if isinstance(found, Note):
                 notes.append(found)
                 continue

@@ -1,4 +1,4 @@
-"""Where executions live: one event loop on one background thread.
+"""The event loop of all executions, on one background thread.
 
 A cell may block, await or end, and a click may arrive on any thread. An execution does
 not notice, because it never leaves its own loop. Values cross freely, since they
@@ -61,36 +61,41 @@ class Waiting(Generic[T]):
     if not TYPE_CHECKING:  # to which nothing is there but what is written above
 
         def __getattr__(self, name: str) -> NoReturn:
-            hint = (
-                "" if name.startswith("_") else "; it is on its way: await it, or take its result(), which may have one"
-            )
+            hint = "" if name.startswith("_") else "; this is pending: await it or call .result() first"
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}", name=name, obj=self)
 
     def __await__(self) -> Generator[Any, None, T]:
-        return asyncio.shield(asyncio.wrap_future(self._future)).__await__()
+        coming = asyncio.wrap_future(self._future)
+        coming.add_done_callback(_retrieve)  # the shield forgets it when its awaiter gives up
+        return asyncio.shield(coming).__await__()
+
+
+def _retrieve(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()  # asyncio complains of an error that was never asked for
 
 
 def wait(future: Future[T], timeout: float | None = None) -> T:
     """Wait for `future` in slices, so that Ctrl-C and the stop button are heard."""
-    left = timeout
+    seconds_left = timeout
     while True:
-        slice_ = SLICE if left is None else min(SLICE, left)
+        slice_ = SLICE if seconds_left is None else min(SLICE, seconds_left)
         try:
             return future.result(slice_)
         except WaitedTooLong:
             if future.done():  # it came just now, or the work itself raised a TimeoutError
                 return future.result()
-            if left is not None:
-                left -= slice_
-                if left <= 0:
+            if seconds_left is not None:
+                seconds_left -= slice_
+                if seconds_left <= 0:
                     raise TimeoutError(f"nothing came within {timeout} s; it goes on, ask again") from None
 
 
-def refuse_on_host(what: str) -> None:
+def refuse_on_host(caller: str) -> None:
     """Waiting on the host's own thread would wait for itself, for ever."""
     if on_host():
         raise RuntimeError(
-            f"{what} was called on the thread that would have to answer it (from a sink or an async tool); use await"
+            f"{caller} was called on the thread that would have to answer it (from a sink or an async tool); use await"
         )
 
 
@@ -105,7 +110,7 @@ def loop() -> asyncio.AbstractEventLoop:
 
 
 def on_host() -> bool:
-    """Whether this is the host's own thread."""
+    """Return True on the thread of the event loop."""
     return threading.current_thread() is _thread()
 
 
@@ -118,16 +123,16 @@ _tasks: set[asyncio.Task[Any]] = set()  # a loop alone forgets those that wait f
 
 @cache
 def _started() -> tuple[asyncio.AbstractEventLoop, threading.Thread]:
-    made = asyncio.new_event_loop()
-    thread = threading.Thread(target=_for_ever, args=(made,), name="nbturns", daemon=True)
+    event_loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=_for_ever, args=(event_loop,), name="nbturns", daemon=True)
     thread.start()
-    return made, thread
+    return event_loop, thread
 
 
-def _for_ever(made: asyncio.AbstractEventLoop) -> None:
+def _for_ever(event_loop: asyncio.AbstractEventLoop) -> None:
     while True:
         try:
-            made.run_forever()
+            event_loop.run_forever()
         except (SystemExit, KeyboardInterrupt):  # of somebody's callback; the others who live here go on
             continue
 
@@ -139,10 +144,10 @@ async def in_worker(function: Callable[[], T]) -> T:
     threads, made as needed and used again: one that hangs holds up neither the next
     call nor the end of the process.
     """
-    here = asyncio.get_running_loop()
-    future: asyncio.Future[T] = here.create_future()
+    calling_loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = calling_loop.create_future()
     jobs = _idle.pop() if _idle else _worker()
-    jobs.put((contextvars.copy_context(), function, future, here))
+    jobs.put((contextvars.copy_context(), function, future, calling_loop))
     return await future
 
 
@@ -158,12 +163,12 @@ def _worker() -> _Jobs:
 
 def _work(jobs: _Jobs) -> None:
     while True:
-        context, function, future, there = jobs.get()
+        context, function, future, calling_loop = jobs.get()
         try:
             outcome, error = context.run(function), None
         except BaseException as raised:  # a tool may even raise SystemExit; that is its result, not our end
             outcome, error = None, raised
-        there.call_soon_threadsafe(_hand_over, jobs, future, outcome, error)
+        calling_loop.call_soon_threadsafe(_hand_over, jobs, future, outcome, error)
         del context, function, future, outcome, error
 
 

@@ -30,9 +30,9 @@ NO_MATH = "tex2jax_ignore mathjax_ignore"
 COLUMNS = ("#", "kind", "content", "model", "stop", "tokens in → out", "time")
 
 
-def turn_html(turn: Turn, *, whole: bool = False, most: int = MOST_ROWS) -> str:
+def turn_html(turn: Turn, *, whole: bool = False, max_rows: int = MOST_ROWS) -> str:
     """A Turn as a block table: of limited size for a cell (`most` rows), or `whole`."""
-    return framed(_table(_caption(turn), _Rows(turn.blocks, whole=whole, most=most), "turn"))
+    return framed(_table(_caption(turn), _Rows(turn.blocks, whole=whole, max_rows=max_rows), "turn"))
 
 
 def run_html(run: Run, *, whole: bool = False) -> str:
@@ -45,17 +45,17 @@ def run_html(run: Run, *, whole: bool = False) -> str:
 
 
 def report_html(run: Run) -> str:
-    """What an importer did with the transcript, folded under one line; "" for our own files."""
+    """Return the import report as a folded list; "" for files of nbturns."""
     report = run.import_report
     if report is None:
         return ""
-    said = [line for name in REPORTED for line in _reported(name, getattr(report, name, ()))]
+    report_lines = [line for name in REPORTED for line in _reported(name, getattr(report, name, ()))]
     counts = [counted(getattr(report, "read", 0), "record")] if getattr(report, "read", 0) else []
     counts += [f"{len(getattr(report, name, ())):,} {name}" for name in REPORTED if getattr(report, name, ())]
     head = f"read as {escape(visible(str(getattr(report, 'format', ''))))}: {', '.join(counts) or 'nothing to tell'}"
-    if not said:
+    if not report_lines:
         return f'<p class="nbt-report">{head}</p>'
-    return f'<details class="nbt-report"><summary {NO_SHORTCUTS}>{head}</summary><ul>{"".join(said)}</ul></details>'
+    return f'<details class="nbt-report"><summary {NO_SHORTCUTS}>{head}</summary><ul>{"".join(report_lines)}</ul></details>'
 
 
 def _reported(name: str, lines: Iterable[object]) -> Iterable[str]:
@@ -66,11 +66,11 @@ def _reported(name: str, lines: Iterable[object]) -> Iterable[str]:
 
 
 def execution_html(turn: Turn, status: str, error: BaseException | None) -> str:
-    """How an execution ended, and its Turn; what is left when the live view is gone."""
-    said = f"Execution {status}; <code>nt.view(execution)</code> opens its live view again"
+    """Return the status of an execution and its Turn, for when the live view is closed."""
+    summary = f"Execution {status}; <code>nt.view(execution)</code> opens its live view again"
     if error is not None:
-        said += f': <span class="nbt-warn">{escape(visible(f"{type(error).__name__}: {error}"))}</span>'
-    return framed(f'<p class="nbt-status">{said}</p>{_table(_caption(turn), _Rows(turn.blocks), "execution.turn")}')
+        summary += f': <span class="nbt-warn">{escape(visible(f"{type(error).__name__}: {error}"))}</span>'
+    return framed(f'<p class="nbt-status">{summary}</p>{_table(_caption(turn), _Rows(turn.blocks), "execution.turn")}')
 
 
 def framed(table: str, *looks: str) -> str:
@@ -81,25 +81,25 @@ def framed(table: str, *looks: str) -> str:
 class _Rows:
     """The blocks of one table, and what joins them."""
 
-    def __init__(self, blocks: Sequence[Block], *, whole: bool = False, most: int = MOST_ROWS) -> None:
+    def __init__(self, blocks: Sequence[Block], *, whole: bool = False, max_rows: int = MOST_ROWS) -> None:
         self.blocks = blocks
         self.whole = whole
-        self.shown = list(blocks) if whole else list(blocks[:most])
+        self.shown = list(blocks) if whole else list(blocks[:max_rows])
         self.rows: list[Row] = [row(block) for block in self.shown]
         self.calls: dict[str, Call] = model_calls(self.shown)
         self.parts: list[tuple[int, str]] = []
         self._pairs = Pairs()
-        for index, made in enumerate(self.rows):
-            if call := made.get("call"):
-                self._pairs.add(made["kind"], call, index, index)
+        for index, table_row in enumerate(self.rows):
+            if call := table_row.get("call"):
+                self._pairs.add(table_row["kind"], call, index, index)
 
     def partner(self, index: int) -> int | None:
         """The row of a call's result, or of the call a result answers."""
-        made = self.rows[index]
-        return self._pairs.partner(made["kind"], made["call"], index) if made.get("call") else None
+        table_row = self.rows[index]
+        return self._pairs.partner(table_row["kind"], table_row["call"], index) if table_row.get("call") else None
 
     def span(self, index: int) -> int:
-        """How many rows from here on one model call made; 0 inside such rows."""
+        """Return the number of rows of the model call that begins at this row; 0 for its other rows."""
         key = self.rows[index].get("inference")
         if not key:
             return 1
@@ -111,7 +111,7 @@ class _Rows:
         return end - index
 
 
-def _table(caption: str, rows: _Rows, named: str) -> str:
+def _table(caption: str, rows: _Rows, variable_name: str) -> str:
     head = "".join(f'<th scope="col">{name}</th>' for name in COLUMNS)
     parts = dict(rows.parts)
     body: list[str] = []
@@ -121,25 +121,25 @@ def _table(caption: str, rows: _Rows, named: str) -> str:
         body.append(_row(index, rows))
     if not rows.blocks:
         body.append(f'<tr class="nbt-part"><td colspan="{len(COLUMNS)}">no blocks yet</td></tr>')
-    if left := len(rows.blocks) - len(rows.rows):
-        where = f"{named}[{len(rows.rows)}:]"
+    if hidden_count := len(rows.blocks) - len(rows.rows):
+        hidden_part = f"{variable_name}[{len(rows.rows)}:]"
         body.append(
-            f'<tr class="nbt-part"><td colspan="{len(COLUMNS)}">… {left:,} more blocks: show <code>{where}</code>, or nt.save(…, "conversation.html")</td></tr>'
+            f'<tr class="nbt-part"><td colspan="{len(COLUMNS)}">… {hidden_count:,} more blocks: show <code>{hidden_part}</code>, or nt.save(…, "conversation.html")</td></tr>'
         )
     return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>\n{chr(10).join(body)}\n</tbody></table>"
 
 
 def _row(index: int, rows: _Rows) -> str:
-    made = rows.rows[index]
-    kind = made["kind"]
+    row = rows.rows[index]
+    kind = row["kind"]
     cells = [
         f'<td class="nbt-n">{index}</td>',
-        f'<td class="nbt-kind"><b>{made["icon"]}</b> {escape(kind)}</td>',
-        f'<td class="nbt-content">{_content(index, made, rows)}</td>',
-        *_call_cells(made, rows, rows.span(index)),
+        f'<td class="nbt-kind"><b>{row["icon"]}</b> {escape(kind)}</td>',
+        f'<td class="nbt-content">{_content(index, row, rows)}</td>',
+        *_call_cells(row, rows, rows.span(index)),
     ]
-    joined = " nbt-made" if made.get("inference") else ""
-    failed = " nbt-failed" if made.get("error") else ""
+    joined = " nbt-made" if row.get("inference") else ""
+    failed = " nbt-failed" if row.get("error") else ""
     return f'<tr class="{block_classes(kind)}{joined}{failed}">{"".join(cells)}</tr>'
 
 
@@ -148,46 +148,46 @@ def block_classes(kind: str) -> str:
     return f"nbt-{kind}" if kind.replace("_", "").isalpha() and kind.isascii() else "nbt-other"
 
 
-def _call_cells(made: Row, rows: _Rows, span: int) -> list[str]:
+def _call_cells(row: Row, rows: _Rows, span: int) -> list[str]:
     """Model, stop, tokens and time: once for all rows of one model call."""
     if span == 0:
         return []
-    call = rows.calls.get(made.get("inference", ""))
+    call = rows.calls.get(row.get("inference", ""))
     if call is None:
-        return ["<td></td><td></td><td></td>", f'<td class="nbt-time">{escape(duration(made.get("ms")))}</td>']
-    across = f' rowspan="{span}"' if span > 1 else ""
-    within = ((call.get("cached"), "from cache"), (call.get("reasoning"), "reasoning"))
-    detail = "".join(f"<small>{count:,} {said}</small>" for count, said in within if count)
+        return ["<td></td><td></td><td></td>", f'<td class="nbt-time">{escape(duration(row.get("ms")))}</td>']
+    rowspan = f' rowspan="{span}"' if span > 1 else ""
+    token_details = ((call.get("cached"), "from cache"), (call.get("reasoning"), "reasoning"))
+    detail = "".join(f"<small>{count:,} {label}</small>" for count, label in token_details if count)
     first = f' title="first token after {escape(duration(call["first"]))}"' if call.get("first") else ""
     cut = ' <span class="nbt-warn">⚠ cut</span>' if call.get("truncated") else ""
     return [
-        f'<td{across} class="nbt-model">{escape(call.get("model") or call.get("provider") or "—")}</td>',
-        f'<td{across} class="nbt-stop nbt-is-{escape(call["finish"])}">{escape(call.get("stop") or "—")}{cut}</td>',
-        f'<td{across} class="nbt-tokens">{tokens(call) or "—"}{detail}</td>',
-        f'<td{across} class="nbt-time"{first}>{escape(duration(call.get("ms"))) or "—"}</td>',
+        f'<td{rowspan} class="nbt-model">{escape(call.get("model") or call.get("provider") or "—")}</td>',
+        f'<td{rowspan} class="nbt-stop nbt-is-{escape(call["finish"])}">{escape(call.get("stop") or "—")}{cut}</td>',
+        f'<td{rowspan} class="nbt-tokens">{tokens(call) or "—"}{detail}</td>',
+        f'<td{rowspan} class="nbt-time"{first}>{escape(duration(call.get("ms"))) or "—"}</td>',
     ]
 
 
-def _content(index: int, made: Row, rows: _Rows) -> str:
+def _content(index: int, row: Row, rows: _Rows) -> str:
     block = rows.shown[index]
-    link = _link(index, made, rows)
+    link = _link(index, row, rows)
     pictures = "".join(
-        f'<img alt="image {n + 1}" src="{escape(source)}">' for n, source in enumerate(made.get("images", ()))
+        f'<img alt="image {n + 1}" src="{escape(source)}">' for n, source in enumerate(row.get("images", ()))
     )
-    if elsewhere := made.get("elsewhere"):
+    if elsewhere := row.get("elsewhere"):
         pictures += f"<small>{counted(len(elsewhere), 'image')} elsewhere: {escape(shortened(', '.join(elsewhere), 120))}</small>"
-    head = f'<span class="nbt-head">{escape(made["head"])}</span>'
-    text = made.get("body") if "body" in made else body_of(block)
-    if not made["fold"]:
-        said = f"<pre>{escape(text)}</pre>" if text else "" if pictures else "<small>empty</small>"
-        return f"{link}{said}{pictures}"
-    if made["kind"] == "tool_call" and not _worth_unfolding(made, text or ""):
+    head = f'<span class="nbt-head">{escape(row["head"])}</span>'
+    text = row.get("body") if "body" in row else body_of(block)
+    if not row["fold"]:
+        body = f"<pre>{escape(text)}</pre>" if text else "" if pictures else "<small>empty</small>"
+        return f"{link}{body}{pictures}"
+    if row["kind"] == "tool_call" and not _worth_unfolding(row, text or ""):
         return f"{link}{head}{pictures}"
     return f"{link}<details><summary {NO_SHORTCUTS}>{head}</summary><pre>{escape(text or '') if rows.whole else _cut(text or '')}</pre></details>{pictures}"
 
 
-def _worth_unfolding(made: Row, text: str) -> bool:
-    return made["head"].endswith("…") or "\n" in text
+def _worth_unfolding(row: Row, text: str) -> bool:
+    return row["head"].endswith("…") or "\n" in text
 
 
 def _cut(text: str) -> str:
@@ -196,14 +196,20 @@ def _cut(text: str) -> str:
     return f"{escape(text[:MOST_TEXT])}</pre><small>… {len(text) - MOST_TEXT:,} more characters are in the block itself</small><pre>"
 
 
-def _link(index: int, made: Row, rows: _Rows) -> str:
-    """What a call and its result say of each other."""
-    if not made.get("call") or len(rows.blocks) == 1:  # a block alone has nobody to point at
+def _link(index: int, row: Row, rows: _Rows) -> str:
+    """Return the link from a call to its result, or from a result to its call."""
+    if not row.get("call") or len(rows.blocks) == 1:  # a block alone has nobody to point at
         return ""
     partner = rows.partner(index)
-    if made["kind"] == "tool_call":
-        said = f"→ #{partner}" if partner is not None else ("pending" if len(rows.shown) == len(rows.blocks) else "")
-        return f'<span class="nbt-link{"" if partner is not None else " nbt-warn"}">{said}</span> ' if said else ""
+    if row["kind"] == "tool_call":
+        link_text = (
+            f"→ #{partner}" if partner is not None else ("pending" if len(rows.shown) == len(rows.blocks) else "")
+        )
+        return (
+            f'<span class="nbt-link{"" if partner is not None else " nbt-warn"}">{link_text}</span> '
+            if link_text
+            else ""
+        )
     if partner is None:
         return '<span class="nbt-link nbt-warn">answers no call here</span> '
     return f'<span class="nbt-link">← #{partner} {escape(rows.rows[partner].get("name", ""))}</span> '
@@ -214,10 +220,10 @@ def _caption(turn: Turn) -> str:
 
 
 def _run_caption(run: Run) -> str:
-    named = f"Run <b>{escape(shortened(run.name, 60))}</b>" if run.name else "Run"
+    name_part = f"Run <b>{escape(shortened(run.name, 60))}</b>" if run.name else "Run"
     return " · ".join(
         [
-            named,
+            name_part,
             counted(len(run), "turn"),
             counted(len(run.latest), "block"),
             *_sums(run.inferences),
@@ -227,33 +233,37 @@ def _run_caption(run: Run) -> str:
 
 
 def _parts(run: Run) -> Iterable[tuple[int, str]]:
-    """Where in the last Turn each Turn begins, and the line it stands under.
+    """Yield the index of the first new block of each Turn, and the heading of the Turn.
 
     A Turn that was edited on the way has its new blocks where they differ from the one before.
     """
-    before = Turn()
+    previous_turn = Turn()
     for index, turn in enumerate(run):
-        start = turn.blocks.shared(before.blocks)
-        kept = turn.blocks.shared(run.latest.blocks)
-        if start < kept or index == 0:
+        start = turn.blocks.shared(previous_turn.blocks)
+        kept_count = turn.blocks.shared(run.latest.blocks)
+        if start < kept_count or index == 0:
             yield (
                 start,
-                " · ".join([f"turn {index}", *_sums(turn.inferences if index == 0 else _new_calls(turn, before))]),
+                " · ".join(
+                    [f"turn {index}", *_sums(turn.inferences if index == 0 else _new_calls(turn, previous_turn))]
+                ),
             )
-        before = turn
+        previous_turn = turn
 
 
-def _new_calls(turn: Turn, before: Turn) -> tuple[InferenceResult, ...]:
-    known = {result.inference_id for result in before.inferences}
-    return tuple(result for result in turn.inferences if not result.inference_id or result.inference_id not in known)
+def _new_calls(turn: Turn, previous_turn: Turn) -> tuple[InferenceResult, ...]:
+    previous_ids = {result.inference_id for result in previous_turn.inferences}
+    return tuple(
+        result for result in turn.inferences if not result.inference_id or result.inference_id not in previous_ids
+    )
 
 
 def _open(turn: Turn) -> list[str]:
-    waiting = len(turn.pending)
-    return [f'<span class="nbt-warn">{counted(waiting, "call")} pending</span>'] if waiting else []
+    pending_count = len(turn.pending)
+    return [f'<span class="nbt-warn">{counted(pending_count, "call")} pending</span>'] if pending_count else []
 
 
 def _sums(results: Sequence[InferenceResult]) -> list[str]:
     failed = sum(result.finish_class in ("error", "interrupted") for result in results)
-    said = [f'<span class="nbt-warn">{failed} failed or stopped</span>'] if failed else []
-    return [*sums(results), *said]
+    failure_part = [f'<span class="nbt-warn">{failed} failed or stopped</span>'] if failed else []
+    return [*sums(results), *failure_part]

@@ -27,24 +27,24 @@ def image(
         raise MisuseError(
             f"an image is a path, a URL, bytes or an image map, not {type(source).__name__}: {source!r:.60}"
         )
-    made: dict[str, Any] = {}
+    image_map: dict[str, Any] = {}
     if isinstance(source, str) and source.startswith("file_id:"):
-        made["file_id"] = source.removeprefix("file_id:")
+        image_map["file_id"] = source.removeprefix("file_id:")
     elif isinstance(source, str) and source.startswith(("http://", "https://")):
-        made["url"] = source
+        image_map["url"] = source
         if media_type:
-            made["media_type"] = media_type
+            image_map["media_type"] = media_type
     elif isinstance(source, str) and source.startswith("data:"):
-        made["media_type"], made["content"] = from_data_url(source)
+        image_map["media_type"], image_map["content"] = from_data_url(source)
     else:
-        content, named = (source, None) if isinstance(source, bytes) else _read(source)
-        made["media_type"] = media_type or _looks_like(content) or named
-        if not made["media_type"]:
+        content, type_by_name = (source, None) if isinstance(source, bytes) else _read(source)
+        image_map["media_type"] = media_type or _looks_like(content) or type_by_name
+        if not image_map["media_type"]:
             raise MisuseError('image content requires a media_type, like media_type="image/png"')
-        made["content"] = _text(content)
+        image_map["content"] = _text(content)
     if detail is not None:
-        made["detail"] = normal_detail(detail)
-    return FrozenDict(made)
+        image_map["detail"] = normal_detail(detail)
+    return FrozenDict(image_map)
 
 
 def _read(path: str | os.PathLike[str]) -> tuple[bytes, str | None]:
@@ -56,8 +56,8 @@ def _read(path: str | os.PathLike[str]) -> tuple[bytes, str | None]:
             content = file.read()
     except OSError as error:
         raise LoadError(f"this image cannot be read: {error.strerror}", file=os.fspath(path)) from None
-    named = mimetypes.guess_type(os.fspath(path))[0]
-    return content, named if named and not named.startswith("text/") else None
+    type_by_name = mimetypes.guess_type(os.fspath(path))[0]
+    return content, type_by_name if type_by_name and not type_by_name.startswith("text/") else None
 
 
 def normal_image(raw: Mapping[str, Any]) -> FrozenDict:
@@ -66,25 +66,27 @@ def normal_image(raw: Mapping[str, Any]) -> FrozenDict:
     Raises ValueError where geppetto does: content without a media type, a data URL
     that is not base64.
     """
-    made = {k: v for k, v in raw.items() if k != "image_url"}
+    image_map = {k: v for k, v in raw.items() if k != "image_url"}
     url = raw.get("url") or raw.get("image_url")
     if isinstance(url, Mapping):  # OpenAI's own nesting, seen in hand-written files
-        made.setdefault("detail", url.get("detail", "auto"))
+        image_map.setdefault("detail", url.get("detail", "auto"))
         url = url.get("url")
     content = raw.get("content")
     if isinstance(url, str) and url:
         if url.startswith("data:"):
-            made["media_type"], made["content"] = from_data_url(url)
-            made.pop("url", None)
+            image_map["media_type"], image_map["content"] = from_data_url(url)
+            image_map.pop("url", None)
         else:
-            made["url"] = url
+            image_map["url"] = url
     elif content is not None and not raw.get("file_id") and not raw.get("file_uri"):
-        made |= _normal_content(content, raw.get("media_type"))
-    if not any(isinstance(made.get(name), str) and made[name] for name in ("url", "content", "file_id", "file_uri")):
+        image_map |= _normal_content(content, raw.get("media_type"))
+    if not any(
+        isinstance(image_map.get(name), str) and image_map[name] for name in ("url", "content", "file_id", "file_uri")
+    ):
         raise MisuseError(f"an image map has a url, content, a file_id or a file_uri; this one is {dict(raw)!r:.60}")
-    if "detail" in made:
-        made["detail"] = normal_detail(made["detail"])
-    frozen: FrozenDict = freeze(made)
+    if "detail" in image_map:
+        image_map["detail"] = normal_detail(image_map["detail"])
+    frozen: FrozenDict = freeze(image_map)
     return frozen
 
 
@@ -98,8 +100,8 @@ def seen(raw: Any) -> Any:
 
 def _normal_content(content: Any, media_type: Any) -> dict[str, Any]:
     if isinstance(content, str) and content.startswith("data:"):
-        found, text = from_data_url(content)
-        return {"media_type": found, "content": text}
+        url_media_type, text = from_data_url(content)
+        return {"media_type": url_media_type, "content": text}
     if not media_type:
         raise MisuseError("image content requires a media_type")
     if isinstance(content, bytes):

@@ -38,12 +38,12 @@ def _laid_out(value: Any, indent: str, used: int) -> str:
         brackets = "{}"
         names = [f"{encode_basestring(str(name))}: " for name in value]
         parts = [
-            name + _laid_out(one, inner, len(inner) + len(name) + 1)
-            for name, one in zip(names, value.values(), strict=True)
+            name + _laid_out(item, inner, len(inner) + len(name) + 1)
+            for name, item in zip(names, value.values(), strict=True)
         ]
     else:
         brackets = "[]"
-        parts = [_laid_out(one, inner, len(inner) + 1) for one in value]
+        parts = [_laid_out(item, inner, len(inner) + 1) for item in value]
     if _fits(parts, WIDE - used):
         return f"{brackets[0]}{', '.join(parts)}{brackets[1]}"
     if isinstance(value, (list, tuple)) and _words(value):
@@ -53,28 +53,29 @@ def _laid_out(value: Any, indent: str, used: int) -> str:
 
 
 def _fits(parts: Sequence[str], width: int) -> bool:
-    left = width
+    width_left = width
     for part in parts:
-        left -= len(part) + 2
-        if left < 0 or "\n" in part:
+        width_left -= len(part) + 2
+        if width_left < 0 or "\n" in part:
             return False
     return True
 
 
 def _words(values: Sequence[Any]) -> bool:
-    """Whether these are numbers and short strings and nothing else."""
+    """Return True when all values are numbers, None or short strings."""
     return all(
-        len(one) <= WORD if isinstance(one, str) else one is None or isinstance(one, (int, float)) for one in values
+        len(value) <= WORD if isinstance(value, str) else value is None or isinstance(value, (int, float))
+        for value in values
     )
 
 
 def _filled(parts: Sequence[str], width: int) -> Iterator[str]:
     line: list[str] = []
-    left = width
+    width_left = width
     for part in parts:
-        left -= len(part) + 2
-        if left < 0 and line:
+        width_left -= len(part) + 2
+        if width_left < 0 and line:
             yield ", ".join(line)
-            line, left = [], width - len(part) - 2
+            line, width_left = [], width - len(part) - 2
         line.append(part)
     yield ", ".join(line)

@@ -63,7 +63,7 @@ def _stopped(turn: Turn) -> asyncio.CancelledError:
 
 
 def _asks_again(turn: Turn, *, edited: bool) -> bool:
-    """Whether the model has not finished: it said so itself, or an edit left it something to answer."""
+    """Return True when the model must be called again: it asked to continue, or an edit left something to answer."""
     if edited and len(turn) and turn[-1].kind in ("user", "tool_use"):
         return True
     result = turn.metadata.get(INFERENCE_RESULT)
@@ -84,14 +84,14 @@ class _Loop:
             turn = self.handed((await self.steps.gate(seen, reason)).turn, turn)
         return turn
 
-    def handed(self, turn: Turn, before: Turn) -> Turn:
+    def handed(self, turn: Turn, known_turn: Turn) -> Turn:
         """The Turn somebody hands over at a pause, with an id on each new block and each call its own."""
-        if turn is before:
+        if turn is known_turn:
             return turn
-        turn, said = with_distinct_calls(turn, self.scope.new_id)
-        for text in said:
+        turn, notices = with_distinct_calls(turn, self.scope.new_id)
+        for text in notices:
             self.emit(Notice(text))
-        return identified(turn, before, self.scope.new_id)
+        return identified(turn, known_turn, self.scope.new_id)
 
     async def closed(self, turn: Turn, iteration: int) -> Turn:
         """With the calls answered that came with the Turn: no model is asked while one is open."""
@@ -118,30 +118,30 @@ class _Loop:
             turn = await self.answered(turn, answers)
         return await self.at(Phase.POST_TOOLS, turn, iteration)
 
-    async def answered(self, turn: Turn, given: Mapping[str, Block]) -> Turn:
+    async def answered(self, turn: Turn, manual_answers: Mapping[str, Block]) -> Turn:
         """Append the answers to the pending calls, in the order of the calls."""
         scope, pending = self.scope, turn.calls.pending
         config, calls = scope.tool_config, tuple(pending.values())
-        done = dict(given)
+        answers = dict(manual_answers)
         try:
             await scope.tools.answer(
-                [call for id, call in pending.items() if id not in given] if given else calls,
+                [call for id, call in pending.items() if id not in manual_answers] if manual_answers else calls,
                 config,
                 self.emit,
-                done,
+                answers,
                 allowed=config.allowed_in(turn),
                 new_id=scope.new_id,
             )
         except asyncio.CancelledError as stop:
-            stop.turn = turn + _in_order(pending, done)  # type: ignore[attr-defined]  # what was answered travels with the stop
+            stop.turn = turn + _in_order(pending, answers)  # type: ignore[attr-defined]  # what was answered travels with the stop
             raise
-        turn += _in_order(pending, done)
+        turn += _in_order(pending, answers)
         if (task := asyncio.current_task()) is not None and task.cancelling():  # a stop that a tool kept for itself
             raise _stopped(turn)
         if config.tool_error_handling == "abort":
             for call in calls:
-                answer = done.get(call.tool_call_id)
-                if answer is not None and answer.error and call.tool_call_id not in given:
+                answer = answers.get(call.tool_call_id)
+                if answer is not None and answer.error and call.tool_call_id not in manual_answers:
                     raise ToolError(f"{call.name} failed, and tool errors end this run: {answer.error}", turn=turn)
         return turn
 

@@ -17,13 +17,13 @@ def turn_markdown(turn: Turn) -> str:
 
 def run_markdown(run: Run) -> str:
     """Each Turn under a heading of its own, with the blocks that are new in it."""
-    said = [f"# {_inline(run.name or 'Conversation')}", ""]
-    before = Turn()
+    lines = [f"# {_inline(run.name or 'Conversation')}", ""]
+    previous_turn = Turn()
     for index, turn in enumerate(run):
-        start = turn.blocks.shared(before.blocks)
-        said += [f"## Turn {index}", "", *_blocks(turn, start)]
-        before = turn
-    return "\n".join(said)
+        start = turn.blocks.shared(previous_turn.blocks)
+        lines += [f"## Turn {index}", "", *_blocks(turn, start)]
+        previous_turn = turn
+    return "\n".join(lines)
 
 
 def _blocks(turn: Turn, start: int) -> Iterator[str]:

@@ -1,8 +1,8 @@
-"""What is known of models: how much they read and write, and what a token costs.
+"""Prices and limits of models.
 
-The table is of the day `AS_OF` and from the providers' own pages (`SOURCES`); prices
-change, so a session's cost is what the table knew when it ran. A model that is not in
-it has no price, and its cost is None. `find` takes your own entries first.
+The table is of the day `AS_OF`, from the providers' pages (`SOURCES`). Prices change, so the
+cost of a session is that of the table when it ran. A model that is not in the table has no
+price, and its cost is None. `find` prefers entries of your own.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ MILLION = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """USD for a million tokens of each sort; a sort without a price of its own costs as input does."""
+    """USD for a million tokens of each sort; a sort without a price costs the same as input."""
 
     input: float
     output: float
     cache_read: float | None = None
     cache_write: float | None = None
-    cache_write_hour: float | None = None  # of what is to be kept for an hour; the other is kept for five minutes
+    cache_write_hour: float | None = None  # for an hour in the cache; `cache_write` is for five minutes
 
     def cost(self, usage: Usage, hour: int = 0) -> float:
-        """USD for `usage`, whose `input_tokens` include what was read from and written to a cache.
+        """Return the USD for `usage`, whose `input_tokens` include cache reads and writes.
 
-        `hour` of the tokens that were written are to be kept for an hour. Reasoning is output.
+        `hour` is the number of tokens that were cached for an hour. Reasoning counts as output.
         """
-        read, written = usage.cached_tokens, usage.cache_creation_input_tokens
-        fresh, hour = max(usage.input_tokens - read - written, 0), min(hour, written)
+        cache_reads, cache_writes = usage.cached_tokens, usage.cache_creation_input_tokens
+        fresh, hour = max(usage.input_tokens - cache_reads - cache_writes, 0), min(hour, cache_writes)
         write = self.input if self.cache_write is None else self.cache_write
         parts = (
             (fresh, self.input),
-            (read, self.input if self.cache_read is None else self.cache_read),
-            (written - hour, write),
+            (cache_reads, self.input if self.cache_read is None else self.cache_read),
+            (cache_writes - hour, write),
             (hour, write if self.cache_write_hour is None else self.cache_write_hour),
             (usage.output_tokens, self.output),
         )
@@ -53,7 +53,7 @@ class Prices:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo:
-    """One model. Windows are in tokens, None where the provider does not say; `long_prices` hold above `long_from` input tokens."""
+    """One model. Limits are in tokens, None where unknown; `long_prices` apply above `long_from` input tokens."""
 
     id: str
     provider: str = ""
@@ -66,7 +66,7 @@ class ModelInfo:
     long_prices: Prices | None = None
 
     def cost(self, usage: Usage | None, hour: int = 0) -> float | None:
-        """USD for one call, or None when tokens or prices are not known; `hour` as in `Prices.cost`."""
+        """Return the USD for one call; None when tokens or prices are unknown. `hour` as in `Prices.cost`."""
         if usage is None or self.prices is None:
             return None
         if self.long_from is not None and self.long_prices is not None and usage.input_tokens > self.long_from:
@@ -74,51 +74,51 @@ class ModelInfo:
         return self.prices.cost(usage, hour)
 
 
-# What may follow a name without making it another model: a date, a revision, "latest".
+# The end of a name that does not make it another model: a date, a revision, "latest".
 SUFFIX = re.compile(r"(?:[-@:](?:\d{8}|\d{4}-\d{2}-\d{2}|\d{3,4}|latest|v\d+(?::\d+)?))+")
 VENDOR = re.compile(r"^(?:[a-z]{2}\.)?(?:[\w-]+[/.])?(?=(?:claude|gpt|o[134]|chatgpt|gemini)[-\d])")
 
 
-def find(model: str, own: Iterable[ModelInfo] = ()) -> ModelInfo | None:
-    """What is known of `model`, by its name with or without a date and a vendor's prefix; None when nothing is."""
-    mine = {info.id: info for info in own}
-    return _found(model, {**MODELS, **mine}) if mine else _shipped(model)
+def find(model: str, own_models: Iterable[ModelInfo] = ()) -> ModelInfo | None:
+    """Return the entry of `model`, named with or without a date and a vendor's prefix; None without one."""
+    own_by_id = {info.id: info for info in own_models}
+    return _find_in(model, {**MODELS, **own_by_id}) if own_by_id else _find_shipped(model)
 
 
 @lru_cache(maxsize=1000)
-def _shipped(model: str) -> ModelInfo | None:
-    return _found(model, MODELS)
+def _find_shipped(model: str) -> ModelInfo | None:
+    return _find_in(model, MODELS)
 
 
-def _found(model: str, known: Mapping[str, ModelInfo]) -> ModelInfo | None:
+def _find_in(model: str, models: Mapping[str, ModelInfo]) -> ModelInfo | None:
     for name in (model, VENDOR.sub("", model.lower()).replace("4.5", "4-5").replace("4.6", "4-6")):
-        if name in known:
-            return known[name]
-        for id in sorted(known, key=len, reverse=True):
+        if name in models:
+            return models[name]
+        for id in sorted(models, key=len, reverse=True):
             if name.startswith(id) and SUFFIX.fullmatch(name[len(id) :]):
-                return known[id]
+                return models[id]
     return None
 
 
-def priced(result: InferenceResult, own: Iterable[ModelInfo] = ()) -> InferenceResult:
-    """`result` with its cost in USD, where the provider did not say it and the model is known.
+def priced(result: InferenceResult, own_models: Iterable[ModelInfo] = ()) -> InferenceResult:
+    """Return `result` with its cost in USD, unless the provider reported one or the model is unknown.
 
-    Tokens are counted, not the uses of a server's tools. What was served faster than usual has
-    a price that the table does not know, and no cost.
+    The cost is that of the tokens, without the uses of a server's tools. A faster service tier has
+    a price that is not in the table, and no cost.
     """
     if result.cost is not None or result.usage is None:
         return result
-    info = find(result.model, own)
+    info = find(result.model, own_models)
     counts = result.extra.get("usage")
     counts = counts if isinstance(counts, Mapping) else {}
     share = TIERS.get(str(result.extra.get("service_tier") or counts.get("service_tier") or "").lower())
-    written = counts.get("cache_creation")
-    hour = written.get("ephemeral_1h_input_tokens") if isinstance(written, Mapping) else 0
-    cost = info.cost(result.usage, hour if isinstance(hour, int) else 0) if info and share else None
+    cache_writes = counts.get("cache_creation")
+    hour_tokens = cache_writes.get("ephemeral_1h_input_tokens") if isinstance(cache_writes, Mapping) else 0
+    cost = info.cost(result.usage, hour_tokens if isinstance(hour_tokens, int) else 0) if info and share else None
     return result if cost is None or share is None else result.replace(cost=round(cost * share, 9))
 
 
-# What a tier costs, as a share of the usual price; from the same pages.
+# The price of a service tier as a share of the usual price, from the same pages.
 TIERS = {
     **dict.fromkeys(("", "auto", "default", "standard", "on_demand"), 1.0),
     **dict.fromkeys(("batch", "flex"), 0.5),
@@ -126,21 +126,31 @@ TIERS = {
 
 
 def _claude(
-    id: str, input: float, output: float, window: int, most: int, *, read: float = 0.1, reasoning: bool = True
+    id: str, input: float, output: float, window: int, max_output: int, *, read: float = 0.1, reasoning: bool = True
 ) -> ModelInfo:
-    """Anthropic's prices follow from the input price: a cache write costs a quarter more, one for an hour twice as much."""
+    """Return a Claude model; a cache write costs a quarter more than input, one for an hour twice as much."""
     prices = Prices(input, output, round(input * read, 4), round(input * 1.25, 4), round(input * 2, 4))
     return ModelInfo(
-        id=id, provider="anthropic", prices=prices, context_window=window, max_output_tokens=most, reasoning=reasoning
+        id=id,
+        provider="anthropic",
+        prices=prices,
+        context_window=window,
+        max_output_tokens=max_output,
+        reasoning=reasoning,
     )
 
 
 def _gpt(
-    id: str, input: float, output: float, cached: float, window: int, most: int, *, reasoning: bool = False
+    id: str, input: float, output: float, cached: float, window: int, max_output: int, *, reasoning: bool = False
 ) -> ModelInfo:
     prices = Prices(input, output, cached)
     return ModelInfo(
-        id=id, provider="openai", prices=prices, context_window=window, max_output_tokens=most, reasoning=reasoning
+        id=id,
+        provider="openai",
+        prices=prices,
+        context_window=window,
+        max_output_tokens=max_output,
+        reasoning=reasoning,
     )
 
 

@@ -48,8 +48,8 @@ def module(name: str) -> str:
 
     Names are shared by all of them: `import {a}` may not rename, and no two may define the same.
     """
-    *others, own = _parts(name, set())
-    return "".join([*(EXPORT.sub("", DEFAULT.sub("", part)) for part in others), own])
+    *imported_modules, module_name = _parts(name, set())
+    return "".join([*(EXPORT.sub("", DEFAULT.sub("", part)) for part in imported_modules), module_name])
 
 
 @cache
@@ -70,12 +70,12 @@ def squeezed(*names: str) -> str:
     return SPACE.sub(r"\g<sign>", styles(*names)).strip()
 
 
-def _parts(name: str, seen: set[str]) -> Iterator[str]:
+def _parts(name: str, module_names: set[str]) -> Iterator[str]:
     text = _read(name)
-    for found in IMPORT.finditer(text):
-        if found["name"] not in seen:
-            seen.add(found["name"])
-            yield from _parts(found["name"], seen)
+    for parts in IMPORT.finditer(text):
+        if parts["name"] not in module_names:
+            module_names.add(parts["name"])
+            yield from _parts(parts["name"], module_names)
     yield IMPORT.sub("", text)
 
 

@@ -1,4 +1,4 @@
-"""What each Turn of a Run added to the one before, and the phases it went through.
+"""Outline of each Turn of a Run: the blocks it adds, and its phases.
 
 A timeline is drawn of this. Where snapshots were taken they are told as they were; of a Turn
 from a file they are read off its blocks: who made them says where the model was asked.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .chunks import Chunks
+from .chunks import PersistentList
 from .comparison import Comparison, compare
 from .events import Phase, Snapshot
 from .execution import STATUS
@@ -35,31 +35,31 @@ class TurnOutline:
 
     @property
     def shared(self) -> int:
-        """How many blocks at its head are those of the Turn before."""
+        """The number of leading blocks that the previous Turn has as well."""
         return self.turn.blocks.shared(self.before.blocks)
 
     @property
     def grown(self) -> bool:
-        """Whether it is the Turn before and more: nothing was edited or left out."""
+        """True when this is the previous Turn with blocks appended."""
         return self.shared == len(self.before)
 
     @property
     def comparison(self) -> Comparison:
-        """How the Turn before became this one."""
+        """The differences from the previous Turn."""
         return compare(self.before, self.turn)
 
     @property
     def title(self) -> str:
-        """What the user said in it, in one line."""
-        fresh = self.turn.blocks.since(self.shared)
-        said = [block.text for block in fresh if block.kind == "user"]
-        return shortened(said[-1], 120) if said else ""
+        """The last prompt of the Turn in one line."""
+        new_blocks = self.turn.blocks.since(self.shared)
+        prompts = [block.text for block in new_blocks if block.kind == "user"]
+        return shortened(prompts[-1], 120) if prompts else ""
 
     @property
     def usage(self) -> Usage | None:
         """Tokens of its model calls; None when none of them tells."""
-        known = [result for result in self.results if result.usage is not None]
-        return total_usage(known) if known else None
+        results_with_usage = [result for result in self.results if result.usage is not None]
+        return total_usage(results_with_usage) if results_with_usage else None
 
     @property
     def cost(self) -> float | None:
@@ -67,53 +67,53 @@ class TurnOutline:
 
     @property
     def duration_ms(self) -> float | None:
-        """How long its model calls took together."""
-        known = [result.duration_ms for result in self.results if result.duration_ms is not None]
-        return sum(known) if known else None
+        """The total duration of its model calls in milliseconds."""
+        durations = [result.duration_ms for result in self.results if result.duration_ms is not None]
+        return sum(durations) if durations else None
 
     @property
     def state(self) -> str:
-        """How it ended: ok, cut (limit reached, refused), failed, stopped, or waiting for tools."""
-        if said := {"failed": "failed", "stopped": "stopped"}.get(_status(self.turn)):
-            return said
+        """The state: ok, cut (limit reached, refused), failed, stopped, or waiting for tools."""
+        if ending := {"failed": "failed", "stopped": "stopped"}.get(_status(self.turn)):
+            return ending
         if self.turn.pending:
             return "waiting"
-        last = self.results[-1] if self.results else None
-        if last is not None and last.finish_class in BAD:
+        last_result = self.results[-1] if self.results else None
+        if last_result is not None and last_result.finish_class in BAD:
             return "failed"
-        return "cut" if last is not None and (last.truncated or last.finish_class in CUT) else "ok"
+        return "cut" if last_result is not None and (last_result.truncated or last_result.finish_class in CUT) else "ok"
 
 
-def phases_of(turn: Turn, before: Turn) -> Iterator[Snapshot]:
+def phases_of(turn: Turn, previous_turn: Turn) -> Iterator[Snapshot]:
     """The phases a Turn must have gone through, going by who made its blocks."""
-    start = turn.blocks.shared(before.blocks)
-    iteration, asked, answered, key = -1, False, False, ""
+    start = turn.blocks.shared(previous_turn.blocks)
+    iteration, in_model_call, has_tool_results, key = -1, False, False, ""
     for index, block in enumerate(turn.blocks.since(start), start):
-        mine = block.kind in MADE_BY_A_MODEL
-        other = bool(mine and asked and call_key(block) and key and call_key(block) != key)
-        if asked and (not mine or other):
+        is_model_block = block.kind in MADE_BY_A_MODEL
+        is_other_call = bool(is_model_block and in_model_call and call_key(block) and key and call_key(block) != key)
+        if in_model_call and (not is_model_block or is_other_call):
             yield Snapshot(Phase.POST_INFERENCE, _head(turn, index), iteration)
-            asked = False
-        if answered and block.kind != "tool_use":
+            in_model_call = False
+        if has_tool_results and block.kind != "tool_use":
             yield Snapshot(Phase.POST_TOOLS, _head(turn, index), iteration)
-            answered = False
-        if mine and not asked:
-            iteration, asked = iteration + 1, True
+            has_tool_results = False
+        if is_model_block and not in_model_call:
+            iteration, in_model_call = iteration + 1, True
             yield Snapshot(Phase.PRE_INFERENCE, _head(turn, index), iteration)
-        answered = answered or (block.kind == "tool_use" and iteration >= 0)
-        key = call_key(block) if mine else ""
-    if asked or answered:
-        yield Snapshot(Phase.POST_INFERENCE if asked else Phase.POST_TOOLS, turn, iteration)
-    if asked and not turn.pending and _status(turn) in ("", "done"):
+        has_tool_results = has_tool_results or (block.kind == "tool_use" and iteration >= 0)
+        key = call_key(block) if is_model_block else ""
+    if in_model_call or has_tool_results:
+        yield Snapshot(Phase.POST_INFERENCE if in_model_call else Phase.POST_TOOLS, turn, iteration)
+    if in_model_call and not turn.pending and _status(turn) in ("", "done"):
         yield Snapshot(Phase.FINAL, turn, iteration)
 
 
 def _head(turn: Turn, length: int) -> Turn:
-    blocks: Chunks[Block] = turn.blocks.head(length)
+    blocks: PersistentList[Block] = turn.blocks.head(length)
     return turn._with(blocks=blocks)
 
 
 def _status(turn: Turn) -> str:
-    """How its execution ended (`nbturns.status@v1`); "" when nothing says so."""
-    said = turn.metadata.raw(STATUS)
-    return said if isinstance(said, str) else ""
+    """Return the status of the execution (`nbturns.status@v1`); "" when unknown."""
+    status = turn.metadata.raw(STATUS)
+    return status if isinstance(status, str) else ""

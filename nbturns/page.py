@@ -58,7 +58,7 @@ def _hash(text: str) -> str:
 
 
 def _still(value: Run | Turn | Comparison) -> str:
-    """What is seen where scripts may not run: all of it, unless a browser would take long to lay it out."""
+    """Return the static table that is shown without scripts, of limited length."""
     if isinstance(value, Comparison):
         return comparison_html(value, whole=len(value.rows) <= MOST_STILL)
     if isinstance(value, Run):

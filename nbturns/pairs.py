@@ -1,4 +1,4 @@
-"""Which result answers which call: the one of the same id; of several the n-th result answers the n-th call.
+"""Pairs of calls and results by id; of several with one id the n-th result answers the n-th call.
 
 Some servers begin to count the ids of their calls anew with each answer.
 """

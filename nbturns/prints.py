@@ -6,10 +6,10 @@ call of a tool listens in a context of its own, and prints of other cells pass u
 
 from __future__ import annotations
 
-import io
 import sys
+from collections.abc import Iterable
 from contextvars import ContextVar, Token
-from typing import Any, Self, TextIO
+from typing import Any, Self, TextIO, cast
 
 MOST = 100_000  # characters kept of one call; what is printed beyond is shown and not kept
 
@@ -41,7 +41,7 @@ class Prints:
         self._before = _listening.set(self)
         self._tee = tee = _tee()
         tee.users += 1
-        sys.stdout = tee
+        sys.stdout = cast(TextIO, tee)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -52,8 +52,11 @@ class Prints:
             sys.stdout = tee.real
 
 
-class _Tee(io.TextIOBase):
-    """Stands in for `sys.stdout` while a tool runs, and passes everything on."""
+class _Tee:
+    """Stands in for `sys.stdout` while a tool runs, and passes everything on.
+
+    No `io.TextIOBase`: its finalizer would close the stand-in, and with that flush a stream that may be gone by then.
+    """
 
     def __init__(self, real: TextIO) -> None:
         self.real = real
@@ -65,8 +68,19 @@ class _Tee(io.TextIOBase):
             said.keep(text)
         return self.real.write(text)
 
-    def flush(self) -> None:
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def close(self) -> None:
+        """Flush; the real stream is for others to print to."""
         self.real.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.real, name)
@@ -77,7 +91,7 @@ _last: list[_Tee] = []  # used again as long as `sys.stdout` is the same
 
 
 def _tee() -> _Tee:
-    now = sys.stdout
+    now: Any = sys.stdout
     if isinstance(now, _Tee):
         return now
     if not _last or _last[0].real is not now:

@@ -12,10 +12,10 @@ from enum import StrEnum
 from operator import attrgetter
 from typing import Any
 
-from .chunks import Chunks
+from .chunks import PersistentList
 from .errors import MisuseError
-from .frozen import EMPTY, FrozenDict, draft_of, freeze
-from .keyed import Key, Keyed, fitted
+from .frozen import EMPTY, FrozenDict, freeze, unchecked_constructor
+from .keyed import Key, Metadata, fitted
 
 
 class FinishClass(StrEnum):
@@ -60,7 +60,7 @@ _CLASSES: dict[str, FinishClass] = {
 
 
 def is_cut(stop_reason: str) -> bool:
-    """Whether a call ended because no more tokens were allowed."""
+    """Return True when a call ended at its token limit."""
     return bool(stop_reason) and FinishClass.of(stop_reason) is FinishClass.MAX_TOKENS
 
 
@@ -84,7 +84,7 @@ class Usage:
 
     @property
     def cache_read_input_tokens(self) -> int:
-        """What geppetto also calls `cached_tokens`."""
+        """geppetto's other name of `cached_tokens`."""
         return self.cached_tokens
 
     def __add__(self, other: Usage) -> Usage:
@@ -96,10 +96,10 @@ class Usage:
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Usage:
-        known = {f.name: _count(raw[f.name], f.name) for f in fields(cls) if raw.get(f.name) is not None}
-        if not known.get("cached_tokens") and raw.get("cache_read_input_tokens"):
-            known["cached_tokens"] = _count(raw["cache_read_input_tokens"], "cache_read_input_tokens")
-        return cls(**known)
+        counts = {f.name: _count(raw[f.name], f.name) for f in fields(cls) if raw.get(f.name) is not None}
+        if not counts.get("cached_tokens") and raw.get("cache_read_input_tokens"):
+            counts["cached_tokens"] = _count(raw["cache_read_input_tokens"], "cache_read_input_tokens")
+        return cls(**counts)
 
 
 def _count(value: Any, name: str) -> int:
@@ -145,38 +145,36 @@ class InferenceResult:
 
     @property
     def raw(self) -> FrozenDict | None:
-        """What went over the wire, where the engine was told to keep it (`nt.engine(…, raw=True)`), else None.
+        """The request and response, if the engine keeps them (`nt.engine(…, raw=True)`), else None.
 
         `request` is the body as sent, `response` the text as it came; keys are taken out,
         and what is longer than the limit is cut (`cut` says of how many characters).
         """
-        kept = self.extra.get("raw")
-        return kept if isinstance(kept, FrozenDict) else None
+        raw_exchange = self.extra.get("raw")
+        return raw_exchange if isinstance(raw_exchange, FrozenDict) else None
 
     def completed(
         self, inference_id: str, stop_reason: str, finish: FinishClass, duration_ms: int, first_token_ms: int | None
     ) -> InferenceResult:
-        """What the engine told of the call, with what only its caller knows; what it told stays."""
-        told = self.time_to_first_token_ms
-        made = _new(_Draft)
-        made.inference_id = inference_id
-        made.provider = self.provider
-        made.model = self.model
-        made.stop_reason = stop_reason
-        made.finish_class = finish
-        made.truncated = self.truncated or is_cut(stop_reason)
-        made.usage = self.usage
-        made.max_tokens = self.max_tokens
-        made.duration_ms = duration_ms if self.duration_ms is None else self.duration_ms
-        made.time_to_first_token_ms = first_token_ms if told is None else told
-        made.cost = self.cost
-        made.request_id = self.request_id
-        made.response_id = self.response_id
-        made.attempts = self.attempts
-        made.extra = self.extra
-        made._disk = None
-        made.__class__ = InferenceResult
-        return made  # type: ignore[no-any-return]  # a draft no longer
+        """Return this record completed with what only the caller of the engine knows; times it has already are kept."""
+        first_token_known = self.time_to_first_token_ms is not None
+        return _make_result(
+            inference_id,
+            self.provider,
+            self.model,
+            stop_reason,
+            finish,
+            self.truncated or is_cut(stop_reason),
+            self.usage,
+            self.max_tokens,
+            duration_ms if self.duration_ms is None else self.duration_ms,
+            self.time_to_first_token_ms if first_token_known else first_token_ms,
+            self.cost,
+            self.request_id,
+            self.response_id,
+            self.attempts,
+            self.extra,
+        )
 
     def written(self) -> FrozenDict:
         """The shape on disk, which cannot change; made once, when somebody asks."""
@@ -202,19 +200,20 @@ class InferenceResult:
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> InferenceResult:
         """Read what `to_dict` or geppetto wrote; names we do not know go to `extra`."""
-        known = fitted(raw, _SHAPE)
-        known["extra"] = freeze({**known.get("extra", EMPTY), **{k: v for k, v in raw.items() if k not in _SHAPE}})
-        if "finish_class" in known:
-            known["finish_class"] = _finish_class(known["finish_class"])
-        if known.get("provider") == "claude":
-            known |= _inclusive(known)
-        return cls(**known)
+        field_values = fitted(raw, _SHAPE)
+        field_values["extra"] = freeze(
+            {**field_values.get("extra", EMPTY), **{k: v for k, v in raw.items() if k not in _SHAPE}}
+        )
+        if "finish_class" in field_values:
+            field_values["finish_class"] = _finish_class(field_values["finish_class"])
+        if field_values.get("provider") == "claude":
+            field_values |= _inclusive(field_values)
+        return cls(**field_values)
 
 
 _NAMES = tuple(f.name for f in fields(InferenceResult) if f.init)
 _values = attrgetter(*_NAMES)
-_Draft: Any = draft_of(InferenceResult)
-_new: Any = object.__new__
+_make_result = unchecked_constructor(InferenceResult)
 _SHAPE: dict[str, Any] = {
     **dict.fromkeys(
         ("inference_id", "provider", "model", "stop_reason", "finish_class", "request_id", "response_id"), str
@@ -235,9 +234,9 @@ def _finish_class(raw: str) -> FinishClass:
         return FinishClass.of(raw)
 
 
-def _inclusive(known: dict[str, Any]) -> dict[str, Any]:
+def _inclusive(fields: dict[str, Any]) -> dict[str, Any]:
     """Claude's own counts, as geppetto keeps them, exclude the cache from the input; ours include it."""
-    usage: Usage | None = known.get("usage")
+    usage: Usage | None = fields.get("usage")
     if usage is None:
         return {"provider": "anthropic"}
     total = usage.input_tokens + usage.cached_tokens + usage.cache_creation_input_tokens
@@ -246,17 +245,17 @@ def _inclusive(known: dict[str, Any]) -> dict[str, Any]:
 
 INFERENCE_RESULT: Key[InferenceResult] = Key("geppetto.inference_result@v1", InferenceResult)
 INFERENCE_ID: Key[str] = Key("nbturns.inference_id@v1", str)
-INFERENCES: Key[Chunks[InferenceResult]] = Key("nbturns.inferences@v1", Chunks[InferenceResult])
+INFERENCES: Key[PersistentList[InferenceResult]] = Key("nbturns.inferences@v1", PersistentList[InferenceResult])
 
 OUTPUT: Key[Any] = Key("nbturns.output@v1", Any)  # about a Turn: the checked answer of `ask(…, output=…)`
 STDOUT: Key[str] = Key("nbturns.stdout@v1", str)  # on a tool_use block: what the tool printed
 DURATION_MS: Key[float] = Key("nbturns.duration_ms@v1", float)  # on a tool_use block: how long the tool took
 
 
-def ledger(metadata: Keyed) -> tuple[InferenceResult, ...] | None:
+def ledger(metadata: Metadata) -> tuple[InferenceResult, ...] | None:
     """Every model call a Turn's metadata lists, in order; None when it keeps no ledger."""
-    listed = metadata.get(INFERENCES)
-    return None if listed is None else tuple(listed)
+    results = metadata.get(INFERENCES)
+    return None if results is None else tuple(results)
 
 
 def total_usage(results: Iterable[InferenceResult]) -> Usage:
@@ -266,5 +265,5 @@ def total_usage(results: Iterable[InferenceResult]) -> Usage:
 def total_cost(results: Iterable[InferenceResult]) -> float | None:
     """USD, or None as soon as one call with tokens has no known price."""
     costs = [r.cost for r in results if r.cost is not None or r.usage is not None]
-    known = [cost for cost in costs if cost is not None]
-    return sum(known) if known and len(known) == len(costs) else None
+    known_costs = [cost for cost in costs if cost is not None]
+    return sum(known_costs) if known_costs and len(known_costs) == len(costs) else None

@@ -1,4 +1,4 @@
-"""What a table of blocks shows, as plain data: the same rows for every page and every live view.
+"""Rows of a table of blocks as plain data: the same for every page and every live view.
 
 A row depends on its block alone, so that a view that grows sends only what is new. What
 joins rows (a call and its result, the blocks of one model call) is drawn from `call` and
@@ -16,7 +16,7 @@ from .frozen import thaw
 from .images import image_bytes, normal_image
 from .json_layout import laid_out
 from .results import DURATION_MS, STDOUT, InferenceResult
-from .text import call_line, content, shortened, visible
+from .text import TextForm, block_text, call_line, content, shortened, visible
 from .turns import Block
 
 ICONS = {"system": "§", "user": "›", "llm_text": "¶", "tool_call": "ƒ", "tool_use": "↳", "reasoning": "∴"}
@@ -72,35 +72,37 @@ class Call(TypedDict, total=False):
 
 
 def row(block: Block) -> Row:
-    """What the table shows of `block`."""
+    """Return the table row of a block."""
     text = body_of(block)
-    made: Row = {
+    table_row: Row = {
         "kind": visible(block.kind),
         "icon": ICONS.get(block.kind, OTHER),
         "head": head_of(block),
         "size": len(text),
     }
-    made["fold"] = _folds(block, text)
+    table_row["fold"] = _folds(block, text)
     if len(text) <= BODY:
-        made["body"] = text
+        table_row["body"] = text
     if block.role:
-        made["role"] = visible(block.role)
+        table_row["role"] = visible(block.role)
     if block.kind in ("tool_call", "tool_use") and block.tool_call_id:
-        made["call"] = visible(block.tool_call_id)
+        table_row["call"] = visible(block.tool_call_id)
     if block.kind == "tool_call":
-        made["name"] = visible(block.name)
+        table_row["name"] = visible(block.name)
     if block.error:
-        made["error"] = True
-    if (took := block.metadata.get(DURATION_MS)) is not None:
-        made["ms"] = took
+        table_row["error"] = True
+    if (duration_ms := block.metadata.get(DURATION_MS)) is not None:
+        table_row["ms"] = duration_ms
     if key := call_key(block):
-        made["inference"] = key
-    pictures = [_picture(one) for one in block.images]
-    if shown := [picture for picture in pictures if picture]:
-        made["images"] = shown
-    if hidden := [_address(one) for one, picture in zip(block.images, pictures, strict=True) if not picture]:
-        made["elsewhere"] = hidden
-    return made
+        table_row["inference"] = key
+    pictures = [_picture(image) for image in block.images]
+    if picture_urls := [picture for picture in pictures if picture]:
+        table_row["images"] = picture_urls
+    if other_addresses := [
+        _address(image) for image, picture in zip(block.images, pictures, strict=True) if not picture
+    ]:
+        table_row["elsewhere"] = other_addresses
+    return table_row
 
 
 def head_of(block: Block) -> str:
@@ -111,36 +113,36 @@ def head_of(block: Block) -> str:
 
 
 def body_of(block: Block) -> str:
-    """All that the block says, laid out to be read: JSON over several lines."""
-    if block.kind == "tool_call":
-        raw = block.payload.get("args_raw")
-        return visible(raw) if isinstance(raw, str) else _laid_out(block.payload.get("args"))
-    if block.kind == "tool_use":
-        said = _result(block.result) if block.result is not None or not block.error else ""
-        printed = block.metadata.get(STDOUT)
-        parts = (
-            f"error: {block.error}" if block.error else "",
-            said,
-            f"printed: {printed.rstrip()}" if printed else "",
-        )
-        return visible("\n".join(part for part in parts if part))
-    if block.text or block.kind in ("system", "user", "llm_text", "reasoning"):
-        return visible(block.text or (content(block) if block.payload.get("refusal") else ""))
-    return _laid_out(block.payload)
+    """Return the text of the block for reading: JSON over several lines, and what a tool printed."""
+    text = block_text(block.kind, block.payload, BODY_FORM)
+    if block.kind != "tool_use":
+        return visible(text)
+    result = _result(block.result) if block.error and block.result is not None else ""
+    printed = block.metadata.get(STDOUT)
+    parts = (text, result, f"printed: {printed.rstrip()}" if printed else "")
+    return visible("\n".join(part for part in parts if part))
+
+
+def _arguments(payload: Mapping[str, Any]) -> str:
+    raw = payload.get("args_raw")
+    return raw if isinstance(raw, str) else _laid_out(payload.get("args"))
 
 
 def _result(result: Any) -> str:
-    """geppetto keeps results as JSON text; shown, they are what they mean."""
+    """Return a result over several lines; geppetto keeps results as JSON text, which is parsed first."""
     if isinstance(result, str) and result[:1] in ("{", "["):
         try:
             return _laid_out(json.loads(result))
-        except (ValueError, RecursionError):  # it only begins like JSON, or nobody could read it laid out
+        except (ValueError, RecursionError):  # it only begins like JSON, or is too deep to lay out
             return visible(result)
     return _laid_out(result)
 
 
 def _laid_out(value: Any) -> str:
     return visible(value if isinstance(value, str) else laid_out(thaw(value)))
+
+
+BODY_FORM = TextForm(_arguments, _result)
 
 
 def _folds(block: Block, text: str) -> bool:
@@ -153,22 +155,22 @@ def _folds(block: Block, text: str) -> bool:
     return len(text) > OPEN_DATA or text.count("\n") >= OPEN_DATA_LINES
 
 
-def _picture(given: Any) -> str:
+def _picture(raw_image: Any) -> str:
     """An image as a data URL of a kind that cannot run; "" for what would be fetched from elsewhere."""
-    if not isinstance(given, Mapping):
+    if not isinstance(raw_image, Mapping):
         return ""
     try:
-        one = normal_image(given)
-        content = image_bytes(one)
+        image_map = normal_image(raw_image)
+        content = image_bytes(image_map)
     except (ValueError, TypeError):
         return ""
-    if content is None or one.get("media_type") not in PICTURES:
+    if content is None or image_map.get("media_type") not in PICTURES:
         return ""
-    return f"data:{one['media_type']};base64,{base64.b64encode(content).decode('ascii')}"
+    return f"data:{image_map['media_type']};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def _address(image: Any) -> str:
-    """Where an image is that is not shown, as text: nothing is fetched for looking at a table."""
+    """Return the address of an image that is not embedded, as text; a table fetches nothing."""
     if not isinstance(image, Mapping):
         return visible(str(image))
     return visible(
@@ -177,7 +179,7 @@ def _address(image: Any) -> str:
 
 
 def call_key(block: Block) -> str:
-    """What the blocks of one model call share: its id, or (geppetto's files have none) an equal result."""
+    """Return a key that the blocks of one model call share: its id, or a hash of the result if there is no id."""
     if block.inference_id:
         return visible(block.inference_id)
     result = block.inference
@@ -186,33 +188,35 @@ def call_key(block: Block) -> str:
 
 def model_calls(blocks: Iterable[Block]) -> dict[str, Call]:
     """The cells of each model call these blocks name, by `call_key`."""
-    made: dict[str, Call] = {}
+    calls_by_key: dict[str, Call] = {}
     for block in blocks:
         key = call_key(block)
-        if key and key not in made and block.inference is not None:
-            made[key] = model_call(block.inference)
-    return made
+        if key and key not in calls_by_key and block.inference is not None:
+            calls_by_key[key] = model_call(block.inference)
+    return calls_by_key
 
 
 def model_call(result: InferenceResult) -> Call:
-    made: Call = {"finish": str(result.finish_class)}
+    call_cells: Call = {"finish": str(result.finish_class)}
     if result.provider:
-        made["provider"] = visible(result.provider)
+        call_cells["provider"] = visible(result.provider)
     if result.model:
-        made["model"] = visible(result.model)
-    made["stop"] = visible(result.stop_reason) or (str(result.finish_class) if result.finish_class != "unknown" else "")
+        call_cells["model"] = visible(result.model)
+    call_cells["stop"] = visible(result.stop_reason) or (
+        str(result.finish_class) if result.finish_class != "unknown" else ""
+    )
     if result.truncated:
-        made["truncated"] = True
+        call_cells["truncated"] = True
     if result.usage is not None:
-        made |= {"input": result.usage.input_tokens, "output": result.usage.output_tokens}
-        made |= {"cached": result.usage.cached_tokens, "reasoning": result.usage.reasoning_tokens}
+        call_cells |= {"input": result.usage.input_tokens, "output": result.usage.output_tokens}
+        call_cells |= {"cached": result.usage.cached_tokens, "reasoning": result.usage.reasoning_tokens}
     if result.cost is not None:
-        made["cost"] = result.cost
+        call_cells["cost"] = result.cost
     if result.duration_ms is not None:
-        made["ms"] = result.duration_ms
+        call_cells["ms"] = result.duration_ms
     if result.time_to_first_token_ms is not None:
-        made["first"] = result.time_to_first_token_ms
-    return made
+        call_cells["first"] = result.time_to_first_token_ms
+    return call_cells
 
 
 def duration(ms: float | None) -> str:
@@ -229,5 +233,5 @@ def duration(ms: float | None) -> str:
 
 
 def tokens(call: Call) -> str:
-    """What went in and what came out: "1,204 → 318"; "" when unknown."""
+    """Return input and output tokens as "1,204 → 318"; "" when unknown."""
     return f"{call['input']:,} → {call['output']:,}" if "input" in call else ""

@@ -1,8 +1,6 @@
 """Run and Turn ⇄ plain data ⇄ YAML and JSON, in the names geppetto has on disk.
 
-Nothing is lost on the way: unknown kinds keep their word, unknown keys their value,
-dates stay text, bytes come back as bytes. What cannot be understood is refused, with
-the place where it stands.
+Unknown kinds and keys are kept, dates stay text, bytes stay bytes. Errors name the position in the file.
 """
 
 from __future__ import annotations
@@ -11,17 +9,18 @@ import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias, TypeVar
 
-from .chunks import Chunks
+from .chunks import PersistentList
 from .errors import LoadError, MisuseError
 from .frozen import FrozenDict, FrozenList, freeze, key_name
-from .keyed import Keyed, keyed
+from .keyed import Metadata, keyed
+from .provenance import with_current_names
 from .turns import Block, Kind, Run, Turn
 
 VERSION = 1
 BYTES = "!!binary"
 KINDS = frozenset(Kind)
 ROLES = {"llm_text": "assistant"}  # what a block without a role is given when it is read, as in geppetto
-NO_BLOCKS: Chunks[Block] = Chunks()
+NO_BLOCKS: PersistentList[Block] = PersistentList()
 SHARED = {"shared_blocks"}  # the keys of what stands for blocks of the Turn before
 MISPLACED = {  # by kind: what belongs in the payload, and is seen beside it in files written by hand
     "tool_call": ("name", "args"),
@@ -50,7 +49,7 @@ def yamlable(value: Any) -> Any:
 def _plain(value: Any, inside: Plain) -> Any:
     if isinstance(value, Mapping):  # a key that looks like our mark of bytes gets an exclamation mark more
         return {f"{k}!" if k.rstrip("!") == BYTES else k: inside(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple, Chunks)):
+    if isinstance(value, (list, tuple, PersistentList)):
         return [inside(v) for v in value]
     return value
 
@@ -68,14 +67,14 @@ def block_to_dict(block: Block, *, plain: Plain = jsonable) -> dict[str, Any]:
 
 
 def turn_to_dict(
-    turn: Turn, *, omit_data: bool = False, before: Chunks[Block] = NO_BLOCKS, plain: Plain = jsonable
+    turn: Turn, *, omit_data: bool = False, previous_blocks: PersistentList[Block] = NO_BLOCKS, plain: Plain = jsonable
 ) -> dict[str, Any]:
     """The shape on disk, without the blocks that the Turn `before` has as well: they are named by their place there."""
     written: dict[str, Any] = {"id": turn.id} if turn.id else {}
-    shared = turn.blocks.shared(before)
-    if shared:
-        written["shared_blocks"] = shared
-    written["blocks"] = _blocks_to_list(turn.blocks.since(shared), before, shared, plain)
+    shared_count = turn.blocks.shared(previous_blocks)
+    if shared_count:
+        written["shared_blocks"] = shared_count
+    written["blocks"] = _blocks_to_list(turn.blocks.since(shared_count), previous_blocks, shared_count, plain)
     if len(turn.metadata):
         written["metadata"] = _bag(turn.metadata, plain)
     if len(turn.data) and not omit_data:
@@ -83,8 +82,10 @@ def turn_to_dict(
     return {**written, **plain(turn.extra)}
 
 
-def _blocks_to_list(blocks: Iterable[Block], before: Chunks[Block], shared: int, plain: Plain) -> list[dict[str, Any]]:
-    places = {id(block): place for place, block in enumerate(before)} if shared < len(before) else {}
+def _blocks_to_list(
+    blocks: Iterable[Block], previous_blocks: PersistentList[Block], shared: int, plain: Plain
+) -> list[dict[str, Any]]:
+    places = {id(block): place for place, block in enumerate(previous_blocks)} if shared < len(previous_blocks) else {}
     written: list[dict[str, Any]] = []
     for block in blocks:
         place = places.get(id(block))
@@ -108,16 +109,16 @@ def run_to_dict(run: Run, *, plain: Plain = jsonable) -> dict[str, Any]:
     if run.name:
         written["name"] = run.name
     written["turns"] = turns = []
-    before: Chunks[Block] = Chunks()
+    previous_blocks: PersistentList[Block] = PersistentList()
     for turn in run.turns:
-        turns.append(turn_to_dict(turn, before=before, plain=plain))
-        before = turn.blocks
+        turns.append(turn_to_dict(turn, previous_blocks=previous_blocks, plain=plain))
+        previous_blocks = turn.blocks
     if len(run.metadata):
         written["metadata"] = _bag(run.metadata, plain)
     return {**written, **plain(run.extra)}
 
 
-def _bag(bag: Keyed, plain: Plain) -> dict[str, Any]:
+def _bag(bag: Metadata, plain: Plain) -> dict[str, Any]:
     return {name: plain(value) for name, value in sorted(bag.items())}
 
 
@@ -127,15 +128,12 @@ def _bag(bag: Keyed, plain: Plain) -> dict[str, Any]:
 Guess: TypeAlias = Callable[[str, str], object]  # is told a place, and what was assumed there
 
 
-def unheard(_where: str, _what: str) -> None:
+def unheard(_position: str, _guess: str) -> None:
     """For guesses nobody keeps a report of."""
 
 
 class _Reader:
-    """Reads plain data; a complaint names the file and the path inside it.
-
-    Blocks that are equal, their ids included, become one object, as they were before they were written.
-    """
+    """Convert plain data to values; an error names the file and the path in it. Equal blocks become one object."""
 
     def __init__(self, file: str = "", strict: bool = False, guess: Guess = unheard) -> None:
         self.file = file
@@ -143,138 +141,144 @@ class _Reader:
         self.guess = guess
         self.known: dict[str, Block] = {}
 
-    def refuse(self, where: str, message: str) -> LoadError:
-        return LoadError(message, file=self.file, position=where)
+    def refuse(self, position: str, message: str) -> LoadError:
+        return LoadError(message, file=self.file, position=position)
 
-    def mapping(self, raw: Any, where: str, what: str) -> dict[str, Any]:
+    def mapping(self, raw: Any, position: str, description: str) -> dict[str, Any]:
         if not isinstance(raw, Mapping):
-            raise self.refuse(where, f"{what} is a mapping, not {_said(raw)}")
+            raise self.refuse(position, f"{description} is a mapping, not {_said(raw)}")
         try:
             return _named(raw)
         except TypeError as error:
-            raise self.refuse(where, str(error)) from None
+            raise self.refuse(position, str(error)) from None
 
-    def frozen(self, raw: Any, where: str) -> FrozenDict:
+    def frozen(self, raw: Any, position: str) -> FrozenDict:
         try:
             value: FrozenDict = freeze(_from_jsonable(raw))
         except TypeError as error:
-            raise self.refuse(where, str(error)) from None
+            raise self.refuse(position, str(error)) from None
         except RecursionError:
-            raise self.refuse(where, "this value is nested too deeply") from None
+            raise self.refuse(position, "this value is nested too deeply") from None
         if not isinstance(value, FrozenDict):  # {"!!binary": …} alone stands for bytes
-            raise self.refuse(where, f"a mapping stands here, not {type(value).__name__}")
+            raise self.refuse(position, f"a mapping stands here, not {type(value).__name__}")
         return value
 
-    def text(self, raw: Any, where: str, what: str) -> str:
+    def text(self, raw: Any, position: str, description: str) -> str:
         if raw is None:
             return ""
         try:
             return key_name(raw)
         except TypeError:
-            raise self.refuse(where, f"{what} is a text, not {_said(raw)}") from None
+            raise self.refuse(position, f"{description} is a text, not {_said(raw)}") from None
 
-    def bag(self, raw: Any, where: str, what: str) -> Keyed:
-        return keyed(self.frozen(self.mapping({} if raw is None else raw, where, what), where))
+    def bag(self, raw: Any, position: str, description: str) -> Metadata:
+        values = self.frozen(self.mapping({} if raw is None else raw, position, description), position)
+        return keyed(with_current_names(values))
 
-    def block(self, raw: Any, where: str) -> Block:
-        given = self.mapping(raw, where, "a block")
-        kind = self.kind(given.pop("kind", None), given, where)
-        payload = given.pop("payload", None) if "payload" in given else self.misplaced(given, kind, where)
-        made = Block(
+    def block(self, raw: Any, position: str) -> Block:
+        fields = self.mapping(raw, position, "a block")
+        kind = self.kind(fields.pop("kind", None), fields, position)
+        payload = fields.pop("payload", None) if "payload" in fields else self.misplaced(fields, kind, position)
+        payload = self.mapping({} if payload is None else payload, f"{position}.payload", "a payload")
+        block = Block(
             kind,
-            self.frozen(
-                self.mapping({} if payload is None else payload, f"{where}.payload", "a payload"), f"{where}.payload"
-            ),
-            self.role(given.pop("role", ""), kind, f"{where}.role"),
-            self.text(given.pop("id", None), f"{where}.id", "an id"),
-            self.bag(given.pop("metadata", None), f"{where}.metadata", "metadata"),
-            extra=self.frozen(given, where),
+            self.frozen(payload, f"{position}.payload"),
+            self.role(fields.pop("role", ""), kind, f"{position}.role"),
+            self.text(fields.pop("id", None), f"{position}.id", "an id"),
+            self.bag(fields.pop("metadata", None), f"{position}.metadata", "metadata"),
+            extra=self.frozen(fields, position),
         )
-        known = self.known.setdefault(made.id, made) if made.id else made
-        return known if known == made else made
+        earlier_block = self.known.setdefault(block.id, block) if block.id else block
+        return earlier_block if earlier_block == block else block
 
-    def misplaced(self, given: dict[str, Any], kind: str, where: str) -> dict[str, Any]:
-        """What stands beside the kind of a block without a payload, and is its payload."""
-        names = [name for name in MISPLACED.get(kind, ("text",)) if name in given]
+    def misplaced(self, fields: dict[str, Any], kind: str, position: str) -> dict[str, Any]:
+        """Remove payload fields from the top level of a block without payload, and return them."""
+        names = [name for name in MISPLACED.get(kind, ("text",)) if name in fields]
         if names:
-            said = f"{' and '.join(names)} belong{'s' * (len(names) == 1)} in the payload: payload: {{{names[0]}: …}}"
+            verb = "belongs" if len(names) == 1 else "belong"
+            complaint = f"{' and '.join(names)} {verb} in the payload: payload: {{{names[0]}: …}}"
             if self.strict:
-                raise self.refuse(where, said)
-            self.guess(where, said)
-        return {name: given.pop(name) for name in names}
+                raise self.refuse(position, complaint)
+            self.guess(position, complaint)
+        return {name: fields.pop(name) for name in names}
 
-    def kind(self, raw: Any, given: Mapping[str, Any], where: str) -> str:
+    def kind(self, raw: Any, fields: Mapping[str, Any], position: str) -> str:
         if raw is None:
-            raise self.refuse(where, f"a block has a kind; this one has {', '.join(given) or 'nothing'}")
-        kind = self.text(raw, f"{where}.kind", "a kind")
-        known = kind.strip().lower()
-        if known in KINDS:
-            return known
+            raise self.refuse(position, f"a block has a kind; this one has {', '.join(fields) or 'nothing'}")
+        kind = self.text(raw, f"{position}.kind", "a kind")
+        normal_kind = kind.strip().lower()
+        if normal_kind in KINDS:
+            return normal_kind
         if self.strict:
-            raise self.refuse(f"{where}.kind", f"{kind!r} is no kind; there are: {', '.join(sorted(KINDS))}")
+            raise self.refuse(f"{position}.kind", f"{kind!r} is no kind; there are: {', '.join(sorted(KINDS))}")
         return kind or "other"
 
-    def role(self, raw: Any, kind: str, where: str) -> str:
+    def role(self, raw: Any, kind: str, position: str) -> str:
         """Blank is left to the kind, as in geppetto; null says that there is none."""
-        role = self.text(raw, where, "a role")
+        role = self.text(raw, position, "a role")
         return role if raw is None or role.strip() else ROLES.get(kind, role)
 
-    def blocks(self, raw: Any, where: str, before: Chunks[Block]) -> Iterator[Block]:
+    def blocks(self, raw: Any, position: str, previous_blocks: PersistentList[Block]) -> Iterator[Block]:
         if not isinstance(raw, (list, tuple, type(None))):
-            raise self.refuse(where, f"blocks are a list, not {_said(raw)}")
-        for index, one in enumerate(raw or ()):
-            if isinstance(one, Mapping) and one.keys() == SHARED:
-                yield from self.shared(one["shared_blocks"], f"{where}[{index}].shared_blocks", before)
+            raise self.refuse(position, f"blocks are a list, not {_said(raw)}")
+        for index, item in enumerate(raw or ()):
+            if isinstance(item, Mapping) and item.keys() == SHARED:
+                yield from self.shared(item["shared_blocks"], f"{position}[{index}].shared_blocks", previous_blocks)
             else:
-                yield self.block(one, f"{where}[{index}]")
+                yield self.block(item, f"{position}[{index}]")
 
-    def shared(self, raw: Any, where: str, before: Chunks[Block]) -> tuple[Block, ...]:
+    def shared(self, raw: Any, position: str, previous_blocks: PersistentList[Block]) -> tuple[Block, ...]:
         """From where to where in the Turn before."""
-        whole = isinstance(raw, (list, tuple)) and len(raw) == 2 and all(type(place) is int for place in raw)
-        if not whole or not 0 <= raw[0] < raw[1] <= len(before):
-            raise self.refuse(where, f"the turn before has {len(before)} blocks; it cannot share {raw!r:.60}")
-        return before[raw[0] : raw[1]]
-
-    def turn(self, raw: Any, where: str = "", before: Chunks[Block] = NO_BLOCKS) -> Turn:
-        given = self.mapping(raw, where, "a turn")
-        self.version(given, where)
-        inside = f"{where}." if where else ""
-        shared = given.pop("shared_blocks", 0)
-        if not isinstance(shared, int) or isinstance(shared, bool) or not 0 <= shared <= len(before):
+        is_range = isinstance(raw, (list, tuple)) and len(raw) == 2 and all(type(place) is int for place in raw)
+        if not is_range or not 0 <= raw[0] < raw[1] <= len(previous_blocks):
             raise self.refuse(
-                f"{inside}shared_blocks", f"the turn before has {len(before)} blocks; it cannot share {shared!r}"
+                position, f"the turn before has {len(previous_blocks)} blocks; it cannot share {raw!r:.60}"
             )
+        return previous_blocks[raw[0] : raw[1]]
+
+    def turn(self, raw: Any, position: str = "", previous_blocks: PersistentList[Block] = NO_BLOCKS) -> Turn:
+        fields = self.mapping(raw, position, "a turn")
+        self.version(fields, position)
+        prefix = f"{position}." if position else ""
+        shared_count = fields.pop("shared_blocks", 0)
+        if type(shared_count) is not int or not 0 <= shared_count <= len(previous_blocks):
+            raise self.refuse(
+                f"{prefix}shared_blocks",
+                f"the turn before has {len(previous_blocks)} blocks; it cannot share {shared_count!r}",
+            )
+        blocks = self.blocks(fields.pop("blocks", None), f"{prefix}blocks", previous_blocks)
         return Turn(
-            before.head(shared) + self.blocks(given.pop("blocks", None), f"{inside}blocks", before),
-            self.text(given.pop("id", None), f"{inside}id", "an id"),
-            self.bag(given.pop("metadata", None), f"{inside}metadata", "metadata"),
-            self.bag(given.pop("data", None), f"{inside}data", "data"),
-            extra=self.frozen(given, where),
+            previous_blocks.head(shared_count) + blocks,
+            self.text(fields.pop("id", None), f"{prefix}id", "an id"),
+            self.bag(fields.pop("metadata", None), f"{prefix}metadata", "metadata"),
+            self.bag(fields.pop("data", None), f"{prefix}data", "data"),
+            extra=self.frozen(fields, position),
         )
 
     def run(self, raw: Any) -> Run:
-        given = self.mapping(raw, "", "a run")
-        self.version(given, "")
-        listed = given.pop("turns", None)
-        listed = [] if listed is None else listed
-        if not isinstance(listed, (list, tuple)):
-            raise self.refuse("turns", f"turns are a list, not {_said(listed)}")
+        fields = self.mapping(raw, "", "a run")
+        self.version(fields, "")
+        raw_turns = fields.pop("turns", None)
+        raw_turns = [] if raw_turns is None else raw_turns
+        if not isinstance(raw_turns, (list, tuple)):
+            raise self.refuse("turns", f"turns are a list, not {_said(raw_turns)}")
         turns: list[Turn] = []
-        for index, one in enumerate(listed):
-            turns.append(self.turn(one, f"turns[{index}]", turns[-1].blocks if turns else Chunks()))
+        for index, raw_turn in enumerate(raw_turns):
+            turns.append(self.turn(raw_turn, f"turns[{index}]", turns[-1].blocks if turns else PersistentList()))
         return Run(
             tuple(turns),
-            self.text(given.pop("id", None), "id", "an id"),
-            self.text(given.pop("name", None), "name", "a name"),
-            self.bag(given.pop("metadata", None), "metadata", "metadata"),
-            extra=self.frozen(given, ""),
+            self.text(fields.pop("id", None), "id", "an id"),
+            self.text(fields.pop("name", None), "name", "a name"),
+            self.bag(fields.pop("metadata", None), "metadata", "metadata"),
+            extra=self.frozen(fields, ""),
         )
 
-    def version(self, given: dict[str, Any], where: str) -> None:
-        version = given.pop("version", VERSION)
+    def version(self, fields: dict[str, Any], position: str) -> None:
+        version = fields.pop("version", VERSION)
         if version != VERSION:
             raise self.refuse(
-                f"{where}.version".lstrip("."), f"version {version!r} is not one this nbturns reads; it reads {VERSION}"
+                f"{position}.version".lstrip("."),
+                f"version {version!r} is not one this nbturns reads; it reads {VERSION}",
             )
 
 
@@ -306,10 +310,10 @@ def _from_jsonable(value: Any) -> Any:
 
 def _named(raw: Mapping[Any, Any]) -> dict[str, Any]:
     """The same mapping with texts as keys. Raises TypeError when two become one."""
-    made = {key_name(k): v for k, v in raw.items()}
-    if len(made) != len(raw):
-        raise MisuseError(f"two keys of this mapping are the same as texts: {', '.join(made)}")
-    return made
+    by_name = {key_name(k): v for k, v in raw.items()}
+    if len(by_name) != len(raw):
+        raise MisuseError(f"keys of this mapping collide once converted to strings: {', '.join(by_name)}")
+    return by_name
 
 
 def block_from_dict(data: Mapping[str, Any], *, file: str = "", strict: bool = False) -> Block:
@@ -331,7 +335,7 @@ def run_from_dict(data: Mapping[str, Any], *, file: str = "", strict: bool = Fal
 
 
 def is_ours(data: Any) -> bool:
-    """Whether plain data looks like a Turn or a Run of ours or geppetto's."""
+    """Return True when plain data looks like a Turn or a Run of nbturns or geppetto."""
     if not isinstance(data, Mapping):
         return False
     if isinstance(data.get("turns"), (list, tuple)) and all(
@@ -377,7 +381,7 @@ def _only_a_run(data: Any) -> Run:
     return _Reader().run(data)
 
 
-def _from_yaml(text: str | bytes, file: str, read: Callable[[Any], V], *, single: bool = False) -> Iterator[V]:
+def _from_yaml(text: str | bytes, file: str, convert: Callable[[Any], V], *, single: bool = False) -> Iterator[V]:
     """Read YAML; a complaint about a block gets the line it stands on."""
     from .yaml_text import documents, line_of
 
@@ -385,10 +389,10 @@ def _from_yaml(text: str | bytes, file: str, read: Callable[[Any], V], *, single
         raise MisuseError(
             f"this reads the text of a file, not {type(text).__name__}: {text!r:.60}; nt.load(path) opens one"
         )
-    found = documents(text, file, single=single)
-    for number, data in found if found or not single else ((0, None),):
+    yaml_documents = documents(text, file, single=single)
+    for number, data in yaml_documents if yaml_documents or not single else ((0, None),):
         try:
-            yield read({} if data is None else data)
+            yield convert({} if data is None else data)
         except LoadError as error:
             line = line_of(text, error.position, number)
             raise LoadError(error.reason, file=file, position=f"line {line}, {error.position}".rstrip(", ")) from None

@@ -75,8 +75,8 @@ class Session:
         self._turns: tuple[Turn, ...] = run.turns if run else ()
         self._ids = _Ids()
         if unknown := [name for name in tool_config.allowed or () if name not in self.tools]:
-            there = ", ".join(tool.name for tool in self.tools) or "none"
-            raise MisuseError(f"tool_config allows {unknown[0]!r}, which is no tool here; there are: {there}")
+            tool_names = ", ".join(tool.name for tool in self.tools) or "none"
+            raise MisuseError(f"tool_config allows {unknown[0]!r}, which is no tool here; there are: {tool_names}")
 
     @property
     def turns(self) -> tuple[Turn, ...]:
@@ -90,7 +90,7 @@ class Session:
 
     @property
     def run(self) -> Run:
-        """What was said so far, as a value."""
+        """The conversation so far, as a Run."""
         return Run(self._turns, id=self.id)
 
     @property
@@ -123,15 +123,15 @@ class Session:
         shape = () if output is None else (CheckedOutput(output),)
         execution_id = self._ids.new()
         turn, notices = with_distinct_calls(self._seed(prompt, execution_id), self._ids.new)
-        most = limit if limit is not None else self.tool_config.max_iterations
-        if not isinstance(most, int) or isinstance(most, bool) or most < 1:
-            raise MisuseError(f"limit is the number of model calls, at least 1, not {most!r:.60}")
+        max_calls = limit if limit is not None else self.tool_config.max_iterations
+        if not isinstance(max_calls, int) or isinstance(max_calls, bool) or max_calls < 1:
+            raise MisuseError(f"limit is the number of model calls, at least 1, not {max_calls!r:.60}")
 
         async def drive(execution: Execution) -> Turn:
             for text in notices:
                 execution.emit(Notice(text))
             scope = self._scope(execution.emit, self._ids.new)
-            return await run_loop(turn, self._asking(shape=shape), scope, execution._steps, limit=most)
+            return await run_loop(turn, self._asking(shape=shape), scope, execution._steps, limit=max_calls)
 
         self.execution = Execution(
             drive,
@@ -152,12 +152,12 @@ class Session:
         return Scope(tools=self.tools, tool_config=self.tool_config, emit=emit, new_id=new_id)
 
     def _asking(self, note: Callable[[Call], object] = id, shape: tuple[Middleware, ...] = ()) -> Engine:
-        """What the loop asks: the engine, in the midst of the middlewares and the system prompt."""
+        """Return the engine that the loop calls: wrapped in the middlewares and the system prompt."""
         layers = (*self.middleware, system_prompt(self.system)) if self.system else self.middleware
         return asking(self.engine, (*shape, *layers), note)
 
     def as_engine(self) -> Engine:
-        """What this session asks and runs, as an engine of another one.
+        """Return this session as an engine for another session.
 
         Asked with a Turn it adds all that its own engine, system prompt, middlewares, tools
         and limit make of it, tool results included. Each of its model calls signs its own
@@ -194,7 +194,7 @@ class Session:
             turns = self._turns
         elif isinstance(at, int):
             if not -len(self._turns) <= at < len(self._turns):
-                raise IndexError(f"this session has {len(self._turns)} Turns, and none at {at}")
+                raise IndexError(f"index {at} out of range (this session has {len(self._turns)} Turns)")
             turns = self._turns[: range(len(self._turns))[at] + 1]
         else:
             turn = at.turn if isinstance(at, (Snapshot, Pause)) else at
@@ -243,8 +243,10 @@ class Session:
 
     def _config_of(self, prompt: Any) -> ToolConfig:
         """The tool settings to go by: a Turn that is asked may choose otherwise whether tools are called."""
-        own = prompt.data.get(TOOL_CONFIG) if isinstance(prompt, Turn) else None
-        return self.tool_config if own is None else self.tool_config.replace(tool_choice=own.tool_choice)
+        turn_config = prompt.data.get(TOOL_CONFIG) if isinstance(prompt, Turn) else None
+        return (
+            self.tool_config if turn_config is None else self.tool_config.replace(tool_choice=turn_config.tool_choice)
+        )
 
     def _accept(self, turn: Turn) -> None:
         self._turns = (*self._turns, turn)
@@ -257,7 +259,7 @@ class Session:
         return f"<Session {n} turn{'s' * (n != 1)}{', ' + self.execution.status if self.execution else ''}>"
 
     def __str__(self) -> str:
-        """What an `ask` goes through, outermost first."""
+        """Describe the layers of an `ask`, outermost first."""
         layers = [_called(layer) for layer in self.middleware] + (["system prompt"] if self.system else [])
         tools = ", ".join(f"{tool.name} ({tool.effect})" for tool in self.tools) or "none"
         lines = {
@@ -267,7 +269,7 @@ class Session:
             "limit": f"{self.tool_config.max_iterations} model calls",
             "steps": "held at its boundaries" if self.step else "runs on",
         }
-        return "\n".join(f"{name:8}{said}" for name, said in lines.items())
+        return "\n".join(f"{name:8}{description}" for name, description in lines.items())
 
 
 class _SessionEngine:
@@ -299,9 +301,9 @@ class _SessionEngine:
 
 def _refuse_misuse(engine: Any, system: Any, tool_config: Any, run: Any) -> None:
     if not callable(engine):
-        how = "; session.as_engine() is one" if isinstance(engine, Session) else ""
+        hint = "; session.as_engine() is one" if isinstance(engine, Session) else ""
         raise MisuseError(
-            f'a session asks an engine, like nt.engine("anthropic:…") or nt.scripted(…), not {engine!r:.60}{how}'
+            f'a session asks an engine, like nt.engine("anthropic:…") or nt.scripted(…), not {engine!r:.60}{hint}'
         )
     if not isinstance(system, str):
         raise MisuseError(f"system is a text, not {type(system).__name__}: {system!r:.60}")
@@ -311,15 +313,19 @@ def _refuse_misuse(engine: Any, system: Any, tool_config: Any, run: Any) -> None
         raise MisuseError(f"run is an nt.Run, like nt.load(path), not {type(run).__name__}: {run!r:.60}")
 
 
-def _callables(given: Any, name: str) -> tuple[Any, ...]:
-    if callable(given) or isinstance(given, str) or not isinstance(given, Iterable):
-        raise MisuseError(f"{name} is a list of functions: {name}=[...], not {given!r:.60}")
-    made = tuple(given)
-    if wrong := [one for one in made if not callable(one)]:
-        raise MisuseError(f"{name} is a list of functions, and this is none: {wrong[0]!r:.60}")
-    if name != "middleware" and (late := [one for one in made if iscoroutinefunction(one)]):
-        raise MisuseError(f"{name} are plain functions, called at once and awaited by nobody; {late[0]!r:.60} is async")
-    return made
+def _callables(functions: Any, name: str) -> tuple[Any, ...]:
+    if callable(functions) or isinstance(functions, str) or not isinstance(functions, Iterable):
+        raise MisuseError(f"{name} is a list of functions: {name}=[...], not {functions!r:.60}")
+    checked_functions = tuple(functions)
+    if not_callable := [function for function in checked_functions if not callable(function)]:
+        raise MisuseError(f"{name} is a list of functions, and this is none: {not_callable[0]!r:.60}")
+    if name != "middleware" and (
+        async_functions := [function for function in checked_functions if iscoroutinefunction(function)]
+    ):
+        raise MisuseError(
+            f"{name} are plain functions, called at once and awaited by nobody; {async_functions[0]!r:.60} is async"
+        )
+    return checked_functions
 
 
 def _called(layer: Middleware) -> str:
@@ -338,7 +344,7 @@ def _closed(turn: Turn) -> Turn:
 
 
 def _precedes(earlier: Turn, turn: Turn) -> bool:
-    """Whether `turn` goes on from `earlier`: it holds all its blocks, and more."""
+    """Return True when `turn` begins with all blocks of `earlier`, and has more."""
     return len(earlier) < len(turn) and earlier.blocks.shared(turn.blocks) == len(earlier)
 
 

@@ -1,6 +1,6 @@
-"""What a Turn may say of its next model call, in geppetto's shapes: kept in `turn.data`.
+"""Settings of the next model call that a Turn holds in `turn.data`, in geppetto's shapes.
 
-Every field is optional: None says nothing, and the engine's own parameter stands.
+Every field is optional; None leaves the parameter of the engine unchanged.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .keyed import Key, _fit
 
 
 class _Settings:
-    """Written without what is None; read without names we do not know, as geppetto does."""
+    """Settings that are written without None and read without unknown names, as geppetto does."""
 
     __slots__ = ()
 
@@ -26,8 +26,8 @@ class _Settings:
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Self:
         hints = typing.get_type_hints(cls)
-        known = {f.name: raw[f.name] for f in fields(cls) if raw.get(f.name) is not None}  # type: ignore[arg-type]
-        return cls(**{name: _fit(value, hints[name]) for name, value in known.items()})
+        known_fields = {f.name: raw[f.name] for f in fields(cls) if raw.get(f.name) is not None}  # type: ignore[arg-type]
+        return cls(**{name: _fit(value, hints[name]) for name, value in known_fields.items()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ class OpenAIInferenceConfig(_Settings):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StructuredOutputConfig(_Settings):
-    """The shape an answer must have: a JSON Schema with a name."""
+    """The required shape of an answer: a JSON Schema with a name."""
 
     mode: Literal["off", "json_schema"] = "json_schema"
     name: str = ""

@@ -1,4 +1,4 @@
-"""What a Turn and a Run have in common: they can be said in a provider's words."""
+"""The method `to_messages` of Turn and Run."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ if TYPE_CHECKING:
     from .engines.messages import Messages
 
 
-class Spoken:
-    """Mixed into the values that hold a conversation."""
+class ProviderMessages:
+    """A value that holds a conversation."""
 
     __slots__ = ()
 
     def to_messages(self, provider: str) -> Messages:
-        """It as a list of "openai-chat", "openai", "anthropic" or "gemini" messages; a Run's latest Turn holds all.
+        """Return the conversation as messages of a provider, like "openai-chat", "openai", "anthropic" or "gemini".
 
-        What came from that provider comes back word for word; `.body` has what stands beside the
-        messages (a system prompt that is none). Raises EngineError for another provider.
+        Blocks that came from that provider come back verbatim; `.body` adds the system prompt where
+        it is not a message. A Run gives its latest Turn. Raises EngineError for an unknown provider.
         """
         from .engines.messages import to_messages
 

@@ -24,7 +24,7 @@ TOO_LATE = "this execution is over, and what was decided for its next pause come
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is to happen at a pause: the Turn to go on with, and answers given by hand.
+    """The outcome of a pause: the Turn to continue with, and answers to calls.
 
     `answers` maps the id of a pending call to the block that answers it instead of the tool.
     """
@@ -37,7 +37,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What somebody wants done at a pause, wherever that will be. Raises TypeError for what cannot be done at any."""
+    """A request for the next pause. Raises TypeError for values that no pause accepts."""
 
     turn: Turn | None = None
     deny: Mapping[str, str] | None = None
@@ -61,7 +61,7 @@ class Decision:
         return bool(self.turn is not None or self.deny or self.mock or self.skip)
 
     def at(self, pause: Pause) -> Verdict:
-        """What it means there. Raises ValueError for a call that is not pending."""
+        """Return the verdict for this pause. Raises ValueError for a call that is not pending."""
         turn = pause.turn if self.turn is None else self.turn
         return Verdict(turn, self._answers(turn), self.by, pause.number)
 

@@ -1,4 +1,4 @@
-"""What model calls come to, in words; what is not known is left out."""
+"""Totals of model calls in words; unknown values are left out."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ def counted(count: int, name: str) -> str:
 
 
 def sums(results: Sequence[InferenceResult]) -> list[str]:
-    """How many calls, and their tokens, cost and time, each only where it is known."""
+    """Return the number of calls, tokens, cost and time as phrases, without unknown ones."""
     if not results:
         return []
-    said = [counted(len(results), "model call")]
+    parts = [counted(len(results), "model call")]
     usage = total_usage(results)
     if usage.total_tokens:
-        said.append(f"{usage.input_tokens:,} → {usage.output_tokens:,} tokens")
+        parts.append(f"{usage.input_tokens:,} → {usage.output_tokens:,} tokens")
     if (cost := total_cost(results)) is not None:
-        said.append(f"${cost:.4f}")
-    if took := sum(result.duration_ms or 0 for result in results):
-        said.append(duration(took))
-    return said
+        parts.append(f"${cost:.4f}")
+    if duration_ms := sum(result.duration_ms or 0 for result in results):
+        parts.append(duration(duration_ms))
+    return parts

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from .blocks import block as block_of
 from .frozen import thaw
 from .turns import Block, Turn
 
@@ -23,10 +26,10 @@ def visible(text: str) -> str:
 
 
 def _written_out(match: re.Match[str]) -> str:
-    one, at = match[0], match.start()
-    if one in JOINERS and at and match.string[at - 1] > "\x7f":
-        return one
-    code = ord(one)
+    item, at = match[0], match.start()
+    if item in JOINERS and at and match.string[at - 1] > "\x7f":
+        return item
+    code = ord(item)
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
@@ -51,18 +54,53 @@ def shown_value(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(thaw(value), ensure_ascii=False, default=repr)
 
 
+@dataclass(frozen=True, slots=True)
+class TextForm:
+    """The choices in which the texts of a block differ.
+
+    `arguments` writes the payload of a tool call, `value` a tool result or the payload of a block without
+    text. `labels` marks errors and refusals in words, `images` counts the images of a message.
+    """
+
+    arguments: Callable[[Mapping[str, Any]], str]
+    value: Callable[[Any], str]
+    labels: bool = True
+    images: bool = False
+
+
+MESSAGE_KINDS = frozenset({"system", "user", "llm_text", "reasoning"})
+
+
+def block_text(kind: str, payload: Mapping[str, Any], form: TextForm) -> str:
+    """Return the text of a block of this kind and payload, written in `form`."""
+    if kind == "tool_call":
+        return form.arguments(payload)
+    if kind == "tool_use":
+        error, result = payload.get("error"), payload.get("result")
+        if error and (error_text := str(error)):
+            return f"error: {error_text}" if form.labels else error_text
+        return "" if result is None and not form.labels else form.value(result)
+    text = payload.get("text")
+    text = text if isinstance(text, str) else ""
+    if not text and kind not in MESSAGE_KINDS:
+        return form.value(payload) if payload or form.labels else ""
+    refusal = payload.get("refusal")
+    if form.labels and not text and isinstance(refusal, str) and refusal:
+        return f"refused: {refusal}"
+    image_count = len(images) if form.images and isinstance(images := payload.get("images"), list) else 0
+    return f"{text} [{image_count} image{'s' * (image_count != 1)}]" if image_count else text
+
+
+def _call_text(payload: Mapping[str, Any]) -> str:
+    return call_line(block_of("tool_call", payload), 10**9)
+
+
+TRANSCRIPT = TextForm(_call_text, shown_value, images=True)
+
+
 def content(block: Block) -> str:
-    """All that a block says, as text."""
-    if block.kind == "tool_call":
-        return call_line(block, 10**9)
-    if block.kind == "tool_use":
-        return f"error: {block.error}" if block.error else shown_value(block.result)
-    if block.text or block.kind in ("system", "user", "llm_text", "reasoning"):
-        if not block.text and isinstance(refusal := block.payload.get("refusal"), str) and refusal:
-            return f"refused: {refusal}"
-        images = f" [{len(block.images)} image{'s' * (len(block.images) != 1)}]" if block.images else ""
-        return block.text + images
-    return shown_value(block.payload)
+    """Return the text of a block as a transcript shows it."""
+    return block_text(block.kind, block.payload, TRANSCRIPT)
 
 
 def block_line(block: Block) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
-from .chunks import Chunks
+from .chunks import PersistentList
 from .comparison import Change
 from .events import Snapshot
 from .outline import TurnOutline, phases_of
@@ -33,21 +33,21 @@ class Pool:
     def __init__(self) -> None:
         self.blocks: list[Block] = []
         self._places: dict[int, int] = {}
-        self._last: tuple[Chunks[Block], list[Stretch]] = (Chunks(), [])
+        self._last: tuple[PersistentList[Block], list[Stretch]] = (PersistentList(), [])
 
-    def stretches(self, blocks: Chunks[Block]) -> list[Stretch]:
-        """Where these blocks are; those that are new come to the end."""
-        before, known = self._last
-        shared = blocks.shared(before)
-        made = _head(known, shared)
+    def stretches(self, blocks: PersistentList[Block]) -> list[Stretch]:
+        """Return the places of these blocks; new blocks are appended."""
+        previous_blocks, previous_stretches = self._last
+        shared = blocks.shared(previous_blocks)
+        stretches = _head(previous_stretches, shared)
         for block in blocks.since(shared):
             place = self._place(block)
-            if made and made[-1][1] == place:
-                made[-1][1] += 1
+            if stretches and stretches[-1][1] == place:
+                stretches[-1][1] += 1
             else:
-                made.append([place, place + 1])
-        self._last = (blocks, made)
-        return [list(one) for one in made]
+                stretches.append([place, place + 1])
+        self._last = (blocks, stretches)
+        return [list(stretch) for stretch in stretches]
 
     def _place(self, block: Block) -> int:
         place = self._places.get(id(block))  # the pool keeps it, so its identity stays its own
@@ -58,30 +58,30 @@ class Pool:
 
 
 def _head(stretches: list[Stretch], length: int) -> list[Stretch]:
-    made: list[Stretch] = []
+    head_stretches: list[Stretch] = []
     for start, end in stretches:
         if length <= 0:
             break
-        made.append([start, min(end, start + length)])
+        head_stretches.append([start, min(end, start + length)])
         length -= end - start
-    return made
+    return head_stretches
 
 
-def turn_entry(one: TurnOutline, pool: Pool) -> dict[str, Any]:
-    """What the timeline shows of a Turn; what is not known is left out."""
+def turn_entry(outline: TurnOutline, pool: Pool) -> dict[str, Any]:
+    """Return the timeline entry of a Turn, without unknown values."""
     entry: dict[str, Any] = {
-        "index": one.index,
-        "title": one.title,
-        "state": one.state,
-        "blocks": len(one.turn),
-        "stretches": pool.stretches(one.turn.blocks),
-        "calls": len(one.results),
-        "phases": list(_phases(one, pool)),
-        **_sums(one),
+        "index": outline.index,
+        "title": outline.title,
+        "state": outline.state,
+        "blocks": len(outline.turn),
+        "stretches": pool.stretches(outline.turn.blocks),
+        "calls": len(outline.results),
+        "phases": list(_phases(outline, pool)),
+        **_sums(outline),
     }
-    if one.grown:
-        return {**entry, "added": len(one.turn) - one.shared, "fresh": [[one.shared, len(one.turn)]]}
-    comparison = one.comparison
+    if outline.grown:
+        return {**entry, "added": len(outline.turn) - outline.shared, "fresh": [[outline.shared, len(outline.turn)]]}
+    comparison = outline.comparison
     counts = {what: count for what, count in comparison.counts.items() if what != "same"}
     changes = comparison.changes
     fresh = [row.b_index for row in changes if row.b_index is not None]
@@ -94,47 +94,47 @@ def turn_entry(one: TurnOutline, pool: Pool) -> dict[str, Any]:
     }
 
 
-def _sums(one: TurnOutline) -> dict[str, Any]:
-    made: dict[str, Any] = {}
-    if (usage := one.usage) is not None:
-        made |= {"input": usage.input_tokens, "output": usage.output_tokens, "cached": usage.cached_tokens}
-    if (cost := one.cost) is not None:
-        made["cost"] = cost
-    if (took := one.duration_ms) is not None:
-        made["ms"] = took
-    models = {visible(result.model) for result in one.results if result.model}
-    return {**made, "models": sorted(models)} if models else made
+def _sums(outline: TurnOutline) -> dict[str, Any]:
+    totals: dict[str, Any] = {}
+    if (usage := outline.usage) is not None:
+        totals |= {"input": usage.input_tokens, "output": usage.output_tokens, "cached": usage.cached_tokens}
+    if (cost := outline.cost) is not None:
+        totals["cost"] = cost
+    if (duration_ms := outline.duration_ms) is not None:
+        totals["ms"] = duration_ms
+    models = {visible(result.model) for result in outline.results if result.model}
+    return {**totals, "models": sorted(models)} if models else totals
 
 
-def _phases(one: TurnOutline, pool: Pool) -> Iterable[dict[str, Any]]:
-    before = one.before.blocks
-    for mark in one.phases:
-        blocks = mark.turn.blocks
-        entry: dict[str, Any] = {"phase": str(mark.phase), "iteration": mark.iteration, "blocks": len(blocks)}
-        if blocks.shared(before) < len(before):
-            entry["fresh"] = _new_places(blocks, before)
-        if blocks.shared(one.turn.blocks) < len(blocks):  # it was edited afterwards
+def _phases(outline: TurnOutline, pool: Pool) -> Iterable[dict[str, Any]]:
+    previous_blocks = outline.before.blocks
+    for snapshot in outline.phases:
+        blocks = snapshot.turn.blocks
+        entry: dict[str, Any] = {"phase": str(snapshot.phase), "iteration": snapshot.iteration, "blocks": len(blocks)}
+        if blocks.shared(previous_blocks) < len(previous_blocks):
+            entry["fresh"] = _new_places(blocks, previous_blocks)
+        if blocks.shared(outline.turn.blocks) < len(blocks):  # it was edited afterwards
             entry["stretches"] = pool.stretches(blocks)
         yield entry
-        before = blocks
+        previous_blocks = blocks
 
 
-def _new_places(blocks: Chunks[Block], before: Chunks[Block]) -> list[Stretch]:
-    known = {id(block) for block in before}
-    return _joined([place for place, block in enumerate(blocks) if id(block) not in known])
+def _new_places(blocks: PersistentList[Block], previous_blocks: PersistentList[Block]) -> list[Stretch]:
+    previous_ids = {id(block) for block in previous_blocks}
+    return _joined([place for place, block in enumerate(blocks) if id(block) not in previous_ids])
 
 
 def _joined(places: Iterable[int]) -> list[Stretch]:
-    made: list[Stretch] = []
+    stretches: list[Stretch] = []
     for place in sorted(places):
-        if made and made[-1][1] == place:
-            made[-1][1] += 1
+        if stretches and stretches[-1][1] == place:
+            stretches[-1][1] += 1
         else:
-            made.append([place, place + 1])
-    return made
+            stretches.append([place, place + 1])
+    return stretches
 
 
-def change_entry(row: Change, most: int | None = MOST_TEXT) -> dict[str, Any]:
+def change_entry(row: Change, max_characters: int | None = MOST_TEXT) -> dict[str, Any]:
     """A pair of blocks for a page, with at most `most` characters of what they say."""
     block = row.b or row.a
     entry: dict[str, Any] = {"what": row.what, "kind": visible(row.kind)}
@@ -144,37 +144,39 @@ def change_entry(row: Change, most: int | None = MOST_TEXT) -> dict[str, Any]:
         return {**entry, "head": head_of(block) if block else ""}
     if fields := row.fields:
         entry["fields"] = [visible(name) for name in fields]
-    entry["pieces"] = list(map(list, row.pieces)) if most is None else list(_short(row, most))
+    entry["pieces"] = list(map(list, row.pieces)) if max_characters is None else list(_short(row, max_characters))
     return entry
 
 
-def _short(row: Change, left: int) -> Iterable[list[Any]]:
+def _short(row: Change, characters_left: int) -> Iterable[list[Any]]:
     for what, text in row.pieces:
-        if left <= 0:
+        if characters_left <= 0:
             yield ["cut", ""]
             return
-        yield [what, text[:left], len(text) - left] if len(text) > left else [what, text]
-        left -= len(text)
+        yield (
+            [what, text[:characters_left], len(text) - characters_left] if len(text) > characters_left else [what, text]
+        )
+        characters_left -= len(text)
 
 
-def pool_row(block: Block, most: int | None = BODY) -> dict[str, Any]:
+def pool_row(block: Block, max_characters: int | None = BODY) -> dict[str, Any]:
     """The row of a block for a page (`static/row_source.js`), with at most `most` characters of what it says."""
-    made: dict[str, Any] = dict(row(block))
+    page_row: dict[str, Any] = dict(row(block))
     body = body_of(block)
-    cut = most is not None and len(body) > most
-    made["body"] = body[:most] if cut else body
+    cut = max_characters is not None and len(body) > max_characters
+    page_row["body"] = body[:max_characters] if cut else body
     if cut:
-        made["cut"] = True
-    made.pop("icon", None)
+        page_row["cut"] = True
+    page_row.pop("icon", None)
     if block.kind != "tool_call":
-        made.pop("head", None)
-    if not made.get("fold"):
-        made.pop("fold", None)
-    return made
+        page_row.pop("head", None)
+    if not page_row.get("fold"):
+        page_row.pop("fold", None)
+    return page_row
 
 
 def report_entry(run: Run) -> dict[str, Any] | None:
-    """What an importer guessed, did not know and dropped; None for our own files."""
+    """Return the import report (guessed, unknown, dropped); None for files of nbturns."""
     report = run.import_report
     if report is None:
         return None
@@ -198,30 +200,32 @@ class Timeline:
 
     def put(self, index: int, turn: Turn, marks: Iterable[Snapshot] | None = None, state: str = "") -> None:
         """Put a Turn at the end, or in the place of the last; `state` says what it does, if it is not over."""
-        before = self.turns[index - 1] if index else Turn()
+        previous_turn = self.turns[index - 1] if index else Turn()
         results = tuple(
             result
             for result in turn.inferences
             if self._known.setdefault(result.inference_id or result, index) == index
         )
-        phases = phases_of(turn, before) if marks is None else marks
-        entry = turn_entry(TurnOutline(index, turn, before, results, tuple(phases)), self.pool)
+        phases = phases_of(turn, previous_turn) if marks is None else marks
+        entry = turn_entry(TurnOutline(index, turn, previous_turn, results, tuple(phases)), self.pool)
         del self.entries[index:], self.turns[index:]
         self.entries.append({**entry, "state": state} if state else entry)
         self.turns.append(turn)
 
     @property
     def head(self) -> str:
-        """What all of it comes to, in words."""
+        """The totals in words."""
         entries = self.entries
         parts = [counted(len(entries), "turn"), counted(len(self.pool.blocks), "block")]
         if calls := sum(entry["calls"] for entry in entries):
             parts.append(counted(calls, "model call"))
         if any("input" in entry for entry in entries):
-            told, said = (sum(entry.get(name, 0) for entry in entries) for name in ("input", "output"))
-            parts.append(f"{told:,} → {said:,} tokens")
-        if any("cost" in entry for entry in entries) and all("cost" in one or not one["calls"] for one in entries):
+            input_tokens, output_tokens = (sum(entry.get(name, 0) for entry in entries) for name in ("input", "output"))
+            parts.append(f"{input_tokens:,} → {output_tokens:,} tokens")
+        if any("cost" in entry for entry in entries) and all(
+            "cost" in entry or not entry["calls"] for entry in entries
+        ):
             parts.append(f"${sum(entry.get('cost', 0) for entry in entries):.4f}")
-        if took := sum(entry.get("ms", 0) for entry in entries):
-            parts.append(duration(took))
+        if duration_ms := sum(entry.get("ms", 0) for entry in entries):
+            parts.append(duration(duration_ms))
         return " · ".join(parts)

@@ -1,4 +1,4 @@
-"""How calls of tools are advertised, run and limited: settings that travel with the Turn.
+"""Settings of tool calls, which are kept in the Turn.
 
 The shape on disk is geppetto's, durations as Go writes them ("1h30m", "2s", "100ms").
 """
@@ -41,20 +41,20 @@ def duration(value: float | None) -> str | None:
 
 
 def _whole(config: Any, name: str, least: int) -> None:
-    given = getattr(config, name)
-    if not isinstance(given, int) or isinstance(given, bool):
-        raise MisuseError(f"{name} is a whole number, not {given!r:.60}")
-    if given < least:
-        raise MisuseError(f"{name} is at least {least}, not {given}")
+    value = getattr(config, name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise MisuseError(f"{name} is a whole number, not {value!r:.60}")
+    if value < least:
+        raise MisuseError(f"{name} is at least {least}, not {value}")
 
 
-def _time(given: Any, name: str, least: float | None = None) -> float:
+def _time(value: Any, name: str, least: float | None = None) -> float:
     """Seconds, from a number of them or a text like "2s"."""
-    number = seconds(given, name) if isinstance(given, str) else given
+    number = seconds(value, name) if isinstance(value, str) else value
     if not isinstance(number, (int, float)) or isinstance(number, bool):
-        raise MisuseError(f'{name} is a number of seconds, or a text like "2s", not {given!r:.60}')
+        raise MisuseError(f'{name} is a number of seconds, or a text like "2s", not {value!r:.60}')
     if not math.isfinite(number) or (number <= 0 if least is None else number < least):
-        raise MisuseError(f"{name} is more than 0 seconds, or None for no end, not {given!r}")
+        raise MisuseError(f"{name} is more than 0 seconds, or None for no end, not {value!r}")
     return number
 
 
@@ -76,7 +76,7 @@ _CHOICES = {
 
 @dataclass(frozen=True, slots=True)
 class RetryConfig:
-    """How often a failed call is tried again; the wait grows by `backoff_factor`."""
+    """Retries of a failed call; the wait grows by `backoff_factor`."""
 
     max_retries: int = 2
     backoff_base: float = 1.0
@@ -97,13 +97,16 @@ class RetryConfig:
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> RetryConfig:
-        known = fitted(raw, {"max_retries": int, "backoff_base": object, "backoff_factor": float})
-        return cls(**known | {name: seconds(known[name], name) for name in ("backoff_base",) if name in known})
+        field_values = fitted(raw, {"max_retries": int, "backoff_base": object, "backoff_factor": float})
+        return cls(
+            **field_values
+            | {name: seconds(field_values[name], name) for name in ("backoff_base",) if name in field_values}
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolConfig:
-    """How calls are advertised, run and limited. Times are in seconds.
+    """Settings of tool calls. Times are in seconds.
 
     `inline=True` runs plain functions on the loop itself: fastest, and no time-out can
     interrupt them. A pause lasts until somebody ends it, unless `pause_timeout` and
@@ -175,13 +178,13 @@ class ToolConfig:
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> ToolConfig:
-        known = fitted({name: value for name, value in raw.items() if value != ""}, _SHAPE)
+        field_values = fitted({name: value for name, value in raw.items() if value != ""}, _SHAPE)
         for name in ("execution_timeout", "pause_timeout"):
-            if name in known:
-                known[name] = seconds(known[name], name) or None
-        if known.get("max_iterations", 1) < 1:  # as in geppetto, where it says nothing
-            del known["max_iterations"]
-        return cls(**known)
+            if name in field_values:
+                field_values[name] = seconds(field_values[name], name) or None
+        if field_values.get("max_iterations", 1) < 1:  # as in geppetto, where it says nothing
+            del field_values["max_iterations"]
+        return cls(**field_values)
 
 
 TOOL_CONFIG: Key[ToolConfig] = Key("geppetto.tool_config@v1", ToolConfig)

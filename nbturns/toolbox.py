@@ -18,6 +18,7 @@ from .events import Sink, tool_finished, tool_started
 from .frozen import EMPTY, LASTING, FrozenDict, freeze, thaw
 from .host import in_worker
 from .keyed import NOTHING, Key
+from .packages import require
 from .prints import Prints
 from .results import DURATION_MS, STDOUT
 from .tool_config import AGENT_MODE_ALLOWED_TOOLS as AGENT_MODE_ALLOWED_TOOLS
@@ -38,11 +39,11 @@ class Toolbox:
 
     def __init__(self, tools: Iterable[Tool | Callable[..., Any]] = ()) -> None:
         if callable(tools) or isinstance(tools, (str, Tool)) or not isinstance(tools, Iterable):
-            named = getattr(tools, "__name__", getattr(tools, "name", tools))
-            raise MisuseError(f"tools is a list of functions: tools=[{named!s:.60}]")
+            tool_name = getattr(tools, "__name__", getattr(tools, "name", tools))
+            raise MisuseError(f"tools is a list of functions: tools=[{tool_name!s:.60}]")
         self._tools: dict[str, Tool] = {}
-        for given in tools:
-            tool = given if isinstance(given, Tool) else Tool(given)
+        for function in tools:
+            tool = function if isinstance(function, Tool) else Tool(function)
             if tool.name in self._tools:
                 raise MisuseError(f'two tools are named {tool.name!r}; name one with nt.Tool(function, name="…")')
             tool.parameters  # noqa: B018 - a signature that cannot become a schema is refused here, not in a run
@@ -64,17 +65,17 @@ class Toolbox:
         return self._tools.get(name)
 
     def only(self, names: Container[str]) -> Toolbox:
-        """Those of these tools that `names` has."""
-        made = object.__new__(Toolbox)
-        made._tools = {name: tool for name, tool in self._tools.items() if name in names}
-        return made
+        """Return a Toolbox with the tools in `names`."""
+        toolbox = object.__new__(Toolbox)
+        toolbox._tools = {name: tool for name, tool in self._tools.items() if name in names}
+        return toolbox
 
     async def answer(
         self,
         calls: Iterable[Block],
         config: ToolConfig,
         emit: Sink,
-        done: dict[str, Block],
+        answers: dict[str, Block],
         *,
         allowed: Container[str] | None = None,
         new_id: Callable[[], str] = str,
@@ -87,7 +88,7 @@ class Toolbox:
         calls = tuple(calls)
         if len(calls) == 1 or config.max_parallel_tools <= 1:
             for call in calls:
-                done[call.payload["id"]] = answer = await tools._answered(call, config, emit, new_id)
+                answers[call.payload["id"]] = answer = await tools._answered(call, config, emit, new_id)
                 if answer.payload["error"] and config.tool_error_handling == "abort":
                     return
             return
@@ -95,7 +96,7 @@ class Toolbox:
 
         async def one(call: Block) -> None:
             async with free:
-                done[call.tool_call_id] = await tools._answered(call, config, emit, new_id)
+                answers[call.tool_call_id] = await tools._answered(call, config, emit, new_id)
 
         await asyncio.gather(*map(one, calls))
 
@@ -115,15 +116,15 @@ class Toolbox:
                     await asyncio.sleep(config.retry_config.wait(attempts))
                     attempts += 1
                     result, error = await _attempt(tool, args, config)
-        took = round((time.perf_counter() - started) * 1000, 3)
-        beside: dict[str, Any] = {DURATION_MS.name: took}
+        duration_ms = round((time.perf_counter() - started) * 1000, 3)
+        metadata: dict[str, Any] = {DURATION_MS.name: duration_ms}
         if attempts > 1:
-            beside[ATTEMPTS.name] = attempts
-        if said := prints.text:
-            beside[STDOUT.name] = said
+            metadata[ATTEMPTS.name] = attempts
+        if printed_text := prints.text:
+            metadata[STDOUT.name] = printed_text
         payload = FrozenDict(id=call.payload["id"], result=result, error=error)
-        answer = block(TOOL_USE, payload, "", new_id(), NOTHING.holding_all(beside))
-        emit(tool_finished(call, answer, took))
+        answer = block(TOOL_USE, payload, "", new_id(), NOTHING.holding_all(metadata))
+        emit(tool_finished(call, answer, duration_ms))
         return answer
 
     def _ready(self, call: Block, config: ToolConfig) -> tuple[Tool, dict[str, Any]]:
@@ -137,10 +138,10 @@ class Toolbox:
         tool = self._tools.get(call.name)
         if tool is None:
             raise ValueError(f"no tool {call.name!r}; there are: {', '.join(self._tools) or 'none'}")
-        given = call.payload.get("args", EMPTY)
-        args = given if type(given) is FrozenDict else call.args
-        unread = isinstance(given, str) and not args and given.strip() not in ("", "{}")
-        if unread or not isinstance(given, (dict, str)) or call.payload.get("args_raw") is not None:
+        raw_args = call.payload.get("args", EMPTY)
+        args = raw_args if type(raw_args) is FrozenDict else call.args
+        is_unparsed = isinstance(raw_args, str) and not args and raw_args.strip() not in ("", "{}")
+        if is_unparsed or not isinstance(raw_args, (dict, str)) or call.payload.get("args_raw") is not None:
             raise ValueError("not run: the arguments are not a JSON object")
         try:
             return tool, tool.arguments(args)
@@ -149,7 +150,7 @@ class Toolbox:
 
 
 async def _attempt(tool: Tool, args: dict[str, Any], config: ToolConfig) -> tuple[Any, str]:
-    """What came of calling the tool once: a result, or an error in words."""
+    """Call the tool once, and return its result and an error message, one of which is empty."""
     timeout = config.execution_timeout if tool.timeout is None else tool.timeout
     try:
         if config.inline and not tool.is_async:
@@ -186,10 +187,11 @@ async def _beside_the_loop(tool: Tool, args: dict[str, Any]) -> Any:
 
 
 def shown(result: Any) -> Any:
-    """What a tool returned, as JSON; what JSON has no shape for becomes its printed form."""
+    """Return the result of a tool as JSON-shaped data; other objects become their str()."""
     try:
         return freeze(result.to_dict() if isinstance(result, (Block, Turn, Run)) else result)
     except TypeError:
+        require("pydantic_core")
         from pydantic_core import to_jsonable_python
 
         return freeze(to_jsonable_python(thaw(result), fallback=str, inf_nan_mode="constants"))

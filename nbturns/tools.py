@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from .errors import MisuseError
 from .frozen import FrozenDict, freeze, thaw
+from .packages import require
 
 Effect = Literal["pure", "idempotent", "effectful"]
 NAME = re.compile(r"[\w.:/-]{1,128}", re.ASCII)  # wide: each provider refuses some of these itself
@@ -70,12 +71,12 @@ class Tool:
 
     def arguments(self, args: Mapping[str, Any]) -> dict[str, Any]:
         """Return `args` as the function takes them. Raises ValueError that says what does not fit."""
-        given = args if ATOMS.issuperset(map(type, args.values())) else thaw(args)  # what it is given it may change
+        arguments = args if ATOMS.issuperset(map(type, args.values())) else thaw(args)  # what it is given it may change
         validate, refusal = self._validation
         try:
-            fitted: dict[str, Any] = validate(given)
+            fitted: dict[str, Any] = validate(arguments)
         except refusal as error:
-            raise MisuseError("; ".join(self._complaint(one) for one in error.errors(include_url=False))) from None
+            raise MisuseError("; ".join(self._complaint(value) for value in error.errors(include_url=False))) from None
         return fitted
 
     def _complaint(self, error: Mapping[str, Any]) -> str:
@@ -97,23 +98,25 @@ class Tool:
 
     @cached_property
     def _fields(self) -> tuple[str, ...]:
-        named = (p for p in self._signature.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
-        return tuple(p.name for p in named)
+        parameters = (p for p in self._signature.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
+        return tuple(p.name for p in parameters)
 
     @cached_property
     def _defaults(self) -> dict[str, Any]:
-        given = {name: self._signature[name].default for name in self._fields}
-        return {name: default for name, default in given.items() if isinstance(default, (str, int, float, bool))}
+        arguments = {name: self._signature[name].default for name in self._fields}
+        return {name: default for name, default in arguments.items() if isinstance(default, (str, int, float, bool))}
 
     @cached_property
     def _validation(self) -> tuple[Callable[[Mapping[str, Any]], dict[str, Any]], type[Any]]:
-        """What checks arguments, and what it raises: looked up once, for pydantic looks long."""
+        """The function that validates arguments, and the error it raises; cached, because pydantic is slow."""
+        require("pydantic")
         from pydantic import ValidationError
 
         return self._adapter.validator.validate_python, ValidationError
 
     @cached_property
     def _adapter(self) -> Any:
+        require("pydantic")
         from pydantic import ConfigDict, Field, PydanticSchemaGenerationError, TypeAdapter
         from typing_extensions import TypedDict
 
@@ -128,11 +131,13 @@ class Tool:
                 notes = (Field(description=n) if isinstance(n, str) else n for n in hint.__metadata__)
                 hint = typing.Annotated[(hint.__origin__, *notes)]
             fields[name] = hint if parameter.default is parameter.empty else typing.NotRequired[hint]
-        taken: Any = TypedDict("taken", fields)  # type: ignore[misc]  # made at run time, one field an argument
+        arguments_type = TypedDict("Arguments", fields)  # type: ignore[misc]  # made at run time, one field an argument
         open_ended = any(p.kind is p.VAR_KEYWORD for p in self._signature.values())
-        taken.__pydantic_config__ = ConfigDict(extra="allow" if open_ended else "forbid", arbitrary_types_allowed=False)  # type: ignore[attr-defined]  # where pydantic looks
+        extra: Any = "allow" if open_ended else "forbid"
+        config = ConfigDict(extra=extra, arbitrary_types_allowed=False)
+        arguments_type.__pydantic_config__ = config  # type: ignore[attr-defined]  # where pydantic looks
         try:
-            return TypeAdapter(taken)
+            return TypeAdapter(arguments_type)
         except PydanticSchemaGenerationError as error:
             raise MisuseError(
                 f"{self.name} has an argument JSON has no shape for: {str(error).splitlines()[0]}"
@@ -150,16 +155,25 @@ def _hints(function: Callable[..., Any], name: str) -> dict[str, Any]:
 def _clean(schema: Any, defs: Mapping[str, Any], inside: tuple[str, ...]) -> Any:
     """Write references out and drop pydantic's titles, which only repeat names."""
     if isinstance(schema, list):
-        return [_clean(one, defs, inside) for one in schema]
+        return [_clean(item, defs, inside) for item in schema]
     if not isinstance(schema, dict):
         return schema
     if reference := schema.get("$ref"):
         name = reference.rsplit("/", 1)[-1]
         if name in inside:
             raise MisuseError(f"{name} contains itself; a tool's schema must end somewhere")
-        beside = {k: v for k, v in schema.items() if k != "$ref"}
-        return {**_clean(defs[name], defs, (*inside, name)), **_clean(beside, defs, inside)}
+        siblings = {k: v for k, v in schema.items() if k != "$ref"}
+        return {**_clean(defs[name], defs, (*inside, name)), **_clean(siblings, defs, inside)}
     clean = {k: _clean(v, defs, inside) for k, v in schema.items() if k not in ("title", "$defs", "properties")}
     if "properties" in schema:
-        clean["properties"] = {name: _clean(one, defs, inside) for name, one in schema["properties"].items()}
+        clean["properties"] = {name: _clean(item, defs, inside) for name, item in schema["properties"].items()}
     return clean
+
+
+__all__ = [
+    "Tool",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

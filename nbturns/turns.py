@@ -21,33 +21,35 @@ from .blocks import system as system
 from .blocks import tool_call as tool_call
 from .blocks import tool_use as tool_use
 from .blocks import user as user
-from .calls import Calls
-from .chunks import Chunks
+from .calls import PendingCalls
+from .chunks import PersistentList
 from .errors import MisuseError
-from .frozen import EMPTY, FrozenDict, draft_of, refuse_assignment
-from .keyed import NOTHING, Key, Keyed, Metadata
+from .frozen import EMPTY, FrozenDict, refuse_assignment, unchecked_constructor
+from .keyed import NOTHING, Key, Metadata, MetadataLike
 from .results import OUTPUT, InferenceResult, Usage, ledger, total_cost, total_usage
-from .spoken import Spoken
+from .spoken import ProviderMessages
 
 T = TypeVar("T")
-Later: TypeAlias = tuple[Calls, tuple[Block, ...]]  # what is known of some blocks, and those that were added to them
+Later: TypeAlias = tuple[
+    PendingCalls, tuple[Block, ...]
+]  # what is known of some blocks, and those that were added to them
 SOON = 64  # blocks added before one looks at them
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Turn(Spoken):
+class Turn(ProviderMessages):
     """All that the model sees and all that it says, in order.
 
     `metadata` is about the Turn (ids, results), `data` goes along with it (settings of
     the next call). Both are read by `nt.Key`.
     """
 
-    blocks: Chunks[Block] = Chunks()  # noqa: RUF009  # a value, which never changes
+    blocks: PersistentList[Block] = PersistentList()  # noqa: RUF009  # a value, which never changes
     id: str = ""
-    metadata: Keyed = NOTHING
-    data: Keyed = NOTHING
+    metadata: Metadata = NOTHING
+    data: Metadata = NOTHING
     extra: Mapping[str, Any] = field(default=EMPTY, kw_only=True)
-    _calls: Calls | Later | None = field(default=None, init=False, compare=False)
+    _calls: PendingCalls | Later | None = field(default=None, init=False, compare=False)
 
     if TYPE_CHECKING:  # what it takes; `__post_init__` makes of it what the fields say
 
@@ -55,20 +57,20 @@ class Turn(Spoken):
             self,
             blocks: Iterable[Block] = (),
             id: str = "",
-            metadata: Metadata = NOTHING,
-            data: Metadata = NOTHING,
+            metadata: MetadataLike = NOTHING,
+            data: MetadataLike = NOTHING,
             *,
             extra: Mapping[str, Any] = EMPTY,
         ) -> None: ...
 
     def __post_init__(self) -> None:
         put = object.__setattr__
-        if type(self.blocks) is not Chunks:
-            put(self, "blocks", Chunks(all_blocks(self.blocks)))
-        if type(self.metadata) is not Keyed:
-            put(self, "metadata", Keyed(self.metadata))
-        if type(self.data) is not Keyed:
-            put(self, "data", Keyed(self.data))
+        if type(self.blocks) is not PersistentList:
+            put(self, "blocks", PersistentList(all_blocks(self.blocks)))
+        if type(self.metadata) is not Metadata:
+            put(self, "metadata", Metadata(self.metadata))
+        if type(self.data) is not Metadata:
+            put(self, "data", Metadata(self.data))
         if type(self.id) is not str:
             put(self, "id", word(self.id, "an id"))
         if type(self.extra) is not FrozenDict:
@@ -76,11 +78,11 @@ class Turn(Spoken):
 
     # Growing and editing. Each returns a new Turn.
 
-    def __add__(self, more: Block | Iterable[Block]) -> Turn:
-        return self._grown((more,) if isinstance(more, Block) else tuple(all_blocks(more)), self, self.metadata)
+    def __add__(self, added: Block | Iterable[Block]) -> Turn:
+        return self._grown((added,) if isinstance(added, Block) else tuple(all_blocks(added)), self, self.metadata)
 
-    def __radd__(self, before: Iterable[Block]) -> Turn:
-        return self._with(blocks=Chunks((*all_blocks(before), *self.blocks)))
+    def __radd__(self, head: Iterable[Block]) -> Turn:
+        return self._with(blocks=PersistentList((*all_blocks(head), *self.blocks)))
 
     def edit(self, index: int, **payload: Any) -> Turn:
         """The same Turn with some of one block's payload changed."""
@@ -108,7 +110,7 @@ class Turn(Spoken):
     def _with(
         self, *, blocks: Any = None, id: str | None = None, metadata: Any = None, data: Any = None, extra: Any = None
     ) -> Turn:
-        """With the same blocks, what is known of the calls stays known."""
+        """Return a copy with some fields replaced; the call state is kept if the blocks are."""
         return _turn(
             self.blocks if blocks is None else blocks,
             self.id if id is None else id,
@@ -118,41 +120,31 @@ class Turn(Spoken):
             self._calls if blocks is None else None,
         )
 
-    _beside = _with
+    def _grown(self, added: tuple[Block, ...], like: Turn, metadata: Metadata) -> Turn:
+        """Return this Turn with `added` blocks and the id, data and extra of `like`."""
+        call_state: Any = self._calls
+        if type(call_state) is PendingCalls:
+            call_state = (call_state, added)
+        elif call_state is not None:
+            call_state = (call_state[0], call_state[1] + added) if len(call_state[1]) < SOON else (self.calls, added)
+        return _turn(self.blocks + added, like.id, metadata, like.data, like.extra, call_state)
 
-    def _grown(self, added: tuple[Block, ...], like: Turn, metadata: Keyed) -> Turn:
-        """With these blocks more; id, data and extra are those of `like`."""
-        known: Any = self._calls
-        if type(known) is Calls:
-            known = (known, added)
-        elif known is not None:
-            known = (known[0], known[1] + added) if len(known[1]) < SOON else (self.calls, added)
-        made = _new(_Draft)
-        made.blocks = self.blocks + added
-        made.id = like.id
-        made.metadata = metadata
-        made.data = like.data
-        made.extra = like.extra
-        made._calls = known
-        made.__class__ = Turn
-        return made  # type: ignore[no-any-return]  # a draft no longer
-
-    def _added_to(self, before: Turn) -> tuple[Block, ...] | None:
-        """The blocks this one has more than `before`, where it is known to have been made by adding them."""
-        known: Any = self._calls
-        return known[1] if type(known) is tuple and known[0] is before._calls else None
+    def _added_to(self, shorter_turn: Turn) -> tuple[Block, ...] | None:
+        """Return the blocks that were added to `shorter_turn` to make this Turn; None when that is not known."""
+        call_state: Any = self._calls
+        return call_state[1] if type(call_state) is tuple and call_state[0] is shorter_turn._calls else None
 
     # Reading.
 
     @property
-    def calls(self) -> Calls:
-        """What is answered and what is not; kept along as the Turn grows."""
-        known: Any = self._calls
-        if type(known) is not Calls:
-            start, added = (Calls(), self.blocks) if known is None else known
-            known = start.after(added)
-            object.__setattr__(self, "_calls", known)
-        return known  # type: ignore[no-any-return]
+    def calls(self) -> PendingCalls:
+        """The pending and the answered calls; updated as the Turn grows."""
+        call_state: Any = self._calls
+        if type(call_state) is not PendingCalls:
+            earlier_calls, added = (PendingCalls(), self.blocks) if call_state is None else call_state
+            call_state = earlier_calls.after(added)
+            object.__setattr__(self, "_calls", call_state)
+        return call_state  # type: ignore[no-any-return]
 
     @property
     def pending(self) -> tuple[Block, ...]:
@@ -170,8 +162,8 @@ class Turn(Spoken):
     @property
     def inferences(self) -> tuple[InferenceResult, ...]:
         """The result of each model call, once each, in order; of failed ones too, where a ledger was kept (here it is)."""
-        listed = ledger(self.metadata)
-        return results_on(self.blocks) if listed is None else listed
+        results = ledger(self.metadata)
+        return results_on(self.blocks) if results is None else results
 
     @property
     def usage(self) -> Usage:
@@ -188,9 +180,17 @@ class Turn(Spoken):
         """The checked answer of `session.ask(…, output=…)`: an object of that type; from a file its JSON; else None."""
         return deepcopy(self.metadata.get(OUTPUT))
 
-    def same_content(self, other: Turn) -> bool:
-        """Whether both say the same: kinds, roles and payloads, whatever their ids."""
-        return isinstance(other, Turn) and len(self) == len(other) and content(self) == content(other)
+    def same_content(self, other_turn: Turn) -> bool:
+        """Return True when kinds, roles and payloads are equal; ids may differ."""
+        return isinstance(other_turn, Turn) and len(self) == len(other_turn) and content(self) == content(other_turn)
+
+    def __contains__(self, item: object) -> bool:
+        """Return True when an equal Block is in this Turn. Raises MisuseError for a str, which no Turn contains."""
+        if isinstance(item, str):
+            raise MisuseError(
+                f"a Turn contains Blocks, not str; to search its text: [b for b in turn if {item[:60]!r} in b.text]"
+            )
+        return item in self.blocks
 
     def __iter__(self) -> Iterator[Block]:
         return iter(self.blocks)
@@ -209,11 +209,11 @@ class Turn(Spoken):
     @overload
     def __getitem__(self, at: slice) -> Turn: ...
     def __getitem__(self, at: int | slice) -> Block | Turn:
-        return self._with(blocks=Chunks(self.blocks[at])) if isinstance(at, slice) else self.blocks[at]
+        return self._with(blocks=PersistentList(self.blocks[at])) if isinstance(at, slice) else self.blocks[at]
 
     def __repr__(self) -> str:
-        waiting = f", {n} pending" if (n := len(self.calls.pending)) else ""
-        return f"<Turn {len(self)} block{'s' * (len(self) != 1)}{waiting}>"
+        pending_part = f", {n} pending" if (n := len(self.calls.pending)) else ""
+        return f"<Turn {len(self)} block{'s' * (len(self) != 1)}{pending_part}>"
 
     # Doors to the floor above.
 
@@ -250,41 +250,25 @@ class Turn(Spoken):
         return turn_from_dict(data)
 
 
-_Draft: Any = draft_of(Turn)
 refuse_assignment(Turn)
-_new: Any = object.__new__
-
-
-def _turn(
-    blocks: Chunks[Block], id: str, metadata: Keyed, data: Keyed, extra: Mapping[str, Any], calls: Calls | Later | None
-) -> Turn:
-    """A Turn of parts that are frozen and in order already: not looked at again."""
-    made = _new(_Draft)
-    made.blocks = blocks
-    made.id = id
-    made.metadata = metadata
-    made.data = data
-    made.extra = extra
-    made._calls = calls
-    made.__class__ = Turn
-    return made  # type: ignore[no-any-return]  # a draft no longer
+_turn = unchecked_constructor(Turn)
 
 
 def turn(prompt: str | Block | Iterable[Block] = (), *, system: str = "") -> Turn:
     """A Turn the short way: `nt.turn("What's 2+2?", system="Be brief.")`."""
-    said = (user(prompt),) if isinstance(prompt, str) else (prompt,) if isinstance(prompt, Block) else prompt
-    head = (_system(system),) if system else ()
-    return Turn(Chunks((*head, *all_blocks(said))))
+    blocks = (user(prompt),) if isinstance(prompt, str) else (prompt,) if isinstance(prompt, Block) else prompt
+    system_blocks = (_system(system),) if system else ()
+    return Turn(PersistentList((*system_blocks, *all_blocks(blocks))))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Run(Spoken):
+class Run(ProviderMessages):
     """A multi-turn record: one Turn per prompt, each holding all that came before it."""
 
     turns: tuple[Turn, ...] = ()
     id: str = ""
     name: str = ""
-    metadata: Keyed = NOTHING
+    metadata: Metadata = NOTHING
     extra: Mapping[str, Any] = field(default=EMPTY, kw_only=True)
     import_report: Any = field(default=None, kw_only=True, compare=False)
 
@@ -295,7 +279,7 @@ class Run(Spoken):
             turns: Iterable[Turn] = (),
             id: str = "",
             name: str = "",
-            metadata: Metadata = NOTHING,
+            metadata: MetadataLike = NOTHING,
             *,
             extra: Mapping[str, Any] = EMPTY,
             import_report: Any = None,
@@ -310,8 +294,8 @@ class Run(Spoken):
         for turn in self.turns:
             if not isinstance(turn, Turn):
                 raise MisuseError(f"a Run is made of Turns, not of {type(turn).__name__}: {turn!r:.60}")
-        if type(self.metadata) is not Keyed:
-            put(self, "metadata", Keyed(self.metadata))
+        if type(self.metadata) is not Metadata:
+            put(self, "metadata", Metadata(self.metadata))
         if type(self.extra) is not FrozenDict:
             put(self, "extra", extra_names(self.extra, "version turns id name metadata"))
 
@@ -323,16 +307,16 @@ class Run(Spoken):
     @property
     def inferences(self) -> tuple[InferenceResult, ...]:
         """Every model call of all Turns, once each, in order."""
-        made: dict[Any, InferenceResult] = {}
-        before: Chunks[Block] = Chunks()
+        results_by_id: dict[Any, InferenceResult] = {}
+        previous_blocks: PersistentList[Block] = PersistentList()
         for turn in self.turns:
-            listed = ledger(turn.metadata)
-            if listed is None:
-                listed = results_on(turn.blocks.since(turn.blocks.shared(before)))
-            for result in listed:
-                made.setdefault(result.inference_id or result, result)
-            before = turn.blocks
-        return tuple(made.values())
+            results = ledger(turn.metadata)
+            if results is None:
+                results = results_on(turn.blocks.since(turn.blocks.shared(previous_blocks)))
+            for result in results:
+                results_by_id.setdefault(result.inference_id or result, result)
+            previous_blocks = turn.blocks
+        return tuple(results_by_id.values())
 
     @property
     def usage(self) -> Usage:
@@ -341,6 +325,14 @@ class Run(Spoken):
     @property
     def cost(self) -> float | None:
         return total_cost(self.inferences)
+
+    def __contains__(self, item: object) -> bool:
+        """Return True when an equal Turn is in this Run. Raises MisuseError for a str, which no Run contains."""
+        if isinstance(item, str):
+            raise MisuseError(
+                f"a Run contains Turns, not str; to search its text: [b for b in run.latest if {item[:60]!r} in b.text]"
+            )
+        return item in self.turns
 
     def __iter__(self) -> Iterator[Turn]:
         return iter(self.turns)
@@ -357,12 +349,12 @@ class Run(Spoken):
     def __getitem__(self, at: slice) -> tuple[Turn, ...]: ...
     def __getitem__(self, at: int | slice) -> Turn | tuple[Turn, ...]:
         if not isinstance(at, slice) and not hasattr(at, "__index__"):
-            raise MisuseError(f"the Turns of a Run stand by number, like run[0] or run[-1]; {at!r:.60} is none")
+            raise MisuseError(f"an index of a Run is an integer or a slice, like run[0] or run[-1], not {at!r:.60}")
         return self.turns[at]
 
     def __repr__(self) -> str:
-        named = f" {self.name!r}" if self.name else ""
-        return f"<Run{named} {len(self)} turn{'s' * (len(self) != 1)}, {len(self.latest)} blocks>"
+        name_part = f" {self.name!r}" if self.name else ""
+        return f"<Run{name_part} {len(self)} turn{'s' * (len(self) != 1)}, {len(self.latest)} blocks>"
 
     # Doors to the floor above.
 

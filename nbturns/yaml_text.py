@@ -9,15 +9,20 @@ from __future__ import annotations
 import re
 from typing import Any, ClassVar
 
-import yaml
-
 from .errors import LoadError, MisuseError
 from .frozen import DEEPEST as DEEPEST_VALUE
 from .frozen import key_name
+from .packages import named
+
+try:
+    import yaml
+except ModuleNotFoundError as error:
+    raise named(error) from None
 
 DEEPEST = 2 * DEEPEST_VALUE  # levels: a value's, and those it stands in
 MOST_UNFOLDED = 1_000_000  # values a file may have more than it has bytes, by aliases
-MOST_MERGED = 100_000  # keys of one mapping
+MOST_MERGED = 100_000  # keys a file may merge more than it has bytes
+MERGE_TAG = "tag:yaml.org,2002:merge"
 HALF = re.compile("[\ud800-\udfff]")
 Resolvers = dict[str | None, list[tuple[str, re.Pattern[str]]]]
 
@@ -25,6 +30,10 @@ Resolvers = dict[str | None, list[tuple[str, re.Pattern[str]]]]
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the C loader where it is built
     yaml_implicit_resolvers: ClassVar[Resolvers] = {}
     depth = 0
+
+    def __init__(self, text: str | bytes) -> None:
+        super().__init__(text)
+        self.merge_budget = len(text) + MOST_MERGED
 
     def descend_resolver(self, parent: Any, _: Any) -> None:
         """Called on the way into each node, where the C loader would go down until the stack ends."""
@@ -38,21 +47,45 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         self.depth -= 1
 
     def flatten_mapping(self, node: Any) -> None:
-        super().flatten_mapping(node)
-        if len(node.value) > MOST_MERGED:
-            raise yaml.constructor.ConstructorError(None, None, "its merge keys unfold without end", node.start_mark)
+        """Put what `<<` merges before a mapping's own keys, each key once.
+
+        The releases of PyYAML differ in which of two merged values stands, and in how often they merge the same.
+        """
+        sources = [
+            source
+            for key, value in node.value
+            if key.tag == MERGE_TAG
+            for source in (value.value if isinstance(value, yaml.SequenceNode) else [value])
+        ]
+        if not sources:
+            return
+        own = {self._name(key): (key, value) for key, value in node.value if key.tag != MERGE_TAG}
+        node.value = list(own.values())
+        merged: dict[str, Any] = {}
+        for source in sources:
+            if not isinstance(source, yaml.MappingNode):
+                raise yaml.constructor.ConstructorError(None, None, "<< merges mappings alone", source.start_mark)
+            self.flatten_mapping(source)
+            self.merge_budget -= len(source.value)
+            if self.merge_budget < 0:
+                raise yaml.constructor.ConstructorError(
+                    None, None, "its merge keys unfold without end", node.start_mark
+                )
+            for key, value in source.value:
+                merged.setdefault(self._name(key), (key, value))
+        node.value = [*(pair for name, pair in merged.items() if name not in own), *node.value]
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[str, Any]:
         """A mapping with texts as keys: in Python 1, 1.0 and True are one."""
-        seen: set[str] = set()
+        names: set[str] = set()
         for key, _ in node.value:
-            if key.tag != "tag:yaml.org,2002:merge":
+            if key.tag != MERGE_TAG:
                 name = self._name(key)
-                if name in seen:
+                if name in names:
                     raise yaml.constructor.ConstructorError(
                         None, None, f"key {name!r} stands twice in one mapping", key.start_mark
                     )
-                seen.add(name)
+                names.add(name)
         self.flatten_mapping(node)
         return {self._name(key): self.construct_object(value, deep=deep) for key, value in node.value}
 
@@ -108,8 +141,8 @@ def dump(data: Any) -> str:
 
 def load(text: str | bytes, file: str = "") -> Any:
     """The one document as plain data; None when there is nothing in it. Raises LoadError with line and column."""
-    found = documents(text, file, single=True)
-    return found[0][1] if found else None
+    loaded_documents = documents(text, file, single=True)
+    return loaded_documents[0][1] if loaded_documents else None
 
 
 def documents(text: str | bytes, file: str = "", *, single: bool = False) -> list[tuple[int, Any]]:
@@ -117,30 +150,30 @@ def documents(text: str | bytes, file: str = "", *, single: bool = False) -> lis
 
     Raises LoadError with line and column, and for several documents where a `single` one was to be read.
     """
-    found = _loaded(text, file)
-    found = [(number, data) for number, data in enumerate(found) if data is not None]
-    if single and len(found) > 1:
+    loaded = _loaded(text, file)
+    loaded = [(number, data) for number, data in enumerate(loaded) if data is not None]
+    if single and len(loaded) > 1:
         raise LoadError(
-            f"there are {len(found)} documents in it, parted by ---; nt.load_all(path) gives one after the other",
+            f"there are {len(loaded)} documents in it, parted by ---; nt.load_all(path) gives one after the other",
             file=file,
         )
     if b"*" in text if isinstance(text, bytes) else "*" in text:
-        for _, data in found:
+        for _, data in loaded:
             _refuse_bombs(data, len(text), file)
-    return found
+    return loaded
 
 
 def _loaded(text: str | bytes, file: str) -> list[Any]:
     loader = None
-    found: list[Any] = []
+    documents: list[Any] = []
     try:
         loader = _Loader(text)
         while loader.check_data():
-            found.append(loader.get_data())
+            documents.append(loader.get_data())
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise LoadError(f"this is not YAML: {error.problem or error.context}", file=file, position=where) from None
+        position = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise LoadError(f"this is not YAML: {error.problem or error.context}", file=file, position=position) from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a number Python cannot hold, bytes that are not UTF-8
         raise LoadError(f"this is not YAML: {str(error).partition(chr(10))[0]}", file=file) from None
     except LookupError:  # `!!bool maybe`
@@ -150,7 +183,7 @@ def _loaded(text: str | bytes, file: str) -> list[Any]:
     finally:
         if loader is not None:
             loader.dispose()
-    return found
+    return documents
 
 
 def _refuse_bombs(data: Any, length: int, file: str) -> None:
@@ -160,14 +193,14 @@ def _refuse_bombs(data: Any, length: int, file: str) -> None:
     def size(value: Any) -> int:
         if not isinstance(value, (dict, list)):
             return 1
-        known = sizes.get(id(value), 0)
-        if known is None:
+        value_size = sizes.get(id(value), 0)
+        if value_size is None:
             raise LoadError("an alias stands for something that contains it", file=file)
-        if not known:
+        if not value_size:
             sizes[id(value)] = None
-            known = 1 + sum(map(size, value.values() if isinstance(value, dict) else value))
-            sizes[id(value)] = known
-        return known
+            value_size = 1 + sum(map(size, value.values() if isinstance(value, dict) else value))
+            sizes[id(value)] = value_size
+        return value_size
 
     try:
         if size(data) > length + MOST_UNFOLDED:
@@ -184,14 +217,14 @@ def line_of(text: str | bytes, path: str, document: int = 0) -> int:
         node = loader.get_node() if loader.check_node() else None
     line = node.start_mark.line + 1 if document and node is not None else 1
     for step in re.findall(r"[^.\[\]]+", path):
-        found = None
+        child = None
         if isinstance(node, yaml.SequenceNode) and step.isdigit() and int(step) < len(node.value):
-            found = node.value[int(step)]
+            child = node.value[int(step)]
         elif isinstance(node, yaml.MappingNode):
-            found = next((value for key, value in node.value if key.value == step), None)
-        if found is None:
+            child = next((value for key, value in node.value if key.value == step), None)
+        if child is None:
             break
-        node, line = found, found.start_mark.line + 1
+        node, line = child, child.start_mark.line + 1
     return line
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -43,6 +42,7 @@ class Server(ThreadingHTTPServer):
         self.headers: list[dict[str, str]] = []
         self.connections: set[Any] = set()
         self.hung_up = threading.Event()
+        self.closing = threading.Event()  # nobody waits for an answer any more
         self.clients: list[Any] = []  # of the tests that ask it
 
     @property
@@ -86,8 +86,8 @@ class Handler(BaseHTTPRequestHandler):
                 return
             piece = script.body[start : start + script.chunk]
             self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
-            time.sleep(script.pause)
-        time.sleep(script.linger)
+            self.server.closing.wait(script.pause)
+        self.server.closing.wait(script.linger)
         self.wfile.write(b"0\r\n\r\n")
 
 
@@ -100,6 +100,7 @@ def served(name: str, key: str, **says: str) -> Iterator[Server]:
     try:
         yield made
     finally:
+        made.closing.set()
         made.shutdown()
         made.server_close()
         thread.join()

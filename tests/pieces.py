@@ -1,11 +1,13 @@
-"""A stream as it comes from a socket: in pieces of any size."""
+"""A stream as it comes from a socket: in pieces of any size. A message as it comes from a page."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import nbturns as nt
-from nbturns.engines.provider import Provider, Receiver
+from nbturns.engines.provider import Provider
+from nbturns.engines.receiver import Receiver
 from nbturns.events import Delta
 
 
@@ -22,3 +24,8 @@ def read(
         start = cut
     receiver.end()
     return reply.blocks(), reply.result(), heard
+
+
+def send_from_page(view: Any, message: Any) -> None:
+    """Hand a widget a message of its page, as the kernel does: through its comm, in the widgets' protocol."""
+    view.comm.handle_msg({"content": {"data": {"method": "custom", "content": message}}, "buffers": []})

@@ -271,7 +271,7 @@ def test_documents_go_as_they_are_and_strange_media_are_refused() -> None:
     paper = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "…"}}
 
     assert contents(nt.turn(nt.user("Read.").edit(media=[paper])))[1] == paper
-    with pytest.raises(nt.EngineError, match="Claude takes images, documents and other files"):
+    with pytest.raises(nt.EngineError, match="Claude accepts images, documents and other files"):
         contents(nt.turn(nt.user("Hear.").edit(media=[{"type": "input_audio"}])))
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nbturns as nt
-from nbturns.engines.cassettes import _read
+from nbturns.engines.cassettes import _read_calls
 from nbturns.errors import LoadError
 from nbturns.settings import INFERENCE_CONFIG, InferenceConfig
 from nbturns.testing import assert_turn, serve
@@ -135,7 +135,7 @@ def test_what_is_there_is_replayed_while_recording_and_the_rest_is_kept_beside_i
     assert session(nt.scripted("two"), path, record=True).ask("2").result(5).text == "two"
     assert len(nt.cassette(path)) == 2
     assert session(nt.scripted("ONE"), path, record="again").ask("1").result(5).text == "ONE"
-    assert [call.blocks[0].text for call in _read(path)] == ["ONE", "two"]
+    assert [call.blocks[0].text for call in _read_calls(path)] == ["ONE", "two"]
 
 
 def test_a_retry_stands_outside_and_a_failed_call_is_not_kept(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_a_retry_stands_outside_and_a_failed_call_is_not_kept(tmp_path: Path) ->
 
     with pytest.raises(nt.EngineError, match="busy"):
         failing.ask("1").result(5)
-    with pytest.raises(nt.DriftError, match="c.yaml does not exist yet"):
+    with pytest.raises(nt.DriftError, match="c.yaml does not exist;"):
         session(nt.scripted("x"), path).ask("1").result(5)
 
 
@@ -152,9 +152,9 @@ def test_a_cassette_that_is_none_says_where(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text("calls:\n- asked: {}\n")
 
-    with pytest.raises(LoadError, match=r"c.yaml: call 1: a call has what was asked"):
+    with pytest.raises(LoadError, match=r"c.yaml: call 1: a call needs `asked` and `answer`"):
         nt.cassette(path)
-    with pytest.raises(FileNotFoundError, match="no folder"):
+    with pytest.raises(FileNotFoundError, match="no such folder"):
         nt.cassette(tmp_path / "not" / "there.yaml", record=True)
 
 

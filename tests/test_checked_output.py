@@ -58,7 +58,7 @@ def test_an_answer_that_does_not_fit_is_asked_for_again_in_ordinary_blocks() -> 
 def test_after_its_corrections_it_is_an_error_with_all_that_was_said() -> None:
     session = nt.Session(nt.scripted("a", "b", "c"))
 
-    with pytest.raises(nt.EngineError, match="the answer is no Play") as caught:
+    with pytest.raises(nt.EngineError, match="the answer does not match Play") as caught:
         session.ask("?", output=Play).result(5)
 
     assert caught.value.kind == "output"
@@ -101,7 +101,7 @@ def test_any_type_with_a_schema_will_do(type: object, said: str, value: object) 
 def test_what_is_no_type_is_refused_before_anything_is_asked() -> None:
     session = nt.Session(nt.scripted("x"))
 
-    with pytest.raises(TypeError, match="output is a pydantic model"):
+    with pytest.raises(TypeError, match="output must be a pydantic model"):
         session.ask("?", output=Server)
     assert session.turns == ()
 

@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import nbturns as nt
 from nbturns.engines import decode, engine, find, request
 from nbturns.engines.provider import without_secrets
 from nbturns.engines.provider_engine import ProviderEngine
-from nbturns.engines.transport import Official, OfficialTransport, retry_after
+from nbturns.engines.transport import OfficialClient, OfficialTransport, retry_after
 from nbturns.events import Delta
 from nbturns.host import Waiting
 from tests.loopback import Script, Server, served
@@ -63,7 +62,8 @@ def everything(error: BaseException | None) -> Iterator[object]:
 
 def test_an_unknown_provider_is_told_of_the_known_ones() -> None:
     with pytest.raises(
-        nt.NbturnsError, match=r"no provider 'anthropc': did you mean anthropic\?; there are: .*anthropic, claude"
+        nt.NbturnsError,
+        match=r"unknown provider 'anthropc'; did you mean anthropic\?; installed providers: .*anthropic, claude",
     ):
         engine("anthropc:claude-test")
 
@@ -81,7 +81,7 @@ def test_claude_is_another_name_of_anthropic() -> None:
 def test_what_is_not_the_engines_is_refused(name: str) -> None:
     params: dict[str, Any] = {name: []}
 
-    with pytest.raises(nt.NbturnsError, match=f"{name} is no parameter of an engine"):
+    with pytest.raises(nt.NbturnsError, match=f"{name} is not a parameter of an engine"):
         engine(MODEL, **params)
 
 
@@ -96,7 +96,8 @@ def test_an_engine_shows_what_it_is_and_no_secret() -> None:
 
 
 def test_a_missing_package_is_named_with_what_to_do() -> None:
-    sdk = Official(package="no_such_sdk", kind="", door=lambda *_: None, explain=nt.EngineError, key_hint="")  # type: ignore[arg-type]  # never opened
+    never_opened: Any = None
+    sdk = OfficialClient(package="no_such_sdk", kind="", open_stream=never_opened, explain=nt.EngineError, key_hint="")
 
     with pytest.raises(nt.EngineError, match=r"pip install 'nbturns\[no_such_sdk\]'"):
         OfficialTransport(sdk, {}, {})
@@ -213,7 +214,7 @@ def test_a_client_of_the_users_own_is_used_as_it_is(server: Server) -> None:
     Waiting(client.close()).result(10)
     with pytest.raises(nt.EngineError, match="must be asynchronous"):
         engine(MODEL, client=anthropic.Anthropic(api_key=KEY))
-    with pytest.raises(nt.EngineError, match="api_key: the client that was given has its own"):
+    with pytest.raises(nt.EngineError, match="api_key cannot be combined with client="):
         engine(MODEL, client=client, api_key=KEY)
 
 
@@ -265,10 +266,10 @@ def test_a_stream_that_stops_without_its_end_is_no_success(server: Server) -> No
 
 
 def test_a_server_that_falls_silent_is_left_in_time(server: Server) -> None:
-    error = failure(server.engine(Script(stream("text")[:600], linger=1), timeout=0.2))
+    error = failure(server.engine(Script(stream("text")[:600], linger=60), timeout=2))
 
     assert (error.kind, error.turn[-1].text) == ("timeout", "It rains")
-    assert "the answer stood still for 0.2 s" in str(error)
+    assert "the answer stopped for 2 s" in str(error)
 
 
 def test_nobody_there_is_a_connection_error() -> None:
@@ -287,31 +288,24 @@ def test_a_missing_key_is_said_before_anything_is_sent(server: Server) -> None:
 
 
 def test_a_server_that_never_hangs_up_holds_nobody(server: Server) -> None:
-    asks = server.engine(Script(stream("text"), linger=1.5))
-    started = time.perf_counter()
+    asks = server.engine(Script(stream("text"), linger=120))
 
-    assert nt.Session(asks).ask("x").result(10).text == "It rains in Paris."
-    assert time.perf_counter() - started < 1.2 + IMPORT
-
-
-IMPORT = 3.0  # seconds; the first to ask pays for the import of the SDK
+    assert nt.Session(asks).ask("x").result(60).text == "It rains in Paris."
 
 
 def test_stop_hangs_up_at_once_and_keeps_what_was_said(server: Server) -> None:
     heard = threading.Event()
-    asks = server.engine(Script(stream("text"), chunk=50, pause=0.05))
+    asks = server.engine(Script(stream("text")[:600] + b": still here\n\n" * 10_000, chunk=50, pause=0.05))
     execution = nt.Session(asks, sinks=[lambda event: heard.set() if isinstance(event, Delta) else None]).ask("x")
-    assert heard.wait(10)
-    started = time.perf_counter()
+    assert heard.wait(60)
 
     execution.stop()
-    turn = execution.result(10)
+    turn = execution.result(60)  # the server would go on for ten minutes
 
-    assert time.perf_counter() - started < 0.5
     assert execution.status == "stopped"
     assert turn[-1].text.startswith("It rains")
     assert turn.inferences[0].finish_class == nt.FinishClass.INTERRUPTED
-    assert server.hung_up.wait(5)
+    assert server.hung_up.wait(60)
 
 
 def test_an_engine_may_be_asked_on_any_loop(server: Server) -> None:

@@ -57,9 +57,9 @@ def test_pieces_make_no_difference(stream: bytes, cuts: list[int]) -> None:
 
 def test_a_long_line_costs_no_more_in_small_pieces() -> None:
     stream = b"data: " + b"x" * 2_000_000 + b"\n\n"
-    started = time.perf_counter()
+    started = time.thread_time()
 
     [(_, data)] = read(stream, *range(0, len(stream), 512))
 
     assert len(data) == 2_000_000
-    assert time.perf_counter() - started < 0.5  # 13 ms; with `buffer += chunk` it was 1.3 s
+    assert time.thread_time() - started < 0.5  # 13 ms; with `buffer += chunk` it was 1.3 s

@@ -11,7 +11,7 @@ import pytest
 
 import nbturns as nt
 from nbturns.importers import Source, importers
-from nbturns.provenance import BESIDE, BRANCH_OF
+from nbturns.provenance import BRANCH_OF, FIELDS
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "transcripts"
 SYSTEM = "You look after a greenhouse. Be brief."
@@ -191,8 +191,8 @@ def test_one_trajectory_is_one_turn_and_what_only_its_steps_have_is_kept() -> No
     ]
     assert len(read) == 1
     assert read.latest[-1].payload["action"] == "submit"
-    assert read.latest[2].metadata[BESIDE]["step"]["execution_time"] == 0.25
-    assert read.metadata[BESIDE]["info"]["model_stats"]["api_calls"] == 3
+    assert read.latest[2].metadata[FIELDS]["step"]["execution_time"] == 0.25
+    assert read.metadata[FIELDS]["info"]["model_stats"]["api_calls"] == 3
 
 
 def test_a_models_words_are_read_from_its_reply_and_stand_once() -> None:
@@ -218,7 +218,7 @@ def test_each_task_of_a_benchmark_is_a_run() -> None:
     runs = list(nt.load_all(FIXTURES / "tau-bench.json"))
 
     assert [one.name for one in runs] == ["task 3, trial 0", "task 4, trial 1"]
-    assert [one.metadata[BESIDE]["reward"] for one in runs] == [1.0, 0.0]
+    assert [one.metadata[FIELDS]["reward"] for one in runs] == [1.0, 0.0]
     assert [told(block) for block in runs[0].latest][:2] == WHOLE[:2]
 
 
@@ -239,7 +239,7 @@ def test_a_later_span_goes_on_from_the_one_whose_words_it_begins_with() -> None:
 
     assert read.id == "conv-greenhouse"
     assert [one.duration_ms for one in read.inferences] == [750] * 4
-    assert [span["name"] for span in read.metadata[BESIDE]["spans"]] == [
+    assert [span["name"] for span in read.metadata[FIELDS]["spans"]] == [
         "execute_tool read_temperature",
         "invoke_agent gardener",
     ]
@@ -320,7 +320,7 @@ def test_a_tree_that_goes_round_in_circles_is_read_to_the_end() -> None:
     (read,) = _exported([first])
 
     assert [block.text for block in read.latest.of_kind("user", "llm_text")] == ["Name a herb.", "Basil."]
-    assert any("its own ancestors" in note.what for note in read.import_report.guessed)
+    assert any("is its own ancestor" in note.what for note in read.import_report.guessed)
 
 
 def _exported(document: Any, **how: Any) -> list[nt.Run]:
@@ -350,7 +350,7 @@ def test_training_data_has_calls_answered_in_their_order_and_its_prompt_beside()
         ("tool_use", ("call_1", OFFLINE)),
     ]
     assert (read.latest[0].text, read.latest.text, read.id) == (SYSTEM, SORRY, "greenhouse_1")
-    assert "read_temperature" in read.metadata[BESIDE]["tools"]
+    assert "read_temperature" in read.metadata[FIELDS]["tools"]
     both = [{"name": "a", "arguments": {}}, {"name": "b", "arguments": '{"x": 1}'}]
     said = [
         {"from": "function_call", "value": json.dumps(both)},
@@ -366,7 +366,7 @@ def test_a_call_in_training_data_that_is_no_json_is_kept_as_it_is() -> None:
     read = nt.loads([{"from": "human", "value": "q"}, {"from": "function_call", "value": "look()"}])
 
     assert read.latest[1].kind == "other" and read.latest[1].payload["value"] == "look()"
-    assert "no JSON with a name" in read.import_report.unknown[0]
+    assert "not JSON with a name" in read.import_report.unknown[0]
 
 
 def test_an_export_of_claudes_pages_has_thoughts_calls_attachments_and_branches(tmp_path: Path) -> None:

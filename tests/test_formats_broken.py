@@ -13,8 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import nbturns as nt
-from nbturns.importers import Note, Source, importers
-from nbturns.importers import runs_of as runs_in
+from nbturns.importers import Note, Source, importers, read_runs
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "transcripts"
 JSON = sorted(path.name for path in FIXTURES.iterdir() if path.suffix != ".md")
@@ -44,7 +43,7 @@ def read(name: str, value: Any, *, strict: bool = False) -> tuple[list[nt.Run], 
     """What becomes of it as the format it was in, and what is told of the rest."""
     source = Source.of_bytes(written(name, value), name, strict=strict)
     format = "tau-bench" if name.startswith("tau") else FORMATS[name]
-    found = list(runs_in(source, format))
+    found = list(read_runs(source, format))
     return [one for one in found if isinstance(one, nt.Run)], [one for one in found if isinstance(one, Note)]
 
 
@@ -286,7 +285,7 @@ def test_any_history_of_aiders_is_read_with_all_its_lines(rows: list[str]) -> No
     text = "# aider chat started at 2026-11-02 08:00:00\n" + "\n".join(rows) + "\n"
 
     source = Source.of_bytes(text.encode())
-    runs = [one for one in runs_in(source, "aider") if isinstance(one, nt.Run)]
+    runs = [one for one in read_runs(source, "aider") if isinstance(one, nt.Run)]
 
     said = [block for run in runs for block in run.latest]
     count = sum(row.startswith("#### ") or row == "####" for row in rows)
@@ -299,7 +298,7 @@ def test_any_history_of_aiders_is_read_with_all_its_lines(rows: list[str]) -> No
 @given(st.binary(max_size=300), st.sampled_from(sorted(set(FORMATS.values()) | {"aider", "pinocchio"})))
 def test_any_bytes_are_runs_or_a_load_error(content: bytes, format: str) -> None:
     try:
-        for one in runs_in(Source.of_bytes(content, "some"), format):
+        for one in read_runs(Source.of_bytes(content, "some"), format):
             assert isinstance(one, (nt.Run, Note))
     except nt.LoadError:
         pass

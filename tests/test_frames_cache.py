@@ -171,7 +171,7 @@ def test_a_cache_that_is_broken_or_of_another_version_is_made_anew(
             path.write_bytes(path.read_bytes()[:100])
         same(first, frames.read(logs, cache=cache))
 
-    monkeypatch.setattr("nbturns.frames.cache.ours", lambda: "another")
+    monkeypatch.setattr("nbturns.frames.cache.version_mark", lambda: "another")
     opened()
     same(first, frames.read(logs, cache=cache))
     assert len(opened()) == 3
@@ -184,14 +184,14 @@ def test_many_small_packs_become_one_and_what_is_not_ours_stays(
     (cache / "notes").mkdir(parents=True)
     (cache / "notes" / "mine.txt").write_text("mine")
     os.utime(cache / "notes", (0, 0))
-    stray = cache / f"{packs.NEW}stray"
+    stray = cache / f"{packs.PARTIAL_PREFIX}stray"
     stray.mkdir()
     os.utime(stray, (0, 0))
-    for number in range(packs.FEW + 4):
+    for number in range(packs.SMALL_PACKS + 4):
         chat(logs / f"{number:02}.jsonl")
         frames.read(logs, cache=cache)
 
-    assert len([*cache.glob(f"{packs.OLD}*")]) <= packs.FEW
+    assert len([*cache.glob(f"{packs.PACK_PREFIX}*")]) <= packs.SMALL_PACKS
     assert not stray.exists()
     opened()
     same(frames.read(logs, cache=cache), frames.read(logs))
@@ -201,7 +201,7 @@ def test_many_small_packs_become_one_and_what_is_not_ours_stays(
     assert opened() == []
 
     chat(logs / "00.jsonl", 5)
-    monkeypatch.setattr(packs, "PACK", 1)  # so each frame that is put is a pack of its own
+    monkeypatch.setattr(packs, "PACK_ROWS", 1)  # so each frame that is put is a pack of its own
     same(frames.read(logs, cache=cache), frames.read(logs))
 
 

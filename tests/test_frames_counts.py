@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-import zstandard
 
 import nbturns as nt
 from nbturns import frames
+from nbturns.importers.archive import zstd_module
 
 
 def add(a: int, b: int) -> int:
@@ -60,7 +60,8 @@ def unpacked(archive: bytes, log: zipfile.ZipFile, member: zipfile.ZipInfo) -> b
     name, extra = struct.unpack_from("<HH", archive, member.header_offset + 26)
     begins = member.header_offset + 30 + name + extra
     packed = archive[begins : begins + member.compress_size]
-    return zstandard.ZstdDecompressor().decompressobj().decompress(packed)
+    content: bytes = zstd_module().decompress(packed)
+    return content
 
 
 def test_inspect_logs_have_the_calls_and_results_of_their_messages(shared: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,28 @@ from hypothesis import strategies as st
 
 import nbturns as nt
 from nbturns import frames
-from nbturns.frames import Column, direct_chat, direct_ours
+from nbturns.frames import Column, block_batch, direct_chat, direct_inspect, direct_ours
 from nbturns.frames.arrays import SLOW, to_json
-from nbturns.frames.passes import Wanted
-from nbturns.frames.reading import How, made_of
+from nbturns.frames.block_arrays import VECTORS, VectorBlockBuilder, _Vectors
+from nbturns.frames.block_frame import BlockBuilder
+from nbturns.frames.passes import FrameRequest
+from nbturns.frames.reading import ReadOptions, read_all
 
-# The same columns as somebody else's: these are read off row objects, and need a Block for each.
-BY_ROWS = tuple(Column(c.name, c.of, c.dtype, unit=c.unit, doc=c.doc, known=c.known) for c in frames.BLOCK)
+
+def by_row(of: Callable[[Any], Any], row: Any) -> Any:
+    return of(row)
+
+
+# The same columns with functions of our own: these are computed from rows, and need a Block for each.
+BY_ROWS = tuple(dataclasses.replace(c, of=partial(by_row, c.of)) for c in frames.BLOCK)
+
+
+def test_both_sides_of_each_comparison_here_take_different_paths() -> None:
+    fast, slow = (FrameRequest({"blocks": columns}).builder("blocks") for columns in (frames.BLOCK, BY_ROWS))
+
+    assert isinstance(fast, VectorBlockBuilder)
+    assert isinstance(slow, BlockBuilder)
+    assert set(BY_ROWS).isdisjoint(frames.BLOCK)
 
 
 def same(x: Any) -> pd.DataFrame:
@@ -33,7 +50,7 @@ def same(x: Any) -> pd.DataFrame:
 
 def read(path: Path, columns: tuple[Column, ...]) -> frames.Frames:
     """Blocks alone, and what could not be read: `frames.read` makes the other frames too, and needs values for these."""
-    return frames.Frames(made_of(path, Wanted({"blocks": columns}, strict=False), How()), "pandas")
+    return frames.Frames(read_all(path, FrameRequest({"blocks": columns}, strict=False), ReadOptions()), "pandas")
 
 
 def same_of_what_can_be_read(path: Path) -> frames.Frames:
@@ -115,7 +132,7 @@ PLAIN = {"chat": 0, "ours": 0}  # how many records were read straight
 def counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Counts the records that went straight, so that a test can say that some did."""
     PLAIN.update(chat=0, ours=0)
-    add_chat, add_ours = direct_chat.ChatRecords.add, direct_ours.add_ours
+    add_chat, add_ours = direct_chat.ChatRecords.add, direct_ours.add_run
 
     def chat(*given: Any) -> bool:
         done: bool = add_chat(*given)
@@ -128,7 +145,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> None:
         return done
 
     monkeypatch.setattr(direct_chat.ChatRecords, "add", chat)
-    monkeypatch.setattr("nbturns.frames.direct.add_ours", ours)
+    monkeypatch.setattr("nbturns.frames.direct.add_run", ours)
 
 
 def test_plain_chats_go_straight_with_all_that_stands_beside_their_words(tmp_path: Path) -> None:
@@ -408,6 +425,260 @@ def test_inspect_samples_give_the_frame_their_values_give(
         path.write_text(json.dumps({**head, "samples": samples}), encoding="utf-8")
 
     same_of_what_can_be_read(path)
+
+
+# Odd records: valid ones with any value replaced, or any field added.
+
+DEEP: Any = 1
+for _ in range(150):
+    DEEP = [DEEP] if isinstance(DEEP, dict) else {"x": DEEP}
+ODD_VALUES = st.one_of(
+    st.sampled_from(
+        [None, True, False, 0, 1, -1, 1.5, 10**30, "", " ", "x", "user", "a", "\ud83d", "2024-01-01T00:00:00"]
+    ),
+    st.sampled_from(
+        [
+            [],
+            {},
+            [None],
+            [[]],
+            {"a": 1},
+            DEEP,
+            [DEEP],
+            {"!!binary": "aGk="},
+            {"!!binary!": 1},
+            {"a": {"!!binary": "aGk="}},
+        ]
+    ),
+)
+ODD_NAMES = st.sampled_from(
+    [
+        *(
+            "x",
+            "id",
+            "kind",
+            "role",
+            "text",
+            "content",
+            "payload",
+            "metadata",
+            "data",
+            "version",
+            "shared_blocks",
+            "blocks",
+        ),
+        *(
+            "turns",
+            "name",
+            "error",
+            "images",
+            "result",
+            "args",
+            "args_raw",
+            "refusal",
+            "tool_calls",
+            "model",
+            "usage",
+            "extra",
+        ),
+        *("input_tokens", "!!binary", "!!binary!", "provider", "finish_class", "inference_id", "duration_ms"),
+        *(key.name for key in (nt.keys.SESSION_ID, nt.keys.INFERENCE_ID, nt.keys.INFERENCE_RESULT, nt.keys.INFERENCES)),
+        *("imported.time@v1", "imported.fields@v1", "openai_chat.fields@v1"),
+    ]
+)
+
+
+def containers(value: Any) -> Iterator[Any]:
+    """All dicts and lists in a value."""
+    if isinstance(value, (dict, list)):
+        yield value
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from containers(item)
+
+
+@st.composite
+def odd(draw: st.DrawFn, record: Any) -> Any:
+    record = json.loads(json.dumps(record))
+    for _ in range(draw(st.integers(1, 2))):
+        container = draw(st.sampled_from([*containers(record)]))
+        value = json.loads(json.dumps(draw(ODD_VALUES)))
+        if isinstance(container, dict):
+            container[draw(ODD_NAMES | st.sampled_from([*container, "x"]))] = value
+        elif container:
+            container[draw(st.integers(0, len(container) - 1))] = value
+        else:
+            container.append(value)
+    return record
+
+
+def plain_call(id: str, name: str) -> dict[str, Any]:
+    return {"id": id, "type": "function", "function": {"name": name, "arguments": '{"x": [1]}'}}
+
+
+USUAL_CHAT = {
+    "model": "m",
+    "messages": [
+        {"role": "system", "content": "s"},
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "content": None, "tool_calls": [plain_call("a", "f"), plain_call("b", "g")]},
+        {"role": "tool", "tool_call_id": "a", "content": "1"},
+        {"role": "assistant", "content": "done"},
+    ],
+}
+
+
+def usual_run() -> dict[str, Any]:
+    """A saved session of two prompts with a tool call."""
+    session = nt.Session(nt.scripted([nt.tool_call("c", "add", {"a": 1, "b": 2})], "three", "bye"), tools=[add])
+    session.ask("q").result(20)
+    session.ask("again").result(20)
+    return session.run.to_dict()
+
+
+def usual_run_with_fields() -> dict[str, Any]:
+    """A run that an importer read: its blocks have unknown fields and times."""
+    record = nt.loads(
+        {"messages": [{"role": "user", "content": "q", "weight": 1}, {"role": "assistant", "content": "a"}]}
+    )
+    return {"version": 1, **record.to_dict()}
+
+
+USUAL_SAMPLE = {
+    "id": 1,
+    "epoch": 1,
+    "uuid": "u",
+    "messages": [
+        {"id": "m1", "role": "user", "content": "q", "source": "input"},
+        {
+            "id": "m2",
+            "role": "assistant",
+            "content": [{"type": "reasoning", "reasoning": "hm"}, {"type": "text", "text": "so"}],
+            "tool_calls": [{"id": "c", "function": "f", "arguments": {"x": [1]}, "type": "function"}],
+        },
+        {"id": "m3", "role": "tool", "content": "1", "tool_call_id": "c"},
+    ],
+    "events": [
+        {"event": "model", "model": "openai/y", "output": {"model": "y", "choices": [{"message": {"id": "m2"}}]}}
+    ],
+}
+RUNS = [usual_run(), usual_run_with_fields()]
+
+
+@settings(max_examples=100)
+@given(st.lists(odd(USUAL_CHAT), min_size=1, max_size=3))
+def test_odd_chats_give_the_rows_and_errors_their_values_give(
+    tmp_path_factory: pytest.TempPathFactory, records: list[Any]
+) -> None:
+    path = tmp_path_factory.mktemp("chat") / "chat.jsonl"
+
+    same_of_what_can_be_read(lines(path, [USUAL_CHAT, *records, USUAL_CHAT]))
+
+
+@settings(max_examples=150)
+@given(st.lists(st.sampled_from(RUNS).flatmap(odd), min_size=1, max_size=3))
+def test_odd_runs_give_the_rows_and_errors_their_values_give(
+    tmp_path_factory: pytest.TempPathFactory, records: list[Any]
+) -> None:
+    path = tmp_path_factory.mktemp("ours") / "ours.jsonl"
+
+    same_of_what_can_be_read(lines(path, [RUNS[0], *records, RUNS[0]]))
+
+
+@settings(max_examples=75)
+@given(odd(USUAL_SAMPLE))
+def test_odd_inspect_samples_give_the_rows_and_errors_their_values_give(
+    tmp_path_factory: pytest.TempPathFactory, sample: Any
+) -> None:
+    head = {"version": 2, "eval": {"eval_id": "e", "model": "openai/gpt"}}
+    path = tmp_path_factory.mktemp("inspect") / "log.json"
+    path.write_text(json.dumps({**head, "samples": [USUAL_SAMPLE, sample]}), encoding="utf-8")
+
+    same_of_what_can_be_read(path)
+
+
+@settings(max_examples=25)
+@given(st.sampled_from([USUAL_CHAT, *RUNS]).flatmap(odd), st.sampled_from([None, 1]))
+def test_a_document_of_one_conversation_gives_the_rows_and_errors_its_values_give(
+    tmp_path_factory: pytest.TempPathFactory, record: Any, indent: int | None
+) -> None:
+    path = tmp_path_factory.mktemp("one") / "one.json"
+    path.write_text(json.dumps(record, indent=indent), encoding="utf-8")
+
+    same_of_what_can_be_read(path)
+
+
+def test_a_field_nested_too_deeply_gives_the_same_block_by_blocks_and_by_read(tmp_path: Path) -> None:
+    messages = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a", "annotations": DEEP}]
+    path = lines(tmp_path / "chat.jsonl", [USUAL_CHAT, {"messages": messages}])
+
+    blocks = same_of_what_can_be_read(path).blocks
+
+    pd.testing.assert_frame_equal(blocks, frames.read(path).blocks)
+    assert [*blocks[blocks.run_id == "chat:2"].kind] == ["user", "other"]
+
+
+@pytest.mark.parametrize("place", ["block", "payload", "metadata", "turn", "run"])
+def test_a_run_with_a_field_nested_too_deeply_is_the_same_error_by_blocks_and_by_read(
+    tmp_path: Path, place: str
+) -> None:
+    record = usual_run()
+    block = record["turns"][0]["blocks"][0]
+    container = {"block": block, "turn": record["turns"][0], "run": record}.get(place) or block.setdefault(place, {})
+    container["unknown"] = DEEP
+    path = lines(tmp_path / "ours.jsonl", [usual_run(), record])
+
+    result = same_of_what_can_be_read(path)
+
+    pd.testing.assert_frame_equal(result.errors, frames.read(path).errors)
+    assert len(result.errors) == 1 and result.blocks.run_id.nunique() == 1
+
+
+# The comparisons notice a fast reader that is wrong.
+
+
+def wrong_role(vectors: Any) -> Any:
+    return _Vectors.kind(vectors)
+
+
+def wrong_extra(*_: Any) -> None:
+    return None
+
+
+def wrong_text(kind: str, payload: dict[str, Any]) -> str:
+    return str(payload.get("text"))
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "mutation"),
+    [
+        (VECTORS, "role", wrong_role),
+        (direct_chat, "RESULT", block_batch.CALL),
+        (direct_chat.ChatRecords, "_extra", wrong_extra),
+        (direct_ours, "_text", wrong_text),
+        (direct_ours, "_extra", wrong_extra),
+        (direct_ours, "_role", lambda *_: "user"),
+        (direct_inspect, "_tool_calls", lambda _: []),
+    ],
+)
+def test_a_wrong_fast_reader_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, mutation: Any
+) -> None:
+    chat = {"messages": [*USUAL_CHAT["messages"], {"role": "user", "content": "q", "weight": 1}]}
+    head = {"version": 2, "eval": {"eval_id": "e", "model": "openai/gpt"}}
+    log = tmp_path / "log.json"
+    log.write_text(json.dumps({**head, "samples": [USUAL_SAMPLE]}), encoding="utf-8")
+    paths = [lines(tmp_path / "chat.jsonl", [chat]), lines(tmp_path / "ours.jsonl", RUNS), log]
+    for path in paths:
+        same(path)
+
+    if isinstance(owner, dict):
+        monkeypatch.setitem(owner, name, mutation)
+    else:
+        monkeypatch.setattr(owner, name, mutation)
+
+    with pytest.raises(AssertionError):
+        for path in paths:
+            same(path)
 
 
 def test_every_recorded_inspect_log_gives_the_frame_its_values_give(shared: Path) -> None:

@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,7 @@ from hypothesis import strategies as st
 
 import nbturns as nt
 from nbturns.engines import decode, engine, find, gemini, request
-from nbturns.engines.gemini import UNSIGNED, Asked, history
+from nbturns.engines.gemini import SKIP_SIGNATURE, GeminiBody, history
 from nbturns.engines.gemini_parts import SIGNATURE, WIRE
 from nbturns.engines.provider_engine import ProviderEngine
 from nbturns.events import Delta
@@ -320,7 +319,7 @@ def test_a_request_says_the_turn() -> None:
 def test_the_model_stands_in_the_path_and_not_in_the_body() -> None:
     def path(model: str, **params: Any) -> str:
         body = request(f"gemini:{model}", nt.turn("x"), **params)
-        assert isinstance(body, Asked)
+        assert isinstance(body, GeminiBody)
         assert body == {"contents": [{"role": "user", "parts": [{"text": "x"}]}]}
         return body.path
 
@@ -380,7 +379,7 @@ def test_the_results_of_a_reply_make_one_content_named_after_their_calls() -> No
     assert asked["role"] == "model"
     assert asked["parts"] == [
         {"text": "I look."},
-        {"functionCall": {"name": "f", "args": {"x": 1}}, "thoughtSignature": UNSIGNED},
+        {"functionCall": {"name": "f", "args": {"x": 1}}, "thoughtSignature": SKIP_SIGNATURE},
         {"functionCall": {"name": "g", "args": {}}},
         {"functionCall": {"name": "f", "args": {}}},
     ]
@@ -418,9 +417,9 @@ def test_media_go_as_they_are_and_strange_ones_are_refused() -> None:
 
     assert parts(nt.turn(nt.user("See.").edit(media=[film])))[1] == film
     for strange in ({"type": "input_audio"}, "x"):
-        with pytest.raises(nt.EngineError, match="Gemini takes images, documents and other files"):
+        with pytest.raises(nt.EngineError, match="Gemini accepts images, documents and other files"):
             parts(nt.turn(nt.user("Hear.").edit(media=[strange])))
-    with pytest.raises(nt.EngineError, match="Gemini takes images"):
+    with pytest.raises(nt.EngineError, match="Gemini accepts images"):
         parts(nt.turn(nt.user("Look.").edit(images=[7])))
 
 
@@ -661,10 +660,10 @@ def test_a_connection_that_breaks_keeps_what_had_come(server: Server) -> None:
 
 
 def test_a_server_that_falls_silent_is_left_in_time(server: Server) -> None:
-    error = failure(server.engine(Script(stream("text"), pause=0.6, chunk=300), timeout=0.2))
+    error = failure(server.engine(Script(stream("text"), pause=60, chunk=300), timeout=2))
 
     assert error.kind == "timeout"
-    assert "stood still" in str(error)
+    assert "the answer stopped for" in str(error)
 
 
 def test_nobody_there_is_a_connection_error(server: Server) -> None:
@@ -686,18 +685,16 @@ def test_a_missing_key_is_said_before_anything_is_sent(server: Server, monkeypat
 
 def test_stop_hangs_up_at_once_and_keeps_what_was_said(server: Server) -> None:
     heard = threading.Event()
-    asks = server.engine(Script(stream("text"), chunk=50, pause=0.05))
+    asks = server.engine(Script(stream("text")[:300] + b": still here\r\n\r\n" * 10_000, chunk=50, pause=0.05))
     execution = nt.Session(asks, sinks=[lambda event: heard.set() if isinstance(event, Delta) else None]).ask("x")
-    assert heard.wait(10)
-    started = time.perf_counter()
+    assert heard.wait(60)
 
     execution.stop()
-    turn = execution.result(10)
+    turn = execution.result(60)  # the server would go on for ten minutes
 
-    assert time.perf_counter() - started < 0.5
     assert turn[-1].text.startswith("It rains")
     assert turn.inferences[0].finish_class == nt.FinishClass.INTERRUPTED
-    assert server.hung_up.wait(5)
+    assert server.hung_up.wait(60)
 
 
 def test_the_key_is_not_to_be_seen() -> None:

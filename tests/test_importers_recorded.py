@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import nbturns as nt
-from nbturns.importers import recognised
+from nbturns.importers import detect_importer
 from nbturns.importers.source import Source
 
 LISTED = {"anthropic": "messages", "gemini": "contents", "openai-responses": "input", "openai-chat": "messages"}
@@ -48,7 +48,7 @@ def calls_and_results(format: str, messages: Any) -> tuple[int, int]:
 @pytest.mark.parametrize("format", ["anthropic", "gemini", "openai-responses"])
 def test_messages_calls_and_results_of_a_provider_are_those_of_the_file(shared: Path, format: str) -> None:
     path = transcripts(shared) / format / "wire_sessions.jsonl"
-    assert (importer := recognised(Source.of_file(path).sample)) and importer.name == PROVIDERS[format]
+    assert (importer := detect_importer(Source.of_file(path).sample)) and importer.name == PROVIDERS[format]
 
     runs = list(nt.load_all(path))
     lines = [json.loads(line) for line in path.read_text().splitlines()]
@@ -149,5 +149,5 @@ def test_sessions_of_claude_code_have_the_records_calls_and_results_of_their_fil
 def test_every_transcript_is_named_by_what_it_holds(shared: Path) -> None:
     for folder, name in {**PROVIDERS, "inspect": "inspect", "claude-code": "claude-code"}.items():
         for path in (transcripts(shared) / folder).iterdir():
-            importer = recognised(Source.of_file(path).sample)
+            importer = detect_importer(Source.of_file(path).sample)
             assert importer is not None and importer.name == name, path

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 import nbturns as nt
-from nbturns.chunks import Chunks
-from nbturns.keyed import Keyed, keyed
+from nbturns.chunks import PersistentList
+from nbturns.keyed import Metadata, keyed
 from nbturns.toolbox import ToolConfig
 from tests.test_values import payloads
 
@@ -59,7 +59,7 @@ VALUES: list[tuple[Any, Any]] = [
     (nt.Usage, nt.Usage(1, 2)),
     (nt.InferenceResult, nt.InferenceResult(model="m", usage=nt.Usage(3, 4))),
     (ToolConfig, ToolConfig(max_iterations=3, execution_timeout=2.0)),
-    (Chunks[nt.Usage], Chunks((nt.Usage(1, 2),))),
+    (PersistentList[nt.Usage], PersistentList((nt.Usage(1, 2),))),
     (Any, {"a": [1]}),
 ]
 
@@ -163,12 +163,12 @@ def test_a_key_without_a_name_is_refused() -> None:
 
 
 def test_setting_makes_another_bag_and_keeps_the_rest() -> None:
-    first = Keyed({SCORE: 1.0})
+    first = Metadata({SCORE: 1.0})
 
     second = first.with_(nt.Key("me.other@v1", str), "x")
 
     assert (len(first), len(second), list(second)) == (1, 2, ["me.score@v1", "me.other@v1"])
-    assert second.without(SCORE) == Keyed({nt.Key("me.other@v1", str): "x"})
+    assert second.without(SCORE) == Metadata({nt.Key("me.other@v1", str): "x"})
     assert second.without(nt.Key("me.absent@v1", str)) is second
 
 

@@ -12,7 +12,11 @@ from hypothesis import strategies as st
 
 import nbturns as nt
 from nbturns.engines import request
-from nbturns.engines.media import for_chat, for_claude, for_gemini, for_openai, medium
+from nbturns.engines.anthropic_media import write_medium as for_claude
+from nbturns.engines.gemini_media import write_medium as for_gemini
+from nbturns.engines.media import medium
+from nbturns.engines.openai_media import write_chat_medium as for_chat
+from nbturns.engines.openai_media import write_responses_medium as for_openai
 
 PDF = base64.b64encode(b"%PDF-1.4 not much").decode()
 TEXT = base64.b64encode("Grüße".encode()).decode()
@@ -92,10 +96,10 @@ def test_texts_addresses_and_sound_go_where_they_are_taken() -> None:
 @pytest.mark.parametrize(
     ("write", "given", "words"),
     [
-        (for_claude, {"type": "input_audio", "input_audio": {"data": "UklG", "format": "wav"}}, "no audio/wav"),
+        (for_claude, {"type": "input_audio", "input_audio": {"data": "UklG", "format": "wav"}}, "not audio/wav"),
         (for_claude, {"type": "input_file", "file_id": "file_1"}, "a file of openai, which Claude cannot read"),
         (for_openai, {"fileData": {"fileUri": "gs://b/a.pdf", "mimeType": "application/pdf"}}, "a file of gemini"),
-        (for_openai, {"inlineData": {"mimeType": "video/mp4", "data": "AAAA"}}, "no video"),
+        (for_openai, {"inlineData": {"mimeType": "video/mp4", "data": "AAAA"}}, "not video"),
         (for_chat, {"fileData": {"fileUri": "https://example.org/a.pdf", "mimeType": "application/pdf"}}, "as bytes"),
         (for_chat, {"inlineData": {"mimeType": "audio/flac", "data": "AAAA"}}, "as wav or mp3"),
         (for_gemini, {"type": "search_result"}, "images, documents and other files"),

@@ -34,7 +34,7 @@ def test_a_busy_provider_is_asked_again_and_each_attempt_is_in_the_ledger() -> N
     assert turn.text == "here I am"
     assert [str(one.finish_class) for one in turn.inferences] == ["error", "error", "completed"]
     assert len(notices(heard)) == 2
-    assert "asking again in 0 s (1 of 3)" in notices(heard)[0]
+    assert "retrying in 0 s (1 of 3)" in notices(heard)[0]
 
 
 def test_after_the_last_attempt_the_error_is_the_users() -> None:
@@ -162,7 +162,7 @@ def test_one_system_prompt_stands_whatever_came() -> None:
 
 
 def test_a_middleware_says_what_it_does_not_take() -> None:
-    with pytest.raises(ValueError, match="calls is limited to a number from 0 up, not to '2'"):
+    with pytest.raises(ValueError, match="expected a limit of calls from 0 up, got '2'"):
         limits(calls="2")  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="a system prompt is a text"):
+    with pytest.raises(TypeError, match="expected the system prompt as a string"):
         system_prompt(5)  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ import nbturns as nt
 from nbturns.importers import Sample
 from nbturns.importers.openai_chat import score
 from nbturns.provenance import ARGUMENTS, MESSAGE
-from nbturns.provenance import CHAT_BESIDE as BESIDE
+from nbturns.provenance import OPENAI_CHAT_FIELDS as FIELDS
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Paris"}'}}
 CHAT: list[dict[str, Any]] = [
@@ -217,24 +217,27 @@ def test_what_stands_beside_the_content_is_kept() -> None:
         }
     )
 
-    assert (run.name, run.metadata[BESIDE]) == (
+    assert (run.name, run.metadata[FIELDS]) == (
         "chat-1",
         {"id": "chat-1", "model": "m", "metadata": {"a": 1}, "version": 7, "turns": 3},
     )
-    assert run.latest[0].metadata[BESIDE] == {"name": "ada", "x": {"y": None}}
+    assert run.latest[0].metadata[FIELDS] == {"name": "ada", "x": {"y": None}}
     assert nt.Run.from_yaml(run.to_yaml()) == run == nt.Run.from_dict(run.to_dict())
 
 
 def test_what_is_guessed_is_reported_and_refused_when_strict() -> None:
     for message, said in (
-        ({"role": "tool", "content": "x"}, "messages[1]: a tool message without tool_call_id; taken to answer c1"),
+        (
+            {"role": "tool", "content": "x"},
+            "messages[1]: tool result without the id of a call; it is assigned to the tool call 'c1'",
+        ),
         (
             {"role": "assistant", "tool_calls": [{"function": {"name": "f"}}]},
-            "messages[1]: tool_calls[0] has no id; it is call-1-0 here",
+            "messages[1].tool_calls[0]: tool call without an id; 'call-1-0' is used",
         ),
         (
             {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
-            "messages[1]: 2 text parts joined by newlines",
+            "messages[1].content: 2 text parts are joined by newlines",
         ),
     ):
         chat = [{"role": "assistant", "tool_calls": [CALL]}, message]
@@ -249,8 +252,8 @@ def test_an_unknown_role_is_kept_and_reported_and_refused_when_strict() -> None:
     run = nt.loads(chat)
 
     assert (run.latest[1].kind, run.latest[1].payload["message"]) == ("other", {"role": "ipython", "content": "1"})
-    assert run.import_report.unknown == ("messages[1]: 'ipython' is no role of a chat message",)
-    with pytest.raises(nt.LoadError, match="'ipython' is no role"):
+    assert run.import_report.unknown == ("messages[1]: unknown role 'ipython'",)
+    with pytest.raises(nt.LoadError, match="unknown role 'ipython'"):
         nt.loads(chat, strict=True)
 
 
@@ -259,16 +262,24 @@ def test_an_unknown_role_is_kept_and_reported_and_refused_when_strict() -> None:
     [
         (
             [{"role": "user", "content": "a"}, {"content": "b"}],
-            r"messages\[1\]: a message has a role; this one has content",
+            r"messages\[1\]: no field 'role'; the fields are content",
             {"message": {"content": "b"}},
         ),
-        ([{"role": "assistant", "tool_calls": {"a": 1}}], r"messages\[0\]: tool_calls are a list, not dict", {"a": 1}),
+        (
+            [{"role": "assistant", "tool_calls": {"a": 1}}],
+            r"messages\[0\]\.tool_calls: expected a list, got an object",
+            {"a": 1},
+        ),
         (
             [{"role": "assistant", "tool_calls": [None]}],
-            r"messages\[0\]: tool_calls\[0\] has no function: None",
+            r"messages\[0\]\.tool_calls\[0\]: expected an object for function, got null",
             {"value": None},
         ),
-        ([{"role": "user", "content": "a"}, "b"], r"messages\[1\]: a message is an object, not str", {"value": "b"}),
+        (
+            [{"role": "user", "content": "a"}, "b"],
+            r"messages\[1\]: expected an object, got a string: 'b'",
+            {"value": "b"},
+        ),
     ],
 )
 def test_a_message_that_cannot_be_understood_is_kept_and_named_and_refused_when_strict(
@@ -283,7 +294,7 @@ def test_a_message_that_cannot_be_understood_is_kept_and_named_and_refused_when_
 
 
 def test_what_is_no_chat_is_refused() -> None:
-    with pytest.raises(nt.LoadError, match="chat messages are a list, not str"):
+    with pytest.raises(nt.LoadError, match="expected a list for messages, got a string"):
         nt.loads({"messages": "hello"}, format="openai-chat")
 
 
@@ -291,7 +302,7 @@ def test_the_line_of_a_broken_conversation_is_named(tmp_path: Path) -> None:
     path = tmp_path / "chats.jsonl"
     path.write_text(json.dumps({"messages": CHAT}) + "\n" + json.dumps({"messages": [*CHAT, {"content": 1}]}) + "\n")
 
-    with pytest.raises(nt.LoadError, match=r"chats\.jsonl: line 2, messages\[6\]: a message has a role"):
+    with pytest.raises(nt.LoadError, match=r"chats\.jsonl: line 2, messages\[6\]: no field 'role'"):
         list(nt.load_all(path, strict=True))
     _, run = nt.load_all(path)
     assert (run.import_report.unknown[0].file, run.import_report.unknown[0].position) == (

@@ -79,7 +79,7 @@ def test_every_recorded_error_is_an_error_with_the_providers_words(tape: tuple[C
         if not case.expected["ok"] or case.id in NO_ANSWER:
             with pytest.raises(nt.EngineError) as caught:
                 decode("openai-chat", case.body, case.content_type)
-            words = case.expected["error"] or {"message": "object of contentType, method, pathname"}
+            words = case.expected["error"] or {"message": "object with contentType, method, pathname"}
             assert caught.value.kind == words.get("code", "bad_response"), case.id
             assert words["message"] in str(caught.value), case.id
 

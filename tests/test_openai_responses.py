@@ -331,7 +331,7 @@ def test_images_and_files_go_beside_the_text() -> None:
         {"type": "input_image", "file_id": "file_1", "detail": "auto"},
         paper,
     ]
-    with pytest.raises(nt.EngineError, match="OpenAI takes images, documents and other files"):
+    with pytest.raises(nt.EngineError, match="OpenAI accepts images, documents and other files"):
         items(nt.turn(nt.user("Read.").edit(media=[{"type": "document"}])))
 
 
@@ -371,7 +371,7 @@ def test_what_is_said_of_a_tool_of_the_session_is_said_instead_of_ours() -> None
 
 
 def test_the_input_is_the_turns() -> None:
-    with pytest.raises(nt.EngineError, match="input is no parameter"):
+    with pytest.raises(nt.EngineError, match="unknown parameter 'input' of openai"):
         request(MODEL, nt.turn("x"), input="y")
 
 

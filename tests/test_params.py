@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import importlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import nbturns as nt
-from nbturns.engines import params, request
-from nbturns.engines.params import PARAMS, checked
-from nbturns.engines.sanitised import sanitised
+from nbturns.engines import find, params, request
+from nbturns.engines.params import check_params
 from nbturns.events import Notice
 from nbturns.settings import (
     CLAUDE_INFERENCE_CONFIG,
@@ -62,14 +62,15 @@ def test_every_recorded_parameter_is_in_the_table_and_fits_its_type(shared: Path
     assert len(asked) > 1500
 
     for provider, _, given, _ in asked:
-        checked(provider, given, ())
-        checked(provider, given.get("generationConfig") or {}, ())
+        body_only = replace(find(provider), settings=frozenset())
+        check_params(body_only, given)
+        check_params(body_only, given.get("generationConfig") or {})
 
 
 def test_nothing_a_server_accepted_is_taken_out(shared: Path) -> None:
     for provider, model, given, status in recorded_params(shared):
         if status == 200:
-            assert sanitised(provider, model, given) == (given, []), model
+            assert find(provider).remove_refused(model, given) == (given, []), model
 
 
 @pytest.mark.parametrize(
@@ -89,15 +90,17 @@ def test_the_table_knows_every_parameter_of_the_official_client(provider: str, t
     assert theirs - params(provider).keys() == set()
 
 
-@pytest.mark.parametrize("provider", PARAMS)
+@pytest.mark.parametrize("provider", MODELS)
 def test_a_misspelt_parameter_is_refused_with_the_one_that_was_meant(provider: str) -> None:
-    with pytest.raises(nt.EngineError, match="temprature is no parameter of .*: did you mean temperature.*extra_body"):
+    with pytest.raises(
+        nt.EngineError, match="unknown parameter 'temprature' of .*; did you mean temperature.*extra_body"
+    ):
         nt.engine(MODELS[provider], temprature=0)
     with pytest.raises(nt.EngineError, match="temperature of .*: it is 'hot'"):
         nt.engine(MODELS[provider], temperature="hot")
 
 
-@pytest.mark.parametrize("provider", PARAMS)
+@pytest.mark.parametrize("provider", MODELS)
 def test_what_no_table_knows_goes_by_extra_body(provider: str) -> None:
     body = request(MODELS[provider], nt.turn("x"), extra_body={"brand_new": {"a": 1}})
 
@@ -206,7 +209,7 @@ def test_what_was_not_sent_is_said_once_in_an_event() -> None:
     with pytest.raises(nt.EngineError):
         session.ask("x").result(20)
 
-    assert "not sent: seed, for which openai has no parameter" in heard
+    assert "not sent: seed; openai has no such parameter" in heard
     assert any("temperature=0" in text and "gpt-5 refuses" in text for text in heard)
 
 
@@ -269,3 +272,13 @@ def test_a_key_in_the_wrong_place_is_not_quoted() -> None:
         nt.load_profiles(profiles, env_file=None)
 
     assert key not in f"{one.value!r}{other.value!r}"
+
+
+def test_geppettos_own_settings_of_a_provider_are_translated() -> None:
+    claude = request(MODELS["anthropic"], nt.turn("x"), user_id="u", metadata={"team": "t"})
+    gemini = request(MODELS["gemini"], nt.turn("x"), include_thoughts=True, thinking_level="HIGH")
+
+    assert claude["metadata"] == {"user_id": "u", "team": "t"}
+    assert gemini["generationConfig"]["thinkingConfig"] == {"includeThoughts": True, "thinkingLevel": "HIGH"}
+    with pytest.raises(nt.EngineError, match="unknown parameter 'user_id' of openai"):
+        nt.engine(MODELS["openai"], user_id="u")

@@ -14,7 +14,7 @@ import pytest
 
 import nbturns as nt
 from nbturns.contract import Engine, Scope
-from nbturns.events import Event, Snapshot
+from nbturns.events import Event, Paused, Snapshot
 from nbturns.profiles import ConversationLookup, Plan, Profiles, load_profiles
 
 
@@ -75,11 +75,13 @@ def test_step_mode_and_pause_timeout_of_a_shared_loop_apply() -> None:
         "loops": {"careful": {"step": ["post_inference"], "pause_timeout": "50ms", "on_pause_timeout": "stop"}},
         "profiles": {"base": {"engine": "anthropic:x", "loop": "careful"}},
     }
-    session = load_profiles(data, env_file=None)["base"].session(tools=[weather], engine=nt.scripted(CALL, "x"))
+    events: list[Event] = []
+    profile = load_profiles(data, env_file=None)["base"]
+    session = profile.session(tools=[weather], engine=nt.scripted(CALL, "x"), sinks=[events.append])
     execution = session.ask("weather?")
 
-    assert execution.next().result(timeout=10) is not None
-    assert execution.result(timeout=10, wait=True).metadata[nt.keys.STATUS] == "stopped"
+    assert execution.result(timeout=60, wait=True).metadata[nt.keys.STATUS] == "stopped"
+    assert [event.pause.phase for event in events if isinstance(event, Paused)] == ["post_inference"]
 
 
 @pytest.mark.parametrize(

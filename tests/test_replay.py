@@ -77,7 +77,7 @@ def test_a_question_the_recording_was_never_asked_is_drift_with_the_place_and_bo
 
     with pytest.raises(
         nt.DriftError,
-        match=r"left the recording at block 6: recorded is 'user y', asked is 'user z'; see error\.difference",
+        match=r"departs from the recording at block 6: recorded 'user y', got 'user z'; see error\.difference",
     ) as caught:
         session.ask("z").result(5)
 
@@ -90,19 +90,19 @@ def test_a_tool_that_answers_otherwise_is_drift_at_its_result() -> None:
         return 3 * x
 
     session = nt.Session(nt.replay(recorded().run), tools=[double], system="S")
-    with pytest.raises(nt.DriftError, match="at block 4: recorded is 'tool_use 4', asked is 'tool_use 6'"):
+    with pytest.raises(nt.DriftError, match="at block 4: recorded 'tool_use 4', got 'tool_use 6'"):
         session.ask("x").result(5)
 
 
 def test_going_on_behind_the_end_is_drift_that_says_nothing_was_recorded() -> None:
     session = again(nt.replay(recorded().run))
 
-    with pytest.raises(nt.DriftError, match="recorded is 'nothing', asked is"):
+    with pytest.raises(nt.DriftError, match="recorded 'nothing', got"):
         session.ask("more").result(5)
 
 
 def test_a_recording_without_answers_says_so() -> None:
-    with pytest.raises(nt.DriftError, match="holds no answer of a model"):
+    with pytest.raises(nt.DriftError, match="the recording has no model call"):
         nt.Session(nt.replay(nt.turn("q"))).ask("q").result(5)
 
 
@@ -142,7 +142,7 @@ def test_a_script_answers_in_order_with_texts_blocks_turns_and_errors() -> None:
     assert [session.ask("q").result(5).text for _ in range(4)] == ["a", "b", "c", "d"]
     with pytest.raises(nt.EngineError, match="OSError: down"):
         session.ask("q").result(5)
-    with pytest.raises(nt.ScriptExhausted, match="this script has 5 answers"):
+    with pytest.raises(nt.ScriptExhausted, match="no answer left after 5 model calls"):
         session.ask("q").result(5)
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nbturns as nt
-from nbturns.chunks import Chunks
+from nbturns.chunks import PersistentList
 from nbturns.contract import Engine, Scope, asking, signing
 from nbturns.events import InferenceFinished, InferenceStarted
 from nbturns.results import total_cost, total_usage
@@ -44,7 +44,7 @@ def said(text: str, tokens: int = 0, **of: Any) -> nt.Turn:
 
 
 def calling(*ids: str, tokens: int = 0) -> nt.Turn:
-    return said("", tokens)._with(blocks=Chunks(nt.tool_call(id, "double", {"x": 2}) for id in ids))
+    return said("", tokens)._with(blocks=PersistentList(nt.tool_call(id, "double", {"x": 2}) for id in ids))
 
 
 def double(x: int) -> int:
@@ -443,7 +443,7 @@ def test_the_ledger_travels_with_the_file() -> None:
 
     assert read == turn and hash(read) == hash(turn)
     assert read.metadata[INFERENCES] == turn.metadata[INFERENCES]
-    assert nt.Turn().with_metadata(INFERENCES, Chunks(turn.inferences)).inferences == turn.inferences
+    assert nt.Turn().with_metadata(INFERENCES, PersistentList(turn.inferences)).inferences == turn.inferences
 
 
 def test_a_result_made_in_code_counts_as_ours_do_whatever_its_provider_is_called() -> None:

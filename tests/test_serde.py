@@ -303,7 +303,7 @@ def test_keys_that_are_no_texts_become_what_json_would_write() -> None:
 def test_two_keys_that_become_one_are_refused(at: str) -> None:
     with pytest.raises(nt.LoadError, match="line 1, column .*key '1' stands twice"):
         nt.Turn.from_yaml(f"blocks: [{{kind: user, payload: {at}}}]")
-    with pytest.raises(nt.LoadError, match="two keys of this mapping are the same"):
+    with pytest.raises(nt.LoadError, match="keys of this mapping collide once converted to strings"):
         nt.Turn.from_dict({"blocks": [{"kind": "user", "payload": {1: "a", "1": "b"}}]})
 
 
@@ -379,22 +379,48 @@ def test_a_run_that_is_none_is_refused_with_its_place(data: Any, message: str) -
         nt.Run.from_dict(data)
 
 
-def test_an_alias_bomb_is_refused_quickly() -> None:
-    laughs = "".join(f"{chr(98 + i)}: &{chr(98 + i)} [{', '.join(['*' + chr(97 + i)] * 10)}]\n" for i in range(12))
-    merges = "".join(
-        f"{chr(98 + i)}: &{chr(98 + i)} {{<<: [{', '.join(['*' + chr(97 + i)] * 10)}]}}\n" for i in range(12)
-    )
-    start = time.monotonic()
+KEYS = ", ".join(f"k{n}: 1" for n in range(5_000))
+LAUGHS = "".join(f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join(['*' + chr(97 + n)] * 10)}]\n" for n in range(12))
+MERGES = "".join(f"{chr(98 + n)}: &{chr(98 + n)} {{<<: [{', '.join(['*' + chr(97 + n)] * 10)}]}}\n" for n in range(12))
 
-    for bomb in (
-        f"a: &a [x]\n{laughs}blocks: []",
-        f"a: &a {{k: 1}}\n{merges}blocks: []",
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        f"a: &a [x]\n{LAUGHS}blocks: []",
+        f"a: &a {{{KEYS}}}\n{MERGES}blocks: []",  # one key after the other, a billion times the same
+        f"a: &a {{{KEYS}}}\nb: {{<<: [{', '.join(['*a'] * 20_000)}]}}\nblocks: []",
+        f"a: &a {{{KEYS}}}\nb: [{', '.join(['{<<: *a}'] * 20_000)}]\nblocks: []",  # 100 million keys, none twice in one
         "a: &x [*x]",
         "&a {<<: *a, b: &c {d: *c}}",
-    ):
-        with pytest.raises(nt.LoadError, match=r"unfold|contains it"):
-            nt.Turn.from_yaml(bomb)
-    assert time.monotonic() - start < 5
+    ],
+    ids=["lists", "merges of merges", "one mapping", "many mappings", "itself", "merged itself"],
+)
+def test_an_alias_bomb_is_refused_quickly(bomb: str) -> None:
+    start = time.process_time()
+
+    with pytest.raises(nt.LoadError, match=r"unfold|contains it"):
+        nt.Turn.from_yaml(bomb)
+    assert time.process_time() - start < 5
+
+
+def test_merge_keys_mean_the_same_whichever_yaml_reader_is_installed() -> None:
+    data = yaml_text.load(
+        "a: &a {x: 1, y: 1}\nb: &b {<<: *a, x: 2, z: 2}\n"
+        "first: {<<: [*a, *b]}\nown: {<<: [*b, *a], y: 3}\ntwice: {<<: *b, <<: *a}\nagain: *b\nself: &s {<<: *s, x: 1}\n"
+    )
+
+    assert data["b"] == data["again"] == {"x": 2, "y": 1, "z": 2}
+    assert data["first"] == {"x": 1, "y": 1, "z": 2}  # the mapping named first has the say
+    assert data["own"] == {"x": 2, "y": 3, "z": 2}  # and a mapping's own keys before all
+    assert data["twice"] == {"x": 2, "y": 1, "z": 2}
+    assert data["self"] == {"x": 1}
+
+
+def test_a_harmless_file_may_merge_one_mapping_a_billion_times() -> None:
+    data = yaml_text.load(f"a: &a {{k: 1}}\n{MERGES}")
+
+    assert list(data.values()) == [{"k": 1}] * 13
 
 
 @pytest.mark.parametrize(
@@ -409,13 +435,13 @@ def test_an_alias_bomb_is_refused_quickly() -> None:
     ],
 )
 def test_nesting_without_end_is_refused_quickly(text: str) -> None:
-    start = time.monotonic()
+    start = time.process_time()
 
     with pytest.raises(nt.LoadError):
         nt.loads(text)
     with pytest.raises(nt.LoadError):
         nt.Turn.from_yaml(text)
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
 
 
 def outcome(text: Any, **how: Any) -> nt.Run | nt.NbturnsError:
@@ -504,7 +530,7 @@ MESSAGES = '{"role": "user", "content": "a"}\n\n{"role": "assistant", "content":
 def test_a_truncated_json_line_is_named_and_what_stood_before_it_is_kept(tmp_path: Path) -> None:
     path = write(tmp_path / "chat.jsonl", MESSAGES + '\n{"role": "user", "conte')
 
-    with pytest.raises(nt.LoadError, match=r"chat\.jsonl: line 5, column \d+: this line is not JSON: .*cut here"):
+    with pytest.raises(nt.LoadError, match=r"chat\.jsonl: line 5, column \d+: invalid JSON in this line: .*cut here"):
         nt.load(path, strict=True)
 
     run = nt.load(path)
@@ -514,9 +540,9 @@ def test_a_truncated_json_line_is_named_and_what_stood_before_it_is_kept(tmp_pat
 
 
 def test_a_message_that_is_none_is_named(tmp_path: Path) -> None:
-    with pytest.raises(nt.LoadError, match=r"messages\[2\]: a message is an object, not int"):
+    with pytest.raises(nt.LoadError, match=r"messages\[2\]: expected an object, got a number"):
         nt.load(write(tmp_path / "chat.jsonl", MESSAGES + "5\n"), strict=True)
-    with pytest.raises(nt.LoadError, match=r"messages\[1\]: a message has a role; this one has content"):
+    with pytest.raises(nt.LoadError, match=r"messages\[1\]: no field 'role'"):
         nt.loads([{"role": "user", "content": "a"}, {"content": "b"}], format="openai-chat", strict=True)
 
 
@@ -531,10 +557,10 @@ def test_a_broken_file_names_itself_and_the_place(tmp_path: Path) -> None:
             '{"blocks": [{}]}\n{"blocks": [{}]}\n',
             r"line 1, blocks\[0\]: a block has a kind; this one has nothing",
         ),
-        ("f.txt", "hello", "this is no conversation"),
+        ("f.txt", "hello", "no format matches this file"),
         ("g.json", "", "there is no conversation in it"),
-        ("h.json", '{"blocks": [], "x": ' + "9" * 5000 + "}", "not JSON"),
-        ("i.json", '{"a": 1}', "an object with a"),
+        ("h.json", '{"blocks": [], "x": ' + "9" * 5000 + "}", "invalid JSON"),
+        ("i.json", '{"a": 1}', "an object with the fields a"),
     ):
         path = write(tmp_path / name, text)
         if name == "c.json":  # a comma too many is no error in YAML
@@ -588,7 +614,7 @@ def test_what_is_no_file_is_said_so(tmp_path: Path) -> None:
         nt.load(tmp_path / "nothing.yaml")
     with pytest.raises(nt.LoadError, match="this is a folder"):
         nt.load(tmp_path)
-    with pytest.raises(nt.LoadError, match="no format is named 'wordperfect'; there are: .*nbturns"):
+    with pytest.raises(nt.LoadError, match="unknown format 'wordperfect'; the formats are .*nbturns"):
         nt.loads("{}", format="wordperfect")
 
 

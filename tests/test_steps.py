@@ -463,7 +463,7 @@ def test_the_result_of_a_held_execution_is_an_error_at_once_that_names_the_way_o
     ):
         execution.result()
 
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 20  # and not until somebody presses a button
     assert execution.status == "paused"
     execution.stop()
 
@@ -553,9 +553,8 @@ def test_giving_up_an_await_ends_that_wait_alone(caplog: pytest.LogCaptureFixtur
 
 
 def test_an_error_nobody_awaited_to_the_end_makes_no_noise(caplog: pytest.LogCaptureFixture) -> None:
-    execution = stepped([call("a")], nt.EngineError("boom"))
-
     async def hurry() -> None:
+        execution = stepped([call("a")], nt.EngineError("boom"))
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(execution, 0.02)
         execution.resume()
@@ -564,7 +563,7 @@ def test_an_error_nobody_awaited_to_the_end_makes_no_noise(caplog: pytest.LogCap
         await asyncio.sleep(0.05)
 
     asyncio.run(hurry())
-    gc.collect()
+    gc.collect()  # an unreferenced execution would complain now
     assert caplog.text == ""
 
 
@@ -638,7 +637,7 @@ def test_a_pause_stays_when_the_policy_says_stay() -> None:
 
 
 def test_who_is_in_time_wins_over_the_time_out() -> None:
-    execution = stepped(tool_config=nt.ToolConfig(pause_timeout=0.5, on_pause_timeout="stop"))
+    execution = stepped(tool_config=nt.ToolConfig(pause_timeout=120, on_pause_timeout="stop"))
     first(execution)
 
     after = execution.step().result(5)

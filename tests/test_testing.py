@@ -93,7 +93,7 @@ def test_a_busy_provider_is_retried_and_every_attempt_is_recorded(server: Server
     last = turn[-1].inference
     assert last is not None
     assert last.attempts == 3
-    assert ["asking again in 0.01 s (1 of 2)" in notices[0], "(2 of 2)" in notices[1], len(notices)] == [True, True, 2]
+    assert ["retrying in 0.01 s (1 of 2)" in notices[0], "(2 of 2)" in notices[1], len(notices)] == [True, True, 2]
     assert nt.Turn.from_yaml(turn.to_yaml()).inferences == turn.inferences
 
 
@@ -123,7 +123,7 @@ def test_the_received_part_survives_a_fault_without_a_second_request(
     prefix = name.partition(":")[0].replace("openai-chat", "chat")
     exchange = next(exchange for exchange in server.exchanges if exchange.id == f"{prefix}-count-stream")
     offset = exchange.body.index(b"20 ")
-    asks = engine(server, name, f"/_fault/{fault}={offset}", timeout=1.5)
+    asks = engine(server, name, f"/_fault/{fault}={offset}", timeout=4 if fault == "stall" else 60)
 
     with pytest.raises(nt.EngineError) as caught:
         nt.Session(asks).ask("Please count to forty.").result(20)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import nbturns as nt
 from nbturns.engines import decode, find, request
-from nbturns.engines.transplant import NAMESPACES, family, left_out, told
+from nbturns.engines.transplant import family_of, unsent_blocks, unsent_notice
 from nbturns.events import Notice
 from nbturns.testing import serve
 from tests.test_openai_chat_recorded import NO_ANSWER
@@ -81,7 +81,7 @@ def secrets(turn: nt.Turn, home: str) -> set[str]:
                 look(inner)
 
     for block in turn:
-        if block.kind in ("reasoning", "llm_text", "tool_call", "other") and family(block) not in ("", home):
+        if block.kind in ("reasoning", "llm_text", "tool_call", "other") and family_of(block) not in ("", home):
             look({name: value for name, value in block.metadata.to_dict().items() if "wire" in name or "sign" in name})
             if block.kind in ("reasoning", "other"):
                 look(dict(block.payload))
@@ -97,17 +97,17 @@ def carried(turn: nt.Turn, to: str) -> None:
         return
     sent = list(strings(body))
     whole = "\n".join(sent)
-    assert not [one for one in secrets(turn, NAMESPACES[to]) if one in whole]
+    assert not [one for one in secrets(turn, find(to).family) if one in whole]
     for block in turn:
         if block.kind in ("user", "system", "llm_text") and block.text.strip():
             assert block.text in whole, block
         if block.kind == "tool_call" and block.name:
             assert block.name in sent, block
-    gone = left_out(turn, to, body)
-    assert bool(gone) == bool(told(turn, to, body))
+    gone = unsent_blocks(turn, find(to), body)
+    assert bool(gone) == bool(unsent_notice(turn, find(to), body))
     listed = {at for at, _ in gone}
     for at, block in enumerate(turn):
-        foreign = family(block) not in ("", NAMESPACES[to])
+        foreign = family_of(block) not in ("", find(to).family)
         if foreign and block.kind == "reasoning" and block.text.strip() and at not in listed:
             assert block.text in whole, block
         if foreign and block.kind == "other" and block.role not in ("user", "system"):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import nbturns as nt
-from nbturns.provenance import BESIDE
+from nbturns.provenance import FIELDS
 
 TABLES = """
 CREATE TABLE turns (conv_id TEXT NOT NULL, session_id TEXT NOT NULL, turn_id TEXT NOT NULL,
@@ -106,7 +106,7 @@ def test_the_same_block_is_one_object_and_its_tokens_count_once(path: Path) -> N
 def test_what_other_snapshots_had_is_kept_beside_the_turn(path: Path) -> None:
     run = list(nt.load_all(path))[1]
 
-    beside = run[0].metadata[BESIDE]
+    beside = run[0].metadata[FIELDS]
     assert (beside["phase"], beside["snapshot_created_at_ms"], beside["runtime_key"]) == ("final", 1200, "k")
     draft, after = beside["snapshots"]
     assert (draft["phase"], draft["count"], draft["blocks"][0]["payload"]) == (
@@ -160,7 +160,7 @@ def test_a_block_that_cannot_be_read_is_kept_as_it_is(path: Path) -> None:
 
     assert [block.kind for block in run[1]][-2:] == ["other", "other"]
     assert run[1][5].payload["payload_json"] == '{"text": "Th'
-    assert run[1].metadata[BESIDE]["turn_metadata_json"] == "[1]"
+    assert run[1].metadata[FIELDS]["turn_metadata_json"] == "[1]"
     assert [note.position for note in run.import_report.unknown] == ["s1, block b6", "s1, block b7", "s1, turn t2"]
     with pytest.raises(nt.LoadError, match="block b6"):
         list(nt.load_all(path, strict=True))

@@ -11,6 +11,7 @@ import nbturns as nt
 from nbturns.engines.wire import Wire
 from nbturns.widgets import TurnView
 from nbturns.widgets.block_forms import format_block
+from tests.pieces import send_from_page
 
 
 def weather_turn() -> nt.Turn:
@@ -37,7 +38,7 @@ class Page:
         )
 
     def ask(self, **request: Any) -> Any:
-        self.view._handle_custom_msg({**request, "id": 7}, [])
+        send_from_page(self.view, {**request, "id": 7})
         answer = self.sent_messages.pop()
         assert answer.pop("id") == 7
         return answer
@@ -125,7 +126,7 @@ def test_the_message_for_an_added_or_edited_block_does_not_grow_with_the_turn(
 
 @pytest.mark.parametrize("message", ["nonsense", {}, None, 3, {"request": "rows"}, {"request": "rows", "id": "x"}])
 def test_an_invalid_message_is_ignored(page: Page, message: Any) -> None:
-    page.view._handle_custom_msg(message, [])
+    send_from_page(page.view, message)
 
     assert page.sent_messages == []
 

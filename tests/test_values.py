@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nbturns as nt
-from nbturns.calls import Calls
-from nbturns.chunks import SIZE, Chunks
+from nbturns.calls import PendingCalls
+from nbturns.chunks import SIZE, PersistentList
 from nbturns.frozen import DEEPEST, FrozenDict, FrozenList, freeze, thaw
 from nbturns.images import image_bytes, normal_image
 
@@ -157,12 +157,12 @@ def test_whatever_may_be_kept_can_be_hashed_pickled_and_written() -> None:
     assert hash(turn) == hash(copy.deepcopy(turn))
 
 
-# Chunks, against a tuple.
+# PersistentList, against a tuple.
 
 
 @given(st.lists(st.integers(), max_size=3 * SIZE), st.lists(st.integers(), max_size=2 * SIZE), st.data())
 def test_chunks_do_what_a_tuple_does(head: list[int], tail: list[int], data: st.DataObject) -> None:
-    chunks, model = Chunks(head) + tail, (*head, *tail)
+    chunks, model = PersistentList(head) + tail, (*head, *tail)
     at = data.draw(st.integers(-len(model) - 3, len(model) + 3))
     cut = data.draw(st.slices(len(model)))
     as_list = [*model[:at], 7, 8, *model[at:]]
@@ -180,7 +180,7 @@ def test_chunks_do_what_a_tuple_does(head: list[int], tail: list[int], data: st.
 
 @given(st.integers(1, 3 * SIZE), st.data())
 def test_one_item_of_chunks_is_replaced_and_dropped_as_in_a_list(length: int, data: st.DataObject) -> None:
-    chunks, model = Chunks(range(length)), list(range(length))
+    chunks, model = PersistentList(range(length)), list(range(length))
     at = data.draw(st.integers(-length, length - 1))
 
     replaced, dropped = chunks.replace(at, -1), chunks.drop(at)
@@ -194,31 +194,31 @@ def test_one_item_of_chunks_is_replaced_and_dropped_as_in_a_list(length: int, da
 
 @pytest.mark.parametrize("index", [3, -4, 100])
 def test_an_index_that_is_not_there_is_an_index_error(index: int) -> None:
-    chunks = Chunks((1, 2, 3))
+    chunks = PersistentList((1, 2, 3))
 
     for touch in (lambda: chunks[index], lambda: chunks.drop(index), lambda: chunks.replace(index, 0)):
-        with pytest.raises(IndexError, match="there are 3 here"):
+        with pytest.raises(IndexError, match=rf"index {index} out of range .length 3."):
             touch()
 
 
 @given(st.integers(0, 3 * SIZE), st.integers(0, 3 * SIZE), st.booleans())
 def test_shared_counts_the_items_at_the_head_that_are_the_same_objects(length: int, at: int, same: bool) -> None:
     items = [object() for _ in range(length)]
-    first = Chunks(items)
+    first = PersistentList(items)
     second = first if same or at >= length else first.replace(at, object())
 
     assert first.shared(second + (object(),)) == (length if same or at >= length else at)
 
 
 def test_a_longer_sequence_shares_the_chunks_of_the_shorter() -> None:
-    short = Chunks(range(10 * SIZE))
+    short = PersistentList(range(10 * SIZE))
 
     long = short.append(1)
 
     assert all(a is b for a, b in zip(short._full, long._full, strict=True))
 
 
-# Calls: the rule of geppetto, and each id once.
+# PendingCalls: the rule of geppetto, and each id once.
 
 
 def naive_pending(given: list[nt.Block]) -> list[nt.Block]:
@@ -253,10 +253,10 @@ def test_pending_is_each_call_with_an_id_that_nothing_answers_however_the_turn_g
 
 @given(st.integers(0, 300), st.integers(0, 300))
 def test_an_id_is_known_for_as_long_as_the_turn_is(answered: int, asked: int) -> None:
-    calls = Calls().after([nt.tool_use(str(n)) for n in range(answered)])
+    calls = PendingCalls().after([nt.tool_use(str(n)) for n in range(answered)])
 
     assert calls.knows(str(asked)) == (asked < answered)
-    assert Calls().after([nt.tool_call("x", "f")]).knows("x")
+    assert PendingCalls().after([nt.tool_call("x", "f")]).knows("x")
 
 
 # Blocks and Turns.
@@ -559,12 +559,12 @@ loose: Any = nt  # as seen by who reads no types
 @pytest.mark.parametrize(
     ("do", "said"),
     [
-        (lambda turn: turn["x"], "stand by number, like .* 'x' is none"),
-        (lambda turn: turn.edit("x", text="y"), "'x' is none"),
-        (lambda turn: turn.insert("x", nt.user("y")), "'x' is none"),
-        (lambda turn: turn.drop(None), "None is none"),
+        (lambda turn: turn["x"], "an index is an integer or a slice, like .* not 'x'"),
+        (lambda turn: turn.edit("x", text="y"), "not 'x'"),
+        (lambda turn: turn.insert("x", nt.user("y")), "not 'x'"),
+        (lambda turn: turn.drop(None), "not None"),
         (lambda turn: turn.edit(0, text=5), "a text is a str, not int: 5"),
-        (lambda turn: loose.Run((turn,))["x"], r"like run\[0\] or run\[-1\]; 'x' is none"),
+        (lambda turn: loose.Run((turn,))["x"], r"like run\[0\] or run\[-1\], not 'x'"),
         (loose.Run, r"nt.Run\(\[turn\]\)"),
         (lambda turn: loose.Run(5), "a Run is made of Turns"),
         (lambda turn: loose.user(5), "a text is a str, not int: 5"),
@@ -664,3 +664,21 @@ def test_an_image_map_without_an_image_is_refused_from_code_and_kept_from_a_file
         nt.user("look", images=[raw])
     data = {"blocks": [{"kind": "user", "payload": {"images": [raw]}}]}
     assert nt.Turn.from_dict(data)[0].images == [raw]
+
+
+def test_a_str_in_a_turn_or_a_run_is_refused_and_the_search_is_named() -> None:
+    turn = nt.turn("two tomatoes") + nt.assistant("noted")
+    run = nt.Run([turn])
+
+    with pytest.raises(
+        nt.MisuseError, match=r"a Turn contains Blocks, not str; .*\[b for b in turn if 'tomato' in b.text\]"
+    ):
+        _ = "tomato" in turn
+    with pytest.raises(nt.MisuseError, match=r"a Run contains Turns, not str; .*'tomato' in b.text"):
+        _ = "tomato" in run
+    assert [b for b in turn if "tomato" in b.text] == [turn[0]]
+    assert nt.user("two tomatoes") in turn
+    assert nt.user("tomato") not in turn
+    assert turn in run
+    assert 3 not in turn
+    assert turn[0] not in run

@@ -16,6 +16,7 @@ from nbturns.importers.report import ImportReport
 from nbturns.outline import phases_of
 from nbturns.timeline import Timeline
 from nbturns.widgets import CompareView, RunView, Stepper, TurnView
+from tests.pieces import send_from_page
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "greenhouse.yaml"
 
@@ -30,7 +31,7 @@ def session(**settings: Any) -> nt.Session:
     return nt.Session(nt.scripted([call], "three", "four"), tools=[add], **settings)
 
 
-def eventually(condition: Callable[[], object], seconds: float = 5.0) -> None:
+def eventually(condition: Callable[[], object], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "the condition was never met"
@@ -54,7 +55,7 @@ class Page:
         self.replace_run(view.start)
 
     def ask(self, **message: Any) -> None:
-        self.view._handle_custom_msg(message, [])
+        send_from_page(self.view, message)
 
     def replace_run(self, start: Any) -> None:
         start = json.loads(json.dumps(start))
@@ -239,7 +240,7 @@ def test_an_invalid_message_is_ignored(message: Any, monkeypatch: pytest.MonkeyP
     run = nt.load(FIXTURE)
     page = Page(RunView(run), monkeypatch)
 
-    page.view._handle_custom_msg(message, [])
+    send_from_page(page.view, message)
     page.ask(request="body", place=0)
     eventually(lambda: page.sent_messages)
 
@@ -287,7 +288,7 @@ def test_a_comparison_is_sent_in_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     sent_messages: list[Any] = []
     monkeypatch.setattr(view, "send", sent_messages.append)
 
-    view._handle_custom_msg({"request": "pairs", "from": 200}, [])
+    send_from_page(view, {"request": "pairs", "from": 200})
     eventually(lambda: sent_messages)
 
     assert (view.start["total"], len(view.start["pairs"])) == (900, 200)

@@ -13,6 +13,7 @@ import nbturns as nt
 from nbturns.contract import Scope
 from nbturns.events import Delta
 from nbturns.widgets import Stepper
+from tests.pieces import send_from_page
 
 
 def add(a: int, b: int) -> int:
@@ -25,7 +26,7 @@ def stepped_execution(**settings: Any) -> nt.Execution:
     return nt.Session(script, tools=[add], step=True).ask("1 + 2?", **settings)
 
 
-def eventually(condition: Callable[[], object], seconds: float = 5.0) -> None:
+def eventually(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait until the background event loop has met a condition."""
     end = time.monotonic() + seconds
     while not condition():
@@ -49,7 +50,7 @@ class Page:
         self.send(request="start")
 
     def send(self, **message: Any) -> None:
-        self.view._handle_custom_msg(message, [])
+        send_from_page(self.view, message)
 
     def _replace_rows(self, change: Any) -> None:
         start = json.loads(json.dumps(change["new"]))
@@ -135,7 +136,7 @@ def test_an_invalid_message_is_ignored(message: Any) -> None:
     execution.next().result(5)
     view = Stepper(execution)
 
-    view._handle_custom_msg(message, [])
+    send_from_page(view, message)
     time.sleep(0.02)
 
     assert execution.status == "paused"

@@ -1,131 +1,130 @@
-"""Anthropic Messages: a Turn as the request that says it, and back.
+"""Anthropic Messages: encode a Turn as a request, and decode a request.
 
-Facts: Anthropic's Messages reference (version 2026-10-21). Blocks are flat and messages
-group them: all blocks of one reply make one assistant message, the results and what the
-user says after it one user message. What Claude or a recorded request wrote goes out as
-it was, as long as nobody edited it (see `wire`).
+Facts: Anthropic's Messages reference (version 2026-10-21). A Turn is a flat list of blocks;
+messages group them: all blocks of one reply make one assistant message, the tool results and
+the user's text after it one user message. Unedited blocks from Claude or a recorded request
+go out verbatim (see `wire`).
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
 
-from ..chunks import Chunks
 from ..contract import Scope
 from ..errors import EngineError
-from ..frozen import EMPTY, FrozenDict, freeze, thaw
+from ..frozen import EMPTY, thaw
 from ..images import normal_image
-from ..turns import Block, Kind, Turn
-from .anthropic_reply import WIRE, Reply, decoded, refusal
-from .counting import Counting, only
-from .http_transport import PACKAGES, is_http, plainly
+from ..packages import installed
+from ..turns import Block, Turn
+from .anthropic_history import MEDIA, RESULT_PARTS, text_part
+from .anthropic_history import history as history
+from .anthropic_media import read_medium, write_medium
+from .anthropic_reply import WIRE, Reply, error_of
+from .anthropic_settings import PARAMS, PORTABLE, SAMPLING, STRUCTURED_OUTPUT, remove_unsupported
+from .counting import Counting, only_fields
+from .http_transport import PACKAGES, http_transport, is_http
 from .lenient import are_parts
-from .media import contents, for_claude
-from .provider import Provider, Transport
-from .sanitised import OLD_VERSION, old_version
-from .transport import Official, OfficialTransport
+from .media import content_parts
+from .provider import MessageLayout, Provider, Transport
+from .transport import OfficialClient, OfficialTransport
 
-VERSION = "2026-10-21"  # of the API, where no client of Anthropic's says it
-PLAIN = {"anthropic-version": VERSION}
-MAX_TOKENS = 4096  # Claude demands a limit; this one holds where none is given
-CHOICES = {"auto": "auto", "required": "any", "none": "none"}
-RESULTS = frozenset(
-    {"text", "image", "document", "search_result", "tool_reference"}
-)  # a tool_result is a list of these
-MEDIA = frozenset({"document", "search_result", "container_upload"})
+VERSION = "2026-10-21"  # of the API, for clients other than Anthropic's
+OLD_VERSION = "2023-06-01"  # the last one in which any Claude accepts sampling parameters
+VERSION_HEADER = {"anthropic-version": VERSION}
+MAX_TOKENS = 4096  # the API requires a limit; this is the default
+TOOL_CHOICES = {"auto": "auto", "required": "any", "none": "none"}
 BAD_IN_ID = re.compile(r"[^a-zA-Z0-9_-]")
-Said: TypeAlias = list[dict[str, Any]] | str
+Content: TypeAlias = list[dict[str, Any]] | str
 
 
-# A Turn → a request.
+# Encoding a Turn.
 
 
 def request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
-    """The body of `POST /v1/messages`. `max_tokens` is 4096 unless given.
+    """Return the body of `POST /v1/messages`. `max_tokens` is 4096 unless given.
 
-    System blocks at the head become `system`; later ones system messages, or with
-    `later_system="user"`, for models and servers without these, user text. Parameters
-    not named here go out as they are. Raises EngineError for what Claude cannot take.
+    System blocks at the head become `system`; later ones system messages, or user text with
+    `later_system="user"` for models and servers without system messages. Other parameters go
+    out unchanged. Raises EngineError for content that Claude does not accept.
     """
-    given: dict[str, Any] = thaw(params)
-    later = given.pop("later_system", "system")
-    head = next((at for at, block in enumerate(turn) if block.kind != "system"), len(turn))
+    own_params: dict[str, Any] = thaw(params)
+    later_role = own_params.pop("later_system", "system")
+    head = next((index for index, block in enumerate(turn) if block.kind != "system"), len(turn))
     body: dict[str, Any] = {"model": model, "max_tokens": MAX_TOKENS}
-    if system := [said for block in turn.blocks[:head] if (said := _said(block))]:
-        body["system"] = _content(system)
-    body["messages"] = list(_messages(turn.blocks[head:], later))
-    return body | given | _tools(scope, given)
+    if system_content := [content for block in turn.blocks[:head] if (content := _block_content(block))]:
+        body["system"] = _message_content(system_content)
+    body["messages"] = list(_messages(turn.blocks[head:], later_role))
+    return body | own_params | _tools(scope, own_params)
 
 
-COUNTED = frozenset(
+COUNTED_FIELDS = frozenset(
     {"model", "messages", "system", "tools", "tool_choice", "thinking", "output_config", "cache_control", "speed"}
     | {"context_management", "mcp_servers", "compaction", "billing_policy", "user_profile_id", "workspace_id"}
 )
 
 
-def counted(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
-    """The body of `POST /v1/messages/count_tokens`: the request without what limits and steers the answer."""
-    return only(request(turn, scope, model, params), COUNTED)
+def count_request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
+    """Return the body of `POST /v1/messages/count_tokens`: the request without parameters of the answer."""
+    return only_fields(request(turn, scope, model, params), COUNTED_FIELDS)
 
 
 def _tools(scope: Scope, params: Mapping[str, Any]) -> dict[str, Any]:
-    """The tools of the session, and the choice among them, beside the provider's own in `params`."""
+    """Return the tools of the session and their choice, together with the provider's own in `params`."""
     if not scope.tool_config.enabled or not len(scope.tools):
         return {}
-    ours = [
+    session_tools = [
         {"name": tool.name, "description": tool.description, "input_schema": thaw(tool.parameters)}
         for tool in scope.tools
     ]
-    choice = params.get("tool_choice") or {"type": CHOICES[scope.tool_config.tool_choice]}
-    return {"tools": [*ours, *params.get("tools", ())], "tool_choice": choice}
+    tool_choice = params.get("tool_choice") or {"type": TOOL_CHOICES[scope.tool_config.tool_choice]}
+    return {"tools": [*session_tools, *params.get("tools", ())], "tool_choice": tool_choice}
 
 
-def _messages(blocks: Iterable[Block], later: str) -> Iterator[dict[str, Any]]:
-    for role, group in _grouped(blocks, later):
-        content = _content(group)
-        if role == "user" and isinstance(content, list):  # results come first, or the request is refused
+def _messages(blocks: Iterable[Block], later_role: str) -> Iterator[dict[str, Any]]:
+    for role, group in _message_groups(blocks, later_role):
+        content = _message_content(group)
+        if role == "user" and isinstance(content, list):  # the API refuses results behind other parts
             content.sort(key=lambda part: part.get("type") != "tool_result")
         yield {"role": role, "content": content}
 
 
-def _grouped(blocks: Iterable[Block], later: str) -> Iterator[tuple[str, list[Said]]]:
-    """Neighbours that make one message. One that began in another reply or message begins one here."""
-    role, group = "", list[Said]()
-    before: tuple[str, int | None] = ("", None)
+def _message_groups(blocks: Iterable[Block], later_role: str) -> Iterator[tuple[str, list[Content]]]:
+    """Yield the role and the contents of each message; another reply or message starts a new one."""
+    role, group = "", list[Content]()
+    last_place: tuple[str, int | None] = ("", None)
     for block in blocks:
-        if not (said := _said(block)):
+        if not (content := _block_content(block)):
             continue
-        its, place = _role(block, later), WIRE.place(block)
-        if group and (its != role or _apart(before, place)):
+        block_role, place = _role(block, later_role), WIRE.place(block)
+        if group and (block_role != role or _are_separate(last_place, place)):
             yield role, group
             group = []
-        role, before = its, place
-        group.append(said)
+        role, last_place = block_role, place
+        group.append(content)
     if group:
         yield role, group
 
 
-def _apart(a: tuple[str, int | None], b: tuple[str, int | None]) -> bool:
+def _are_separate(a: tuple[str, int | None], b: tuple[str, int | None]) -> bool:
     other_reply = bool(a[0] and b[0] and a[0] != b[0])
     return other_reply or (a[1] is not None and b[1] is not None and b[1] <= a[1])
 
 
-def _role(block: Block, later: str) -> str:
+def _role(block: Block, later_role: str) -> str:
     if block.kind in ("user", "tool_use"):
         return "user"
     if block.kind == "system" or (block.kind == "other" and block.role == "system"):
-        return later
+        return later_role
     return "user" if block.kind == "other" and block.role == "user" else "assistant"
 
 
-def _said(block: Block) -> Said:
-    """What a block says: verbatim where it may be, else from its payload; a blank text would be refused."""
+def _block_content(block: Block) -> Content:
+    """Return the content of a block, verbatim if unedited, else from its payload; without blank texts, which are refused."""
     raw = WIRE.raw(block)
     if isinstance(raw, str):
         return raw.strip() and raw
@@ -133,61 +132,64 @@ def _said(block: Block) -> Said:
     return [part for part in parts if part.get("type") != "text" or str(part.get("text") or "").strip()]
 
 
-def _content(group: list[Said]) -> Said:
-    """The content of one message; a text that was written as a string stays one where it is alone."""
+def _message_content(group: list[Content]) -> Content:
+    """Return the content of one message; a single string stays a string."""
     if len(group) == 1:
         return group[0]
-    return [part for said in group for part in ([_as_part(said)] if isinstance(said, str) else said)]
-
-
-def _as_part(raw: Any) -> dict[str, Any]:
-    part: dict[str, Any] = {"type": "text", "text": raw} if isinstance(raw, str) else raw
-    return part
+    return [part for content in group for part in ([text_part(content)] if isinstance(content, str) else content)]
 
 
 def _parts(block: Block) -> list[dict[str, Any]]:
-    """A block as content blocks, from its payload; none for what is another provider's own."""
-    payload, foreign = block.payload, _is_foreign(block)
+    """Return the content blocks of a payload; none for content that only another provider can read."""
+    payload, is_foreign = block.payload, _is_foreign(block)
     match block.kind:
         case "system" | "user":
-            beside = [*map(_image, payload.get("images") or ()), *map(_media, payload.get("media") or ())]
-            return _marked([{"type": "text", "text": block.text}, *beside], payload)
+            media_parts = [*map(_image, payload.get("images") or ()), *map(_media, payload.get("media") or ())]
+            return _with_cache_control([{"type": "text", "text": block.text}, *media_parts], payload)
         case "llm_text":
-            sources = {"citations": thaw(payload["citations"])} if payload.get("citations") and not foreign else {}
-            return _marked([{"type": "text", "text": block.text, **sources}], payload)
-        case "reasoning" if payload.get("data") and not foreign:
+            citations = {"citations": thaw(payload["citations"])} if payload.get("citations") and not is_foreign else {}
+            return _with_cache_control([{"type": "text", "text": block.text, **citations}], payload)
+        case "reasoning" if payload.get("data") and not is_foreign:
             return [{"type": "redacted_thinking", "data": payload["data"]}]
-        case "reasoning" if payload.get("signature") and not foreign:
+        case "reasoning" if payload.get("signature") and not is_foreign:
             return [{"type": "thinking", "thinking": block.text, "signature": payload["signature"]}]
         case "tool_call":
-            return _marked(
-                [{"type": "tool_use", "id": _id(block), "name": block.name, "input": _input(block)}], payload
+            return _with_cache_control(
+                [
+                    {
+                        "type": "tool_use",
+                        "id": _valid_call_id(block),
+                        "name": block.name,
+                        "input": _call_arguments(block),
+                    }
+                ],
+                payload,
             )
         case "tool_use":
-            return _marked([_tool_result(block)], payload)
+            return _with_cache_control([_tool_result(block)], payload)
         case "other" if WIRE.kept in block.metadata:
             return [thaw(payload)]
     return []
 
 
 def _is_foreign(block: Block) -> bool:
-    """Whether another provider made this block: its signatures mean nothing to Claude."""
+    """Tell whether another provider made this block, so that Claude cannot read its signatures."""
     if WIRE.kept in block.metadata:
         return False
     made_by = block.inference.provider if block.inference else ""
     return made_by not in ("", "anthropic", "scripted") or any(name.endswith(".wire@v1") for name in block.metadata)
 
 
-def _marked(parts: list[dict[str, Any]], payload: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """`cache_control` in a payload marks the end of its block as the end of what is cached."""
+def _with_cache_control(parts: list[dict[str, Any]], payload: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Add the `cache_control` of a payload to the last of its parts."""
     if payload.get("cache_control"):
         parts[-1]["cache_control"] = thaw(payload["cache_control"])
     return parts
 
 
-def _image(given: Any) -> dict[str, Any]:
+def _image(raw_image: Any) -> dict[str, Any]:
     try:
-        image = normal_image(given) if isinstance(given, Mapping) else EMPTY
+        image = normal_image(raw_image) if isinstance(raw_image, Mapping) else EMPTY
     except ValueError as error:
         raise EngineError(str(error), kind="unsupported") from None
     if image.get("file_id"):
@@ -198,163 +200,106 @@ def _image(given: Any) -> dict[str, Any]:
         source = {"type": "base64", "media_type": image["media_type"], "data": image["content"]}
     else:
         raise EngineError(
-            f"Claude takes images as bytes, http URLs or its own file ids, not {given!r:.80}", kind="unsupported"
+            f"Claude accepts images as bytes, http URLs or its own file ids, not {raw_image!r:.80}", kind="unsupported"
         )
     return {"type": "image", "source": source}
 
 
-def _media(given: Any) -> dict[str, Any]:
-    if isinstance(given, Mapping) and given.get("type") in MEDIA:
-        media: dict[str, Any] = thaw(given)
-        return media
-    return for_claude(given)
+def _media(part: Any) -> dict[str, Any]:
+    if isinstance(part, Mapping) and part.get("type") in MEDIA:
+        own_part: dict[str, Any] = thaw(part)
+        return own_part
+    return write_medium(part)
 
 
-def _input(block: Block) -> dict[str, Any]:
-    """The arguments of a call; those that are no JSON object as Anthropic's page on fine-grained streaming advises."""
-    written = block.payload.get("args_raw", block.payload.get("args"))
-    if isinstance(written, str) and not block.args and written.strip() not in ("", "{}"):
-        return {"INVALID_JSON": written}
+def _call_arguments(block: Block) -> dict[str, Any]:
+    """Return the arguments of a call; invalid JSON in the form of Anthropic's page on fine-grained streaming."""
+    raw_args = block.payload.get("args_raw", block.payload.get("args"))
+    if isinstance(raw_args, str) and not block.args and raw_args.strip() not in ("", "{}"):
+        return {"INVALID_JSON": raw_args}
     args: dict[str, Any] = thaw(block.args)
     return args
 
 
 def _tool_result(block: Block) -> dict[str, Any]:
-    result, failed = block.result, bool(block.error) or bool(block.payload.get("is_error"))
-    if are_parts(result, RESULTS):
+    result, is_error = block.result, bool(block.error) or bool(block.payload.get("is_error"))
+    if are_parts(result, RESULT_PARTS):
         content: Any = thaw(result)
-    elif (foreign := contents(result, "text", for_claude)) is not None:
-        content = foreign
+    elif (foreign_parts := content_parts(result, "text", write_medium)) is not None:
+        content = foreign_parts
     elif block.error:
         content = block.error
     else:
         content = result if isinstance(result, str) else json.dumps(thaw(result), ensure_ascii=False, default=repr)
-    return {"type": "tool_result", "tool_use_id": _id(block), "content": content} | (
-        {"is_error": True} if failed else {}
+    return {"type": "tool_result", "tool_use_id": _valid_call_id(block), "content": content} | (
+        {"is_error": True} if is_error else {}
     )
 
 
-def _id(block: Block) -> str:
-    """The id of a call; one that another provider made is spelt so that Claude takes it."""
+def _valid_call_id(block: Block) -> str:
+    """Return the id of a call, changed where it has characters that the API refuses."""
     id = block.tool_call_id
     if not BAD_IN_ID.search(id):
         return id
     return f"{BAD_IN_ID.sub('_', id)[:40]}_{hashlib.sha256(id.encode()).hexdigest()[:8]}"
 
 
-# A request → the Turn it was made of.
-
-
-def history(request: Mapping[str, Any]) -> Turn:
-    """The blocks of a recorded request, `system` first; sent again they say the same.
-
-    Its other parameters are not a Turn's. Raises EngineError where it is no request.
-    """
-    request = freeze(request)
-    if not isinstance(request, Mapping) or not isinstance(request.get("messages"), list):
-        raise EngineError("a request of Anthropic's has a list of messages", kind="bad_request")
-    blocks = list(_message_blocks("system", request.get("system") or ()))
-    for message in request["messages"]:
-        if not isinstance(message, Mapping):
-            raise EngineError(f"a message is an object, not {message!r:.60}", kind="bad_request")
-        blocks += _message_blocks(str(message.get("role")), message.get("content") or ())
-    return Turn(Chunks(blocks))
-
-
-def _message_blocks(role: str, content: Any) -> Iterator[Block]:
-    parts = (content,) if isinstance(content, str) else content
-    for index, raw in enumerate(parts):
-        part: FrozenDict = freeze(_as_part(raw))
-        if not isinstance(part, Mapping):
-            raise EngineError(f"a content block is an object, not {raw!r:.60}", kind="bad_request")
-        yield WIRE.marked(decoded(part) if role == "assistant" else _given(role, part), raw=raw, index=index)
-
-
-def _given(role: str, part: Any) -> Block:
-    """The block of a content block that Claude was given, by a user or the system."""
-    match part.get("type"), part:
-        case "text", {"text": str(text)}:
-            return Block(Kind.SYSTEM if role == "system" else Kind.USER, {"text": text}, role)
-        case "image", {"source": Mapping() as source} if image := _seen(source):
-            return Block(Kind.USER, {"text": "", "images": [image]}, role)
-        case "tool_result", {"tool_use_id": str(id)}:
-            content = part.get("content")
-            failed = (_words(content) or "failed") if part.get("is_error") else ""
-            result = content if not failed or are_parts(content, RESULTS) else None
-            return Block(Kind.TOOL_USE, {"id": id, "result": result, "error": failed})
-        case str(type), _ if type in MEDIA:
-            return Block(Kind.USER, {"text": "", "media": [part]}, role)
-    return Block(Kind.OTHER, part, role)
-
-
-def _seen(source: Mapping[str, Any]) -> dict[str, Any] | None:
-    match source:
-        case {"type": "base64", "media_type": str(media_type), "data": str(data)}:
-            return {"media_type": media_type, "content": data}
-        case {"type": "url", "url": str(url)}:
-            return {"url": url}
-        case {"type": "file", "file_id": str(id)}:
-            return {"file_id": id}
-    return None
-
-
-def _words(content: Any) -> str:
-    if isinstance(content, str):
-        return content
-    parts = content if isinstance(content, list) else ()
-    return "\n".join(
-        str(part.get("text")) for part in parts if isinstance(part, Mapping) and part.get("type") == "text"
-    )
-
-
 # The provider.
 
 
-class _Name(str):
-    """A model's name that its client finds in no list: of some models it warns, and where warnings are errors the call would end."""
+class _UnlistedName(str):
+    """A model name that equals no other string, so that the client does not warn of deprecated models.
+
+    With warnings as errors, that warning would end the call.
+    """
 
     __slots__ = ()
     __hash__ = object.__hash__
 
-    def __eq__(self, other: object) -> bool:
-        return self is other
+    def __eq__(self, value: object) -> bool:
+        return self is value
 
 
-def _door(client: Any, body: Mapping[str, Any], headers: Mapping[str, str]) -> AbstractAsyncContextManager[Any]:
-    """The documented raw door; all but what its signature demands goes by `extra_body`, which passes any field."""
-    named = ("max_tokens", "messages", "stream")
-    opened: AbstractAsyncContextManager[Any] = client.messages.with_streaming_response.create(
-        model=_Name(body["model"]),
-        **{name: body[name] for name in named if name in body},
-        extra_headers=_versioned(body, headers),
-        extra_body={name: value for name, value in body.items() if name not in (*named, "model")},
+def _open_stream(client: Any, body: Mapping[str, Any], headers: Mapping[str, str]) -> AbstractAsyncContextManager[Any]:
+    """Open the raw streaming response; `extra_body` carries every field that the signature does not require."""
+    signature_names = ("max_tokens", "messages", "stream")
+    stream: AbstractAsyncContextManager[Any] = client.messages.with_streaming_response.create(
+        model=_UnlistedName(body["model"]),
+        **{name: body[name] for name in signature_names if name in body},
+        extra_headers=_with_version(body, headers),
+        extra_body={name: value for name, value in body.items() if name not in (*signature_names, "model")},
     )
-    return opened
+    return stream
 
 
-def _versioned(body: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str, str]:
-    """Sampling parameters are taken in an older version of the API alone, and by older models."""
-    old = old_version("anthropic", body) and headers.get("anthropic-version", VERSION) == VERSION
-    return {**headers, **({"anthropic-version": OLD_VERSION} if old else {})}
+def _with_version(body: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers, with the older API version for sampling parameters, which the newer one refuses."""
+    needs_old_version = any(name in body for name in SAMPLING) and headers.get("anthropic-version", VERSION) == VERSION
+    return {**headers, **({"anthropic-version": OLD_VERSION} if needs_old_version else {})}
 
 
-SDK = Official(package="anthropic", kind="AsyncAnthropic", door=_door, explain=refusal, key_hint="ANTHROPIC_API_KEY")
-OWN = frozenset({"client", "headers", "betas"})
-CLIENT = frozenset(
+SDK = OfficialClient(
+    package="anthropic", kind="AsyncAnthropic", open_stream=_open_stream, explain=error_of, key_hint="ANTHROPIC_API_KEY"
+)
+TRANSPORT_SETTINGS = frozenset({"client", "headers", "betas"})
+CLIENT_SETTINGS = frozenset(
     {"api_key", "auth_token", "credentials", "config", "profile"}
     | {"base_url", "default_headers", "default_query", "http_client"}
 )
 
 
 def transport(settings: Mapping[str, Any]) -> Transport:
-    """Anthropic's own client. `betas` are names of the `anthropic-beta` header, `headers` go with every request."""
+    """Return the transport by Anthropic's client, else by plain HTTP.
+
+    `betas` are names of the `anthropic-beta` header, `headers` are sent with every request.
+    """
     headers = dict(settings.get("headers") or {})
     if settings.get("betas"):
         headers["anthropic-beta"] = ",".join(settings["betas"])
     client = settings.get("client")
-    absent = client is None and importlib.util.find_spec("anthropic") is None
-    if is_http(client) or (absent and any(map(importlib.util.find_spec, PACKAGES))):
-        return plainly(
+    has_no_sdk = client is None and not installed("anthropic")
+    if is_http(client) or (has_no_sdk and any(map(installed, PACKAGES))):
+        return http_transport(
             settings,
             name="anthropic",
             base_url="https://api.anthropic.com",
@@ -363,11 +308,13 @@ def transport(settings: Mapping[str, Any]) -> Transport:
             signed=lambda key: {
                 "authorization" if settings.get("auth_token") else "x-api-key": _signature(settings, key)
             },
-            explain=refusal,
-            versioned=lambda body, given: _versioned(body, {**PLAIN, **headers, **given}),
+            explain=error_of,
+            versioned=lambda body, request_headers: _with_version(
+                body, {**VERSION_HEADER, **headers, **request_headers}
+            ),
         )
-    made = {name: value for name, value in settings.items() if name not in OWN}
-    return OfficialTransport(SDK, made, headers, client)
+    client_settings = {name: value for name, value in settings.items() if name not in TRANSPORT_SETTINGS}
+    return OfficialTransport(SDK, client_settings, headers, client)
 
 
 def _signature(settings: Mapping[str, Any], key: str) -> str:
@@ -379,7 +326,15 @@ PROVIDER = Provider(
     request=request,
     reply=Reply,
     transport=transport,
-    settings=OWN | CLIENT,
+    settings=TRANSPORT_SETTINGS | CLIENT_SETTINGS,
     history=history,
-    counting=Counting(request=counted, total="input_tokens", path="/v1/messages/count_tokens"),
+    counting=Counting(request=count_request, total="input_tokens", path="/v1/messages/count_tokens"),
+    params=PARAMS,
+    portable=PORTABLE,
+    remove_unsupported=remove_unsupported,
+    structured_output=STRUCTURED_OUTPUT,
+    messages=MessageLayout(messages="messages", head="system", parts="content"),
+    read_medium=read_medium,
+    namespace=WIRE.namespace,
+    output_limits=("max_tokens",),
 )

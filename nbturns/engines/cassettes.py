@@ -1,8 +1,7 @@
-"""Model calls kept in a YAML file that people read and edit, and answered from it.
+"""Record model calls in a YAML file that people read and edit, and answer from it.
 
-A middleware, so it stands where it is listed: what is kept is what a model was asked
-there. A question is the same where what matters to the model is: what was said, the
-tools, the settings, the model; ids, times and how it is streamed do not.
+A cassette is a middleware and records the calls at its place in the list. Two questions are
+equal when content, tools, settings and model are; ids, times and streaming do not matter.
 """
 
 from __future__ import annotations
@@ -20,75 +19,76 @@ from ..contract import Engine, Scope, innermost
 from ..distinct_calls import PROVIDER_CALL_ID
 from ..errors import DriftError, LoadError
 from ..frozen import freeze, thaw
-from ..keyed import NOTHING
+from ..keyed import NOTHING, Key
 from ..results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult, total_cost, total_usage
 from ..serde import block_from_dict, block_to_dict, yamlable
-from ..settings import CLAUDE_INFERENCE_CONFIG, INFERENCE_CONFIG, OPENAI_INFERENCE_CONFIG, STRUCTURED_OUTPUT_CONFIG
+from ..settings import INFERENCE_CONFIG, STRUCTURED_OUTPUT_CONFIG
 from ..text import block_line
 from ..toolbox import TOOL_CONFIG
 from ..turns import Turn
-from .speaking import speak
+from .registry import installed_providers
+from .speaking import play_back
 
 VERSION = 1
-SETTINGS = (INFERENCE_CONFIG, CLAUDE_INFERENCE_CONFIG, OPENAI_INFERENCE_CONFIG, STRUCTURED_OUTPUT_CONFIG)
-HOW = ("stream",)  # parameters that change how an answer comes, and not what it says
-HEAD = "# Calls of a model, kept by nbturns: answers and questions may be edited. `after: 2` goes on from call 2.\n"
+STREAMING_PARAMS = ("stream",)  # parameters that change the transport of an answer, not its content
+HEAD = "# Model calls recorded by nbturns; you may edit questions and answers. `after: 2` continues call 2.\n"
 Record = Literal[True, False, "again"]
 
 
 @dataclass(slots=True)
-class Call:
-    """One call: what was asked (all of it, as a Turn), and what was answered."""
+class CassetteCall:
+    """One recorded call: the whole Turn that was sent, and the blocks of the answer."""
 
-    about: dict[str, Any]  # engine, settings, tools
-    asked: Turn
+    conditions: dict[str, Any]  # engine, settings, tools
+    question: Turn
     blocks: tuple[Block, ...]
     result: InferenceResult
-    _mark: str = ""
+    _digest: str = ""
 
     @property
-    def mark(self) -> str:
-        if not self._mark:
-            self._mark = mark(self.about, self.asked)
-        return self._mark
+    def digest(self) -> str:
+        """The digest of the question."""
+        if not self._digest:
+            self._digest = question_digest(self.conditions, self.question)
+        return self._digest
 
 
-def mark(about: Mapping[str, Any], asked: Turn) -> str:
-    """The same for questions that are the same to a model. An engine that says nothing of itself may be any."""
-    said = [[kind, role, thaw(payload)] for kind, role, payload in content(asked)]
-    known = {name: value for name, value in about.items() if name != "engine"}
-    text = json.dumps([known, said], sort_keys=True, default=repr)
+def question_digest(conditions: Mapping[str, Any], question: Turn) -> str:
+    """Return a digest that is equal for questions which are equal to a model; the engine is not part of it."""
+    question_content = [[kind, role, thaw(payload)] for kind, role, payload in content(question)]
+    known_conditions = {name: value for name, value in conditions.items() if name != "engine"}
+    text = json.dumps([known_conditions, question_content], sort_keys=True, default=repr)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(slots=True, eq=False)
 class Cassette:
-    """A middleware that answers from a file, and keeps in it what it has no answer for yet if `record` is true.
+    """A middleware that answers from a file; with `record` it adds the calls that the file does not have.
 
-    `record="again"` asks everything anew, each question once, and keeps the new answers.
-    `pace` is the seconds between two words of an answer from the file. Raises DriftError
-    for a question that is not there, with what differs from the nearest one, and
-    LoadError for a file that cannot be read.
+    `record="again"` repeats every call once and records the new answers. `pace` is the
+    seconds between two words of an answer from the file. Raises DriftError for a question
+    that is not recorded, with the difference from the most similar one, and LoadError for
+    a file that cannot be read.
     """
 
     path: Path
     record: Record = False
     pace: float = 0.0
     name: str = "cassette"
-    calls: list[Call] = field(default_factory=list)
-    _read_at: int = -1
-    _anew: set[str] = field(default_factory=set)
+    calls: list[CassetteCall] = field(default_factory=list)
+    _file_time: int = -1
+    _new_digests: set[str] = field(default_factory=set)
 
     async def __call__(self, turn: Turn, scope: Scope, engine: Engine) -> Turn:
         self._refresh()
-        about = _about(turn, scope, innermost(engine))
-        known = self._known(about, turn)
-        if known is not None and (self.record != "again" or known.mark in self._anew):
-            return await engine(turn, scope.replace(instead=self._telling(known)))
+        conditions = _conditions(turn, scope, innermost(engine))
+        recorded_call = self._find_call(conditions, turn)
+        if recorded_call is not None and (self.record != "again" or recorded_call.digest in self._new_digests):
+            return await engine(turn, scope.replace(instead=self._playback_engine(recorded_call)))
         if not self.record:
-            raise self._miss(about, turn)
+            raise self._drift_error(conditions, turn)
         answer = await engine(turn, scope)
-        self._keep(Call(about, turn, _answered(answer, turn), _result_of(answer, turn)))
+        self._add_call(CassetteCall(conditions, turn, _new_blocks(answer, turn), _call_result(answer, turn)))
         return answer
 
     def __len__(self) -> int:
@@ -97,119 +97,135 @@ class Cassette:
     def __repr__(self) -> str:
         return f"<cassette {self.path.name}: {len(self.calls)} calls{', recording' if self.record else ''}>"
 
-    def _telling(self, call: Call) -> Engine:
-        async def told(turn: Turn, scope: Scope) -> Turn:
-            return await speak(turn, call.blocks, call.result, scope, self.pace)
+    def _playback_engine(self, call: CassetteCall) -> Engine:
+        async def play(turn: Turn, scope: Scope) -> Turn:
+            return await play_back(turn, call.blocks, call.result, scope, self.pace)
 
-        return told
+        return play
 
-    def _known(self, about: Mapping[str, Any], turn: Turn) -> Call | None:
-        wanted = mark(about, turn)
-        return next((call for call in self.calls if call.mark == wanted and _same_engine(call.about, about)), None)
+    def _find_call(self, conditions: Mapping[str, Any], turn: Turn) -> CassetteCall | None:
+        digest = question_digest(conditions, turn)
+        return next(
+            (call for call in self.calls if call.digest == digest and _same_engine(call.conditions, conditions)), None
+        )
 
-    def _miss(self, about: dict[str, Any], turn: Turn) -> DriftError:
-        hint = f"nt.cassette({self.path.name!r}, record=True) asks the model and keeps the answer"
+    def _drift_error(self, conditions: dict[str, Any], turn: Turn) -> DriftError:
+        hint = f"nt.cassette({self.path.name!r}, record=True) calls the model and records the answer"
         if not self.calls:
-            why = "holds no calls" if self.path.exists() else "does not exist yet"
-            return DriftError(f"{self.path.name} {why}; {hint}", turn=turn)
-        nearest = max(self.calls, key=lambda call: _likeness(call, about, turn))
-        unlike = list(_differences(nearest, about, turn))
+            problem = "has no calls" if self.path.exists() else "does not exist"
+            return DriftError(f"{self.path.name} {problem}; {hint}", turn=turn)
+        nearest = max(self.calls, key=lambda call: _similarity(call, conditions, turn))
+        differences = list(_differences(nearest, conditions, turn))
         number = self.calls.index(nearest) + 1
         return DriftError(
-            f"{self.path.name} has no answer to this; the nearest is call {number}, and {unlike[0]}; see error.difference. {hint}",
-            difference="\n".join(unlike),
+            f"{self.path.name} has no answer to this; most similar is call {number}: {differences[0]}; see error.difference; {hint}",
+            difference="\n".join(differences),
             turn=turn,
         )
 
     # The file.
 
     def _refresh(self) -> None:
-        """Read the file if it is there and was changed since."""
+        """Read the file if it exists and has changed since the last reading."""
         try:
-            at = self.path.stat().st_mtime_ns
+            modified_at = self.path.stat().st_mtime_ns
         except OSError:
             return
-        if at != self._read_at:
-            self.calls = list(_read(self.path))
-            self._read_at = at
+        if modified_at != self._file_time:
+            self.calls = list(_read_calls(self.path))
+            self._file_time = modified_at
 
-    def _keep(self, call: Call) -> None:
-        at = next(
-            (i for i, old in enumerate(self.calls) if old.mark == call.mark and _same_engine(old.about, call.about)),
+    def _add_call(self, call: CassetteCall) -> None:
+        index = next(
+            (
+                i
+                for i, old in enumerate(self.calls)
+                if old.digest == call.digest and _same_engine(old.conditions, call.conditions)
+            ),
             None,
         )
-        if at is None:
+        if index is None:
             self.calls.append(call)
         else:
-            self.calls[at] = call
+            self.calls[index] = call
         from ..yaml_text import dump  # brings yaml with it
 
-        self._anew.add(call.mark)
-        text = HEAD + dump({"version": VERSION, "calls": list(_written(self.calls))})
-        new = self.path.with_name(f".{self.path.name}.new")
-        new.write_text(text, encoding="utf-8")
-        new.replace(self.path)
-        self._read_at = self.path.stat().st_mtime_ns
+        self._new_digests.add(call.digest)
+        text = HEAD + dump({"version": VERSION, "calls": list(_file_calls(self.calls))})
+        new_file = self.path.with_name(f".{self.path.name}.new")
+        new_file.write_text(text, encoding="utf-8")
+        new_file.replace(self.path)
+        self._file_time = self.path.stat().st_mtime_ns
 
 
 def cassette(path: str | Path, *, record: Record = False, pace: float = 0.0) -> Cassette:
-    """A middleware that answers from a YAML file; `record=True` keeps in it what is not there yet.
+    """Return a middleware that answers from a YAML file; `record=True` adds calls that it does not have.
 
-    Raises FileNotFoundError when it is to record into a folder that is not there.
+    Raises FileNotFoundError when it should record into a folder that does not exist.
     """
     path = Path(path).expanduser()
     if record and not path.parent.is_dir():
-        raise FileNotFoundError(f"{path}: there is no folder {path.parent}")
-    made = Cassette(path, record, pace)
-    made._refresh()
-    return made
+        raise FileNotFoundError(f"{path}: no such folder: {path.parent}")
+    tape = Cassette(path, record, pace)
+    tape._refresh()
+    return tape
 
 
-def _about(turn: Turn, scope: Scope, engine: Any) -> dict[str, Any]:
-    """What matters of a question beside what is said."""
-    about: dict[str, Any] = {}
+def _conditions(turn: Turn, scope: Scope, engine: Any) -> dict[str, Any]:
+    """Return what matters about a question besides its content: engine, settings and tools."""
+    conditions: dict[str, Any] = {}
     if (describe := getattr(engine, "describe", None)) is not None:
-        told: dict[str, Any] = describe()
-        params = {name: value for name, value in told.get("params", {}).items() if name not in HOW}
-        extra = {"extra_body": told["extra_body"]} if told.get("extra_body") else {}
-        about["engine"] = {"model": f"{told.get('provider')}:{told.get('model')}", **params, **extra}
-    if settings := {key.name: thaw(turn.data.raw(key)) for key in SETTINGS if key in turn.data}:
-        about["settings"] = settings
+        description: dict[str, Any] = describe()
+        params = {name: value for name, value in description.get("params", {}).items() if name not in STREAMING_PARAMS}
+        extra = {"extra_body": description["extra_body"]} if description.get("extra_body") else {}
+        conditions["engine"] = {"model": f"{description.get('provider')}:{description.get('model')}", **params, **extra}
+    if settings := {key.name: thaw(turn.data.raw(key)) for key in _settings_keys() if key in turn.data}:
+        conditions["settings"] = settings
     if scope.tool_config.enabled and len(scope.tools):
-        about["tools"] = {tool.name: _digest([tool.description, thaw(tool.parameters)]) for tool in scope.tools}
-        chosen = turn.data.get(TOOL_CONFIG)
-        choice = (chosen or scope.tool_config).tool_choice
-        about |= {"tool_choice": choice} if choice != "auto" else {}
-    plain: dict[str, Any] = json.loads(json.dumps(about, default=repr))
+        conditions["tools"] = {tool.name: _digest([tool.description, thaw(tool.parameters)]) for tool in scope.tools}
+        own_tools = turn.data.get(TOOL_CONFIG)
+        tool_choice = (own_tools or scope.tool_config).tool_choice
+        conditions |= {"tool_choice": tool_choice} if tool_choice != "auto" else {}
+    plain: dict[str, Any] = json.loads(json.dumps(conditions, default=repr))
     return plain
+
+
+def _settings_keys() -> list[Key[Any]]:
+    """Return the keys of a Turn's data that hold settings of its next call."""
+    own = [provider.portable.turn_key for provider in installed_providers() if provider.portable]
+    return [*dict.fromkeys((INFERENCE_CONFIG, *filter(None, own), STRUCTURED_OUTPUT_CONFIG))]
 
 
 def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=repr).encode()).hexdigest()[:8]
 
 
-def _same_engine(recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
-    return "engine" not in recorded or "engine" not in asked or recorded["engine"] == asked["engine"]
+def _same_engine(recorded_conditions: Mapping[str, Any], conditions: Mapping[str, Any]) -> bool:
+    return (
+        "engine" not in recorded_conditions
+        or "engine" not in conditions
+        or recorded_conditions["engine"] == conditions["engine"]
+    )
 
 
-def _answered(answer: Turn, asked: Turn) -> tuple[Block, ...]:
-    """The blocks behind the last one that was there before, without the ids of this session."""
-    old = {id(block) for block in asked}
-    last = max((at for at, block in enumerate(answer) if id(block) in old), default=-1)
-    return tuple(_bare(block) for block in answer.blocks[last + 1 :])
+def _new_blocks(answer: Turn, question: Turn) -> tuple[Block, ...]:
+    """Return the blocks after the last one of the question, without the ids of this session."""
+    old_ids = {id(block) for block in question}
+    last = max((index for index, block in enumerate(answer) if id(block) in old_ids), default=-1)
+    return tuple(_portable_block(block) for block in answer.blocks[last + 1 :])
 
 
-def _result_of(answer: Turn, asked: Turn) -> InferenceResult:
-    """What is known of the call; of several (a session as an engine, a layer that asks twice) the last, with what all cost."""
+def _call_result(answer: Turn, question: Turn) -> InferenceResult:
+    """Return the result of the call; of several (a session as an engine) the last, with the cost of all."""
     result = answer.metadata.get(INFERENCE_RESULT) or InferenceResult()
-    calls = [one for one in answer.inferences[len(asked.inferences) :] if one.usage is not None]
+    calls = [call for call in answer.inferences[len(question.inferences) :] if call.usage is not None]
     return result.replace(usage=total_usage(calls), cost=total_cost(calls)) if len(calls) > 1 else result
 
 
-def _bare(block: Block) -> Block:
+def _portable_block(block: Block) -> Block:
     metadata = block.metadata.without(INFERENCE_ID, INFERENCE_RESULT)
-    given = block.metadata.get(PROVIDER_CALL_ID)
-    if block.kind == "tool_call" and given == "":  # the session gave it an id, and will again
+    provider_id = block.metadata.get(PROVIDER_CALL_ID)
+    if block.kind == "tool_call" and provider_id == "":  # the session assigned the id, and will again
         block = block.edit(id="")
         metadata = metadata.without(PROVIDER_CALL_ID)
     return block._with(id="", metadata=metadata)
@@ -218,11 +234,16 @@ def _bare(block: Block) -> Block:
 # What differs.
 
 
-def _likeness(call: Call, about: Mapping[str, Any], turn: Turn) -> tuple[int, float]:
-    mine, theirs = list(_lines(turn)), list(_lines(call.asked))
-    same = next((i for i, (a, b) in enumerate(zip(mine, theirs, strict=False)) if a != b), min(len(mine), len(theirs)))
-    beside = sum(call.about.get(name) == about.get(name) for name in {*call.about, *about})
-    return same, beside - 0.1 * abs(len(mine) - len(theirs))
+def _similarity(call: CassetteCall, conditions: Mapping[str, Any], turn: Turn) -> tuple[int, float]:
+    lines, recorded_lines = list(_lines(turn)), list(_lines(call.question))
+    equal_lines = next(
+        (i for i, (a, b) in enumerate(zip(lines, recorded_lines, strict=False)) if a != b),
+        min(len(lines), len(recorded_lines)),
+    )
+    equal_conditions = sum(
+        call.conditions.get(name) == conditions.get(name) for name in {*call.conditions, *conditions}
+    )
+    return equal_lines, equal_conditions - 0.1 * abs(len(lines) - len(recorded_lines))
 
 
 def _lines(turn: Turn) -> Iterator[str]:
@@ -231,108 +252,111 @@ def _lines(turn: Turn) -> Iterator[str]:
         yield f"{block_line(block)} {_digest(thaw(payload))}"
 
 
-def _differences(call: Call, about: Mapping[str, Any], turn: Turn) -> Iterator[str]:
-    """What is not the same, a line each: model, settings and tools first, then what was said."""
+def _differences(call: CassetteCall, conditions: Mapping[str, Any], turn: Turn) -> Iterator[str]:
+    """Yield one line per difference: model, settings and tools first, then the content."""
     for part in ("engine", "settings", "tools", "tool_choice"):
-        recorded, asked = call.about.get(part), about.get(part)
-        if recorded == asked or (part == "engine" and (recorded is None or asked is None)):
+        recorded_value, value = call.conditions.get(part), conditions.get(part)
+        if recorded_value == value or (part == "engine" and (recorded_value is None or value is None)):
             continue
-        if isinstance(recorded, dict) and isinstance(asked, dict):
-            for name in sorted({*recorded, *asked}):
-                if recorded.get(name) != asked.get(name):
-                    yield f"{part} {name}: recorded {recorded.get(name)!r:.90}, asked {asked.get(name)!r:.90}"
+        if isinstance(recorded_value, dict) and isinstance(value, dict):
+            for name in sorted({*recorded_value, *value}):
+                if recorded_value.get(name) != value.get(name):
+                    yield f"{part} {name}: recorded {recorded_value.get(name)!r:.90}, asked {value.get(name)!r:.90}"
         else:
-            yield f"{part}: recorded {recorded!r:.90}, asked {asked!r:.90}"
-    yield from _said_otherwise(call.asked, turn)
+            yield f"{part}: recorded {recorded_value!r:.90}, asked {value!r:.90}"
+    yield from _content_differences(call.question, turn)
 
 
-def _said_otherwise(recorded: Turn, asked: Turn) -> Iterator[str]:
-    mine, theirs = content(asked), content(recorded)
-    at = next((i for i, (a, b) in enumerate(zip(mine, theirs, strict=False)) if a != b), min(len(mine), len(theirs)))
-    if at == len(mine) == len(theirs):
+def _content_differences(recorded_turn: Turn, turn: Turn) -> Iterator[str]:
+    contents, recorded_contents = content(turn), content(recorded_turn)
+    index = next(
+        (i for i, (a, b) in enumerate(zip(contents, recorded_contents, strict=False)) if a != b),
+        min(len(contents), len(recorded_contents)),
+    )
+    if index == len(contents) == len(recorded_contents):
         return
-    here = block_line(asked[at]) if at < len(asked) else "nothing"
-    there = block_line(recorded[at]) if at < len(recorded) else "nothing"
-    yield f"block {at}: recorded {there!r}, asked {here!r}"
-    yield from difflib.unified_diff(_text(recorded, at), _text(asked, at), "recorded", "asked", lineterm="", n=2)
+    line = block_line(turn[index]) if index < len(turn) else "nothing"
+    recorded_line = block_line(recorded_turn[index]) if index < len(recorded_turn) else "nothing"
+    yield f"block {index}: recorded {recorded_line!r}, asked {line!r}"
+    yield from difflib.unified_diff(
+        _block_json(recorded_turn, index), _block_json(turn, index), "recorded", "asked", lineterm="", n=2
+    )
 
 
-def _text(turn: Turn, at: int) -> list[str]:
-    if at >= len(turn):
+def _block_json(turn: Turn, index: int) -> list[str]:
+    if index >= len(turn):
         return []
     return [
-        f"[{turn[at].kind}]",
-        *json.dumps(thaw(turn[at].payload), indent=1, ensure_ascii=False, default=repr).splitlines(),
+        f"[{turn[index].kind}]",
+        *json.dumps(thaw(turn[index].payload), indent=1, ensure_ascii=False, default=repr).splitlines(),
     ]
 
 
 # To and from the file.
 
 
-def _written(calls: Sequence[Call]) -> Iterator[dict[str, Any]]:
-    """Each call as the file has it: of what was asked, what an earlier call does not tell already."""
-    so_far: list[list[Any]] = []
+def _file_calls(calls: Sequence[CassetteCall]) -> Iterator[dict[str, Any]]:
+    """Yield each call for the file; a question leaves out what an earlier call already holds."""
+    earlier_contents: list[list[Any]] = []
     for call in calls:
-        said = content(call.asked)
-        before, start = 0, 0
-        for number, whole in enumerate(so_far, 1):
-            if start < len(whole) <= len(said) and said[: len(whole)] == whole:
-                before, start = number, len(whole)
-        rest = [_asked_block(block) for block in call.asked.blocks[start:]]
-        asked = {**({"after": before} if before else {}), "blocks": rest}
-        answer = {"blocks": [_answer_block(block) for block in call.blocks], "result": _result(call.result)}
-        yield {**call.about, "asked": asked, "answer": answer}
-        so_far.append(content((*call.asked, *call.blocks)))
+        question = content(call.question)
+        number_before, start = 0, 0
+        for number, earlier in enumerate(earlier_contents, 1):
+            if start < len(earlier) <= len(question) and question[: len(earlier)] == earlier:
+                number_before, start = number, len(earlier)
+        new_blocks = [_question_dict(block) for block in call.question.blocks[start:]]
+        question_data = {**({"after": number_before} if number_before else {}), "blocks": new_blocks}
+        answer_data = {"blocks": [_answer_dict(block) for block in call.blocks], "result": _result_dict(call.result)}
+        yield {**call.conditions, "asked": question_data, "answer": answer_data}
+        earlier_contents.append(content((*call.question, *call.blocks)))
 
 
-def _asked_block(block: Block) -> dict[str, Any]:
+def _question_dict(block: Block) -> dict[str, Any]:
     return block_to_dict(block._with(id="", metadata=NOTHING), plain=yamlable)
 
 
-def _answer_block(block: Block) -> dict[str, Any]:
+def _answer_dict(block: Block) -> dict[str, Any]:
     return block_to_dict(block, plain=yamlable)
 
 
-def _result(result: InferenceResult) -> dict[str, Any]:
-    told = result.to_dict()
+def _result_dict(result: InferenceResult) -> dict[str, Any]:
+    fields = result.to_dict()
     for name in ("inference_id", "duration_ms", "time_to_first_token_ms"):
-        told.pop(name, None)
-    plain: dict[str, Any] = yamlable(freeze(told))
+        fields.pop(name, None)
+    plain: dict[str, Any] = yamlable(freeze(fields))
     return plain
 
 
-def _read(path: Path) -> Iterator[Call]:
-    """Raises LoadError that names the place."""
+def _read_calls(path: Path) -> Iterator[CassetteCall]:
+    """Yield the calls of a file. Raises LoadError that names the position."""
     from ..yaml_text import load  # brings yaml with it
 
     raw = load(path.read_bytes(), str(path))
     if not isinstance(raw, Mapping) or not isinstance(raw.get("calls"), list):
-        raise LoadError("a cassette has a list of calls", file=str(path))
+        raise LoadError("a cassette needs a list of calls", file=str(path))
     if raw.get("version", VERSION) != VERSION:
-        raise LoadError(f"this cassette is of version {raw['version']!r}; read is {VERSION}", file=str(path))
-    wholes: list[Turn] = []
-    for number, one in enumerate(raw["calls"], 1):
-        call = _call(one, wholes, str(path), f"call {number}")
-        wholes.append(call.asked + call.blocks)
+        raise LoadError(f"cassette version {raw['version']!r} is not supported; expected {VERSION}", file=str(path))
+    earlier_turns: list[Turn] = []
+    for number, raw_call in enumerate(raw["calls"], 1):
+        call = _read_call(raw_call, earlier_turns, str(path), f"call {number}")
+        earlier_turns.append(call.question + call.blocks)
         yield call
 
 
-def _call(raw: Any, wholes: Sequence[Turn], file: str, where: str) -> Call:
+def _read_call(raw: Any, earlier_turns: Sequence[Turn], file: str, position: str) -> CassetteCall:
     try:
-        asked, answer = raw["asked"], raw["answer"]
-        after = asked.get("after", 0)
-        head = wholes[after - 1] if after else Turn()
+        question, answer = raw["asked"], raw["answer"]
+        number_before = question.get("after", 0)
+        head = earlier_turns[number_before - 1] if number_before else Turn()
         blocks = tuple(block_from_dict(block) for block in answer["blocks"])
-        about = {name: thaw(value) for name, value in raw.items() if name not in ("asked", "answer")}
-        return Call(
-            about,
-            head + tuple(block_from_dict(block) for block in asked.get("blocks") or ()),
+        conditions = {name: thaw(value) for name, value in raw.items() if name not in ("asked", "answer")}
+        return CassetteCall(
+            conditions,
+            head + tuple(block_from_dict(block) for block in question.get("blocks") or ()),
             blocks,
             InferenceResult.from_dict(answer.get("result") or {}),
         )
     except LoadError as error:
-        raise LoadError(error.reason, file=file, position=f"{where} {error.position}".strip()) from None
+        raise LoadError(error.reason, file=file, position=f"{position} {error.position}".strip()) from None
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise LoadError(
-            f"a call has what was asked and what was answered: {error}", file=file, position=where
-        ) from None
+        raise LoadError(f"a call needs `asked` and `answer`: {error}", file=file, position=position) from None

@@ -1,8 +1,8 @@
 """Server-sent events: bytes in, in pieces of any size, and (event, data) pairs out.
 
 The rules are those of the WHATWG's HTML standard, section 9.2: lines end in LF, CRLF or
-CR, a blank line ends an event, and an event the stream broke off in is dropped. Nothing
-has a length limit, and what is long costs no more in small pieces than in one.
+CR, a blank line ends an event, and an incomplete event at the end of the stream is dropped. There
+is no length limit, and a long event costs no more in small pieces than in one.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ BOM = "\ufeff"
 
 
 class EventStream:
-    """Reads one stream: `feed` returns the text of the events that a piece of it completed."""
+    """One stream: `feed` returns the text of the events that its argument completed."""
 
     def __init__(self) -> None:
-        self._begun: list[bytes] = []  # pieces of what has no end yet; a list, so that it is joined once
-        self._ended_line = False
+        self._incomplete: list[bytes] = []  # pieces of an incomplete event; a list, so that they are joined once
+        self._ends_line = False
         self._after_cr = False
-        self._first = True
+        self._is_first = True
 
     def feed(self, chunk: bytes) -> str:
-        """Take the next bytes; return what is complete, without the blank line at its end.
+        """Take the next bytes; return the complete events, without the last blank line.
 
-        Lines end in LF there. Bytes that are no UTF-8 become U+FFFD.
+        Lines end in LF there. Bytes that are not UTF-8 become U+FFFD.
         """
         if self._after_cr and chunk.startswith(b"\n"):
             chunk = chunk[1:]
@@ -40,30 +40,30 @@ class EventStream:
         end = chunk.rfind(b"\n\n")
         if end >= 0:
             head, tail = chunk[:end], chunk[end + 2 :]
-        elif self._ended_line and chunk.startswith(b"\n"):  # the two are of two pieces
+        elif self._ends_line and chunk.startswith(b"\n"):  # one LF at the end of a piece, one at the start of the next
             head, tail = b"", chunk[1:]
         else:
-            self._begun.append(chunk)
-            self._ended_line = chunk.endswith(b"\n")
+            self._incomplete.append(chunk)
+            self._ends_line = chunk.endswith(b"\n")
             return ""
-        if self._begun:
-            head = b"".join((*self._begun, head))
-        self._begun = [tail] if tail else []
-        self._ended_line = tail.endswith(b"\n")
+        if self._incomplete:
+            head = b"".join((*self._incomplete, head))
+        self._incomplete = [tail] if tail else []
+        self._ends_line = tail.endswith(b"\n")
         text = head.decode("utf-8", "replace")
-        if self._first:
+        if self._is_first:
             text = text.removeprefix(BOM)
-            self._first = False
+            self._is_first = False
         return text
 
 
 def events(text: str) -> list[Event]:
-    """The events of a text that `feed` returned, as (event, data); `event` is "" where the stream named none."""
-    return [found for one in text.split("\n\n") for found in event(one)]
+    """Return the events of a text from `feed` as (event, data); `event` is "" for one without a name."""
+    return [pair for lines in text.split("\n\n") for pair in event(lines)]
 
 
 def event(lines: str) -> list[Event]:
-    """One event, by the letter of the standard; none where it has no data."""
+    """Return one event, read as the standard says; an empty list without data."""
     name, data = "", list[str]()
     for line in lines.split("\n"):
         field, _, value = line.partition(":")
@@ -71,6 +71,6 @@ def event(lines: str) -> list[Event]:
             data.append(value.removeprefix(" "))
         elif field == "event":
             name = value.removeprefix(" ")
-        elif not line and not data:  # the end of one that had none
+        elif not line and not data:  # the end of an event without data
             name = ""
     return [(name, "\n".join(data))] if data else []

@@ -1,9 +1,9 @@
-"""Gemini: a Turn as the request that says it.
+"""Gemini: encode a Turn as a request.
 
-Facts: Google's generateContent reference (v1beta); Vertex takes the same body. Blocks
-are flat and contents group them: all parts of one reply make one content of the model,
-each with its own signature, and the results of its calls one content of the user. What
-Gemini or a recorded request wrote goes out as it was, as long as nobody edited it.
+Facts: Google's generateContent reference (v1beta); Vertex accepts the same body. A Turn is a flat
+list of blocks; contents group them: all parts of one reply make one content of the model, each
+with its own signature, and the results of its calls one content of the user. Unedited blocks
+from Gemini or a recorded request go out verbatim.
 """
 
 from __future__ import annotations
@@ -15,33 +15,36 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from .. import provenance
 from ..contract import Scope
 from ..distinct_calls import PROVIDER_CALL_ID
 from ..errors import EngineError
 from ..frozen import EMPTY, thaw
 from ..images import normal_image
 from ..turns import Block, Turn
-from .counting import Counting, only
+from .counting import Counting, only_fields
 from .gemini_history import history as history
-from .gemini_parts import SIGNATURE, WIRE, camel, said
+from .gemini_media import read_medium, write_medium
+from .gemini_parts import SIGNATURE, WIRE, camel, field_of
 from .gemini_reply import Reply
+from .gemini_settings import PARAMS, PORTABLE, STRUCTURED_OUTPUT
 from .gemini_transport import GeminiTransport
-from .media import contents, for_gemini
-from .provider import Provider, Transport
+from .media import content_parts
+from .provider import MessageLayout, Provider, Transport
 
-UNSIGNED = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="  # base64 of skip_thought_signature_validator
-CHOICES = {"required": "ANY", "none": "NONE"}  # "auto" is what holds where nothing is said
-BESIDE = frozenset(
+SKIP_SIGNATURE = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="  # base64 of skip_thought_signature_validator
+TOOL_CHOICES = {"required": "ANY", "none": "NONE"}  # "auto" is the default
+BODY_FIELDS = frozenset(
     {"tools", "toolConfig", "safetySettings", "cachedContent", "labels", "generationConfig", "serviceTier", "store"}
-)  # these stand in the body itself; every other parameter is one of generationConfig
-OTHER_NAMES = {"max_tokens": "maxOutputTokens"}
+)  # fields of the body itself; every other parameter belongs to generationConfig
+PARAM_NAMES = {"max_tokens": "maxOutputTokens"}
 VERTEX_COUNTS = frozenset({"contents", "systemInstruction", "tools", "generationConfig"})
-SIGNS = re.compile(r"gemini-([3-9]|\d\d)")  # models that refuse a call without a signature
-FILES = "https://generativelanguage.googleapis.com/v1beta/"
+SIGNING_MODELS = re.compile(r"gemini-([3-9]|\d\d)")  # these refuse a call without a signature
+FILES_URL = "https://generativelanguage.googleapis.com/v1beta/"
 
 
-class Asked(dict[str, Any]):
-    """A body, and beside it what stands in the URL: the model, and what it is to do."""
+class GeminiBody(dict[str, Any]):
+    """A body with the parts of its URL: the model and the method."""
 
     def __init__(self, body: Mapping[str, Any], model: str, method: str) -> None:
         super().__init__(body)
@@ -50,7 +53,7 @@ class Asked(dict[str, Any]):
 
     @property
     def path(self) -> str:
-        """The end of the URL, behind the version of the API."""
+        """The end of the URL, after the version of the API."""
         return f"{quote(_path(self.model), safe='/@.')}:{self.method}"
 
 
@@ -58,134 +61,142 @@ def _path(model: str) -> str:
     return model if "/" in model else f"models/{model}"
 
 
-# A Turn → a request.
+# Encoding a Turn.
 
 
 def request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
-    """The body of `POST /v1beta/models/{model}:generateContent`; the model is in its `path`.
+    """Return the body of `POST /v1beta/models/{model}:generateContent`; the model is in its `path`.
 
-    System blocks, wherever they stand, become `systemInstruction`, or with
-    `later_system="user"` those behind the head user text. Parameters go to
-    `generationConfig` in Google's spelling, but those of the body itself (tools,
-    toolConfig, safetySettings, cachedContent, labels). Raises EngineError for what
-    Gemini cannot take.
+    All system blocks become `systemInstruction`; with `later_system="user"`, those after the
+    head become user text. Parameters go to `generationConfig` in Google's spelling, except the
+    fields of the body itself (tools, toolConfig, safetySettings, cachedContent, labels).
+    Raises EngineError for content that Gemini does not accept.
     """
-    given: dict[str, Any] = thaw(params)
-    stream = bool(given.pop("stream", True))
-    later = given.pop("later_system", "system")
-    systems, rest = list[Block](), list[Block]()
+    own_params: dict[str, Any] = thaw(params)
+    stream = bool(own_params.pop("stream", True))
+    later_role = own_params.pop("later_system", "system")
+    system_blocks, conversation = list[Block](), list[Block]()
     for block in turn:
-        (systems if block.kind == "system" and (later == "system" or not rest) else rest).append(block)
+        (
+            system_blocks if block.kind == "system" and (later_role == "system" or not conversation) else conversation
+        ).append(block)
     body: dict[str, Any] = {}
-    if instructions := [part for block in systems for part in _own(block) or _parts(block)]:
+    if instructions := [part for block in system_blocks for part in _original_parts(block) or _parts(block)]:
         body["systemInstruction"] = {"parts": instructions}
-    body["contents"] = list(_contents(rest, model))
-    beside, config = _divided(given)
+    body["contents"] = list(_contents(conversation, model))
+    body_fields, config = _body_and_config(own_params)
     if config:
-        beside["generationConfig"] = {**config, **(beside.get("generationConfig") or {})}
+        body_fields["generationConfig"] = {**config, **(body_fields.get("generationConfig") or {})}
     method = "streamGenerateContent?alt=sse" if stream else "generateContent"
-    return Asked(body | beside | _tools(scope, beside), model, method)
+    return GeminiBody(body | body_fields | _tools(scope, body_fields), model, method)
 
 
-def counted(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
-    """The body of `POST /v1beta/models/{model}:countTokens`, which holds the whole request."""
-    whole = request(turn, scope, model, params)
-    return Asked({"generateContentRequest": {"model": _path(model), **whole}}, model, "countTokens")
+def count_request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
+    """Return the body of `POST /v1beta/models/{model}:countTokens`, which holds the whole request."""
+    body = request(turn, scope, model, params)
+    return GeminiBody({"generateContentRequest": {"model": _path(model), **body}}, model, "countTokens")
 
 
-def vertex_counted(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
-    """The body of Vertex's `:countTokens`, which takes the parts of a request that count."""
-    return Asked(only(request(turn, scope, model, params), VERTEX_COUNTS), model, "countTokens")
+def vertex_count_request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
+    """Return the body of Vertex's `:countTokens`, which accepts fewer fields."""
+    return GeminiBody(only_fields(request(turn, scope, model, params), VERTEX_COUNTS), model, "countTokens")
 
 
-def _divided(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What stands in the body itself, and what in its `generationConfig`."""
-    beside, config = dict[str, Any](), dict[str, Any]()
-    for asked, value in given.items():
-        name = OTHER_NAMES.get(asked) or camel(asked)
-        (beside if name in BESIDE else config)[name] = value
-    if "responseSchema" in config or "responseJsonSchema" in config:  # refused without
+def _body_and_config(own_params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the fields of the body itself, and those of its `generationConfig`."""
+    body_fields, config = dict[str, Any](), dict[str, Any]()
+    for param_name, value in own_params.items():
+        name = PARAM_NAMES.get(param_name) or camel(param_name)
+        (body_fields if name in BODY_FIELDS else config)[name] = value
+    if "responseSchema" in config or "responseJsonSchema" in config:  # required with a schema
         config.setdefault("responseMimeType", "application/json")
-    return beside, config
+    return body_fields, config
 
 
 def _tools(scope: Scope, params: Mapping[str, Any]) -> dict[str, Any]:
-    """The tools of the session, and the choice among them, beside Google's own in `params`."""
+    """Return the tools of the session and their choice, together with Google's own in `params`."""
     if not scope.tool_config.enabled or not len(scope.tools):
         return {}
-    ours = [
+    session_tools = [
         {"name": tool.name, "description": tool.description, "parametersJsonSchema": thaw(tool.parameters)}
         for tool in scope.tools
     ]
-    theirs = params.get("tools") or []
+    provider_tools = params.get("tools") or []
     body: dict[str, Any] = {
-        "tools": [{"functionDeclarations": ours}, *([theirs] if isinstance(theirs, dict) else theirs)]
+        "tools": [
+            {"functionDeclarations": session_tools},
+            *([provider_tools] if isinstance(provider_tools, dict) else provider_tools),
+        ]
     }
-    mode = CHOICES.get(scope.tool_config.tool_choice)
-    chosen = params.get("toolConfig") or {}
-    if mode and not said(chosen, "functionCallingConfig"):
-        body["toolConfig"] = {**chosen, "functionCallingConfig": {"mode": mode}}
+    mode = TOOL_CHOICES.get(scope.tool_config.tool_choice)
+    tool_config = params.get("toolConfig") or {}
+    if mode and not field_of(tool_config, "functionCallingConfig"):
+        body["toolConfig"] = {**tool_config, "functionCallingConfig": {"mode": mode}}
     return body
 
 
 def _contents(blocks: Iterable[Block], model: str) -> Iterator[dict[str, Any]]:
-    calls = _Calls()
-    for role, group in _grouped(blocks):
+    calls = _CallMatcher()
+    for role, group in _content_groups(blocks):
         parts: list[dict[str, Any]] = []
-        called = False
+        has_call = False
         for block in group:
-            call = calls.after(block)
-            raw = _own(block)
-            made = raw or ([_result(block, call)] if block.kind == "tool_use" else _parts(block))
+            call = calls.match(block)
+            original = _original_parts(block)
+            block_parts = original or ([_result(block, call)] if block.kind == "tool_use" else _parts(block))
             if block.kind == "tool_call":
-                if not called and (not raw or _unsigned(block, model)):  # Gemini 3 wants the first of a reply signed
-                    made[0] |= {} if said(made[0], "thoughtSignature") else {"thoughtSignature": UNSIGNED}
-                called = True
-            parts += made
+                if not has_call and (
+                    not original or _needs_signature(block, model)
+                ):  # Gemini 3 requires a signature on the first call of a reply
+                    block_parts[0] |= (
+                        {} if field_of(block_parts[0], "thoughtSignature") else {"thoughtSignature": SKIP_SIGNATURE}
+                    )
+                has_call = True
+            parts += block_parts
         if parts:
             yield {"role": role, "parts": parts}
 
 
-def _unsigned(call: Block, model: str) -> bool:
-    """Whether a model that wants signatures is asked to go on from a call of one that gave none."""
+def _needs_signature(call: Block, model: str) -> bool:
+    """Tell whether a model that requires signatures continues from a call of one without them."""
     made_by = call.inference.model if call.inference else ""
-    return bool(made_by and SIGNS.search(model) and not SIGNS.search(made_by))
+    return bool(made_by and SIGNING_MODELS.search(model) and not SIGNING_MODELS.search(made_by))
 
 
 @dataclass(slots=True)
-class _Calls:
-    """Finds the call that a result answers, as both go by.
+class _CallMatcher:
+    """Matches results to the calls they answer, in the order of the blocks.
 
-    A result without an id answers the first of the calls to which Gemini gave none.
+    A result without an id answers the first call to which Gemini gave none.
     """
 
-    named: dict[str, Block] = field(default_factory=dict)
-    nameless: list[Block] = field(default_factory=list)
+    by_id: dict[str, Block] = field(default_factory=dict)
+    without_id: list[Block] = field(default_factory=list)
 
-    def after(self, block: Block) -> Block | None:
-        """The call that `block` answers; a call is noted."""
-        id = block.tool_call_id
+    def match(self, block: Block) -> Block | None:
+        """Return the call that a result answers; remember `block` if it is a call."""
+        call_id = block.tool_call_id
         if block.kind == "tool_use":
-            call = self.named.get(id) if id or not self.nameless else self.nameless[0]
-            self.nameless = [one for one in self.nameless if one is not call]
+            call = self.by_id.get(call_id) if call_id or not self.without_id else self.without_id[0]
+            self.without_id = [candidate for candidate in self.without_id if candidate is not call]
             return call
         if block.kind == "tool_call":
-            if id:
-                self.named[id] = block
-            if not id or block.metadata.get(PROVIDER_CALL_ID) == "":
-                self.nameless.append(block)
+            if call_id:
+                self.by_id[call_id] = block
+            if not call_id or block.metadata.get(PROVIDER_CALL_ID) == "":
+                self.without_id.append(block)
         return None
 
 
-def _grouped(blocks: Iterable[Block]) -> Iterator[tuple[str, list[Block]]]:
-    """Neighbours that make one content. One that began in another reply or content begins one here."""
+def _content_groups(blocks: Iterable[Block]) -> Iterator[tuple[str, list[Block]]]:
+    """Yield the role and the blocks of each content; another reply or content starts a new one."""
     role, group = "", list[Block]()
     for block in blocks:
-        its = _role(block)
-        if group and (its != role or _apart(group[-1], block)):
+        block_role = _role(block)
+        if group and (block_role != role or _are_separate(group[-1], block)):
             yield role, group
             group = []
-        role = its
+        role = block_role
         group.append(block)
     if group:
         yield role, group
@@ -197,77 +208,81 @@ def _role(block: Block) -> str:
     return "model"
 
 
-def _apart(one: Block, next: Block) -> bool:
-    (reply, place), (its_reply, its_place) = WIRE.place(one), WIRE.place(next)
-    if reply and its_reply and reply != its_reply:
+def _are_separate(block: Block, next_block: Block) -> bool:
+    (reply, place), (next_reply, next_place) = WIRE.place(block), WIRE.place(next_block)
+    if reply and next_reply and reply != next_reply:
         return True
-    if place is None or its_place is None:  # results stand alone, as Gemini counts them against the calls
-        return (one.kind == "tool_use") != (next.kind == "tool_use")
-    return its_place <= place
+    if (
+        place is None or next_place is None
+    ):  # results have a content of their own, because Gemini counts them against the calls
+        return (block.kind == "tool_use") != (next_block.kind == "tool_use")
+    return next_place <= place
 
 
-def _own(block: Block) -> list[dict[str, Any]]:
-    """What Gemini, or a recorded request, said in this block, if nobody edited it. An id it was given here is no edit."""
-    given = block.metadata.get(PROVIDER_CALL_ID)
-    raw = WIRE.raw(block if given is None else block.edit(id=given))
+def _original_parts(block: Block) -> list[dict[str, Any]]:
+    """Return the original part of an unedited block; an id that was assigned here is not an edit."""
+    provider_id = block.metadata.get(PROVIDER_CALL_ID)
+    raw = WIRE.raw(block if provider_id is None else block.edit(id=provider_id))
     return [raw] if isinstance(raw, dict) else []
 
 
 def _parts(block: Block) -> list[dict[str, Any]]:
-    """A block as parts, from its payload; none for what is another provider's own."""
+    """Return the parts of a payload; none for content that only another provider can read."""
     payload = block.payload
     signature = block.metadata.get(SIGNATURE)
-    signed = {"thoughtSignature": signature} if signature else {}
+    signature_field = {"thoughtSignature": signature} if signature else {}
     match block.kind:
         case "system" | "user":
             text = [{"text": block.text}] if block.text else []
             return [*text, *map(_image, payload.get("images") or ()), *map(_media, payload.get("media") or ())]
-        case "llm_text" if block.text or signed:
-            return [{"text": block.text} | signed]
-        case "reasoning" if signed or WIRE.kept in block.metadata:
-            return [{"text": block.text} | ({"thought": True} if block.text else {}) | signed]
+        case "llm_text" if block.text or signature_field:
+            return [{"text": block.text} | signature_field]
+        case "reasoning" if signature_field or WIRE.kept in block.metadata:
+            return [{"text": block.text} | ({"thought": True} if block.text else {}) | signature_field]
         case "tool_call":
-            return [{"functionCall": {"name": block.name, "args": _args(block)} | _id(block)} | signed]
+            return [
+                {"functionCall": {"name": block.name, "args": _args(block)} | _call_id_field(block)} | signature_field
+            ]
         case "other" if WIRE.kept in block.metadata:
             return [thaw(payload)]
     return []
 
 
-def _id(call: Block | None) -> dict[str, Any]:
-    """The id of a call, where Gemini gave it one: some of its servers know none."""
+def _call_id_field(call: Block | None) -> dict[str, Any]:
+    """Return the id of a call if Gemini gave it one; some of its servers do not know the field."""
     if call is None or WIRE.kept not in call.metadata:
         return {}
-    given = call.metadata.get(PROVIDER_CALL_ID)
-    id = call.tool_call_id if given is None else given
-    return {"id": id} if id else {}
+    provider_id = call.metadata.get(PROVIDER_CALL_ID)
+    call_id = call.tool_call_id if provider_id is None else provider_id
+    return {"id": call_id} if call_id else {}
 
 
 def _args(block: Block) -> dict[str, Any]:
-    """The arguments of a call; those that are no JSON object as text, since Gemini takes objects only."""
-    written = block.payload.get("args_raw", block.payload.get("args"))
-    if isinstance(written, str) and not block.args and written.strip() not in ("", "{}"):
-        return {"INVALID_JSON": written}
+    """Return the arguments of a call; invalid JSON goes into an object, because Gemini accepts only objects."""
+    raw_args = block.payload.get("args_raw", block.payload.get("args"))
+    if isinstance(raw_args, str) and not block.args and raw_args.strip() not in ("", "{}"):
+        return {"INVALID_JSON": raw_args}
     args: dict[str, Any] = thaw(block.args)
     return args
 
 
 def _result(block: Block, call: Block | None) -> dict[str, Any]:
     result: Any = {"error": block.error} if block.error else thaw(block.result)
-    seen: list[dict[str, Any]] = []
-    if (foreign := contents(result, "text", for_gemini)) is not None:  # as another provider's tools answer
-        seen = [part for part in foreign if "text" not in part]
-        texts = [part["text"] for part in foreign if "text" in part]
+    media_parts: list[dict[str, Any]] = []
+    if (foreign_parts := content_parts(result, "text", write_medium)) is not None:  # in the shape of another provider
+        media_parts = [part for part in foreign_parts if "text" not in part]
+        texts = [part["text"] for part in foreign_parts if "text" in part]
         result = texts[0] if len(texts) == 1 else texts
     response = result if isinstance(result, dict) else {"result": result}
     name = call.name if call else block.tool_call_id
-    seen += map(_media, block.payload.get("media") or ())
-    beside = {"parts": seen} if seen else {}
-    return {"functionResponse": {"name": name or "tool", "response": response} | _id(call) | beside}
+    media_parts += map(_media, block.payload.get("media") or ())
+    parts_field = {"parts": media_parts} if media_parts else {}
+    return {"functionResponse": {"name": name or "tool", "response": response} | _call_id_field(call) | parts_field}
 
 
-def _image(given: Any) -> dict[str, Any]:
+def _image(raw_image: Any) -> dict[str, Any]:
     try:
-        image = normal_image(given) if isinstance(given, Mapping) else EMPTY
+        image = normal_image(raw_image) if isinstance(raw_image, Mapping) else EMPTY
     except ValueError as error:
         raise EngineError(str(error), kind="unsupported") from None
     if image.get("content") and image.get("media_type"):
@@ -275,32 +290,38 @@ def _image(given: Any) -> dict[str, Any]:
     uri = image.get("file_uri") or image.get("url") or image.get("file_id")
     if not isinstance(uri, str):
         raise EngineError(
-            f"Gemini takes images as bytes, URLs or files of its own, not {given!r:.80}", kind="unsupported"
+            f"Gemini accepts images as bytes, URLs or files of its own, not {raw_image!r:.80}", kind="unsupported"
         )
-    uri = FILES + uri if uri.startswith("files/") else uri
-    kind = image.get("media_type") or mimetypes.guess_type(urlsplit(uri).path)[0]
-    return {"fileData": {"fileUri": uri} | ({"mimeType": kind} if kind else {})}
+    uri = FILES_URL + uri if uri.startswith("files/") else uri
+    media_type = image.get("media_type") or mimetypes.guess_type(urlsplit(uri).path)[0]
+    return {"fileData": {"fileUri": uri} | ({"mimeType": media_type} if media_type else {})}
 
 
-def _media(given: Any) -> dict[str, Any]:
-    if isinstance(given, Mapping) and any(
-        isinstance(said(given, name), Mapping) for name in ("inlineData", "fileData")
+def _media(part: Any) -> dict[str, Any]:
+    if isinstance(part, Mapping) and any(
+        isinstance(field_of(part, name), Mapping) for name in ("inlineData", "fileData")
     ):
-        media: dict[str, Any] = thaw(given)
-        return media
-    return for_gemini(given)
+        own_part: dict[str, Any] = thaw(part)
+        return own_part
+    return write_medium(part)
 
 
 # The provider.
 
 
 def transport(settings: Mapping[str, Any]) -> Transport:
-    """An httpx client. `base_url` may end in a version, as Vertex's do; `headers` go with every request."""
+    """Return an httpx transport. `base_url` may end in a version; `headers` are sent with every request."""
     return GeminiTransport(settings)
 
 
-def _at(params: Mapping[str, Any]) -> Provider:
-    """Vertex differs in its address, and in how it counts."""
+def _instruction(parts: list[Any], first: Block) -> dict[str, Any]:
+    """Return `systemInstruction` with the fields it had besides its parts."""
+    fields = thaw(first.metadata.get(provenance.FIELDS) or EMPTY)
+    return {**fields, "parts": parts[0] if "parts" in fields else parts}
+
+
+def _variant_for(params: Mapping[str, Any]) -> Provider:
+    """Return the provider for Google's API or for Vertex, which counts tokens differently."""
     url = params.get("base_url") or getattr(params.get("client"), "base_url", "")
     return VERTEX if VERTEX_URL.search(str(url)) else PROVIDER
 
@@ -313,11 +334,20 @@ PROVIDER = Provider(
     transport=transport,
     settings=frozenset({"client", "headers", "api_key", "base_url"}),
     history=history,
-    at=_at,
-    counting=Counting(request=counted, total="totalTokens", cached="cachedContentTokenCount"),
+    at=_variant_for,
+    params=PARAMS,
+    portable=PORTABLE,
+    structured_output=STRUCTURED_OUTPUT,
+    messages=MessageLayout(
+        messages="contents", head="systemInstruction", parts="parts", model_role="model", head_value=_instruction
+    ),
+    read_medium=read_medium,
+    namespace=WIRE.namespace,
+    output_limits=("generationConfig.maxOutputTokens",),
+    counting=Counting(request=count_request, total="totalTokens", cached="cachedContentTokenCount"),
 )
 VERTEX = replace(
     PROVIDER,
     server="vertex",
-    counting=Counting(request=vertex_counted, total="totalTokens", cached="cachedContentTokenCount"),
+    counting=Counting(request=vertex_count_request, total="totalTokens", cached="cachedContentTokenCount"),
 )

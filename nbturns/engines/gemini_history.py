@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..chunks import Chunks
+from ..chunks import PersistentList
 from ..distinct_calls import PROVIDER_CALL_ID
 from ..errors import EngineError
 from ..frozen import FrozenDict, freeze
 from ..turns import Block, Kind, Turn
-from .gemini_parts import WIRE, decoded, said
+from .gemini_parts import WIRE, decoded, field_of
 
 
 def history(request: Mapping[str, Any]) -> Turn:
@@ -30,13 +30,13 @@ def history(request: Mapping[str, Any]) -> Turn:
         contents = [contents]
     if not isinstance(contents, list):
         raise EngineError("a request of Gemini's has a list of contents", kind="bad_request")
-    instructions = said(request, "systemInstruction")
+    instructions = field_of(request, "systemInstruction")
     pairs = _Pairs()
     blocks = list(_content_blocks(instructions, "system", pairs)) if instructions else []
     for content in contents:
         role = content.get("role") if isinstance(content, Mapping) else None
         blocks += _content_blocks(content, "model" if role == "model" else "user", pairs)
-    return Turn(Chunks(blocks))
+    return Turn(PersistentList(blocks))
 
 
 def _content_blocks(content: Any, role: str, pairs: _Pairs) -> Iterator[Block]:
@@ -47,7 +47,7 @@ def _content_blocks(content: Any, role: str, pairs: _Pairs) -> Iterator[Block]:
         if role == "model":
             yield pairs.called(WIRE.marked(decoded(part), raw=part, index=index))
         else:
-            yield WIRE.marked(_given(part, role, pairs), raw=part, index=index)
+            yield WIRE.marked(_input_block(part, role, pairs), raw=part, index=index)
 
 
 @dataclass(slots=True)
@@ -68,7 +68,7 @@ class _Pairs:
         return block
 
     def answered(self, name: Any) -> str:
-        """The id of the first call of this name that has no result yet; "" when there is none."""
+        """Return the id of the first call of this name without a result; "" when there is none."""
         call = next((call for call in self.waiting if call.name == name), None)
         if call is None:
             return ""
@@ -76,24 +76,27 @@ class _Pairs:
         return call.tool_call_id
 
 
-def _given(part: FrozenDict, role: str, pairs: _Pairs) -> Block:
-    """The block of a part that Gemini was given, by a user, a tool or the system."""
-    answer = said(part, "functionResponse")
+def _input_block(part: FrozenDict, role: str, pairs: _Pairs) -> Block:
+    """Return the block of a part from a user, a tool or the system."""
+    answer = field_of(part, "functionResponse")
     if isinstance(answer, Mapping):
         id = answer.get("id") or pairs.answered(answer.get("name"))
         media = {"media": answer["parts"]} if answer.get("parts") else {}
-        return Block(Kind.TOOL_USE, {"id": id if isinstance(id, str) else "", **_told(answer.get("response")), **media})
+        return Block(
+            Kind.TOOL_USE,
+            {"id": id if isinstance(id, str) else "", **_result_and_error(answer.get("response")), **media},
+        )
     if isinstance(part.get("text"), str):
         return Block(Kind.SYSTEM if role == "system" else Kind.USER, {"text": part["text"]}, role)
-    if image := _seen(part):
+    if image := _image_map(part):
         return Block(Kind.USER, {"text": "", "images": [image]}, role)
-    if isinstance(said(part, "inlineData") or said(part, "fileData"), Mapping):
+    if isinstance(field_of(part, "inlineData") or field_of(part, "fileData"), Mapping):
         return Block(Kind.USER, {"text": "", "media": [part]}, role)
     return Block(Kind.OTHER, part, role)
 
 
-def _told(response: Any) -> dict[str, Any]:
-    """A result and an error, from an object that names them as Google's page advises, or is the result."""
+def _result_and_error(response: Any) -> dict[str, Any]:
+    """Return result and error of a response object, which names them as Google's page advises, or is the result."""
     match response:
         case {"error": str(error)} if error and len(response) == 1:
             return {"result": None, "error": error}
@@ -102,13 +105,13 @@ def _told(response: Any) -> dict[str, Any]:
     return {"result": response, "error": ""}
 
 
-def _seen(part: FrozenDict) -> dict[str, Any] | None:
-    """The image map of a part that is an image."""
-    data = said(part, "inlineData") or said(part, "fileData")
-    kind = said(data, "mimeType") if isinstance(data, Mapping) else None
+def _image_map(part: FrozenDict) -> dict[str, Any] | None:
+    """Return the image map of an image part."""
+    data = field_of(part, "inlineData") or field_of(part, "fileData")
+    kind = field_of(data, "mimeType") if isinstance(data, Mapping) else None
     if not isinstance(kind, str) or not kind.startswith("image/"):
         return None
-    match data.get("data"), said(data, "fileUri"):
+    match data.get("data"), field_of(data, "fileUri"):
         case str(content), _:
             return {"media_type": kind, "content": content}
         case _, str(uri):

@@ -39,7 +39,7 @@ class Part:
         self.arguments: Arguments | None = None
         self.name = ""
         if self.kind == "tool_call":
-            call = said(raw, "functionCall")
+            call = field_of(raw, "functionCall")
             self.arguments, self.name = Arguments.of(call), text_of(call.get("name"))
 
     @property
@@ -48,21 +48,21 @@ class Part:
 
     @property
     def text(self) -> str:
-        """The text it began with; of a call, its arguments as far as they are known."""
+        """The text at the start; for a call its arguments so far."""
         if self.kind != "tool_call":
             return text_of(self.raw.get("text"))
-        call = mapping_of(said(self.raw, "functionCall"))
+        call = mapping_of(field_of(self.raw, "functionCall"))
         return json.dumps(call["args"], ensure_ascii=False) if call.get("args") else ""
 
     def go_on(self, raw: Mapping[str, Any]) -> str:
         """Take some more of a call whose arguments come in pieces; return them once all are there."""
         assert self.arguments is not None
         self.raw = freeze({**self.raw, **{k: v for k, v in raw.items() if camel(k) != "functionCall"}})
-        self.arguments.take(mapping_of(said(raw, "functionCall")))
+        self.arguments.take(mapping_of(field_of(raw, "functionCall")))
         return "" if self.arguments.open else json.dumps(self.arguments.args, ensure_ascii=False)
 
     def whole(self) -> FrozenDict:
-        """The part as a body would have it."""
+        """Return the part as in a body."""
         if self.more:
             return freeze({**self.raw, "text": self.raw["text"] + "".join(self.more)})  # type: ignore[no-any-return]  # a mapping freezes to one
         if self.arguments is None:
@@ -71,24 +71,24 @@ class Part:
         return freeze({**self.raw, name: self.arguments.call})  # type: ignore[no-any-return]  # as above
 
     def block(self, whole: FrozenDict, *, over: bool) -> Block:
-        """Its block; `over`: whether the answer came to an end, if not to its own."""
+        """Return the block; `over` tells whether the reply has ended."""
         if not self.broken:
             return decoded(whole)
         assert self.arguments is not None
-        written = json.dumps(self.arguments.pieces, ensure_ascii=False)
+        args_text = json.dumps(self.arguments.pieces, ensure_ascii=False)
         if over:
-            return decoded(self.raw).edit(args=EMPTY, args_raw=written)
-        return Block(Kind.OTHER, {**self.raw, "partial_json": written}, "assistant")
+            return decoded(self.raw).edit(args=EMPTY, args_raw=args_text)
+        return Block(Kind.OTHER, {**self.raw, "partial_json": args_text}, "assistant")
 
 
 def decoded(raw: FrozenDict) -> Block:
-    """The block of one part of the model's; one we do not know is kept whole in `other`."""
+    """Return the block of one part of the model's; an unknown one becomes `other`."""
     kind = _kind(raw)
-    made = block(kind, _payload(raw, kind), "" if kind == "tool_call" else "assistant")
-    signature = said(raw, "thoughtSignature")
+    block_made = block(kind, _payload(raw, kind), "" if kind == "tool_call" else "assistant")
+    signature = field_of(raw, "thoughtSignature")
     if not isinstance(signature, str) or not signature:
-        return made
-    return made.signed("", keyed(FrozenDict({SIGNATURE.name: signature})))
+        return block_made
+    return block_made.signed("", keyed(FrozenDict({SIGNATURE.name: signature})))
 
 
 def _payload(raw: FrozenDict, kind: str) -> FrozenDict:
@@ -96,22 +96,22 @@ def _payload(raw: FrozenDict, kind: str) -> FrozenDict:
         return raw
     if kind != "tool_call":
         return FrozenDict(text=raw["text"])
-    call = said(raw, "functionCall")
+    call = field_of(raw, "functionCall")
     return FrozenDict(id=text_of(call.get("id")), name=call["name"], args=call.get("args") or EMPTY)
 
 
 def _kind(raw: FrozenDict) -> str:
-    call, text = said(raw, "functionCall"), raw.get("text")
+    call, text = field_of(raw, "functionCall"), raw.get("text")
     if isinstance(call, dict) and isinstance(call.get("name"), str):
         return "tool_call"
     if not isinstance(text, str):
         return "other"
     # An empty text only carries the signature of the thoughts; as a text it would be the last thing said.
-    return "reasoning" if raw.get("thought") or (not text and said(raw, "thoughtSignature")) else "llm_text"
+    return "reasoning" if raw.get("thought") or (not text and field_of(raw, "thoughtSignature")) else "llm_text"
 
 
-def said(data: Mapping[str, Any], name: str) -> Any:
-    """The field of this name, in either spelling."""
+def field_of(data: Mapping[str, Any], name: str) -> Any:
+    """Return the field of this name, in camel or snake case."""
     value = data.get(name)
     if value is not None or (snake := _snake(name)) == name:
         return value

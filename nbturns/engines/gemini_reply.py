@@ -16,8 +16,8 @@ from ..frozen import EMPTY, FrozenDict, freeze
 from ..results import FinishClass, InferenceResult, Usage
 from ..toolbox import CUT
 from ..turns import Block
-from .gemini_parts import PLAIN, WIRE, Part, camel, said
-from .lenient import count_of, kept, mapping_of, mappings_of, text_of
+from .gemini_parts import PLAIN, WIRE, Part, camel, field_of
+from .lenient import count_of, frozen_part, mapping_of, mappings_of, text_of
 from .provider import Hear, delta, unheard
 
 ANSWER = frozenset({"candidates", "promptFeedback", "usageMetadata"})  # one of these makes it an answer
@@ -29,7 +29,7 @@ PROMPT = "PROMPT_"  # what blocked the prompt and not the answer is told apart b
 
 
 class Reply:
-    """What Gemini has said so far. Raises EngineError for an error in the stream, and for an early end."""
+    """A reply of Gemini under construction. Raises EngineError for an error in the stream and for an early end."""
 
     def __init__(self, hear: Hear = unheard, inference_id: str = "") -> None:
         self.complete = False
@@ -48,12 +48,16 @@ class Reply:
 
         Raises EngineError when it is an error, no answer, or a list that broke off.
         """
-        listed = isinstance(data, list)
-        for chunk in data if listed and data else (data,):
-            if not isinstance(chunk, dict) or chunk.get("error") or all(said(chunk, name) is None for name in ANSWER):
-                raise refusal(chunk)
-            self._take(chunk, streamed=listed)
-        if listed:
+        candidates = isinstance(data, list)
+        for chunk in data if candidates and data else (data,):
+            if (
+                not isinstance(chunk, dict)
+                or chunk.get("error")
+                or all(field_of(chunk, name) is None for name in ANSWER)
+            ):
+                raise error_of(chunk)
+            self._take(chunk, streamed=candidates)
+        if candidates:
             self.end()
         self.complete = True
 
@@ -62,11 +66,11 @@ class Reply:
         for chunk in data if isinstance(data, list) else (data,):
             if isinstance(chunk, dict):
                 if chunk.get("error"):
-                    raise refusal(chunk)
+                    raise error_of(chunk)
                 self._take(chunk, streamed=True)
 
     def end(self) -> None:
-        """The stream is over, cleanly. Raises EngineError where Gemini had not finished.
+        """Finish at the end of the stream. Raises EngineError when the reply is not complete.
 
         A finish reason alone is no end: some models write one into every chunk.
         """
@@ -86,9 +90,9 @@ class Reply:
         self._id = chunk.get("responseId") or self._id
 
     def _choose(self, candidate: Mapping[str, Any], *, streamed: bool) -> None:
-        """The first candidate is the answer; the others are kept beside it."""
+        """Take the first candidate as the answer and keep the others in `extra`."""
         if place := count_of(candidate.get("index")):
-            _add(self._others.setdefault(place, {}), kept(candidate))
+            _add(self._others.setdefault(place, {}), frozen_part(candidate))
             return
         joins = streamed  # only the first part of a chunk can go on with what the one before had begun
         for raw in _parts(candidate):
@@ -98,15 +102,15 @@ class Reply:
         if not candidate.keys() <= USUAL:
             candidate = self._learn(candidate)
         if reason := candidate.get("finishReason"):
-            self._reason = _named(reason, NUMBERED) or self._reason
+            self._reason = _enum_name(reason, NUMBERED) or self._reason
 
     def _learn(self, news: Mapping[str, Any]) -> Mapping[str, Any]:
         """Keep what stands beside the parts; an empty value does not undo a full one. Return it in Google's spelling."""
         news = {camel(name): value for name, value in news.items()}
         for name in news.keys() - USUAL:
             if news[name] not in (None, {}, []):
-                before, value = self._known.get(name), kept(news[name])
-                self._known[name] = _longer(before, value, name) if name in JOINED else value
+                known_value, value = self._known.get(name), frozen_part(news[name])
+                self._known[name] = _longer(known_value, value, name) if name in JOINED else value
         return news
 
     def _part(self, raw: Mapping[str, Any], *, streamed: bool, joins: bool) -> None:
@@ -126,11 +130,11 @@ class Reply:
             last.more.append(text)
             self._tell(last, text)
             return
-        call = said(raw, "functionCall")
+        call = field_of(raw, "functionCall")
         if isinstance(call, dict) and last is not None and last.arguments is not None and last.arguments.open:
-            self._tell(last, last.go_on(kept(raw)))
+            self._tell(last, last.go_on(frozen_part(raw)))
             return
-        part = Part(len(self._parts), kept(raw), grows)
+        part = Part(len(self._parts), frozen_part(raw), grows)
         self._parts.append(part)
         self._tell(part, part.text, part.name)
 
@@ -139,24 +143,24 @@ class Reply:
             self._hear(delta(self._inference_id, part.place, part.kind, text, name))
 
     def blocks(self) -> tuple[Block, ...]:
-        """The blocks as far as they came. One that broke off cannot be sent back, and is no call."""
-        made: list[Block] = []
-        over, id = self._is_over, text_of(self._id)
+        """Return the blocks so far. An incomplete one cannot be sent back, and is not a call."""
+        blocks: list[Block] = []
+        is_over, response_id = self._is_over, text_of(self._id)
         for part in self._parts:
             raw = part.whole()
-            block = part.block(raw, over=over)
+            block = part.block(raw, over=is_over)
             if self._is_cut(part):
                 block = block.with_metadata(CUT, True)
-            whole = not part.broken and (over or part is not self._parts[-1] or not part.grows)
-            made.append(WIRE.marked(block, raw=raw if whole else None, response_id=id, index=part.place))
-        return tuple(made)
+            whole = not part.broken and (is_over or part is not self._parts[-1] or not part.grows)
+            blocks.append(WIRE.marked(block, raw=raw if whole else None, response_id=response_id, index=part.place))
+        return tuple(blocks)
 
     def _is_cut(self, part: Part) -> bool:
-        """Whether the token limit may have been reached inside this call: only the last tells nothing of its end."""
+        """Tell whether the token limit may have cut this call: only the last one may be cut."""
         return self._truncated and part.kind == "tool_call" and part is self._parts[-1]
 
     def result(self) -> InferenceResult:
-        """Who answered, why it ended, what it took; the provider's own numbers in `extra["usage"]`."""
+        """Return model, stop reason and usage; the provider's own counts are in `extra["usage"]`."""
         over = self._is_over
         calls = (part for part in self._parts if part.kind == "tool_call" and (over or not part.broken))
         pending = not all(map(self._is_cut, calls))
@@ -181,8 +185,8 @@ class Reply:
     def _stop_reason(self) -> str:
         if self._reason:
             return self._reason
-        blocked = said(mapping_of(self._known.get("promptFeedback")), "blockReason")
-        return PROMPT + _named(blocked, BLOCKED) if blocked else ""
+        blocked = field_of(mapping_of(self._known.get("promptFeedback")), "blockReason")
+        return PROMPT + _enum_name(blocked, BLOCKED) if blocked else ""
 
     @property
     def _is_over(self) -> bool:
@@ -194,27 +198,27 @@ class Reply:
 
 
 def usage(raw: Mapping[str, Any]) -> Usage:
-    """Gemini's counts in ours: what its tools read is input too, and thoughts are output."""
-    thoughts = count_of(said(raw, "thoughtsTokenCount"))
+    """Return Gemini's counts as Usage; the input of its tools is input, and thoughts are output."""
+    thoughts = count_of(field_of(raw, "thoughtsTokenCount"))
     return Usage(
-        input_tokens=count_of(said(raw, "promptTokenCount")) + count_of(said(raw, "toolUsePromptTokenCount")),
-        output_tokens=count_of(said(raw, "candidatesTokenCount")) + thoughts,
-        cached_tokens=count_of(said(raw, "cachedContentTokenCount")),
+        input_tokens=count_of(field_of(raw, "promptTokenCount")) + count_of(field_of(raw, "toolUsePromptTokenCount")),
+        output_tokens=count_of(field_of(raw, "candidatesTokenCount")) + thoughts,
+        cached_tokens=count_of(field_of(raw, "cachedContentTokenCount")),
         reasoning_tokens=thoughts,
     )
 
 
-def refusal(data: Any) -> EngineError:
-    """The error that Google's error body or event describes; `kind` is its own word, like RESOURCE_EXHAUSTED."""
+def error_of(data: Any) -> EngineError:
+    """Return the error of an error body or event; `kind` is Google's status, like RESOURCE_EXHAUSTED."""
     data = mapping_of(data[0] if isinstance(data, list) and data else data)
-    told = data.get("error")
-    error = told if isinstance(told, Mapping) else {"message": told}
-    kind = text_of(error.get("status")) or ("error" if told else "bad_response")
-    other = f"this is no answer of Gemini's, but an object of {', '.join(map(str, data)) or 'nothing'}"
+    error_data = data.get("error")
+    error = error_data if isinstance(error_data, Mapping) else {"message": error_data}
+    kind = text_of(error.get("status")) or ("error" if error_data else "bad_response")
+    description = f"expected a response of Gemini's, got an object with {', '.join(map(str, data)) or 'no fields'}"
     code, details = count_of(error.get("code")), error.get("details")
-    waits = [_seconds(said(one, "retryDelay")) for one in mappings_of(details)]
+    waits = [_seconds(field_of(detail, "retryDelay")) for detail in mappings_of(details)]
     return EngineError(
-        text_of(error.get("message")) or (kind if told else other),
+        text_of(error.get("message")) or (kind if error_data else description),
         kind=kind,
         status=code if 400 <= code < 600 else None,
         retry_after=next((wait for wait in waits if wait is not None), None),
@@ -222,7 +226,7 @@ def refusal(data: Any) -> EngineError:
 
 
 def _harmless(value: Mapping[str, Any]) -> FrozenDict:
-    """Counts, frozen; none where they are nested without end."""
+    """Return counts, frozen; an empty object where they are nested too deeply."""
     try:
         frozen: FrozenDict = freeze(value)
     except TypeError:
@@ -236,26 +240,27 @@ def _parts(candidate: Mapping[str, Any]) -> Iterable[Any]:
     return parts if isinstance(parts, list) else ()
 
 
-def _add(known: dict[str, Any], candidate: Mapping[str, Any]) -> None:
-    """Keep one more chunk of an answer beside the first, as Google wrote it."""
-    parts = [*_parts(known), *_parts(candidate)]
-    known |= candidate
+def _add(candidate_data: dict[str, Any], candidate: Mapping[str, Any]) -> None:
+    """Add one more chunk to a candidate, as Google wrote it."""
+    parts = [*_parts(candidate_data), *_parts(candidate)]
+    candidate_data |= candidate
     if parts:
-        known["content"] = {**mapping_of(candidate.get("content")), "parts": parts}
+        candidate_data["content"] = {**mapping_of(candidate.get("content")), "parts": parts}
 
 
-def _longer(known: Any, more: Any, name: str) -> Any:
-    """Two chunks of the same lists. Citations may be told again with new ones behind; equal tokens are two tokens."""
-    if isinstance(known, Mapping) and isinstance(more, Mapping):
-        return freeze({**known, **{k: _longer(known.get(k), value, name) for k, value in more.items()}})
-    if not isinstance(known, list) or not isinstance(more, list):
-        return more
-    told_again = name == "citationMetadata" and more[: len(known)] == known
-    return more if told_again else freeze([*known, *more])
+def _longer(known_value: Any, more_values: Any, name: str) -> Any:
+    """Join two chunks of the same lists; a chunk of citations may repeat the earlier ones, one of tokens does not."""
+    if isinstance(known_value, Mapping) and isinstance(more_values, Mapping):
+        joined = {field: _longer(known_value.get(field), value, name) for field, value in more_values.items()}
+        return freeze({**known_value, **joined})
+    if not isinstance(known_value, list) or not isinstance(more_values, list):
+        return more_values
+    is_repeated = name == "citationMetadata" and more_values[: len(known_value)] == known_value
+    return more_values if is_repeated else freeze([*known_value, *more_values])
 
 
-def _named(value: Any, names: tuple[str, ...]) -> str:
-    """An enum's word; Vertex may write its number."""
+def _enum_name(value: Any, names: tuple[str, ...]) -> str:
+    """Return the name of an enum value, which Vertex may write as a number."""
     if isinstance(value, int) and not isinstance(value, bool):
         return names[value] if 0 <= value < len(names) else str(value)
     return text_of(value)
@@ -270,5 +275,5 @@ def _finish_class(reason: str, *, pending: bool) -> FinishClass:
 
 
 def _seconds(delay: Any) -> float | None:
-    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)s", delay) if isinstance(delay, str) else None
-    return float(found[1]) if found else None
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)s", delay) if isinstance(delay, str) else None
+    return float(match[1]) if match else None

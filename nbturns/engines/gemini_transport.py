@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import importlib.util
 import inspect
 import json
 import os
@@ -22,10 +21,10 @@ from urllib.parse import urlsplit
 
 from ..errors import EngineError
 from ..host import in_worker
-from .gemini_reply import refusal
-from .provider import Answer, kind_at
+from .gemini_reply import error_of
+from .provider import ResponseStream, kind_at
 from .recording import recording
-from .transport import CONNECT, refuse_keys, retry_after, without_keys, words
+from .transport import CONNECT, error_text, need, refuse_keys, retry_after, without_keys
 
 GOOGLE = "https://generativelanguage.googleapis.com"
 VERSION = re.compile(r"/v1(alpha|beta)?\d*(/|$)")  # Vertex: …/v1/projects/P/locations/L/publishers/google
@@ -42,22 +41,20 @@ class GeminiTransport:
     """
 
     settings: Mapping[str, Any]
-    _made: dict[asyncio.AbstractEventLoop, Any] = field(default_factory=dict)
+    _clients: dict[asyncio.AbstractEventLoop, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        own = self.settings.get("client")
-        if own is None and importlib.util.find_spec("httpx") is None:
+        own_client = self.settings.get("client")
+        if own_client is None:
+            need("httpx", extra="gemini")
+        if own_client is not None and not inspect.iscoroutinefunction(getattr(own_client, "send", None)):
+            client_type = type(own_client).__name__
             raise EngineError(
-                "this engine needs the package httpx: pip install 'nbturns[gemini]'", kind="missing_package"
+                f"client must be asynchronous, like httpx.AsyncClient; this one is {client_type}", kind="bad_parameter"
             )
-        if own is not None and not inspect.iscoroutinefunction(getattr(own, "send", None)):
-            given = type(own).__name__
-            raise EngineError(
-                f"client must be asynchronous, like httpx.AsyncClient; this one is {given}", kind="bad_parameter"
-            )
-        for name in ("connect_timeout", "record") if own is not None else ():
+        for name in ("connect_timeout", "record") if own_client is not None else ():
             if name in self.settings:
-                raise EngineError(f"{name}: the client that was given has its own; set it there", kind="bad_parameter")
+                raise EngineError(f"{name} cannot be combined with client=; set it on the client", kind="bad_parameter")
 
     @property
     def api_key(self) -> str:
@@ -66,57 +63,59 @@ class GeminiTransport:
     async def _client(self) -> Any:
         if self.settings.get("client") is not None:
             return self.settings["client"]
-        here = asyncio.get_running_loop()
-        if here not in self._made:
+        loop = asyncio.get_running_loop()
+        if loop not in self._clients:
             httpx = await in_worker(lambda: importlib.import_module("httpx"))  # others live on this loop
-            self._made = {loop: client for loop, client in self._made.items() if not loop.is_closed()}
-            if here not in self._made:
-                self._made[here] = self._new(httpx)
-                weakref.finalize(self, _hang_up, here, self._made[here]).atexit = False
-        return self._made[here]
+            self._clients = {loop: client for loop, client in self._clients.items() if not loop.is_closed()}
+            if loop not in self._clients:
+                self._clients[loop] = self._new(httpx)
+                weakref.finalize(self, _close_later, loop, self._clients[loop]).atexit = False
+        return self._clients[loop]
 
     def _new(self, httpx: Any) -> Any:
-        """A client that waits for ever but for a connection: silence is watched where events are read."""
+        """Return a client whose only time-out is for connecting; the engine watches the silence."""
         wait = httpx.Timeout(None, connect=self.settings.get("connect_timeout", CONNECT))
         record = self.settings.get("record")
         return httpx.AsyncClient(timeout=wait, transport=recording(record, package="httpx") if record else None)
 
     @asynccontextmanager
-    async def open(self, body: Mapping[str, Any]) -> AsyncIterator[Answer]:
+    async def open(self, body: Mapping[str, Any]) -> AsyncIterator[ResponseStream]:
         """Send `body`; give the answer as it comes. Leaving closes the connection if more would come."""
         async with AsyncExitStack() as stack:
             try:
                 client = await self._client()
-                url, content = self._url(client, body), _written(body)
+                url, content = self._url(client, body), _encode(body)
                 # Headers by no name: notebooks show what names hold where an error passed.
                 opened = client.stream("POST", url, content=content, headers=self._headers(client))
                 response = await stack.enter_async_context(opened)
                 if not response.is_success:
-                    raise _refused(response.status_code, response.headers, await response.aread())
+                    raise _status_error(response.status_code, response.headers, await response.aread())
             except EngineError as error:
                 raise without_keys(error, self) from None
             except Exception as error:  # the HTTP package's own, whichever it is
-                raise without_keys(_unopened(error), self) from None
+                raise without_keys(_connection_error(error), self) from None
             headers = response.headers
             id = headers.get("x-request-id", "")  # gateways name a request, Google does not
             try:
-                yield Answer(chunks=self._chunks(response), content_type=headers.get("content-type", ""), request_id=id)
+                yield ResponseStream(
+                    chunks=self._chunks(response), content_type=headers.get("content-type", ""), request_id=id
+                )
             except EngineError as error:
                 without_keys(error, self)
                 raise
 
     async def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """What Google answers to a body that brings its own path, as plain data."""
+        """Return the response to a body that has its own path, as plain data."""
         del path
         async with self.open(body) as answer:
             content = b"".join([chunk async for chunk in answer.chunks])
         try:
             return json.loads(content)
         except (ValueError, RecursionError):
-            raise EngineError(f"this is no JSON: {content[:80]!r}", kind="bad_response") from None
+            raise EngineError(f"the response is not JSON: {content[:80]!r}", kind="bad_response") from None
 
     def secrets(self) -> tuple[str, ...]:
-        """The keys that requests are signed with."""
+        """Return the keys that sign the requests."""
         return (self.api_key,) if self.api_key else ()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -125,8 +124,8 @@ class GeminiTransport:
 
     async def close(self) -> None:
         """Close the connections of the clients that were made here."""
-        made, self._made = self._made, {}
-        for client in made.values():
+        clients, self._clients = self._clients, {}
+        for client in clients.values():
             await client.aclose()
 
     def _url(self, client: Any, body: Mapping[str, Any]) -> str:
@@ -150,39 +149,41 @@ class GeminiTransport:
             async for chunk in response.aiter_bytes():
                 yield chunk
         except Exception as error:  # the HTTP package's own, whichever it is
-            what = f"{type(error).__name__}: {words(error)}"
-            said = f"the connection broke before the answer was complete: {what}"
-            raise without_keys(EngineError(said, kind="stream_cut"), self) from None
+            description = f"{type(error).__name__}: {error_text(error)}"
+            message = f"the connection broke before the answer was complete: {description}"
+            raise without_keys(EngineError(message, kind="stream_cut"), self) from None
 
 
-def _written(body: Mapping[str, Any]) -> bytes:
-    """As ASCII, so that half a surrogate pair in a text is no reason to fail."""
+def _encode(body: Mapping[str, Any]) -> bytes:
+    """Return ASCII JSON, which can hold half a surrogate pair."""
     return json.dumps(body, separators=(",", ":")).encode("ascii")
 
 
-def _unopened(error: Exception) -> EngineError:
-    """Why no answer began."""
-    what = f"{type(error).__name__}: {words(error)}"
+def _connection_error(error: Exception) -> EngineError:
+    """Return the reason why no answer began."""
+    description = f"{type(error).__name__}: {error_text(error)}"
     if isinstance(error, (TypeError, ValueError)):
-        return EngineError(f"the request could not be sent: {what}", kind="request")
-    return EngineError(f"no answer from Gemini: {what}", kind="connection")
+        return EngineError(f"the request could not be sent: {description}", kind="request")
+    return EngineError(f"no answer from Gemini: {description}", kind="connection")
 
 
-def _refused(status: int, headers: Mapping[str, str], body: bytes) -> EngineError:
-    """What an HTTP error says: Google's own words, and when it may be tried again."""
+def _status_error(status: int, headers: Mapping[str, str], body: bytes) -> EngineError:
+    """Return the error of an HTTP status, with Google's message and the wait before a retry."""
     try:
         parsed = json.loads(body)
     except (ValueError, RecursionError):
         parsed = {"error": body[:500].decode("utf-8", "replace")}
-    said = refusal(parsed)
+    server_error = error_of(parsed)
     wait = retry_after(headers)
-    wait = said.retry_after if wait is None else wait
-    again = f"; try again in {wait:g} s" if wait is not None else ""
-    kind = kind_at(said, status)
-    return EngineError(f"Gemini answered {status} {kind}: {said}{again}", status=status, retry_after=wait, kind=kind)
+    wait = server_error.retry_after if wait is None else wait
+    wait_hint = f"; try again in {wait:g} s" if wait is not None else ""
+    kind = kind_at(server_error, status)
+    return EngineError(
+        f"Gemini answered {status} {kind}: {server_error}{wait_hint}", status=status, retry_after=wait, kind=kind
+    )
 
 
-def _hang_up(loop: asyncio.AbstractEventLoop, client: Any) -> None:
+def _close_later(loop: asyncio.AbstractEventLoop, client: Any) -> None:
     """Close a client on the loop it lives on, from any thread."""
     if not loop.is_closed():
         loop.call_soon_threadsafe(lambda: asyncio.ensure_future(client.aclose(), loop=loop))

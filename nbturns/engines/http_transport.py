@@ -1,14 +1,12 @@
-"""Plain HTTP, by httpx or its successor: for servers without a client of their own, and where an SDK is not installed.
+"""Plain HTTP by httpx or its successor, for servers without a client of their own and for missing SDKs.
 
-The key goes to the server it was meant for and to no other: it is `api_key=`, or what
-the environment has for that server.
+The key goes only to the server it belongs to: it is `api_key=`, or the environment's for that server.
 """
 
 from __future__ import annotations
 
 import asyncio
 import importlib
-import importlib.util
 import inspect
 import json
 import os
@@ -19,25 +17,26 @@ from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 from ..errors import EngineError
+from ..packages import installed
 from .dialects import Dialect
 from .provider import Transport
 from .recording import SIGNING, recording
-from .transport import CONNECT, Door, Explain, Official, OfficialTransport
+from .transport import CONNECT, Explain, OfficialClient, OfficialTransport, OpenStream
 
-PACKAGES = ("httpx", "httpx2")  # the same interface; the second goes on where the first has stopped
-OWN = ("client", "headers", "default_headers", "dialect", "betas")
+PACKAGES = ("httpx", "httpx2")  # the same interface; httpx2 continues httpx
+TRANSPORT_SETTINGS = ("client", "headers", "default_headers", "dialect", "betas")
 POLL = 1.0  # seconds
-Versioned: TypeAlias = Callable[[Mapping[str, Any], Mapping[str, str]], dict[str, str]]
+HeadersForBody: TypeAlias = Callable[[Mapping[str, Any], Mapping[str, str]], dict[str, str]]
 
 
 def is_http(client: Any) -> bool:
-    """Whether a client of the user's is one of httpx or its successor, and no SDK's."""
+    """Tell whether the user's client is one of httpx or its successor, and not of an SDK."""
     return hasattr(client, "build_request") and hasattr(client, "send") and not hasattr(client, "with_options")
 
 
-def over_http(settings: Mapping[str, Any], dialect: Dialect, explain: Explain) -> Transport:
-    """The transport to a chat server of this dialect. Raises EngineError when it is not known where that is."""
-    return plainly(
+def chat_transport(settings: Mapping[str, Any], dialect: Dialect, explain: Explain) -> Transport:
+    """Return the transport to a chat server of this dialect. Raises EngineError when its address is unknown."""
+    return http_transport(
         settings,
         name=dialect.name,
         base_url=dialect.base_url,
@@ -48,7 +47,7 @@ def over_http(settings: Mapping[str, Any], dialect: Dialect, explain: Explain) -
     )
 
 
-def plainly(
+def http_transport(
     settings: Mapping[str, Any],
     *,
     name: str,
@@ -57,29 +56,30 @@ def plainly(
     key: str,
     signed: Callable[[str], dict[str, str]],
     explain: Explain,
-    versioned: Versioned | None = None,
+    versioned: HeadersForBody | None = None,
 ) -> Transport:
-    """The transport to a server, by HTTP alone. `key` names the environment's variable with its key.
+    """Return the transport to a server by plain HTTP. `key` is the environment variable with its key.
 
-    `versioned` makes the headers of a request from its body and the headers there are.
+    `versioned` makes the headers of a request from its body and its other headers.
     """
-    own = settings.get("client")
-    if own is not None and not inspect.iscoroutinefunction(getattr(own, "send", None)):
+    own_client = settings.get("client")
+    if own_client is not None and not inspect.iscoroutinefunction(getattr(own_client, "send", None)):
         raise EngineError(
-            f"client must be asynchronous, like httpx.AsyncClient; this one is {type(own).__name__}",
+            f"client must be asynchronous, like httpx.AsyncClient, got {type(own_client).__name__}",
             kind="bad_parameter",
         )
-    url = str(settings.get("base_url") or getattr(own, "base_url", "") or base_url)
+    url = str(settings.get("base_url") or getattr(own_client, "base_url", "") or base_url)
     if not url.startswith(("http://", "https://")):
         raise EngineError(
-            f"where is the {name} server? pass base_url=, like http://localhost:8000/v1", kind="bad_parameter"
+            f"the address of the {name} server is unknown; pass base_url=, like http://localhost:8000/v1",
+            kind="bad_parameter",
         )
-    package = next((name for name in PACKAGES if importlib.util.find_spec(name)), PACKAGES[0])
-    package = type(own).__module__.partition(".")[0] if own is not None else package
-    sdk = Http(
+    package = next(filter(installed, PACKAGES), PACKAGES[0])
+    package = type(own_client).__module__.partition(".")[0] if own_client is not None else package
+    sdk = HttpClientFactory(
         package=package,
         kind="",
-        door=_versioned_door(versioned),
+        open_stream=_versioned_door(versioned),
         explain=explain,
         key_hint=key,
         name=name,
@@ -87,13 +87,15 @@ def plainly(
         signed=signed,
     )
     headers = {**(settings.get("default_headers") or {}), **(settings.get("headers") or {})}
-    made = {name: value for name, value in settings.items() if name not in OWN}
-    return OfficialTransport(sdk, {**made, "base_url": url, "given": frozenset(headers)}, headers, own)
+    client_settings = {name: value for name, value in settings.items() if name not in TRANSPORT_SETTINGS}
+    return OfficialTransport(
+        sdk, {**client_settings, "base_url": url, "given": frozenset(headers)}, headers, own_client
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Http(Official):
-    """A client made of an HTTP package alone, for one server."""
+class HttpClientFactory(OfficialClient):
+    """Makes clients of an HTTP package for one server."""
 
     name: str
     path: str
@@ -110,78 +112,81 @@ class Http(Official):
             wait = package.Timeout(None, connect=settings.get("connect_timeout", CONNECT))
             inner = recording(settings["record"], package=self.package) if settings.get("record") else None
             http = package.AsyncClient(timeout=wait, transport=inner)
-        return self._around(http, settings)
+        return self._client_of(http, settings)
 
-    def adopted(self, own: Any, settings: Mapping[str, Any]) -> Any:
-        return self._around(own, settings)
+    def adopted(self, own_client: Any, settings: Mapping[str, Any]) -> Any:
+        return self._client_of(own_client, settings)
 
-    def _around(self, http: Any, settings: Mapping[str, Any]) -> Client:
+    def _client_of(self, http: Any, settings: Mapping[str, Any]) -> HttpClient:
         package = importlib.import_module(self.package)
         key = str(settings.get("api_key") or settings.get("auth_token") or os.environ.get(self.key_hint, ""))
-        known = {name.lower() for name in (*settings.get("given", ()), *http.headers)}
-        if not key and self.key_hint and not known & SIGNING:
+        header_names = {name.lower() for name in (*settings.get("given", ()), *http.headers)}
+        if not key and self.key_hint and not header_names & SIGNING:
             raise LookupError("no authentication")
-        about = {"openai-organization": settings.get("organization"), "openai-project": settings.get("project")}
-        return Client(
+        account_headers = {
+            "openai-organization": settings.get("organization"),
+            "openai-project": settings.get("project"),
+        }
+        return HttpClient(
             http=http,
             base=package.URL(settings["base_url"]).copy_merge_params(settings.get("default_query") or {}),
             path=self.path,
             api_key=key,
-            lost=package.TransportError,
+            connection_error=package.TransportError,
             headers={
-                **(self.signed(key) if key and not known & SIGNING else {}),
-                **{name: value for name, value in about.items() if value},
+                **(self.signed(key) if key and not header_names & SIGNING else {}),
+                **{name: value for name, value in account_headers.items() if value},
             },
         )
 
 
 @dataclass(slots=True, kw_only=True, repr=False)
-class Client:
-    """An HTTP client, where it asks and with which headers."""
+class HttpClient:
+    """An HTTP client with the address and the headers of one server."""
 
     http: Any
     base: Any
     path: str
     api_key: str
-    lost: type[Exception]  # what the package raises when there is no connection
+    connection_error: type[Exception]  # of the package, without a connection
     headers: Mapping[str, str] = field(default_factory=dict)
 
     async def close(self) -> None:
         await self.http.aclose()
 
     def url(self, path: str) -> Any:
-        """An address of the server; the query of the base URL, if it has one, stays."""
+        """Return an address of the server, with the query of the base URL."""
         return self.base.copy_with(path=f"{self.base.path.rstrip('/')}{path}")
 
     async def post(self, path: str, *, body: Any, cast_to: Any, options: Mapping[str, Any]) -> Any:
-        """As the official clients post: what is answered, as plain data."""
+        """Return the response to a POST as plain data, like the official clients."""
         del cast_to
         async with self.opened("POST", path, body, options["headers"]) as response:
             return json.loads(await response.read())
 
     @asynccontextmanager
     async def opened(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> AsyncIterator[Any]:
-        """An answer that has begun to come. Raises Refused for one that is no success."""
-        sent = {"accept": "application/json, text/event-stream", **self.headers, **headers}
-        content = None
+        """Yield a response whose body is still arriving. Raises HttpStatusError for an error status."""
+        request_headers = {"accept": "application/json, text/event-stream", **self.headers, **headers}
+        request_content = None
         if body is not None:
-            sent["content-type"] = "application/json"
-            content = json.dumps(body, separators=(",", ":")).encode("ascii")
+            request_headers["content-type"] = "application/json"
+            request_content = json.dumps(body, separators=(",", ":")).encode("ascii")
         try:
-            request = self.http.build_request(method, self.url(path), content=content, headers=sent)
+            request = self.http.build_request(method, self.url(path), content=request_content, headers=request_headers)
             response = await self.http.send(request, stream=True)
-        except self.lost as error:
+        except self.connection_error as error:
             raise ConnectionError(f"{type(error).__name__}: {error}") from None
         try:
             if not 200 <= response.status_code < 300:
-                raise Refused(response, _readable(await response.aread()))
+                raise HttpStatusError(response, _error_body(await response.aread()))
             yield SimpleNamespace(headers=response.headers, iter_bytes=response.aiter_bytes, read=response.aread)
         finally:
             await response.aclose()
 
 
-class Refused(Exception):
-    """An HTTP answer that is no success."""
+class HttpStatusError(Exception):
+    """A response with an HTTP error status."""
 
     def __init__(self, response: Any, body: Any) -> None:
         super().__init__(str(response.status_code))
@@ -190,40 +195,40 @@ class Refused(Exception):
         self.body = body
 
 
-def _versioned_door(versioned: Versioned | None) -> Door:
+def _versioned_door(versioned: HeadersForBody | None) -> OpenStream:
     if versioned is None:
         return _door
     return lambda client, body, headers: _door(client, body, versioned(body, headers))
 
 
 @asynccontextmanager
-async def _door(client: Client, body: Mapping[str, Any], headers: Mapping[str, str]) -> AsyncIterator[Any]:
-    """One answer; a response that works in the background is asked for again until it has ended."""
+async def _door(client: HttpClient, body: Mapping[str, Any], headers: Mapping[str, str]) -> AsyncIterator[Any]:
+    """Yield one response; one that runs in the background is polled until it has ended."""
     method, path = "POST", client.path
-    sent: Mapping[str, Any] | None = body
+    request_body: Mapping[str, Any] | None = body
     while True:
-        async with client.opened(method, path, sent, headers) as response:
-            waits = body.get("background") and not body.get("stream")
-            if not waits or not (id := working(await response.read())):
+        async with client.opened(method, path, request_body, headers) as response:
+            in_background = body.get("background") and not body.get("stream")
+            if not in_background or not (response_id := unfinished_response_id(await response.read())):
                 yield response
                 return
         await asyncio.sleep(POLL)
-        method, path, sent = "GET", f"{client.path}/{id}", None
+        method, path, request_body = "GET", f"{client.path}/{response_id}", None
 
 
-def working(answer: bytes) -> str:
-    """The id of a response that has not ended, "" for any other answer."""
+def unfinished_response_id(content: bytes) -> str:
+    """Return the id of a response that has not ended; "" for any other."""
     try:
-        said = json.loads(answer)
+        response = json.loads(content)
     except (ValueError, RecursionError):
         return ""
-    known = isinstance(said, Mapping) and said.get("status") in ("queued", "in_progress")
-    return str(said.get("id") or "") if known else ""
+    is_unfinished = isinstance(response, Mapping) and response.get("status") in ("queued", "in_progress")
+    return str(response.get("id") or "") if is_unfinished else ""
 
 
-def _readable(content: bytes) -> Any:
+def _error_body(content: bytes) -> Any:
     try:
-        said = json.loads(content)
+        body = json.loads(content)
     except (ValueError, RecursionError):
         return content[:500].decode("utf-8", "replace")
-    return said[0] if isinstance(said, list) and said else said
+    return body[0] if isinstance(body, list) and body else body

@@ -1,4 +1,4 @@
-"""Answers read without trust: what is not of the shape it should be is empty, not an exception."""
+"""Lenient access to JSON from servers: a value of an unexpected type reads as empty instead of raising."""
 
 from __future__ import annotations
 
@@ -12,40 +12,43 @@ from ..frozen import EMPTY, freeze
 
 
 def mapping_of(value: Any) -> Mapping[str, Any]:
+    """Return an object, else an empty one."""
     return value if isinstance(value, dict) else EMPTY
 
 
 def mappings_of(value: Any) -> list[Mapping[str, Any]]:
-    """The objects of a list; nothing where there is none."""
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    """Return the objects of a list; none where it is not a list."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def are_parts(value: Any, types: Container[str]) -> bool:
-    """Whether this is a list of parts of these types, and not empty."""
+    """Tell whether this is a non-empty list of parts of these types."""
     parts = mappings_of(value)
-    return bool(parts) and len(parts) == len(value) and all(one.get("type") in types for one in parts)
+    return bool(parts) and len(parts) == len(value) and all(part.get("type") in types for part in parts)
 
 
 def text_of(value: Any) -> str:
+    """Return a string, else ""."""
     return value if isinstance(value, str) else ""
 
 
 def count_of(value: Any) -> int:
+    """Return an integer, else 0."""
     return value if type(value) is int else 0
 
 
 def cost_of(counts: Mapping[str, Any]) -> float | None:
-    """USD that OpenRouter says it took: `cost`, and with a key of the user's own what its provider took beside."""
-    cost, behind = counts.get("cost"), mapping_of(counts.get("cost_details")).get("upstream_inference_cost")
+    """Return the USD that OpenRouter reports: its `cost`, plus that of its provider for a key of the user's own."""
+    cost, upstream_cost = counts.get("cost"), mapping_of(counts.get("cost_details")).get("upstream_inference_cost")
     if isinstance(cost, bool) or not isinstance(cost, (int, float)) or not 0 <= cost < math.inf:
         return None
-    if counts.get("is_byok") and isinstance(behind, (int, float)) and 0 <= behind < math.inf:
-        return float(cost + behind)
+    if counts.get("is_byok") and isinstance(upstream_cost, (int, float)) and 0 <= upstream_cost < math.inf:
+        return float(cost + upstream_cost)
     return float(cost)
 
 
-def kept(value: Any) -> Any:
-    """A part of an answer, frozen. Raises EngineError for one nobody could keep, nested without end."""
+def frozen_part(value: Any) -> Any:
+    """Return a part of a response, frozen. Raises EngineError for one that is nested too deeply."""
     try:
         return freeze(value)
     except TypeError as error:
@@ -53,7 +56,7 @@ def kept(value: Any) -> Any:
 
 
 def json_of(text: str) -> Any:
-    """What a text says in JSON, frozen; None when it is none. Numbers that JSON does not have make it none."""
+    """Return the JSON of a text, frozen; None for invalid JSON, NaN and Infinity included."""
     try:
         return freeze(_DECODER.decode(text))
     except (ValueError, RecursionError, TypeError):
@@ -61,7 +64,7 @@ def json_of(text: str) -> Any:
 
 
 def _refuse(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no JSON")
+    raise ValueError(f"{word} is not JSON")
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..frozen import EMPTY
-from .lenient import kept
+from .lenient import frozen_part
 from .provider import Hear, delta
 
 THOUGHTS = ("reasoning_content", "reasoning")  # names of the field with the model's thoughts
@@ -59,16 +59,16 @@ class Candidate:
             elif name == "logprobs":
                 self._weigh(value)
             elif name not in COMMON:
-                self.beside[name] = merged(self.beside.get(name), kept(value))
+                self.beside[name] = merged(self.beside.get(name), frozen_part(value))
 
     def _weigh(self, logprobs: Any) -> None:
         for name, more in logprobs.items() if isinstance(logprobs, dict) else ():
             if isinstance(more, list) and more:
                 known = self.logprobs.setdefault(name, [])
                 if isinstance(known, list):
-                    known.extend(kept(more))
+                    known.extend(frozen_part(more))
             elif more:
-                self.logprobs[name] = kept(more)
+                self.logprobs[name] = frozen_part(more)
 
     def _say(self, delta: Mapping[str, Any]) -> None:
         for name, value in delta.items():
@@ -105,9 +105,9 @@ class Candidate:
             return
         before = self._rest.get(name)
         if isinstance(before, list) and isinstance(value, list):
-            self._rest[name] = [*before, *kept(value)]
+            self._rest[name] = [*before, *frozen_part(value)]
         else:
-            self._rest[name] = merged(before, kept(value))
+            self._rest[name] = merged(before, frozen_part(value))
 
     def _tell(self, place: int, kind: str, text: str, name: str) -> None:
         if self._hear is not None and (text or name):
@@ -129,17 +129,17 @@ class Candidate:
         grows = next((name for name in ("text", "summary") if isinstance(detail.get(name), str)), "")
         same = last and all(last.get(name) == detail.get(name) for name in ("type", "index"))
         if not same or not (grows or "signature" in detail):
-            self._details.append(dict(kept(detail)))
+            self._details.append(dict(frozen_part(detail)))
             return
         for name, value in detail.items():
             if name == grows:
                 last[name] = f"{last.get(name) or ''}{value}"
             elif value is not None and value != "":
-                last[name] = kept(value)
+                last[name] = frozen_part(value)
 
     def _content(self, value: Any) -> None:
         if not isinstance(value, list):
-            self._contents.append(_Content("object", kept(value)))
+            self._contents.append(_Content("object", frozen_part(value)))
             self._last = None
             return
         self._listed = True
@@ -150,7 +150,7 @@ class Candidate:
                 case {"type": "thinking", "thinking": str() | list() as thought, **others} if not self._whole:
                     self._add("thinking", _thought(thought), others)
                 case _:
-                    self._contents.append(_Content("part", kept(part)))
+                    self._contents.append(_Content("part", frozen_part(part)))
                     self._last = None
                     if self._whole and isinstance(part, dict):
                         self._tell(self._place(id(part)), "reasoning", _thought(part.get("thinking")), "")
@@ -162,7 +162,7 @@ class Candidate:
             self._contents.append(last)
         last.said.append(text)
         if others:
-            last.others |= {name: kept(value) for name, value in others.items() if name != "type"}
+            last.others |= {name: frozen_part(value) for name, value in others.items() if name != "type"}
         if text and self._hear is not None:
             if last.place < 0:
                 last.place = self._place(id(last))
@@ -193,7 +193,7 @@ class Candidate:
             if says(value):
                 before = self._audio.get(name)
                 grows = name in ("data", "transcript") and isinstance(before, str) and isinstance(value, str)
-                self._audio[name] = before + value if grows and before else kept(value)
+                self._audio[name] = before + value if grows and before else frozen_part(value)
 
     def message(self) -> dict[str, Any]:
         """The message so far, as a body would have it; what says nothing is left out."""
@@ -282,7 +282,7 @@ class _Call:
                 if name == "function" or says(value):
                     added += self._inside(name, value, restated=restated)
             elif name != "index" and says(value):
-                self.others[name] = kept(value)
+                self.others[name] = frozen_part(value)
         return added
 
     def _inside(self, key: str, function: Mapping[str, Any], *, restated: bool) -> str:
@@ -295,7 +295,7 @@ class _Call:
                 added = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
                 self.said.append(added)
             elif says(value):
-                self.inside[name] = kept(value)
+                self.inside[name] = frozen_part(value)
         return added
 
     def _named(self, name: Any, *, restated: bool) -> None:

@@ -15,20 +15,21 @@ from ..errors import EngineError
 from ..frozen import EMPTY, thaw
 from ..images import normal_image
 from ..provenance import ARGUMENTS, MESSAGE
-from ..provenance import CHAT_BESIDE as BESIDE
+from ..provenance import OPENAI_CHAT_FIELDS as FIELDS
 from ..results import INFERENCE_RESULT
 from ..turns import Block
 from .dialects import Dialect
-from .media import contents, for_chat, medium
+from .media import content_parts, medium
 from .openai_chat_candidate import THOUGHTS
 from .openai_chat_reply import WIRE, parsed
+from .openai_media import write_chat_medium
 
 MEDIA = frozenset({"input_audio", "file", "document_url", "video_url", "audio_url"})
 SPEAKS = ("content", "tool_calls", "function_call", "refusal", "audio")  # a message has one of these, or says nothing
 TOOL, IMAGES, OTHERS = range(3)  # the order of what stands between two assistant messages
 
 
-def written(
+def write_messages(
     turn: Iterable[Block], dialect: Dialect, model: str, system: str = "system", *, as_it_stands: bool = False
 ) -> list[dict[str, Any]]:
     """The messages that say a Turn; results right behind the calls they answer, or `as_it_stands`."""
@@ -300,7 +301,7 @@ def _parts(content: Any) -> list[Any]:
 
 def _imported(block: Block) -> dict[str, Any]:
     """What an imported message had beside what is its block's."""
-    beside = block.metadata.get(BESIDE) if MESSAGE in block.metadata else None
+    beside = block.metadata.get(FIELDS) if MESSAGE in block.metadata else None
     return thaw(beside) if beside else {}
 
 
@@ -333,7 +334,7 @@ def _media(given: Any) -> dict[str, Any]:
     if isinstance(given, Mapping) and given.get("type") in MEDIA:
         media: dict[str, Any] = thaw(given)
         return media
-    return for_chat(given)
+    return write_chat_medium(given)
 
 
 def _result(block: Block) -> tuple[Any, list[dict[str, Any]]]:
@@ -342,7 +343,7 @@ def _result(block: Block) -> tuple[Any, list[dict[str, Any]]]:
     if block.error:
         return block.error, images
     alone = isinstance(result, Mapping) and medium(result) is not None
-    parts = contents([result] if alone else result, "text", for_chat)
+    parts = content_parts([result] if alone else result, "text", write_chat_medium)
     if parts is not None:
         images += [part for part in parts if part["type"] != "text"]
         return [part for part in parts if part["type"] == "text"] or "the images follow", images

@@ -17,14 +17,15 @@ from ..errors import EngineError
 from ..frozen import EMPTY, FrozenDict, freeze
 from ..images import seen
 from ..keyed import Key
-from ..provenance import CHAT_BESIDE as BESIDE
+from ..provenance import OPENAI_CHAT_FIELDS as FIELDS
 from ..results import FinishClass, InferenceResult, Usage
 from ..toolbox import CUT
 from ..turns import Block, Kind
 from . import openai_client
-from .lenient import cost_of, count_of, json_of, kept, mapping_of, text_of
+from .lenient import cost_of, count_of, frozen_part, json_of, mapping_of, text_of
 from .openai_chat_candidate import THOUGHTS, Candidate, merged, says
-from .provider import DONE, Hear, unheard
+from .provider import Hear, unheard
+from .receiver import DONE
 from .wire import Wire
 
 WIRE = Wire("openai_chat")
@@ -52,7 +53,7 @@ class Reply:
     def body(self, data: Any) -> None:
         """Take a whole answer. Raises EngineError when it is an error, or no answer at all."""
         if not isinstance(data, dict) or not isinstance(data.get("choices"), list):
-            raise refusal(data)
+            raise error_of(data)
         self._take(data, whole=True)
         self.complete = True
         self._checked(data)
@@ -62,13 +63,13 @@ class Reply:
         if type(data) is dict:
             self._take(data)
             if name == "error":
-                raise refusal(data)
+                raise error_of(data)
         elif name == DONE:
             self.complete = True
             self._checked(EMPTY)
 
     def end(self) -> None:
-        """The stream is over, cleanly. Raises EngineError where a candidate had not finished."""
+        """Finish at the end of the stream. Raises EngineError when a candidate is not complete."""
         candidates = self._candidates.values()
         if not candidates or not all(candidate.stop for candidate in candidates):
             raise EngineError("the stream ended before [DONE] and before a finish_reason", kind="stream_cut")
@@ -77,7 +78,7 @@ class Reply:
 
     def _checked(self, data: Mapping[str, Any]) -> None:
         if _is_error(data):
-            raise refusal(data)
+            raise error_of(data)
         if (stop := self._first.stop) in FAILED:
             raise EngineError(f"the server broke off: finish_reason {stop}", kind=stop)
 
@@ -103,9 +104,9 @@ class Reply:
         known = self._message
         for name, value in news.items():
             if value is not None and value != "" and known.get(name) != value and name not in UNKEPT:
-                known[name] = merged(known.get(name), kept(value))
+                known[name] = merged(known.get(name), frozen_part(value))
         if not self.complete and _is_error(news):
-            raise refusal(news)
+            raise error_of(news)
 
     @property
     def _first(self) -> Candidate:
@@ -140,7 +141,7 @@ class Reply:
         """Give what is no block's to the one it is about, or to the first."""
         beside: dict[str, Any] = {}
         if rest := {name: value for name, value in message.items() if name not in (*SENT, *SHOWN)}:
-            beside[BESIDE.name] = rest
+            beside[FIELDS.name] = rest
         if candidate.logprobs:
             beside[LOGPROBS.name] = candidate.logprobs
         if beside:
@@ -305,14 +306,15 @@ def _is_error(data: Mapping[str, Any]) -> bool:
     return bool(data.get("error")) or data.get("object") == "error" or data.get("type") == "error"
 
 
-def refusal(data: Any) -> EngineError:
-    """The error that a server describes; `kind` is its code or type, `status` a code that is a number."""
+def error_of(data: Any) -> EngineError:
+    """Return the error that a server describes; `kind` is its code or type, `status` a code that is a number."""
     data = data[0] if isinstance(data, list) and data else data  # Gemini's compatible server wraps it
-    told = openai_client.refusal(data)
+    server_error = openai_client.error_of(data)
     error = mapping_of(mapping_of(data).get("error"))
     numbers = (error.get(name) for name in ("code", "status", "status_code"))
-    told.status = next((code for code in numbers if isinstance(code, int) and 400 <= code < 600), None)
-    behind = mapping_of(error.get("metadata"))  # OpenRouter's: who failed behind it, and in which words
-    if behind.get("raw"):
-        told.args = (f"{told} ({text_of(behind.get('provider_name')) or 'the provider'}: {behind['raw']!s:.300})",)
-    return told
+    server_error.status = next((code for code in numbers if isinstance(code, int) and 400 <= code < 600), None)
+    upstream = mapping_of(error.get("metadata"))  # OpenRouter's: the provider that failed, and its message
+    if upstream.get("raw"):
+        provider = text_of(upstream.get("provider_name")) or "the provider"
+        server_error.args = (f"{server_error} ({provider}: {upstream['raw']!s:.300})",)
+    return server_error

@@ -1,13 +1,12 @@
-"""OpenAI's own client, for both of its APIs and for every server that imitates them.
+"""Transport by OpenAI's client, for both of its APIs and for compatible servers.
 
-The body goes by `extra_body`, which passes any field and looks at none; what a method's
-signature demands is named beside it, and Azure finds its path by the model.
+The body goes by `extra_body`, which accepts any field; only what a method's signature requires,
+and the model, by which Azure finds its path, are arguments.
 """
 
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -15,91 +14,106 @@ from typing import Any
 
 from ..errors import EngineError
 from ..frozen import EMPTY
-from .http_transport import PACKAGES, POLL, is_http, plainly, working
+from ..packages import installed
+from .http_transport import PACKAGES, POLL, http_transport, is_http, unfinished_response_id
 from .provider import Transport
-from .transport import Door, Explain, Official, OfficialTransport
+from .transport import Explain, OfficialClient, OfficialTransport, OpenStream
 
-OWN = frozenset({"client", "headers"})
-SETTINGS = OWN | frozenset(
+TRANSPORT_SETTINGS = frozenset({"client", "headers"})
+SETTINGS = TRANSPORT_SETTINGS | frozenset(
     {"api_key", "organization", "project", "base_url", "default_headers", "default_query", "http_client"}
 )
-HOME = "https://api.openai.com/v1"
-LATER = ("resources.chat", "resources.responses")
-NO_KEY = "none"  # the client insists on one, and a server of one's own asks for none
+BASE_URL = "https://api.openai.com/v1"
+LAZY_MODULES = ("resources.chat", "resources.responses")
+NO_KEY = "none"  # the client requires a key, a local server does not
 
 
 @asynccontextmanager
-async def responses(client: Any, body: Mapping[str, Any], headers: Mapping[str, str]) -> AsyncIterator[Any]:
-    """The raw door of `POST /responses`; one that works in the background is asked again until it has ended."""
-    opened = _opened(client.responses, {}, body, headers)
+async def open_response(client: Any, body: Mapping[str, Any], headers: Mapping[str, str]) -> AsyncIterator[Any]:
+    """Open `POST /responses`; a response in the background is polled until it has ended."""
+    stream = _open_stream(client.responses, {}, body, headers)
     while True:
-        async with opened as response:
-            id = working(await response.read()) if body.get("background") and not body.get("stream") else ""
-            if not id:
+        async with stream as response:
+            response_id = (
+                unfinished_response_id(await response.read())
+                if body.get("background") and not body.get("stream")
+                else ""
+            )
+            if not response_id:
                 yield response
                 return
         await asyncio.sleep(POLL)
-        opened = client.responses.with_streaming_response.retrieve(id, extra_headers=dict(headers))
+        stream = client.responses.with_streaming_response.retrieve(response_id, extra_headers=dict(headers))
 
 
-def completions(client: Any, body: Mapping[str, Any], headers: Mapping[str, str]) -> AbstractAsyncContextManager[Any]:
-    """The raw door of `POST /chat/completions`; the messages of `extra_body` win over the empty ones."""
-    return _opened(client.chat.completions, {"messages": []}, body, headers)
-
-
-def _opened(
-    resource: Any, demanded: Mapping[str, Any], body: Mapping[str, Any], headers: Mapping[str, str]
+def open_completion(
+    client: Any, body: Mapping[str, Any], headers: Mapping[str, str]
 ) -> AbstractAsyncContextManager[Any]:
-    named = {name: body[name] for name in ("model", "stream") if name in body}
-    beside = {name: value for name, value in body.items() if name not in named}
-    opened: AbstractAsyncContextManager[Any] = resource.with_streaming_response.create(
-        **named, **demanded, extra_headers=dict(headers), extra_body=beside
+    """Open `POST /chat/completions`; the messages in `extra_body` override the empty ones."""
+    return _open_stream(client.chat.completions, {"messages": []}, body, headers)
+
+
+def _open_stream(
+    resource: Any, required: Mapping[str, Any], body: Mapping[str, Any], headers: Mapping[str, str]
+) -> AbstractAsyncContextManager[Any]:
+    signature_fields = {name: body[name] for name in ("model", "stream") if name in body}
+    other_fields = {name: value for name, value in body.items() if name not in signature_fields}
+    stream: AbstractAsyncContextManager[Any] = resource.with_streaming_response.create(
+        **signature_fields, **required, extra_headers=dict(headers), extra_body=other_fields
     )
-    return opened
+    return stream
 
 
-def refusal(data: Any) -> EngineError:
-    """The error that an error body, or an error event of a stream, describes; `kind` is its code, or its type.
+def error_of(data: Any) -> EngineError:
+    """Return the error of an error body or an error event; `kind` is its code, or its type.
 
     The object is nested in `error` or flat, and `error` may be a mere string.
     """
     data = data if isinstance(data, Mapping) else EMPTY
-    said = data.get("error") or (data if "message" in data else None)
-    error = said if isinstance(said, Mapping) else {"message": said}
-    named = (error.get("code"), error.get("type"))
-    kind = next((word for word in named if isinstance(word, str) and word), "error" if said else "bad_response")
-    words = error.get("message")
-    other = f"this is no answer of OpenAI's, but an object of {', '.join(map(str, data)) or 'nothing'}"
-    return EngineError(words if isinstance(words, str) and words else kind if said else other, kind=kind)
+    error_data = data.get("error") or (data if "message" in data else None)
+    error = error_data if isinstance(error_data, Mapping) else {"message": error_data}
+    names = (error.get("code"), error.get("type"))
+    kind = next((word for word in names if isinstance(word, str) and word), "error" if error_data else "bad_response")
+    message = error.get("message")
+    description = f"expected a response of OpenAI's, got an object with {', '.join(map(str, data)) or 'no fields'}"
+    return EngineError(
+        message if isinstance(message, str) and message else kind if error_data else description, kind=kind
+    )
 
 
-def by(door: Door, path: str, explain: Explain = refusal) -> Callable[[Mapping[str, Any]], Transport]:
-    """What makes the transport of a provider that is asked through this door, from its settings.
+def transport_by(
+    open_stream: OpenStream, path: str, explain: Explain = error_of
+) -> Callable[[Mapping[str, Any]], Transport]:
+    """Return a function that makes the transport of a provider from its settings.
 
-    `headers` go with every request; `client` is an asynchronous one of the user's own.
-    Where the client's package is not installed, or the user's client is httpx's, it is
-    plain HTTP to `path`.
+    `headers` are sent with every request; `client` is an asynchronous one of the user's.
+    Without the package `openai`, and for a client of httpx, it is plain HTTP to `path`.
     """
-    sdk = Official(
-        package="openai", kind="AsyncOpenAI", door=door, explain=explain, key_hint="OPENAI_API_KEY", later=LATER
+    sdk = OfficialClient(
+        package="openai",
+        kind="AsyncOpenAI",
+        open_stream=open_stream,
+        explain=explain,
+        key_hint="OPENAI_API_KEY",
+        lazy_modules=LAZY_MODULES,
     )
 
     def transport(settings: Mapping[str, Any]) -> Transport:
         client = settings.get("client")
-        absent = client is None and importlib.util.find_spec("openai") is None
-        if is_http(client) or (absent and any(map(importlib.util.find_spec, PACKAGES))):
-            return plainly(
+        has_no_sdk = client is None and not installed("openai")
+        if is_http(client) or (has_no_sdk and any(map(installed, PACKAGES))):
+            return http_transport(
                 settings,
                 name="openai",
-                base_url=HOME,
+                base_url=BASE_URL,
                 path=path,
                 key="" if settings.get("base_url") or str(getattr(client, "base_url", "")) else "OPENAI_API_KEY",
                 signed=lambda key: {"authorization": f"Bearer {key}"},
                 explain=explain,
             )
-        made = {name: value for name, value in settings.items() if name not in OWN}
-        if "base_url" in made and not os.environ.get("OPENAI_API_KEY"):
-            made.setdefault("api_key", NO_KEY)
-        return OfficialTransport(sdk, made, dict(settings.get("headers") or {}), settings.get("client"))
+        client_settings = {name: value for name, value in settings.items() if name not in TRANSPORT_SETTINGS}
+        if "base_url" in client_settings and not os.environ.get("OPENAI_API_KEY"):
+            client_settings.setdefault("api_key", NO_KEY)
+        return OfficialTransport(sdk, client_settings, dict(settings.get("headers") or {}), settings.get("client"))
 
     return transport

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from ..chunks import Chunks
+from ..chunks import PersistentList
 from ..contract import Scope
 from ..errors import EngineError
 from ..frozen import EMPTY, FrozenDict, freeze, thaw
@@ -22,11 +22,14 @@ from ..images import normal_image
 from ..results import FinishClass
 from ..turns import Block, Kind, Turn
 from . import openai_client
-from .counting import Counting, only
+from .counting import Counting, only_fields
 from .lenient import are_parts
-from .media import contents, for_openai
+from .media import content_parts
+from .openai_media import read_responses_medium, write_responses_medium
 from .openai_responses_reply import CALLS, WIRE, Reply, decoded
-from .provider import Provider
+from .openai_responses_settings import PARAMS, PORTABLE, STRUCTURED_OUTPUT
+from .openai_settings import remove_unsupported
+from .provider import MessageLayout, Provider
 
 ENCRYPTED = "reasoning.encrypted_content"
 UNREASONING = re.compile(r"gpt-(3|4)|chatgpt|gpt-5[^/]*-chat")  # these refuse to be asked for encrypted reasoning
@@ -72,9 +75,9 @@ COUNTED = frozenset(
 )
 
 
-def counted(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
+def count_request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
     """The body of `POST /responses/input_tokens`: the request without what limits and steers the answer."""
-    return only(request(turn, scope, model, params), COUNTED)
+    return only_fields(request(turn, scope, model, params), COUNTED)
 
 
 def _is_instructions(block: Block) -> bool:
@@ -316,7 +319,7 @@ def _media(given: Any) -> Item:
     if isinstance(given, Mapping) and given.get("type") in MEDIA:
         media: Item = thaw(given)
         return media
-    return for_openai(given)
+    return write_responses_medium(given)
 
 
 def _arguments(block: Block) -> str:
@@ -333,7 +336,7 @@ def _output(block: Block) -> Any:
         return block.error
     if isinstance(result, str) or are_parts(result, RESULTS):
         return thaw(result)
-    if (foreign := contents(result, "input_text", for_openai)) is not None:
+    if (foreign := content_parts(result, "input_text", write_responses_medium)) is not None:
         return foreign
     return json.dumps(thaw(result), ensure_ascii=False, default=repr)
 
@@ -362,20 +365,29 @@ def history(request: Mapping[str, Any]) -> Turn:
     if isinstance(instructions := request.get("instructions"), str):
         blocks.append(WIRE.marked(Block(Kind.SYSTEM, {"text": instructions}, "system"), raw=instructions))
     if isinstance(given, str):
-        return Turn(Chunks((*blocks, WIRE.marked(Block(Kind.USER, {"text": given}, "user"), raw=given))))
+        return Turn(PersistentList((*blocks, WIRE.marked(Block(Kind.USER, {"text": given}, "user"), raw=given))))
     for index, item in enumerate(given):
         if not isinstance(item, Mapping):
             raise EngineError(f"an item of the input is an object, not {item!r:.60}", kind="bad_request")
         blocks.append(WIRE.marked(decoded(FrozenDict(item)), raw=item, index=index))
-    return Turn(Chunks(blocks))
+    return Turn(PersistentList(blocks))
 
 
 PROVIDER = Provider(
     name="openai",
     request=request,
     reply=Reply,
-    transport=openai_client.by(openai_client.responses, "/responses"),
+    transport=openai_client.transport_by(openai_client.open_response, "/responses"),
     settings=openai_client.SETTINGS,
     history=history,
-    counting=Counting(request=counted, total="input_tokens", path="/responses/input_tokens"),
+    counting=Counting(request=count_request, total="input_tokens", path="/responses/input_tokens"),
+    params=PARAMS,
+    portable=PORTABLE,
+    remove_unsupported=remove_unsupported,
+    structured_output=STRUCTURED_OUTPUT,
+    messages=MessageLayout(messages="input", head="instructions", listed_roles=frozenset({"developer"})),
+    read_medium=read_responses_medium,
+    namespace=WIRE.namespace,
+    result_names=frozenset(),  # its "openai" may be of Chat Completions, too
+    output_limits=("max_output_tokens",),
 )

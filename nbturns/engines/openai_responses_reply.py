@@ -16,8 +16,8 @@ from ..images import normal_image
 from ..results import FinishClass, InferenceResult, Usage
 from ..toolbox import CUT
 from ..turns import Block, Kind
-from .lenient import cost_of, count_of, json_of, kept, mapping_of, mappings_of, text_of
-from .openai_client import refusal
+from .lenient import cost_of, count_of, frozen_part, json_of, mapping_of, mappings_of, text_of
+from .openai_client import error_of
 from .provider import Hear, delta, unheard
 from .wire import Wire
 
@@ -62,7 +62,7 @@ class Reply:
     def body(self, data: Any) -> None:
         """Take a whole answer. Raises EngineError when it is an error, or no response."""
         if not isinstance(data, Mapping) or not isinstance(data.get("output"), list):
-            raise refusal(data)
+            raise error_of(data)
         self._end_with(data)
 
     def event(self, name: str, data: Any) -> None:
@@ -78,11 +78,11 @@ class Reply:
                 self._item(count_of(data.get("output_index")), data["item"], done=kind.endswith("done"))
             case "response.output_text.annotation.added":
                 if part := self._parts.get(count_of(data.get("output_index"))):
-                    part.annotations.append((count_of(data.get("content_index")), kept(data.get("annotation"))))
+                    part.annotations.append((count_of(data.get("content_index")), frozen_part(data.get("annotation"))))
             case "error":
-                raise refusal(data)
+                raise error_of(data)
             case "" if data.get("error"):  # some servers say no more than that
-                raise refusal(data)
+                raise error_of(data)
             case _ if isinstance(data.get("response"), dict):
                 if kind in ENDS:
                     self._end_with(data["response"])
@@ -90,7 +90,7 @@ class Reply:
                     self._learn(data["response"])
 
     def end(self) -> None:
-        """The stream is over, cleanly. Raises EngineError: its last word would have made the answer complete."""
+        """Finish at the end of the stream. Raises EngineError, because the last event completes a reply."""
         raise EngineError("the stream ended before response.completed", kind="stream_cut")
 
     def _end_with(self, response: Mapping[str, Any]) -> None:
@@ -104,12 +104,12 @@ class Reply:
             for place, item in enumerate(items):
                 self._item(place, item, done=not at_work or item.get("status") in ENDED)
         if response.get("error") or response.get("status") == "failed":
-            raise refusal({"error": response.get("error") or {"message": "the response failed", "code": "failed"}})
+            raise error_of({"error": response.get("error") or {"message": "the response failed", "code": "failed"}})
         self.complete = True
 
     def _learn(self, response: Mapping[str, Any]) -> None:
         news = {k: v for k, v in response.items() if k not in UNKEPT and v is not None and v not in ("", [], {})}
-        self._response |= kept(news)
+        self._response |= frozen_part(news)
 
     def _item(self, place: int, item: Mapping[str, Any], *, done: bool) -> None:
         part = self._parts.get(place)
@@ -117,7 +117,7 @@ class Reply:
             part = self._parts[place] = _Part(place)
         elif part.closed and (not done or part.raw == item):
             return
-        part.take(kept(item))
+        part.take(frozen_part(item))
         part.closed = done
         self._tell(part, part.text if done and not part.heard else "")
 

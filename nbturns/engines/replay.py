@@ -1,4 +1,4 @@
-"""An engine that answers as a recorded conversation did, and says where a new one leaves it."""
+"""An engine that answers as a recorded conversation did, and reports where a new one departs from it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ..errors import DriftError
 from ..results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult
 from ..text import block_line, content
 from ..turns import Block, Run, Turn
-from .speaking import speak
+from .speaking import play_back
 
 GENERATED = frozenset({"llm_text", "tool_call", "reasoning"})
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """One recorded model call: what it was asked, what it said, how it ended."""
+class RecordedAnswer:
+    """One recorded model call: the Turn before it, its blocks, and its result."""
 
-    asked: Turn
+    question: Turn
     blocks: tuple[Block, ...]
     result: InferenceResult
 
@@ -29,40 +29,41 @@ class Answer:
 class Replay:
     """Answers a Turn as the recording answered one with the same content.
 
-    The same question has the same answer every time, so a fork and a second session may
-    share one engine. `pace` is the seconds between two words. Raises DriftError when the
-    recording was never asked this.
+    Equal Turns get equal answers, so a fork and a second session may share one engine.
+    `pace` is the seconds between two words. Raises DriftError for a Turn that the
+    recording does not have.
     """
 
     def __init__(self, run: Run | Turn, *, pace: float = 0.0) -> None:
         turns = run.turns if isinstance(run, Run) else (run,)
-        self.answers = tuple(recorded(turns))
+        self.answers = tuple(recorded_answers(turns))
         self.pace = pace
-        self._by_length: dict[int, list[Answer]] = {}
+        self._by_length: dict[int, list[RecordedAnswer]] = {}
         for answer in self.answers:
-            self._by_length.setdefault(len(answer.asked), []).append(answer)
+            self._by_length.setdefault(len(answer.question), []).append(answer)
 
     async def __call__(self, turn: Turn, scope: Scope) -> Turn:
         for answer in self._by_length.get(len(turn), ()):
-            if turn.same_content(answer.asked):
-                return await speak(turn, _bare(answer.blocks), answer.result, scope, self.pace)
-        raise self._drift(turn)
+            if turn.same_content(answer.question):
+                return await play_back(turn, _bare(answer.blocks), answer.result, scope, self.pace)
+        raise self._drift_error(turn)
 
-    def _drift(self, turn: Turn) -> DriftError:
-        """Say how `turn` differs from what the recording was asked at the nearest place."""
+    def _drift_error(self, turn: Turn) -> DriftError:
+        """Return an error with the difference between `turn` and the most similar recorded one."""
         if not self.answers:
-            return DriftError("this recording holds no answer of a model", turn=turn)
+            return DriftError("the recording has no model call", turn=turn)
         nearest = max(
-            self.answers, key=lambda answer: (_agreement(turn, answer.asked), -abs(len(turn) - len(answer.asked)))
+            self.answers,
+            key=lambda answer: (_equal_blocks(turn, answer.question), -abs(len(turn) - len(answer.question))),
         )
-        at = _agreement(turn, nearest.asked)
+        index = _equal_blocks(turn, nearest.question)
         difference = "\n".join(
-            difflib.unified_diff(_lines(nearest.asked, at), _lines(turn, at), "recorded", "asked", lineterm="")
+            difflib.unified_diff(_lines(nearest.question, index), _lines(turn, index), "recorded", "asked", lineterm="")
         )
-        here = block_line(turn[at]) if at < len(turn) else "nothing"
-        there = block_line(nearest.asked[at]) if at < len(nearest.asked) else "nothing"
+        asked_line = block_line(turn[index]) if index < len(turn) else "nothing"
+        recorded_line = block_line(nearest.question[index]) if index < len(nearest.question) else "nothing"
         return DriftError(
-            f"this conversation left the recording at block {at}: recorded is {there!r}, asked is {here!r}; see error.difference",
+            f"the conversation departs from the recording at block {index}: recorded {recorded_line!r}, got {asked_line!r}; see error.difference",
             difference=difference,
             turn=turn,
         )
@@ -72,7 +73,7 @@ class Replay:
 
 
 def replay(run: Run | Turn | str | Path, *, pace: float = 0.0) -> Replay:
-    """An engine that answers as recorded in a Run, a Turn, or a file of one."""
+    """Return an engine that answers as recorded in a Run, a Turn, or a file of one."""
     if isinstance(run, (str, Path)):
         from ..files import load
 
@@ -80,26 +81,26 @@ def replay(run: Run | Turn | str | Path, *, pace: float = 0.0) -> Replay:
     return Replay(run, pace=pace)
 
 
-def recorded(turns: tuple[Turn, ...]) -> Iterator[Answer]:
-    """The model calls these Turns record, in order, each once."""
-    before = Turn()
+def recorded_answers(turns: tuple[Turn, ...]) -> Iterator[RecordedAnswer]:
+    """Yield the recorded model calls of these Turns, in order, each once."""
+    previous_turn = Turn()
     for turn in turns:
-        start = turn.blocks.shared(before.blocks)
+        start = turn.blocks.shared(previous_turn.blocks)
         while start < len(turn):
             end = _end_of_answer(turn, start)
             if end > start:
                 blocks = turn.blocks[start:end]
-                yield Answer(
+                yield RecordedAnswer(
                     turn._with(blocks=turn.blocks.head(start)),
                     blocks,
                     next((b.inference for b in blocks if b.inference), None) or InferenceResult(),
                 )
             start = max(end, start + 1)
-        before = turn
+        previous_turn = turn
 
 
 def _end_of_answer(turn: Turn, start: int) -> int:
-    """Where the blocks of the model call that begins at `start` end; `start` when none begins there."""
+    """Return the end of the model call that begins at `start`; `start` when none begins there."""
     end = start
     while end < len(turn) and (turn[end].inference_id or turn[end].kind in GENERATED):
         if turn[end].inference_id != turn[start].inference_id:
@@ -109,14 +110,14 @@ def _end_of_answer(turn: Turn, start: int) -> int:
 
 
 def _bare(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
-    """The blocks as the model said them, without the ids of the session that recorded them."""
+    """Return the blocks without the ids of the session that recorded them."""
     return tuple(b._with(id="", metadata=b.metadata.without(INFERENCE_ID, INFERENCE_RESULT)) for b in blocks)
 
 
-def _agreement(a: Turn, b: Turn) -> int:
-    """How many blocks at the head say the same."""
-    for index, (mine, theirs) in enumerate(zip(a, b, strict=False)):
-        if not Turn((mine,)).same_content(Turn((theirs,))):
+def _equal_blocks(a: Turn, b: Turn) -> int:
+    """Return the number of blocks at the head with equal content."""
+    for index, (block_a, block_b) in enumerate(zip(a, b, strict=False)):
+        if not Turn((block_a,)).same_content(Turn((block_b,))):
             return index
     return min(len(a), len(b))
 

@@ -1,4 +1,4 @@
-"""An engine that says what it was told to say: for tests, demos and first notebooks."""
+"""An engine that gives prepared answers: for tests, demos and first notebooks."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from ..contract import Scope
 from ..errors import ScriptExhausted
 from ..results import INFERENCE_RESULT, InferenceResult
 from ..turns import Block, Turn, assistant
-from .speaking import speak
+from .speaking import play_back
 
-Answer: TypeAlias = str | Block | Iterable[Block] | Turn | BaseException
+ScriptedAnswer: TypeAlias = str | Block | Iterable[Block] | Turn | BaseException
 
 
 class Scripted:
-    """Answers in order, one a model call, then raises ScriptExhausted.
+    """Gives its answers in order, one per model call, then raises ScriptExhausted.
 
-    An answer is a text, a Block, a list of Blocks, a Turn (its `inference_result` goes
-    with it), or an exception to raise. `pace` is the seconds between two words.
+    An answer is a text, a Block, a list of Blocks, a Turn (with its `inference_result`),
+    or an exception to raise. `pace` is the seconds between two words.
     """
 
-    def __init__(self, *answers: Answer, pace: float = 0.0) -> None:
+    def __init__(self, *answers: ScriptedAnswer, pace: float = 0.0) -> None:
         self.answers = tuple(_checked(answer) for answer in answers)
         self.pace = pace
         self.asked = 0
@@ -29,28 +29,28 @@ class Scripted:
     async def __call__(self, turn: Turn, scope: Scope) -> Turn:
         if self.asked >= len(self.answers):
             raise ScriptExhausted(
-                f"this script has {len(self.answers)} answer{'s' * (len(self.answers) != 1)}, and was asked once more; give nt.scripted(…) another",
+                f"no answer left after {len(self.answers)} model call{'s' * (len(self.answers) != 1)}; add one to nt.scripted(…)",
                 turn=turn,
             )
         answer = self.answers[self.asked]
         self.asked += 1
         if isinstance(answer, BaseException):
-            answer.turn = turn  # type: ignore[attr-defined]  # where it fails now, not where the same one failed before
+            answer.turn = turn  # type: ignore[attr-defined]  # of this call, not of an earlier one with the same exception
             raise answer
         if isinstance(answer, Turn):
-            result = answer.metadata.get(INFERENCE_RESULT) or NAMELESS
-            return await speak(turn, answer.blocks, result, scope, self.pace)
-        return await speak(turn, answer, NAMELESS, scope, self.pace)
+            result = answer.metadata.get(INFERENCE_RESULT) or DEFAULT_RESULT
+            return await play_back(turn, answer.blocks, result, scope, self.pace)
+        return await play_back(turn, answer, DEFAULT_RESULT, scope, self.pace)
 
     def __repr__(self) -> str:
         return f"<scripted: {self.asked} of {len(self.answers)} answers given>"
 
 
-NAMELESS = InferenceResult(provider="scripted", model="scripted")
+DEFAULT_RESULT = InferenceResult(provider="scripted", model="scripted")
 
 
-def scripted(*answers: Answer, pace: float = 0.0) -> Scripted:
-    """An engine that gives these answers in order, one a model call."""
+def scripted(*answers: ScriptedAnswer, pace: float = 0.0) -> Scripted:
+    """Return an engine that gives these answers in order, one per model call."""
     return Scripted(*answers, pace=pace)
 
 

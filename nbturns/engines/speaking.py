@@ -1,4 +1,4 @@
-"""Words said as a model says them: piece by piece, with the result at the end."""
+"""Play blocks back as a model streams them: word by word, with the result at the end."""
 
 from __future__ import annotations
 
@@ -14,30 +14,29 @@ from ..turns import Block, Turn
 AS_JSON = json.JSONEncoder(ensure_ascii=False).encode
 
 
-async def speak(turn: Turn, blocks: Iterable[Block], result: InferenceResult, scope: Scope, pace: float) -> Turn:
-    """Add `blocks` to `turn` as a model would: word by word, then the result.
+async def play_back(turn: Turn, blocks: Iterable[Block], result: InferenceResult, scope: Scope, pace: float) -> Turn:
+    """Add `blocks` to `turn` word by word, as a model streams them, then the result.
 
-    When it is stopped or fails on the way, the Turn with what was said so far travels on
-    the exception.
+    A cancellation carries the Turn with the words until then in `.turn`.
     """
     blocks = tuple(blocks)
     for index, block in enumerate(blocks):
-        said: list[str] = []
+        words: list[str] = []
         try:
             for word in _words(block, pace):
-                scope.emit(Delta(scope.inference_id, index, block.kind, word, block.name if not said else ""))
-                said.append(word)
+                scope.emit(Delta(scope.inference_id, index, block.kind, word, block.name if not words else ""))
+                words.append(word)
                 if pace:
                     await asyncio.sleep(pace)
         except asyncio.CancelledError as stop:
-            partial = (block.edit(text="".join(said)),) if said and block.kind != "tool_call" else ()
-            stop.turn = turn + blocks[:index] + partial  # type: ignore[attr-defined]  # what was said travels with the stop
+            partial = (block.edit(text="".join(words)),) if words and block.kind != "tool_call" else ()
+            stop.turn = turn + blocks[:index] + partial  # type: ignore[attr-defined]  # the partial Turn travels with the stop
             raise
     return (turn + blocks).with_metadata(INFERENCE_RESULT, result)
 
 
 def _words(block: Block, pace: float) -> Iterator[str]:
-    """A block's text in the pieces it streams in: whole without a pace, else word by word."""
+    """Yield the text of a block: whole without a pace, else word by word."""
     text = AS_JSON(block.args) if block.kind == "tool_call" else block.text
     if not text:
         return
@@ -45,9 +44,9 @@ def _words(block: Block, pace: float) -> Iterator[str]:
         yield text
         return
     start = 0
-    for at, char in enumerate(text):
-        if char == " " and at > start:
-            yield text[start : at + 1]
-            start = at + 1
+    for index, char in enumerate(text):
+        if char == " " and index > start:
+            yield text[start : index + 1]
+            start = index + 1
     if start < len(text):
         yield text[start:]

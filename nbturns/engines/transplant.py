@@ -1,8 +1,8 @@
-"""What of a conversation another provider began is left out when this one goes on with it.
+"""Find the blocks of a Turn that another provider made and that this one cannot read.
 
-Text, images, tool calls and their results go along. What only its maker can read does
-not: signed and encrypted thoughts, and what a provider's own servers did (searches, code
-they ran). Sources that stood beside a text go, too; the text stays.
+Text, images, tool calls and their results go to any provider. Signed and encrypted thoughts and
+the work of a provider's own servers (searches, code they ran) can be read by their maker alone.
+The sources of a text are dropped; the text stays.
 """
 
 from __future__ import annotations
@@ -12,42 +12,57 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from ..turns import Block, Turn
+from .provider import Provider
+from .registry import installed_providers
+from .wire import SUFFIX
 
-NAMESPACES = {"anthropic": "claude", "openai": "openai_responses", "openai-chat": "openai_chat", "gemini": "gemini"}
-MAKERS = {"claude": "anthropic", "openai_responses": "openai", "openai_chat": "openai-chat", "gemini": "gemini"}
-BY_RESULT = {"anthropic": "claude", "claude": "claude", "gemini": "gemini"}  # "openai" may be either of its APIs
-
-
-def family(block: Block) -> str:
-    """The namespace of the API that made a block; "" when nobody says."""
-    for namespace in MAKERS:
-        if f"{namespace}.wire@v1" in set(block.metadata):
-            return namespace
-    return BY_RESULT.get(block.inference.provider, "") if block.inference is not None else ""
+READABLE_BY_ONE = ("reasoning", "other", "llm_text")
 
 
-def foreign(turn: Turn, provider: str) -> list[tuple[int, str]]:
-    """The places of what another API made and this one may not be able to read, each with what it is, in words."""
-    home = NAMESPACES.get(provider)
-    found = (
-        (at, block, family(block)) for at, block in enumerate(turn) if block.kind in ("reasoning", "other", "llm_text")
-    )
+def family_of(block: Block) -> str:
+    """Return the metadata namespace of the API that made a block; "" when it is unknown."""
+    for name in block.metadata:
+        if name.endswith(SUFFIX):
+            return name.removesuffix(SUFFIX)
+    if block.inference is None:
+        return ""
+    makers = [provider for provider in installed_providers() if provider.makes(block.inference.provider)]
+    return makers[0].family if makers else ""
+
+
+def foreign_blocks(turn: Turn, provider: Provider) -> list[tuple[int, str]]:
+    """Return the index and a description of each block that another API made and this one may not read."""
+    makers = {maker.family: maker.name for maker in installed_providers()}
+    candidates = ((index, block) for index, block in enumerate(turn) if block.kind in READABLE_BY_ONE)
     return [
-        (at, f"{what} of {MAKERS[made]}")
-        for at, block, made in found
-        if home and made not in ("", home) and (what := _what(block))
+        (index, f"{description} of {makers.get(family, family)}")
+        for index, block in candidates
+        if (family := family_of(block)) not in ("", provider.family) and (description := _describe(block))
     ]
 
 
-def left_out(turn: Turn, provider: str, body: Any) -> list[tuple[int, str]]:
-    """What of `foreign` is not in the request `body` that was made of this Turn: some servers are sent thoughts as text."""
-    places = foreign(turn, provider)
-    sent = set(_strings(body)) if any(turn[at].kind == "reasoning" for at, _ in places) else set()
-    return [(at, what) for at, what in places if not (turn[at].kind == "reasoning" and _is_in(turn[at].text, sent))]
+def unsent_blocks(turn: Turn, provider: Provider, body: Any) -> list[tuple[int, str]]:
+    """Return the foreign blocks that are not in the request `body` of this Turn: some servers get thoughts as text."""
+    foreign = foreign_blocks(turn, provider)
+    texts = set(_strings(body)) if any(turn[index].kind == "reasoning" for index, _ in foreign) else set()
+    return [
+        (index, description)
+        for index, description in foreign
+        if not (turn[index].kind == "reasoning" and _contains(texts, turn[index].text))
+    ]
 
 
-def _is_in(text: str, sent: Collection[str]) -> bool:
-    return bool(text) and (text in sent or any(text in one for one in sent))
+def unsent_notice(turn: Turn, provider: Provider, body: Any) -> str:
+    """Return one sentence for a Notice; "" when every block is sent."""
+    counts = Counter(description for _, description in unsent_blocks(turn, provider, body))
+    if not counts:
+        return ""
+    items = ", ".join(f"{count} × {item}" if count > 1 else item for item, count in counts.items())
+    return f"not sent to {provider.name}, which cannot read it: {items}"
+
+
+def _contains(texts: Collection[str], text: str) -> bool:
+    return bool(text) and (text in texts or any(text in longer for longer in texts))
 
 
 def _strings(value: Any) -> Iterator[str]:
@@ -58,7 +73,7 @@ def _strings(value: Any) -> Iterator[str]:
             yield from _strings(inner)
 
 
-def _what(block: Block) -> str:
+def _describe(block: Block) -> str:
     if block.kind == "reasoning":
         return "thought"
     if block.kind == "llm_text":
@@ -66,12 +81,3 @@ def _what(block: Block) -> str:
     if block.role in ("user", "system"):
         return ""
     return str(block.payload.get("type") or next(iter(block.payload), "") or "item")
-
-
-def told(turn: Turn, provider: str, body: Any) -> str:
-    """One sentence for an event; "" when everything goes along."""
-    counts = Counter(what for _, what in left_out(turn, provider, body))
-    if not counts:
-        return ""
-    listed = ", ".join(f"{number} × {what}" if number > 1 else what for what, number in counts.items())
-    return f"not sent to {provider}, which cannot read it: {listed}"

@@ -1,9 +1,9 @@
-"""What a provider wrote, kept beside what we made of it, so it can go back unchanged.
+"""The original JSON of a block, kept in its metadata, so that the provider gets it back unchanged.
 
-A block a provider made carries its own words (`<namespace>.wire@v1`: the raw item, and
-a digest of the payload it was decoded to). Sent to the same family again while the
-payload is as it was, the raw item goes out verbatim: unknown fields, signatures, the
-order of keys. An edited block is written anew from its payload.
+A block from a provider carries `<namespace>.wire@v1`: the raw item, and a digest of the payload
+that was decoded from it. As long as the payload is unchanged, the same family gets the raw item
+verbatim, with unknown fields, signatures and the order of keys. An edited block is written from
+its payload.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from ..frozen import FrozenDict, freeze, thaw
 from ..keyed import Key, keyed
 from ..turns import Block
 
+SUFFIX = ".wire@v1"  # of the metadata that holds an original
+
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """The rule for one family of providers; `namespace` begins the names of its metadata.
+    """The metadata keys of one family of providers; `namespace` begins their names.
 
-    `kept` is the raw item with its digest, `response_id` the provider's id of the reply a
-    block belongs to, `output_index` its place there, or in the message it was read from,
-    from 0.
+    `kept` is the raw item with its digest, `response_id` the provider's id of the reply that
+    the block belongs to, `output_index` its index in that reply or message, from 0.
     """
 
     namespace: str
@@ -35,42 +36,42 @@ class Wire:
     output_index: Key[int] = field(init=False)
 
     def __post_init__(self) -> None:
-        for name, called, to in (
+        for attribute, suffix, value_type in (
             ("kept", "wire", dict),
             ("response_id", "response_id", str),
             ("output_index", "output_index", int),
         ):
-            object.__setattr__(self, name, Key(f"{self.namespace}.{called}@v1", to))
+            object.__setattr__(self, attribute, Key(f"{self.namespace}.{suffix}@v1", value_type))
 
     def marked(self, block: Block, *, raw: Any = None, response_id: str = "", index: int | None = None) -> Block:
-        """`block` with its raw item and its place; `raw` None for one that broke off."""
-        names: dict[str, Any] = {}
+        """Return `block` with its raw item and its place; `raw` is None for an incomplete one."""
+        values: dict[str, Any] = {}
         if raw is not None:
-            names[self.kept.name] = FrozenDict(raw=freeze(raw), digest=digest(block.payload))
+            values[self.kept.name] = FrozenDict(raw=freeze(raw), digest=digest(block.payload))
         if response_id:
-            names[self.response_id.name] = response_id
+            values[self.response_id.name] = response_id
         if index is not None:
-            names[self.output_index.name] = index
-        before = block.metadata
-        return block.signed(block.id, before.with_raw(**names) if len(before) else keyed(FrozenDict(names)))
+            values[self.output_index.name] = index
+        metadata = block.metadata
+        return block.signed(block.id, metadata.with_raw(**values) if len(metadata) else keyed(FrozenDict(values)))
 
     def raw(self, block: Block) -> Any:
-        """The raw item to send back, as plain data; None when the payload was changed or there is none."""
-        kept = block.metadata.get(self.kept)
-        if kept is None or kept.get("digest") != digest(block.payload):
+        """Return the raw item to send back, as plain data; None without one, and when the payload has changed."""
+        original = block.metadata.get(self.kept)
+        if original is None or original.get("digest") != digest(block.payload):
             return None
-        return thaw(kept.get("raw"))
+        return thaw(original.get("raw"))
 
     def place(self, block: Block) -> tuple[str, int | None]:
-        """The reply a block belongs to ("" when unknown), and its place there."""
+        """Return the id of the reply that a block belongs to ("" when unknown), and its index there."""
         return block.metadata.get(self.response_id) or "", block.metadata.get(self.output_index)
 
 
 def digest(payload: Mapping[str, Any]) -> str:
-    """SHA-256 of a payload, whatever the order of its keys."""
+    """Return the SHA-256 of a payload, independent of the order of its keys."""
     text = payload.get("text")
-    said = f'{{"text":{_quoted(text)}}}' if type(text) is str and len(payload) == 1 else _ENCODE(payload)
-    return hashlib.sha256(said.encode("ascii")).hexdigest()
+    encoded = f'{{"text":{_quoted(text)}}}' if type(text) is str and len(payload) == 1 else _ENCODE(payload)
+    return hashlib.sha256(encoded.encode("ascii")).hexdigest()
 
 
 _ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=repr).encode

@@ -1,4 +1,4 @@
-"""The values of a column as Arrow arrays: typed as the column says, with nulls where there is none."""
+"""The values of a column as Arrow arrays of its dtype, with nulls for missing values."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 SLOW = json.JSONEncoder(ensure_ascii=False, default=repr)
 
 
-def _quick() -> Callable[[Any], str]:
-    """`SLOW.encode`, without making its encoder in C anew for each value: half the time."""
+def _fast_encoder() -> Callable[[Any], str]:
+    """Return `SLOW.encode` with one encoder in C for all values, which takes half the time."""
     make = getattr(json.encoder, "c_make_encoder", None)
     try:
         encode = make(None, repr, json.encoder.encode_basestring, None, ": ", ", ", False, False, True)  # type: ignore[misc]
@@ -27,11 +27,11 @@ def _quick() -> Callable[[Any], str]:
     return lambda value: "".join(encode(value, 0))
 
 
-to_json = _quick()  # any value as JSON, with all characters as they are; what JSON has no word for as its repr
+to_json = _fast_encoder()  # any value as JSON, with all characters as they are; values without JSON as their repr
 
 
 def arrow_type(dtype: str) -> pa.DataType:
-    """The Arrow type of one of our dtypes. Texts are large from the start: a frame may hold more than 2 GB."""
+    """Return the Arrow type of one of our dtypes. Texts are large, because a frame may hold more than 2 GB."""
     import pyarrow as pa
 
     match dtype:
@@ -49,17 +49,17 @@ def arrow_type(dtype: str) -> pa.DataType:
 
 
 def field(column: Column, dtype: str) -> pa.Field:
-    """The Arrow field of a column; its metadata hold our dtype, the unit and the doc."""
+    """Return the Arrow field of a column; its metadata hold our dtype, the unit and the doc."""
     import pyarrow as pa
 
-    told = {"dtype": dtype, "unit": column.unit, "doc": column.doc}
-    return pa.field(column.name, arrow_type(dtype), metadata={name: said for name, said in told.items() if said})
+    metadata = {"dtype": dtype, "unit": column.unit, "doc": column.doc}
+    return pa.field(column.name, arrow_type(dtype), metadata={name: text for name, text in metadata.items() if text})
 
 
 def array(name: str, values: list[Any], dtype: str, row: int = 0) -> pa.Array:
-    """`values` as an array; categories as plain texts. Raises MisuseError that names column and row.
+    """Return `values` as an array; categories as plain texts. Raises MisuseError that names column and row.
 
-    `row` is the place of the first in its frame.
+    `row` is the index of the first value in its frame.
     """
     import pyarrow as pa
 
@@ -71,15 +71,16 @@ def array(name: str, values: list[Any], dtype: str, row: int = 0) -> pa.Array:
     try:
         return pa.array(values, kind, from_pandas=True)
     except UnicodeEncodeError:  # half a surrogate pair, which JSON can hold and Arrow cannot
-        return pa.array([_whole(value) for value in values], kind, from_pandas=True)
+        return pa.array([_escape_surrogates(value) for value in values], kind, from_pandas=True)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        at = _misfit(values, kind)
-        where = f", row {row + at}: {values[at]!r:.60} is no {dtype}" if at is not None else f": {error}"
-        raise MisuseError(f"column {name!r}{where}") from error
+        index = _first_invalid(values, kind)
+        if index is None:
+            raise MisuseError(f"column {name!r}: {error}") from error
+        raise MisuseError(f"column {name!r}, row {row + index}: expected {dtype}, got {values[index]!r:.60}") from error
 
 
-def recoded(texts: pa.Array, codes: dict[str, int]) -> pa.Array:
-    """Texts as their numbers in `codes`, which grows by those it did not know."""
+def category_codes(texts: pa.Array, codes: dict[str, int]) -> pa.Array:
+    """Return texts as their numbers in `codes` (int32); new texts are added to `codes`."""
     import pyarrow as pa
 
     if not pa.types.is_dictionary(texts.type):
@@ -88,12 +89,12 @@ def recoded(texts: pa.Array, codes: dict[str, int]) -> pa.Array:
     return pa.array(numbers, pa.int32()).take(texts.indices)
 
 
-def fitting(values: Iterable[Any]) -> str:
-    """A dtype for values whose column names none."""
+def inferred_dtype(values: Iterable[Any]) -> str:
+    """Return a dtype for the values of a column without one."""
     types = {type(value) for value in values if value is not None and type(value).__name__ != "NAType"}
     if not types:
         return "object"
-    if all(issubclass(one, str) for one in types):
+    if all(issubclass(kind, str) for kind in types):
         return "string"
     if types == {bool}:
         return "boolean"
@@ -104,8 +105,8 @@ def fitting(values: Iterable[Any]) -> str:
     return "time" if types == {datetime} else "object"
 
 
-def _whole(value: Any) -> Any:
-    """Half an emoji as the escape that stands for it in JSON."""
+def _escape_surrogates(value: Any) -> Any:
+    """Return a text with half an emoji as its escape in JSON."""
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
@@ -117,13 +118,13 @@ def _time(value: Any) -> Any:
     return round(value * 1_000_000) if isinstance(value, (int, float)) else value
 
 
-def _misfit(values: list[Any], kind: pa.DataType) -> int | None:
-    """The first value that does not fit by itself."""
+def _first_invalid(values: list[Any], kind: pa.DataType) -> int | None:
+    """Return the index of the first value that is not of this type."""
     import pyarrow as pa
 
-    for at, value in enumerate(values):
+    for index, value in enumerate(values):
         try:
-            pa.array([_whole(value)], kind, from_pandas=True)
+            pa.array([_escape_surrogates(value)], kind, from_pandas=True)
         except (pa.ArrowException, TypeError, ValueError, OverflowError):
-            return at
+            return index
     return None

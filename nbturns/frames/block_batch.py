@@ -1,27 +1,26 @@
-"""Many blocks at once, as they come: what `blocks` is made of where its columns are ours.
+"""Many blocks as lists and sparse columns: the input of `block_arrays.py`.
 
 A row object for each block, and a function call for each of its cells, would take four
-times as long. What belongs to a Run, a Turn or a model call stands here once, what few
-blocks have only for those, and `block_arrays.py` spreads it over all rows.
+times as long. What belongs to a Run, a Turn or a model call is stored once here, and what few
+blocks have only for those; `block_arrays.py` repeats it for all rows.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from ..provenance import TIMESTAMP
+from ..frozen import DEEPEST
 from ..results import InferenceResult
 from ..turns import Block
 from .arrays import to_json
+from .block_frame import extra_of, time_of
 
-BESIDE = ".beside@v1"  # how importers name what a message had beside what they know
+CallSummary = tuple[str, str, str, str]  # of a model call: provider, model, stop reason, finish class
+EMPTY_SUMMARY: CallSummary = ("", "", "", "")
 
-Told = tuple[str, str, str, str]  # of a model call: provider, model, stop reason, finish class
-NOTHING_TOLD: Told = ("", "", "", "")
-
-# The kinds and roles of nearly all blocks; a batch knows each such pair by its number.
-VOICES: dict[tuple[str, str | None], int] = {
+# The kinds and roles of nearly all blocks; a batch stores each pair of kind and role by its number.
+KIND_ROLES: dict[tuple[str, str | None], int] = {
     ("system", "system"): 0,
     ("system", "developer"): 1,
     ("user", "user"): 2,
@@ -30,154 +29,159 @@ VOICES: dict[tuple[str, str | None], int] = {
     ("tool_use", None): 5,
     ("reasoning", None): 6,
 }
-SYSTEM, DEVELOPER, USER, REPLY, CALL, RESULT, THOUGHT = VOICES.values()
+SYSTEM, DEVELOPER, USER, REPLY, CALL, RESULT, REASONING = KIND_ROLES.values()
+
+MAX_LEVELS = DEEPEST - 4  # nesting of a value that fits a Block even inside a few mappings of ours
+
+
+class NotPlainError(Exception):
+    """A record has a shape that the fast readers leave to the importers."""
 
 
 class BlockBatch:
-    """Blocks as a text and a voice each; by their rows, what only some of them have.
+    """Blocks as a text and a kind and role each; by row number, the values of some blocks.
 
-    Whoever adds a block appends to `texts` and to `voices`, and puts the rest under the row
-    they then have, `len(texts)` before that.
+    To add a block, append to `texts` and to `kind_roles`, and store its other values under its row
+    number, which is `len(texts)` before that.
     """
 
     def __init__(self) -> None:
         self.runs: list[tuple[str, str]] = []  # id, file
-        # Blocks in a row of one Turn: the number of its Run here, its id, its place there; the first one's place
-        # in the Turn, and its row.
-        self.stretches: list[tuple[int, str, int, int, int]] = []
+        # Consecutive blocks of one Turn: the number of its Run in `runs`, its id, its index there; the index of
+        # the first block in the Turn, and its row.
+        self.turn_segments: list[tuple[int, str, int, int, int]] = []
         self.call_ids: list[str] = []  # of the model calls
-        self.call_told: list[int] = []  # what is told of each, as a number in `told`
-        self.told: dict[Told, int] = {}
+        self.call_summaries: list[int] = []  # of each model call, as a number in `summaries`
+        self.summaries: dict[CallSummary, int] = {}
         self.texts: list[str] = []
-        self.voices: list[int] = []  # kind and role, as a number in `pairs`
-        self.pairs = dict(VOICES)
+        self.kind_roles: list[int] = []  # as numbers in `kind_role_pairs`
+        self.kind_role_pairs = dict(KIND_ROLES)
         self.ids: dict[int, str] = {}
         self.images: dict[int, int] = {}
         self.tool_call_ids: dict[int, str] = {}
         self.names: dict[int, str] = {}
         self.errors: dict[int, str] = {}
-        self.made_by: dict[int, int] = {}  # the number of the model call here
+        self.calls: dict[int, int] = {}  # numbers in `call_ids`
         self.extras: dict[int, str] = {}
         self.times: dict[int, datetime] = {}
-        self.rows: list[Any] = []  # a row object for each block, where a column of somebody else's reads them
 
     def __len__(self) -> int:
         return len(self.texts)
 
     @property
-    def _listed(self) -> tuple[list[Any], ...]:
-        return self.texts, self.voices, self.runs, self.stretches, self.call_ids, self.call_told, self.rows
+    def _lists(self) -> tuple[list[Any], ...]:
+        return self.texts, self.kind_roles, self.runs, self.turn_segments, self.call_ids, self.call_summaries
 
     @property
-    def _by_row(self) -> tuple[dict[int, Any], ...]:
+    def _sparse_columns(self) -> tuple[dict[int, Any], ...]:
         return (
             *(self.ids, self.images, self.tool_call_ids, self.names, self.errors),
-            *(self.made_by, self.extras, self.times),
+            *(self.calls, self.extras, self.times),
         )
 
     def lengths(self) -> tuple[int, ...]:
-        """How much there is; the first is that of the blocks."""
-        return *map(len, self._listed), len(self.told), len(self.pairs)
+        """Return the lengths of all lists, for `shorten`; the first is the number of blocks."""
+        return *map(len, self._lists), len(self.summaries), len(self.kind_role_pairs)
 
     def shorten(self, lengths: tuple[int, ...]) -> None:
-        """Forget all beyond these lengths, which `lengths` gave before."""
-        *listed, told, pairs = lengths
-        for values, length in zip(self._listed, listed, strict=True):
+        """Remove everything beyond these lengths, which `lengths` returned before."""
+        *list_lengths, summary_count, pair_count = lengths
+        for values, length in zip(self._lists, list_lengths, strict=True):
             del values[length:]
-        for numbers, length in ((self.told, told), (self.pairs, pairs)):
+        for numbers, length in ((self.summaries, summary_count), (self.kind_role_pairs, pair_count)):
             while len(numbers) > length:
                 numbers.popitem()
-        for known in self._by_row:
-            while known and next(reversed(known)) >= lengths[0]:
-                known.popitem()
+        for column in self._sparse_columns:
+            while column and next(reversed(column)) >= lengths[0]:
+                column.popitem()
 
     def begin_run(self, run_id: str, file: str) -> int:
-        """A Run, by its number here."""
+        """Add a Run and return its number."""
         self.runs.append((run_id, file))
         return len(self.runs) - 1
 
-    def begin_turn(self, run: int, turn_id: str, turn_index: int, first: int) -> None:
-        """The blocks that follow are in this Turn, the next of them at the place `first`."""
-        self.stretches.append((run, turn_id, turn_index, first, len(self.texts)))
+    def set_run_id(self, run: int, run_id: str) -> None:
+        """Set the id of a Run, which is assigned when all of it is read."""
+        self.runs[run] = run_id, self.runs[run][1]
 
-    def called(self, id: str, told: Told) -> int:
-        """A model call, by its number here."""
-        self.call_ids.append(id)
-        self.call_told.append(self.told_number(told))
+    def begin_turn(self, run: int, turn_id: str, turn_index: int, first_index: int) -> None:
+        """Begin a Turn: the blocks that follow are in it, the next of them at `first_index`."""
+        self.turn_segments.append((run, turn_id, turn_index, first_index, len(self.texts)))
+
+    def add_call(self, call_id: str, summary: CallSummary) -> int:
+        """Add a model call and return its number."""
+        self.call_ids.append(call_id)
+        self.call_summaries.append(self.summary_number(summary))
         return len(self.call_ids) - 1
 
-    def told_number(self, told: Told) -> int:
-        """What is told of a model call, by its number here."""
-        return self.told.setdefault(told, len(self.told))
+    def summary_number(self, summary: CallSummary) -> int:
+        return self.summaries.setdefault(summary, len(self.summaries))
 
-    def put(self, kind: str, role: str | None, text: str) -> int:
-        """A block of which no more is known; gives its row."""
+    def add(self, kind: str, role: str | None, text: str) -> int:
+        """Add a block with these values alone, and return its row."""
         row = len(self.texts)
         self.texts.append(text)
         pair = kind, role
-        voice = self.pairs.get(pair)
-        self.voices.append(self.pairs.setdefault(pair, len(self.pairs)) if voice is None else voice)
+        number = self.kind_role_pairs.get(pair)
+        if number is None:
+            number = self.kind_role_pairs[pair] = len(self.kind_role_pairs)
+        self.kind_roles.append(number)
         return row
 
-    def add(self, index: int, block: Block, name: str, text: str, made_by: int | None) -> int:
-        """One block of the Turn that was begun, as a value; gives its row."""
-        run, turn_id, turn_index, first, start = self.stretches[-1]
-        if index != first + len(self.texts) - start:
+    def add_block(self, index: int, block: Block, name: str, text: str, call: int | None) -> int:
+        """Add a Block at this index of the current Turn, and return its row. `call` is the number of its model call."""
+        run, turn_id, turn_index, first_index, first_row = self.turn_segments[-1]
+        if index != first_index + len(self.texts) - first_row:
             self.begin_turn(run, turn_id, turn_index, index)
-        row = self.put(block.kind, block.role or None, text)
+        row = self.add(block.kind, block.role or None, text)
         payload = block.payload
         if block.id:
             self.ids[row] = block.id
         if "images" in payload and (images := len(block.images)):
             self.images[row] = images
-        call, error = payload.get("id"), payload.get("error")
-        if call and type(call) is str:
-            self.tool_call_ids[row] = call
+        if call_id := block.tool_call_id:
+            self.tool_call_ids[row] = call_id
         if name:
             self.names[row] = name
-        if error and (said := str(error)):
-            self.errors[row] = said
-        if made_by is not None:
-            self.made_by[row] = made_by
+        if error := block.error:
+            self.errors[row] = error
+        if call is not None:
+            self.calls[row] = call
         if len(block.metadata) or block.extra:
             if (extra := extra_of(block)) is not None:
                 self.extras[row] = extra
-            if (at := at_of(block)) is not None:
-                self.times[row] = at
+            if (time := time_of(block)) is not None:
+                self.times[row] = time
         return row
 
 
-def told(result: InferenceResult | None) -> Told:
+def summary_of(result: InferenceResult | None) -> CallSummary:
     if result is None:
-        return NOTHING_TOLD
+        return EMPTY_SUMMARY
     return result.provider, result.model, result.stop_reason, str(result.finish_class)
 
 
-def extra_of(block: Block) -> str | None:
-    """What the source has beside all that a block knows, as JSON."""
-    beside: dict[str, Any] = dict(block.extra) if block.extra else {}
-    held = block.metadata._held
-    for name in held:
-        if name.endswith(BESIDE) and isinstance(value := held[name], dict):
-            beside.update(value)
-    if not beside:
-        return None
-    if None in beside.values():
-        beside = {name: value for name, value in beside.items() if value is not None}
-    return to_json(beside) if beside else None
+def plain_json(value: Any) -> str:
+    """Return a value of a file as JSON. Raises NotPlainError for a value that a Block may hold in another form.
 
-
-def at_of(block: Block) -> datetime | None:
-    """When it was said, where its source tells that."""
-    return said_at(block.metadata._held.get(TIMESTAMP.name))
-
-
-def said_at(written: Any) -> datetime | None:
-    """A time as files write it; None for what is none. Without a zone it is taken for UTC."""
-    if not isinstance(written, str):
-        return None
+    A Block refuses deep nesting. The number of brackets is at least the number of levels, and is counted
+    faster than these.
+    """
     try:
-        at = datetime.fromisoformat(written)
-        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None
+        text = to_json(value)
+    except (ValueError, RecursionError) as error:
+        raise NotPlainError from error
+    if text.count("{") + text.count("[") > MAX_LEVELS:
+        require_levels(value)
+    return text
+
+
+def require_levels(value: Any, levels: int = MAX_LEVELS) -> None:
+    """Raise NotPlainError for a value that is nested deeper than a Block can hold."""
+    if type(value) is not dict and type(value) is not list:
+        return
+    if not levels:
+        raise NotPlainError
+    for item in value.values() if type(value) is dict else value:
+        if type(item) is dict or type(item) is list:
+            require_levels(item, levels - 1)

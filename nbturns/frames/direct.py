@@ -1,152 +1,183 @@
-"""From lines of JSON and from Inspect logs to the frame of blocks, without a Block for each.
+"""The fast readers: from lines of JSON and Inspect logs to the frame of blocks, without a Block for each.
 
-A Block costs as much as all cells of its row together. So `blocks` reads the records that
-are plain, which nearly all are, straight into its lists; any other goes by way of values,
-which decide what is right. Both give the same frame.
+A Block costs as much as all cells of its row together. So `frames.blocks` reads plain records,
+which nearly all are, straight into lists; any other record goes through a Run.
+Both give the same frame: with `vector_builder` returning None, everything goes through Runs and rows, and
+no answer changes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import LoadError
-from ..importers import OURS, Notes, Sample, attempt, inspect_log, no_collections, openai_chat, own, recognised
-from ..importers import Source as Text
+from ..importers import OURS, Notes, Sample, detect_importer, inspect_log, openai_chat, own, pause_gc, try_read
+from ..importers import Source as ImportSource
 from ..turns import Run
-from .block_frame import BlockMaker
+from .block_arrays import WITH_VECTOR, VectorBlockBuilder
+from .columns import Column
 from .direct_chat import ChatRecords
 from .direct_inspect import add_sample
-from .direct_ours import add_ours
-from .passes import Pass
-from .sources import File
+from .direct_ours import add_run
+from .maker import FrameBuilder
+from .sources import SourceFile
 
-AT_ONCE = 256  # records between two words on how far it is
+if TYPE_CHECKING:
+    from .passes import FramePass
+
+PROGRESS_STEP = 256  # records between two reports of progress
 
 
-def blocks_alone(pass_: Pass, file: File, seen: Callable[[int], object]) -> bool:
-    """Read a file of JSON Lines or an Inspect log into `blocks`, if nothing else is wanted and it is one; say whether."""
-    maker = pass_.makers.get("blocks")
-    if len(pass_.makers) != 1 or not isinstance(maker, BlockMaker) or not maker.is_plain:
+def vector_builder(columns: tuple[Column, ...], *, repeat: bool) -> FrameBuilder | None:
+    """Return the fast builder of `blocks` for these columns, or None where one of them is computed from rows."""
+    return VectorBlockBuilder(columns) if not repeat and WITH_VECTOR.issuperset(columns) else None
+
+
+def read_fast(frame_pass: FramePass, file: SourceFile, advance: Callable[[int], object]) -> bool:
+    """Read a JSON file, JSON Lines or an Inspect log into `blocks`; False if this needs Runs.
+
+    That is so for other formats, and for a pass that builds other frames too. `advance` is called with
+    the number of bytes since the last time.
+    """
+    builder = frame_pass.builders.get("blocks")
+    if len(frame_pass.builders) != 1 or not isinstance(builder, VectorBlockBuilder):
         return False
-    text = Text.of_file(file.path)
+    source = ImportSource.of_file(file.path)
     try:
-        format = _format(text.sample)
-    except LoadError:  # said by those who read it by way of values
+        format = _format(source.sample)
+    except LoadError:  # reported when it is read through Runs
         return False
     if format == inspect_log.FORMAT:
-        _Samples(pass_, maker, file, text).read()
+        _InspectReader(frame_pass, builder, file, source).read()
     elif format in READERS:
-        _Records(pass_, maker, file, text, format).read(seen)
+        _RecordReader(frame_pass, builder, file, source, format).read(advance)
     else:
         return False
     return True
 
 
 def _format(sample: Sample) -> str:
-    """What lines are read as, or a log; "" for other documents, and for lines that are each but a message."""
+    """Return the format of records or of an Inspect log; "" for other files, and for a message per line."""
     if not sample.lines and inspect_log.score(sample):
-        found = recognised(sample)
-        return found.name if found else ""
-    if not sample.lines or sample.container != "json" or "role" in sample.record:
+        importer = detect_importer(sample)
+        return importer.name if importer else ""
+    if sample.container != "json" or not isinstance(sample.value, dict) or "role" in sample.record:
         return ""
-    found = recognised(sample)
-    return found.name if found else ""
+    importer = detect_importer(sample)
+    return importer.name if importer else ""
 
 
-class _Conversations:
-    """Those of one file, one after the other: each whole in the frame, or not at all."""
+class _FileReader:
+    """Adds the conversations of one file in order, each of them completely or not at all."""
 
-    def __init__(self, pass_: Pass, maker: BlockMaker, file: File, text: Text) -> None:
-        self.pass_ = pass_
-        self.maker = maker
+    def __init__(
+        self, frame_pass: FramePass, builder: VectorBlockBuilder, file: SourceFile, source: ImportSource
+    ) -> None:
+        self.frame_pass = frame_pass
+        self.builder = builder
         self.file = file
         self.path = str(file.path)
-        self.text = text
-        self.place = 0
+        self.source = source
+        self.position = 0
 
-    def noted(self) -> None:
-        for note in self.text.noted() if self.text.problems else ():
-            self.pass_.failed(LoadError(note.what, file=note.file, position=note.position))
+    def report_problems(self) -> None:
+        for note in self.source.take_problems() if self.source.problems else ():
+            self.frame_pass.add_error(LoadError(note.what, file=note.file, position=note.position))
 
-    def one(self, plain: Callable[[], bool], by_values: Callable[[], Run | None]) -> None:
-        """Add one straight where that is `plain`, else by way of its values."""
-        self.maker.mark()
+    def add(self, add_fast: Callable[[], bool], load_run: Callable[[], Run | None]) -> None:
+        """Add one conversation by `add_fast`, or where this returns False through its Run."""
+        self.builder.mark()
         try:
-            if plain():
-                self.place += 1
+            if add_fast():
+                self.position += 1
                 return
-            self.maker.take_back()
-            run = by_values()
-        except BaseException:  # an interrupt too: half a conversation is none
-            self.maker.take_back()
+            self.builder.roll_back()
+            run = load_run()
+        except BaseException:  # also for an interrupt: no conversation is added in part
+            self.builder.roll_back()
             raise
         if run is not None:
-            self.pass_.read(self.file.source(run, self.place))
-            self.place += 1
+            self.frame_pass.read(self.file.source(run, self.position))
+            self.position += 1
 
-    def claimed(self, id: str) -> str:
-        return self.pass_.claims.claim(id, self.path, self.file.label, self.place)
+    def unique_id(self, run_id: str) -> str:
+        return self.frame_pass.run_ids.assign(run_id, self.path, self.file.label, self.position)
 
 
-class _Samples(_Conversations):
+class _InspectReader(_FileReader):
     def read(self) -> None:
-        with no_collections():
-            for where, given, log in inspect_log.samples(self.text):
-                self.noted()
-                notes = self.text.notes(inspect_log.FORMAT, where)
-                self.one(partial(self._plain, given, log, notes), partial(self._by_values, where, given, log))
-        self.noted()
+        with pause_gc():
+            for position, sample_source, log in inspect_log.samples(self.source):
+                self.report_problems()
+                notes = self.source.notes(inspect_log.FORMAT, position)
+                self.add(
+                    partial(self._add_fast, sample_source, log, notes),
+                    partial(self._load_run, position, sample_source, log),
+                )
+        self.report_problems()
 
-    def _plain(self, given: inspect_log.Given, log: Any, notes: Notes) -> bool:
+    def _add_fast(self, sample_source: inspect_log.SampleLoader, log: Any, notes: Notes) -> bool:
         try:
-            return add_sample(self.maker.batch, given(notes), log, notes, self.file, self.claimed)
-        except Exception:  # of another shape, or no JSON: those who read it by way of values say what is wrong
+            return add_sample(self.builder.batch, sample_source(notes), log, notes, self.file, self.unique_id)
+        except Exception:  # another shape, or not JSON: the importer reports it
             return False
 
-    def _by_values(self, where: str, given: inspect_log.Given, log: Any) -> Run | None:
-        notes = self.text.notes(inspect_log.FORMAT, where)
-        return attempt(self.text, where, inspect_log.read_one, given, log, notes)
+    def _load_run(self, position: str, sample_source: inspect_log.SampleLoader, log: Any) -> Run | None:
+        notes = self.source.notes(inspect_log.FORMAT, position)
+        return next(try_read(self.source, position, inspect_log.read_one, sample_source, log, notes), None)
 
 
-class _Records(_Conversations):
-    def __init__(self, pass_: Pass, maker: BlockMaker, file: File, text: Text, format: str) -> None:
-        super().__init__(pass_, maker, file, text)
+class _RecordReader(_FileReader):
+    def __init__(
+        self,
+        frame_pass: FramePass,
+        builder: VectorBlockBuilder,
+        file: SourceFile,
+        source: ImportSource,
+        format: str,
+    ) -> None:
+        super().__init__(frame_pass, builder, file, source)
         self.format = format
-        self.chat = ChatRecords(file)
+        self.chat_records = ChatRecords(file)
 
-    def read(self, seen: Callable[[int], object]) -> None:
-        size = self.file.size
-        each = size // max(size // self._typical(), 1)
-        with no_collections():
-            for number, (position, value) in enumerate(self.text.values(), 1):
-                self.noted()
-                self.one(partial(self._plain, position, value), partial(self._by_values, position, value))
-                if number % AT_ONCE == 0:
-                    size -= each * AT_ONCE
-                    if size > 0:
-                        seen(each * AT_ONCE)
-        self.noted()
+    def read(self, advance: Callable[[int], object]) -> None:
+        with pause_gc():
+            try:
+                self._read_records(advance)
+            except LoadError as error:  # the file cannot be read from here on
+                self.frame_pass.add_error(error)
+        self.report_problems()
 
-    def _typical(self) -> int:
-        """The bytes of a line, as far as the first ones tell."""
-        head = self.text.sample.head
+    def _read_records(self, advance: Callable[[int], object]) -> None:
+        unreported = self.file.size
+        step = self._line_bytes() * PROGRESS_STEP
+        for number, (position, record) in enumerate(self.source.values(), 1):
+            self.report_problems()
+            self.add(partial(self._add_fast, position, record), partial(self._load_run, position, record))
+            if number % PROGRESS_STEP == 0 and unreported > step:
+                unreported -= step
+                advance(step)
+
+    def _line_bytes(self) -> int:
+        """Return the typical length of a line in bytes, estimated from the first ones."""
+        head = self.source.sample.head
         return max(len(head) // max(head.count(b"\n"), 1), 1)
 
-    def _by_values(self, position: str, value: Any) -> Run | None:
-        return attempt(self.text, position, READERS[self.format], self.text, position, value)
+    def _load_run(self, position: str, record: Any) -> Run | None:
+        return next(try_read(self.source, position, READERS[self.format], self.source, position, record), None)
 
-    def _plain(self, position: str, value: Any) -> bool:
-        if type(value) is not dict:
+    def _add_fast(self, position: str, record: Any) -> bool:
+        if type(record) is not dict:
             return False
         if self.format == OURS:
-            return add_ours(self.maker.batch, value, self.file, self.place, self.claimed)
-        return self.chat.add(self.maker.batch, value, position, self.claimed)
+            return add_run(self.builder.batch, record, self.file, self.position, self.unique_id)
+        return self.chat_records.add(self.builder.batch, record, position, self.unique_id)
 
 
-def _chat(text: Text, position: str, value: Any) -> Any:
-    return openai_chat.read_one(value, text.notes(openai_chat.FORMAT, position))
+def _read_chat(source: ImportSource, position: str, record: Any) -> Any:
+    return openai_chat.read_one(record, source.notes(openai_chat.FORMAT, position))
 
 
-READERS: dict[str, Callable[[Text, str, Any], Any]] = {OURS: own.run_of, openai_chat.FORMAT: _chat}
+READERS: dict[str, Callable[[ImportSource, str, Any], Any]] = {OURS: own.run_of, openai_chat.FORMAT: _read_chat}

@@ -1,7 +1,7 @@
 """A sample of an Inspect log, straight into the lists of a batch of blocks.
 
-It knows the messages that are plain, which nearly all are; any other goes by way of its Blocks.
-What it gives is what `importers.inspect_messages` and the walk over its Runs give.
+It knows the plain messages, which nearly all are; any other message goes through its Blocks.
+Its result is that of `importers.inspect_messages` and the traversal of the Run.
 """
 
 from __future__ import annotations
@@ -10,178 +10,185 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..importers import Notes
-from ..importers.conversation import SAID_TO_IT, other, place_of
-from ..importers.inspect_log import about_of, messages_of, run_id
-from ..importers.inspect_messages import Attachments, Calls, beside_of, blocks_of, ended, last_reply, named
+from ..importers.inspect_log import evaluation_of, messages_of, run_id
+from ..importers.inspect_messages import (
+    Attachments,
+    SampleEvents,
+    blocks_of,
+    call_outcome,
+    extra_fields_of,
+    last_reply,
+    model_of,
+)
+from ..importers.transcript import PROMPT_KINDS, conversation_key, other_block
 from ..turns import Block
-from .arrays import to_json
-from .block_batch import BlockBatch, Told
-from .sources import File
-from .walk import said
+from .block_batch import BlockBatch, CallSummary, plain_json
+from .block_frame import tool_name
+from .sources import SourceFile
+from .walk import text_of
 
-# What in a part of a message, or in a call, would stand in the place of what the frame reads.
+# Fields of a part of a message, or of a call, that would replace the values of the frame.
 IN_PART = frozenset({"id", "name", "error", "images"})
 IN_CALL = frozenset({"name", "args", "args_raw", "error", "images"})
 CALL = frozenset({"id", "function", "arguments", "type"})
 KINDS = {"text": "llm_text", "reasoning": "reasoning"}
-NO_CALLS = Calls(())
+NO_CALLS = SampleEvents(())
 
 
 def add_sample(
-    batch: BlockBatch, sample: Any, log: Any, notes: Notes, file: File, claimed: Callable[[str], str]
+    batch: BlockBatch, sample: Any, log: Any, notes: Notes, file: SourceFile, unique_id: Callable[[str], str]
 ) -> bool:
-    """Add all blocks of a sample; False for what is none, and what is in the batch to be taken back.
+    """Add all blocks of a sample; False for a value that is not one, and the batch is to be shortened again.
 
-    Raises whatever a sample of another shape leads to: then too it is to be read by way of values.
+    Raises any exception for a sample of another shape, which the importer is to report.
     """
     if type(sample) is not dict:
         return False
-    about = about_of(log)
+    about = evaluation_of(log)
     model = str(about.get("model") or "")
-    answers = _Answers(sample.get("events"), sample.get("output"), model)
-    id = claimed(file.told_apart(run_id(sample, about, notes)))
-    listed = sample.get("attachments")
-    attachments = Attachments(listed, notes) if listed else None
-    _Sample(batch, id, str(file.path), answers, notes).add(messages_of(sample), attachments)
+    outputs = _ModelOutputs(sample.get("events"), sample.get("output"), model)
+    sample_id = file.distinct_id(run_id(sample, about, notes))
+    attachment_texts = sample.get("attachments")
+    attachments = Attachments(attachment_texts, notes) if attachment_texts else None
+    reader = _SampleReader(batch, str(file.path), outputs, notes)
+    reader.add(messages_of(sample), attachments)
+    batch.set_run_id(reader.run, unique_id(sample_id))
     return True
 
 
-class _Answers:
-    """The outputs of a sample's model calls by the ids of their messages; told of when they are asked for."""
+class _ModelOutputs:
+    """The outputs of a sample's model calls by the ids of their messages."""
 
     def __init__(self, events: Any, output: Any, model: str) -> None:
         self.model = model
-        self.last = output if isinstance(output, Mapping) else None
-        self.outputs: dict[str, tuple[Mapping[str, Any], str]] = {}
+        self.final_output = output if isinstance(output, Mapping) else None
+        self.outputs: dict[str, tuple[Mapping[str, Any], str]] = {}  # with the model of the event
         for event in events if isinstance(events, Iterable) and not isinstance(events, (str, Mapping)) else ():
             if type(event) is not dict or event.get("event") != "model":
                 continue
             output = event.get("output")
             if type(output) is not dict:
                 continue
-            made_by = output, str(event.get("model") or "")
+            output_and_model = output, str(event.get("model") or "")
             for choice in output.get("choices") or ():
                 message = choice.get("message") if type(choice) is dict else None
-                if type(message) is dict and type(id := message.get("id")) is str:
-                    self.outputs[id] = made_by
+                if type(message) is dict and type(message_id := message.get("id")) is str:
+                    self.outputs[message_id] = output_and_model
 
-    def told(self, message: Mapping[str, Any], *, is_last: bool) -> Told:
-        """What is known of the call that made `message`."""
+    def summary(self, message: Mapping[str, Any], *, is_last: bool) -> CallSummary:
+        """Return the summary of the model call that produced `message`."""
         output, model = self.outputs.get(str(message.get("id")), (None, ""))
         if output is None and is_last:
-            output, model = self.last, self.model
+            output, model = self.final_output, self.model
         if output is None:
-            provider, answered, reason, finish = *named(message, self.model), "", "unknown"
+            provider, model_name, stop_reason, finish = *model_of(message, self.model), "", "unknown"
         else:
-            provider, answered, reason, finish = ended(output, model)
-        return "anthropic" if provider == "claude" else provider, answered, reason, str(finish)
+            provider, model_name, stop_reason, finish = call_outcome(output, model)
+        return "anthropic" if provider == "claude" else provider, model_name, stop_reason, str(finish)
 
 
-class _Sample:
-    def __init__(self, batch: BlockBatch, id: str, path: str, answers: _Answers, notes: Notes) -> None:
+class _SampleReader:
+    def __init__(self, batch: BlockBatch, path: str, outputs: _ModelOutputs, notes: Notes) -> None:
         self.batch = batch
-        self.run = batch.begin_run(id, path)
-        self.answers = answers
+        self.run = batch.begin_run("", path)
+        self.outputs = outputs
         self.notes = notes
-        self.key = f"{place}/" if (place := place_of(notes)) else ""
-        self.calls: dict[str, int] = {}  # the number of a model call, by its id
-        self.names: dict[str, str | None] = {}  # of the tools, by the id of the call
-        self.turns = 0
-        self.index = 0
+        self.call_id_prefix = f"{place}/" if (place := conversation_key(notes)) else ""
+        self.calls: dict[str, int] = {}  # numbers of model calls, by id
+        self.tool_names: dict[str, str] = {}  # by tool call id
+        self.turn_index = 0
+        self.block_index = 0
+        self.has_reply = False  # in the current Turn
         batch.begin_turn(self.run, "", 0, 0)
-        self.answered = False
 
     def add(self, messages: list[Any], attachments: Attachments | None) -> None:
-        final = last_reply(messages)
+        last_reply_index = last_reply(messages)
         for number, message in enumerate(messages):
             if type(message) is not dict:
-                self._slow([other(message)], None, None)
+                self._add_blocks([other_block(message)], None, None)
                 continue
             if attachments is not None:
-                message = attachments.put_in(message, f"messages[{number}]")
-            beside = beside_of(message)
-            extra = to_json(beside) if beside else None
-            made_by: int | None = None
-            done = False
+                message = attachments.resolve(message, f"messages[{number}]")
+            extra_fields = extra_fields_of(message)
+            extra = plain_json(extra_fields) if extra_fields else None
+            call: int | None = None
+            is_added = False
             match message.get("role"):
                 case "assistant":
-                    made_by = self._made_by(message, number, is_last=number == final)
-                    done = self._reply(message, made_by, extra)
+                    call = self._call_number(message, number, is_last=number == last_reply_index)
+                    is_added = self._add_reply(message, call, extra)
                 case "tool":
-                    done = self._result(message, extra)
+                    is_added = self._add_result(message, extra)
                 case "user" | "system" as role:
-                    done = self._said(role, message, extra)
-            if not done:
-                self._slow(blocks_of(message, f"messages[{number}]", NO_CALLS, self.notes), made_by, extra)
+                    is_added = self._add_text(role, message, extra)
+            if not is_added:
+                self._add_blocks(blocks_of(message, f"messages[{number}]", NO_CALLS, self.notes), call, extra)
 
-    def _made_by(self, message: dict[str, Any], number: int, *, is_last: bool) -> int:
-        id = f"{self.key}{message.get('id') or f'messages[{number}]'}"
-        known = self.calls.get(id)
-        if known is None:
-            known = self.calls[id] = self.batch.called(id, self.answers.told(message, is_last=is_last))
-        return known
+    def _call_number(self, message: dict[str, Any], number: int, *, is_last: bool) -> int:
+        call_id = f"{self.call_id_prefix}{message.get('id') or f'messages[{number}]'}"
+        call = self.calls.get(call_id)
+        if call is None:
+            summary = self.outputs.summary(message, is_last=is_last)
+            call = self.calls[call_id] = self.batch.add_call(call_id, summary)
+        return call
 
-    def _next(self, kind: str) -> int:
-        """The place of the next block in its Turn; a prompt after an answer begins one."""
-        if kind == "user" and self.answered:
-            self.turns += 1
-            self.batch.begin_turn(self.run, "", self.turns, self.index)
-            self.answered = False
-        if kind not in SAID_TO_IT:
-            self.answered = True
-        self.index += 1
-        return self.index - 1
+    def _next_index(self, kind: str) -> int:
+        """Return the index of the next block in its Turn; a prompt after a reply begins a Turn."""
+        if kind == "user" and self.has_reply:
+            self.turn_index += 1
+            self.batch.begin_turn(self.run, "", self.turn_index, self.block_index)
+            self.has_reply = False
+        if kind not in PROMPT_KINDS:
+            self.has_reply = True
+        self.block_index += 1
+        return self.block_index - 1
 
-    def _put(self, kind: str, role: str | None, text: str, extra: str | None) -> int:
-        self._next(kind)
-        row = self.batch.put(kind, role, text)
+    def _add(self, kind: str, role: str | None, text: str, extra: str | None) -> int:
+        self._next_index(kind)
+        row = self.batch.add(kind, role, text)
         if extra is not None:
             self.batch.extras[row] = extra
         return row
 
-    def _said(self, role: str, message: dict[str, Any], extra: str | None) -> bool:
+    def _add_text(self, role: str, message: dict[str, Any], extra: str | None) -> bool:
         text = message.get("content")
         if type(text) is not str:
             return False
-        self._put(role, role, text, extra)
+        self._add(role, role, text, extra)
         return True
 
-    def _result(self, message: dict[str, Any], extra: str | None) -> bool:
-        id, text = message.get("tool_call_id"), message.get("content")
-        if type(id) is not str or not id or type(text) is not str or message.get("error"):
+    def _add_result(self, message: dict[str, Any], extra: str | None) -> bool:
+        call_id, text = message.get("tool_call_id"), message.get("content")
+        if type(call_id) is not str or not call_id or type(text) is not str or message.get("error"):
             return False
-        row = self._put("tool_use", None, text, extra)
-        self.batch.tool_call_ids[row] = id
-        if name := self.names.get(id):
+        row = self._add("tool_use", None, text, extra)
+        self.batch.tool_call_ids[row] = call_id
+        if name := self.tool_names.get(call_id):
             self.batch.names[row] = name
         return True
 
-    def _reply(self, message: dict[str, Any], made_by: int, extra: str | None) -> bool:
-        """A text or the parts of a content, and calls; False where any of them is not plain, and none is put."""
-        texts, calls = _texts(message), _calls(message)
-        if texts is None or calls is None or not (texts or calls):
+    def _add_reply(self, message: dict[str, Any], call: int, extra: str | None) -> bool:
+        """Add the parts of a content, and calls; False and nothing added if one of them is not plain."""
+        texts, tool_calls = _texts(message), _tool_calls(message)
+        if texts is None or tool_calls is None or not (texts or tool_calls):
             return False
         batch = self.batch
         for kind, text in texts:
-            batch.made_by[self._put(kind, "assistant", text, extra)] = made_by
+            batch.calls[self._add(kind, "assistant", text, extra)] = call
             extra = None
-        for id, name, args in calls:
-            self.names[id] = name
-            row = self._put("tool_call", None, args, extra)
-            batch.made_by[row], batch.tool_call_ids[row] = made_by, id
+        for call_id, name, arguments in tool_calls:
+            self.tool_names[call_id] = name
+            row = self._add("tool_call", None, arguments, extra)
+            batch.calls[row], batch.tool_call_ids[row] = call, call_id
             if name:
                 batch.names[row] = name
             extra = None
         return True
 
-    def _slow(self, blocks: list[Block], made_by: int | None, extra: str | None) -> None:
-        for one in blocks:
-            name: str | None = one.name
-            if one.kind == "tool_call":
-                self.names[one.tool_call_id] = name
-            elif one.kind == "tool_use":
-                name = self.names.get(one.tool_call_id)
-            row = self.batch.add(self._next(one.kind), one, name or "", said(one), made_by)
+    def _add_blocks(self, blocks: list[Block], call: int | None, extra: str | None) -> None:
+        for block in blocks:
+            name = tool_name(block, self.tool_names)
+            row = self.batch.add_block(self._next_index(block.kind), block, name, text_of(block), call)
             if extra is not None:
                 self.batch.extras[row] = extra
                 self.batch.times.pop(row, None)
@@ -189,39 +196,39 @@ class _Sample:
 
 
 def _texts(message: dict[str, Any]) -> list[tuple[str, str]] | None:
-    """What the model said and thought: kind and text."""
+    """Return kind and text of each part of the content of a reply; None if one is not plain."""
     content = message.get("content")
     if type(content) is str:
         return [("llm_text", content)] if content or not message.get("tool_calls") else []
     if type(content) is not list:
         return None
-    made = []
+    texts = []
     for part in content:
         if type(part) is not dict or not IN_PART.isdisjoint(part):
             return None
-        kind = part.get("type")
-        if kind not in ("text", "reasoning"):
+        part_type = part.get("type")
+        if part_type not in ("text", "reasoning"):
             return None
-        text = part.get(kind)
-        if type(text) is not str or (kind == "reasoning" and "text" in part):
+        text = part.get(part_type)
+        if type(text) is not str or (part_type == "reasoning" and "text" in part):
             return None
-        made.append((KINDS[kind], text))
-    return made
+        texts.append((KINDS[part_type], text))
+    return texts
 
 
-def _calls(message: dict[str, Any]) -> list[tuple[str, str | None, str]] | None:
-    """The calls with objects for arguments: id, tool, arguments as JSON."""
-    listed = message.get("tool_calls")
-    if not listed:
+def _tool_calls(message: dict[str, Any]) -> list[tuple[str, str, str]] | None:
+    """Return id, tool and arguments as JSON of each call of a reply; None if one is not plain."""
+    tool_calls = message.get("tool_calls")
+    if not tool_calls:
         return []
-    if type(listed) is not list:
+    if type(tool_calls) is not list:
         return None
-    made = []
-    for call in listed:
+    plain_calls = []
+    for call in tool_calls:
         if type(call) is not dict or not (CALL.issuperset(call) or IN_CALL.isdisjoint(call)):
             return None
-        id, name, args = call.get("id"), call.get("function"), call.get("arguments")
-        if type(id) is not str or not id or type(name) is not str or type(args) is not dict:
+        call_id, name, args = call.get("id"), call.get("function"), call.get("arguments")
+        if type(call_id) is not str or not call_id or type(name) is not str or type(args) is not dict:
             return None
-        made.append((id, name or None, to_json(args) if args else "{}"))
-    return made
+        plain_calls.append((call_id, name, plain_json(args) if args else "{}"))
+    return plain_calls

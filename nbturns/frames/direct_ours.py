@@ -1,253 +1,314 @@
 """A Run or a Turn of ours as JSON, straight into the lists of a batch of blocks.
 
-What it gives is what `serde` and the walk over its Runs give; of anything that is not plain
-it says so, and leaves it to them.
+It knows the shape in which we write files. For that shape its result is that of `serde` and the
+traversal of the Run; for any other `add_run` returns False, and the record is left to these.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from ..provenance import TIMESTAMP
+from ..keys import SESSION_ID
+from ..provenance import FIELDS_NAMES, FORMER_NAMES, TIMESTAMP
 from ..results import DURATION_MS, INFERENCE_ID, INFERENCE_RESULT, INFERENCES, FinishClass
-from ..serde import KINDS, ROLES, VERSION
-from .arrays import to_json
-from .block_batch import BESIDE, NOTHING_TOLD, BlockBatch, Told, said_at
-from .sources import File
+from ..serde import BYTES, KINDS, ROLES, VERSION
+from ..text import MESSAGE_KINDS, TextForm, block_text
+from .block_batch import EMPTY_SUMMARY, BlockBatch, CallSummary, NotPlainError, plain_json, require_levels
+from .block_frame import parsed_time
+from .sources import SourceFile
 
-SESSION = "geppetto.session_id@v1"
-SAID = frozenset({"system", "user", "llm_text", "reasoning"})
-BLOCK = frozenset({"id", "kind", "role", "payload", "metadata"})
-SIGNED = frozenset({INFERENCE_ID.name, INFERENCE_RESULT.name, DURATION_MS.name})  # no part of `extra`
-NOTHING: dict[str, Any] = {}
-CLASSES = {one.value: one.value for one in FinishClass}
+RUN_FIELDS = frozenset({"version", "id", "name", "turns", "metadata"})
+TURN_FIELDS = frozenset({"version", "id", "shared_blocks", "blocks", "metadata", "data"})
+BLOCK_FIELDS = frozenset({"id", "kind", "role", "payload", "metadata"})
+CALL_METADATA = frozenset({INFERENCE_ID.name, INFERENCE_RESULT.name, DURATION_MS.name})  # never part of `extra`
+EMPTY_PAYLOAD: dict[str, Any] = {}
+FINISH_CLASSES = {finish.value: finish.value for finish in FinishClass}
+COUNT = (int,)
+NUMBER = (int, float)
+# The fields of a model call with the types that need no decoding; `usage` is checked by itself.
+CALL_FIELDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(
+        ("inference_id", "provider", "model", "stop_reason", "finish_class", "request_id", "response_id"), (str,)
+    ),
+    **dict.fromkeys(("max_tokens", "duration_ms", "time_to_first_token_ms", "cost"), NUMBER),
+    "attempts": COUNT,
+    "truncated": (bool,),
+    "usage": (dict,),
+}
+USAGE_FIELDS = frozenset(
+    ["input_tokens", "output_tokens", "cached_tokens", "cache_creation_input_tokens", "reasoning_tokens"]
+)
 
 
-class _NotPlainError(Exception):
-    """Something here is not as we write it."""
-
-
-def add_ours(batch: BlockBatch, record: dict[str, Any], file: File, place: int, claimed: Callable[[str], str]) -> bool:
-    """Add all blocks of a Run; False where it is not plain, and what is in the batch to be taken back."""
-    turns = record.get("turns") if "turns" in record else [record]
-    if type(turns) is not list or record.get("version", VERSION) != VERSION or not all(map(_is_dict, turns)):
-        return False
+def add_run(
+    batch: BlockBatch, record: dict[str, Any], file: SourceFile, position: int, unique_id: Callable[[str], str]
+) -> bool:
+    """Add all blocks of a Run; False if it is not plain, and the batch is to be shortened again."""
     try:
-        _Ours(batch, claimed(_id(record, turns, file, place)), str(file.path)).add(turns)
-    except _NotPlainError:
+        turns = _turns(record)
+        run_id = _run_id(record, turns, file, position)
+        reader = _RunReader(batch, str(file.path))
+        reader.add(turns)
+        batch.set_run_id(reader.run, unique_id(run_id))
+    except NotPlainError:
         return False
     return True
 
 
-def _id(record: dict[str, Any], turns: list[dict[str, Any]], file: File, place: int) -> str:
-    id = _text(record.get("id") or "") if "turns" in record else ""
-    if not id:
-        found = ((turn.get("metadata") or {}).get(SESSION) for turn in turns)
-        id = _text(next(filter(None, found), ""))
-        return id or f"{file.path}#{place}"
-    stem = file.path.stem
-    if stem != file.label and (id == stem or id.startswith(f"{stem}:")):
-        return file.label + id[len(stem) :]
-    return id
+def _turns(record: dict[str, Any]) -> list[dict[str, Any]]:
+    if "turns" not in record:
+        return [record]
+    turns = record["turns"]
+    if type(turns) is not list or not RUN_FIELDS.issuperset(record) or record.get("version", VERSION) != VERSION:
+        raise NotPlainError
+    _optional_text(record.get("name"))
+    require_levels(_mapping(record.get("metadata")))
+    return [turn if type(turn) is dict else _refuse() for turn in turns]
 
 
-class _Ours:
-    def __init__(self, batch: BlockBatch, id: str, path: str) -> None:
+def _run_id(record: dict[str, Any], turns: list[dict[str, Any]], file: SourceFile, position: int) -> str:
+    run_id = _optional_text(record.get("id")) if "turns" in record else ""
+    if not run_id:
+        session_ids = (_optional_text(_mapping(turn.get("metadata")).get(SESSION_ID.name)) for turn in turns)
+        return next(filter(None, session_ids), "") or f"{file.path}#{position}"
+    return file.distinct_id(run_id)
+
+
+class _RunReader:
+    def __init__(self, batch: BlockBatch, path: str) -> None:
         self.batch = batch
-        self.run = batch.begin_run(id, path)
-        self.seen: set[str] = set()
-        self.names: dict[str, str] = {}  # of the tools, by the id of the call
-        self.calls: dict[str, int] = {}  # the number of a model call, by its id
-        self.told: dict[tuple[Any, ...], Told] = {}  # what is told of calls, by how that is written
+        self.run = batch.begin_run("", path)
+        self.block_ids: set[str] = set()
+        self.tool_names: dict[str, str] = {}  # by tool call id
+        self.calls: dict[str, int] = {}  # numbers of model calls, by id
+        self.call_records: dict[str, Any] = {}  # the records of these calls on blocks
+        self.unlisted_calls: set[str] = set()  # calls that no Turn so far lists
+        self.has_ledger = False  # of the current Turn
+        self.summaries: dict[tuple[Any, ...], CallSummary] = {}  # by the values in the file
 
     def add(self, turns: list[dict[str, Any]]) -> None:
         length = 0
         for index, turn in enumerate(turns):
             shared, blocks = turn.get("shared_blocks", 0), turn.get("blocks")
             if type(shared) is not int or not 0 <= shared <= length or type(blocks) is not list:
-                raise _NotPlainError
-            if turn.get("version", VERSION) != VERSION:
-                raise _NotPlainError
-            self.batch.begin_turn(self.run, _text(turn.get("id") or ""), index, shared)
-            metadata = turn.get("metadata")
-            if metadata is not None and (listed := _mapping(metadata).get(INFERENCES.name)) is not None:
-                self._ledger(listed)
+                raise NotPlainError
+            if turn.get("version", VERSION) != VERSION or not TURN_FIELDS.issuperset(turn):
+                raise NotPlainError
+            self.batch.begin_turn(self.run, _optional_text(turn.get("id")), index, shared)
+            require_levels(_mapping(turn.get("data")))
+            metadata = _mapping(turn.get("metadata"))
+            if metadata:
+                require_levels([value for name, value in metadata.items() if name != INFERENCES.name])
+                if type(metadata.get(SESSION_ID.name, "")) is not str:
+                    raise NotPlainError
+            self.has_ledger = INFERENCES.name in metadata
+            if self.has_ledger:
+                self._add_ledger(metadata[INFERENCES.name])
             for block in blocks:
-                self._block(block)
+                self._add_block(block)
             length = shared + len(blocks)
 
-    def _ledger(self, listed: Any) -> None:
-        if type(listed) is not list:
-            raise _NotPlainError
-        calls = self.calls
-        for raw in listed:
-            id = _mapping(raw).get("inference_id")
-            if type(id) is not str or not id:
-                raise _NotPlainError
-            if id not in calls:
-                calls[id] = self._called(id, raw)
+    def _add_ledger(self, ledger: Any) -> None:
+        if type(ledger) is not list:
+            raise NotPlainError
+        for call_record in ledger:
+            summary = self._summary(call_record)
+            call_id = call_record.get("inference_id")
+            if not call_id:
+                raise NotPlainError
+            if call_id not in self.calls:
+                self.calls[call_id] = self.batch.add_call(call_id, summary)
+            elif call_id in self.unlisted_calls:  # from here on its blocks have this record
+                raise NotPlainError
 
-    def _called(self, id: str, raw: Any) -> int:
-        """A model call, by its number. Most calls of a Run are told of in the same words."""
-        if type(raw) is not dict or not raw:
-            return self.batch.called(id, _told(raw))
-        key = raw.get("provider"), raw.get("model"), raw.get("stop_reason"), raw.get("finish_class")
-        try:
-            told = self.told.get(key)
-        except TypeError:  # a list or an object where a word belongs
-            raise _NotPlainError from None
-        if told is None:
-            told = self.told[key] = _told(raw)
-        return self.batch.called(id, told)
+    def _summary(self, call_record: Any) -> CallSummary:
+        """Return the summary of the record of a model call. Most calls of a Run have the same one."""
+        if type(call_record) is not dict or not call_record:
+            raise NotPlainError
+        for name, value in call_record.items():
+            if type(value) not in CALL_FIELDS.get(name, ()):
+                raise NotPlainError
+        for name, value in call_record.get("usage", EMPTY_PAYLOAD).items():
+            if type(value) is not int or name not in USAGE_FIELDS:
+                raise NotPlainError
+        get = call_record.get
+        key = get("provider"), get("model"), get("stop_reason"), get("finish_class")
+        summary = self.summaries.get(key)
+        if summary is None:
+            summary = self.summaries[key] = _summary_of(*key)
+        return summary
 
-    def _block(self, block: Any) -> None:
+    def _add_block(self, block: Any) -> None:
         if type(block) is not dict:
-            raise _NotPlainError
+            raise NotPlainError
         get, batch = block.get, self.batch
-        kind, payload, metadata, role, id = get("kind"), get("payload"), get("metadata"), get("role"), get("id")
+        kind, payload, metadata, role, block_id = get("kind"), get("payload"), get("metadata"), get("role"), get("id")
         if type(kind) is not str or kind not in KINDS or (payload is not None and type(payload) is not dict):
-            raise _NotPlainError
+            raise NotPlainError
         row = len(batch.texts)
         if metadata:
-            self._signed(row, metadata)
-        if not BLOCK.issuperset(block):
-            if "payload" not in block:  # it may stand beside the kind
-                raise _NotPlainError
-            self._beside(row, block, metadata)
-        elif metadata and not SIGNED.issuperset(metadata):
-            self._beside(row, block, metadata)
-        if id is not None:
-            if type(id) is not str or id in self.seen:  # an equal block of one id is the same one
-                raise _NotPlainError
-            if id:
-                self.seen.add(id)
-                batch.ids[row] = id
+            self._add_call(row, _mapping(metadata))
+        elif metadata is not None:
+            _mapping(metadata)
+        if not BLOCK_FIELDS.issuperset(block):
+            if "payload" not in block:  # its fields may be outside of a payload
+                raise NotPlainError
+            self._add_extra(row, block, metadata)
+        elif metadata and not CALL_METADATA.issuperset(metadata):
+            self._add_extra(row, block, metadata)
+        if block_id is not None:
+            if type(block_id) is not str or block_id in self.block_ids:  # equal blocks of one id are the same block
+                raise NotPlainError
+            if block_id:
+                self.block_ids.add(block_id)
+                batch.ids[row] = block_id
         if type(role) is not str or not role or role.isspace():
             role = _role(block, kind)
-        payload = payload or NOTHING
-        text = payload.get("text") if kind in SAID else None
-        if type(text) is not str:
-            self._named(row, kind, payload)
-            text = _said(kind, payload)
-        elif len(payload) > 1:
-            self._named(row, kind, payload)
-        voice = batch.pairs.get((kind, role or None))
-        if voice is None:
-            batch.put(kind, role or None, text)
+        payload = payload or EMPTY_PAYLOAD
+        text = payload.get("text") if kind in MESSAGE_KINDS else None
+        if type(text) is not str or len(payload) > 1:
+            self._add_payload(row, kind, payload)
+            text = _text(kind, payload)
+        pair_number = batch.kind_role_pairs.get((kind, role or None))
+        if pair_number is None:
+            batch.add(kind, role or None, text)
             return
         batch.texts.append(text)
-        batch.voices.append(voice)
+        batch.kind_roles.append(pair_number)
 
-    def _named(self, row: int, kind: str, payload: dict[str, Any]) -> None:
-        """What a payload has that is no text."""
-        batch, call, name = self.batch, payload.get("id"), payload.get("name")
-        known = call if call and type(call) is str else ""
-        name = str(name) if name else ""
+    def _add_payload(self, row: int, kind: str, payload: dict[str, Any]) -> None:
+        """Add the values of a payload besides its text."""
+        if BYTES in payload:  # such a mapping stands for bytes
+            raise NotPlainError
+        for value in payload.values():
+            if type(value) is dict or type(value) is list:
+                require_levels(value)
+        batch, call_id, name, error = self.batch, payload.get("id"), payload.get("name"), payload.get("error")
+        if type(name or "") is not str or type(error or "") is not str:
+            raise NotPlainError
+        call_id, name = call_id if type(call_id) is str else "", name or ""
         if kind == "tool_call":
-            self.names[known] = name
+            self.tool_names[call_id] = name
         elif kind == "tool_use":
-            name = self.names.get(known, "")
-        if known:
-            batch.tool_call_ids[row] = known
+            name = self.tool_names.get(call_id, "")
+        if call_id:
+            batch.tool_call_ids[row] = call_id
         if name:
             batch.names[row] = name
-        error, images = payload.get("error"), payload.get("images")
-        if error and (said := str(error)):
-            batch.errors[row] = said
+        if error:
+            batch.errors[row] = error
+        images = payload.get("images")
         if images and type(images) is list:
             batch.images[row] = len(images)
 
-    def _beside(self, row: int, block: dict[str, Any], metadata: Any) -> None:
+    def _add_extra(self, row: int, block: dict[str, Any], metadata: Any) -> None:
         extra = _extra(block, metadata)
         if extra is not None:
             self.batch.extras[row] = extra
-        if metadata and (at := said_at(metadata.get(TIMESTAMP.name))) is not None:
-            self.batch.times[row] = at
+        if metadata and (time := parsed_time(metadata.get(TIMESTAMP.name))) is not None:
+            self.batch.times[row] = time
 
-    def _signed(self, row: int, metadata: Any) -> None:
-        """Put down the model call that made it."""
-        if type(metadata) is not dict:
-            raise _NotPlainError
-        id = metadata.get(INFERENCE_ID.name)
-        if not id:
-            if metadata.get(INFERENCE_RESULT.name):  # without an id, neighbours of equal results are one call
-                raise _NotPlainError
+    def _add_call(self, row: int, metadata: dict[str, Any]) -> None:
+        """Store the number of the model call that produced a block."""
+        call_id, call_record = metadata.get(INFERENCE_ID.name), metadata.get(INFERENCE_RESULT.name)
+        if not call_id:
+            if not {INFERENCE_ID.name, INFERENCE_RESULT.name}.isdisjoint(metadata):  # equal records may be one call
+                raise NotPlainError
             return
-        if type(id) is not str:
-            raise _NotPlainError
-        number = self.calls.get(id)
+        if type(call_id) is not str:
+            raise NotPlainError
+        if call_record is not None and self.call_records.get(call_id) != call_record:
+            summary = self._summary(call_record)
+            self.call_records[call_id] = call_record
+        else:
+            summary = EMPTY_SUMMARY
+        number = self.calls.get(call_id)
         if number is None:
-            number = self.calls[id] = self._called(id, metadata.get(INFERENCE_RESULT.name))
-        self.batch.made_by[row] = number
+            number = self.calls[call_id] = self.batch.add_call(call_id, summary)
+            if call_record is None or self.has_ledger:
+                self.unlisted_calls.add(call_id)
+        self.batch.calls[row] = number
 
 
-def _said(kind: str, payload: dict[str, Any]) -> str:
-    text: Any
-    if kind in SAID:
-        text = payload.get("text")
-        return text if type(text) is str else ""
-    if kind == "tool_use":
-        if error := payload.get("error"):
-            return str(error)
-        result = payload.get("result")
-        return result if type(result) is str else "" if result is None else to_json(result)
-    if kind == "tool_call":
-        args = payload.get("args")
-        if type(args) is dict and args:
-            return to_json(args)
-        if args or payload.get("args_raw"):
-            raise _NotPlainError
-        return "{}"
-    text = payload.get("text")
-    return text if type(text) is str and text else to_json(payload) if payload else ""
+def _text(kind: str, payload: dict[str, Any]) -> str:
+    if kind == "tool_call" and type(payload.get("args") or EMPTY_PAYLOAD) is not dict:
+        raise NotPlainError
+    return block_text(kind, payload, FORM)
 
 
-def _told(raw: Any) -> Told:
-    """What a record of a model call says, in the words of `InferenceResult`."""
-    if raw is None:
-        return NOTHING_TOLD
-    if type(raw) is not dict or not raw:
-        raise _NotPlainError
-    provider, model, stop, finish = map(raw.get, ("provider", "model", "stop_reason", "finish_class"))
-    if finish not in CLASSES:
-        finish = "unknown" if finish is None else FinishClass.of(_text(finish)).value
-    for word in (provider, model, stop):
-        if word is not None and type(word) is not str:
-            raise _NotPlainError
-    return "anthropic" if provider == "claude" else provider or "", model or "", stop or "", finish
+def _arguments(payload: dict[str, Any]) -> str:
+    if args := payload.get("args"):
+        return _json(args)
+    if payload.get("args_raw"):
+        raise NotPlainError
+    return "{}"
+
+
+def _value(value: Any) -> str:
+    return value if type(value) is str else _json(value)
+
+
+def _json(value: Any) -> str:
+    text = plain_json(value)
+    if BYTES in text:  # a mapping that stands for bytes, or a name that is written so as not to
+        raise NotPlainError
+    return text
+
+
+FORM = TextForm(_arguments, _value, labels=False)  # type: ignore[arg-type]  # a payload here is always a dict
+
+
+def _summary_of(provider: str | None, model: str | None, stop_reason: str | None, finish: str | None) -> CallSummary:
+    if finish not in FINISH_CLASSES:
+        finish = "unknown" if finish is None else FinishClass.of(finish).value
+    provider = "anthropic" if provider == "claude" else provider
+    return provider or "", model or "", stop_reason or "", finish or "unknown"
 
 
 def _role(block: dict[str, Any], kind: str) -> str:
+    """Return the role of a block that has a blank one, null, or none."""
     role = block.get("role", "")
-    if role is None:
-        return ""
-    return ROLES.get(kind, role) if not role or not _text(role).strip() else _text(role)
+    return "" if role is None else ROLES.get(kind, _optional_text(role))
 
 
 def _extra(block: dict[str, Any], metadata: Any) -> str | None:
-    """What it has beside all that a block knows, as JSON."""
-    extra = {name: value for name, value in block.items() if name not in BLOCK} if not BLOCK.issuperset(block) else {}
-    for name, value in sorted(metadata.items()) if metadata else ():
-        if name.endswith(BESIDE) and type(value) is dict:
+    """Return the fields that a block has no place for, as JSON."""
+    extra = {} if BLOCK_FIELDS.issuperset(block) else {n: value for n, value in block.items() if n not in BLOCK_FIELDS}
+    if any(name.startswith(BYTES) for name in extra):
+        raise NotPlainError
+    if metadata and not FORMER_NAMES.keys().isdisjoint(metadata):
+        raise NotPlainError
+    for name in metadata or ():
+        require_levels(metadata[name])
+    for name in FIELDS_NAMES if metadata else ():
+        value = metadata.get(name)
+        if type(value) is dict:
+            if BYTES in value:
+                raise NotPlainError
             extra.update(value)
+    for value in extra.values():
+        require_levels(value)
     extra = {name: value for name, value in extra.items() if value is not None}
-    return to_json(extra) if extra else None
+    return _json(extra) if extra else None
 
 
-def _text(value: Any) -> str:
+def _optional_text(value: Any) -> str:
+    if value is None:
+        return ""
     if type(value) is not str:
-        raise _NotPlainError
+        raise NotPlainError
     return value
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
+def _mapping(value: Any) -> dict[str, Any]:
+    """Return metadata or data as a dict, empty for None."""
     if value is None:
         return {}
-    if type(value) is not dict:
-        raise _NotPlainError
+    if type(value) is not dict or BYTES in value:  # such a mapping stands for bytes
+        raise NotPlainError
     return value
 
 
-def _is_dict(value: Any) -> bool:
-    return type(value) is dict
+def _refuse() -> dict[str, Any]:
+    raise NotPlainError

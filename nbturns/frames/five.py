@@ -1,4 +1,4 @@
-"""What a user calls: a frame of one sort, or all of them in one pass."""
+"""The functions for users: a frame of one kind, or all of them in one pass."""
 
 from __future__ import annotations
 
@@ -8,22 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MisuseError
-from .backends import as_backend, as_pandas, known_backend
+from .backends import as_backend, as_pandas, checked_backend
 from .block_frame import BLOCK
-from .columns import Column, checked
+from .columns import Column, checked_columns
 from .inference_frame import INFERENCE
 from .origin import Origin
 from .parquet import write_tables
-from .passes import COLUMNS, Made, Wanted, together
-from .reading import How, made_of, passes
+from .passes import COLUMNS, FrameRequest, FrameTables, concatenated
+from .reading import CachePath, ReadOptions, read_all, read_parts
 from .snapshot_frame import SNAPSHOT
 from .tool_call_frame import TOOL_CALL
 from .turn_frame import TURN
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Cached = str | os.PathLike[str] | bool | None
 
 
 def blocks(
@@ -33,19 +31,19 @@ def blocks(
     *,
     backend: str = "pandas",
     processes: int | None = None,
-    cache: Cached = None,
+    cache: CachePath = None,
     progress: bool | None = None,
 ) -> Any:
-    """A row for each block of `x`; the columns are listed in `nt.frames`.
+    """Return a frame with a row for each block of `x`; `nt.frames` lists the columns.
 
-    A block stands once in each Run, in the first Turn that has it; `repeat=True` gives every
+    A block is one row of each Run, in the first Turn that has it; `repeat=True` gives every
     Turn in full. Tokens and cost are in `inferences` and `turns`, because several blocks
-    share one model call. `backend` is "pandas", "arrow", "polars" or "dask"; `processes` reads
-    so many files at once, `cache` (a folder, or True) only those that changed. Raises
-    TypeError for an `x` without Turns, LoadError for a file that cannot be read, DecodeError
-    for metadata that do not fit, and MisuseError for a column that fails, naming column and row.
+    share one model call. `backend` is "pandas", "arrow", "polars" or "dask"; `processes` is the number of
+    files that are read at once; with `cache` (a folder, or True) only changed files are read again. Raises
+    MisuseError for an `x` without Turns, LoadError for a file that cannot be read, DecodeError
+    for metadata of a wrong type, and MisuseError for a column that fails, naming column and row.
     """
-    return _one("blocks", x, columns, backend, How(processes, cache, progress), repeat=repeat)
+    return _frame("blocks", x, columns, backend, ReadOptions(processes, cache, progress), repeat=repeat)
 
 
 def turns(
@@ -54,15 +52,15 @@ def turns(
     *,
     backend: str = "pandas",
     processes: int | None = None,
-    cache: Cached = None,
+    cache: CachePath = None,
     progress: bool | None = None,
 ) -> Any:
-    """A row for each Turn of `x`; the columns are listed in `nt.frames`.
+    """Return a frame with a row for each Turn of `x`; `nt.frames` lists the columns.
 
-    Counts, tokens and cost are of what is new in a Turn, so they may be summed; only
-    `blocks` and `pending` are of the whole of it. Takes and raises what `blocks` does.
+    Counts, tokens and cost are those of the new blocks and model calls of a Turn, so they may be summed; only
+    `blocks` and `pending` are those of the whole Turn. Arguments and errors are those of `blocks`.
     """
-    return _one("turns", x, columns, backend, How(processes, cache, progress))
+    return _frame("turns", x, columns, backend, ReadOptions(processes, cache, progress))
 
 
 def inferences(
@@ -71,17 +69,17 @@ def inferences(
     *,
     backend: str = "pandas",
     processes: int | None = None,
-    cache: Cached = None,
+    cache: CachePath = None,
     progress: bool | None = None,
 ) -> Any:
-    """A row for each model call of `x`; the columns are listed in `nt.frames`.
+    """Return a frame with a row for each model call of `x`; `nt.frames` lists the columns.
 
-    A call stands once, in the first Turn that lists it, so tokens and cost may be
-    summed: they add up to `run.usage`. Tokens nobody counted are NA, never 0. Thoughts
-    count in characters as far as the provider shows them, calls by their arguments as JSON.
-    Takes and raises what `blocks` does.
+    A call is one row, in the first Turn that lists it, so tokens and cost may be
+    summed: they add up to `run.usage`. Tokens that were not counted are NA, never 0. The characters
+    of reasoning are those the provider shows, those of a tool call its arguments as JSON.
+    Arguments and errors are those of `blocks`.
     """
-    return _one("inferences", x, columns, backend, How(processes, cache, progress))
+    return _frame("inferences", x, columns, backend, ReadOptions(processes, cache, progress))
 
 
 def tool_calls(
@@ -91,20 +89,21 @@ def tool_calls(
     *,
     backend: str = "pandas",
     processes: int | None = None,
-    cache: Cached = None,
+    cache: CachePath = None,
     progress: bool | None = None,
 ) -> Any:
-    """A row for each tool call of `x`, its result beside it; the columns are listed in `nt.frames`.
+    """Return a frame with a row for each tool call of `x` and its result; `nt.frames` lists the columns.
 
     A result belongs to the oldest call before it that has its id and no result yet, because
-    ids come back in real transcripts. With `spread` each argument has a column of its own,
-    `args.city`; see `nt.frames.spread`. Takes and raises what `blocks` does.
+    transcripts use an id more than once. With `spread` each argument has a column of its own,
+    `args.city`; see `nt.frames.spread`. Arguments and errors are those of `blocks`.
     """
     if spread and backend == "dask":
         raise MisuseError(
-            "which arguments there are is only known when all is read; with dask use map_partitions(nt.frames.spread, …)"
+            "spread=True cannot be combined with dask, because the argument columns depend on all rows; "
+            "use map_partitions(nt.frames.spread, …)"
         )
-    return _one("tool_calls", x, columns, backend, How(processes, cache, progress), spread=spread)
+    return _frame("tool_calls", x, columns, backend, ReadOptions(processes, cache, progress), spread=spread)
 
 
 def snapshots(
@@ -113,16 +112,15 @@ def snapshots(
     *,
     backend: str = "pandas",
     processes: int | None = None,
-    cache: Cached = None,
+    cache: CachePath = None,
     progress: bool | None = None,
 ) -> Any:
-    """A row for each snapshot of `x`, with what changed since the one before; the columns are listed in `nt.frames`.
+    """Return a frame with a row for each snapshot of `x` and its changes; `nt.frames` lists the columns.
 
-    An Execution has those of its loop, a Session those of its executions; a list of
-    Snapshots is what it is. Of any other Turn its end is the one there is. Takes and raises
-    what `blocks` does.
+    An Execution has the snapshots of its loop, a Session those of its executions, a list of
+    Snapshots these. Any other Turn has one row, for its end. Arguments and errors are those of `blocks`.
     """
-    return _one("snapshots", x, columns, backend, How(processes, cache, progress))
+    return _frame("snapshots", x, columns, backend, ReadOptions(processes, cache, progress))
 
 
 def read(
@@ -132,23 +130,23 @@ def read(
     columns: Mapping[str, Iterable[Column]] | None = None,
     backend: str = "pandas",
     processes: int | None = None,
-    cache: Cached = None,
+    cache: CachePath = None,
     progress: bool | None = None,
 ) -> Frames:
-    """All frames of `x` in one pass: `.blocks`, `.turns`, `.inferences`, `.tool_calls`, `.snapshots`.
+    """Return all frames of `x` from one pass: `.blocks`, `.turns`, `.inferences`, `.tool_calls`, `.snapshots`.
 
-    What cannot be read is listed in `.errors` (file, position, reason) and the rest is there;
-    an interrupt is such a row too, and what was read by then is kept. `strict` raises LoadError or
-    DecodeError for the first. `.reports` says what importers did not take as it is. `columns`
-    names other columns for some of the frames. Takes and raises what `blocks` does otherwise.
+    Problems are rows of `.errors` (file, position, reason), and reading goes on after them;
+    an interrupt is such a row too, and the rows before it are kept. `strict` raises LoadError or
+    DecodeError for the first problem. `.reports` has the notes of the importers. `columns`
+    replaces the columns of some of the frames. Other arguments and errors are those of `blocks`.
     """
-    chosen = {**COLUMNS, **{name: checked(given) for name, given in _named(columns).items()}}
-    wanted = Wanted(chosen, strict=strict)
-    if known_backend(backend) == "dask":
+    replaced = {name: checked_columns(frame_columns) for name, frame_columns in _columns_by_frame(columns).items()}
+    request = FrameRequest({**COLUMNS, **replaced}, strict=strict)
+    if checked_backend(backend) == "dask":
         from .dask_frames import dask_frames
 
-        return Frames(Made({}), backend, frames=dask_frames(x, wanted))
-    return Frames(made_of(x, wanted, How(processes, cache, progress)), backend, Origin.of(x))
+        return Frames(FrameTables({}), backend, frames=dask_frames(x, request))
+    return Frames(read_all(x, request, ReadOptions(processes, cache, progress)), backend, Origin.of(x))
 
 
 def to_parquet(
@@ -157,42 +155,43 @@ def to_parquet(
     strict: bool = False,
     *,
     processes: int | None = None,
-    cache: Cached = None,
+    cache: CachePath = None,
     rows: int = 1_000_000,
 ) -> pd.DataFrame:
-    """Write all frames of `x` to `folder`, some `rows` at a time, and give the errors as a frame.
+    """Write all frames of `x` to `folder`, about `rows` rows at a time, and return the frame of errors.
 
     Each frame is a folder of Parquet files (`blocks/part-00000.parquet`, …), which DuckDB,
-    Spark, Polars and pandas read as they are; the memory it takes does not grow with `x`.
-    Raises MisuseError for a folder with something in it, and what `read` raises.
+    Spark, Polars and pandas can read; the memory for this does not grow with `x`.
+    Raises MisuseError for a folder that is not empty, and the errors of `read`.
     """
     errors = []
-    wanted = Wanted(COLUMNS, strict=strict)
-    target = _empty(folder)
-    for number, made in enumerate(passes(x, wanted, How(processes, cache), rows)):
-        write_tables(made.tables, target, number)
-        errors.append(Made({"errors": made.tables["errors"]}))
-    return as_pandas(together(errors).tables["errors"])
+    checked_backend("pandas")
+    request = FrameRequest(COLUMNS, strict=strict)
+    target = _empty_folder(folder)
+    for number, result in enumerate(read_parts(x, request, ReadOptions(processes, cache), rows)):
+        write_tables(result.tables, target, number)
+        errors.append(FrameTables({"errors": result.tables["errors"]}))
+    return as_pandas(concatenated(errors).tables["errors"])
 
 
-def _empty(folder: str | os.PathLike[str]) -> Path:
+def _empty_folder(folder: str | os.PathLike[str]) -> Path:
     target = Path(folder).expanduser()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise MisuseError(f"{target}: there is something here already; name a folder that is new or empty")
+        raise MisuseError(f"{target} is not empty; pass a new or an empty folder")
     return target
 
 
 class Frames:
     """All frames of one pass: `.blocks .turns .inferences .tool_calls .snapshots .reports .errors`.
 
-    Each is made for its backend when it is first asked for. `.tables` are the Arrow tables.
+    Each is converted for its backend at the first access. `.tables` are the Arrow tables.
     """
 
     def __init__(
-        self, made: Made, backend: str, origin: Origin | None = None, frames: Mapping[str, Any] | None = None
+        self, result: FrameTables, backend: str, origin: Origin | None = None, frames: Mapping[str, Any] | None = None
     ) -> None:
-        self.tables = made.tables
-        self._objects = made.objects
+        self.tables = result.tables
+        self._objects = result.objects
         self._backend = backend
         self._origin = origin
         self._frames = dict(frames or {})
@@ -225,17 +224,17 @@ class Frames:
 
     @property
     def reports(self) -> Any:
-        """What importers did not take as it is: guessed, unknown, dropped."""
+        """The notes of the importers on guessed, unknown and dropped values."""
         return self._frame("reports")
 
     @property
     def errors(self) -> Any:
-        """What could not be read: file, position, reason."""
+        """The problems while reading: file, position, reason."""
         return self._frame("errors")
 
     def to_parquet(self, folder: str | os.PathLike[str]) -> Path:
         """Write all frames to a new or empty folder, as `nt.frames.to_parquet` does."""
-        target = _empty(folder)
+        target = _empty_folder(folder)
         write_tables(self.tables, target, 0)
         return target
 
@@ -246,36 +245,44 @@ class Frames:
 
 
 def from_parquet(folder: str | os.PathLike[str], *, backend: str = "pandas") -> Frames:
-    """All frames of a folder that `to_parquet` wrote. Raises LoadError for another."""
+    """Return all frames of a folder that `to_parquet` wrote. Raises LoadError for any other folder."""
     from .parquet import read_tables
 
-    if known_backend(backend) == "dask":
+    if checked_backend(backend) == "dask":
         from .dask_frames import dask_parquet
 
-        return Frames(Made({}), backend, frames=dask_parquet(Path(folder).expanduser()))
-    return Frames(Made(read_tables(Path(folder).expanduser())), backend)
+        return Frames(FrameTables({}), backend, frames=dask_parquet(Path(folder).expanduser()))
+    return Frames(FrameTables(read_tables(Path(folder).expanduser())), backend)
 
 
-def _named(columns: Mapping[str, Iterable[Column]] | None) -> Mapping[str, Iterable[Column]]:
-    unknown = [name for name in columns or () if name not in COLUMNS or name == "errors"]
-    if unknown:
-        raise MisuseError(f"no frame is named {unknown[0]!r}; there are: {', '.join(COLUMNS)}")
+def _columns_by_frame(columns: Mapping[str, Iterable[Column]] | None) -> Mapping[str, Iterable[Column]]:
+    names = [name for name in COLUMNS if name != "errors"]
+    for name in columns or ():
+        if name not in names:
+            raise MisuseError(f"columns cannot be set for {name!r}; use one of {', '.join(names)}")
     return columns or {}
 
 
-def _one(
-    name: str, x: Any, columns: Iterable[Column], backend: str, how: How, *, repeat: bool = False, spread: bool = False
+def _frame(
+    name: str,
+    x: Any,
+    columns: Iterable[Column],
+    backend: str,
+    options: ReadOptions,
+    *,
+    repeat: bool = False,
+    spread: bool = False,
 ) -> Any:
-    """One frame of `x`, strictly."""
-    wanted = Wanted({name: checked(columns)}, repeat=repeat)
-    if known_backend(backend) == "dask":
+    """Return one frame of `x`, raising at the first problem."""
+    request = FrameRequest({name: checked_columns(columns)}, repeat=repeat)
+    if checked_backend(backend) == "dask":
         from .dask_frames import dask_frames
 
-        return dask_frames(x, wanted)[name]
-    made = made_of(x, wanted, how)
-    table = made.tables[name]
+        return dask_frames(x, request)[name]
+    result = read_all(x, request, options)
+    table = result.tables[name]
     if spread:
         from .spreading import spread_table
 
         table = spread_table(table)
-    return as_backend(table, backend, made.objects.get(name, {}), Origin.of(x))
+    return as_backend(table, backend, result.objects.get(name, {}), Origin.of(x))

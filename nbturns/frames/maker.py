@@ -1,4 +1,4 @@
-"""What makes one frame of a walk over Runs: it is told of each Turn, and fills its sheet."""
+"""The base class of the frame builders: a builder visits each Turn of a Run and fills its column buffer."""
 
 from __future__ import annotations
 
@@ -6,39 +6,39 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from .columns import Column
-from .sheet import Sheet
-from .walk import Place, Walk
+from .sheet import ColumnBuffer
+from .walk import Traversal, TurnVisit
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class Maker:
-    """One frame in the making. `begin`, `place` and `end` are told of one Run after the other."""
+class FrameBuilder:
+    """The builder of one frame. `begin`, `visit` and `end` are called for one Run after the other."""
 
     def __init__(self, columns: Iterable[Column]) -> None:
-        self.sheet = Sheet(columns)
+        self.buffer = ColumnBuffer(columns)
 
     def __len__(self) -> int:
-        return len(self.sheet)
+        return len(self.buffer)
 
-    def begin(self, walk: Walk) -> None:
-        """A Run begins; `walk` is about to go through its Turns."""
+    def begin(self, traversal: Traversal) -> None:
+        """Begin a Run; the Turns of `traversal` follow."""
 
-    def place(self, place: Place) -> None:
-        """A Turn, and what is new in it."""
+    def visit(self, visit: TurnVisit) -> None:
+        """Add the rows of a Turn."""
 
     def end(self) -> None:
-        """The Run is over."""
+        """End the Run."""
 
     def mark(self) -> None:
-        """All so far is to stay."""
-        self.sheet.mark()
+        """Keep all rows so far, whatever happens to those that follow."""
+        self.buffer.mark()
 
-    def take_back(self) -> None:
-        """Forget what came since the mark."""
-        self.sheet.take_back()
+    def roll_back(self) -> None:
+        """Remove the rows since the mark."""
+        self.buffer.roll_back()
 
     def table(self) -> tuple[pa.Table, dict[str, list[Any]]]:
-        """All that came, and the values of columns that Arrow has no type for."""
-        return self.sheet.table()
+        """Return all rows, and the values of the columns that Arrow has no type for."""
+        return self.buffer.table()

@@ -1,4 +1,4 @@
-"""One pass over Runs that makes any of the frames, and keeps what is done when it has to end."""
+"""One pass over Runs that builds any of the frames, and keeps the finished rows when it has to end early."""
 
 from __future__ import annotations
 
@@ -7,25 +7,26 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DecodeError, LoadError
-from .block_frame import BLOCK, BlockMaker
+from . import direct
+from .block_frame import BLOCK, BlockBuilder
 from .columns import Column
-from .inference_frame import INFERENCE, InferenceMaker
-from .maker import Maker
-from .report_frame import REPORT, ReportMaker
-from .sheet import Sheet
-from .snapshot_frame import SNAPSHOT, SnapshotMaker
-from .sources import Claims, Source
-from .tool_call_frame import TOOL_CALL, ToolCallMaker
-from .turn_frame import TURN, TurnMaker
-from .walk import Walk
+from .inference_frame import INFERENCE, InferenceBuilder
+from .maker import FrameBuilder
+from .report_frame import REPORT, ReportBuilder
+from .sheet import ColumnBuffer
+from .snapshot_frame import SNAPSHOT, SnapshotBuilder
+from .sources import RunIds, RunSource
+from .tool_call_frame import TOOL_CALL, ToolCallBuilder
+from .turn_frame import TURN, TurnBuilder
+from .walk import Traversal
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 ERROR: tuple[Column, ...] = (
-    Column("file", lambda row: row.file or None, "string", doc="the file, if it is one"),
-    Column("position", lambda row: row.position or None, "string", doc="where in it"),
-    Column("reason", lambda row: row.reason, "string", doc="what is wrong there"),
+    Column("file", lambda row: row.file or None, "string", doc="path of the file, if there is one"),
+    Column("position", lambda row: row.position or None, "string", doc="position in the file"),
+    Column("reason", lambda row: row.reason, "string", doc="the problem"),
 )
 
 COLUMNS: dict[str, tuple[Column, ...]] = {
@@ -37,125 +38,131 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     "reports": REPORT,
     "errors": ERROR,
 }
-MAKERS: dict[str, type[Maker]] = {
-    "turns": TurnMaker,
-    "inferences": InferenceMaker,
-    "tool_calls": ToolCallMaker,
-    "snapshots": SnapshotMaker,
-    "reports": ReportMaker,
+BUILDERS: dict[str, type[FrameBuilder]] = {
+    "turns": TurnBuilder,
+    "inferences": InferenceBuilder,
+    "tool_calls": ToolCallBuilder,
+    "snapshots": SnapshotBuilder,
+    "reports": ReportBuilder,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which frames a pass is to make, with which columns; `strict` ends it at the first error."""
+class FrameRequest:
+    """The frames that a pass is to build, and their columns; `strict` ends it at the first error."""
 
     columns: Mapping[str, tuple[Column, ...]]
     repeat: bool = False
     strict: bool = True
 
-    def maker(self, name: str) -> Maker:
-        if name == "blocks":
-            return BlockMaker(self.columns[name], repeat=self.repeat)
-        return MAKERS[name](self.columns[name])
+    def builder(self, name: str) -> FrameBuilder:
+        columns = self.columns[name]
+        if name != "blocks":
+            return BUILDERS[name](columns)
+        builder = direct.vector_builder(columns, repeat=self.repeat)
+        return BlockBuilder(columns, repeat=self.repeat) if builder is None else builder
 
     @property
-    def is_ours(self) -> bool:
-        """Whether all columns are ours, so that their values are known wherever they are made."""
+    def has_standard_columns(self) -> bool:
+        """True if all columns are those of this package, so that another process can compute them."""
         return all(set(COLUMNS[name]).issuperset(columns) for name, columns in self.columns.items())
 
-    def chosen(self, made: Made) -> Made:
-        """Of whole frames, the columns that are wanted."""
+    def select(self, result: FrameTables) -> FrameTables:
+        """Reduce the tables of a result to the requested columns."""
         for name, columns in self.columns.items():
-            wanted = [column.name for column in columns]
-            if made.tables[name].column_names != wanted:
-                made.tables[name] = made.tables[name].select(wanted)
-        return made
+            column_names = [column.name for column in columns]
+            if result.tables[name].column_names != column_names:
+                result.tables[name] = result.tables[name].select(column_names)
+        return result
 
 
 @dataclass(slots=True)
-class Made:
-    """The tables of a pass, by name; `objects` are the values of columns that Arrow has no type for."""
+class FrameTables:
+    """The tables of a pass by frame; `objects` are the values of the columns that Arrow has no type for."""
 
     tables: dict[str, pa.Table]
     objects: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
 
 
-class Pass:
-    """Goes through Runs, each Turn once, for all the frames that are wanted."""
+class FramePass:
+    """Visits each Turn of Runs once, for all requested frames."""
 
-    def __init__(self, wanted: Wanted, claims: Claims | None = None) -> None:
-        self.wanted = wanted
-        self.claims = Claims() if claims is None else claims
-        self.makers = {name: wanted.maker(name) for name in wanted.columns if name != "errors"}
-        self.errors = Sheet(ERROR)
+    def __init__(self, request: FrameRequest, run_ids: RunIds | None = None) -> None:
+        self.request = request
+        self.run_ids = RunIds() if run_ids is None else run_ids
+        self.builders = {name: request.builder(name) for name in request.columns if name != "errors"}
+        self.errors = ColumnBuffer(ERROR)
 
     @property
-    def rows(self) -> int:
-        """How many there are in all frames."""
-        return sum(map(len, self.makers.values())) + len(self.errors)
+    def row_count(self) -> int:
+        """The number of rows in all frames."""
+        return sum(map(len, self.builders.values())) + len(self.errors)
 
-    def lengths(self) -> dict[str, int]:
-        """The same by frame."""
-        return {**{name: len(maker) for name, maker in self.makers.items()}, "errors": len(self.errors)}
+    def row_counts(self) -> dict[str, int]:
+        """Return the number of rows by frame."""
+        return {**{name: len(builder) for name, builder in self.builders.items()}, "errors": len(self.errors)}
 
-    def read(self, source: Source) -> None:
-        """Put the rows of one Run into every frame, or none of them.
+    def read(self, source: RunSource) -> None:
+        """Add the rows of one Run to every frame, or to none of them.
 
-        Raises DecodeError for metadata that do not fit, where the pass is strict.
+        Raises DecodeError for metadata of a wrong type, where the pass is strict.
         """
-        id = self.claims.claim(source.id, source.file, source.label, source.place)
-        walk = Walk(source if id == source.id else replace(source, id=id))
-        makers = tuple(self.makers.values())
-        for maker in makers:
-            maker.mark()
+        run_id = self.run_ids.assign(source.id, source.file, source.label, source.position)
+        traversal = Traversal(source if run_id == source.id else replace(source, id=run_id))
+        builders = tuple(self.builders.values())
+        for builder in builders:
+            builder.mark()
         try:
-            for maker in makers:
-                maker.begin(walk)
-            for place in walk:
-                for maker in makers:
-                    maker.place(place)
-            for maker in makers:
-                maker.end()
-        except BaseException as error:  # an interrupt too: half a Run is in some frames and not in others
-            for maker in makers:
-                maker.take_back()
-            if not isinstance(error, DecodeError) or self.wanted.strict:
+            for builder in builders:
+                builder.begin(traversal)
+            for visit in traversal:
+                for builder in builders:
+                    builder.visit(visit)
+            for builder in builders:
+                builder.end()
+        except BaseException as error:  # also for an interrupt: no Run is in one frame and missing in another
+            for builder in builders:
+                builder.roll_back()
+            if not isinstance(error, DecodeError) or self.request.strict:
                 raise
-            self.failed(LoadError(str(error), file=source.file, position=f"run {source.id}"))
+            self.add_error(LoadError(str(error), file=source.file, position=f"run {source.id}"))
 
-    def failed(self, error: LoadError) -> None:
-        """Note what could not be read. Raises it, where the pass is strict."""
-        if self.wanted.strict:
+    def add_error(self, error: LoadError) -> None:
+        """Add a row to the frame of errors. Raises `error` itself where the pass is strict."""
+        if self.request.strict:
             raise error
         self.errors.add(error)
 
-    def made(self) -> Made:
-        made = Made({})
-        for name, maker in self.makers.items():
-            made.tables[name], made.objects[name] = maker.table()
-        made.tables["errors"], _ = self.errors.table()
-        return made
+    def result(self) -> FrameTables:
+        """Return the tables of all rows so far."""
+        result = FrameTables({})
+        for name, builder in self.builders.items():
+            result.tables[name], result.objects[name] = builder.table()
+        result.tables["errors"], _ = self.errors.table()
+        return result
 
 
-def together(several: Iterable[Made]) -> Made:
-    """The tables of several passes as one, in their order."""
+def concatenated(results: Iterable[FrameTables]) -> FrameTables:
+    """Return the tables of several passes as one, in their order."""
     import pyarrow as pa
 
-    made = list(several)
-    if len(made) == 1:
-        return made[0]
+    result_list = list(results)
+    if len(result_list) == 1:
+        return result_list[0]
     tables = {
-        name: pa.concat_tables([one.tables[name] for one in made]).unify_dictionaries() for name in made[0].tables
+        name: pa.concat_tables([result.tables[name] for result in result_list]).unify_dictionaries()
+        for name in result_list[0].tables
     }
-    names = {(frame, column) for one in made for frame, columns in one.objects.items() for column in columns}
+    names = {
+        (frame, column) for result in result_list for frame, columns in result.objects.items() for column in columns
+    }
     objects: dict[str, dict[str, list[Any]]] = {frame: {} for frame in tables}
     for frame, column in names:
-        objects[frame][column] = [value for one in made for value in _objects(one, frame, column)]
-    return Made(tables, objects)
+        objects[frame][column] = [value for result in result_list for value in _objects(result, frame, column)]
+    return FrameTables(tables, objects)
 
 
-def _objects(made: Made, frame: str, column: str) -> list[Any]:
-    if column in made.objects.get(frame, {}):
-        return made.objects[frame][column]
-    return [None] * len(made.tables[frame])
+def _objects(result: FrameTables, frame: str, column: str) -> list[Any]:
+    if column in result.objects.get(frame, {}):
+        return result.objects[frame][column]
+    return [None] * len(result.tables[frame])

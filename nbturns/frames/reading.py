@@ -1,4 +1,4 @@
-"""The work of a pass: which files and values there are, who reads them, what is kept when it ends early."""
+"""The scheduler of a pass: the files and values to read, the processes that read them, and the order of the results."""
 
 from __future__ import annotations
 
@@ -11,282 +11,284 @@ from typing import Any
 
 from ..errors import LoadError, MisuseError
 from ..files import each
-from ..importers import no_collections
-from .cache import Cache, Entry, Rows
-from .direct import blocks_alone
-from .passes import COLUMNS, Made, Pass, Wanted, together
+from ..importers import pause_gc
+from .cache import Cache, CacheEntry, RowRange
+from .direct import read_fast
+from .passes import COLUMNS, FramePass, FrameRequest, FrameTables, concatenated
 from .progress import Progress
-from .sources import Claims, File, Source, are_paths, parts
+from .sources import RunIds, RunSource, SourceFile, expand, is_path_input
 
-PART = 1_000_000  # rows of all frames together that a pass makes before they are handed on
+CachePath = str | os.PathLike[str] | bool | None
 
 
 @dataclass(frozen=True, slots=True)
-class How:
-    """How the work is done: in how many processes, with which cache, with a progress bar or not."""
+class ReadOptions:
+    """The number of processes, the folder of the cache, and whether to show a progress bar."""
 
     processes: int | None = None
-    cache: str | os.PathLike[str] | bool | None = None
+    cache: CachePath = None
     progress: bool | None = None
 
 
-def made_of(given: Any, wanted: Wanted, how: How) -> Made:
-    """All frames of all that is given. Raises as `passes` does."""
-    return together(passes(given, wanted, how))
+def read_all(x: Any, request: FrameRequest, options: ReadOptions) -> FrameTables:
+    """Return all frames of `x`. Raises as `read_parts` does."""
+    return concatenated(read_parts(x, request, options))
 
 
-def passes(given: Any, wanted: Wanted, how: How, most: int | None = None) -> Iterator[Made]:
-    """The frames of all that is given, `most` rows of them at a time where that is said.
+def read_parts(
+    x: Any, request: FrameRequest, options: ReadOptions, row_limit: int | None = None
+) -> Iterator[FrameTables]:
+    """Return the frames of `x` in order, in parts of about `row_limit` rows; at least one part.
 
-    In order, at least one. A lenient pass that is interrupted ends early and says so among its
-    errors. Raises MisuseError for what holds no Turns and for options that do not go
-    together; strict, LoadError and DecodeError for the first that cannot be read.
+    A lenient pass that is interrupted ends early and adds a row to its errors. Raises
+    MisuseError for an object without Turns and for options that exclude each other;
+    strict, LoadError and DecodeError for the first problem.
     """
-    cache = Cache.at(how.cache)
-    if how.processes is not None and (type(how.processes) is not int or how.processes < 1):
-        raise MisuseError(f"processes is how many there are to be, at least 1, not {how.processes!r}")
-    if (cache or how.processes) and not _portable(wanted):
+    cache = None if options.cache is None or options.cache is False else Cache.at(options.cache)
+    if options.processes is not None and (type(options.processes) is not int or options.processes < 1):
+        raise MisuseError(f"invalid number of processes {options.processes!r}; pass an integer of at least 1")
+    if (cache or options.processes) and (request.repeat or not request.has_standard_columns):
         raise MisuseError(
-            "columns of your own and repeat=True are read in this process and without a cache; leave out processes= and cache="
+            "columns of your own and repeat=True need this process and no cache; leave out processes= and cache="
         )
-    work = _Work(wanted, cache, most)
+    scheduler = _Scheduler(request, cache, row_limit)
     with ExitStack() as stack:
-        pool = stack.enter_context(_pool(how.processes)) if how.processes else None
+        pool = stack.enter_context(_pool(options.processes)) if options.processes else None
         try:
-            found = list(parts(given)) if isinstance(given, (str, os.PathLike)) or are_paths(given) else parts(given)
-            total = sum(part.size for part in found if isinstance(part, File)) if isinstance(found, list) else 0
-            work.progress = stack.enter_context(Progress(total, how.progress))
-            for part in found:
-                work.take(part, pool)
-                yield from work.ready()
-            yield from work.rest()
+            parts = list(expand(x)) if is_path_input(x) else expand(x)
+            total = sum(part.size for part in parts if isinstance(part, SourceFile)) if isinstance(parts, list) else 0
+            scheduler.progress = stack.enter_context(Progress(total, options.progress))
+            for part in parts:
+                scheduler.add(part, pool)
+                yield from scheduler.finished_results()
+            yield from scheduler.remaining_results()
         except KeyboardInterrupt:
             if pool is not None:
                 pool.shutdown(wait=False, cancel_futures=True)
-            if wanted.strict:
+            if request.strict:
                 raise
-            yield from work.interrupted()
+            yield from scheduler.results_after_interrupt()
         finally:
-            work.keep()
+            scheduler.save_cache()
 
 
-def _portable(wanted: Wanted) -> bool:
-    return wanted.is_ours and not wanted.repeat
+PendingFile = tuple[SourceFile, str, "Future[FrameTables]"]  # a file that another process reads, its stamp before that
 
 
-Coming = tuple[File, str, "Future[Made]"]  # a file that is read elsewhere, and its stamp before that
+class _Scheduler:
+    """The results that are not returned yet, in order: read here, cached, or pending in another process."""
 
-
-class _Work:
-    """What is made and not handed on yet: in order, some of it known from before, or on its way from another process."""
-
-    def __init__(self, wanted: Wanted, cache: Cache | None, most: int | None) -> None:
-        self.wanted = wanted
+    def __init__(self, request: FrameRequest, cache: Cache | None, row_limit: int | None) -> None:
+        self.request = request
         self.cache = cache
-        self.most = most
+        self.row_limit = row_limit
         self.progress = Progress(0, shown=False)
-        self.claims = Claims()
-        self._whole = (
-            wanted if cache is None else Wanted({name: COLUMNS[name] for name in wanted.columns}, strict=wanted.strict)
-        )
-        self.here = Pass(self._whole, self.claims)
-        self._read: list[tuple[File, str, dict[str, Rows]]] = []  # files whose rows are in `here`, to be kept
-        self._made: list[Made | Entry | Coming] = []
-        self._any = False
+        self.run_ids = RunIds()
+        self._local_request = request if cache is None else all_columns(request.columns, strict=request.strict)
+        self.local_pass = FramePass(self._local_request, self.run_ids)
+        self._cacheable: list[tuple[SourceFile, str, dict[str, RowRange]]] = []  # files whose rows are in the pass
+        self._results: list[FrameTables | CacheEntry | PendingFile] = []
+        self._has_returned = False
 
-    def take(self, part: File | Source | LoadError, pool: ProcessPoolExecutor | None) -> None:
+    def add(self, part: SourceFile | RunSource | LoadError, pool: ProcessPoolExecutor | None) -> None:
         if isinstance(part, LoadError):
-            self.here.failed(part)
-        elif isinstance(part, Source):
-            with no_collections():
-                self.here.read(part)
+            self.local_pass.add_error(part)
+        elif isinstance(part, RunSource):
+            with pause_gc():
+                self.local_pass.read(part)
         elif pool is not None:
-            self._close()
-            self._made.append(self._apart(part, pool))
+            self._finish_local_pass()
+            self._results.append(self._submit(part, pool))
         elif self.cache is None:
-            read_file(self.here, part, self.progress.advance)
-        elif not self._is_known(part, self.cache):
-            self._read_to_keep(part, self.cache)
-        if self.most is not None and self.here.rows >= self.most:
-            self._close()
+            read_file(self.local_pass, part, self.progress.advance)
+        elif not self._add_cached(part, self.cache):
+            self._read_for_cache(part, self.cache)
+        if self.row_limit is not None and self.local_pass.row_count >= self.row_limit:
+            self._finish_local_pass()
 
-    def _is_known(self, file: File, cache: Cache) -> bool:
-        """Whether its rows are known from before; then they are taken from there."""
-        entry = cache.find(file, cache.stamp(file), self.wanted.columns)
-        if entry is None or self.claims.clash(entry.ids, str(file.path)):  # another file has Runs of these ids
+    def _add_cached(self, file: SourceFile, cache: Cache) -> bool:
+        """Add the cached rows of a file; False if there are none."""
+        entry = cache.find(file, cache.stamp(file), self.request.columns)
+        if entry is None or self.run_ids.conflict(entry.run_ids, str(file.path)):  # another file has Runs of these ids
             return False
-        self._close()
-        last = self._made[-1] if self._made else None
-        both = last.joined(entry) if isinstance(last, Entry) else None
-        if both is not None and both.length <= (self.most or both.length):
-            self._made[-1] = both
+        self._finish_local_pass()
+        last_result = self._results[-1] if self._results else None
+        merged = last_result.merged_with(entry) if isinstance(last_result, CacheEntry) else None
+        if merged is not None and merged.length <= (self.row_limit or merged.length):
+            self._results[-1] = merged
         else:
-            self._made.append(entry)
+            self._results.append(entry)
         self.progress.advance(file.size)
         return True
 
-    def _read_to_keep(self, file: File, cache: Cache) -> None:
-        """Read it here. Where the ids of its Runs are not those it has alone, it is not kept."""
-        stamp, before, renamed = cache.stamp(file), self.here.lengths(), self.claims.renamed
-        read_file(self.here, file, self.progress.advance)
-        if self.claims.renamed == renamed and stamp:
-            after = self.here.lengths()
-            self._read.append((file, stamp, {name: (before[name], after[name]) for name in after}))
+    def _read_for_cache(self, file: SourceFile, cache: Cache) -> None:
+        """Read a file in this process. It is not cached if its Runs have other ids than they have alone."""
+        stamp, before, renamed = cache.stamp(file), self.local_pass.row_counts(), self.run_ids.renamed
+        read_file(self.local_pass, file, self.progress.advance)
+        if self.run_ids.renamed == renamed and stamp:
+            after = self.local_pass.row_counts()
+            self._cacheable.append((file, stamp, {name: (before[name], after[name]) for name in after}))
 
-    def _apart(self, file: File, pool: ProcessPoolExecutor) -> Coming:
-        """The frames of one file by itself: known from before, or read elsewhere."""
-        names = tuple(self.wanted.columns)
+    def _submit(self, file: SourceFile, pool: ProcessPoolExecutor) -> PendingFile:
+        """Return the pending frames of one file: from the cache, or of another process."""
+        names = tuple(self.request.columns)
         stamp = self.cache.stamp(file) if self.cache else ""
-        known = self.cache.find(file, stamp, names) if self.cache else None
-        if self.cache is None or known is None:
-            return file, stamp, pool.submit(file_made, file, names)
-        done: Future[Made] = Future()
-        done.set_result(self.cache.made(known, names))
-        return file, "", done
+        entry = self.cache.find(file, stamp, names) if self.cache else None
+        if self.cache is None or entry is None:
+            return file, stamp, pool.submit(read_single_file, file, names)
+        future: Future[FrameTables] = Future()
+        future.set_result(self.cache.load(entry, names))
+        return file, "", future
 
-    def _finished(self, future: Future[Made], file: File) -> Made:
+    def _await(self, future: Future[FrameTables], file: SourceFile) -> FrameTables:
         try:
             return future.result()
-        except BrokenExecutor:  # killed, for the memory it took most likely
-            lost = Pass(Wanted({name: COLUMNS[name] for name in self.wanted.columns}, strict=False))
-            reason = "a process that read files ended; with fewer processes= each has more memory"
-            lost.failed(LoadError(reason, file=str(file.path)))
-            return lost.made()
+        except BrokenExecutor:  # killed, most likely for its memory
+            failed_pass = FramePass(all_columns(self.request.columns, strict=False))
+            reason = "a process that read files was killed; with fewer processes= each of them has more memory"
+            failed_pass.add_error(LoadError(reason, file=str(file.path)))
+            return failed_pass.result()
 
-    def _close(self) -> None:
-        rows = self.here.rows
-        if not rows and not self._read:
+    def _finish_local_pass(self) -> None:
+        rows = self.local_pass.row_count
+        if not rows and not self._cacheable:
             return
-        made = self.here.made()
+        result = self.local_pass.result()
         if self.cache is not None:
-            self.cache.put(made, self._read)
+            self.cache.add(result, self._cacheable)
         if rows:
-            self._made.append(made)
-        self._read = []
-        self.here = Pass(self._whole, self.claims)
+            self._results.append(result)
+        self._cacheable = []
+        self.local_pass = FramePass(self._local_request, self.run_ids)
 
-    def ready(self) -> Iterator[Made]:
-        """What may be handed on before the end."""
-        while self.most is not None and self._made and _is_done(self._made[0]):
-            yield self._next()
+    def finished_results(self) -> Iterator[FrameTables]:
+        """Return the results that are finished before the end, where they are wanted in parts."""
+        while self.row_limit is not None and self._results and _is_finished(self._results[0]):
+            yield self._next_result()
 
-    def rest(self) -> Iterator[Made]:
-        self._close()
-        while self._made:
-            yield self._next()
-        if not self._any:
-            yield self.wanted.chosen(self.here.made())
+    def remaining_results(self) -> Iterator[FrameTables]:
+        self._finish_local_pass()
+        while self._results:
+            yield self._next_result()
+        if not self._has_returned:
+            yield self.request.select(self.local_pass.result())
 
-    def interrupted(self) -> Iterator[Made]:
-        """What was done by then, and a word of that."""
-        left = [one for one in self._made if not _is_done(one)]
-        self._made = [one for one in self._made if _is_done(one)]
-        files = f", {len(left)} of the files that were begun" if left else ""
-        self.here.errors.add(LoadError(f"interrupted: what follows is not read{files}"))
-        yield from self.rest()
+    def results_after_interrupt(self) -> Iterator[FrameTables]:
+        """Return the results that are finished, with an error row for the interrupt."""
+        unfinished = [result for result in self._results if not _is_finished(result)]
+        self._results = [result for result in self._results if _is_finished(result)]
+        files = f", nor {len(unfinished)} files before it that other processes were reading" if unfinished else ""
+        self.local_pass.errors.add(LoadError(f"interrupted: the remaining input is not read{files}"))
+        yield from self.remaining_results()
 
-    def keep(self) -> None:
-        """Put into the cache what was read, however it ended."""
+    def save_cache(self) -> None:
+        """Put the rows so far into the cache, however the pass ended."""
         if self.cache is not None:
-            self._close()
+            self._finish_local_pass()
             self.cache.save()
 
-    def _next(self) -> Made:
-        first = self._made[0]
-        if isinstance(first, tuple):
-            made = self._come(*first)
-        elif isinstance(first, Entry):
+    def _next_result(self) -> FrameTables:
+        entry = self._results[0]
+        if isinstance(entry, tuple):
+            result = self._pending_result(*entry)
+        elif isinstance(entry, CacheEntry):
             assert self.cache is not None
-            made = self.cache.made(first, self.wanted.columns)
+            result = self.cache.load(entry, self.request.columns)
         else:
-            made = first
-        del self._made[0]
-        self._any = True
-        if self.wanted.strict:
-            _refuse_errors(made)
-        return self.wanted.chosen(made)
+            result = entry
+        del self._results[0]
+        self._has_returned = True
+        if self.request.strict:
+            _raise_first_error(result)
+        return self.request.select(result)
 
-    def _come(self, file: File, stamp: str, future: Future[Made]) -> Made:
-        made = self._finished(future, file)
+    def _pending_result(self, file: SourceFile, stamp: str, future: Future[FrameTables]) -> FrameTables:
+        result = self._await(future, file)
         if self.cache and stamp:
-            self.cache.put(made, [(file, stamp, {name: (0, len(table)) for name, table in made.tables.items()})])
-        if self.claims.clash(_ids(made), str(file.path)):  # another file has Runs of these ids
-            made = file_made(file, tuple(self.wanted.columns), taken=tuple(self.claims))
-            self.claims.clash(_ids(made), str(file.path))
+            self.cache.add(result, [(file, stamp, {name: (0, len(table)) for name, table in result.tables.items()})])
+        if self.run_ids.conflict(_run_ids(result), str(file.path)):  # another file has Runs of these ids
+            result = read_single_file(file, tuple(self.request.columns), reserved_ids=tuple(self.run_ids))
+            self.run_ids.conflict(_run_ids(result), str(file.path))
         self.progress.advance(file.size)
-        return made
+        return result
 
 
-def _is_done(one: Made | Entry | Coming) -> bool:
-    return not isinstance(one, tuple) or (one[2].done() and not one[2].cancelled() and one[2].exception() is None)
+def all_columns(names: Iterable[str], *, strict: bool) -> FrameRequest:
+    """Return the request of these frames with all of their columns."""
+    return FrameRequest({name: COLUMNS[name] for name in names}, strict=strict)
 
 
-def _refuse_errors(made: Made) -> None:
-    """Files that are read by themselves are read leniently: their first error ends a strict pass."""
-    for row in made.tables["errors"].to_pylist():
+def _is_finished(result: FrameTables | CacheEntry | PendingFile) -> bool:
+    return not isinstance(result, tuple) or (
+        result[2].done() and not result[2].cancelled() and result[2].exception() is None
+    )
+
+
+def _raise_first_error(result: FrameTables) -> None:
+    """Raise the first error of a file that was read by itself, and so leniently."""
+    for row in result.tables["errors"].to_pylist():
         raise LoadError(row["reason"], file=row["file"] or "", position=row["position"] or "")
 
 
-def unheard(size: int) -> None:
-    """Nobody wants to know how far it is."""
+def no_progress(size: int) -> None:
+    """Ignore a report of progress."""
 
 
-def file_made(file: File, names: tuple[str, ...], taken: Iterable[str] = ()) -> Made:
-    """Whole frames of one file by itself, its errors among them; `taken` are ids that other Runs have."""
-    alone = Pass(Wanted({name: COLUMNS[name] for name in names}, strict=False), Claims(taken))
-    read_file(alone, file, unheard)
-    return alone.made()
+def read_single_file(file: SourceFile, names: tuple[str, ...], reserved_ids: Iterable[str] = ()) -> FrameTables:
+    """Return all columns of these frames for one file by itself, with its errors; `reserved_ids` are of other Runs."""
+    file_pass = FramePass(all_columns(names, strict=False), RunIds(reserved_ids))
+    read_file(file_pass, file, no_progress)
+    return file_pass.result()
 
 
-def _ids(made: Made) -> list[str]:
-    """The ids of the Runs in it."""
-    named = next((table for table in made.tables.values() if "run_id" in table.column_names), None)
-    return [] if named is None else named.column("run_id").unique().to_pylist()
+def _run_ids(result: FrameTables) -> list[str]:
+    table = next((table for table in result.tables.values() if "run_id" in table.column_names), None)
+    return [] if table is None else table.column("run_id").unique().to_pylist()
 
 
-def read_file(pass_: Pass, file: File, seen: Callable[[int], object]) -> None:
-    """Every Run of a file into every frame; `seen` is told how many bytes were read."""
-    left = file.size
+def read_file(frame_pass: FramePass, file: SourceFile, advance: Callable[[int], object]) -> None:
+    """Read every Run of a file into every frame; `advance` is called with the number of bytes since the last time."""
+    remaining = file.size
 
-    def advanced(size: int) -> None:
-        nonlocal left
-        left -= size
-        seen(size)
+    def report(size: int) -> None:
+        nonlocal remaining
+        remaining -= size
+        advance(size)
 
-    with no_collections():
-        if not blocks_alone(pass_, file, advanced):
-            read_runs(pass_, file)
-    seen(left)
+    with pause_gc():
+        if not read_fast(frame_pass, file, report):
+            read_runs(frame_pass, file)
+    advance(remaining)
 
 
-def read_runs(pass_: Pass, file: File) -> None:
-    """Every Run of a file, by way of values. What cannot be read is noted, and the rest goes on."""
-    place = 0
+def read_runs(frame_pass: FramePass, file: SourceFile) -> None:
+    """Read every Run of a file as values. A problem is an error row, and the next Run follows."""
+    position = 0
     try:
-        for run in each(file.path):
-            whole = run.run if isinstance(run, LoadError) else run
-            if whole is not None:
-                pass_.read(file.source(whole, place))
-                place += 1
-            if isinstance(run, LoadError):
-                pass_.failed(run)
+        for item in each(file.path):
+            run = item.run if isinstance(item, LoadError) else item
+            if run is not None:
+                frame_pass.read(file.source(run, position))
+                position += 1
+            if isinstance(item, LoadError):
+                frame_pass.add_error(item)
     except LoadError:
         raise
-    except Exception as error:  # an importer may be anybody's, and a file anything
-        if pass_.wanted.strict:
+    except Exception as error:  # an importer may be of another package, and a file may hold anything
+        if frame_pass.request.strict:
             raise
-        pass_.failed(LoadError(f"{type(error).__name__}: {error}", file=str(file.path)))
+        frame_pass.add_error(LoadError(f"{type(error).__name__}: {error}", file=str(file.path)))
 
 
 def _pool(processes: int) -> ProcessPoolExecutor:
-    """Processes of their own kind, not forks: a fork of a process with threads may stand still for ever."""
+    """Return a pool of spawned processes: a fork of a process with threads may deadlock."""
     import multiprocessing
 
-    return ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _quiet)
+    return ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _ignore_interrupts)
 
 
-def _quiet() -> None:
-    """An interrupt is for the process that asked; this one ends when that one says so."""
+def _ignore_interrupts() -> None:
+    """Leave interrupts to the process that started this one and ends it."""
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,7 +1,7 @@
-"""One frame in the making: rows come in, and go into Arrow arrays some thousands at a time.
+"""The rows of one frame on their way into Arrow arrays, some thousands at a time.
 
-So a pass over any number of conversations holds the rows of a few at once, and can take back
-what it has of the one it is in: when that one fails, or somebody interrupts.
+So a pass over any number of conversations holds the rows of a few at once, and can remove
+those of the current one again: when it fails, or when the user interrupts.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MisuseError
-from .arrays import array, arrow_type, field, fitting, recoded
-from .columns import Column, checked
+from .arrays import array, arrow_type, category_codes, field, inferred_dtype
+from .columns import Column, checked_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,24 +19,21 @@ if TYPE_CHECKING:
 BATCH = 4_096  # rows: few enough to stay in a processor's cache while they are turned into arrays
 
 
-class Sheet:
-    """The rows of one frame, and the columns that are read off them.
-
-    `objects` are the values of columns of dtype "object", which Arrow has no type for.
-    """
+class ColumnBuffer:
+    """The rows of one frame, and the columns that are computed from them."""
 
     def __init__(self, columns: Iterable[Column]) -> None:
-        self.columns = checked(columns)
+        self.columns = checked_columns(columns)
         self._rows: list[Any] = []
-        self._parts: list[list[Any]] = []  # a list of arrays a batch, in the order of the columns
-        self._done = 0  # rows in the parts
-        self._mark = (0, 0)
+        self._batches: list[list[Any]] = []  # a list of arrays per batch, in the order of the columns
+        self._batch_rows = 0  # rows in all batches
+        self._mark = (0, 0)  # batches and rows before the current conversation
         self._codes: list[dict[str, int]] = [
             {name: code for code, name in enumerate(dict.fromkeys(map(str, column.known)))} for column in self.columns
         ]
 
     def __len__(self) -> int:
-        return self._done + len(self._rows)
+        return self._batch_rows + len(self._rows)
 
     def add(self, row: Any) -> None:
         self._rows.append(row)
@@ -45,80 +42,83 @@ class Sheet:
             self._flush()
 
     def mark(self) -> None:
-        """All so far is to stay: a new conversation begins."""
+        """Keep all rows so far; those that follow are of a new conversation."""
         if len(self._rows) >= BATCH:
             self._flush()
-        self._mark = len(self._parts), len(self._rows)
+        self._mark = len(self._batches), len(self._rows)
 
-    def take_back(self) -> None:
-        """Forget what came since the mark."""
-        parts, rows = self._mark
-        self._done -= sum(len(part[0]) for part in self._parts[parts:] if part)
-        del self._parts[parts:]
+    def roll_back(self) -> None:
+        """Remove the rows since the mark."""
+        batches, rows = self._mark
+        self._batch_rows -= sum(len(batch[0]) for batch in self._batches[batches:] if batch)
+        del self._batches[batches:]
         del self._rows[rows:]
 
-    def put(self, part: list[Any], rows: int) -> None:
-        """A batch of `rows` rows whose arrays are made already, those of categories by `recoded`."""
+    def add_batch(self, arrays: list[Any], rows: int) -> None:
+        """Add a batch of `rows` rows as arrays, those of categories by `category_codes`."""
         self._flush()
-        self._parts, self._done = [*self._parts, part], self._done + rows
+        self._batches, self._batch_rows = [*self._batches, arrays], self._batch_rows + rows
 
-    def codes(self, place: int) -> dict[str, int]:
-        """The number of each category of a column; grows as new ones come."""
-        return self._codes[place]
+    def codes(self, column_index: int) -> dict[str, int]:
+        """Return the number of each category of a column; new categories are added to it."""
+        return self._codes[column_index]
 
-    def _flush(self, most: int | None = None) -> None:
-        rows = self._rows[:most]
+    def _flush(self, limit: int | None = None) -> None:
+        rows = self._rows[:limit]
         if not rows:
             return
-        part = [self._read(place, column, rows) for place, column in enumerate(self.columns)]
-        left = self._rows[len(rows) :]
-        if most is not None:
-            self._mark = len(self._parts) + 1, 0
-        self._parts, self._rows, self._done = [*self._parts, part], left, self._done + len(rows)
+        batch = [self._column_values(index, column, rows) for index, column in enumerate(self.columns)]
+        remaining_rows = self._rows[len(rows) :]
+        if limit is not None:
+            self._mark = len(self._batches) + 1, 0
+        self._batches, self._rows = [*self._batches, batch], remaining_rows
+        self._batch_rows += len(rows)
 
-    def _read(self, place: int, column: Column, rows: list[Any]) -> Any:
-        values = read(column, rows, self._done)
-        if column.dtype in ("", "object"):  # what fits is seen when all are there; objects stay as they are
+    def _column_values(self, index: int, column: Column, rows: list[Any]) -> Any:
+        values = evaluate(column, rows, self._batch_rows)
+        if column.dtype in ("", "object"):  # the dtype depends on all rows; objects stay as they are
             return values
-        made = array(column.name, values, column.dtype, self._done)
-        return recoded(made, self._codes[place]) if column.dtype == "category" else made
+        values_array = array(column.name, values, column.dtype, self._batch_rows)
+        return category_codes(values_array, self._codes[index]) if column.dtype == "category" else values_array
 
     def table(self) -> tuple[pa.Table, dict[str, list[Any]]]:
-        """All rows as a table, and the values of the object columns as they are."""
+        """Return all rows as a table, and the values of the object columns as they are."""
         import pyarrow as pa
 
         self._flush()
-        parts, self._parts, self._done = self._parts, [], 0
-        made, fields, objects = [], [], {}
-        for place, column in enumerate(self.columns):
-            pieces = [part[place] for part in parts]
+        batches, self._batches, self._batch_rows = self._batches, [], 0
+        arrays, fields, objects = [], [], {}
+        for index, column in enumerate(self.columns):
+            chunks = [batch[index] for batch in batches]
             dtype = column.dtype
             if dtype in ("", "object"):
-                values = [value for piece in pieces for value in piece]
-                dtype = dtype or fitting(values)
+                values = [value for chunk in chunks for value in chunk]
+                dtype = dtype or inferred_dtype(values)
                 if dtype == "object":
                     objects[column.name] = values
-                pieces = [array(column.name, values, dtype)]
+                chunks = [array(column.name, values, dtype)]
             elif dtype == "category":
-                names = pa.array(list(self._codes[place]), pa.large_string())
-                pieces = [
-                    pa.DictionaryArray.from_arrays(piece, names) for piece in pieces or [pa.array([], pa.int32())]
-                ]
-            made.append(pa.chunked_array(pieces, arrow_type(dtype)))
+                names = pa.array(list(self._codes[index]), pa.large_string())
+                chunks = chunks or [pa.array([], pa.int32())]
+                chunks = [pa.DictionaryArray.from_arrays(chunk, names) for chunk in chunks]
+            arrays.append(pa.chunked_array(chunks, arrow_type(dtype)))
             fields.append(field(column, dtype))
-        return pa.table(made, schema=pa.schema(fields)), objects
+        return pa.table(arrays, schema=pa.schema(fields)), objects
 
 
-def read(column: Column, rows: list[Any], before: int) -> list[Any]:
-    """Read one column off a batch of rows; what fails says which column, and at which row."""
+def evaluate(column: Column, rows: list[Any], first_row: int) -> list[Any]:
+    """Return the values of one column for a batch of rows. Raises MisuseError that names the column and the row.
+
+    `first_row` is the index of the first of these rows in its frame.
+    """
     values: list[Any] = []
     of = column.of
     try:
         for row in rows:
-            values.append(of(row))  # noqa: PERF401 - the error below counts those before it
+            values.append(of(row))  # noqa: PERF401 - the error below counts the values before it
     except Exception as error:  # a column is any function, and may raise anything
         at = len(values)
         raise MisuseError(
-            f"column {column.name!r}, row {before + at} ({rows[at]}): {type(error).__name__}: {error}"
+            f"column {column.name!r}, row {first_row + at} ({rows[at]}): {type(error).__name__}: {error}"
         ) from error
     return values

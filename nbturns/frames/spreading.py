@@ -1,4 +1,4 @@
-"""Arguments of tools, each in a column of its own."""
+"""The arguments of tool calls, each in a column of its own."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MisuseError
-from .arrays import array, arrow_type, fitting, to_json
-from .backends import as_pandas
+from .arrays import array, arrow_type, inferred_dtype, to_json
+from .backends import as_pandas, checked_backend
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,61 +15,53 @@ if TYPE_CHECKING:
 
 
 def spread(frame: pd.DataFrame, column: str = "args") -> pd.DataFrame:
-    """The frame with a column for each argument behind its own: `args.city`, in the order they come.
+    """Return the frame with a column for each argument, like `args.city`, in the order of their first use.
 
-    Best of the calls of one tool, as in `spread(calls[calls.name == "weather"])`. An argument
-    that a call does not have is NA; lists and objects are JSON. Raises MisuseError for a frame
-    without that column.
+    This is best for the calls of one tool, as in `spread(calls[calls.name == "weather"])`. A missing argument
+    is NA; lists and objects are JSON. Raises MisuseError for a frame without that column.
     """
+    checked_backend("pandas")
     import pandas as pd
 
     if column not in frame:
-        raise MisuseError(f"there is no column {column!r} in this frame; it has {', '.join(map(str, frame.columns))}")
-    values = [json.loads(one) if isinstance(one, str) and one[:1] == "{" else one for one in frame[column]]
-    made = as_pandas(_spread(values, column))
-    made.index = frame.index
-    return pd.concat([frame, made], axis=1)
+        raise MisuseError(f"unknown column {column!r}; use one of {', '.join(map(str, frame.columns))}")
+    values = [json.loads(cell) if isinstance(cell, str) and cell[:1] == "{" else cell for cell in frame[column]]
+    arguments = as_pandas(_argument_table(values, column))
+    arguments.index = frame.index
+    return pd.concat([frame, arguments], axis=1)
 
 
 def spread_table(table: pa.Table, column: str = "args") -> pa.Table:
-    """The same of an Arrow table, whose arguments are JSON."""
+    """Return an Arrow table with a column for each argument; its arguments are JSON."""
     if column not in table.column_names:
         return table
-    values = [None if one is None else json.loads(one) for one in table.column(column).to_pylist()]
-    made = _spread(values, column)
-    for place, name in enumerate(made.column_names):
-        table = table.append_column(made.schema.field(place), made.column(name))
+    values = [None if text is None else json.loads(text) for text in table.column(column).to_pylist()]
+    arguments = _argument_table(values, column)
+    for index, name in enumerate(arguments.column_names):
+        table = table.append_column(arguments.schema.field(index), arguments.column(name))
     return table
 
 
-def _spread(values: list[Any], column: str) -> pa.Table:
+def _argument_table(values: list[Any], column: str) -> pa.Table:
     import pyarrow as pa
 
-    names = dict.fromkeys(name for one in values if isinstance(one, dict) for name in one)
-    made, fields = [], []
+    names = dict.fromkeys(name for value in values if isinstance(value, dict) for name in value)
+    arrays, fields = [], []
     for name in names:
-        cells = [one.get(name) if isinstance(one, dict) else None for one in values]
-        dtype = fitting(cells)
-        if dtype in ("object", "time"):  # of several types, or lists and objects
-            dtype = "string"
-            cells = [one if isinstance(one, str) or one is None else to_json(one) for one in cells]
         title = f"{column}.{name}"
-        made.append(_array(title, cells, dtype))
-        fields.append(
-            pa.field(title, arrow_type(made_type(made[-1], dtype)), metadata={"dtype": made_type(made[-1], dtype)})
-        )
-    return pa.table(made, schema=pa.schema(fields))
+        values_array, dtype = _argument_array(title, [v.get(name) if isinstance(v, dict) else None for v in values])
+        arrays.append(values_array)
+        fields.append(pa.field(title, arrow_type(dtype), metadata={"dtype": dtype}))
+    return pa.table(arrays, schema=pa.schema(fields))
 
 
-def made_type(values: pa.Array, dtype: str) -> str:
-    """Whole numbers beyond 64 bits are kept as texts."""
-    import pyarrow as pa
-
-    return "string" if pa.types.is_large_string(values.type) else dtype
-
-
-def _array(title: str, cells: list[Any], dtype: str) -> pa.Array:
+def _argument_array(title: str, cells: list[Any]) -> tuple[pa.Array, str]:
+    """Return the values of one argument, and their dtype."""
+    dtype = inferred_dtype(cells)
+    if dtype in ("object", "time"):  # several types, or lists and objects
+        dtype = "string"
+        cells = [cell if isinstance(cell, str) or cell is None else to_json(cell) for cell in cells]
     try:
-        return array(title, cells, dtype)
-    except ValueError:  # a whole number beyond 64 bits
-        return array(title, [None if one is None else str(one) for one in cells], "string")
+        return array(title, cells, dtype), dtype
+    except ValueError:  # an integer beyond 64 bits
+        return array(title, [None if cell is None else str(cell) for cell in cells], "string"), "string"

@@ -14,20 +14,23 @@ from itertools import islice
 from typing import Any
 
 from ..turns import Kind, Run
-from . import SURE, Importer, Notes, Sample, Source, attempt
-from .listed import conversations, looked_at
-from .transcript import (
-    Misfit,
-    Transcript,
-    expected,
-    list_or_none,
-    messages_of,
-    named,
-    object_or_none,
-    text_or_none,
-    told,
-    without,
+from .importer import SURE, Importer, try_read
+from .listed import first_items, list_reader
+from .record_fields import (
+    ShapeError,
+    expect,
+    list_or_empty,
+    object_or_empty,
+    omit,
+    omit_empty,
+    optional_text,
+    pop_text,
+    split_document,
+    unexpected,
 )
+from .report import Notes
+from .source import Sample, Source
+from .transcript import Transcript
 
 FORMAT = "ag-ui"
 FRAMES = ("RUN_STARTED", "RUN_FINISHED", "STEP_STARTED", "STEP_FINISHED")
@@ -68,81 +71,92 @@ def read_one(value: Any, notes: Notes) -> Run:
     if _is_item(value):
         value = [value]
     if isinstance(value, Mapping) and "messages" not in value and "events" in value:
-        events, beside = messages_of(value, notes, "events")
-        return read_events(events, notes, beside)
-    messages, beside = messages_of(value, notes)
+        events, other_fields = split_document(value, notes, "events")
+        return read_events(events, notes, other_fields)
+    messages, other_fields = split_document(value, notes)
     if any(map(is_event, messages)):
-        return read_events(messages, notes, beside)
-    return _run(Transcript(notes), "messages", messages, beside)
+        return read_events(messages, notes, other_fields)
+    return _run(Transcript(notes), "messages", messages, other_fields)
 
 
-def read_events(events: Iterable[Any], notes: Notes, beside: dict[str, Any] | None = None) -> Run:
+def read_events(events: Iterable[Any], notes: Notes, other_fields: dict[str, Any] | None = None) -> Run:
     """A stream of events as the messages it made."""
     stream = _Stream(notes)
     for index, event in enumerate(events):
         stream.event(f"events[{index}]", event)
-    framed = {**(beside or {}), **told(events=stream.frames)}
-    said = Transcript(notes)
-    return _run(said, "messages", stream.whole(), framed | stream.ids)
+    framed = {**(other_fields or {}), **omit_empty(events=stream.frames)}
+    transcript = Transcript(notes)
+    return _run(transcript, "messages", stream.whole(), framed | stream.ids)
 
 
-def _run(said: Transcript, name: str, messages: list[Any], beside: dict[str, Any]) -> Run:
-    counted = said.notes.read
-    reader = _Reader(said, messages)
-    said.records(name, messages, reader.message)
-    said.notes.read = counted or said.notes.read  # events were counted, not what they made
-    return said.run(id=named(beside, "id", "threadId", "thread_id"), name=named(beside, "name"), beside=beside)
+def _run(transcript: Transcript, name: str, messages: list[Any], other_fields: dict[str, Any]) -> Run:
+    counted = transcript.notes.record_count
+    reader = _Reader(transcript, messages)
+    transcript.read_records(name, messages, reader.message)
+    transcript.notes.record_count = counted or transcript.notes.record_count  # events were counted, not what they made
+    return transcript.to_run(
+        id=pop_text(other_fields, "id", "threadId", "thread_id"),
+        name=pop_text(other_fields, "name"),
+        extra_fields=other_fields,
+    )
 
 
 class _Reader:
-    def __init__(self, said: Transcript, messages: list[Any]) -> None:
-        self.said = said
+    def __init__(self, transcript: Transcript, messages: list[Any]) -> None:
+        self.transcript = transcript
         self.next = [_reply_id(message) for message in messages[1:]] + [""]
 
     def message(self, raw: Any) -> None:
-        message = expected(raw, dict, "a message")
+        message = expect(raw, dict, "")
         if "event" in message and len(message) == 1:
-            self.said.other(message["event"])
+            self.transcript.add_other(message["event"])
             return
         if "unread" in message and len(message) == 1:
-            raise Misfit("an event that cannot be read")
-        role, id = message.get("role"), text_or_none(message.get("id"), "id") or ""
-        before = len(self.said.blocks)
-        rest = without(message, "id", "role", "content", "toolCalls", "toolCallId", "error", "timestamp")
-        at = message.get("timestamp")
+            raise ShapeError("event cannot be read")
+        role, id = message.get("role"), optional_text(message.get("id"), "id") or ""
+        before = len(self.transcript.blocks)
+        extra_fields = omit(message, "id", "role", "content", "toolCalls", "toolCallId", "error", "timestamp")
+        time = message.get("timestamp")
         if role in ROLES:
             text, images, whole = _written(message.get("content"))
-            self.said.add(ROLES[role], {"text": text} | told(images=images), role, id, at=at)
-            rest |= {} if whole else {"content": message["content"]}
+            self.transcript.add(ROLES[role], {"text": text} | omit_empty(images=images), role, id, time=time)
+            extra_fields |= {} if whole else {"content": message["content"]}
         elif role == "assistant":
-            self.reply(message, id, at)
+            self.reply(message, id, time)
         elif role == "tool":
             error = message.get("error")
-            self.said.answer(message.get("toolCallId"), message.get("content"), error, block_id=id, at=at)
+            self.transcript.add_result(message.get("toolCallId"), message.get("content"), error, block_id=id, time=time)
         elif role == "reasoning":
-            index = self.said.index or 0
-            result = self.said.called(id=self.next[index] or id)
-            payload = {"text": _text(message.get("content"))} | told(encrypted_content=rest.pop("encryptedValue", None))
-            self.said.add(Kind.REASONING, payload, "", id, result=result, at=at)
+            index = self.transcript.index or 0
+            result = self.transcript.inference_result(id=self.next[index] or id)
+            payload = {"text": _text(message.get("content"))} | omit_empty(
+                encrypted_content=extra_fields.pop("encryptedValue", None)
+            )
+            self.transcript.add(Kind.REASONING, payload, "", id, result=result, time=time)
         elif role == "activity":
-            self.said.other(message)
+            self.transcript.add_other(message)
             return
         else:
-            raise Misfit(f"a message of the role {role!r}")
-        self.said.put_beside(before, rest)
+            raise unexpected("role", role)
+        self.transcript.add_extra_fields(before, extra_fields)
 
-    def reply(self, message: Mapping[str, Any], id: str, at: Any) -> None:
-        said = self.said
-        calls = [expected(call, dict, "a call") for call in list_or_none(message.get("toolCalls"), "toolCalls")]
-        result = said.called(id=id, pending=bool(calls))
+    def reply(self, message: Mapping[str, Any], id: str, time: Any) -> None:
+        transcript = self.transcript
+        calls = [expect(call, dict, "a call") for call in list_or_empty(message.get("toolCalls"), "toolCalls")]
+        result = transcript.inference_result(id=id, pending=bool(calls))
         content = message.get("content")
         if content or not calls:
-            said.add(Kind.LLM_TEXT, {"text": _text(content)}, "assistant", id, result=result, at=at)
+            transcript.add(Kind.LLM_TEXT, {"text": _text(content)}, "assistant", id, result=result, time=time)
         for call in calls:
-            function = object_or_none(call.get("function"), "function")
-            rest = without(call, "id", "function", "type")
-            said.call(
-                call.get("id"), function.get("name"), function.get("arguments"), result=result, at=at, beside=rest
+            function = object_or_empty(call.get("function"), "function")
+            extra_fields = omit(call, "id", "function", "type")
+            transcript.add_call(
+                call.get("id"),
+                function.get("name"),
+                function.get("arguments"),
+                result=result,
+                time=time,
+                extra_fields=extra_fields,
             )
 
 
@@ -155,14 +169,14 @@ def _reply_id(message: Any) -> str:
 def _text(content: Any) -> str:
     if isinstance(content, list) and all(isinstance(one, str) for one in content):
         return "\n".join(content)
-    return text_or_none(content, "content") or ""
+    return optional_text(content, "content") or ""
 
 
 def _written(content: Any) -> tuple[str, list[dict[str, Any]], bool]:
     """Text and images of a message, and whether that is all of it."""
     if content is None or isinstance(content, str):
         return content or "", [], True
-    parts = [expected(part, dict, "a part") for part in expected(content, list, "content")]
+    parts = [expect(part, dict, "a part") for part in expect(content, list, "content")]
     texts = [part["text"] for part in parts if part.get("type") == "text" and isinstance(part.get("text"), str)]
     images = [image for part in parts if (image := _image(part)) is not None]
     return "\n".join(texts), images, len(parts) < 2 and len(texts) + len(images) == len(parts)
@@ -176,7 +190,7 @@ def _image(part: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     data = about.get("data") or (about.get("value") if about.get("type") == "data" else None)
     url = about.get("url") or (about.get("value") if about.get("type") == "url" else None)
-    return told(media_type=media, content=data, url=url, file_id=None if url or data else about.get("id"))
+    return omit_empty(media_type=media, content=data, url=url, file_id=None if url or data else about.get("id"))
 
 
 class _Stream:
@@ -191,21 +205,21 @@ class _Stream:
         self.ids: dict[str, Any] = {}
         self.current = {"TEXT_MESSAGE": "", "TOOL_CALL": "", "REASONING": ""}
 
-    def event(self, at: str, event: Any) -> None:
-        self.notes.read += 1
+    def event(self, time: str, event: Any) -> None:
+        self.notes.record_count += 1
         try:
-            self._event(expected(event, dict, "an event"))
-        except Misfit as error:
-            self.notes.unknown(at, str(error))
+            self._event(expect(event, dict, "an event"))
+        except ShapeError as error:
+            self.notes.add_unknown(time, str(error))
             self._put({"event": event})
 
     def _event(self, event: dict[str, Any]) -> None:
-        kind = expected(event.get("type"), str, "the type of an event")
+        kind = expect(event.get("type"), str, "the type of an event")
         if kind in FRAMES:
             self.frame(event, kind)
         elif kind == "MESSAGES_SNAPSHOT":
-            for message in list_or_none(event.get("messages"), "messages"):
-                self.put_message(expected(message, dict, "a message"))
+            for message in list_or_empty(event.get("messages"), "messages"):
+                self.put_message(expect(message, dict, "a message"))
         elif kind in OTHERS:
             self._put({"event": event})
         elif kind == "TOOL_CALL_RESULT":
@@ -217,16 +231,16 @@ class _Stream:
         elif kind == "REASONING_ENCRYPTED_VALUE":
             self.encrypted(event)
         elif kind not in BOUNDS:
-            raise Misfit(f"an event of the type {kind!r}")
+            raise unexpected("type", kind)
 
     def frame(self, event: dict[str, Any], kind: str) -> None:
         given = event.get("input")
         if kind == "RUN_STARTED":
-            self.ids = {**told(threadId=event.get("threadId")), **self.ids}
-            for message in list_or_none(object_or_none(given, "input").get("messages"), "messages"):
-                self.put_message(expected(message, dict, "a message"))
+            self.ids = {**omit_empty(threadId=event.get("threadId")), **self.ids}
+            for message in list_or_empty(object_or_empty(given, "input").get("messages"), "messages"):
+                self.put_message(expect(message, dict, "a message"))
             if isinstance(given, dict):
-                event = {**event, "input": without(given, "messages")}
+                event = {**event, "input": omit(given, "messages")}
         self.frames.append(event)
 
     def put_message(self, message: dict[str, Any]) -> None:
@@ -252,37 +266,37 @@ class _Stream:
         """A piece of a text or of a thought."""
         thinking = kind.startswith(("THINKING_", "REASONING_"))
         slot = "REASONING" if thinking else "TEXT_MESSAGE"
-        id = text_or_none(event.get("messageId"), "messageId")
+        id = optional_text(event.get("messageId"), "messageId")
         if id is None and kind.endswith("_START"):
             id = f"{slot.lower()}-{len(self.messages)}"
         id = id or self.current[slot] or f"{slot.lower()}-{len(self.messages)}"
         self.current[slot] = id
         if id not in self.messages:
-            role = "reasoning" if thinking else text_or_none(event.get("role"), "role") or "assistant"
-            self.messages[id] = {"id": id, "role": role} | told(timestamp=event.get("timestamp"))
-            self.messages[id] |= told(name=event.get("name"), rawEvent=event.get("rawEvent"))
-        if (delta := text_or_none(event.get("delta"), "delta")) is not None:
+            role = "reasoning" if thinking else optional_text(event.get("role"), "role") or "assistant"
+            self.messages[id] = {"id": id, "role": role} | omit_empty(timestamp=event.get("timestamp"))
+            self.messages[id] |= omit_empty(name=event.get("name"), rawEvent=event.get("rawEvent"))
+        if (delta := optional_text(event.get("delta"), "delta")) is not None:
             self.pieces.setdefault((id, "content"), []).append(delta)
 
     def call(self, event: dict[str, Any]) -> None:
         """A piece of a call: its beginning, or of its arguments."""
-        id = text_or_none(event.get("toolCallId"), "toolCallId") or self.current["TOOL_CALL"]
+        id = optional_text(event.get("toolCallId"), "toolCallId") or self.current["TOOL_CALL"]
         if not id:
-            raise Misfit("a piece of a call that never began")
+            raise ShapeError("part of a tool call that did not start")
         self.current["TOOL_CALL"] = id
         if id not in self.calls:
-            parent = text_or_none(event.get("parentMessageId"), "parentMessageId") or f"message-of-{id}"
-            blank = {"id": parent, "role": "assistant"} | told(timestamp=event.get("timestamp"))
+            parent = optional_text(event.get("parentMessageId"), "parentMessageId") or f"message-of-{id}"
+            blank = {"id": parent, "role": "assistant"} | omit_empty(timestamp=event.get("timestamp"))
             message = self.messages.setdefault(parent, blank)
-            name = text_or_none(event.get("toolCallName"), "toolCallName") or ""
+            name = optional_text(event.get("toolCallName"), "toolCallName") or ""
             self.calls[id] = {"id": id, "type": "function", "function": {"name": name, "arguments": ""}}
             message.setdefault("toolCalls", []).append(self.calls[id])
-        if (delta := text_or_none(event.get("delta"), "delta")) is not None:
+        if (delta := optional_text(event.get("delta"), "delta")) is not None:
             self.pieces.setdefault((id, "arguments"), []).append(delta)
 
     def result(self, event: dict[str, Any]) -> None:
-        id = text_or_none(event.get("messageId"), "messageId") or f"result-{len(self.messages)}"
-        known = without(event, "type", "messageId", "role")
+        id = optional_text(event.get("messageId"), "messageId") or f"result-{len(self.messages)}"
+        known = omit(event, "type", "messageId", "role")
         if id in self.messages:
             id = f"{id}-{len(self.messages)}"
         self.messages[id] = {"id": id, "role": "tool", **known}
@@ -290,7 +304,7 @@ class _Stream:
     def encrypted(self, event: dict[str, Any]) -> None:
         one = self.messages.get(str(event.get("entityId"))) or self.calls.get(str(event.get("entityId")))
         if one is None:
-            raise Misfit("an encrypted value of nothing that was said")
+            raise unexpected("entityId", event.get("entityId"))
         one["encryptedValue"] = event.get("encryptedValue")
 
     def _put(self, message: dict[str, Any]) -> None:
@@ -313,7 +327,7 @@ def score(sample: Sample) -> int:
     """Sure of calls and events in AG-UI's spelling; a chat in plain texts is told by its messages' ids alone."""
     if sample.container == "text":
         return SURE if any(map(is_event, _streamed(sample.text, 4))) else 0
-    items = looked_at(sample, "messages", "events")
+    items = first_items(sample, "messages", "events")
     if any(is_event(item) or is_message(item) for item in items):
         return SURE
     return WITH_IDS if items and all(map(_is_plain, items)) else 0
@@ -346,10 +360,8 @@ def read(source: Source) -> Iterator[Run]:
         yield from _read(source)
         return
     notes = source.notes(FORMAT)
-    run = attempt(source, "", read_events, _streamed(source.text()), notes)
-    if run is not None:
-        yield run
+    yield from try_read(source, "", read_events, _streamed(source.read_text()), notes)
 
 
-_read = conversations(FORMAT, _is_item, read_one)
+_read = list_reader(FORMAT, _is_item, read_one)
 IMPORTER = Importer(FORMAT, score, read)

@@ -13,9 +13,13 @@ from typing import Any
 
 from ..results import INFERENCE_ID, INFERENCE_RESULT, FinishClass, InferenceResult
 from ..turns import Kind, Run
-from . import Importer, Notes, Source
-from .listed import scored
-from .transcript import Misfit, Transcript, expected, number, object_or_none, text_or_none, told, usage, without
+from .faults import missing_field, unknown_value
+from .importer import Importer
+from .listed import item_score
+from .record_fields import ShapeError, expect, object_or_empty, omit, omit_empty, optional_text, to_number, token_usage
+from .report import Notes
+from .source import Source
+from .transcript import Transcript
 
 FORMAT = "geppetto-events"
 SEGMENTS = ("text-segment-started", "text-delta", "reasoning-segment-started", "reasoning-delta")
@@ -58,16 +62,16 @@ def read_all(values: Iterable[tuple[str, Any]], notes: Notes) -> Run:
     """The events of a log as one Run."""
     reader = _Reader(Transcript(notes))
     for position, value in values:
-        reader.said.record(position, value, reader.line)
+        reader.transcript.read_record(position, value, reader.line)
     reader.cut()
     reader.sign()
-    return reader.said.run(id=reader.session, beside={"settings": reader.settings})
+    return reader.transcript.to_run(id=reader.session, extra_fields={"settings": reader.settings})
 
 
 class _Reader:
-    def __init__(self, said: Transcript) -> None:
-        said.prompts = [0]
-        self.said = said
+    def __init__(self, transcript: Transcript) -> None:
+        transcript.turn_starts = [0]
+        self.transcript = transcript
         self.run = ""
         self.last = ""  # the model call that was told of last, in this run
         self.session = ""
@@ -80,9 +84,9 @@ class _Reader:
     def line(self, raw: Any) -> None:
         event = event_of(raw)
         if event is None:
-            raise Misfit("no event of geppetto's")
-        kind, meta = event["type"], object_or_none(event.get("meta"), "meta")
-        about = object_or_none(event.get("correlation"), "correlation")
+            raise ShapeError(missing_field("type", raw if isinstance(raw, Mapping) else ()))
+        kind, meta = event["type"], object_or_empty(event.get("meta"), "meta")
+        about = object_or_empty(event.get("correlation"), "correlation")
         outer = raw.get("meta") if raw.get("event") is event else {}
         self.place(meta, about)
         if kind in CALLS:
@@ -96,17 +100,17 @@ class _Reader:
         elif kind == "tool-result-ready":
             self.answered(event)
         elif kind == "run-started":
-            prompt = text_or_none(event.get("prompt"), "prompt")
+            prompt = optional_text(event.get("prompt"), "prompt")
             if prompt:
-                self.said.add(Kind.USER, {"text": prompt}, "user")
+                self.transcript.add(Kind.USER, {"text": prompt}, "user")
         elif kind in FRAMES:
             self.framed(event, about)
         elif kind in OTHERS or kind.startswith(LATER):
             if kind in ("error", "interrupt"):
                 self.broken(kind, about)
-            self.said.other(event)
+            self.transcript.add_other(event)
         else:
-            self.said.keep(event, f"an event of the type {kind!r}")
+            self.transcript.add_unknown(event, unknown_value("type", kind))
 
     def place(self, meta: Mapping[str, Any], about: Mapping[str, Any]) -> None:
         """Which session and run this is of; another run is another Turn."""
@@ -116,8 +120,8 @@ class _Reader:
         run = about.get("run_id") or meta.get("inference_id") or meta.get("message_id")
         if isinstance(run, str) and run != self.run:
             self.cut()
-            if self.said.blocks:
-                self.said.prompt()
+            if self.transcript.blocks:
+                self.transcript.start_turn()
             self.run, self.last = run, ""
         extra = meta.get("extra")
         if self.settings is None and isinstance(extra, Mapping):
@@ -128,7 +132,7 @@ class _Reader:
 
     def call_id(self, about: Mapping[str, Any]) -> str:
         id = about.get("provider_call_id") or about.get("run_id") or self.run
-        return expected(id, str, "provider_call_id")
+        return expect(id, str, "provider_call_id")
 
     def called(self, event: Mapping[str, Any], meta: Mapping[str, Any], about: Mapping[str, Any]) -> None:
         """Keep what an event tells of a model call; the last one knows best."""
@@ -142,14 +146,14 @@ class _Reader:
                 known[name] = event[name]
         extra = meta.get("extra")
         if isinstance(extra, Mapping):
-            known["extra"] = without(extra, "settings")
+            known["extra"] = omit(extra, "settings")
 
     def piece(self, event: Mapping[str, Any], about: Mapping[str, Any]) -> None:
         kind = Kind.REASONING if str(event["type"]).startswith("reasoning") else Kind.LLM_TEXT
-        id = text_or_none(about.get("segment_id"), "segment_id") or kind
+        id = optional_text(about.get("segment_id"), "segment_id") or kind
         _, before, _ = self.open.get(id, (kind, "", about))
-        text = text_or_none(event.get("text"), "text")
-        delta = text_or_none(event.get("delta"), "delta")
+        text = optional_text(event.get("text"), "text")
+        delta = optional_text(event.get("delta"), "delta")
         self.open[id] = (
             kind,
             before if text is None and delta is None else text if text is not None else before + (delta or ""),
@@ -157,15 +161,17 @@ class _Reader:
         )
 
     def ended(self, event: Mapping[str, Any], about: Mapping[str, Any], kind: Kind) -> None:
-        id = text_or_none(about.get("segment_id"), "segment_id") or kind
+        id = optional_text(about.get("segment_id"), "segment_id") or kind
         _, so_far, _ = self.open.pop(id, (kind, "", about))
-        text = text_or_none(event.get("text"), "text")
-        rest = told(source=event.get("source"), finish_reason=event.get("finish_reason"))
-        self.write(kind, text if text is not None else so_far, about, id if id != kind else "", rest)
+        text = optional_text(event.get("text"), "text")
+        extra_fields = omit_empty(source=event.get("source"), finish_reason=event.get("finish_reason"))
+        self.write(kind, text if text is not None else so_far, about, id if id != kind else "", extra_fields)
 
-    def write(self, kind: Kind, text: str, about: Mapping[str, Any], id: str, rest: Mapping[str, Any]) -> None:
-        self.of[len(self.said.blocks)] = self.call_id(about)
-        self.said.add(kind, {"text": text}, "assistant" if kind == Kind.LLM_TEXT else "", id, beside=rest)
+    def write(self, kind: Kind, text: str, about: Mapping[str, Any], id: str, extra_fields: Mapping[str, Any]) -> None:
+        self.of[len(self.transcript.blocks)] = self.call_id(about)
+        self.transcript.add(
+            kind, {"text": text}, "assistant" if kind == Kind.LLM_TEXT else "", id, extra_fields=extra_fields
+        )
 
     def cut(self) -> None:
         """What was being said, or called, when the stream ended without saying that it did."""
@@ -174,8 +180,8 @@ class _Reader:
                 self.write(kind, text, about, id if id != kind else "", {"cut": True})
         self.open.clear()
         for id, (name, written, about) in self.begun.items():
-            self.of[len(self.said.blocks)] = self.call_id(about)
-            self.said.call(id, name, written, beside={"cut": True})
+            self.of[len(self.transcript.blocks)] = self.call_id(about)
+            self.transcript.add_call(id, name, written, extra_fields={"cut": True})
         self.begun.clear()
 
     def broken(self, kind: str, about: Mapping[str, Any]) -> None:
@@ -183,27 +189,29 @@ class _Reader:
         self.cut()
         id = self.call_id(about) if "provider_call_id" in about else self.last or self.call_id(about)
         self.calls.setdefault(id, {}).setdefault("stop_reason", "error" if kind == "error" else "interrupted")
-        self.of[len(self.said.blocks)] = id
+        self.of[len(self.transcript.blocks)] = id
 
     def framed(self, event: Mapping[str, Any], about: Mapping[str, Any]) -> None:
         """Remember a call that has begun, in case that it never is requested."""
         if event["type"] in ("tool-call-started", "tool-call-arguments-delta"):
-            id = expected(event.get("tool_call_id") or about.get("tool_call_id"), str, "tool_call_id")
+            id = expect(event.get("tool_call_id") or about.get("tool_call_id"), str, "tool_call_id")
             name, written, _ = self.begun.get(id, ("", "", about))
-            name = text_or_none(event.get("tool_name"), "tool_name") or name
-            whole = text_or_none(event.get("arguments"), "arguments")
-            written = whole if whole is not None else written + (text_or_none(event.get("delta"), "delta") or "")
+            name = optional_text(event.get("tool_name"), "tool_name") or name
+            whole = optional_text(event.get("arguments"), "arguments")
+            written = whole if whole is not None else written + (optional_text(event.get("delta"), "delta") or "")
             self.begun[id] = (name, written, about)
 
     def requested(self, event: Mapping[str, Any], about: Mapping[str, Any]) -> None:
-        id = expected(event.get("tool_call_id") or about.get("tool_call_id"), str, "tool_call_id")
+        id = expect(event.get("tool_call_id") or about.get("tool_call_id"), str, "tool_call_id")
         self.begun.pop(id, None)
-        self.of[len(self.said.blocks)] = self.call_id(about)
-        self.said.call(id, event.get("tool_name"), event.get("input"), beside=told(correlation=about))
+        self.of[len(self.transcript.blocks)] = self.call_id(about)
+        self.transcript.add_call(
+            id, event.get("tool_name"), event.get("input"), extra_fields=omit_empty(correlation=about)
+        )
 
     def answered(self, event: Mapping[str, Any]) -> None:
         result, status = event.get("result"), event.get("status")
-        about = object_or_none(event.get("correlation"), "correlation")
+        about = object_or_empty(event.get("correlation"), "correlation")
         id = event.get("tool_call_id") or about.get("tool_call_id")
         error = ""
         if status == "error":  # written as "Error: …", after the result if there is one
@@ -212,38 +220,44 @@ class _Reader:
                 (before.removesuffix(" | ") or None) if isinstance(before, str) else before,
                 error or "error",
             )
-        rest = told(tool_name=event.get("tool_name"), status=None if status in ("success", "error") else status)
-        self.said.answer(id, result, error, beside=rest)
+        extra_fields = omit_empty(
+            tool_name=event.get("tool_name"), status=None if status in ("success", "error") else status
+        )
+        self.transcript.add_result(id, result, error, extra_fields=extra_fields)
 
     def sign(self) -> None:
         """Put the record of its model call on each block that one made."""
-        had_calls = {self.of[index] for index in self.of if self.said.blocks[index].kind == Kind.TOOL_CALL}
+        had_calls = {self.of[index] for index in self.of if self.transcript.blocks[index].kind == Kind.TOOL_CALL}
         results: dict[str, InferenceResult] = {}
         for index, id in self.of.items():
             if id not in results:
                 results[id] = self.result(id, id in had_calls)
             known = {INFERENCE_ID.name: id, INFERENCE_RESULT.name: results[id].to_dict()}
-            one = self.said.blocks[index]
-            self.said.blocks[index] = one._with(metadata=one.metadata.with_raw(**known))
+            one = self.transcript.blocks[index]
+            self.transcript.blocks[index] = one._with(metadata=one.metadata.with_raw(**known))
 
     def result(self, id: str, pending: bool) -> InferenceResult:
         known = self.calls.get(id, {})
         counts = known.get("usage") if isinstance(known.get("usage"), Mapping) else {}
         assert isinstance(counts, Mapping)
-        duration, most, model = number(known.get("duration_ms")), number(known.get("max_tokens")), known.get("model")
+        duration, most, model = (
+            to_number(known.get("duration_ms")),
+            to_number(known.get("max_tokens")),
+            known.get("model"),
+        )
         provider = id.partition(":")[0] if ":" in id else ""
         read, wrote = (
             counts.get("cache_read_input_tokens") or counts.get("cached_tokens"),
             counts.get("cache_creation_input_tokens"),
         )
-        made = self.said.called(
+        made = self.transcript.inference_result(
             model=model if isinstance(model, str) else "",
             stop_reason=known.get("stop_reason"),
             pending=pending,
-            usage=usage(counts.get("input_tokens"), counts.get("output_tokens"), cached=read, written=wrote),
+            usage=token_usage(counts.get("input_tokens"), counts.get("output_tokens"), cached=read, written=wrote),
             duration_ms=None if duration is None else round(duration),
             max_tokens=None if most is None else int(most),
-            extra=told(known.get("extra") or {}, stop_sequence=known.get("stop_sequence")),
+            extra=omit_empty(known.get("extra") or {}, stop_sequence=known.get("stop_sequence")),
         )
         written = known.get("finish_class")
         finish = FinishClass(written) if written in set(FinishClass) else made.finish_class
@@ -256,4 +270,4 @@ def read(source: Source) -> Iterator[Run]:
     yield read_all(source.records(), source.notes(FORMAT))
 
 
-IMPORTER = Importer(FORMAT, scored(lambda value: event_of(value) is not None), read)
+IMPORTER = Importer(FORMAT, item_score(lambda value: event_of(value) is not None), read)

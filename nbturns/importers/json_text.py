@@ -1,7 +1,7 @@
-"""JSON as files have it: read fast, explained where it is broken, and saved as far as it goes.
+"""JSON of files: parsed fast, with errors explained, and as far as it goes where it is broken.
 
-pydantic's parser takes two fifths of the time of Python's; what it refuses (half an emoji, deep
-nesting) is given to Python's, whose word is final.
+pydantic's parser needs two fifths of the time of Python's. What it refuses (half a surrogate pair,
+deep nesting) goes to Python's parser, which decides.
 """
 
 from __future__ import annotations
@@ -14,122 +14,131 @@ from functools import cache
 from typing import Any, BinaryIO
 
 from ..errors import LoadError
+from ..packages import require
 
 BLANK = b"\xef\xbb\xbf \t\r\n"
-PIECE = 1 << 20  # bytes of a long list that are looked at together
+CHUNK_SIZE = 1 << 20  # bytes of a long list that are read at once
 SPACE = re.compile(r"[ \t\r\n]*")
 
 
 @cache
 def parser() -> Callable[..., Any]:
-    """The fast one. Raises ValueError for what it does not take, which need not be wrong."""
+    """Return the fast parser. It raises ValueError for invalid JSON, and for some valid JSON."""
+    require("pydantic_core")
     from pydantic_core import from_json
 
     return from_json
 
 
-def quickly(text: bytes | str) -> Any:
-    """The value of a JSON text by the fast parser. Raises ValueError as `parser` does.
+def parse_fast(text: bytes | str) -> Any:
+    """Return the value of a JSON text by the fast parser. Raises ValueError as `parser` does.
 
-    Names come again and again and are remembered, texts are not: that saves a fifth of its time.
+    Names are cached, because they repeat, and texts are not: that saves a fifth of the time.
     """
     return parser()(text, cache_strings="keys")
 
 
 def parse(text: bytes | str) -> Any:
-    """The value of a JSON text. Raises ValueError or RecursionError for what is none."""
+    """Return the value of a JSON text. Raises ValueError or RecursionError for text that is not JSON."""
     try:
-        return quickly(text)
+        return parse_fast(text)
     except ValueError:
         return json.loads(text)
 
 
-def begun(text: bytes) -> Any:
-    """The value of a JSON text that may be cut anywhere; None for what does not begin like one."""
+def parse_beginning(text: bytes) -> Any:
+    """Return the value of a JSON text that may end anywhere; None for text that does not begin like JSON."""
     try:
         return parser()(text, allow_partial="trailing-strings")
     except ValueError:
         return None
 
 
-def saved(text: bytes, error: Exception) -> Any:
-    """What stands before the place where a JSON text is broken; None when that is nothing."""
+def parse_before(text: bytes, error: Exception) -> Any:
+    """Return the value before the place where a JSON text is broken; None when that is nothing."""
     if not isinstance(error, json.JSONDecodeError):
         return None
-    value = begun(error.doc[: error.pos].encode("utf-8", "surrogatepass"))
-    return value if isinstance(value, (dict, list)) and value else begun(text) or None
+    value = parse_beginning(error.doc[: error.pos].encode("utf-8", "surrogatepass"))
+    return value if isinstance(value, (dict, list)) and value else parse_beginning(text) or None
 
 
-def explained(error: Exception, what: str, line: int | None = None) -> tuple[str, str]:
-    """What is wrong with a text, and where: ValueError is a number too long, or bytes that are not UTF-8."""
+def explain(error: Exception, what: str, line: int | None = None) -> tuple[str, str]:
+    """Return a sentence on an error of the parser, and the position.
+
+    A plain ValueError is a number that is too long, or bytes that are not UTF-8.
+    """
     if not isinstance(error, json.JSONDecodeError):
-        return f"{what} is not JSON: {error}", f"line {line}" if line else ""
-    at_the_end = error.pos >= len(error.doc.rstrip()) - 1 or "Unterminated" in error.msg
-    cut = "; the file seems to be cut here" if at_the_end else ""
-    return f"{what} is not JSON: {error.msg.lower()}{cut}", f"line {line or error.lineno}, column {error.colno}"
+        return f"invalid JSON in this {what}: {error}", f"line {line}" if line else ""
+    is_at_end = error.pos >= len(error.doc.rstrip()) - 1 or "Unterminated" in error.msg
+    cut = "; the file seems to be cut here" if is_at_end else ""
+    return (
+        f"invalid JSON in this {what}: {error.msg.lower()}{cut}",
+        f"line {line or error.lineno}, column {error.colno}",
+    )
 
 
-def refusal(error: Exception, what: str, file: str, line: int | None = None) -> LoadError:
-    message, position = explained(error, what, line)
+def load_error(error: Exception, what: str, file: str, line: int | None = None) -> LoadError:
+    """Return the error to raise for a text that is not JSON."""
+    message, position = explain(error, what, line)
     return LoadError(message, file=file, position=position)
 
 
 class Items:
-    """The items of a JSON list, one after the other, without holding all of them.
+    """The items of a JSON list in a stream, one after the other, without the whole list in memory.
 
-    Raises ValueError where the list is broken; the items before were given.
+    Raises ValueError where the list is not valid JSON, after the items before that place.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
-        self._decoded = codecs.getincrementaldecoder("utf-8-sig")()
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
         self._scan = json.JSONDecoder().raw_decode
-        self._held = ""
-        self._at = 0
-        self._ended = False
-        self._wanted = PIECE
+        self._buffer = ""
+        self._offset = 0
+        self._at_end = False
+        self._read_size = CHUNK_SIZE
 
     def __iter__(self) -> Iterator[Any]:
-        if self._sign() != "[":
-            raise json.JSONDecodeError("a list was expected", self._held, self._at)
-        self._at += 1
-        if self._sign() == "]":
+        if self._next_character() != "[":
+            raise json.JSONDecodeError("expected a list", self._buffer, self._offset)
+        self._offset += 1
+        if self._next_character() == "]":
             return
         while True:
-            value, self._at = self._value()
+            value, self._offset = self._value()
             yield value
-            sign = self._sign()
-            if sign not in (",", "]"):
-                raise json.JSONDecodeError("',' or ']' was expected", self._held, self._at)
-            self._at += 1
-            if sign == "]":
+            character = self._next_character()
+            if character not in (",", "]"):
+                raise json.JSONDecodeError("expected ',' or ']'", self._buffer, self._offset)
+            self._offset += 1
+            if character == "]":
                 return
 
-    def _sign(self) -> str:
-        """The next character that is no space; "" at the end."""
+    def _next_character(self) -> str:
+        """Return the next character that is not a space; "" at the end."""
         while True:
-            space = SPACE.match(self._held, self._at)
-            self._at = space.end() if space else self._at
-            if self._at < len(self._held) or self._ended:
-                return self._held[self._at : self._at + 1]
-            self._more()
+            space = SPACE.match(self._buffer, self._offset)
+            self._offset = space.end() if space else self._offset
+            if self._offset < len(self._buffer) or self._at_end:
+                return self._buffer[self._offset : self._offset + 1]
+            self._read_chunk()
 
     def _value(self) -> tuple[Any, int]:
-        self._sign()
+        self._next_character()
         while True:
             try:
-                value, end = self._scan(self._held, self._at)
-                if end < len(self._held) or self._ended:  # a number may go on
-                    self._wanted = PIECE
+                value, end = self._scan(self._buffer, self._offset)
+                if end < len(self._buffer) or self._at_end:  # a number may continue
+                    self._read_size = CHUNK_SIZE
                     return value, end
             except ValueError:
-                if self._ended:
+                if self._at_end:
                     raise
-            self._more()
+            self._read_chunk()
 
-    def _more(self) -> None:
-        """Hold some more; twice as much each time one value needs more, or it would be scanned too often."""
-        chunk = self._stream.read(self._wanted)
-        self._ended = len(chunk) < self._wanted
-        self._wanted *= 2
-        self._held, self._at = self._held[self._at :] + self._decoded.decode(chunk, final=self._ended), 0
+    def _read_chunk(self) -> None:
+        """Read more; twice as much for each time one value needs more, so that it is not scanned too often."""
+        chunk = self._stream.read(self._read_size)
+        self._at_end = len(chunk) < self._read_size
+        self._read_size *= 2
+        self._buffer, self._offset = self._buffer[self._offset :] + self._decoder.decode(chunk, final=self._at_end), 0

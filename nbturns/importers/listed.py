@@ -1,4 +1,4 @@
-"""How most formats lie in files: a conversation a document or a line, or an item of one a line."""
+"""Readers and scores for formats whose conversations are lists of records: messages, items or events."""
 
 from __future__ import annotations
 
@@ -6,57 +6,58 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..turns import Run
-from . import LIKELY, SURE, Notes, Sample, Source, attempt
+from .importer import LIKELY, SURE, try_read
+from .report import Notes
+from .source import Sample, Source
 
-LOOKED_AT = 16  # items
+MAX_ITEMS = 16  # records of a sample that a score looks at
 
 
-def conversations(
+def list_reader(
     format: str, is_item: Callable[[Any], bool], read_one: Callable[[Any, Notes], Run]
 ) -> Callable[[Source], Iterator[Run]]:
-    """A `read` for conversations that are lists of items, or objects that hold such a list.
+    """Return a reader for conversations that are lists of records, or objects with such a list.
 
-    A file of items, one a line or in a list, is one conversation.
+    A file of records, one in a line or all in a list, is one conversation.
     """
 
     def read(source: Source) -> Iterator[Run]:
-        for position, value in _values(source, is_item):
-            if (run := attempt(source, position, read_one, value, source.notes(format, position))) is not None:
-                yield run
+        for position, value in _conversations(source, is_item):
+            yield from try_read(source, position, read_one, value, source.notes(format, position))
 
     return read
 
 
-def _values(source: Source, is_item: Callable[[Any], bool]) -> Iterator[tuple[str, Any]]:
+def _conversations(source: Source, is_item: Callable[[Any], bool]) -> Iterator[tuple[str, Any]]:
     sample = source.sample
     if not any(map(is_item, sample.records)):
         yield from source.records()
     elif sample.lines and not isinstance(sample.value, list):
         yield "", [item for _, item in source.values()]
     else:
-        yield from source.values()
+        yield from ((position, [value] if is_item(value) else value) for position, value in source.values())
 
 
-def looked_at(sample: Sample, *names: str) -> list[Any]:
-    """The items at the head of a source: in a list under one of `names`, or lying there by themselves."""
+def first_items(sample: Sample, *names: str) -> list[Any]:
+    """Return the first records of a source: those of a list under one of `names`, or the values themselves."""
     if sample.container != "json":
         return []
-    record = sample.record
-    listed = next((record[name] for name in names if isinstance(record.get(name), list)), None)
-    return list(sample.records if listed is None else listed)[:LOOKED_AT]
+    document = sample.record
+    items = next((document[name] for name in names if isinstance(document.get(name), list)), None)
+    return list(sample.records if items is None else items)[:MAX_ITEMS]
 
 
-def scored(is_item: Callable[[Any], bool], *names: str) -> Callable[[Sample], int]:
-    """A `score`: sure when most of the items at the head are of this format."""
+def item_score(is_item: Callable[[Any], bool], *names: str) -> Callable[[Sample], int]:
+    """Return a score that is sure when most of the first records are of the format."""
 
     def score(sample: Sample) -> int:
-        items = looked_at(sample, *names)
-        known = sum(map(is_item, items))
-        return SURE if known * 2 > len(items) else LIKELY if known else 0
+        items = first_items(sample, *names)
+        count = sum(map(is_item, items))
+        return SURE if count * 2 > len(items) else LIKELY if count else 0
 
     return score
 
 
-def of_document(is_document: Callable[[Any], bool]) -> Callable[[Sample], int]:
-    """A `score` for documents that tell by themselves what they are."""
+def document_score(is_document: Callable[[Any], bool]) -> Callable[[Sample], int]:
+    """Return a score that is sure when any of the first values is a document of the format."""
     return lambda sample: SURE if sample.container == "json" and any(map(is_document, sample.records)) else 0

@@ -1,7 +1,8 @@
-"""Messages of an OpenAI chat in the shapes that are not the usual ones.
+"""Messages of an OpenAI chat in other shapes than the usual ones.
 
-Contents in parts, thoughts, refusals, functions of old, calls without an id, what no reference
-knows. Each block keeps its own words (`engines/wire.py`), so that the message can be written as it was.
+Contents in parts, thoughts, refusals, legacy function calls, tool calls without an id, undocumented
+fields. Each block keeps its part of the message verbatim (`engines/wire.py`), so that the message
+can be written as it was.
 """
 
 from __future__ import annotations
@@ -13,166 +14,181 @@ from typing import TYPE_CHECKING, Any
 from ..blocks import block
 from ..engines.openai_chat_reply import WIRE
 from ..frozen import EMPTY, freeze, key_name
-from ..provenance import ARGUMENTS, CHAT_BESIDE, MESSAGE
+from ..provenance import ARGUMENTS, MESSAGE, OPENAI_CHAT_FIELDS
 from ..turns import Block
-from .conversation import other, parsed_arguments
+from . import faults
+from .record_fields import omit, parse_arguments
+from .transcript import other_block
 
 if TYPE_CHECKING:
     from .chat_messages import Reader
 
-TEXTS = ("text", "input_text", "output_text")
-THOUGHTS = ("reasoning_content", "reasoning")
+TEXT_TYPES = ("text", "input_text", "output_text")
+REASONING_FIELDS = ("reasoning_content", "reasoning")
+Pieces = list[tuple[Block, dict[str, Any]]]  # blocks of a reply, each with its part of the message
 
 
 def read_odd(reader: Reader, index: int, message: Any) -> None:
-    """The blocks of one message, whatever it is."""
-    odd = _Odd(reader, index)
+    """Add the blocks of a message of any shape."""
+    odd_message = _OddMessage(reader, index)
     if not isinstance(message, Mapping):
-        odd.unknown(f"a message is an object, not {type(message).__name__}")
-        odd.keep(other(message), None, {})
+        odd_message.unknown(faults.wrong_type("", message, dict))
+        odd_message.add(other_block(message), None, {})
         return
     try:
         message = {key_name(name): freeze(value) for name, value in message.items()}
     except TypeError as error:  # nested too deeply
-        odd.unknown(str(error))
-        odd.keep(other(message), None, {})
+        odd_message.unknown(str(error))
+        odd_message.add(other_block(message), None, {})
         return
-    odd.read(message)
+    odd_message.read(message)
 
 
-class _Odd:
-    """One message on its way to blocks."""
+class _OddMessage:
+    """Reads one message."""
 
     def __init__(self, reader: Reader, index: int) -> None:
         self.reader = reader
         self.index = index
+        self.position = f"messages[{index}]"
 
-    def guess(self, what: str) -> None:
-        self.reader.notes.guess(f"messages[{self.index}]", what)
+    def guess(self, message: str, path: str = "") -> None:
+        self.reader.transcript.notes.add_guess(f"{self.position}{path}", message)
 
-    def unknown(self, what: str) -> None:
-        self.reader.notes.unknown(f"messages[{self.index}]", what)
+    def unknown(self, message: str, path: str = "") -> None:
+        self.reader.transcript.notes.add_unknown(f"{self.position}{path}", message)
 
-    def keep(self, one: Block, raw: Any, marks: Mapping[str, Any]) -> None:
-        """Add a block with what it is to be written as."""
-        one = one._with(metadata=one.metadata.with_raw(**{MESSAGE.name: self.index, **marks}))
-        self.reader.blocks.append(one if raw is None else WIRE.marked(one, raw=freeze(raw)))
+    def add(self, one: Block, verbatim: Any, metadata: Mapping[str, Any]) -> None:
+        """Add a block with the part of the message that it is to be written as."""
+        one = one._with(metadata=one.metadata.with_raw(**{MESSAGE.name: self.index, **metadata}))
+        self.reader.blocks.append(one if verbatim is None else WIRE.marked(one, raw=freeze(verbatim)))
 
     def read(self, message: dict[str, Any]) -> None:
         role = message.get("role")
         if role == "assistant":
-            self.answered(message)
+            self.read_reply(message)
         elif role in ("system", "developer", "user"):
             kind = "user" if role == "user" else "system"
-            rest = {name: value for name, value in message.items() if name not in ("role", "content")}
-            said = self.said(message.get("content"))
-            self.keep(block(kind, freeze(said), role), message, {CHAT_BESIDE.name: rest} if rest else {})
+            payload = self.payload_of(message.get("content"))
+            self.add(block(kind, freeze(payload), role), message, _extra_fields(message, "role", "content"))
         elif role in ("tool", "function"):
-            self.resulted(message, role)
+            self.read_result(message, role)
         else:
-            if role is None:
-                self.unknown(f"a message has a role; this one has {', '.join(message) or 'nothing'}")
-            else:
-                self.unknown(f"{role!r:.60} is no role of a chat message")
-            kept = block("other", freeze({"message": message}), role if isinstance(role, str) else "")
-            self.keep(kept, message if "role" in message else None, {})
+            fault = faults.missing_field("role", message) if role is None else faults.unknown_value("role", role)
+            self.unknown(fault)
+            other = block("other", freeze({"message": message}), role if isinstance(role, str) else "")
+            self.add(other, message if "role" in message else None, {})
 
-    def said(self, content: Any) -> dict[str, Any]:
-        """Text and images of a content, which is a string or a list of parts."""
+    def payload_of(self, content: Any) -> dict[str, Any]:
+        """Return the text and the images of a content, which is a string or a list of parts."""
         if isinstance(content, str):
             return {"text": content}
         if not isinstance(content, list):
             return {"text": "" if content is None else json.dumps(content, ensure_ascii=False)}
         texts, images, others = [], [], []
-        for part in content:
-            kind = part.get("type") if isinstance(part, Mapping) else None
-            if kind in TEXTS and isinstance(part.get("text"), str):
+        for number, part in enumerate(content):
+            type = part.get("type") if isinstance(part, Mapping) else None
+            if type in TEXT_TYPES and isinstance(part.get("text"), str):
                 texts.append(part["text"])
-            elif kind == "image_url":
+            elif type == "image_url":
                 images.append(_image(part.get("image_url")))
             else:
                 others.append(part)
-                self.unknown(f"content part {kind!r}")
+                self.unknown(faults.unknown_value("type", type), f".content[{number}]")
         if len(texts) > 1:
-            self.guess(f"{len(texts)} text parts joined by newlines")
+            self.guess(f"{len(texts)} text parts are joined by newlines", ".content")
         payload: dict[str, Any] = {"text": "\n".join(texts)}
         return payload | ({"images": images} if images else {}) | ({"parts": others} if others else {})
 
-    def answered(self, message: dict[str, Any]) -> None:
-        """One reply of the model: a thought, a text, calls; all of one inference. Each block has its piece of it."""
-        thoughts = [name for name in THOUGHTS if isinstance(message.get(name), str) and message[name]]
-        made = [(block("reasoning", freeze({"text": message[name]})), {name: message.pop(name)}) for name in thoughts]
-        made += self.spoken(message)
-        made += self.called(message)
-        rest = {name: value for name, value in message.items() if name != "role"}
-        signed = self.reader.signed(self.index)
-        marks = signed | ({CHAT_BESIDE.name: freeze(rest)} if rest else {})
-        first, piece = made[0]
-        self.keep(first, {"role": "assistant", **rest, **piece}, marks)
-        for one, piece in made[1:]:
-            self.keep(one, piece, signed)
+    def read_reply(self, message: dict[str, Any]) -> None:
+        """Add a reply of the model: reasoning, text and tool calls of one model call."""
+        pieces: Pieces = [
+            (block("reasoning", freeze({"text": message[name]})), {name: message.pop(name)})
+            for name in REASONING_FIELDS
+            if isinstance(message.get(name), str) and message[name]
+        ]
+        pieces += self.text_pieces(message)
+        pieces += self.call_pieces(message)
+        extra_fields = omit(message, "role")
+        metadata = self.reader.call_metadata(self.index)
+        for number, (one, piece) in enumerate(pieces):
+            if number == 0:
+                first_metadata = metadata | _extra_fields(message, "role")
+                self.add(one, {"role": "assistant", **extra_fields, **piece}, first_metadata)
+            else:
+                self.add(one, piece, metadata)
 
-    def spoken(self, message: dict[str, Any]) -> list[tuple[Block, dict[str, Any]]]:
+    def text_pieces(self, message: dict[str, Any]) -> Pieces:
         refusal = message.get("refusal")
-        calls = message.get("tool_calls") or _is_call(message.get("function_call"))
-        if not message.get("content") and not refusal and calls:
+        has_calls = message.get("tool_calls") or _is_call(message.get("function_call"))
+        if not message.get("content") and not refusal and has_calls:
             return []
         piece: dict[str, Any] = {name: message.pop(name) for name in ("content", "refusal") if name in message}
-        payload = self.said(piece.get("content"))
+        payload = self.payload_of(piece.get("content"))
         if refusal:
             payload["refusal"] = refusal
         return [(block("llm_text", freeze(payload), "assistant"), piece)]
 
-    def called(self, message: dict[str, Any]) -> list[tuple[Block, dict[str, Any]]]:
-        made = []
+    def call_pieces(self, message: dict[str, Any]) -> Pieces:
+        pieces: Pieces = []
         calls = message.pop("tool_calls") if message.get("tool_calls") else []
         if not isinstance(calls, list):
-            kind = "dict" if isinstance(calls, Mapping) else type(calls).__name__
-            self.unknown(f"tool_calls are a list, not {kind}")
-            made.append((other(calls, "assistant"), {"tool_calls": calls}))
+            self.unknown(faults.wrong_type("", calls, list), ".tool_calls")
+            pieces.append((other_block(calls, "assistant"), {"tool_calls": calls}))
             calls = []
-        for place, call in enumerate(calls):
-            made.append((self.call(place, call), {"tool_calls": [call]}))
+        for number, call in enumerate(calls):
+            path = f".tool_calls[{number}]"
+            pieces.append((self.call_block(call, f"call-{self.index}-{number}", path), {"tool_calls": [call]}))
         if _is_call(message.get("function_call")):
-            legacy = message.pop("function_call")
-            made.append((self.call(0, {"id": "", "function": legacy}, of_old=True), {"function_call": legacy}))
-        return made
+            function = message.pop("function_call")
+            call_id = f"call-{self.index}-0"
+            one = self.call_block({"id": "", "function": function}, call_id, ".function_call")
+            pieces.append((one, {"function_call": function}))
+        return pieces
 
-    def call(self, place: int, call: Any, *, of_old: bool = False) -> Block:
+    def call_block(self, call: Any, default_id: str, path: str) -> Block:
         function = call.get("function", call.get("custom")) if isinstance(call, Mapping) else None
         if not isinstance(function, Mapping):
-            self.unknown(f"tool_calls[{place}] has no function: {call!r:.60}")
-            return other(call, "assistant")
+            self.unknown(faults.wrong_type("function", function, dict), path)
+            return other_block(call, "assistant")
         id = call.get("id")
         if not isinstance(id, str) or not id:
-            id = f"call-{self.index}-{place}"
-            self.guess(f"{'function_call' if of_old else f'tool_calls[{place}]'} has no id; it is {id} here")
-        self.reader.last_call = id
-        written = function.get("arguments", function.get("input", ""))
-        args, _ = parsed_arguments(written)
+            id = default_id
+            self.guess(faults.no_call_id(id), path)
+        self.reader.last_call_id = id
+        arguments = function.get("arguments", function.get("input", ""))
+        parsed, _ = parse_arguments(arguments)
         name = str(function.get("name") or "")
-        payload = {"id": id, "name": name} | ({"args": {}, "args_raw": written} if args is None else {"args": args})
+        payload = {"id": id, "name": name, "args": {} if parsed is None else parsed}
+        if parsed is None:
+            payload["args_raw"] = arguments
         one = block("tool_call", freeze(payload))
-        exact = args is not None and isinstance(written, str) and written not in ("", "{}")
-        return one._with(metadata=one.metadata.with_raw(**{ARGUMENTS.name: written})) if exact else one
+        is_text = parsed is not None and isinstance(arguments, str) and arguments not in ("", "{}")
+        return one._with(metadata=one.metadata.with_raw(**{ARGUMENTS.name: arguments})) if is_text else one
 
-    def resulted(self, message: dict[str, Any], role: str) -> None:
+    def read_result(self, message: dict[str, Any], role: str) -> None:
         id = message.get("tool_call_id")
         if not isinstance(id, str) or not id:
-            id = self.reader.last_call
+            id = self.reader.last_call_id
             if role == "tool":
-                self.guess(f"a tool message without tool_call_id; taken to answer {id or 'nothing'}")
+                self.guess(faults.no_result_id(id))
         payload = freeze({"id": id, "result": message.get("content"), "error": ""})
-        rest = {k: v for k, v in message.items() if k not in ("role", "content", "tool_call_id")}
-        self.keep(block("tool_use", payload), message, {CHAT_BESIDE.name: rest} if rest else {})
+        extra_fields = _extra_fields(message, "role", "content", "tool_call_id")
+        self.add(block("tool_use", payload), message, extra_fields)
 
 
-def _is_call(legacy: Any) -> bool:
-    """Whether a `function_call` calls: some servers write one of empty strings beside each reply."""
-    return bool(any(legacy.values()) if isinstance(legacy, Mapping) else legacy)
+def _extra_fields(message: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Return the metadata for the fields of a message without `names`."""
+    extra_fields = omit(message, *names)
+    return {OPENAI_CHAT_FIELDS.name: freeze(extra_fields)} if extra_fields else {}
 
 
-def _image(given: Any) -> Any:
-    url = given.get("url") if isinstance(given, Mapping) else given
-    detail = given.get("detail") if isinstance(given, Mapping) else None
+def _is_call(function_call: Any) -> bool:
+    """Return True for a `function_call` with content: some servers write one of empty strings in each reply."""
+    return bool(any(function_call.values()) if isinstance(function_call, Mapping) else function_call)
+
+
+def _image(image_url: Any) -> Any:
+    url = image_url.get("url") if isinstance(image_url, Mapping) else image_url
+    detail = image_url.get("detail") if isinstance(image_url, Mapping) else None
     return freeze({"url": url} | ({"detail": detail} if detail else EMPTY))

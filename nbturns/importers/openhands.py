@@ -13,9 +13,22 @@ from typing import Any
 
 from ..results import InferenceResult
 from ..turns import Kind, Run
-from . import SURE, Importer, Notes, Sample
-from .listed import conversations
-from .transcript import Transcript, expected, list_or_none, number, object_or_none, text_or_none, told, usage, without
+from .faults import missing_field
+from .importer import SURE, Importer
+from .listed import list_reader
+from .record_fields import (
+    expect,
+    list_or_empty,
+    object_or_empty,
+    omit,
+    omit_empty,
+    optional_text,
+    to_number,
+    token_usage,
+)
+from .report import Notes
+from .source import Sample
+from .transcript import Transcript
 
 FORMAT = "openhands"
 THOUGHT = ("thought", "final_thought")
@@ -47,129 +60,137 @@ def read_one(value: Any, notes: Notes) -> Run:
         value = [value]
     history = value.get("history") if isinstance(value, Mapping) else value
     if not isinstance(history, (list, tuple)):
-        raise notes.refusal("", "a trajectory of OpenHands has a history of events")
+        raise notes.load_error("", "a trajectory of OpenHands has a history of events")
     reader = _Reader(Transcript(notes))
     events = _flat(list(history))
     reader.answered = {str(event.get("cause")) for event in events if isinstance(event, Mapping) and "cause" in event}
-    reader.said.records("history", events, reader.event)
-    beside = without(value, "history") if isinstance(value, Mapping) else {}
-    id = beside.get("instance_id")
-    return reader.said.run(name=id if isinstance(id, str) else "", beside=beside)
+    reader.transcript.read_records("history", events, reader.event)
+    other_fields = omit(value, "history") if isinstance(value, Mapping) else {}
+    id = other_fields.get("instance_id")
+    return reader.transcript.to_run(name=id if isinstance(id, str) else "", extra_fields=other_fields)
 
 
 class _Reader:
-    def __init__(self, said: Transcript) -> None:
-        self.said = said
+    def __init__(self, transcript: Transcript) -> None:
+        self.transcript = transcript
         self.replies: set[str] = set()  # of which the words were written
         self.calls: dict[str, str] = {}  # id of an action → id of its call
         self.made: set[str] = set()  # ids of calls
         self.answered: set[str] = set()  # ids of actions
 
     def event(self, raw: Any) -> None:
-        event = expected(raw, dict, "an event")
+        event = expect(raw, dict, "")
         if "observation" in event:
             self.observation(event)
         elif "action" in event:
-            self.action(event, object_or_none(event.get("args"), "args"))
+            self.action(event, object_or_empty(event.get("args"), "args"))
         else:
-            self.said.keep(event, "neither an action nor an observation")
+            self.transcript.add_unknown(event, missing_field("action", event))
 
     def action(self, event: dict[str, Any], args: dict[str, Any]) -> None:
-        said, name, source, at = self.said, event["action"], event.get("source"), event.get("timestamp")
-        rest = without(event, "action", "args", "timestamp", "source", "message", "tool_call_metadata")
+        transcript, name, source, time = self.transcript, event["action"], event.get("source"), event.get("timestamp")
+        extra_fields = omit(event, "action", "args", "timestamp", "source", "message", "tool_call_metadata")
         if (name in ("system", "message") and source != "agent") or name == "system":
             kind = Kind.SYSTEM if name == "system" else Kind.USER
-            text = expected(args.get("content", event.get("message")), str, "content")
+            text = expect(args.get("content", event.get("message")), str, "content")
             images = [
-                {"url": url} for url in list_or_none(args.get("image_urls"), "image_urls") if isinstance(url, str)
+                {"url": url} for url in list_or_empty(args.get("image_urls"), "image_urls") if isinstance(url, str)
             ]
-            more = told(args=without(args, "content", "image_urls"), source=source)
-            said.add(kind, {"text": text} | told(images=images), str(kind), at=at, beside=rest | more)
+            more = omit_empty(args=omit(args, "content", "image_urls"), source=source)
+            transcript.add(
+                kind, {"text": text} | omit_empty(images=images), str(kind), time=time, extra_fields=extra_fields | more
+            )
         elif event.get("tool_call_metadata") is not None:
-            self.call(event, args, rest)
+            self.call(event, args, extra_fields)
         elif name == "message":
-            text = expected(args.get("content", event.get("message")), str, "content")
+            text = expect(args.get("content", event.get("message")), str, "content")
             result = self.result({}, event, pending=False)
-            more = told(args=without(args, "content"))
-            said.add(Kind.LLM_TEXT, {"text": text}, "assistant", at=at, result=result, beside=rest | more)
+            more = omit_empty(args=omit(args, "content"))
+            transcript.add(
+                Kind.LLM_TEXT, {"text": text}, "assistant", time=time, result=result, extra_fields=extra_fields | more
+            )
         elif source == "agent" and (name in ("run", "run_ipython", "finish", "reject", "delegate") or self._ran(event)):
-            self.text_call(event, args, rest)
+            self.text_call(event, args, extra_fields)
         else:
-            said.other(event)
+            transcript.add_other(event)
 
     def _ran(self, event: Mapping[str, Any]) -> bool:
         return event.get("action") not in ("recall", "change_agent_state", "null", "condensation") and (
             str(event.get("id")) in self.answered
         )
 
-    def call(self, event: dict[str, Any], args: dict[str, Any], rest: dict[str, Any]) -> None:
+    def call(self, event: dict[str, Any], args: dict[str, Any], extra_fields: dict[str, Any]) -> None:
         """A call of the model, in its reply's own words."""
-        said, at = self.said, event.get("timestamp")
-        about = expected(event["tool_call_metadata"], dict, "tool_call_metadata")
-        reply = object_or_none(about.get("model_response"), "model_response")
+        transcript, time = self.transcript, event.get("timestamp")
+        about = expect(event["tool_call_metadata"], dict, "tool_call_metadata")
+        reply = object_or_empty(about.get("model_response"), "model_response")
         message = _message(reply)
-        id = text_or_none(about.get("tool_call_id"), "tool_call_id")
+        id = optional_text(about.get("tool_call_id"), "tool_call_id")
         result = self.result(reply, event, pending=True)
-        key = reply.get("id") if isinstance(reply.get("id"), str) else said.at
+        key = reply.get("id") if isinstance(reply.get("id"), str) else transcript.position
         assert isinstance(key, str)
         if key not in self.replies:
             self.replies.add(key)
             thought = message.get("reasoning_content")
             if isinstance(thought, str) and thought:
-                said.add(Kind.REASONING, {"text": thought}, result=result, at=at)
+                transcript.add(Kind.REASONING, {"text": thought}, result=result, time=time)
             text = message.get("content") or next((args[name] for name in THOUGHT if args.get(name)), None)
             if isinstance(text, str) and text:
-                said.add(Kind.LLM_TEXT, {"text": text}, "assistant", result=result, at=at)
-            rest["tool_call_metadata"] = without(about, "function_name", "tool_call_id")
+                transcript.add(Kind.LLM_TEXT, {"text": text}, "assistant", result=result, time=time)
+            extra_fields["tool_call_metadata"] = omit(about, "function_name", "tool_call_id")
         written = next((function for one, function in _calls(message) if one == id), None)
         given = args if written is None else written.get("arguments")
-        rest |= told(source=event.get("source"), message=event.get("message"), action=event["action"], args=args)
+        extra_fields |= omit_empty(
+            source=event.get("source"), message=event.get("message"), action=event["action"], args=args
+        )
         name = about.get("function_name") or event["action"]
-        made = said.call(id, name, given, result=result, at=at, beside=rest)
+        made = transcript.add_call(id, name, given, result=result, time=time, extra_fields=extra_fields)
         self.calls[str(event.get("id"))] = made
         self.made.add(made)
 
-    def text_call(self, event: dict[str, Any], args: dict[str, Any], rest: dict[str, Any]) -> None:
+    def text_call(self, event: dict[str, Any], args: dict[str, Any], extra_fields: dict[str, Any]) -> None:
         """An action that the model wrote as text, in times before calls: it is known by the id of its event."""
-        said, at = self.said, event.get("timestamp")
+        transcript, time = self.transcript, event.get("timestamp")
         result = self.result({}, event, pending=True)
         if isinstance(args.get("thought"), str) and args["thought"]:
-            said.add(Kind.LLM_TEXT, {"text": args["thought"]}, "assistant", result=result, at=at)
-        rest |= told(source=event.get("source"), message=event.get("message"))
-        id = f"event-{event.get('id', said.at)}"
-        name = expected(event["action"], str, "action")
-        self.calls[str(event.get("id"))] = said.call(
-            id, name, without(args, "thought"), result=result, at=at, beside=rest
+            transcript.add(Kind.LLM_TEXT, {"text": args["thought"]}, "assistant", result=result, time=time)
+        extra_fields |= omit_empty(source=event.get("source"), message=event.get("message"))
+        id = f"event-{event.get('id', transcript.position)}"
+        name = expect(event["action"], str, "action")
+        self.calls[str(event.get("id"))] = transcript.add_call(
+            id, name, omit(args, "thought"), result=result, time=time, extra_fields=extra_fields
         )
 
     def observation(self, event: dict[str, Any]) -> None:
-        about = object_or_none(event.get("tool_call_metadata"), "tool_call_metadata")
+        about = object_or_empty(event.get("tool_call_metadata"), "tool_call_metadata")
         id = about.get("tool_call_id") or self.calls.get(str(event.get("cause")))
         if id is None:
-            self.said.other(event)
+            self.transcript.add_other(event)
             return
         content = event.get("content")
         failed = event.get("observation") == "error"
         error = (content if isinstance(content, str) and content else "it failed") if failed else ""
-        rest = without(event, "content", "timestamp", "tool_call_metadata")
+        extra_fields = omit(event, "content", "timestamp", "tool_call_metadata")
         if about and id not in self.made:  # else it is the action's, word for word
-            rest["tool_call_metadata"] = about
-        self.said.answer(id, None if error else content, error, at=event.get("timestamp"), beside=rest)
+            extra_fields["tool_call_metadata"] = about
+        self.transcript.add_result(
+            id, None if error else content, error, time=event.get("timestamp"), extra_fields=extra_fields
+        )
 
     def result(self, reply: Mapping[str, Any], event: Mapping[str, Any], *, pending: bool) -> InferenceResult:
         """The model call behind an action; the metrics of its event are of all calls so far."""
-        counts = object_or_none(reply.get("usage"), "usage")
-        read = object_or_none(counts.get("prompt_tokens_details"), "prompt_tokens_details")
-        wrote = object_or_none(counts.get("completion_tokens_details"), "completion_tokens_details")
+        counts = object_or_empty(reply.get("usage"), "usage")
+        read = object_or_empty(counts.get("prompt_tokens_details"), "prompt_tokens_details")
+        wrote = object_or_empty(counts.get("completion_tokens_details"), "completion_tokens_details")
         choice = _choice(reply)
-        id = text_or_none(reply.get("id"), "id") or ""
-        return self.said.called(
+        id = optional_text(reply.get("id"), "id") or ""
+        return self.transcript.inference_result(
             id=id,
             model=reply.get("model"),
             response_id=id,
             stop_reason=choice.get("finish_reason"),
             pending=pending,
-            usage=usage(
+            usage=token_usage(
                 counts.get("prompt_tokens"),
                 counts.get("completion_tokens"),
                 cached=read.get("cached_tokens"),
@@ -183,7 +204,7 @@ class _Reader:
         listed = metrics.get("response_latencies") if isinstance(metrics, Mapping) else None
         for one in reversed(listed if isinstance(listed, list) else []):
             if isinstance(one, Mapping) and one.get("response_id") == id and id:
-                seconds = number(one.get("latency"))
+                seconds = to_number(one.get("latency"))
                 return None if seconds is None else round(seconds * 1000)
         return None
 
@@ -213,4 +234,4 @@ def score(sample: Sample) -> int:
     return SURE if any(is_event(one) or is_history(one) for one in sample.records) else 0
 
 
-IMPORTER = Importer(FORMAT, score, conversations(FORMAT, is_event, read_one))
+IMPORTER = Importer(FORMAT, score, list_reader(FORMAT, is_event, read_one))

@@ -15,20 +15,22 @@ from typing import Any
 from ..errors import LoadError
 from ..results import InferenceResult
 from ..turns import Kind, Run
-from . import SURE, Importer, Notes, Sample, Source, attempt
-from .listed import conversations, looked_at
-from .transcript import (
-    Misfit,
-    Transcript,
-    expected,
-    list_or_none,
-    messages_of,
-    named,
-    object_or_none,
-    text_or_none,
-    told,
-    without,
+from .importer import SURE, Importer, try_read
+from .listed import first_items, list_reader
+from .record_fields import (
+    expect,
+    list_or_empty,
+    object_or_empty,
+    omit,
+    omit_empty,
+    optional_text,
+    pop_text,
+    split_document,
+    unexpected,
 )
+from .report import Notes
+from .source import Sample, Source
+from .transcript import Transcript
 
 FORMAT = "openhands-sdk"
 LISTED = ("events", "history", "items")
@@ -56,26 +58,28 @@ def read_one(value: Any, notes: Notes) -> Run:
     if is_event(value):
         value = [value]
     name = next((one for one in LISTED if isinstance(value, Mapping) and isinstance(value.get(one), list)), LISTED[0])
-    events, beside = messages_of(value, notes, name)
-    return _run(events, beside, notes, name)
+    events, other_fields = split_document(value, notes, name)
+    return _run(events, other_fields, notes, name)
 
 
-def _run(events: list[Any], beside: dict[str, Any], notes: Notes, name: str) -> Run:
-    model = beside.get("llm_model")
+def _run(events: list[Any], other_fields: dict[str, Any], notes: Notes, name: str) -> Run:
+    model = other_fields.get("llm_model")
     reader = _Reader(Transcript(notes), model if isinstance(model, str) else None)
-    reader.said.records(name, events, reader.event)
-    id = named(beside, "conversation_id", "id")
-    return reader.said.run(id=id, name=named(beside, "title", "instance_id"), beside=beside)
+    reader.transcript.read_records(name, events, reader.event)
+    id = pop_text(other_fields, "conversation_id", "id")
+    return reader.transcript.to_run(
+        id=id, name=pop_text(other_fields, "title", "instance_id"), extra_fields=other_fields
+    )
 
 
 class _Reader:
-    def __init__(self, said: Transcript, model: str | None) -> None:
-        self.said = said
+    def __init__(self, transcript: Transcript, model: str | None) -> None:
+        self.transcript = transcript
         self.model = model
 
     def event(self, raw: Any) -> None:
-        event = expected(raw, dict, "an event")
-        kind = expected(event.get("kind"), str, "kind")
+        event = expect(raw, dict, "")
+        kind = expect(event.get("kind"), str, "kind")
         if kind == "SystemPromptEvent":
             self.prompt(event)
         elif kind == "MessageEvent":
@@ -87,125 +91,129 @@ class _Reader:
         elif kind in REFUSED:
             self.refused(event)
         elif kind.endswith(ENDINGS):
-            self.said.other(event)
+            self.transcript.add_other(event)
         else:
-            raise Misfit(f"an event of the kind {kind!r}")
+            raise unexpected("kind", kind)
 
     def prompt(self, event: dict[str, Any]) -> None:
         """The system prompt, and what is added to it for one conversation."""
-        rest = without(event, *TAKEN, "system_prompt", "dynamic_context")
+        extra_fields = omit(event, *TAKEN, "system_prompt", "dynamic_context")
         for name in ("system_prompt", "dynamic_context"):
-            part = object_or_none(event.get(name), name)
+            part = object_or_empty(event.get(name), name)
             if part or name == "system_prompt":
-                text = expected(part.get("text"), str, "a text")
-                more = rest | told(without(part, "type", "text"))
-                self.said.add(
-                    Kind.SYSTEM, {"text": text}, "system", event.get("id"), at=event["timestamp"], beside=more
+                text = expect(part.get("text"), str, "a text")
+                more = extra_fields | omit_empty(omit(part, "type", "text"))
+                self.transcript.add(
+                    Kind.SYSTEM, {"text": text}, "system", event.get("id"), time=event["timestamp"], extra_fields=more
                 )
-                rest = {}
+                extra_fields = {}
 
     def message(self, event: dict[str, Any]) -> None:
-        said, at = self.said, event.get("timestamp")
-        message = expected(event.get("llm_message"), dict, "llm_message")
-        role, first = message.get("role"), len(said.blocks)
+        transcript, time = self.transcript, event.get("timestamp")
+        message = expect(event.get("llm_message"), dict, "llm_message")
+        role, first = message.get("role"), len(transcript.blocks)
         texts, images = _content(message.get("content"))
-        rest = without(event, *TAKEN, "llm_message", "extended_content")
-        rest |= told(source=event.get("source"), llm_message=without(message, "role", "content", *THOUGHT))
-        payload = {"text": "\n".join(texts)} | told(images=images)
+        extra_fields = omit(event, *TAKEN, "llm_message", "extended_content")
+        extra_fields |= omit_empty(source=event.get("source"), llm_message=omit(message, "role", "content", *THOUGHT))
+        payload = {"text": "\n".join(texts)} | omit_empty(images=images)
         if role == "assistant":
             result = self.result(event, pending=False)
-            self.thoughts(message, result, at)
-            said.add(Kind.LLM_TEXT, payload, "assistant", result=result, at=at)
+            self.thoughts(message, result, time)
+            transcript.add(Kind.LLM_TEXT, payload, "assistant", result=result, time=time)
         elif role in ("user", "system"):
-            said.add(Kind.USER if role == "user" else Kind.SYSTEM, payload, role, at=at)
+            transcript.add(Kind.USER if role == "user" else Kind.SYSTEM, payload, role, time=time)
         else:
-            raise Misfit(f"a message of the role {role!r}")
+            raise unexpected("role", role)
         added, _ = _content(event.get("extended_content"))
         for text in added:  # by a skill, say: the model sees it behind the prompt
-            said.add(Kind.USER, {"text": text}, "user", at=at)
-        said.put_beside(first, rest | told(event=event.get("id")))
+            transcript.add(Kind.USER, {"text": text}, "user", time=time)
+        transcript.add_extra_fields(first, extra_fields | omit_empty(event=event.get("id")))
 
     def action(self, event: dict[str, Any]) -> None:
         """A call, behind what was thought before it."""
-        said, at, first = self.said, event.get("timestamp"), len(self.said.blocks)
+        transcript, time, first = self.transcript, event.get("timestamp"), len(self.transcript.blocks)
         result = self.result(event, pending=True)
-        self.thoughts(event, result, at)
+        self.thoughts(event, result, time)
         texts, _ = _content(event.get("thought"))
         if texts:
-            said.add(Kind.LLM_TEXT, {"text": "\n".join(texts)}, "assistant", result=result, at=at)
-        call = object_or_none(event.get("tool_call"), "tool_call")
-        function = object_or_none(call.get("function"), "function") or call  # in early versions as the model's own
-        rest = without(event, *TAKEN, *THOUGHT, "tool_name", "tool_call_id", "tool_call")
-        rest |= told(event=event.get("id"), tool_call=without(call, "id", "name", "arguments", "function"))
-        id = text_or_none(event.get("tool_call_id"), "tool_call_id") or call.get("id")
+            transcript.add(Kind.LLM_TEXT, {"text": "\n".join(texts)}, "assistant", result=result, time=time)
+        call = object_or_empty(event.get("tool_call"), "tool_call")
+        function = object_or_empty(call.get("function"), "function") or call  # in early versions as the model's own
+        extra_fields = omit(event, *TAKEN, *THOUGHT, "tool_name", "tool_call_id", "tool_call")
+        extra_fields |= omit_empty(event=event.get("id"), tool_call=omit(call, "id", "name", "arguments", "function"))
+        id = optional_text(event.get("tool_call_id"), "tool_call_id") or call.get("id")
         name = event.get("tool_name") or function.get("name")
-        said.call(id, name, function.get("arguments"), result=result, at=at)
-        said.put_beside(first, rest)
+        transcript.add_call(id, name, function.get("arguments"), result=result, time=time)
+        transcript.add_extra_fields(first, extra_fields)
 
-    def thoughts(self, record: Mapping[str, Any], result: InferenceResult, at: Any) -> None:
+    def thoughts(self, record: Mapping[str, Any], result: InferenceResult, time: Any) -> None:
         """What was thought, once: as signed blocks, as an item of OpenAI's, or as a text."""
-        said = self.said
-        blocks = [expected(one, dict, "a thought") for one in list_or_none(record.get("thinking_blocks"), "thoughts")]
-        item = object_or_none(record.get("responses_reasoning_item"), "responses_reasoning_item")
-        text = text_or_none(record.get("reasoning_content"), "reasoning_content") or ""
-        rest = told(reasoning_details=record.get("reasoning_details"))
+        transcript = self.transcript
+        blocks = [expect(one, dict, "a thought") for one in list_or_empty(record.get("thinking_blocks"), "thoughts")]
+        item = object_or_empty(record.get("responses_reasoning_item"), "responses_reasoning_item")
+        text = optional_text(record.get("reasoning_content"), "reasoning_content") or ""
+        extra_fields = omit_empty(reasoning_details=record.get("reasoning_details"))
         for one in blocks:
-            thought = text_or_none(one.get("thinking"), "thinking") or ""
-            rest |= without(one, "type", "thinking", "signature")
-            payload = {"text": thought} | told(signature=one.get("signature"))
-            said.add(Kind.REASONING, payload, result=result, at=at, beside=rest)
-            text, rest = "" if text == thought else text, {}
+            thought = optional_text(one.get("thinking"), "thinking") or ""
+            extra_fields |= omit(one, "type", "thinking", "signature")
+            payload = {"text": thought} | omit_empty(signature=one.get("signature"))
+            transcript.add(Kind.REASONING, payload, result=result, time=time, extra_fields=extra_fields)
+            text, extra_fields = "" if text == thought else text, {}
         if item:
-            parts = [*list_or_none(item.get("summary"), "summary"), *list_or_none(item.get("content"), "content")]
+            parts = [*list_or_empty(item.get("summary"), "summary"), *list_or_empty(item.get("content"), "content")]
             whole = "\n".join(part for part in parts if isinstance(part, str))
-            rest |= without(item, "id", "encrypted_content") if whole else {}
-            payload = {"text": whole or text} | told(
+            extra_fields |= omit(item, "id", "encrypted_content") if whole else {}
+            payload = {"text": whole or text} | omit_empty(
                 item_id=item.get("id"), encrypted_content=item.get("encrypted_content")
             )
-            said.add(Kind.REASONING, payload, result=result, at=at, beside=rest)
-            text, rest = "" if text in (whole, payload["text"]) else text, {}
-        if text or rest:
-            said.add(Kind.REASONING, {"text": text}, result=result, at=at, beside=rest)
+            transcript.add(Kind.REASONING, payload, result=result, time=time, extra_fields=extra_fields)
+            text, extra_fields = "" if text in (whole, payload["text"]) else text, {}
+        if text or extra_fields:
+            transcript.add(Kind.REASONING, {"text": text}, result=result, time=time, extra_fields=extra_fields)
 
     def result(self, event: Mapping[str, Any], *, pending: bool) -> InferenceResult:
-        id = text_or_none(event.get("llm_response_id"), "llm_response_id") or ""
-        return self.said.called(id=id, response_id=id, model=self.model, pending=pending)
+        id = optional_text(event.get("llm_response_id"), "llm_response_id") or ""
+        return self.transcript.inference_result(id=id, response_id=id, model=self.model, pending=pending)
 
     def observation(self, event: dict[str, Any]) -> None:
-        seen = expected(event.get("observation"), dict, "an observation")
+        seen = expect(event.get("observation"), dict, "an observation")
         texts, images = _content(seen.get("content"))
         plain = bool(texts) and not images
         whole: Any = "\n".join(texts) if plain else seen.get("content", seen.get("output"))
-        rest = without(event, *TAKEN, "tool_call_id", "observation")
+        extra_fields = omit(event, *TAKEN, "tool_call_id", "observation")
         taken = ("content",) if "content" in seen else ("output",)
-        rest |= told(event=event.get("id"), observation=without(seen, *taken))
+        extra_fields |= omit_empty(event=event.get("id"), observation=omit(seen, *taken))
         failed = seen.get("is_error") is True
-        self.said.answer(
+        self.transcript.add_result(
             event.get("tool_call_id"),
             None if failed else whole,
             whole or "it failed" if failed else "",
-            at=event.get("timestamp"),
-            beside=rest,
+            time=event.get("timestamp"),
+            extra_fields=extra_fields,
         )
 
     def refused(self, event: dict[str, Any]) -> None:
         """A call that was not run: the agent's error, or what somebody said against it."""
         why = event.get("error", event.get("rejection_reason")) or "it failed"
-        rest = without(event, *TAKEN, "tool_call_id", "error", "rejection_reason") | told(event=event.get("id"))
-        self.said.answer(event.get("tool_call_id"), None, why, at=event.get("timestamp"), beside=rest)
+        extra_fields = omit(event, *TAKEN, "tool_call_id", "error", "rejection_reason") | omit_empty(
+            event=event.get("id")
+        )
+        self.transcript.add_result(
+            event.get("tool_call_id"), None, why, time=event.get("timestamp"), extra_fields=extra_fields
+        )
 
 
 def _content(parts: Any) -> tuple[list[str], list[dict[str, Any]]]:
     """Texts and images of a message. Raises Misfit for what is neither."""
     texts: list[str] = []
     images: list[dict[str, Any]] = []
-    for part in list_or_none([{"type": "text", "text": parts}] if isinstance(parts, str) else parts, "content"):
-        about = expected(part, dict, "a part")
+    for part in list_or_empty([{"type": "text", "text": parts}] if isinstance(parts, str) else parts, "content"):
+        about = expect(part, dict, "a part")
         if about.get("type") == "image":
-            urls = [expected(url, str, "a URL") for url in list_or_none(about.get("image_urls"), "image_urls")]
+            urls = [expect(url, str, "a URL") for url in list_or_empty(about.get("image_urls"), "image_urls")]
             images += [{"url": url} for url in urls]
         else:
-            texts.append(expected(about.get("text"), str, "a text"))
+            texts.append(expect(about.get("text"), str, "a text"))
     return texts, images
 
 
@@ -216,7 +224,7 @@ def score(sample: Sample) -> int:
     """Sure of events, and of a zip of them."""
     if sample.container == "zip":
         return SURE if any(map(MEMBER.search, sample.names)) else 0
-    return SURE if any(map(is_event, looked_at(sample, *LISTED))) else 0
+    return SURE if any(map(is_event, first_items(sample, *LISTED))) else 0
 
 
 def read(source: Source) -> Iterator[Run]:
@@ -224,7 +232,7 @@ def read(source: Source) -> Iterator[Run]:
         yield from _read(source)
         return
     notes = source.notes(FORMAT)
-    with source.zip() as archive:
+    with source.open_zip() as archive:
         numbered = sorted((int(found[1]), name) for name in archive.names if (found := MEMBER.search(name)))
         events, about = list[Any](), dict[str, Any]()
         for name in [*(name for _, name in numbered), *filter(ABOUT.search, archive.names)]:
@@ -233,16 +241,14 @@ def read(source: Source) -> Iterator[Run]:
             except LoadError as error:
                 if source.strict:
                     raise
-                source.problem(error.position, error.reason)
+                source.add_problem(error.position, error.reason)
                 continue
             if MEMBER.search(name):
                 events.append(value)
             elif isinstance(value, dict):
                 about |= value
-    run = attempt(source, "", lambda value, notes: _run(value, about, notes, "events"), events, notes)
-    if run is not None:
-        yield run
+    yield from try_read(source, "", _run, events, about, notes, "events")
 
 
-_read = conversations(FORMAT, is_event, read_one)
+_read = list_reader(FORMAT, is_event, read_one)
 IMPORTER = Importer(FORMAT, score, read)

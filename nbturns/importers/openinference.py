@@ -12,11 +12,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..turns import Kind
-from . import Importer, Notes
+from .faults import unknown_value
+from .importer import Importer
 from .otel_genai import in_order, is_simple, nested
-from .span_conversations import Asked, Draft, Reader, reading
-from .spans import Span, scoring
-from .transcript import number, text_or_none, told, usage
+from .record_fields import omit_empty, optional_text, to_number, token_usage
+from .report import Notes
+from .span_conversations import Draft, ModelCall, SpanReader, span_reader
+from .spans import Span, span_score
 
 FORMAT = "openinference"
 BODIES = ("messages", "input", "contents", "choices", "output", "content", "candidates", "system")
@@ -24,7 +26,7 @@ MESSAGES = ("llm.input_messages", "llm.output_messages")
 READ = ("llm.model_name", "llm.provider", "llm.finish_reason", "openinference.span.kind")
 
 
-def call_of(span: Span, notes: Notes) -> Asked | None:
+def call_of(span: Span, notes: Notes) -> ModelCall | None:
     """The model call a span tells of; None when it is a span of another kind."""
     attributes = _flat(span.attributes)
     kind = attributes.get("openinference.span.kind")
@@ -34,21 +36,21 @@ def call_of(span: Span, notes: Notes) -> Asked | None:
     answered = [
         draft for message in in_order(nested(attributes, MESSAGES[1])) for draft in _drafts(message, span, notes)
     ]
-    said = {one for one in attributes.values() if isinstance(one, str)}
-    rest = {
+    transcript = {one for one in attributes.values() if isinstance(one, str)}
+    extra_fields = {
         name: one
         for name, one in attributes.items()
         if not name.startswith(MESSAGES) and not (name in READ and is_simple(one))
     }
     for name in ("input.value", "output.value"):
-        if name in rest:
-            rest[name] = _besides(rest[name], said - {rest[name]})
-    reply = rest.get("output.value")
-    return Asked(
+        if name in extra_fields:
+            extra_fields[name] = _besides(extra_fields[name], transcript - {extra_fields[name]})
+    reply = extra_fields.get("output.value")
+    return ModelCall(
         given,
         answered,
         _about(span, attributes, reply if isinstance(reply, Mapping) else {}),
-        told(span=told(rest), events=span.events, **span.about()),
+        omit_empty(span=omit_empty(extra_fields), events=span.events, **span.extra_fields()),
     )
 
 
@@ -74,34 +76,34 @@ def _about(span: Span, attributes: Mapping[str, Any], reply: Mapping[str, Any]) 
     provider = attributes.get("llm.provider") or attributes.get("llm.system")
     model = attributes.get("llm.model_name") or attributes.get("llm.response.model_name")
     count, response = "llm.token_count.", reply.get("id")
-    cost = number(attributes.get("llm.cost.total"))
+    cost = to_number(attributes.get("llm.cost.total"))
     return {
         "provider": provider if isinstance(provider, str) else "",
         "model": model if isinstance(model, str) else "",
         "response_id": response if isinstance(response, str) else "",
         "stop_reason": attributes.get("llm.finish_reason") or ("error" if span.error else ""),
         "cost": None if cost is None else float(cost),
-        "usage": usage(
+        "usage": token_usage(
             attributes.get(f"{count}prompt"),
             attributes.get(f"{count}completion"),
             cached=attributes.get(f"{count}prompt_details.cache_read"),
             written=attributes.get(f"{count}prompt_details.cache_write"),
             reasoning=attributes.get(f"{count}completion_details.reasoning"),
         ),
-        "extra": told(error=span.error),
+        "extra": omit_empty(error=span.error),
     }
 
 
-def _besides(value: Any, said: set[str]) -> Any:
+def _besides(value: Any, transcript: set[str]) -> Any:
     """What a request or a reply holds besides its messages, if the attributes say all that these say; else all of it."""
     try:
         body = json.loads(value) if isinstance(value, str) else value
     except (ValueError, RecursionError):
-        return None if value in said else value
+        return None if value in transcript else value
     if not isinstance(body, dict):
-        return None if isinstance(body, str) and body in said else value
+        return None if isinstance(body, str) and body in transcript else value
     parts = {name: one for name, one in body.items() if name in BODIES}
-    if all(text in said for text in _texts(parts)):
+    if all(text in transcript for text in _texts(parts)):
         return {name: one for name, one in body.items() if name not in parts}
     return value
 
@@ -125,20 +127,20 @@ def _texts(value: Any, name: str = "") -> Iterator[str]:
 
 def _drafts(numbered: Any, span: Span, notes: Notes) -> list[Draft]:
     message = numbered.get("message", numbered) if isinstance(numbered, Mapping) else {}
-    role = text_or_none(message.get("role"), "role") or "user"
+    role = optional_text(message.get("role"), "role") or "user"
     texts, images, others = _contents(message)
     id = message.get("tool_call_id")
     if role in ("tool", "function") or isinstance(id, str):
-        known = text_or_none(id, "the id of a result") or ""
-        beside = told(images=images, name=message.get("name"), contents=others)
-        return [Draft(Kind.TOOL_USE, {"id": known, "result": "\n".join(texts), "error": ""}, "", beside)]
+        known = optional_text(id, "the id of a result") or ""
+        other_fields = omit_empty(images=images, name=message.get("name"), contents=others)
+        return [Draft(Kind.TOOL_USE, {"id": known, "result": "\n".join(texts), "error": ""}, "", other_fields)]
     calls = [_call(one) for one in in_order(message.get("tool_calls"))]
     if isinstance(message.get("function_call_name"), str):
         calls.append(
             _call({"name": message["function_call_name"], "arguments": message.get("function_call_arguments_json")})
         )
     made = [Draft(Kind.REASONING, thought) for thought in _thoughts(message)]
-    payload = {"text": "\n".join(texts)} | told(images=images)
+    payload = {"text": "\n".join(texts)} | omit_empty(images=images)
     if role in ("assistant", "model", "ai"):
         if any(texts) or images or not (calls or made):
             made.append(Draft(Kind.LLM_TEXT, payload, "assistant"))
@@ -148,7 +150,7 @@ def _drafts(numbered: Any, span: Span, notes: Notes) -> list[Draft]:
         made += calls
     made += [Draft(Kind.OTHER, one) for one in others]
     for one in others:
-        notes.unknown(span.place, f"a content of the type {one.get('type')!r}")
+        notes.add_unknown(span.position, unknown_value("type", one.get("type")))
     return made
 
 
@@ -186,7 +188,7 @@ def _thoughts(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         part = one.get("message_content", one) if isinstance(one, Mapping) else {}
         if isinstance(part, Mapping) and part.get("type") in ("reasoning", "thinking", "redacted_thinking"):
             text = part.get("text", part.get("thinking"))
-            yield {"text": text if isinstance(text, str) else ""} | told(
+            yield {"text": text if isinstance(text, str) else ""} | omit_empty(
                 signature=part.get("signature"), data=part.get("data")
             )
 
@@ -200,12 +202,12 @@ def _call(numbered: Any) -> Draft:
         args = json.loads(written) if isinstance(written, str) and written else written
     except (ValueError, RecursionError):
         args = None
-    payload = {"args": args} if isinstance(args, Mapping) else {"args": {}} | told(args_raw=written)
+    payload = {"args": args} if isinstance(args, Mapping) else {"args": {}} | omit_empty(args_raw=written)
     id, name = (
-        text_or_none(call.get("id"), "the id of a call"),
-        text_or_none(function.get("name"), "the name of a tool"),
+        optional_text(call.get("id"), "the id of a call"),
+        optional_text(function.get("name"), "the name of a tool"),
     )
     return Draft(Kind.TOOL_CALL, {"id": id or "", "name": name or "", **payload})
 
 
-IMPORTER = Importer(FORMAT, scoring("openinference.", "llm."), reading(FORMAT, Reader(call_of)))
+IMPORTER = Importer(FORMAT, span_score("openinference.", "llm."), span_reader(FORMAT, SpanReader(call_of)))

@@ -13,10 +13,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..turns import Kind
-from . import Importer, Notes
-from .span_conversations import Asked, Draft, Reader, reading
-from .spans import Span, scoring
-from .transcript import expected, list_or_none, number, object_or_none, text_or_none, told, usage
+from .faults import unknown_value
+from .importer import Importer
+from .record_fields import expect, list_or_empty, object_or_empty, omit_empty, optional_text, to_number, token_usage
+from .report import Notes
+from .span_conversations import Draft, ModelCall, SpanReader, span_reader
+from .spans import Span, span_score
 
 FORMAT = "otel-genai"
 CHATS = ("chat", "text_completion", "generate_content", "completion", "create_message", "responses")
@@ -32,32 +34,34 @@ READ = (
 )
 
 
-def call_of(span: Span, notes: Notes) -> Asked | None:
+def call_of(span: Span, notes: Notes) -> ModelCall | None:
     """The model call a span tells of; None when it tells of none."""
     attributes = dict(span.attributes)
     if not _is_call(span):
         return None
     given, answered = _from_attributes(span, notes)
     for event in span.events:
-        more, said = _from_event(event, span, notes)
+        more, transcript = _from_event(event, span, notes)
         given += more
-        answered += said
+        answered += transcript
     older, replies = _numbered(attributes, "gen_ai.prompt"), _numbered(attributes, "gen_ai.completion")
     given += [draft for message in older for draft in _legacy(message, "user")]
     answered += [draft for message in replies for draft in _legacy(message, "assistant")]
-    rest = {
+    extra_fields = {
         name: one for name, one in attributes.items() if not name.startswith(("gen_ai.prompt.", "gen_ai.completion."))
     }
-    rest = {name: one for name, one in rest.items() if name not in READ or not (name in MESSAGES or is_simple(one))}
+    extra_fields = {
+        name: one for name, one in extra_fields.items() if name not in READ or not (name in MESSAGES or is_simple(one))
+    }
     kept = [one for one in span.events if not str(one.get("name")).startswith("gen_ai.")]
-    return Asked(given, answered, _about(span), told(span=rest, events=kept, **span.about()))
+    return ModelCall(given, answered, _about(span), omit_empty(span=extra_fields, events=kept, **span.extra_fields()))
 
 
 def spoken(span: Span, notes: Notes) -> list[Draft]:
     """The messages on a span that is no model call: an agent's, for where the model's own spans have none."""
     given, answered = _from_attributes(span, notes)
-    listed = list_or_none(_parsed(span.attributes.get("pydantic_ai.all_messages")), "pydantic_ai.all_messages")
-    return given + answered or [draft for message in listed for draft in drafts_of(message, span.place, notes)]
+    listed = list_or_empty(_parsed(span.attributes.get("pydantic_ai.all_messages")), "pydantic_ai.all_messages")
+    return given + answered or [draft for message in listed for draft in drafts_of(message, span.position, notes)]
 
 
 def is_simple(value: Any) -> bool:
@@ -84,10 +88,10 @@ def _about(span: Span) -> dict[str, Any]:
     reason = reasons[0] if isinstance(reasons, list) and reasons else reasons
     if span.error and not reason:
         reason = "error"
-    cost = number(attributes.get("operation.cost", attributes.get("gen_ai.usage.cost")))
+    cost = to_number(attributes.get("operation.cost", attributes.get("gen_ai.usage.cost")))
     provider = attributes.get("gen_ai.provider.name") or attributes.get("gen_ai.system")
     model = attributes.get("gen_ai.response.model") or attributes.get("gen_ai.request.model")
-    response, most = attributes.get("gen_ai.response.id"), number(attributes.get("gen_ai.request.max_tokens"))
+    response, most = attributes.get("gen_ai.response.id"), to_number(attributes.get("gen_ai.request.max_tokens"))
     detail = "gen_ai.usage.details."
     return {
         "provider": provider if isinstance(provider, str) else "",
@@ -96,7 +100,7 @@ def _about(span: Span) -> dict[str, Any]:
         "stop_reason": reason,
         "max_tokens": None if most is None else int(most),
         "cost": None if cost is None else float(cost),
-        "usage": usage(
+        "usage": token_usage(
             attributes.get("gen_ai.usage.input_tokens", attributes.get("gen_ai.usage.prompt_tokens")),
             attributes.get("gen_ai.usage.output_tokens", attributes.get("gen_ai.usage.completion_tokens")),
             cached=attributes.get(
@@ -107,7 +111,7 @@ def _about(span: Span) -> dict[str, Any]:
             ),
             reasoning=attributes.get(f"{detail}reasoning_tokens", attributes.get("gen_ai.usage.reasoning_tokens")),
         ),
-        "extra": told(error=span.error),
+        "extra": omit_empty(error=span.error),
     }
 
 
@@ -119,12 +123,12 @@ def _from_attributes(span: Span, notes: Notes) -> tuple[list[Draft], list[Draft]
     instructions = _parsed(span.attributes.get("gen_ai.system_instructions"))
     if instructions:
         parts = instructions if isinstance(instructions, list) else [instructions]
-        given += drafts_of({"role": "system", "parts": parts}, span.place, notes)
-    for message in list_or_none(_parsed(span.attributes.get("gen_ai.input.messages")), "gen_ai.input.messages"):
-        given += drafts_of(message, span.place, notes)
+        given += drafts_of({"role": "system", "parts": parts}, span.position, notes)
+    for message in list_or_empty(_parsed(span.attributes.get("gen_ai.input.messages")), "gen_ai.input.messages"):
+        given += drafts_of(message, span.position, notes)
     answered: list[Draft] = []
-    for message in list_or_none(_parsed(span.attributes.get("gen_ai.output.messages")), "gen_ai.output.messages"):
-        answered += drafts_of(message, span.place, notes)
+    for message in list_or_empty(_parsed(span.attributes.get("gen_ai.output.messages")), "gen_ai.output.messages"):
+        answered += drafts_of(message, span.position, notes)
         _ended(span, message.get("finish_reason"))
     return given, answered
 
@@ -149,30 +153,30 @@ def _parsed(value: Any) -> Any:
 
 def drafts_of(raw: Any, place: str, notes: Notes) -> list[Draft]:
     """The blocks of a message of roles and parts."""
-    message = expected(raw, dict, "a message")
-    role = text_or_none(message.get("role"), "role") or "user"
+    message = expect(raw, dict, "")
+    role = optional_text(message.get("role"), "role") or "user"
     parts = message.get("parts")
     if parts is None and "content" in message:
         return _legacy(message, role)
     made: list[Draft] = []
     texts: list[str] = []
     images: list[dict[str, Any]] = []
-    for part in list_or_none(parts, "parts"):
+    for part in list_or_empty(parts, "parts"):
         if isinstance(part, str):
             texts.append(part)
             continue
-        kind = expected(part, dict, "a part").get("type")
+        kind = expect(part, dict, "a part").get("type")
         content = part.get("content")
         if kind == "text" and role == "assistant":
-            made.append(Draft(Kind.LLM_TEXT, {"text": text_or_none(content, "content") or ""}, role))
+            made.append(Draft(Kind.LLM_TEXT, {"text": optional_text(content, "content") or ""}, role))
         elif kind == "text":
-            texts.append(text_or_none(content, "content") or "")
+            texts.append(optional_text(content, "content") or "")
         elif (image := _image(part)) is not None:
             images.append(image)
         else:
             made.append(_part(part, kind, place, notes))
     if texts or images:
-        payload = {"text": "\n".join(texts)} | told(images=images)
+        payload = {"text": "\n".join(texts)} | omit_empty(images=images)
         kind = {"system": Kind.SYSTEM, "developer": Kind.SYSTEM, "assistant": Kind.LLM_TEXT}.get(role, Kind.USER)
         made.insert(0, Draft(kind, payload, role))
     if not made and role == "assistant":
@@ -186,19 +190,19 @@ def _part(part: dict[str, Any], kind: Any, place: str, notes: Notes) -> Draft:
         return _call(part.get("id"), part.get("name"), given, part.get("arguments"))
     if kind in ("tool_call_response", "server_tool_call_response"):
         held = next((name for name in ("response", "result", "content") if name in part), None)
-        id = text_or_none(part.get("id"), "the id of a result") or ""
+        id = optional_text(part.get("id"), "the id of a result") or ""
         result = None if held is None else part[held]
         return Draft(Kind.TOOL_USE, {"id": id, "result": result, "error": ""})
     if kind in ("reasoning", "thinking"):
-        return Draft(Kind.REASONING, {"text": text_or_none(part.get("content"), "content") or ""})
-    notes.unknown(place, f"a part of the type {kind!r}")
+        return Draft(Kind.REASONING, {"text": optional_text(part.get("content"), "content") or ""})
+    notes.add_unknown(place, unknown_value("type", kind))
     return Draft(Kind.OTHER, part)
 
 
 def _call(id: Any, name: Any, given: Any, written: Any) -> Draft:
-    known = text_or_none(id, "the id of a call") or ""
-    args = {"args": given} if isinstance(given, Mapping) else {"args": {}} | told(args_raw=written)
-    return Draft(Kind.TOOL_CALL, {"id": known, "name": text_or_none(name, "the name of a tool") or "", **args})
+    known = optional_text(id, "the id of a call") or ""
+    args = {"args": given} if isinstance(given, Mapping) else {"args": {}} | omit_empty(args_raw=written)
+    return Draft(Kind.TOOL_CALL, {"id": known, "name": optional_text(name, "the name of a tool") or "", **args})
 
 
 def _image(part: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -207,33 +211,35 @@ def _image(part: Mapping[str, Any]) -> dict[str, Any] | None:
     if kind not in ("blob", "uri", "file", "image-url", "binary") or not pictured:
         return None
     content = part.get("content") if isinstance(part.get("content"), str) else part.get("data")
-    return told(media_type=media, content=content, url=part.get("uri") or part.get("url"), file_id=part.get("file_id"))
+    return omit_empty(
+        media_type=media, content=content, url=part.get("uri") or part.get("url"), file_id=part.get("file_id")
+    )
 
 
 # Messages in events and log records.
 
 
 def _from_event(event: Mapping[str, Any], span: Span, notes: Notes) -> tuple[list[Draft], list[Draft]]:
-    name, attributes = str(event.get("name")), object_or_none(event.get("attributes"), "attributes")
+    name, attributes = str(event.get("name")), object_or_empty(event.get("attributes"), "attributes")
     if not name.startswith("gen_ai."):
         return [], []
     if any(one in attributes for one in MESSAGES):  # `gen_ai.client.inference.operation.details`
-        return _from_attributes(Span(span.place, {}, attributes=attributes), notes)
+        return _from_attributes(Span(span.position, {}, attributes=attributes), notes)
     body = event.get("body")
     body = _parsed(body) if body is not None else {one: _parsed(held) for one, held in attributes.items()}
     if name in ("gen_ai.content.prompt", "gen_ai.content.completion"):
-        listed = list_or_none(_parsed(attributes.get(name.replace("content.", ""))), name)
-        drafts = [draft for one in listed for draft in _legacy(expected(one, dict, "a message"), "user")]
+        listed = list_or_empty(_parsed(attributes.get(name.replace("content.", ""))), name)
+        drafts = [draft for one in listed for draft in _legacy(expect(one, dict, "a message"), "user")]
         return ([], drafts) if name in OUTPUT else (drafts, [])
     if not name.endswith(".message") and name not in OUTPUT:
         return [], []
-    held = expected({} if body is None else body, dict, "the body of an event")
+    held = expect({} if body is None else body, dict, "the body of an event")
     if name == "gen_ai.choice":
         message = held.get("message")
         message = _parsed(message) if message is not None else held
         if isinstance(message, str):
             message = {"content": message}
-        drafts = _legacy(expected(message, dict, "a message"), "assistant")
+        drafts = _legacy(expect(message, dict, "a message"), "assistant")
         _ended(span, held.get("finish_reason"))
         return [], drafts
     role = name.removeprefix("gen_ai.").removesuffix(".message")
@@ -242,26 +248,26 @@ def _from_event(event: Mapping[str, Any], span: Span, notes: Notes) -> tuple[lis
 
 def _legacy(message: Mapping[str, Any], role: str) -> list[Draft]:
     """The blocks of a message like OpenAI's: a content, calls, the id of the call it answers."""
-    role = text_or_none(message.get("role"), "role") or role
+    role = optional_text(message.get("role"), "role") or role
     content = message.get("content")
     if isinstance(content, str) and content[:1] == "[" and isinstance(parts := _parsed(content), list):
         content = parts if all(isinstance(one, Mapping) and "type" in one for one in parts) else content
     id = message.get("tool_call_id") or message.get("id")
     if role == "tool":
         return [
-            Draft(Kind.TOOL_USE, {"id": text_or_none(id, "the id of a result") or "", "result": content, "error": ""})
+            Draft(Kind.TOOL_USE, {"id": optional_text(id, "the id of a result") or "", "result": content, "error": ""})
         ]
     texts, images, others = _content(content)
     made: list[Draft] = []
     calls = _calls(message)
     if role == "assistant":
         if any(texts) or images or not calls:
-            made.append(Draft(Kind.LLM_TEXT, {"text": "\n".join(texts)} | told(images=images), role))
+            made.append(Draft(Kind.LLM_TEXT, {"text": "\n".join(texts)} | omit_empty(images=images), role))
     else:
         kind = Kind.SYSTEM if role in ("system", "developer") else Kind.USER
-        made.append(Draft(kind, {"text": "\n".join(texts)} | told(images=images), role))
+        made.append(Draft(kind, {"text": "\n".join(texts)} | omit_empty(images=images), role))
     if others and made:
-        made[0].beside = {"content": content}
+        made[0].extra_fields = {"content": content}
     for call in calls:
         function = call.get("function") if isinstance(call.get("function"), Mapping) else call
         assert isinstance(function, Mapping)
@@ -274,7 +280,7 @@ def _calls(message: Mapping[str, Any]) -> list[dict[str, Any]]:
     listed = _parsed(message.get("tool_calls"))
     if isinstance(listed, Mapping):  # numbered attributes
         listed = [listed[name] for name in sorted(listed, key=lambda one: (len(one), one))]
-    return [expected(call, dict, "a call") for call in list_or_none(listed, "tool_calls")]
+    return [expect(call, dict, "a call") for call in list_or_empty(listed, "tool_calls")]
 
 
 def _content(content: Any) -> tuple[list[str], list[dict[str, Any]], bool]:
@@ -290,7 +296,7 @@ def _content(content: Any) -> tuple[list[str], list[dict[str, Any]], bool]:
         elif isinstance(part, Mapping) and isinstance(part.get("text", part.get("content")), str):
             texts.append(part.get("text", part.get("content")))
         elif isinstance(part, Mapping) and isinstance(given := part.get("image_url"), Mapping):
-            images.append(told(url=given.get("url"), detail=given.get("detail")))
+            images.append(omit_empty(url=given.get("url"), detail=given.get("detail")))
         elif isinstance(part, Mapping) and (image := _image(part)) is not None:
             images.append(image)
     return texts, images, len(content) > 1 or len(texts) + len(images) != len(content)
@@ -328,4 +334,4 @@ def in_order(tree: Any) -> list[Any]:
     return [tree[name] for name in sorted((name for name in tree if name.isdigit()), key=int)]
 
 
-IMPORTER = Importer(FORMAT, scoring("gen_ai."), reading(FORMAT, Reader(call_of, spoken)))
+IMPORTER = Importer(FORMAT, span_score("gen_ai."), span_reader(FORMAT, SpanReader(call_of, spoken)))

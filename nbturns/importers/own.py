@@ -1,4 +1,4 @@
-"""Our own files and geppetto's: Turns and Runs as YAML, JSON, and JSON Lines."""
+"""nbturns' and geppetto's own files: Turns and Runs as YAML, JSON and JSON Lines."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ from typing import Any
 from ..errors import LoadError
 from ..serde import is_ours, run_from_dict, runs_from_yaml
 from ..turns import Run
-from . import OURS, SURE, Importer, Sample, Source, attempt
-from .report import Notes
+from . import OURS
+from .importer import SURE, Importer, try_read
+from .report import Notes, join_positions
+from .source import Sample, Source
 
-_yaml = re.compile(r"(?m)^(?:\{\s*)?['\"]?(blocks|turns)['\"]?\s*:")
+YAML_FIELD = re.compile(r"(?m)^(?:\{\s*)?['\"]?(blocks|turns)['\"]?\s*:")
 
 
 def score(sample: Sample) -> int:
-    """A Turn has blocks, a Run has turns that have them."""
+    """Return SURE for a Turn, which has blocks, and for a Run, which has turns with blocks."""
     if sample.container == "text":
-        return SURE if _yaml.search(sample.text) else 0
+        return SURE if YAML_FIELD.search(sample.text) else 0
     return SURE if sample.container == "json" and _is_ours(sample.record) else 0
 
 
 def _is_ours(record: Mapping[str, Any]) -> bool:
-    """A long Run may be cut in its last Turn."""
+    """Return True for a Run or a Turn; the last Turn of a long Run may be cut."""
     turns = record.get("turns")
     if isinstance(turns, list) and turns and "version" in record:
         return isinstance(turns[0], Mapping) and "blocks" in turns[0]
@@ -32,42 +34,42 @@ def _is_ours(record: Mapping[str, Any]) -> bool:
 
 
 def read(source: Source) -> Iterator[Run]:
+    """Yield the Runs of a file."""
     if source.sample.container == "text":
-        yield from _from_yaml(source)
+        yield from _read_yaml(source)
         return
     for position, value in source.records():
-        if (run := attempt(source, position, run_of, source, position, value)) is not None:
-            yield run
+        yield from try_read(source, position, run_of, source, position, value)
 
 
-def _from_yaml(source: Source) -> Iterator[Run]:
-    notes = [source.notes(OURS)]
+def _read_yaml(source: Source) -> Iterator[Run]:
+    notes = source.notes(OURS)
 
-    def guess(where: str, what: str) -> None:
-        notes[-1].guess(where, what)
+    def guess(position: str, message: str) -> None:
+        notes.add_guess(position, message)
 
     try:
-        for one in runs_from_yaml(source.content(), file=source.file, strict=source.strict, guess=guess):
-            yield _reported(one, notes[-1])
-            notes.append(source.notes(OURS))
+        for run in runs_from_yaml(source.read_bytes(), file=source.file, strict=source.strict, guess=guess):
+            yield _with_report(run, notes)
+            notes = source.notes(OURS)
     except LoadError:
         source.refuse_broken_json()
         raise
 
 
 def run_of(source: Source, position: str, value: Any) -> Run:
-    """The Run of one value, a Turn or a Run."""
+    """Return the Run of a value that is a Turn or a Run."""
     notes = source.notes(OURS, position)
     try:
-        run = run_from_dict(value, file=source.file, strict=source.strict, guess=notes.guess)
+        run = run_from_dict(value, file=source.file, strict=source.strict, guess=notes.add_guess)
     except LoadError as error:
-        where = ", ".join(part for part in (position, error.position) if part)
-        raise LoadError(error.reason, file=source.file, position=where) from None
-    return _reported(run, notes)
+        full_position = join_positions(position, error.position)
+        raise LoadError(error.reason, file=source.file, position=full_position) from None
+    return _with_report(run, notes)
 
 
-def _reported(run: Run, notes: Notes) -> Run:
-    """Our own files have a report only where something in them was guessed."""
+def _with_report(run: Run, notes: Notes) -> Run:
+    """Add a report to a Run in which something was guessed; other Runs of ours have none."""
     return replace(run, import_report=notes.report(len(run.latest))) if notes.guessed else run
 
 

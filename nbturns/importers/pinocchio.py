@@ -14,13 +14,15 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from ..errors import LoadError
-from ..keyed import NOTHING, Keyed, keyed
-from ..provenance import BESIDE
+from ..keyed import NOTHING, Metadata, keyed
+from ..provenance import FIELDS
 from ..serde import block_from_dict
 from ..turns import Block, Kind, Run, Turn
-from . import MAYBE, SURE, Importer, Notes, Sample, Source
-from .conversation import other
-from .transcript import Misfit, expected, keepable, told
+from .importer import MAYBE, SURE, Importer
+from .record_fields import ShapeError, expect, omit_empty
+from .report import Notes
+from .source import Sample, Source
+from .transcript import freeze_or_json, other_block
 
 if TYPE_CHECKING:
     import sqlite3
@@ -55,7 +57,7 @@ def _opened(source: Source) -> sqlite3.Connection:
     import sqlite3
 
     if source.path is None:
-        content = bytearray(source.content())
+        content = bytearray(source.read_bytes())
         content[18:20] = b"\x01\x01"  # no journal: in memory there is no place for one
         memory = sqlite3.connect(":memory:")
         memory.deserialize(bytes(content))
@@ -75,7 +77,7 @@ class _Store:
     def runs(self) -> Iterator[Run]:
         missing = TABLES - {row[0] for row in self.connection.execute("SELECT name FROM sqlite_master")}
         if missing:
-            raise LoadError(f"there is no table {', '.join(sorted(missing))} in it", file=self.source.file)
+            raise LoadError(f"the database has no table {', '.join(sorted(missing))}", file=self.source.file)
         sessions: dict[tuple[str, str], Rows] = {}
         for row in self.rows("SELECT * FROM turns ORDER BY turn_created_at_ms, rowid"):
             sessions.setdefault((_text(row.get("conv_id")), _text(row.get("session_id"))), []).append(row)
@@ -98,7 +100,7 @@ class _Store:
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError) and "no such column" in str(error):
                 raise
-            self.source.problem("", f"the database is damaged: {error}")
+            self.source.add_problem("", f"the database is damaged: {error}")
 
     def run(self, name: str, conversation: str, session: str, turns: Rows) -> Run:
         notes = self.source.notes(FORMAT, name)
@@ -106,12 +108,12 @@ class _Store:
         listed = {_text(row.get("turn_id")) for row in turns}
         for turn_id in snapshots:
             if turn_id not in listed:
-                notes.guess(f"turn {turn_id}", "its blocks are there, but no row of its own")
+                notes.add_guess(f"turn {turn_id}", "the turn has blocks, but no row of its own")
                 turns.append({"turn_id": turn_id})
         made = [self.turn(row, snapshots.get(_text(row.get("turn_id")), {}), notes) for row in turns]
-        beside = told(conv_id=conversation, session_id=session)
+        other_fields = omit_empty(conv_id=conversation, session_id=session)
         blocks = len({id(block) for turn in made for block in turn.blocks})
-        bag = keyed({BESIDE.name: beside}) if beside else NOTHING
+        bag = keyed({FIELDS.name: other_fields}) if other_fields else NOTHING
         return Run(made, id=name, metadata=bag, import_report=notes.report(blocks))
 
     def snapshots(self, conversation: str, session: str, notes: Notes) -> dict[str, dict[tuple[Any, str], list[Block]]]:
@@ -130,15 +132,15 @@ class _Store:
     def block(self, row: Mapping[str, Any], notes: Notes) -> Block:
         key = (_text(row["block_id"]), _text(row["content_hash"]))
         if key not in self.blocks:
-            notes.read += 1
+            notes.record_count += 1
             self.blocks[key] = self._block(row, key[0], notes)
         return self.blocks[key]
 
     def _block(self, row: Mapping[str, Any], id: str, notes: Notes) -> Block:
         place = f"block {id}"
         if row["found"] is None:
-            notes.unknown(place, "a snapshot names it, but it is not in the store")
-            return other({"block_id": id, "content_hash": row["content_hash"]})
+            notes.add_unknown(place, "the block does not exist; a snapshot refers to it")
+            return other_block({"block_id": id, "content_hash": row["content_hash"]})
         kind = row["kind"] if isinstance(row["kind"], str) and row["kind"].strip() else str(Kind.OTHER)
         try:
             return block_from_dict(
@@ -151,8 +153,8 @@ class _Store:
                 }
             )
         except (ValueError, RecursionError, LoadError) as error:
-            notes.unknown(place, f"it cannot be read: {error}")
-            return other({name: _plain(value) for name, value in row.items() if value is not None})
+            notes.add_unknown(place, f"the block cannot be read: {error}")
+            return other_block({name: _plain(value) for name, value in row.items() if value is not None})
 
     def turn(self, row: Mapping[str, Any], snapshots: dict[tuple[Any, str], list[Block]], notes: Notes) -> Turn:
         best = max(snapshots, key=_late, default=None)
@@ -163,15 +165,15 @@ class _Store:
         about["snapshots"] = [_of_another(key, held, blocks) for key, held in snapshots.items() if key != best]
         metadata = self.bag(row, "turn_metadata_json", about, notes)
         data = self.bag(row, "turn_data_json", about, notes)
-        kept = {BESIDE.name: keepable(told(about))}
+        kept = {FIELDS.name: freeze_or_json(omit_empty(about))}
         return Turn(blocks, id=_text(row.get("turn_id")), metadata=metadata.with_raw(**kept), data=data)
 
-    def bag(self, row: Mapping[str, Any], name: str, about: dict[str, Any], notes: Notes) -> Keyed:
+    def bag(self, row: Mapping[str, Any], name: str, about: dict[str, Any], notes: Notes) -> Metadata:
         """A Turn's metadata or data; what cannot be read of it goes to what is kept beside."""
         try:
-            return keyed(expected(_json(row.get(name)) or {}, dict, name))
-        except (ValueError, RecursionError, TypeError, Misfit) as error:
-            notes.unknown(f"turn {_text(row.get('turn_id'))}", f"its {name} cannot be read: {error}")
+            return keyed(expect(_json(row.get(name)) or {}, dict, name))
+        except (ValueError, RecursionError, TypeError, ShapeError) as error:
+            notes.add_unknown(f"turn {_text(row.get('turn_id'))}", f"{name} cannot be read: {error}")
             about[name] = _plain(row.get(name))
             return NOTHING
 
@@ -187,7 +189,7 @@ def _of_another(key: tuple[Any, str], held: list[Block], kept: list[Block]) -> d
     """A snapshot that is not shown: when and how long it was, and its blocks that the one that is does not have."""
     shown = set(map(id, kept))
     more = [block.to_dict() for block in held if id(block) not in shown]
-    return told(phase=key[1], created_at_ms=_plain(key[0]), count=len(held), blocks=more)
+    return omit_empty(phase=key[1], created_at_ms=_plain(key[0]), count=len(held), blocks=more)
 
 
 def _json(written: Any) -> Any:

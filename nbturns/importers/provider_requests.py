@@ -1,7 +1,7 @@
-"""What Anthropic, Gemini and OpenAI's Responses are sent, and what they answer: read by their codecs.
+"""Requests and replies of Anthropic, Gemini and OpenAI Responses, read by the codecs of the engines.
 
-A codec knows what a request says (`history`) and what a reply says (`decode`). Here is what they do
-not know: where one message ends, which of them the model made, and what to do with one that is none.
+A codec knows what a request says (`history`) and what a reply says (`decode`). This module adds the
+positions of messages, the model calls that made them, and what to do with a value that is no message.
 """
 
 from __future__ import annotations
@@ -13,208 +13,208 @@ from typing import Any
 from ..engines import decode, find
 from ..errors import EngineError
 from ..frozen import EMPTY, freeze
-from ..keyed import NOTHING, keyed
-from ..provenance import BESIDE
+from ..provenance import FIELDS
 from ..results import InferenceResult
 from ..turns import Block, Run
-from . import attempt
-from .conversation import conversation, other, place_of, placed, signed
+from . import faults
+from .listed import list_reader
+from .record_fields import omit
 from .report import Notes
-from .source import Sample, Source
+from .source import Source
+from .transcript import Transcript, other_block
 
-MADE_BY_IT = frozenset({"llm_text", "reasoning", "tool_call"})
+MODEL_KINDS = frozenset({"llm_text", "reasoning", "tool_call"})
+CODEC_ERRORS = (EngineError, TypeError, ValueError, AttributeError)  # what codecs raise for hostile shapes
 
 
 @dataclass(frozen=True, slots=True)
-class Wire:
-    """How one provider's requests and replies are laid out."""
+class RequestLayout:
+    """The layout of one provider's requests and replies."""
 
     format: str
-    listed: str  # the name of the list of messages in a request: "messages", "contents", "input"
-    heads: tuple[str, ...]  # what is said before them: "system", …
-    inside: str  # the name of a message's parts; "" where a message is one block
+    list_name: str  # of the messages in a request: "messages", "contents", "input"
+    prompt_names: tuple[str, ...]  # of the system prompt in a request
+    parts_name: str  # of the parts in a message; "" where a message is one block
     is_reply: Callable[[Mapping[str, Any]], bool]
-    known: Callable[[str], bool]  # whether a type that makes an `other` block is one that is expected
-    names: tuple[str, ...] = field(default=("request", "response"))  # of a recorded pair
+    is_known_type: Callable[[str], bool]  # of parts that become `other` blocks without a note
+    pair_names: tuple[str, str] = field(default=("request", "response"))  # of a recorded pair
 
-    # Conversations.
-
-    def conversations(self, source: Source, *, alone: Callable[[Any], bool]) -> Iterator[tuple[str, Any]]:
-        """The values that are conversations; a source of messages (`alone`) is one."""
-        sample: Sample = source.sample
-        if not alone(sample.record):
-            yield from source.records()
-        elif sample.lines and not isinstance(sample.value, list):
-            yield "", [message for _, message in source.values()]
-        else:  # a list of messages, or one of them
-            yield from ((at, value if isinstance(value, list) else [value]) for at, value in source.values())
-
-    def reading(self, alone: Callable[[Any], bool]) -> Callable[[Source], Iterator[Run]]:
-        """A `read` of these conversations."""
-
-        def read(source: Source) -> Iterator[Run]:
-            for position, value in self.conversations(source, alone=alone):
-                notes = source.notes(self.format, position)
-                if (run := attempt(source, position, self.read_one, value, notes)) is not None:
-                    yield run
-
-        return read
+    def reader(self, is_message: Callable[[Any], bool]) -> Callable[[Source], Iterator[Run]]:
+        """Return a reader of such requests, replies, pairs of both, and lists of messages."""
+        return list_reader(self.format, is_message, self.read_one)
 
     def read_one(self, value: Any, notes: Notes) -> Run:
-        """One conversation: a request, a reply, a pair of both, or a list of messages."""
-        request, reply = self._divided(value)
-        if request is None and reply is None:
-            what = f"an object with {', '.join(map(str, list(value)[:6]))}" if isinstance(value, Mapping) else "a value"
-            raise notes.refusal("", f"this is no conversation of {self.format}'s, but {what}")
-        blocks = self.request_blocks(request, notes) if request is not None else []
+        """Return the Run of a request, a reply, a pair of both, or a list of messages."""
+        request, reply = self._split(value)
+        document = reply if request is None else request
+        if document is None:
+            raise notes.load_error("", f"no request or reply of {self.format}; got {faults.describe_value(value)}")
+        transcript = Transcript(notes)
+        if request is not None:
+            self._read_request(transcript, request)
         if reply is not None:
-            blocks += self.reply_blocks(reply, notes, len(blocks))
-        beside = self._beside(request if request is not None else reply)
-        name = beside.get("id")
-        return conversation(
-            blocks,
-            notes,
-            name=name if isinstance(name, str) else "",
-            metadata=keyed({BESIDE.name: beside}) if beside else NOTHING,
-        )
+            self._read_reply(transcript, reply)
+        extra_fields = self._extra_fields(document)
+        name = extra_fields.get("id")
+        return transcript.to_run(name=name if isinstance(name, str) else "", metadata={FIELDS.name: extra_fields})
 
-    def _divided(self, value: Any) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
+    def _split(self, value: Any) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
+        """Return the request and the reply in a value; None for one that it does not have."""
         if isinstance(value, (list, tuple)):
-            return {self.listed: list(value)}, None
+            return {self.list_name: list(value)}, None
         if not isinstance(value, Mapping):
             return None, None
-        request, reply = (value.get(name) for name in self.names)
-        if isinstance(request, Mapping) and self.listed in request:
+        request, reply = (value.get(name) for name in self.pair_names)
+        if isinstance(request, Mapping) and self.list_name in request:
             return request, reply if isinstance(reply, Mapping) and self.is_reply(reply) else None
-        if isinstance(value.get("body"), Mapping) and self.listed in value["body"]:
+        if isinstance(value.get("body"), Mapping) and self.list_name in value["body"]:
             return {**value["body"], "custom_id": value.get("custom_id")}, None
         is_reply = self.is_reply(value)
-        if self.listed not in value or (is_reply and not isinstance(value[self.listed], (list, str))):
+        if self.list_name not in value or (is_reply and not isinstance(value[self.list_name], (list, str))):
             return None, value if is_reply else None
         return value, value if is_reply else None
 
-    def _beside(self, request: Mapping[str, Any] | None) -> Any:
-        """What stood beside the messages: model, tools, parameters."""
-        taken = {self.listed, *self.heads, "content", "output", "candidates"}
+    def _extra_fields(self, document: Mapping[str, Any]) -> Any:
+        """Return the fields of a request that are no messages: model, tools, parameters."""
         try:
-            return freeze({name: value for name, value in (request or EMPTY).items() if name not in taken})
+            return freeze(omit(document, self.list_name, *self.prompt_names, "content", "output", "candidates"))
         except TypeError:
             return EMPTY
 
     # Requests.
 
-    def request_blocks(self, request: Mapping[str, Any], notes: Notes) -> list[Block]:
-        """The blocks of a request, each with its place; those of the model's messages with a record of their call."""
-        messages = request.get(self.listed)
+    def _read_request(self, transcript: Transcript, request: Mapping[str, Any]) -> None:
+        messages = request.get(self.list_name)
         messages = [messages] if isinstance(messages, Mapping) else messages
         if not isinstance(messages, (list, tuple, str)):
-            raise notes.refusal("", f"{self.listed} is a list, not {type(messages).__name__}")
-        heads = {name: request[name] for name in self.heads if request.get(name) is not None}
-        head = self._history({**heads, self.listed: []}, notes, heads)
-        if head and isinstance(said := next(iter(heads.values())), Mapping):  # Gemini's has a role, too
-            rest = self._beside_parts(said)
-            head[0] = head[0]._with(metadata=head[0].metadata.with_raw(**{BESIDE.name: rest})) if rest else head[0]
+            raise transcript.notes.load_error("", faults.wrong_type(self.list_name, messages, list))
+        self._read_prompt(transcript, request)
         if isinstance(messages, str):
-            notes.read += 1
-            return [*head, *self._history({self.listed: messages}, notes, messages)]
-        model = request.get("model")
-        notes.read += len(messages)
-        made = self._message_blocks(messages, notes)
-        return [*head, *self._signed(made, notes, model if isinstance(model, str) else "")]
+            transcript.begin_record(self.list_name)
+            transcript.add_blocks(self._history(transcript, {self.list_name: messages}, messages))
+            transcript.notes.record_count += 1
+            return
+        self._read_messages(transcript, messages, request.get("model"))
+        transcript.notes.record_count += len(messages)
 
-    def _history(self, request: Mapping[str, Any], notes: Notes, whole: Any) -> list[Block]:
-        history = find(self.format).history
-        assert history is not None
+    def _read_prompt(self, transcript: Transcript, request: Mapping[str, Any]) -> None:
+        prompts = {name: request[name] for name in self.prompt_names if request.get(name) is not None}
+        prompt = next(iter(prompts.values()), None)
+        transcript.begin_record(next(iter(prompts), ""))
+        extra_fields = self._fields_of(prompt) if isinstance(prompt, Mapping) else None  # Gemini's has a role
+        blocks = self._history(transcript, {**prompts, self.list_name: []}, prompts)
+        transcript.add_blocks(blocks, extra_fields=extra_fields)
+
+    def _history(self, transcript: Transcript, request: Mapping[str, Any], content: Any) -> list[Block]:
+        """Return the blocks of a request; an `other` block of its content where the codec fails."""
         try:
-            return list(history(request))
-        except (EngineError, TypeError, ValueError, AttributeError) as error:  # what hostile shapes make of a codec
-            if not whole:
+            return list(self._codec(request))
+        except CODEC_ERRORS as error:
+            if not content:
                 return []
-            notes.unknown("", str(error))
-            return [other(whole, "system")]
+            transcript.unknown(str(error))
+            return [other_block(content, "system")]
 
-    def _message_blocks(self, messages: Sequence[Any], notes: Notes) -> list[list[Block]]:
-        """The blocks of each message. They are read together, because results belong to calls before them."""
+    def _codec(self, request: Mapping[str, Any]) -> Any:
         history = find(self.format).history
         assert history is not None
-        good = list(range(len(messages)))
-        try:
-            read: Sequence[Block] = history({self.listed: messages}).blocks
-        except (EngineError, TypeError, ValueError, AttributeError):  # what hostile shapes make of a codec
-            read = ()
-        if not all(isinstance(one, Mapping) for one in messages) or len(read) != sum(map(self._parts_in, messages)):
-            good = [place for place in good if self._is_good(messages[place])]
-            read = history({self.listed: [messages[place] for place in good]}).blocks if good else ()
-        blocks = iter(read)
-        made: list[list[Block]] = []
-        for place, message in enumerate(messages):
-            if not good or place != good[0]:
-                notes.unknown(f"{self.listed}[{place}]", f"this is no message: {message!r:.60}")
-                made.append([placed(other(message), place)])
+        return history(request)
+
+    def _read_messages(self, transcript: Transcript, messages: Sequence[Any], model: Any) -> None:
+        blocks_of = self._message_blocks(messages)
+        call_ends = self._call_ends([blocks or [] for blocks in blocks_of])
+        key = f"{transcript.key}/" if transcript.key else ""
+        for index, (message, blocks) in enumerate(zip(messages, blocks_of, strict=True)):
+            transcript.begin_record(f"{self.list_name}[{index}]", index)
+            if blocks is None:
+                transcript.unknown(faults.wrong_type("", message, dict))
+                transcript.add_blocks([other_block(message)])
                 continue
-            good.pop(0)
-            taken = [next(blocks) for _ in range(self._parts_in(message))] or [other(message, str(message.get("role")))]
-            beside = self._beside_parts(message) if self.inside else {}
-            made.append([placed(taken[0], place, beside), *(placed(one, place) for one in taken[1:])])
-            self._tell_unknown(taken, place, notes)
-        return made
+            self._report(transcript, blocks)
+            extra_fields = self._fields_of(message) if self.parts_name else None
+            result = None
+            if index in call_ends:
+                id = f"{key}message-{call_ends[index]}"
+                result = InferenceResult(inference_id=id, model=model if isinstance(model, str) else "")
+            transcript.add_blocks(blocks, result=result, extra_fields=extra_fields)
 
-    def _beside_parts(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        """What a message holds beside its parts; where they are an object and no list, its name tells."""
-        one: dict[str, Any] = {self.inside: {}} if isinstance(message.get(self.inside), Mapping) else {}
-        return {name: value for name, value in message.items() if name != self.inside} | one
+    def _message_blocks(self, messages: Sequence[Any]) -> list[list[Block] | None]:
+        """Return the blocks of each message, None for a value that is none.
 
-    def _is_good(self, message: Any) -> bool:
-        history = find(self.format).history
-        assert history is not None
+        All are read together, because results refer to calls in earlier messages.
+        """
+        indexes = list(range(len(messages)))
         try:
-            made = len(history({self.listed: [freeze(message)]}))
-        except (EngineError, TypeError, ValueError, AttributeError):
-            return False
-        return isinstance(message, Mapping) and made == self._parts_in(message)
+            blocks: Sequence[Block] = self._codec({self.list_name: messages}).blocks
+        except CODEC_ERRORS:
+            blocks = ()
+        are_objects = all(isinstance(message, Mapping) for message in messages)
+        if not are_objects or len(blocks) != sum(map(self._count_parts, messages)):
+            indexes = [index for index in indexes if self._is_readable(messages[index])]
+            readable = [messages[index] for index in indexes]
+            blocks = self._codec({self.list_name: readable}).blocks if readable else ()
+        remaining_blocks = iter(blocks)
+        blocks_of: list[list[Block] | None] = [None] * len(messages)
+        for index in indexes:
+            message = messages[index]
+            own_blocks = [next(remaining_blocks) for _ in range(self._count_parts(message))]
+            blocks_of[index] = own_blocks or [other_block(message, str(message.get("role")))]
+        return blocks_of
 
-    def _parts_in(self, message: Mapping[str, Any]) -> int:
-        if not self.inside:
+    def _fields_of(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the fields of a message besides its parts, and the name of parts that are an object and no list."""
+        is_object = isinstance(message.get(self.parts_name), Mapping)
+        return omit(message, self.parts_name) | ({self.parts_name: {}} if is_object else {})
+
+    def _is_readable(self, message: Any) -> bool:
+        try:
+            count = len(self._codec({self.list_name: [freeze(message)]}))
+        except CODEC_ERRORS:
+            return False
+        return isinstance(message, Mapping) and count == self._count_parts(message)
+
+    def _count_parts(self, message: Mapping[str, Any]) -> int:
+        if not self.parts_name:
             return 1
-        parts = message.get(self.inside)
+        parts = message.get(self.parts_name)
         return len(parts) if isinstance(parts, (list, tuple)) else int(bool(parts))
 
-    def _tell_unknown(self, blocks: Sequence[Block], place: int, notes: Notes) -> None:
+    def _report(self, transcript: Transcript, blocks: Sequence[Block]) -> None:
         for number, one in enumerate(blocks):
-            kind = one.payload.get("type", next(iter(one.payload), "nothing"))
-            if one.kind == "other" and not self.known(str(kind)):
-                inside = f".{self.inside}[{number}]" if self.inside else ""
-                notes.unknown(f"{self.listed}[{place}]{inside}", f"the type {kind!r:.60}")
+            path = f".{self.parts_name}[{number}]" if self.parts_name else ""
+            type = str(one.payload.get("type", next(iter(one.payload), "")))
+            if one.kind == "other" and not self.is_known_type(type):
+                transcript.unknown(faults.unknown_value("type", type), path)
+            elif one.kind == "tool_use" and not one.payload.get("id"):
+                transcript.guess(faults.no_result_id(""), path)
 
-    def _signed(self, messages: Sequence[list[Block]], notes: Notes, model: str) -> Iterator[Block]:
-        """Those blocks that the model made with a record of their call: neighbours in one message, or in one reply."""
-        key = f"{place}/" if (place := place_of(notes)) else ""
-        group: list[Block] = []
-        for number, blocks in enumerate([*messages, []]):
-            theirs = bool(blocks) and all(_is_the_models(one) for one in blocks)
-            if group and (self.inside or not theirs):
-                id = f"{key}message-{number - 1}"
-                yield from signed(group, InferenceResult(inference_id=id, model=model))
-                group = []
-            if theirs:
-                group += blocks
-            else:
-                yield from blocks
+    def _call_ends(self, blocks_of: Sequence[list[Block]]) -> dict[int, int]:
+        """Return, for each message of the model, the index of the last message of its model call.
+
+        Where messages have no parts, neighbours are of one call.
+        """
+        ends: dict[int, int] = {}
+        for index in reversed(range(len(blocks_of))):
+            if blocks_of[index] and all(map(_is_from_model, blocks_of[index])):
+                ends[index] = index if self.parts_name else ends.get(index + 1, index)
+        return ends
 
     # Replies.
 
-    def reply_blocks(self, reply: Mapping[str, Any], notes: Notes, before: int) -> list[Block]:
-        """The blocks of a reply, with what it says of its model call: model, stop reason, usage."""
-        notes.read += 1
-        key = f"{place}/" if (place := place_of(notes)) else ""
+    def _read_reply(self, transcript: Transcript, reply: Mapping[str, Any]) -> None:
+        """Add the blocks of a reply, with the result of its model call: model, stop reason, usage."""
+        transcript.notes.record_count += 1
+        transcript.begin_record(self.pair_names[1])
         try:
             turn = decode(self.format, reply)
         except EngineError as error:
-            notes.unknown("response", str(error))
-            return [other(reply, "assistant")]
-        result = next(iter(turn.inferences), InferenceResult()).replace(inference_id=f"{key}reply-{before}")
-        return signed(turn.blocks, result)
+            transcript.unknown(str(error))
+            transcript.add_blocks([other_block(reply, "assistant")])
+            return
+        id = f"{transcript.key}/reply-{len(transcript.blocks)}".lstrip("/")
+        result = next(iter(turn.inferences), InferenceResult())
+        transcript.add_blocks(turn.blocks, result=result.replace(inference_id=id))
 
 
-def _is_the_models(one: Block) -> bool:
-    return one.kind in MADE_BY_IT or (one.kind == "other" and one.role == "assistant")
+def _is_from_model(one: Block) -> bool:
+    return one.kind in MODEL_KINDS or (one.kind == "other" and one.role == "assistant")

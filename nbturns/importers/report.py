@@ -1,4 +1,4 @@
-"""What an importer did with a transcript: nothing is lost without a word."""
+"""Import reports: what an importer assumed, did not understand, or left out, with the position of each."""
 
 from __future__ import annotations
 
@@ -8,9 +8,16 @@ from typing import Any, Self
 
 from ..errors import LoadError
 
+LISTS = ("guessed", "unknown", "dropped")
+
+
+def join_positions(*positions: str) -> str:
+    """Return the position of a value in a larger one: "line 3" and "messages[2]" are "line 3, messages[2]"."""
+    return ", ".join(position for position in positions if position)
+
 
 class Note(str):
-    """One remark, "file: position: what". It reads as that text, and has the three apart."""
+    """A remark, "file: position: what". It reads as that text, and has the three parts as attributes."""
 
     __slots__ = ("file", "position", "what")
     file: str
@@ -18,9 +25,9 @@ class Note(str):
     what: str
 
     def __new__(cls, what: str, position: str = "", file: str = "") -> Self:
-        made = super().__new__(cls, ": ".join(part for part in (file, position, what) if part))
-        made.file, made.position, made.what = file, position, what
-        return made
+        note = super().__new__(cls, ": ".join(part for part in (file, position, what) if part))
+        note.file, note.position, note.what = file, position, what
+        return note
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Note, (self.what, self.position, self.file)
@@ -28,11 +35,11 @@ class Note(str):
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """`read` counts the records of the source, `blocks` what became of them.
+    """The report of one conversation. `read` counts the records of the source, `blocks` the blocks made of them.
 
-    `guessed` says what was not written there and was assumed, `unknown` which types
-    were kept as they are in `other` blocks, `dropped` what was left out and why. Each is a
-    `Note`: a text that has its `.file`, `.position` and `.what`.
+    `guessed` lists what the file does not say and the importer assumed, `unknown` what is kept as it
+    is in `other` blocks, `dropped` what is left out and why. Each is a `Note`: a text with the
+    attributes `file`, `position` and `what`.
     """
 
     format: str
@@ -45,20 +52,21 @@ class ImportReport:
 
     @property
     def complete(self) -> bool:
-        """Whether all of it was understood: nothing unknown, nothing dropped."""
+        """True when all of the conversation was understood: nothing unknown, nothing dropped."""
         return not self.unknown and not self.dropped
 
-    def with_dropped(self, more: tuple[str, ...]) -> ImportReport:
-        return replace(self, dropped=(*self.dropped, *more))
+    def with_dropped(self, notes: tuple[str, ...]) -> ImportReport:
+        """Return a report with more dropped notes."""
+        return replace(self, dropped=(*self.dropped, *notes))
 
     def notes(self) -> Iterator[tuple[str, str]]:
-        """Each note with what it is: "guessed", "unknown", "dropped"."""
-        for kind in ("guessed", "unknown", "dropped"):
-            for note in getattr(self, kind):
-                yield kind, note
+        """Yield each note with the name of its list: "guessed", "unknown", "dropped"."""
+        for name in LISTS:
+            for note in getattr(self, name):
+                yield name, note
 
     def to_df(self) -> Any:
-        """A pandas DataFrame with a row a note: what it is, file, position, and what it says."""
+        """Return a pandas DataFrame with a row for each note: kind, file, position, what."""
         from ..frames.report_frame import notes_df
 
         return notes_df(self)
@@ -70,62 +78,61 @@ class ImportReport:
         return report_html(Run(import_report=self))
 
     def __str__(self) -> str:
-        counts = ", ".join(f"{len(getattr(self, kind))} {kind}" for kind in ("guessed", "unknown", "dropped"))
-        head = f"{self.format}: {self.read} records read, {self.blocks} blocks made, {counts}"
-        return "\n".join((head, *(f"  {kind}: {note}" for kind, note in self.notes())))
+        counts = ", ".join(f"{len(getattr(self, name))} {name}" for name in LISTS)
+        summary = f"{self.format}: {self.read} records read, {self.blocks} blocks made, {counts}"
+        return "\n".join((summary, *(f"  {name}: {note}" for name, note in self.notes())))
 
 
 class Notes:
-    """Takes down what an importer has to say while it reads one conversation.
+    """The notes of one conversation while it is read.
 
-    `position` is where the conversation begins in its file ("line 3", "" for all of it);
-    the places the methods take are within it ("messages[2]"). When strict, a note is a
-    LoadError that names the place.
+    A position is the path of a value in its file, such as "line 3, messages[2].content[0]".
+    `position` is that of the conversation ("line 3", "" for all of the file); the methods take
+    positions within the conversation ("messages[2].content[0]"). When `strict`, each note is
+    raised as a LoadError instead.
     """
 
-    __slots__ = ("dropped", "file", "format", "guessed", "position", "read", "strict", "unknowns")
+    __slots__ = ("dropped", "file", "format", "guessed", "position", "record_count", "strict", "unknown")
 
     def __init__(self, format: str, file: str = "", position: str = "", *, strict: bool = False) -> None:
         self.format = format
         self.file = file
         self.position = position
         self.strict = strict
-        self.read = 0  # records of the source
+        self.record_count = 0  # records of the source
         self.guessed: list[Note] = []
-        self.unknowns: list[Note] = []
+        self.unknown: list[Note] = []
         self.dropped: list[Note] = []
 
-    def guess(self, place: str, message: str) -> None:
-        """What was not written there and is assumed."""
-        self._take(self.guessed, place, message)
+    def add_guess(self, position: str, message: str) -> None:
+        """Report what the file does not say and the importer assumes."""
+        self._add(self.guessed, position, message)
 
-    def unknown(self, place: str, message: str) -> None:
-        """What is not understood, and kept as it is."""
-        self._take(self.unknowns, place, message)
+    def add_unknown(self, position: str, message: str) -> None:
+        """Report what the importer does not understand and keeps as it is."""
+        self._add(self.unknown, position, message)
 
-    def drop(self, place: str, reason: str) -> None:
-        """What is left out, and why."""
-        self._take(self.dropped, place, reason)
+    def add_dropped(self, position: str, message: str) -> None:
+        """Report what the importer leaves out, and why."""
+        self._add(self.dropped, position, message)
 
-    def refusal(self, place: str, message: str) -> LoadError:
-        """The error to raise for what no Run can be made of."""
-        return LoadError(message, file=self.file, position=self.at(place))
+    def load_error(self, position: str, message: str) -> LoadError:
+        """Return the error to raise for a conversation that cannot be read at all."""
+        return LoadError(message, file=self.file, position=join_positions(self.position, position))
 
-    def at(self, place: str) -> str:
-        return ", ".join(part for part in (self.position, place) if part)
-
-    def _take(self, notes: list[Note], place: str, message: str) -> None:
+    def _add(self, notes: list[Note], position: str, message: str) -> None:
         if self.strict:
-            raise self.refusal(place, message)
-        notes.append(Note(message, self.at(place), self.file))
+            raise self.load_error(position, message)
+        notes.append(Note(message, join_positions(self.position, position), self.file))
 
-    def report(self, blocks: int) -> ImportReport:
+    def report(self, block_count: int) -> ImportReport:
+        """Return the report of the conversation, of which `block_count` blocks were made."""
         return ImportReport(
             self.format,
-            self.read,
-            blocks,
+            self.record_count,
+            block_count,
             tuple(self.guessed),
-            tuple(self.unknowns),
+            tuple(self.unknown),
             tuple(self.dropped),
             self.file,
         )

@@ -1,4 +1,4 @@
-"""Where a transcript is read from: a file or a text, by pieces, and the head of it to look at."""
+"""Sources of transcripts: a file or a text, read piece by piece, and the sample that format detection looks at."""
 
 from __future__ import annotations
 
@@ -14,28 +14,29 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import LoadError
 from . import json_text
+from .faults import INVALID_UTF_8, describe_value
 from .json_text import BLANK
-from .report import Note, Notes
+from .report import Note, Notes, join_positions
 
 if TYPE_CHECKING:
     from .archive import Archive
 
-HEAD = 1 << 16  # bytes that are looked at to name a format
-LOOKED_AT = 32  # values at the head of a list or of JSON Lines
-LONGEST_LINE = 1 << 28  # bytes; a longer one is no record of a conversation
-LONG = 1 << 22  # bytes; longer lists are streamed
+HEAD = 1 << 16  # bytes of a sample
+SAMPLE_VALUES = 32  # values at the head of a list or of JSON Lines
+LONGEST_LINE = 1 << 28  # bytes; a longer line is not a record of a conversation
 BUFFER = 1 << 18  # bytes read at once: most lines are longer than the 8 KB that Python would read
-MARKS = ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))  # fmt: skip
-NOTHING_GIVEN: Any = object()
+BYTE_ORDER_MARKS = ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))  # fmt: skip
+NO_DATA: Any = object()
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The head of a source: what an importer looks at. All of it is the file's own: ask before you trust.
+    """The head of a source, from which importers detect their format. Nothing in it is checked yet.
 
     `container` is "json" (a document or JSON Lines), "text" (YAML too), "zip" or "sqlite". `values` are
-    the first JSON values; a document that is longer than the head is cut somewhere. `names` are the
-    members of a zip, whose `values` are those of its `conversations.json`. `head` is the first 64 KB. `lines`: the values are those of lines, not of one document.
+    the first JSON values; a document that is longer than the head ends anywhere. `names` are the
+    members of a zip; its `values` are those of its `conversations.json`. `head` has the first 64 KB.
+    `lines` says that the values are lines of JSON Lines and not one document.
     """
 
     container: str
@@ -46,42 +47,44 @@ class Sample:
 
     @property
     def value(self) -> Any:
-        """The first JSON value: the document, or the first line's; None without one."""
+        """The first JSON value: the document, or that of the first line; None without one."""
         return self.values[0] if self.values else None
 
     @property
     def records(self) -> list[Mapping[str, Any]]:
-        """The JSON objects at the head: of the lines, or of the list that is the document, or the document itself."""
-        listed = self.value if isinstance(self.value, list) else self.values
-        return [one for one in listed[:LOOKED_AT] if isinstance(one, Mapping)]
+        """The first JSON objects: those of the lines, of the list that is the document, or the document itself."""
+        values = self.value if isinstance(self.value, list) else self.values
+        return [value for value in values[:SAMPLE_VALUES] if isinstance(value, Mapping)]
 
     @property
     def record(self) -> Mapping[str, Any]:
-        """The first of `records`; an empty one without any."""
+        """The first of `records`; an empty object without any."""
         return next(iter(self.records), {})
 
     @property
     def text(self) -> str:
+        """The head as text."""
         return self.head.decode("utf-8-sig", "replace")
 
-    def described(self) -> str:
-        """What it is, in a few words for people."""
-        match self.value:
-            case None:
-                return (
-                    f"a {self.container}" if self.container != "text" else f"it begins with {self.text.strip()!r:.60}"
-                )
-            case Mapping() as first:
-                return f"an object with {', '.join(map(str, list(first)[:6])) or 'nothing'}"
-            case first:
-                return f"a {type(first).__name__}"
+    def describe(self) -> str:
+        """Return a few words for an error message: "an object with the fields id, text"."""
+        value = self.value
+        if value is None:
+            beginning = self.text.strip()
+            return (
+                f"a text that begins with {beginning!r:.60}" if self.container == "text" else f"a {self.container} file"
+            )
+        if isinstance(value, Mapping):
+            fields = ", ".join(map(str, list(value)[:6]))
+            return f"an object with the fields {fields}" if fields else "an empty object"
+        return describe_value(value)
 
 
 class Source:
-    """One file, or one text: read as often as it is asked, from the beginning each time."""
+    """A file or a text, which each method reads from its beginning."""
 
-    def __init__(self, opened: Callable[[], BinaryIO], file: str = "", *, strict: bool = False, path: Path | None = None, data: Any = NOTHING_GIVEN) -> None:  # fmt: skip
-        self._opened = opened
+    def __init__(self, open_file: Callable[[], BinaryIO], file: str = "", *, strict: bool = False, path: Path | None = None, data: Any = NO_DATA) -> None:  # fmt: skip
+        self._open_file = open_file
         self.file = file
         self.strict = strict
         self.path = path
@@ -90,41 +93,44 @@ class Source:
 
     @classmethod
     def of_file(cls, path: Path, *, strict: bool = False) -> Source:
+        """Return the source of a file."""
         return cls(lambda: path.open("rb", BUFFER), str(path), strict=strict, path=path)
 
     @classmethod
     def of_bytes(cls, content: bytes, file: str = "", *, strict: bool = False) -> Source:
+        """Return the source of a text or an archive in memory."""
         return cls(lambda: io.BytesIO(content), file, strict=strict)
 
     @classmethod
     def of_data(cls, data: Any, file: str = "", *, strict: bool = False) -> Source:
-        """Data that were parsed already."""
+        """Return the source of data that was parsed before."""
         return cls(io.BytesIO, file, strict=strict, data=data)
 
-    # What is told of it.
+    # Notes and problems.
 
     def notes(self, format: str, position: str = "") -> Notes:
+        """Return the notes for one conversation of this source."""
         return Notes(format, self.file, position, strict=self.strict)
 
-    def problem(self, position: str, reason: str) -> None:
-        """What cannot be read and belongs to no Run. Raises LoadError when strict."""
+    def add_problem(self, position: str, reason: str) -> None:
+        """Report what cannot be read and belongs to no conversation. Raises LoadError when strict."""
         if self.strict:
             raise LoadError(reason, file=self.file, position=position)
         self.problems.append(Note(reason, position, self.file))
 
-    def noted(self) -> list[Note]:
-        """The problems since it was asked last."""
+    def take_problems(self) -> list[Note]:
+        """Return the problems since the last call."""
         problems, self.problems = self.problems, []
         return problems
 
     # As bytes and as text.
 
     def open(self) -> BinaryIO:
-        """A binary file at its beginning, unpacked (gzip), UTF-8 (from UTF-16 and 32)."""
+        """Return a binary file: unpacked if it was gzipped, in UTF-8 if it was UTF-16 or UTF-32."""
         try:
-            stream = self._opened()
+            stream = self._open_file()
         except OSError as error:
-            raise LoadError(f"it cannot be opened: {error.strerror or error}", file=self.file) from None
+            raise LoadError(f"the file cannot be opened: {error.strerror or error}", file=self.file) from None
         try:
             head = stream.read(4)
             stream.seek(0)
@@ -133,26 +139,26 @@ class Source:
                 unpacked.myfileobj = stream  # type: ignore[assignment]  # closed with it
                 stream = io.BufferedReader(unpacked, BUFFER)
                 head = stream.peek(4)[:4]
-            encoding = next((name for mark, name in MARKS if head.startswith(mark)), "")
+            encoding = next((name for mark, name in BYTE_ORDER_MARKS if head.startswith(mark)), "")
             if encoding:
                 with stream:
                     return io.BytesIO(stream.read().decode(encoding, "replace").encode())
         except (OSError, EOFError) as error:
             stream.close()
-            raise LoadError(f"it cannot be read: {error}", file=self.file) from None
+            raise LoadError(f"the file cannot be read: {error}", file=self.file) from None
         return stream
 
-    def content(self) -> bytes:
-        """All of it."""
+    def read_bytes(self) -> bytes:
+        """Return all bytes."""
         with self.open() as stream:
             return stream.read()
 
-    def text(self) -> str:
-        """All of it as text; bytes that are not UTF-8 are replaced, which is a problem of its own."""
-        return self._as_text(self.content())
+    def read_text(self) -> str:
+        """Return all text; bytes that are not UTF-8 are replaced and reported as a problem."""
+        return self._as_text(self.read_bytes())
 
-    def zip(self) -> Archive:
-        """It, opened as an archive."""
+    def open_zip(self) -> Archive:
+        """Return the zip archive; close it, or use it in a `with`."""
         from .archive import Archive
 
         return Archive(self)
@@ -161,37 +167,38 @@ class Source:
         try:
             return content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            at = ", ".join(part for part in (position, f"byte {error.start}") if part)
-            self.problem(at, "bytes that are not UTF-8 were replaced by �")
+            self.add_problem(join_positions(position, f"byte {error.start}"), INVALID_UTF_8)
             return content.decode("utf-8-sig", "replace")
 
     # As JSON.
 
     @cached_property
     def sample(self) -> Sample:
-        """Its head, to be looked at."""
-        if self._data is not NOTHING_GIVEN:
+        """The sample that format detection looks at."""
+        if self._data is not NO_DATA:
             return Sample("json", values=(self._data,))
         with self.open() as stream:
             head = stream.read(HEAD)
         if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
-            with self.zip() as archive:
-                listed = next((name for name in archive.names if name.endswith("conversations.json")), None)
-                values = _values_of(archive.head(listed, HEAD), whole=False)[0] if listed else ()
+            with self.open_zip() as archive:
+                member = next((name for name in archive.names if name.endswith("conversations.json")), None)
+                values = _values_of(archive.head(member, HEAD), whole=False)[0] if member else ()
                 return Sample("zip", head, values, names=tuple(archive.names))
         if head.startswith(b"SQLite format 3\x00"):
             return Sample("sqlite", head)
-        values, lines = _values_of(_replaced(head), whole=len(head) < HEAD)
+        values, lines = _values_of(_with_valid_utf8(head), whole=len(head) < HEAD)
         return Sample("json" if values else "text", head, values, lines=lines)
 
     def longer_sample(self) -> Sample:
-        """The first value in full, where what tells its format stands far behind."""
+        """Return a sample with all of the first value, for a document whose head does not show its format."""
         with self.open() as stream:
             text = stream.readline() if self.sample.lines else stream.read()
-        return replace(self.sample, values=(json_text.begun(_replaced(text.strip(BLANK))) or self.sample.value,))
+        return replace(
+            self.sample, values=(json_text.parse_beginning(_with_valid_utf8(text.strip(BLANK))) or self.sample.value,)
+        )
 
     def yaml_sample(self) -> Sample:
-        """A text that may be YAML, as data."""
+        """Return a sample of the data of a text that may be YAML."""
         try:
             data = self._from_yaml()
         except LoadError:
@@ -199,17 +206,17 @@ class Source:
         return Sample("json", values=(data,)) if isinstance(data, (dict, list)) else self.sample
 
     def refuse_broken_json(self) -> None:
-        """Raise LoadError that says what is wrong with a text that begins like JSON and is none."""
+        """Raise LoadError for a text that begins like JSON and is not JSON."""
         if self.sample.container == "text" and self.sample.head.lstrip(BLANK)[:1] in (b"{", b"["):
-            content = self.content()
+            content = self.read_bytes()
             try:
                 json_text.parse(content)
             except (ValueError, RecursionError) as error:
-                raise json_text.refusal(error, "this", self.file) from None
+                raise json_text.load_error(error, "text", self.file) from None
 
     def values(self) -> Iterator[tuple[str, Any]]:
-        """The JSON values with their positions: a document (""), or the lines of JSON Lines ("line 3"). YAML too."""
-        if self._data is not NOTHING_GIVEN:
+        """Yield each JSON value with its position: a document (""), or the lines of JSON Lines ("line 3"). YAML too."""
+        if self._data is not NO_DATA:
             yield "", self._data
         elif self.sample.container == "text":
             yield "", self._from_yaml()
@@ -217,59 +224,59 @@ class Source:
             yield from self._from_json()
 
     def records(self) -> Iterator[tuple[str, Any]]:
-        """`values()`, with a list that is the document opened: its items with their places ("[2]")."""
-        if self._data is NOTHING_GIVEN and isinstance(self.sample.value, list) and self._is_long_document():
+        """Yield `values()`, but the items of a list that is the document one by one ("[2]")."""
+        if self._data is NO_DATA and isinstance(self.sample.value, list) and self._is_long_document():
             yield from self._streamed()
             return
         for position, value in self.values():
             if isinstance(value, list) and not position:
-                yield from ((f"[{place}]", item) for place, item in enumerate(value))
+                yield from ((f"[{index}]", item) for index, item in enumerate(value))
             else:
                 yield position, value
 
     def _is_long_document(self) -> bool:
-        """Whether a document is longer than its head: not lines of lists."""
+        """Return True for a document that is longer than the sample, False for lines of lists."""
         if self.sample.lines or len(self.sample.head) < HEAD:
             return False
         if b"\n" in self.sample.head.strip():
             return True
         end = b""
         with self.open() as stream:
-            while (text := stream.readline(json_text.PIECE)) and text[-1:] != b"\n":
+            while (text := stream.readline(json_text.CHUNK_SIZE)) and text[-1:] != b"\n":
                 end = text[-HEAD:]
             return not (end + text).rstrip().endswith(b"]") or not stream.read(HEAD).strip(BLANK)
 
     def _streamed(self) -> Iterator[tuple[str, Any]]:
-        place = -1
+        index = -1
         with self.open() as stream:
             try:
-                for place, item in enumerate(json_text.Items(stream)):
-                    yield f"[{place}]", item
+                for index, item in enumerate(json_text.Items(stream)):
+                    yield f"[{index}]", item
             except (ValueError, RecursionError) as error:
-                self.problem(f"[{place + 1}]", f"the list is broken here: {error}")
+                self.add_problem(f"[{index + 1}]", f"the list is not valid JSON here: {error}")
 
     def _from_yaml(self) -> Any:
         from ..yaml_text import load
 
-        return load(self.content(), self.file)
+        return load(self.read_bytes(), self.file)
 
     def _from_json(self) -> Iterator[tuple[str, Any]]:
         with self.open() as stream:
             lines = _Lines(stream, self)
             first = lines.next()
-            more = lines.next() if first is not None else None
+            second = lines.next() if first is not None else None
             if first is None:
                 return
-            if more is None or not self._is_lines(first[1]):
-                yield self._document(b"".join((first[1], more[1] if more else b"", stream.read())))
+            if second is None or not self._is_lines(first[1]):
+                yield self._document(b"".join((first[1], second[1] if second else b"", stream.read())))
                 return
-            for number, text in itertools.chain((first, more), lines):
+            for number, text in itertools.chain((first, second), lines):
                 value = self._line(number, text)
-                if value is not NOTHING_GIVEN:
+                if value is not NO_DATA:
                     yield f"line {number}", value
 
     def _is_lines(self, first: bytes) -> bool:
-        """Whether a text of several lines has a value in each: the first, or where that is junk, others."""
+        """Return True when the first line is a JSON value, or, where it is not, when the sample consists of lines."""
         try:
             json_text.parse(first.strip(BLANK))
         except (ValueError, RecursionError):
@@ -278,18 +285,17 @@ class Source:
 
     def _line(self, number: int, text: bytes) -> Any:
         try:
-            return json_text.quickly(text)
-        except ValueError:  # it need not be wrong
+            return json_text.parse_fast(text)
+        except ValueError:  # the fast parser refuses some valid JSON
             pass
         try:
             return json_text.parse(text.rstrip())
         except UnicodeDecodeError:
-            replaced = self._as_text(text, f"line {number}").encode()
-            return self._line(number, replaced)
+            return self._line(number, self._as_text(text, f"line {number}").encode())
         except (ValueError, RecursionError) as error:
-            message, position = json_text.explained(error, "this line", number)
-            self.problem(position, message)
-            return NOTHING_GIVEN
+            message, position = json_text.explain(error, "line", number)
+            self.add_problem(position, message)
+            return NO_DATA
 
     def _document(self, content: bytes) -> tuple[str, Any]:
         content = content.strip(BLANK)
@@ -298,16 +304,16 @@ class Source:
         except UnicodeDecodeError:
             return self._document(self._as_text(content).encode())
         except (ValueError, RecursionError) as error:
-            value = json_text.saved(content, error)
+            value = json_text.parse_before(content, error)
             if self.strict or value is None:
-                raise json_text.refusal(error, "this", self.file) from None
-            message, position = json_text.explained(error, "this")
-            self.problem(position, message)
+                raise json_text.load_error(error, "text", self.file) from None
+            message, position = json_text.explain(error, "text")
+            self.add_problem(position, message)
             return "", value
 
 
 class _Lines:
-    """The lines of a stream that have something in them, with their numbers from 1."""
+    """The lines of a stream that are not blank, with their numbers from 1."""
 
     def __init__(self, stream: BinaryIO, source: Source) -> None:
         self.stream = stream
@@ -319,38 +325,40 @@ class _Lines:
             yield line
 
     def next(self) -> tuple[int, bytes] | None:
+        """Return the number and the text of the next line; None at the end."""
         while text := self.stream.readline(HEAD):
             self.number += 1
             if len(text) == HEAD and text[-1:] != b"\n":
-                text = self._long(text)
+                text = self._long_line(text)
             if text and (text[0] not in BLANK or text.strip(BLANK)):
                 return self.number, text
         return None
 
-    def _long(self, begin: bytes) -> bytes:
-        """A line of more than 64 KB. One that is no JSON, or longer than any record, is passed by unread."""
-        if self.number > 1 and begin.lstrip(BLANK)[:1] not in (b"{", b"["):
-            length = len(begin) + self._pass_by()
-            self.source.problem(f"line {self.number}", f"a line of {length:,} bytes that is no JSON was left out")
+    def _long_line(self, beginning: bytes) -> bytes:
+        """Return a line of more than 64 KB; skip one that is not JSON, or longer than any record."""
+        if self.number > 1 and beginning.lstrip(BLANK)[:1] not in (b"{", b"["):
+            length = len(beginning) + self._skip_line()
+            self.source.add_problem(f"line {self.number}", f"a line of {length:,} bytes is left out; it is not JSON")
             return b""
-        rest = self.stream.readline(LONGEST_LINE if self.number > 1 else -1)
-        if len(rest) == LONGEST_LINE and rest[-1:] != b"\n":
-            length = len(begin) + len(rest) + self._pass_by()
-            self.source.problem(f"line {self.number}", f"a line of {length:,} bytes was left out: it is too long")
+        remainder = self.stream.readline(LONGEST_LINE if self.number > 1 else -1)
+        if len(remainder) == LONGEST_LINE and remainder[-1:] != b"\n":
+            length = len(beginning) + len(remainder) + self._skip_line()
+            self.source.add_problem(f"line {self.number}", f"a line of {length:,} bytes is left out; it is too long")
             return b""
-        return begin + rest
+        return beginning + remainder
 
-    def _pass_by(self) -> int:
+    def _skip_line(self) -> int:
+        """Skip the remainder of a line and return its length in bytes."""
         length = 0
-        while text := self.stream.readline(json_text.PIECE):
+        while text := self.stream.readline(json_text.CHUNK_SIZE):
             length += len(text)
             if text[-1:] == b"\n":
                 break
         return length
 
 
-def _replaced(text: bytes) -> bytes:
-    """`text`; bytes that are not UTF-8 do not hide what else is in it."""
+def _with_valid_utf8(text: bytes) -> bytes:
+    """Return the text with bytes that are not UTF-8 replaced."""
     try:
         text.decode("utf-8")
     except UnicodeDecodeError:
@@ -359,18 +367,18 @@ def _replaced(text: bytes) -> bytes:
 
 
 def _values_of(head: bytes, *, whole: bool) -> tuple[tuple[Any, ...], bool]:
-    """The JSON values at the head, and whether they are those of lines; none in a text that is no JSON."""
+    """Return the JSON values at the head, and whether each is a line; no values for a text that is not JSON."""
     text = head.lstrip(BLANK)
-    lines = [line for line in text.split(b"\n", LOOKED_AT)[:LOOKED_AT] if line.strip(BLANK)]
+    lines = [line for line in text.split(b"\n", SAMPLE_VALUES)[:SAMPLE_VALUES] if line.strip(BLANK)]
     first = _value_or_none(lines[0]) if lines else None
     if isinstance(first, (dict, list)):
-        others = [one for line in lines[1:] if (one := _value_or_none(line)) is not None]
-        return (first, *others), len(lines) > 1
+        more = [value for line in lines[1:] if (value := _value_or_none(line)) is not None]
+        return (first, *more), len(lines) > 1
     if text[:1] in (b"{", b"["):
-        document = (_value_or_none(text) if whole else None) or json_text.begun(text)
+        document = (_value_or_none(text) if whole else None) or json_text.parse_beginning(text)
         if isinstance(document, (dict, list)) and document:
             return (document,), False
-    objects = [one for line in lines if line[:1] == b"{" and isinstance(one := _value_or_none(line), dict)]
+    objects = [value for line in lines if line[:1] == b"{" and isinstance(value := _value_or_none(line), dict)]
     return (tuple(objects), True) if len(objects) * 2 >= len(lines) else ((), False)
 
 

@@ -1,8 +1,8 @@
-"""Conversations put together from spans of model calls.
+"""Conversations made of the spans of model calls.
 
-Each such span holds all that the model was given. So one that begins with all that an earlier one of its
-conversation (`gen_ai.conversation.id`, `session.id`, else its trace) held and answered goes on from there; one that does
-not begins a Run of its own. Spans that are no model calls are kept beside the first Run.
+Each such span has all messages that the model was given. A span whose messages begin with all messages
+and the reply of an earlier span of its conversation (`gen_ai.conversation.id`, `session.id`, else its
+trace) continues that one; any other begins a Run of its own. Other spans are kept with the first Run.
 """
 
 from __future__ import annotations
@@ -16,186 +16,192 @@ from typing import Any
 from ..keyed import keyed
 from ..results import INFERENCES, InferenceResult
 from ..turns import Kind, Run, Turn
-from . import Notes, Source
-from .spans import Span, moment, spans_of
-from .transcript import Misfit, Transcript, told
+from .record_fields import ShapeError, omit_empty
+from .report import Notes
+from .source import Source
+from .spans import Span, read_spans, to_seconds
+from .transcript import Transcript
 
 
 @dataclass(slots=True)
 class Draft:
-    """A block to be, before it is known whether its conversation has it already."""
+    """A block before it is known whether its conversation has it already."""
 
     kind: str
     payload: dict[str, Any]
     role: str = ""
-    beside: dict[str, Any] = field(default_factory=dict)
+    extra_fields: dict[str, Any] = field(default_factory=dict)
 
-    def mark(self) -> str:
-        """What it says, to be compared; a thought is not given back to a model, and has none."""
+    def fingerprint(self) -> str:
+        """Return the content for comparison; "" for reasoning, which is not sent back to a model."""
         if self.kind == Kind.REASONING:
             return ""
-        kind = "said" if self.kind in (Kind.USER, Kind.SYSTEM) else self.kind
+        kind = "prompt" if self.kind in (Kind.USER, Kind.SYSTEM) else self.kind
         return json.dumps((kind, self.payload), sort_keys=True, default=repr)
 
 
 @dataclass(slots=True)
-class Asked:
-    """One model call: what it was given, what it answered, and the record of it (`Transcript.called` takes it)."""
+class ModelCall:
+    """One model call: its messages, its reply, and the fields of its result (for `Transcript.inference_result`)."""
 
-    given: list[Draft]
-    answered: list[Draft]
-    about: dict[str, Any]
-    beside: dict[str, Any] = field(default_factory=dict)
-
-
-def runs_of(spans: list[Span], notes: Callable[[], Notes], reader: Reader) -> Iterator[Run]:
-    """The Runs of each conversation, in the order in which they began."""
-    by_trace = {span.trace: span.conversation for span in spans if span.conversation}
-    groups: dict[str, list[Span]] = {}
-    for span in spans:
-        key = span.conversation or by_trace.get(span.trace, "") or span.trace or span.place
-        groups.setdefault(key, []).append(span)
-    for key, group in groups.items():
-        yield from _Group(key, notes).runs(group, reader)
+    messages: list[Draft]
+    reply: list[Draft]
+    result_fields: dict[str, Any]
+    extra_fields: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
-    """How a convention names things: the model call a span tells of, and the messages on any other span."""
+class SpanReader:
+    """A naming convention: how to read the model call of a span, and the messages of any other span."""
 
-    call_of: Callable[[Span, Notes], Asked | None]
-    spoken: Callable[[Span, Notes], list[Draft]] = lambda _span, _notes: []
+    model_call: Callable[[Span, Notes], ModelCall | None]
+    messages: Callable[[Span, Notes], list[Draft]] = lambda _span, _notes: []
+
+
+def runs_of(spans: list[Span], new_notes: Callable[[], Notes], reader: SpanReader) -> Iterator[Run]:
+    """Yield the Runs of each conversation, in the order in which the conversations began."""
+    conversations = {span.trace: span.conversation for span in spans if span.conversation}
+    groups: dict[str, list[Span]] = {}
+    for span in spans:
+        key = span.conversation or conversations.get(span.trace, "") or span.trace or span.position
+        groups.setdefault(key, []).append(span)
+    for key, group in groups.items():
+        yield from _SpanGroup(key, new_notes).runs(group, reader)
 
 
 class _Thread:
-    """One conversation as far as it is known: a Run to be."""
+    """A sequence of model calls of which each continues the one before; it becomes a Run."""
 
-    def __init__(self, said: Transcript) -> None:
-        self.said = said
-        self.results: list[tuple[int, InferenceResult]] = []  # with the number of blocks before what it answered
-        self.silent: list[Any] = []  # what there is to say of calls that answered nothing
+    def __init__(self, transcript: Transcript) -> None:
+        self.transcript = transcript
+        self.results: list[tuple[int, InferenceResult]] = []  # with the number of blocks before the reply
+        self.empty_calls: list[Any] = []  # the extra fields of calls without a reply
 
-    def go_on(self, given: list[Draft], asked: Asked, span: Span) -> None:
-        said = self.said
-        said.at = span.place
-        said.notes.read += span.records
-        for draft in given:
-            self.put(draft)
-        pending = any(draft.kind == Kind.TOOL_CALL for draft in asked.answered)
-        result = said.called(id=span.id or span.place, pending=pending, duration_ms=span.milliseconds, **asked.about)
-        self.results.append((len(said.blocks), result))
-        for number_of_draft, draft in enumerate(asked.answered):
-            beside = {**asked.beside, **draft.beside} if number_of_draft == 0 else draft.beside
-            self.put(draft, beside=beside, result=result, at=span.start)
-        if not asked.answered:
-            self.silent.append({**asked.beside, "span_id": span.id, "start_time": span.start})
+    def add_call(self, messages: list[Draft], call: ModelCall, span: Span) -> None:
+        """Add the new messages of a model call, and its reply."""
+        transcript = self.transcript
+        transcript.begin_record(span.position)
+        transcript.notes.record_count += span.record_count
+        for draft in messages:
+            self.add(draft)
+        pending = any(draft.kind == Kind.TOOL_CALL for draft in call.reply)
+        result = transcript.inference_result(
+            id=span.id or span.position, pending=pending, duration_ms=span.duration_ms, **call.result_fields
+        )
+        self.results.append((len(transcript.blocks), result))
+        for number, draft in enumerate(call.reply):
+            call_fields = call.extra_fields if number == 0 else {}
+            self.add(draft, call_fields, result=result, time=span.start)
+        if not call.reply:
+            self.empty_calls.append({**call.extra_fields, "span_id": span.id, "start_time": span.start})
 
-    def put(self, draft: Draft, *, beside: dict[str, Any] | None = None, **how: Any) -> None:
-        """Write a block; as it is, where it is nested too deeply for one."""
-        said = self.said
+    def add(self, draft: Draft, call_fields: dict[str, Any] | None = None, **options: Any) -> None:
+        """Add a block; one that is nested too deeply as an `other` block."""
+        fields = {**(call_fields or {}), **draft.extra_fields}
         try:
-            said.add(draft.kind, draft.payload, draft.role, beside=draft.beside if beside is None else beside, **how)
+            self.transcript.add(draft.kind, draft.payload, draft.role, extra_fields=fields, **options)
         except TypeError as error:
-            said.keep({"kind": draft.kind, **draft.payload}, str(error))
+            self.transcript.add_unknown({"kind": draft.kind, **draft.payload}, str(error))
 
-    def run(self, id: str, others: list[Any]) -> Run:
-        run = self.said.run(id=id, beside={"spans": others, "calls": self.silent})
-        if not self.silent:
+    def to_run(self, id: str, other_spans: list[Any]) -> Run:
+        run = self.transcript.to_run(id=id, extra_fields={"spans": other_spans, "calls": self.empty_calls})
+        if not self.empty_calls:
             return run
         turns: list[Turn] = []
-        for turn in run.turns:  # a call that answered nothing stands in no block: it needs a ledger
+        for turn in run.turns:  # a call without a reply is in no block, so the Turn needs a list of its calls
             start = len(turns[-1]) if turns else -1
-            last = len(turns) + 1 == len(run.turns)
-            made = [one.to_dict() for before, one in self.results if start < before and (last or before <= len(turn))]
-            turns.append(Turn(turn.blocks, metadata=keyed({INFERENCES.name: made})))
+            is_last = len(turns) + 1 == len(run.turns)
+            results = [
+                result.to_dict() for count, result in self.results if start < count and (is_last or count <= len(turn))
+            ]
+            turns.append(Turn(turn.blocks, metadata=keyed({INFERENCES.name: results})))
         return Run(turns, id=run.id, name=run.name, metadata=run.metadata, import_report=run.import_report)
 
 
-class _Group:
+class _SpanGroup:
     """The spans of one conversation."""
 
-    def __init__(self, key: str, notes: Callable[[], Notes]) -> None:
+    def __init__(self, key: str, new_notes: Callable[[], Notes]) -> None:
         self.key = key
-        self.notes = notes
+        self.new_notes = new_notes
         self.threads: list[_Thread] = []
-        self.heads: dict[str, _Thread] = {}  # by all that was said and answered
+        self.threads_by_content: dict[str, _Thread] = {}  # by a hash of all messages and replies
 
-    def runs(self, spans: list[Span], reader: Reader) -> Iterator[Run]:
-        others: list[tuple[Span, Notes]] = []
-        for span in sorted(spans, key=lambda one: moment(one.start) or 0):
-            notes = self.notes()
+    def runs(self, spans: list[Span], reader: SpanReader) -> Iterator[Run]:
+        other_spans: list[tuple[Span, Notes]] = []
+        for span in sorted(spans, key=lambda span: to_seconds(span.start) or 0):
+            notes = self.new_notes()
             try:
-                asked = reader.call_of(span, notes)
-            except (Misfit, TypeError) as error:
-                notes.unknown(span.place, str(error))
-                asked = None
-            if asked is None:
-                others.append((span, notes))
+                call = reader.model_call(span, notes)
+            except (ShapeError, TypeError) as error:
+                notes.add_unknown(span.position, str(error))
+                call = None
+            if call is None:
+                other_spans.append((span, notes))
             else:
-                self.place(span, asked, notes)
+                self.add_call(span, call, notes)
         if not self.threads:
-            self.begin(self.notes())
-        self.told_elsewhere(others, reader)
-        for number_of_thread, thread in enumerate(self.threads):
-            of_first = [told(span.raw) for span, _ in others] if number_of_thread == 0 else []
-            id = self.key
-            if number_of_thread:
-                id = f"{self.key}/{thread.results[0][1].inference_id.rpartition('/')[2]}"
-            yield thread.run(id, of_first)
+            self.begin_thread(self.new_notes())
+        self.read_other_spans(other_spans, reader)
+        for number, thread in enumerate(self.threads):
+            raw_spans = [omit_empty(span.raw) for span, _ in other_spans] if number == 0 else []
+            first_id = thread.results[0][1].inference_id if number else ""
+            yield thread.to_run(f"{self.key}/{first_id.rpartition('/')[2]}" if number else self.key, raw_spans)
 
-    def told_elsewhere(self, others: list[tuple[Span, Notes]], reader: Reader) -> None:
-        """What spans say that are no model calls; their messages count where the model's spans have none."""
-        first = self.threads[0].said
-        for span, notes in others:
-            first.notes.unknowns += notes.unknowns
-            first.notes.read += span.records
-            if any(thread.said.blocks for thread in self.threads):
+    def read_other_spans(self, other_spans: list[tuple[Span, Notes]], reader: SpanReader) -> None:
+        """Take the notes of other spans, and their messages where no model call has any."""
+        thread = self.threads[0]
+        transcript = thread.transcript
+        for span, notes in other_spans:
+            transcript.notes.unknown += notes.unknown
+            transcript.notes.record_count += span.record_count
+            if any(each.transcript.blocks for each in self.threads):
                 continue
-            first.at = span.place
+            transcript.begin_record(span.position)
             try:
-                for draft in reader.spoken(span, first.notes):
-                    self.threads[0].put(draft)
-            except (Misfit, TypeError) as error:
-                first.notes.unknown(span.place, str(error))
+                for draft in reader.messages(span, transcript.notes):
+                    thread.add(draft)
+            except (ShapeError, TypeError) as error:
+                transcript.unknown(str(error))
 
-    def place(self, span: Span, asked: Asked, notes: Notes) -> None:
-        """Let the conversation go on that this call is of, or begin one."""
-        marks = [""]
-        for draft in asked.given:
-            marks.append(_chained(marks[-1], draft))
-        known = next((at for at in range(len(marks) - 1, 0, -1) if marks[at] in self.heads), 0)
-        thread = self.heads.pop(marks[known]) if known else self.begin(notes)
+    def add_call(self, span: Span, call: ModelCall, notes: Notes) -> None:
+        """Add a model call to the thread that it continues, or to a new one."""
+        hashes = [""]
+        for draft in call.messages:
+            hashes.append(_chained_hash(hashes[-1], draft))
+        lengths = range(len(hashes) - 1, 0, -1)
+        known = next((length for length in lengths if hashes[length] in self.threads_by_content), 0)
+        thread = self.threads_by_content.pop(hashes[known]) if known else self.begin_thread(notes)
         if known:
-            thread.said.notes.guessed += notes.guessed
-            thread.said.notes.unknowns += notes.unknowns
-        thread.go_on(asked.given[known:], asked, span)
-        end = marks[-1]
-        for draft in asked.answered:
-            end = _chained(end, draft)
-        self.heads[end] = thread
+            thread.transcript.notes.guessed += notes.guessed
+            thread.transcript.notes.unknown += notes.unknown
+        thread.add_call(call.messages[known:], call, span)
+        content_hash = hashes[-1]
+        for draft in call.reply:
+            content_hash = _chained_hash(content_hash, draft)
+        self.threads_by_content[content_hash] = thread
 
-    def begin(self, notes: Notes) -> _Thread:
-        said = Transcript(notes)
-        said.key = self.key
-        self.threads.append(_Thread(said))
+    def begin_thread(self, notes: Notes) -> _Thread:
+        transcript = Transcript(notes)
+        transcript.key = self.key
+        self.threads.append(_Thread(transcript))
         return self.threads[-1]
 
 
-def _chained(before: str, draft: Draft) -> str:
-    mark = draft.mark()
-    return sha256((before + mark).encode("utf-8", "surrogatepass")).hexdigest() if mark else before
+def _chained_hash(previous_hash: str, draft: Draft) -> str:
+    content = draft.fingerprint()
+    return sha256((previous_hash + content).encode("utf-8", "surrogatepass")).hexdigest() if content else previous_hash
 
 
-def reading(format: str, reader: Reader) -> Callable[[Source], Iterator[Run]]:
-    """A `read`: all spans of a source are read before the first Run, for they lie in any order."""
+def span_reader(format: str, reader: SpanReader) -> Callable[[Source], Iterator[Run]]:
+    """Return a reader that takes all spans of a source before the first Run, because they come in any order."""
 
     def read(source: Source) -> Iterator[Run]:
         notes = source.notes(format)
-        spans = spans_of(source.values(), notes)
-        runs = runs_of(spans, lambda: source.notes(format), reader)
-        for place, run in enumerate(runs):
-            if place == 0 and notes.unknowns:
-                report = replace(run.import_report, unknown=(*notes.unknowns, *run.import_report.unknown))
+        spans = read_spans(source.values(), notes)
+        for index, run in enumerate(runs_of(spans, lambda: source.notes(format), reader)):
+            if index == 0 and notes.unknown and run.import_report is not None:
+                report = replace(run.import_report, unknown=(*notes.unknown, *run.import_report.unknown))
                 run = replace(run, import_report=report)
             yield run
 

@@ -7,3 +7,7 @@ from .retry import retry as retry
 from .system_prompt import system_prompt as system_prompt
 
 __all__ = ["limits", "log_calls", "reorder_tool_results", "retry", "system_prompt"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -10,14 +10,14 @@ from ..turns import Turn
 def limits(
     *, tokens: int | None = None, cost: float | None = None, calls: int | None = None, seconds: float | None = None
 ) -> Middleware:
-    """Raise LimitReached when the calls since the prompt have used up one of these.
+    """Return a middleware that raises LimitReached when the calls since the prompt have used up a limit.
 
-    `tokens` in and out, `cost` in USD, `calls` to the model, `seconds` the model took; a
-    pause costs nothing. What is not known (a price) cannot be limited and is not counted.
+    `tokens` counts input and output, `cost` is in USD, `calls` counts model calls, `seconds` is the
+    time of the model; a pause costs nothing. Calls without a known price are not in `cost`.
     """
-    for name, most in (("tokens", tokens), ("cost", cost), ("calls", calls), ("seconds", seconds)):
-        if most is not None and (not isinstance(most, (int, float)) or isinstance(most, bool) or most < 0):
-            raise MisuseError(f"{name} is limited to a number from 0 up, not to {most!r:.60}")
+    for name, limit in (("tokens", tokens), ("cost", cost), ("calls", calls), ("seconds", seconds)):
+        if limit is not None and (not isinstance(limit, (int, float)) or isinstance(limit, bool) or limit < 0):
+            raise MisuseError(f"expected a limit of {name} from 0 up, got {limit!r:.60}")
 
     async def layer(turn: Turn, scope: Scope, engine: Engine) -> Turn:
         results = turn.inferences
@@ -27,10 +27,10 @@ def limits(
             "model calls": (len(results), calls),
             "seconds": (sum(result.duration_ms or 0 for result in results) / 1000, seconds),
         }
-        for unit, (spent, most) in used.items():
-            if most is not None and spent >= most:
+        for unit, (spent, limit) in used.items():
+            if limit is not None and spent >= limit:
                 raise LimitReached(
-                    f"this run used {spent:g} {unit}, and its limit is {most:g}; go on with session.ask(error.turn)",
+                    f"this run used {spent:g} {unit} of {limit:g}; to continue, use session.ask(error.turn)",
                     turn=turn,
                 )
         return await engine(turn, scope)

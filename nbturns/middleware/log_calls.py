@@ -1,4 +1,4 @@
-"""Say in the log what goes into each model call and what comes out."""
+"""Log what goes into each model call and what comes out."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ..turns import Turn
 
 
 def log_calls(logger: logging.Logger | None = None, level: int = logging.INFO) -> Middleware:
-    """Blocks by kind before and after, and what the call took; never what was said."""
+    """Return a middleware that logs the blocks by kind and the duration of each call, but no content."""
     log = logger or logging.getLogger("nbturns")
 
     async def layer(turn: Turn, scope: Scope, engine: Engine) -> Turn:
-        log.log(level, "asking: %s", _counted(turn))
+        log.log(level, "asking: %s", _block_counts(turn))
         try:
             answer = await engine(turn, scope)
         except Exception as error:
@@ -24,7 +24,7 @@ def log_calls(logger: logging.Logger | None = None, level: int = logging.INFO) -
         log.log(
             level,
             "answered: %s; %s",
-            _counted(answer),
+            _block_counts(answer),
             f"{result.finish_class}, {result.duration_ms} ms" if result else "no result",
         )
         return answer
@@ -32,5 +32,5 @@ def log_calls(logger: logging.Logger | None = None, level: int = logging.INFO) -
     return layer
 
 
-def _counted(turn: Turn) -> str:
+def _block_counts(turn: Turn) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in Counter(block.kind for block in turn).items())

@@ -1,17 +1,17 @@
-"""Put each result right after the calls it answers: some providers refuse any other order."""
+"""Move tool results behind their calls, because some providers refuse any other order."""
 
 from __future__ import annotations
 
-from ..chunks import Chunks
+from ..chunks import PersistentList
 from ..contract import Engine, Middleware, Scope
 from ..turns import Block, Turn
 
 
 def reorder_tool_results() -> Middleware:
-    """Results stand behind the run of calls they answer, in the order of the calls.
+    """Return a middleware that moves results behind the consecutive calls they answer, in their order.
 
-    Calls and results find each other by the call's id; blocks need no ids of their own.
-    A result that answers no call stays where it is.
+    Calls and results are matched by the id of the call; blocks need no ids of their own.
+    A result without a call keeps its place.
     """
 
     async def layer(turn: Turn, scope: Scope, engine: Engine) -> Turn:
@@ -21,26 +21,26 @@ def reorder_tool_results() -> Middleware:
 
 
 def with_results_in_order(turn: Turn) -> Turn:
-    """The same Turn when nothing has to move."""
+    """Return the Turn with its results in order; the same object when nothing moves."""
     results: dict[str, list[Block]] = {}
     for block in turn:
         if block.kind == "tool_use":
             results.setdefault(block.tool_call_id, []).append(block)
     ordered: list[Block] = []
-    waiting: list[Block] = []  # the results of the run of calls that is going on
-    placed: set[int] = set()
+    pending_results: list[Block] = []  # results of the current run of calls
+    placed_ids: set[int] = set()
     for block in turn:
-        if id(block) in placed:
+        if id(block) in placed_ids:
             continue
         if block.kind == "tool_call":
-            mine = [one for one in results.pop(block.tool_call_id, ()) if id(one) not in placed]
-            placed |= set(map(id, mine))
-            waiting += mine
+            call_results = [result for result in results.pop(block.tool_call_id, ()) if id(result) not in placed_ids]
+            placed_ids |= set(map(id, call_results))
+            pending_results += call_results
         else:
-            ordered += waiting
-            waiting = []
+            ordered += pending_results
+            pending_results = []
         ordered.append(block)
-    ordered += waiting
-    if all(mine is theirs for mine, theirs in zip(ordered, turn, strict=True)):
+    ordered += pending_results
+    if all(call_results is original for call_results, original in zip(ordered, turn, strict=True)):
         return turn
-    return turn._with(blocks=Chunks(ordered))
+    return turn._with(blocks=PersistentList(ordered))

@@ -1,4 +1,4 @@
-"""Keep one system prompt at the head of the Turn, whatever came with it."""
+"""Keep one system prompt at the head of the Turn."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ MIDDLEWARE: Key[str] = Key("geppetto.middleware@v1", str)
 
 
 def system_prompt(prompt: str) -> Middleware:
-    """The first system block says `prompt`: untouched if it does, rewritten or inserted if not.
+    """Return a middleware that makes `prompt` the text of the first system block.
 
-    As geppetto's, so that it may run at every model call of a loop.
+    It edits the block or inserts one, as geppetto's does, so it may run at every model call of a loop.
     """
     if not isinstance(prompt, str):
-        raise MisuseError(f"a system prompt is a text, not {type(prompt).__name__}: {prompt!r:.60}")
+        raise MisuseError(f"expected the system prompt as a string, got {type(prompt).__name__}: {prompt!r:.60}")
 
     async def layer(turn: Turn, scope: Scope, engine: Engine) -> Turn:
         return await engine(with_system_prompt(turn, prompt), scope)

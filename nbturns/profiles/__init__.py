@@ -34,3 +34,7 @@ __all__ = [
     "Use",
     "load_profiles",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..contract import Engine, Middleware, Scope
 from ..engines import engine as make_engine
@@ -13,6 +13,7 @@ from ..errors import EngineError, ProfileError
 from ..events import Phase, Sink, Snapshot
 from ..extracting import extracting
 from ..middleware import limits, log_calls, reorder_tool_results, retry, system_prompt
+from ..plugins import load_plugins
 from ..session import Session
 from ..settings import STRUCTURED_OUTPUT_CONFIG, StructuredOutputConfig
 from ..toolbox import Toolbox
@@ -78,7 +79,7 @@ def build_session(
 
 def build_engine(config: EngineConfig, secrets: Secrets) -> Engine:
     """Return the engine of a config; its key is looked up now. Raises ProfileError for an invalid key or parameter."""
-    settings: dict[str, Any] = dict(secrets.reveal(_provider_params(config), "params"))
+    settings: dict[str, Any] = dict(secrets.reveal(dict(config.params), "params"))
     if config.base_url:
         settings["base_url"] = secrets.reveal(config.base_url, "base_url")
         if not is_http_url(settings["base_url"]):
@@ -109,22 +110,6 @@ def _client_settings(config: EngineConfig) -> dict[str, Any]:
         name = "default_headers" if "default_headers" in provider.settings else "headers"
         settings[name] = {"User-Agent": client["user_agent"]}
     return settings
-
-
-def _provider_params(config: EngineConfig) -> dict[str, Any]:
-    """Return the parameters with geppetto's own names translated to those of the provider."""
-    params = dict(config.params)
-    if config.provider == "anthropic" and (user_id := params.pop("user_id", None)):
-        params["metadata"] = {**params.get("metadata", {}), "user_id": user_id}
-    if config.provider == "gemini":
-        names = {"include_thoughts": "includeThoughts", "thinking_level": "thinkingLevel"}
-        if thinking := {
-            provider_name: params.pop(geppetto_name)
-            for geppetto_name, provider_name in names.items()
-            if geppetto_name in params
-        }:
-            params["thinking_config"] = {**params.get("thinking_config", {}), **thinking}
-    return params
 
 
 def select_tools(config: EngineConfig, tools: Iterable[Tool | Callable[..., Any]], profile: str) -> Toolbox:
@@ -239,11 +224,10 @@ def _approval_breakpoints(config: EngineConfig, tools: Toolbox) -> Iterable[Call
 
 def _entry_point_factories(group: str) -> Mapping[str, Callable[..., Any]]:
     """Return the factories of installed packages by name."""
-    from importlib.metadata import entry_points
-
-    return {entry_point.name: _load_factory(entry_point) for entry_point in entry_points(group=group)}
+    return load_plugins(group, _require_callable)
 
 
-def _load_factory(entry_point: Any) -> Callable[..., Any]:
-    factory: Callable[..., Any] = entry_point.load()
-    return factory
+def _require_callable(factory: Any) -> Callable[..., Any]:
+    if not callable(factory):
+        raise TypeError(f"expected a function, got {describe_kind(factory)}")
+    return cast("Callable[..., Any]", factory)

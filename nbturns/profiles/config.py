@@ -14,8 +14,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..engines.dialects import DIALECTS
-from ..engines.params import PARAMS, snake
-from ..engines.params import params as provider_params
+from ..engines.params import params_of, snake
+from ..engines.registry import find as find_provider
+from ..engines.registry import provider_entry_points
 from ..errors import EngineError, ProfileError
 from ..frozen import EMPTY
 from ..models import ModelInfo, Prices
@@ -45,8 +46,6 @@ PARAM_ALIASES = {"max_response_tokens": "max_tokens"}  # geppetto's name → our
 STRUCTURED_OUTPUT_PREFIX = "structured_output_"
 UNSIGNED_PARAMS = frozenset({"client", "connect_timeout", "raw", "record", "retries", "retry_for"})
 """Parameters that the provider never receives."""
-GEPPETTO_PARAMS = frozenset({"user_id", "include_thoughts", "thinking_level"})
-"""Names that only geppetto uses; `building` translates them to the provider's names."""
 API_NAMES |= {"openai-responses": API_NAMES["open-responses"], "anthropic": API_NAMES["claude"]}
 
 
@@ -239,15 +238,13 @@ def field_sources(layer: Layer) -> dict[str, str]:
 
 def provider_of(api_type: str) -> str:
     """Return our engine prefix for geppetto's `api_type`, the name of a compatible server, or a prefix itself."""
-    from ..engines import _points
-
     if api_type in PROVIDERS:
         return PROVIDERS[api_type]
-    if api_type in _points():
+    if api_type in provider_entry_points():
         return api_type
     if api_type in DIALECTS:
         return "openai-chat"
-    valid_names = (*PROVIDERS, *_points(), *DIALECTS)
+    valid_names = (*PROVIDERS, *provider_entry_points(), *DIALECTS)
     raise ProfileError(
         f"unknown provider {api_type!r}; {suggest(api_type, set(valid_names))}", key="engine", known=valid_names
     )
@@ -314,9 +311,10 @@ def _param_entries(layer: Layer, provider: str) -> dict[str, SourcedValue]:
 
 def _check_param(name: str, entry: SourcedValue, provider: str) -> None:
     """Raise ProfileError if the provider does not know the parameter or rejects its value."""
-    if name in GEPPETTO_PARAMS or provider not in PARAMS:
+    target = find_provider(provider)
+    if target.params is None:
         return
-    param_types = provider_params(provider)
+    param_types = params_of(target)
     if (param_type := param_types.get(name) or param_types.get(snake(name))) is None:
         raise ProfileError(
             f"unknown parameter {name!r} for {provider}; {suggest(name, param_types)} ({entry.source})",

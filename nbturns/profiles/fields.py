@@ -331,10 +331,11 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
 
 @cache
 def all_param_names() -> frozenset[str]:
-    """Return every parameter name, in our spelling, of all built-in providers; plugins are not included."""
-    from ..engines.params import PARAMS, params
+    """Return every parameter name, in our spelling, of all installed providers."""
+    from ..engines.params import params_of
+    from ..engines.registry import installed_providers
 
-    return frozenset(SHORT_PARAMS).union(*(params(provider) for provider in PARAMS))
+    return frozenset(SHORT_PARAMS).union(*(params_of(provider) for provider in installed_providers()))
 
 
 def dotted_path(path: DocumentPath) -> str:

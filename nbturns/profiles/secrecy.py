@@ -16,8 +16,9 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit, urlunsplit
 
 from ..engines.provider import SECRET
-from ..errors import MisuseError, ProfileError
+from ..errors import MissingPackageError, MisuseError, ProfileError
 from ..frozen import freeze
+from ..packages import require
 
 REFERENCE = re.compile(r"\$\{(env|keyring):([^{}]+)\}")
 NOT_SECRET = re.compile(r"(_tokens|cache_key)$")  # names that match SECRET but hold no secret
@@ -94,6 +95,7 @@ class Secrets:
     def _env_file_values(self) -> Mapping[str, str | None]:
         if self._env_file is None or not self._env_file.is_file():
             return {}
+        require("dotenv")
         from dotenv import dotenv_values
 
         return dotenv_values(self._env_file, interpolate=False)
@@ -127,12 +129,11 @@ class Secrets:
 
 def _keyring_password(name: str, key: str) -> str | None:
     try:
-        import keyring
-    except ImportError:
-        raise ProfileError(
-            f"{key} is stored in the keyring, but the keyring package is not installed; run: pip install keyring",
-            key=key,
-        ) from None
+        require("keyring")
+    except MissingPackageError as error:
+        raise ProfileError(f"{key} is in the keyring; {error}", key=key) from error
+    import keyring
+
     service, separator, user = name.rpartition("/")
     if not separator:
         raise ProfileError(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..errors import LoadError, ProfileError
+from ..plugins import load_plugins
 from .fields import describe_kind
 from .registry import Registry, RegistryReader
 
@@ -45,11 +46,12 @@ def installed_registries() -> Iterator[Registry]:
 
     An entry point of the group `nbturns.profiles` is a path, a mapping, or a function that returns one of these.
     """
-    from importlib.metadata import entry_points
+    for registries in load_plugins("nbturns.profiles", _declared_registries).values():
+        yield from registries
 
-    for entry_point in sorted(entry_points(group="nbturns.profiles"), key=lambda entry_point: entry_point.name):
-        profiles = entry_point.load()
-        yield from read_registries([profiles() if callable(profiles) else profiles])
+
+def _declared_registries(profiles: Any) -> list[Registry]:
+    return list(read_registries([profiles() if callable(profiles) else profiles]))
 
 
 def _registry_from_mapping(data: Mapping[str, Any]) -> Registry:

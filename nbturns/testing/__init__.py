@@ -19,3 +19,16 @@ def __getattr__(name: str) -> Any:
     from . import server
 
     return getattr(server, name)
+
+
+__all__ = [
+    "Exchange",
+    "Server",
+    "TurnAssertion",
+    "assert_turn",
+    "serve",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -80,9 +80,13 @@ def view(
 
 def _rows_view(rows: Any) -> TurnView | RunView:
     from ..frames import to_turns
-    from ..frames.origin import block_places
+    from ..frames.origin import block_indexes
 
     turns = to_turns(rows)
     if len(turns) != 1:
         return RunView(Run(turns))
-    return TurnView(turns[0], selected=[position for position in block_places(rows) if position < len(turns[0])])
+    return TurnView(turns[0], selected=[position for position in block_indexes(rows) if position < len(turns[0])])
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

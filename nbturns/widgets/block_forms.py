@@ -9,7 +9,7 @@ from pprint import pformat
 from typing import Any
 
 from ..frozen import thaw
-from ..keyed import Keyed
+from ..keyed import Metadata
 from ..rows import body_of
 from ..serde import block_to_dict, jsonable, yamlable
 from ..text import content
@@ -47,7 +47,7 @@ def json_text(value: Any) -> str:
     return LONE_SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
-def metadata_json(metadata: Keyed) -> str:
+def metadata_json(metadata: Metadata) -> str:
     """Return metadata as indented JSON; "" if it is empty."""
     return json_text(jsonable(metadata.to_dict())) if len(metadata) else ""
 

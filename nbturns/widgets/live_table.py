@@ -13,7 +13,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-from ..chunks import Chunks
+from ..chunks import PersistentList
 from ..host import call
 from ..rows import model_calls
 from ..text import visible
@@ -38,7 +38,7 @@ class LiveTable(StaticFallback, anywidget.AnyWidget):
     def __init__(self, turn: Turn) -> None:
         self._turn = turn
         self._streaming_rows = StreamingRows()
-        self._sent_blocks: Chunks[Block] = turn.blocks
+        self._sent_blocks: PersistentList[Block] = turn.blocks
         self._sent_status: dict[str, Any] = {}
         self._number = 0
         self._page_attached = False  # a page has the table, so updates suffice

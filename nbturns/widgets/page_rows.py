@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..chunks import Chunks
+from ..chunks import PersistentList
 from ..pairs import Pairs
 from ..rows import BODY, body_of, call_key, row
 from ..text import visible
@@ -25,14 +25,14 @@ MESSAGE_KINDS = ("system", "user", "llm_text", "reasoning")
 class BlockIndex:
     """An index of the blocks of a Turn, which is extended as the Turn grows."""
 
-    def __init__(self, blocks: Chunks[Block]) -> None:
-        self.blocks: Chunks[Block] = Chunks()
+    def __init__(self, blocks: PersistentList[Block]) -> None:
+        self.blocks: PersistentList[Block] = PersistentList()
         self.kinds: Counter[str] = Counter()
         self.tool_names: dict[str, None] = {}  # an ordered set of names
         self._pairs = Pairs()
         self._append(blocks)
 
-    def updated(self, blocks: Chunks[Block]) -> BlockIndex:
+    def updated(self, blocks: PersistentList[Block]) -> BlockIndex:
         """Return the index of `blocks`; this one is extended if they only append to its blocks."""
         if blocks is self.blocks:
             return self
@@ -41,7 +41,7 @@ class BlockIndex:
             return self
         return BlockIndex(blocks)
 
-    def _append(self, blocks: Chunks[Block]) -> None:
+    def _append(self, blocks: PersistentList[Block]) -> None:
         start = len(self.blocks)
         self.kinds.update([block.kind for block in blocks.since(start)])
         for index, block in enumerate(blocks.since(start), start):
@@ -107,7 +107,7 @@ def rows_within_size(rows: Iterable[dict[str, Any]], size: int) -> list[dict[str
     return fitting_rows
 
 
-def changed_range(old_blocks: Chunks[Block], new_blocks: Chunks[Block]) -> tuple[int, int, int]:
+def changed_range(old_blocks: PersistentList[Block], new_blocks: PersistentList[Block]) -> tuple[int, int, int]:
     """Return the changed range as (first index, number of removed blocks, number of added blocks).
 
     Blocks are compared by identity, so the cost does not depend on the length of the texts.
@@ -123,7 +123,9 @@ def changed_range(old_blocks: Chunks[Block], new_blocks: Chunks[Block]) -> tuple
     return start, len(old_blocks) - start - shared_end, len(new_blocks) - start - shared_end
 
 
-def remap_indices(indices: Sequence[int], old_blocks: Chunks[Block], new_blocks: Chunks[Block]) -> list[int]:
+def remap_indices(
+    indices: Sequence[int], old_blocks: PersistentList[Block], new_blocks: PersistentList[Block]
+) -> list[int]:
     """Return the new indices of the blocks at `indices`; removed blocks are left out."""
     if not indices or max(indices) < new_blocks.shared(old_blocks):
         return list(indices)

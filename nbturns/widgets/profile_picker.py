@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 DEFAULT_OVERRIDE_KEYS = ("engine", "system", "tools", "temperature", "max_tokens", "limit")
 """Fields offered if a profile allows all overrides."""
+TOOLTIP = "tooltip" if "tooltip" in ipywidgets.Text.class_trait_names() else "description_tooltip"  # ipywidgets 8, 7
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 class ProfilePicker(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
@@ -53,7 +55,7 @@ class ProfilePicker(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
             options=names,
             value=name,
             description="Profile",
-            tooltip="Profile of the session",
+            **{TOOLTIP: "Profile of the session"},
             style={"description_width": "8em"},
             layout=ipywidgets.Layout(width="32em"),
         )
@@ -119,7 +121,7 @@ class ProfilePicker(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
             description=key,
             placeholder="not set" if value is None else _yaml_text(value),
             continuous_update=False,
-            tooltip=f"Override {key}; leave empty for the profile's value",
+            **{TOOLTIP: f"Override {key}; leave empty for the profile's value"},
             layout=ipywidgets.Layout(width="32em"),
             style={"description_width": "8em"},
         )
@@ -135,12 +137,14 @@ class ProfilePicker(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         if self.plan is not None:
             self._plan_table.value = plan_html(self.plan, self.current)
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+    _ipython_display_ = None  # ipywidgets 7 defines it, and it displays nothing but the widget
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         """Return the widget and, for pages without a kernel, the plan as a table."""
-        bundles: Any = super()._repr_mimebundle_(**kwargs)
-        bundle, *metadata = bundles if isinstance(bundles, tuple) else (bundles,)
-        bundle = {**bundle, "text/plain": repr(self), "text/html": self._plan_table.value}
-        return (bundle, *metadata) if metadata else bundle
+        bundle: dict[str, Any] = {"text/plain": repr(self), "text/html": self._plan_table.value}
+        if self.comm is not None:
+            bundle[WIDGET_VIEW] = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
+        return bundle
 
     def __repr__(self) -> str:
         return f"<ProfilePicker {self.plan!r}>" if self.plan else f"<ProfilePicker {self.profile}: {self.error}>"

@@ -12,7 +12,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-from ..chunks import Chunks
+from ..chunks import PersistentList
 from ..events import Delta, Ended, Event, InferenceFinished, InferenceStarted, Paused, Resumed, Snapshot
 from ..execution import Execution
 from ..host import call
@@ -94,13 +94,15 @@ class RunView(StaticFallback, anywidget.AnyWidget):
             for start, end in phase.get("stretches", entry["stretches"])
             for place in range(start, end)
         ]
-        return turns[index]._with(blocks=Chunks(blocks[: phase["blocks"]]))
+        return turns[index]._with(blocks=PersistentList(blocks[: phase["blocks"]]))
 
     @property
     def selection(self) -> Turn:
         """The selected blocks as a Turn with the metadata and data of the whole Turn."""
         displayed_turn = self.displayed_turn
-        return displayed_turn._with(blocks=Chunks(displayed_turn[i] for i in self.selected if i < len(displayed_turn)))
+        return displayed_turn._with(
+            blocks=PersistentList(displayed_turn[i] for i in self.selected if i < len(displayed_turn))
+        )
 
     # Events of a session, on the background event loop.
 

@@ -12,7 +12,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-from ..chunks import Chunks
+from ..chunks import PersistentList
 from ..html import turn_html
 from ..modules import packed
 from ..results import total_cost, total_usage
@@ -72,12 +72,12 @@ class TurnView(StaticFallback, anywidget.AnyWidget):
 
     def _repr_html_(self) -> str:
         """Return the static table; of a long Turn only the beginning, unlike `freeze()`."""
-        return turn_html(self.turn) if len(self.turn) <= INITIAL_ROWS else turn_html(self.turn, most=STATIC_ROWS)
+        return turn_html(self.turn) if len(self.turn) <= INITIAL_ROWS else turn_html(self.turn, max_rows=STATIC_ROWS)
 
     @property
     def selection(self) -> Turn:
         """The selected blocks as a Turn with the metadata and data of the whole Turn."""
-        return self.turn._with(blocks=Chunks(self.turn[i] for i in self.selected))
+        return self.turn._with(blocks=PersistentList(self.turn[i] for i in self.selected))
 
     def _static_bundle(self) -> dict[str, str]:
         return {"text/plain": repr(self.turn), "text/html": turn_html(self.turn)}

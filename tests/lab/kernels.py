@@ -21,6 +21,8 @@ PINNED = {f"ipykernel-{release}": release for release in ("6.31.0", "7.0.1")}
 KERNELS = {**PINNED, "python3": version("ipykernel")}
 """Name of a kernel → its ipykernel release."""
 
+ROOT = Path(__file__).parents[2]
+
 KERNELS_PREFIX = Path(sys.prefix)
 """Value of JUPYTER_PATH with which JupyterLab finds `kernels/<name>/kernel.json`."""
 
@@ -42,9 +44,9 @@ launch_new_instance()
 def install(name: str, release: str) -> None:
     """Install one release of ipykernel and its kernelspec into a folder of the environment."""
     folder = KERNELS_PREFIX / "kernels" / name
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--upgrade", "--no-deps"]
-    packages = [f"ipykernel=={release}", "nest-asyncio"]
-    subprocess.run([*pip, "--target", str(folder), *packages], check=True)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--upgrade", "--no-deps", "--require-hashes"]
+    lock = ROOT / "requirements" / f"ipykernel-{release}.txt"
+    subprocess.run([*pip, "--target", str(folder), "--requirement", str(lock)], check=True)
     start = ["-m", "ipykernel_launcher"]
     if release.startswith("7.0."):
         launch = folder / "launch.py"
