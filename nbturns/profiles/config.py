@@ -117,6 +117,7 @@ class EngineConfig:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def _signed_fields(self) -> dict[str, Any]:
+        """Return what the signature depends on."""
         info = self.model_info or find_model_info(self.model)
         signed: dict[str, Any] = {
             "engine": self.engine,
@@ -335,6 +336,7 @@ def _check_param(name: str, entry: SourcedValue, provider: str) -> None:
 
 
 def _structured_output(layer: Layer) -> StructuredOutputConfig | None:
+    """Return the structured output that geppetto's `chat` section requests, or None."""
     fields = {
         path[1].removeprefix(STRUCTURED_OUTPUT_PREFIX): entry.value
         for path, entry in layer.items()
@@ -364,6 +366,7 @@ def _loop(settings: dict[str, Any]) -> LoopConfig:
 
 
 def _model_info(layer: Layer, model: str) -> ModelInfo | None:
+    """Return the shipped model info changed by the profile's, or None if the profile sets none."""
     overrides = {path[1]: entry.value for path, entry in layer.items() if path[0] == "model_info"}
     if not overrides:
         return None

@@ -250,6 +250,7 @@ def find_mismatch(value: Any, expected: Any, path: DocumentPath = ()) -> Mismatc
 
 
 def _matches_type(value: Any, expected: Any) -> bool:
+    """Return whether the value matches a type that is neither a generic alias nor a union."""
     if isinstance(expected, AtLeast):
         return _matches_type(value, expected.kind) and bool(value >= expected.minimum)
     if isinstance(expected, Duration):

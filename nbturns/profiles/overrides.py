@@ -132,6 +132,7 @@ def _path_and_type(group: str, name: str) -> tuple[FieldPath, Any]:
 
 
 def _engine_values(value: Any) -> Iterator[tuple[FieldPath, Any]]:
+    """Yield the fields that an override of `engine` sets."""
     prefix, separator, model = value.partition(":") if isinstance(value, str) else ("", "", "")
     if not (prefix and separator and model):
         raise ProfileError(

@@ -297,6 +297,7 @@ class RegistryReader:
                 yield field_path, value, (*profile_path, "params", name)
 
     def _check_allowed_overrides(self, keys: list[str], list_path: DocumentPath) -> None:
+        """Raise ProfileError for an unknown key in `allow_overrides`."""
         overridable = {
             *fields.RUNTIME_FIELDS,
             *fields.LOOP_FIELDS,
@@ -350,6 +351,7 @@ class RegistryReader:
     # Validation and errors.
 
     def _check_fields(self, data: Any, field_types: Mapping[str, Any], path: DocumentPath) -> None:
+        """Raise ProfileError for unknown fields and values of the wrong type."""
         if not isinstance(data, Mapping):
             self._fail(path, f"{dotted_path(path) or 'the document'} must be a mapping, not {describe_kind(data)}")
         for name, value in data.items():
@@ -376,6 +378,7 @@ class RegistryReader:
         return f"{self.source} line {line}" if line else self.source
 
     def _fail(self, path: DocumentPath, message: str, valid_names: tuple[str, ...] = ()) -> NoReturn:
+        """Raise ProfileError for the value at `path`, with its line."""
         line = next((self.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.lines), None)
         raise ProfileError(
             message,
