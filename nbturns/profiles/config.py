@@ -1,7 +1,4 @@
-"""An `EngineConfig`: everything a session will use, as one printable value.
-
-Building it allocates nothing; `nbturns.profiles.building` builds a session from it.
-"""
+"""An `EngineConfig`: everything a session will use, as one printable value. Creating it builds no engine."""
 
 from __future__ import annotations
 
