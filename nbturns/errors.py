@@ -161,6 +161,7 @@ __all__ = [
     "HeldError",
     "LimitReached",
     "LoadError",
+    "MissingPackageError",
     "MisuseError",
     "NbturnsError",
     "ProfileError",

@@ -1,4 +1,4 @@
-"""What happens while a model is asked, as one stream of frozen events.
+"""Events of an execution, as one stream of frozen values.
 
 A sink is any callable that takes an event: a view, a store, a print-out, a test. Each
 event says when it happened (`at`, seconds since the epoch) and in which place of its
@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-from .frozen import unchecked_constructor
-from .results import InferenceResult
-from .turns import Block, Turn
+from .values.frozen_json import unchecked_constructor
+from .values.inference_results import InferenceResult
+from .values.turns import Block, Turn
 
 
 class Phase(StrEnum):
@@ -105,7 +105,7 @@ class ToolFinished(Event):
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Where an execution stands: its number, the boundary, the Turn, the calls that wait."""
+    """A pause of an execution: its number, the boundary, the Turn, the pending calls."""
 
     number: int
     phase: Phase

@@ -12,14 +12,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from .comparison import Comparison
 from .errors import LoadError, MisuseError
 from .importers import OURS, ImportReport, read_runs
-from .importers.report import Note
-from .importers.source import Source
-from .provenance import BRANCH_OF
-from .serde import VERSION, run_to_dict
-from .turns import Block, Run, Turn
+from .importers.kit.import_report import Note
+from .importers.kit.source import Source
+from .render.comparison import Comparison
+from .serialization.serde import VERSION, run_to_dict
+from .values.provenance import BRANCH_OF
+from .values.turns import Block, Run, Turn
 
 
 def load(path: str | Path, format: str | None = None, strict: bool = False) -> Run:
@@ -224,13 +224,13 @@ def _as_json_lines(value: Run | Turn) -> str:
 
 
 def _as_markdown(value: Run | Turn) -> str:
-    from .markdown import run_markdown, turn_markdown
+    from .render.markdown import run_markdown, turn_markdown
 
     return (run_markdown(value) if isinstance(value, Run) else turn_markdown(value)) + "\n"
 
 
 def _as_html(value: Run | Turn | Comparison) -> str:
-    from .page import page
+    from .render.standalone_page import page
 
     return page(value)
 

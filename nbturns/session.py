@@ -7,21 +7,21 @@ from inspect import iscoroutinefunction
 from typing import Any
 from uuid import uuid4
 
-from .contract import Call, Engine, Middleware, Scope, asking, identified
-from .distinct_calls import with_distinct_calls
 from .errors import BusyError, MisuseError
 from .events import Event, Notice, Pause, Sink, Snapshot
-from .execution import STATUS, Execution
-from .frozen import freeze
-from .keyed import Key
-from .loop import run_loop
 from .middleware.checked_output import CheckedOutput
-from .middleware.system_prompt import system_prompt, with_system_prompt
-from .results import INFERENCE_RESULT, INFERENCES, OUTPUT, Usage
-from .steps import Breakpoint, StepController, points_of
-from .toolbox import TOOL_CONFIG, Toolbox, ToolConfig
+from .middleware.system_prompts import system_prompt, with_system_prompt
+from .runtime.call_ids import with_distinct_calls
+from .runtime.engine_protocol import Call, Engine, Middleware, Scope, asking, identified
+from .runtime.execution import STATUS, Execution
+from .runtime.step_controller import Breakpoint, StepController, points_of
+from .runtime.tool_loop import run_loop
+from .runtime.toolbox import TOOL_CONFIG, Toolbox, ToolConfig
 from .tools import Tool
-from .turns import Block, Run, Turn, tool_use, user
+from .values.frozen_json import freeze
+from .values.inference_results import INFERENCE_RESULT, INFERENCES, OUTPUT, Usage
+from .values.metadata import Key
+from .values.turns import Block, Run, Turn, tool_use, user
 
 SESSION_ID: Key[str] = Key("geppetto.session_id@v1", str)
 EXECUTION_ID: Key[str] = Key("geppetto.inference_id@v1", str)
@@ -90,7 +90,7 @@ class Session:
 
     @property
     def run(self) -> Run:
-        """What was said so far, as a value."""
+        """The conversation so far, as a Run."""
         return Run(self._turns, id=self.id)
 
     @property
@@ -152,12 +152,12 @@ class Session:
         return Scope(tools=self.tools, tool_config=self.tool_config, emit=emit, new_id=new_id)
 
     def _asking(self, note: Callable[[Call], object] = id, shape: tuple[Middleware, ...] = ()) -> Engine:
-        """What the loop asks: the engine, in the midst of the middlewares and the system prompt."""
+        """Return the engine that the loop calls: wrapped in the middlewares and the system prompt."""
         layers = (*self.middleware, system_prompt(self.system)) if self.system else self.middleware
         return asking(self.engine, (*shape, *layers), note)
 
     def as_engine(self) -> Engine:
-        """What this session asks and runs, as an engine of another one.
+        """Return this session as an engine for another session.
 
         Asked with a Turn it adds all that its own engine, system prompt, middlewares, tools
         and limit make of it, tool results included. Each of its model calls signs its own
@@ -194,7 +194,7 @@ class Session:
             turns = self._turns
         elif isinstance(at, int):
             if not -len(self._turns) <= at < len(self._turns):
-                raise IndexError(f"this session has {len(self._turns)} Turns, and none at {at}")
+                raise IndexError(f"index {at} out of range (this session has {len(self._turns)} Turns)")
             turns = self._turns[: range(len(self._turns))[at] + 1]
         else:
             turn = at.turn if isinstance(at, (Snapshot, Pause)) else at
@@ -259,7 +259,7 @@ class Session:
         return f"<Session {n} turn{'s' * (n != 1)}{', ' + self.execution.status if self.execution else ''}>"
 
     def __str__(self) -> str:
-        """What an `ask` goes through, outermost first."""
+        """Describe the layers of an `ask`, outermost first."""
         layers = [_called(layer) for layer in self.middleware] + (["system prompt"] if self.system else [])
         tools = ", ".join(f"{tool.name} ({tool.effect})" for tool in self.tools) or "none"
         lines = {
@@ -344,7 +344,7 @@ def _closed(turn: Turn) -> Turn:
 
 
 def _precedes(earlier: Turn, turn: Turn) -> bool:
-    """Whether `turn` goes on from `earlier`: it holds all its blocks, and more."""
+    """Return True when `turn` begins with all blocks of `earlier`, and has more."""
     return len(earlier) < len(turn) and earlier.blocks.shared(turn.blocks) == len(earlier)
 
 

@@ -7,12 +7,12 @@ import re
 import types
 import typing
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Literal
 
 from .errors import MisuseError
-from .frozen import FrozenDict, freeze, thaw
 from .packages import require
+from .values.frozen_json import FrozenDict, freeze, thaw
 
 Effect = Literal["pure", "idempotent", "effectful"]
 NAME = re.compile(r"[\w.:/-]{1,128}", re.ASCII)  # wide: each provider refuses some of these itself
@@ -62,7 +62,7 @@ class Tool:
     @cached_property
     def parameters(self) -> FrozenDict:
         """The arguments as a JSON Schema, every reference written out."""
-        schema = self._adapter.json_schema()
+        schema = self._adapter.json_schema(schema_generator=_schema_generator())
         clean = _clean(schema, schema.get("$defs", {}), ())
         for name, default in self._defaults.items():
             clean["properties"][name].setdefault("default", default)
@@ -108,7 +108,7 @@ class Tool:
 
     @cached_property
     def _validation(self) -> tuple[Callable[[Mapping[str, Any]], dict[str, Any]], type[Any]]:
-        """What checks arguments, and what it raises: looked up once, for pydantic looks long."""
+        """The function that validates arguments, and the error it raises; cached, because pydantic is slow."""
         require("pydantic")
         from pydantic import ValidationError
 
@@ -150,6 +150,21 @@ def _hints(function: Callable[..., Any], name: str) -> dict[str, Any]:
         return typing.get_type_hints(getattr(function, "func", target), include_extras=True)
     except NameError as error:
         raise MisuseError(f"{name} is annotated with a name that is not defined: {error}") from error
+
+
+@cache
+def _schema_generator() -> type[Any]:
+    from pydantic.json_schema import GenerateJsonSchema
+
+    class Generator(GenerateJsonSchema):
+        def dataclass_schema(self, schema: Any) -> dict[str, Any]:
+            """Say where a dataclass takes no other fields, as pydantic itself does from 2.14 on."""
+            made = super().dataclass_schema(schema)
+            if schema.get("config", {}).get("extra_fields_behavior") == "forbid":
+                made.setdefault("additionalProperties", False)
+            return made
+
+    return Generator
 
 
 def _clean(schema: Any, defs: Mapping[str, Any], inside: tuple[str, ...]) -> Any:

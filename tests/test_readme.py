@@ -70,11 +70,9 @@ def weather(city: str) -> str:
 def test_whoever_forgets_to_wait_is_told_so() -> None:
     execution = nt.Session(nt.scripted("a")).ask("x", step={"pre_inference"})
 
-    with pytest.raises(
-        AttributeError, match=r"no attribute 'text'; it is on its way: await it, or take its result\(\)"
-    ):
+    with pytest.raises(AttributeError, match=r"no attribute 'text'; this is pending: await it or call .result\(\)"):
         _ = execution.text  # type: ignore[attr-defined]
-    with pytest.raises(AttributeError, match=r"no attribute 'pending'; it is on its way"):
+    with pytest.raises(AttributeError, match=r"no attribute 'pending'; this is pending"):
         _ = execution.next().pending  # type: ignore[attr-defined]
     assert not hasattr(execution, "_repr_png_")
     execution.stop()

@@ -24,9 +24,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 import nbturns as nt
-from nbturns.host import Waiting
-from nbturns.toolbox import RetryConfig, Toolbox, ToolConfig, duration, seconds
-from tests.test_loop import until
+from nbturns.runtime.background_loop import Waiting
+from nbturns.runtime.toolbox import RetryConfig, Toolbox, ToolConfig, duration, seconds
 
 SOON = ToolConfig(retry_config=RetryConfig(backoff_base=0.001))
 
@@ -356,7 +355,9 @@ def test_the_duration_and_the_attempts_are_kept_with_the_answer() -> None:
     def slow() -> None:
         time.sleep(0.02)
 
-    assert 20 <= answer(slow).metadata[nt.keys.DURATION_MS] < 2000
+    start = time.monotonic()
+    lasted = answer(slow).metadata[nt.keys.DURATION_MS]
+    assert 20 <= lasted <= 1000 * (time.monotonic() - start)
     assert answer(slow).metadata.get(nt.keys.ATTEMPTS) is None
 
 
@@ -367,10 +368,10 @@ def test_a_tool_that_hangs_is_timed_out_and_the_run_goes_on() -> None:
     release = threading.Event()
 
     def hangs() -> None:
-        release.wait(5)
+        release.wait(60)
 
     async def hangs_too() -> None:
-        await asyncio.sleep(5)
+        await asyncio.sleep(60)
 
     start = time.monotonic()
     got = answers(
@@ -382,16 +383,24 @@ def test_a_tool_that_hangs_is_timed_out_and_the_run_goes_on() -> None:
     release.set()
 
     assert [one.error for one in got] == ["timed out after 0.05 s"] * 2
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 20
 
 
 def test_a_tools_own_timeout_wins() -> None:
+    release = threading.Event()
+
     def slow() -> str:
         time.sleep(0.1)
         return "done"
 
-    assert answer(nt.Tool(slow, timeout=5), config=ToolConfig(execution_timeout=0.01)).result == "done"
-    assert answer(nt.Tool(slow, timeout=0.01)).error == "timed out after 0.01 s"
+    def hangs() -> None:
+        release.wait(60)
+
+    assert answer(nt.Tool(slow, timeout=60), config=ToolConfig(execution_timeout=0.01)).result == "done"
+    assert (
+        answer(nt.Tool(hangs, timeout=0.01), config=ToolConfig(execution_timeout=60)).error == "timed out after 0.01 s"
+    )
+    release.set()
     assert answer(slow, config=ToolConfig(execution_timeout=None)).result == "done"
 
 
@@ -842,10 +851,16 @@ def test_a_tool_that_goes_on_after_its_time_has_timed_out() -> None:
 
 
 def test_a_stop_that_a_tool_keeps_for_itself_is_a_stop_all_the_same() -> None:
-    engine = nt.scripted([nt.tool_call("1", "stubborn")], "done")
-    execution = nt.Session(engine, tools=[stubborn]).ask("q")
-    until(lambda: any(block.kind == "tool_call" for block in execution.turn))
-    time.sleep(0.05)
+    begun = threading.Event()
+
+    async def clinging() -> str:
+        """Say when it begins, and answer when one is told to stop."""
+        begun.set()
+        return await stubborn()
+
+    engine = nt.scripted([nt.tool_call("1", "clinging")], "done")
+    execution = nt.Session(engine, tools=[clinging]).ask("q")
+    assert begun.wait(60)
 
     execution.stop()
 

@@ -20,24 +20,23 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..chunks import Chunks
-from ..contract import Scope, unheard
-from ..distinct_calls import PROVIDER_CALL_ID
 from ..errors import EngineError
-from ..frozen import EMPTY, freeze
-from ..middleware.retry import Retry
-from ..models import ModelInfo, priced
-from ..results import INFERENCE_RESULT, INFERENCES, InferenceResult
-from ..toolbox import Toolbox, ToolConfig
+from ..middleware.retries import Retry
+from ..runtime.call_ids import PROVIDER_CALL_ID
+from ..runtime.engine_protocol import Scope, unheard
+from ..runtime.toolbox import Toolbox, ToolConfig
 from ..tools import Tool
-from ..turns import Block, Turn
-from .cassettes import Cassette as Cassette
-from .cassettes import cassette as cassette
-from .counting import Counting as Counting
+from ..values.frozen_json import EMPTY, freeze
+from ..values.inference_results import INFERENCE_RESULT, INFERENCES, InferenceResult
+from ..values.model_info import ModelInfo, priced
+from ..values.persistent_list import PersistentList
+from ..values.turns import Block, Turn
+from .cassette_file import Cassette as Cassette
+from .cassette_file import cassette as cassette
 from .media import Medium as Medium
-from .params import ENGINE, check_params, nearest_name, params_of
-from .params import Param as Param
-from .params import params as params
+from .parameters.schema import ENGINE, check_params, nearest_name, params_of
+from .parameters.schema import Param as Param
+from .parameters.schema import params as params
 from .provider import SECRET, Reply, ended, kind_at
 from .provider import MessageLayout as MessageLayout
 from .provider import PortableSettings as PortableSettings
@@ -46,13 +45,14 @@ from .provider import StructuredOutput as StructuredOutput
 from .provider_engine import SILENCE
 from .provider_engine import ProviderEngine as ProviderEngine
 from .receiver import Receiver
-from .recording import recording as recording
 from .registry import find as find
-from .replay import Replay as Replay
-from .replay import replay as replay
-from .scripted import Scripted as Scripted
-from .scripted import scripted as scripted
+from .replay_engine import Replay as Replay
+from .replay_engine import replay as replay
+from .scripted_engine import Scripted as Scripted
+from .scripted_engine import scripted as scripted
 from .token_count import TokenCount as TokenCount
+from .token_endpoint import Counting as Counting
+from .transports.exchange_recorder import recording as recording
 
 RAW = 100_000  # characters of a request, and of a response
 RETRIES = 2  # as in the official clients
@@ -72,7 +72,7 @@ def engine(name: str, *, stream: bool = True, model_info: ModelInfo | None = Non
     yours), and the engine's (timeout: the longest silence in seconds, extra_body, …);
     `nt.engines.params("anthropic")` lists them with their types. Keys come from the environment
     unless given. `model_info` has the price of the model where the shipped table
-    (`nbturns.models`) has a wrong one or none. Raises EngineError for an unknown provider or
+    (`nbturns.values.model_info`) has a wrong one or none. Raises EngineError for an unknown provider or
     parameter and for a missing package.
     """
     provider, model = provider_and_model(name, params)
@@ -232,7 +232,7 @@ def _reply_turn(blocks: Iterable[Any], result: InferenceResult) -> Turn:
     """Return a Turn of a reply's blocks, signed with its result like those of an engine."""
     identified = (_with_call_id(block, f"{result.response_id}/{place}") for place, block in enumerate(blocks))
     signed = (block._with(metadata=block.metadata.holding(INFERENCE_RESULT, result)) for block in identified)
-    turn = Turn(Chunks(signed)).with_metadata(INFERENCE_RESULT, result)
+    turn = Turn(PersistentList(signed)).with_metadata(INFERENCE_RESULT, result)
     return turn._with(metadata=turn.metadata.appended(INFERENCES, result))
 
 

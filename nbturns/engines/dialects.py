@@ -13,7 +13,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from ..errors import EngineError
-from ..frozen import EMPTY
+from ..values.frozen_json import EMPTY
 
 MISTRAL_ID = re.compile(r"[a-zA-Z0-9]{9}")
 

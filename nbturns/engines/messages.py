@@ -1,6 +1,6 @@
 """A Turn as the messages of a provider, for use in another program.
 
-What came from the provider goes back verbatim: each block keeps its original (`wire.py`) and the
+What came from the provider goes back verbatim: each block keeps its original (`verbatim.py`) and the
 message it was in. Where a block was edited, added, or came from elsewhere, the codec writes all of it.
 """
 
@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ..contract import Scope, unheard
-from ..distinct_calls import PROVIDER_CALL_ID
 from ..errors import EngineError
-from ..frozen import EMPTY, thaw
-from ..provenance import FIELDS, MESSAGE
-from ..turns import Block, Turn
+from ..runtime.call_ids import PROVIDER_CALL_ID
+from ..runtime.engine_protocol import Scope, unheard
+from ..values.frozen_json import EMPTY, thaw
+from ..values.provenance import FIELDS, MESSAGE
+from ..values.turns import Block, Turn
 from .provider import MessageLayout, Provider
 from .registry import find, installed_providers
-from .wire import Wire
+from .verbatim import Wire
 
 
 class Messages(list[dict[str, Any]]):

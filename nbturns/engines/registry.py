@@ -8,7 +8,7 @@ from importlib.metadata import EntryPoint
 
 from ..errors import EngineError
 from ..plugins import entry_points, failure, load_plugins
-from .params import nearest_name
+from .parameters.schema import nearest_name
 from .provider import Provider
 
 GROUP = "nbturns.engines"  # of the entry points

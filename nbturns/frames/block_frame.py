@@ -1,7 +1,7 @@
 """The frame of blocks: its columns, and the builder that computes them from one row object per block.
 
 A new column is added to `BLOCK`, and nowhere else. The fast readers give the same frame where they
-have a vector for every column; `direct.py` decides about that.
+have a vector for every column; `dispatch.py` decides about that.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from ..provenance import FIELDS, OPENAI_CHAT_FIELDS, TIMESTAMP
-from ..results import InferenceResult
-from ..turns import Block, Kind
-from .arrays import to_json
+from ..values.inference_results import InferenceResult
+from ..values.provenance import FIELDS, OPENAI_CHAT_FIELDS, TIMESTAMP
+from ..values.turns import Block, Kind
+from .arrow_arrays import to_json
+from .builder import FrameBuilder
 from .columns import Column
-from .joined import FILE, RECORDED, RUN_ID, TURN_KEYS
-from .maker import FrameBuilder
-from .walk import ModelCall, Row, Traversal, TurnVisit, text_of
+from .shared_columns import FILE, RECORDED, RUN_ID, TURN_KEYS
+from .traversal import ModelCall, Row, Traversal, TurnVisit, text_of
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 FIELDS_KEYS = (FIELDS, OPENAI_CHAT_FIELDS)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..results import InferenceResult, Usage
-from ..turns import Block
+from ..values.inference_results import InferenceResult, Usage
+from ..values.turns import Block
+from .builder import FrameBuilder
 from .columns import Column
-from .joined import FILE, RECORDED, RUN_ID, RUNTIME, SESSION_ID, TOKENS, TURN_KEYS
-from .maker import FrameBuilder
-from .walk import Row, TurnVisit, text_of
+from .shared_columns import FILE, RECORDED, RUN_ID, RUNTIME, SESSION_ID, TOKENS, TURN_KEYS
+from .traversal import Row, TurnVisit, text_of
 
 
 @dataclass(slots=True, eq=False)

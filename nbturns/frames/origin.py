@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import LoadError, MisuseError
 from ..files import each
-from ..turns import Run, Turn
+from ..values.turns import Run, Turn
 from .sources import RunIds, RunSource, SourceFile, are_paths, expand, is_path_input
 
 TurnKey = tuple[str, int, str]  # run id, turn index, file

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..calls import Calls
-from ..chunks import Chunks
 from ..events import Phase, Snapshot
 from ..keys import EXECUTION_ID
-from ..turns import Block, Turn
+from ..values.pending_calls import PendingCalls
+from ..values.persistent_list import PersistentList
+from ..values.turns import Block, Turn
+from .builder import FrameBuilder
 from .columns import Column
-from .joined import FILE, RUN_ID, SESSION_ID, TURN_KEYS
-from .maker import FrameBuilder
-from .walk import Row, Traversal, TurnVisit, text_of
+from .shared_columns import FILE, RUN_ID, SESSION_ID, TURN_KEYS
+from .traversal import Row, Traversal, TurnVisit, text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +108,8 @@ class SnapshotBuilder(FrameBuilder):
     """A row for each snapshot of each Run."""
 
     def begin(self, traversal: Traversal) -> None:  # noqa: ARG002  # the signature of all builders
-        self._previous_blocks: Chunks[Block] = Chunks()
-        self._calls = Calls()
+        self._previous_blocks: PersistentList[Block] = PersistentList()
+        self._calls = PendingCalls()
         self._index = 0
 
     def visit(self, visit: TurnVisit) -> None:
@@ -126,7 +126,7 @@ class SnapshotBuilder(FrameBuilder):
             self._previous_blocks, self._index, previous_time = turn.blocks, self._index + 1, row.at
 
 
-def changes_between(before: Chunks[Block], after: Chunks[Block]) -> Change:
+def changes_between(before: PersistentList[Block], after: PersistentList[Block]) -> Change:
     """Return the changes from `before` to `after`.
 
     Blocks are compared by identity; an edited block keeps its id, or its index and kind.

@@ -11,10 +11,10 @@ from typing import Any, Protocol, runtime_checkable
 
 from ..errors import LoadError, MisuseError
 from ..events import Snapshot
-from ..execution import Execution
 from ..keys import SESSION_ID
+from ..runtime.execution import Execution
 from ..session import Session
-from ..turns import Run, Turn
+from ..values.turns import Run, Turn
 
 
 @runtime_checkable

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..keys import ATTEMPTS, DURATION_MS
-from ..text import shown_value
-from ..turns import Block
+from ..render.text import shown_value
+from ..values.turns import Block
 from .block_frame import BlockRow
+from .builder import FrameBuilder
 from .columns import Column
-from .joined import FILE, RUN_ID, TURN_KEYS
-from .maker import FrameBuilder
-from .walk import ModelCall, Traversal, TurnVisit
+from .shared_columns import FILE, RUN_ID, TURN_KEYS
+from .traversal import ModelCall, Traversal, TurnVisit
 
 
 @dataclass(slots=True, eq=False)

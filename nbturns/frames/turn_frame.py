@@ -5,15 +5,15 @@ from __future__ import annotations
 import typing
 from dataclasses import dataclass
 
-from ..calls import Calls
-from ..execution import Status
 from ..keys import STATUS
-from ..results import InferenceResult, Usage, total_cost, total_usage
-from ..turns import Block
+from ..runtime.execution import Status
+from ..values.inference_results import InferenceResult, Usage, total_cost, total_usage
+from ..values.pending_calls import PendingCalls
+from ..values.turns import Block
+from .builder import FrameBuilder
 from .columns import Column
-from .joined import FILE, RUN_ID, RUNTIME, SESSION_ID, TOKENS, TURN_KEYS
-from .maker import FrameBuilder
-from .walk import Row, Traversal, TurnVisit
+from .shared_columns import FILE, RUN_ID, RUNTIME, SESSION_ID, TOKENS, TURN_KEYS
+from .traversal import Row, Traversal, TurnVisit
 
 
 @dataclass(slots=True, eq=False)
@@ -98,13 +98,13 @@ class TurnBuilder(FrameBuilder):
     """A row for each Turn of each Run."""
 
     def begin(self, traversal: Traversal) -> None:  # noqa: ARG002  # the signature of all builders
-        self._calls = Calls()
+        self._calls = PendingCalls()
         self._text: str | None = None
 
     def visit(self, visit: TurnVisit) -> None:
         start = visit.shared if visit.extends_previous else 0
         if start == 0:
-            self._calls, self._text = Calls(), None
+            self._calls, self._text = PendingCalls(), None
         added_blocks = tuple(visit.turn.blocks.since(start))
         self._calls = self._calls.after(added_blocks)
         self._text = next((block.text for block in reversed(added_blocks) if block.kind == "llm_text"), self._text)

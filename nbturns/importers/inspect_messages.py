@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from ..blocks import block
-from ..frozen import freeze
-from ..results import DURATION_MS, FinishClass, InferenceResult, Usage
-from ..turns import Block
-from . import faults
-from .record_fields import omit, parse_arguments
-from .report import Notes
-from .transcript import Transcript, other_block
+from ..values.blocks import block
+from ..values.frozen_json import freeze
+from ..values.inference_results import DURATION_MS, FinishClass, InferenceResult, Usage
+from ..values.turns import Block
+from .kit import faults
+from .kit.import_report import Notes
+from .kit.record_fields import omit, parse_arguments
+from .kit.transcript import Transcript, other_block
 
 REFERENCE = re.compile(r"attachment://([0-9a-f]{32}|\d+)")
 OBJECT = (dict, Mapping)  # dict first: nearly all are one, and a test for Mapping is slow
@@ -144,7 +144,7 @@ def read_messages(
         position = f"messages[{index}]"
         transcript.begin_record(position, index)
         if not isinstance(unresolved, Mapping):
-            transcript.unknown(faults.wrong_type("message", unresolved, dict))
+            transcript.unknown(faults.wrong_type("", unresolved, dict))
             transcript.add_blocks([other_block(unresolved)])
             continue
         message = attachments.resolve(unresolved, position)
