@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import LoadError
 from ..serialization.serde import block_from_dict
-from ..values.metadata import NOTHING, Metadata, keyed
+from ..values.metadata import NO_METADATA, Metadata, metadata_from_dict
 from ..values.provenance import FIELDS
 from ..values.turns import Block, Kind, Run, Turn
 from .kit.import_report import Notes
@@ -113,7 +113,7 @@ class _Store:
         made = [self.turn(row, snapshots.get(_text(row.get("turn_id")), {}), notes) for row in turns]
         other_fields = omit_empty(conv_id=conversation, session_id=session)
         blocks = len({id(block) for turn in made for block in turn.blocks})
-        bag = keyed({FIELDS.name: other_fields}) if other_fields else NOTHING
+        bag = metadata_from_dict({FIELDS.name: other_fields}) if other_fields else NO_METADATA
         return Run(made, id=name, metadata=bag, import_report=notes.report(blocks))
 
     def snapshots(self, conversation: str, session: str, notes: Notes) -> dict[str, dict[tuple[Any, str], list[Block]]]:
@@ -171,11 +171,11 @@ class _Store:
     def bag(self, row: Mapping[str, Any], name: str, about: dict[str, Any], notes: Notes) -> Metadata:
         """A Turn's metadata or data; what cannot be read of it goes to what is kept beside."""
         try:
-            return keyed(expect(_json(row.get(name)) or {}, dict, name))
+            return metadata_from_dict(expect(_json(row.get(name)) or {}, dict, name))
         except (ValueError, RecursionError, TypeError, ShapeError) as error:
             notes.add_unknown(f"turn {_text(row.get('turn_id'))}", f"{name} cannot be read: {error}")
             about[name] = _plain(row.get(name))
-            return NOTHING
+            return NO_METADATA
 
 
 def _late(snapshot: tuple[Any, str]) -> tuple[bool, float, int]:
