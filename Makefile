@@ -85,11 +85,11 @@ $(VENV)/.lab $(VENV)/.test $(VENV)/.bench: $(VENV)/.%: requirements/%.txt pyproj
 	$(@D)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@ $(@D)/.test
 
-$(VENV)/.kernels: tests/lab/kernels.py $(VENV)/.test
+$(VENV)/.kernels: tests/lab/kernels.py $(wildcard requirements/ipykernel-*.txt) $(VENV)/.test
 	$(RUN) tests.lab.kernels
 	@touch $@
 
-$(VENV)/.typescript: tests/lab/typescript.py $(VENV)/.test
+$(VENV)/.typescript: tests/lab/typescript.py tests/lab/yarn.lock $(VENV)/.test
 	$(RUN) tests.lab.typescript
 	@touch $@
 

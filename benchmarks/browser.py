@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from statistics import median
 from typing import Any
 
-from .beside import MISSING, is_there
-from .in_page import ECHO, Row, lab, parts, watched
+from .page_timing import ECHO, Row, lab, parts, watched
+from .peer_packages import MISSING, is_there
 
 BLOCKS = """
 import nbturns as nt
@@ -75,7 +75,7 @@ def first_paint() -> Iterator[Row]:
                 tab.run(1)
             found, told, ahead = [], [], 0
             for _ in range(5 if index <= 3 else 2):
-                tab.until_idle()
+                tab.wait_until_idle()
                 after_end, after_begin, painted = tab.page.evaluate(PAINT, [index, selector, False])
                 told = tab.page.evaluate("until => window.told(until)", painted)
                 found.append((max(after_end, 0), after_begin, sum(size for _, size, _ in told)))
@@ -136,12 +136,12 @@ def append() -> Iterator[Row]:
             tab.page.wait_for_timeout(AT_REST)
             script = PAINT.replace("widgets[index].outputArea", "widgets[1].outputArea")
             for n in range(12):
-                tab.until_idle()
+                tab.wait_until_idle()
                 selector = f'.nbt-grid[aria-rowcount="{count + n + 2}"]'
                 times.append(tab.page.evaluate(script, [3, selector, True])[1])
                 tab.run(4)
                 sizes.append(sum(json.loads(tab.text(4))))
-                tab.until_idle()
+                tab.wait_until_idle()
                 empty.append(tab.page.evaluate(EMPTY, 5))
             with watched(tab) as ours:
                 tab.page.evaluate(script, [3, f'.nbt-grid[aria-rowcount="{count + 14}"]', True])

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import nbturns as nt
 
-from .reading import DATA
+from .peer_packages import MISSING
+from .recorded_chats import DATA
 
 Row = tuple[str, str, str]
 SOURCE = DATA / "transcripts/dev/tau-bench/gpt-4o-airline.json"
@@ -58,7 +59,7 @@ def lines_of_chat() -> Iterator[Row]:
         took = best(partial(nt.frames.blocks, path))
         yield f"30 MB of chat lines, {rows:,} blocks", f"{took * 1000:.0f} ms", ""
         if find_spec("orjson") is None:
-            yield "orjson beside it", "not installed", "pip install 'nbturns[bench]'"
+            yield "orjson beside it", "not installed", MISSING
             return
         alone = best(partial(parse_lines, path))
         yield "the same bytes by orjson alone", f"{alone * 1000:.0f} ms", ""

@@ -1,4 +1,4 @@
-"""What can be done from a shell: `nbturns profiles list | show | check`."""
+"""The command line: `nbturns profiles list | show | check`."""
 
 from __future__ import annotations
 
@@ -12,51 +12,54 @@ from pathlib import Path
 from .errors import LoadError, NbturnsError, ProfileError
 from .profiles import Plan, Profiles, load_profiles
 
-SOURCES = "NBTURNS_PROFILES"
+SOURCES_VARIABLE = "NBTURNS_PROFILES"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. 0 when all is well; 1 with a line on stderr when not."""
-    parser = _parser()
-    asked = parser.parse_args(arguments)
+    """Run one command. Return 0, or 1 after printing an error to stderr."""
+    parser = _argument_parser()
+    options = parser.parse_args(arguments)
     try:
-        done: int = asked.run(asked)
+        exit_status: int = options.run(options)
     except NbturnsError as error:
         print(f"nbturns: {error}", file=sys.stderr)
         return 1
-    return done
+    return exit_status
 
 
-def _parser() -> argparse.ArgumentParser:
+def _argument_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
     parser = argparse.ArgumentParser(prog="nbturns", description="Look at, step and count conversations with models.")
     commands = parser.add_subparsers(title="commands", required=True, metavar="command")
-    profiles = commands.add_parser("profiles", help="which engine, prompt, tools and limits a conversation runs with")
-    what = profiles.add_subparsers(title="commands", required=True, metavar="list | show | check")
+    profiles = commands.add_parser("profiles", help="named configurations of engine, prompt, tools and limits")
+    profile_commands = profiles.add_subparsers(title="commands", required=True, metavar="list | show | check")
 
-    listing = what.add_parser("list", help="the profiles there are")
-    listing.set_defaults(run=_list)
-    showing = what.add_parser("show", help="what one comes to, and who said so")
-    showing.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="an override, as YAML")
-    showing.add_argument("--json", action="store_true", help="as JSON")
-    showing.set_defaults(run=_show)
-    checking = what.add_parser("check", help="resolve every profile, and say what is wrong")
-    checking.set_defaults(run=_check)
-    for command in (listing, showing, checking):
-        kind = "a file, folder or database of profiles, the last one wins"
-        kind += "; or the name of a profile (the default one if left out)" if command is showing else ""
-        command.add_argument("names", metavar="SOURCE", nargs="*", help=f"{kind}; without one: ${SOURCES}")
+    list_command = profile_commands.add_parser("list", help="list all profiles")
+    list_command.set_defaults(run=_list)
+    show_command = profile_commands.add_parser("show", help="show the settings of a profile and their sources")
+    show_command.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="an override, as YAML")
+    show_command.add_argument("--json", action="store_true", help="as JSON")
+    show_command.set_defaults(run=_show)
+    check_command = profile_commands.add_parser("check", help="resolve every profile and report errors")
+    check_command.set_defaults(run=_check)
+    for command in (list_command, show_command, check_command):
+        help_text = "a file, folder or database of profiles; later ones take precedence"
+        help_text += "; or the name of a profile (default: the default profile)" if command is show_command else ""
+        command.add_argument("names", metavar="SOURCE", nargs="*", help=f"{help_text}; default: ${SOURCES_VARIABLE}")
     return parser
 
 
-def _profiles(names: Sequence[str]) -> Profiles:
-    """The profiles of the sources that are named, else of those in the environment."""
-    named = list(names) or [part for part in os.environ.get(SOURCES, "").split(",") if part.strip()]
+def _load_profiles(names: Sequence[str]) -> Profiles:
+    """Load the profiles from the named sources, or else from those in the environment variable."""
+    sources = list(names) or [part for part in os.environ.get(SOURCES_VARIABLE, "").split(",") if part.strip()]
     try:
-        return load_profiles(*named)
+        return load_profiles(*sources)
     except ProfileError as error:
-        if named or error.key != "sources":
+        if sources or error.key != "sources":
             raise
-        raise ProfileError(f"no profiles: name a file, a folder or a database, or set {SOURCES}", key=SOURCES) from None
+        raise ProfileError(
+            f"no profiles; pass a file, a folder or a database, or set {SOURCES_VARIABLE}", key=SOURCES_VARIABLE
+        ) from None
 
 
 def _is_source(name: str) -> bool:
@@ -64,18 +67,19 @@ def _is_source(name: str) -> bool:
     return path.exists() or path.suffix in (".yaml", ".yml", ".db", ".sqlite", ".sqlite3")
 
 
-def _list(asked: argparse.Namespace) -> int:
-    profiles = _profiles(asked.names)
+def _list(options: argparse.Namespace) -> int:
+    """Print all profiles with their engines."""
+    profiles = _load_profiles(options.names)
     default = profiles.resolve().name
-    rows = [(name, *_about(profiles, name)) for name in profiles]
-    wide = [max(len(row[i]) for row in rows) for i in range(3)]
-    for name, whole, engine, description in rows:
-        mark = "*" if whole == default else " "
-        print(f"{mark} {name:{wide[0]}}  {whole:{wide[1]}}  {engine:{wide[2]}}  {description}".rstrip())
+    rows = [(name, *_engine_and_description(profiles, name)) for name in profiles]
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    for name, full_name, engine, description in rows:
+        marker = "*" if full_name == default else " "
+        print(f"{marker} {name:{widths[0]}}  {full_name:{widths[1]}}  {engine:{widths[2]}}  {description}".rstrip())
     return 0
 
 
-def _about(profiles: Profiles, name: str) -> tuple[str, str, str]:
+def _engine_and_description(profiles: Profiles, name: str) -> tuple[str, str, str]:
     profile = profiles[name]
     try:
         return profile.name, profile.config.engine, profile.description
@@ -83,44 +87,46 @@ def _about(profiles: Profiles, name: str) -> tuple[str, str, str]:
         return profile.name, "(cannot be resolved)", profile.description
 
 
-def _show(asked: argparse.Namespace) -> int:
-    from .yaml_text import load
+def _show(options: argparse.Namespace) -> int:
+    """Print the plan of one profile."""
+    from .serialization.yaml_text import load_yaml
 
     overrides = {}
-    for text in asked.set:
-        key, equals, value = text.partition("=")
-        if not (key and equals):
-            raise ProfileError(f"an override is KEY=VALUE, like --set temperature=0, not {key or text!r}", key=key)
+    for assignment in options.set:
+        key, separator, value = assignment.partition("=")
+        if not (key and separator):
+            raise ProfileError(f"--set needs KEY=VALUE, like --set temperature=0, not {key or assignment!r}", key=key)
         try:
-            overrides[key] = load(value)
+            overrides[key] = load_yaml(value)
         except LoadError as error:
             raise ProfileError(f"--set {key}: {error.reason}", key=key) from None
-    names = [name for name in asked.names if not _is_source(name)]
+    names = [name for name in options.names if not _is_source(name)]
     if len(names) > 1:
-        raise ProfileError(f"one profile at a time, not {', '.join(names)}", key=names[1])
-    profiles = _profiles([name for name in asked.names if _is_source(name)])
+        raise ProfileError(f"show takes one profile, not {', '.join(names)}", key=names[1])
+    profiles = _load_profiles([name for name in options.names if _is_source(name)])
     plan = profiles.resolve(names[0] if names else None, overrides=overrides)
-    print(json.dumps(_plain(plan), indent=2, ensure_ascii=False, default=str) if asked.json else plan)
+    print(json.dumps(_plan_to_dict(plan), indent=2, ensure_ascii=False, default=str) if options.json else plan)
     return 0
 
 
-def _plain(plan: Plan) -> dict[str, object]:
-    fields = [{"name": one.name, "value": one.value, "source": one.source} for one in plan.fields]
+def _plan_to_dict(plan: Plan) -> dict[str, object]:
+    fields = [{"name": field.name, "value": field.value, "source": field.source} for field in plan.fields]
     return {"profile": plan.name, "lineage": plan.lineage, "signature": plan.signature, "fields": fields}
 
 
-def _check(asked: argparse.Namespace) -> int:
-    profiles = _profiles(asked.names)
-    wrong = 0
+def _check(options: argparse.Namespace) -> int:
+    """Resolve all profiles and print errors; return 1 if there are any."""
+    profiles = _load_profiles(options.names)
+    failures = 0
     for name in profiles:
         try:
             plan = profiles.resolve(profiles[name].name)
         except NbturnsError as error:
-            wrong += 1
+            failures += 1
             print(f"{name}: {error}", file=sys.stderr)
         else:
             print(f"{name}: {plan.config.engine}, signature {plan.signature[:12]}")
-    return 1 if wrong else 0
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ NbturnsError
 ├── ProfileError     a profile cannot be read, found, resolved or built: `.key`, `.file`, `.position`
 ├── BusyError        this session has an execution in progress
 ├── EndedError       an execution is over, and what was decided for it comes too late
+├── MissingPackageError   a package that this needs is not installed: `.package`, `.command`; an ImportError, too
 ├── MisuseError      something was called with what it cannot take; a TypeError and a ValueError, too
 └── HeldError        the execution stands at a pause and nobody was to wait for it
 
@@ -132,8 +133,42 @@ class HeldError(NbturnsError):
     """The execution stands at a pause: only `step()`, `resume()` or a button moves it."""
 
 
+class MissingPackageError(NbturnsError, ModuleNotFoundError):
+    """A package that is needed here is not installed. `command` installs `package`.
+
+    It is an ImportError as well. Engines and profiles raise an EngineError or ProfileError with its message.
+    """
+
+    def __init__(self, message: str, *, package: str, command: str) -> None:
+        super().__init__(message, name=package)
+        self.package = package
+        self.command = command
+
+
 class MisuseError(NbturnsError, TypeError, ValueError):
     """Something was called with what it cannot take, and says what it takes.
 
     It is a TypeError and a ValueError as well, for those who catch what Python itself would raise.
     """
+
+
+__all__ = [
+    "BusyError",
+    "DecodeError",
+    "DriftError",
+    "EndedError",
+    "EngineError",
+    "HeldError",
+    "LimitReached",
+    "LoadError",
+    "MissingPackageError",
+    "MisuseError",
+    "NbturnsError",
+    "ProfileError",
+    "ScriptExhausted",
+    "ToolError",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

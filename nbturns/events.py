@@ -1,4 +1,4 @@
-"""What happens while a model is asked, as one stream of frozen events.
+"""Events of an execution, as one stream of frozen values.
 
 A sink is any callable that takes an event: a view, a store, a print-out, a test. Each
 event says when it happened (`at`, seconds since the epoch) and in which place of its
@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from .frozen import draft_of
-from .results import InferenceResult
-from .turns import Block, Turn
+from .values.frozen_json import unchecked_constructor
+from .values.inference_results import InferenceResult
+from .values.turns import Block, Turn
 
 
 class Phase(StrEnum):
@@ -105,7 +105,7 @@ class ToolFinished(Event):
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Where an execution stands: its number, the boundary, the Turn, the calls that wait."""
+    """A pause of an execution: its number, the boundary, the Turn, the pending calls."""
 
     number: int
     phase: Phase
@@ -156,54 +156,34 @@ class Ended(Event):
     error: str = ""
 
 
-# The events of every iteration, made as `frozen.draft_of` says: there are seven, each heard before anyone could ask again.
-
-_new: Any = object.__new__
-_Snapshot: Any = draft_of(Snapshot)
-_InferenceStarted: Any = draft_of(InferenceStarted)
-_InferenceFinished: Any = draft_of(InferenceFinished)
-_ToolStarted: Any = draft_of(ToolStarted)
-_ToolFinished: Any = draft_of(ToolFinished)
-
-
-def snapshot(phase: Phase, turn: Turn, iteration: int) -> Snapshot:
-    made = _new(_Snapshot)
-    made.seq, made.at = 0, 0.0
-    made.phase, made.turn, made.iteration = phase, turn, iteration
-    made.__class__ = Snapshot
-    return made  # type: ignore[no-any-return]  # a draft no longer
-
-
-def inference_started(inference_id: str, turn: Turn) -> InferenceStarted:
-    made = _new(_InferenceStarted)
-    made.seq, made.at = 0, 0.0
-    made.inference_id, made.turn = inference_id, turn
-    made.__class__ = InferenceStarted
-    return made  # type: ignore[no-any-return]
-
-
-def inference_finished(result: InferenceResult, blocks: tuple[Block, ...]) -> InferenceFinished:
-    made = _new(_InferenceFinished)
-    made.seq, made.at = 0, 0.0
-    made.result, made.blocks = result, blocks
-    made.__class__ = InferenceFinished
-    return made  # type: ignore[no-any-return]
-
-
-def tool_started(call: Block) -> ToolStarted:
-    made = _new(_ToolStarted)
-    made.seq, made.at = 0, 0.0
-    made.call = call
-    made.__class__ = ToolStarted
-    return made  # type: ignore[no-any-return]
-
-
-def tool_finished(call: Block, answer: Block, duration_ms: float) -> ToolFinished:
-    made = _new(_ToolFinished)
-    made.seq, made.at = 0, 0.0
-    made.call, made.answer, made.duration_ms = call, answer, duration_ms
-    made.__class__ = ToolFinished
-    return made  # type: ignore[no-any-return]
-
+# The events of every iteration are made without checks: there are seven in each.
+snapshot = unchecked_constructor(Snapshot)
+inference_started = unchecked_constructor(InferenceStarted)
+inference_finished = unchecked_constructor(InferenceFinished)
+tool_started = unchecked_constructor(ToolStarted)
+tool_finished = unchecked_constructor(ToolFinished)
 
 Sink: TypeAlias = Callable[[Event], object]
+
+
+__all__ = [
+    "Delta",
+    "Ended",
+    "Event",
+    "InferenceFinished",
+    "InferenceStarted",
+    "Notice",
+    "Pause",
+    "Paused",
+    "Phase",
+    "Resumed",
+    "Sink",
+    "Snapshot",
+    "Started",
+    "ToolFinished",
+    "ToolStarted",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -11,11 +11,12 @@ from functools import cache, cached_property
 from typing import Any, Literal
 
 from .errors import MisuseError
-from .frozen import FrozenDict, freeze, thaw
+from .packages import require
+from .values.frozen_json import FrozenDict, freeze, thaw
 
 Effect = Literal["pure", "idempotent", "effectful"]
-NAME = re.compile(r"[\w.:/-]{1,128}", re.ASCII)  # wide: each provider refuses some of these itself
-ATOMS = frozenset({str, int, float, bool, type(None)})
+TOOL_NAME = re.compile(r"[\w.:/-]{1,128}", re.ASCII)  # wide: each provider refuses some of these itself
+SCALAR_TYPES = frozenset({str, int, float, bool, type(None)})
 
 
 class Tool:
@@ -43,7 +44,7 @@ class Tool:
             raise MisuseError(f"timeout is a number of seconds above 0, not {timeout!r:.60}")
         self.function = function
         self.name = name or str(getattr(function, "__name__", type(function).__name__))
-        if not NAME.fullmatch(self.name):
+        if not TOOL_NAME.fullmatch(self.name):
             raise MisuseError(
                 f'{self.name!r:.60} is no name a model could call; give it one with nt.Tool(function, name="look_up")'
             )
@@ -62,7 +63,7 @@ class Tool:
     def parameters(self) -> FrozenDict:
         """The arguments as a JSON Schema, every reference written out."""
         schema = self._adapter.json_schema(schema_generator=_schema_generator())
-        clean = _clean(schema, schema.get("$defs", {}), ())
+        clean = _inline_references(schema, schema.get("$defs", {}), ())
         for name, default in self._defaults.items():
             clean["properties"][name].setdefault("default", default)
         frozen: FrozenDict = freeze({"type": "object", "properties": {}, "additionalProperties": False, **clean})
@@ -70,12 +71,14 @@ class Tool:
 
     def arguments(self, args: Mapping[str, Any]) -> dict[str, Any]:
         """Return `args` as the function takes them. Raises ValueError that says what does not fit."""
-        given = args if ATOMS.issuperset(map(type, args.values())) else thaw(args)  # what it is given it may change
+        arguments = (
+            args if SCALAR_TYPES.issuperset(map(type, args.values())) else thaw(args)
+        )  # what it is given it may change
         validate, refusal = self._validation
         try:
-            fitted: dict[str, Any] = validate(given)
+            fitted: dict[str, Any] = validate(arguments)
         except refusal as error:
-            raise MisuseError("; ".join(self._complaint(one) for one in error.errors(include_url=False))) from None
+            raise MisuseError("; ".join(self._complaint(value) for value in error.errors(include_url=False))) from None
         return fitted
 
     def _complaint(self, error: Mapping[str, Any]) -> str:
@@ -97,27 +100,29 @@ class Tool:
 
     @cached_property
     def _fields(self) -> tuple[str, ...]:
-        named = (p for p in self._signature.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
-        return tuple(p.name for p in named)
+        parameters = (p for p in self._signature.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
+        return tuple(p.name for p in parameters)
 
     @cached_property
     def _defaults(self) -> dict[str, Any]:
-        given = {name: self._signature[name].default for name in self._fields}
-        return {name: default for name, default in given.items() if isinstance(default, (str, int, float, bool))}
+        arguments = {name: self._signature[name].default for name in self._fields}
+        return {name: default for name, default in arguments.items() if isinstance(default, (str, int, float, bool))}
 
     @cached_property
     def _validation(self) -> tuple[Callable[[Mapping[str, Any]], dict[str, Any]], type[Any]]:
-        """What checks arguments, and what it raises: looked up once, for pydantic looks long."""
+        """The function that validates arguments, and the error it raises; cached, because pydantic is slow."""
+        require("pydantic")
         from pydantic import ValidationError
 
         return self._adapter.validator.validate_python, ValidationError
 
     @cached_property
     def _adapter(self) -> Any:
+        require("pydantic")
         from pydantic import ConfigDict, Field, PydanticSchemaGenerationError, TypeAdapter
         from typing_extensions import TypedDict
 
-        hints = _hints(self.function, self.name)
+        hints = _type_hints(self.function, self.name)
         fields: dict[str, Any] = {}
         for name in self._fields:
             parameter = self._signature[name]
@@ -128,18 +133,20 @@ class Tool:
                 notes = (Field(description=n) if isinstance(n, str) else n for n in hint.__metadata__)
                 hint = typing.Annotated[(hint.__origin__, *notes)]
             fields[name] = hint if parameter.default is parameter.empty else typing.NotRequired[hint]
-        taken: Any = TypedDict("taken", fields)  # type: ignore[misc]  # made at run time, one field an argument
+        arguments_type = TypedDict("Arguments", fields)  # type: ignore[misc]  # made at run time, one field an argument
         open_ended = any(p.kind is p.VAR_KEYWORD for p in self._signature.values())
-        taken.__pydantic_config__ = ConfigDict(extra="allow" if open_ended else "forbid", arbitrary_types_allowed=False)  # type: ignore[attr-defined]  # where pydantic looks
+        extra: Any = "allow" if open_ended else "forbid"
+        config = ConfigDict(extra=extra, arbitrary_types_allowed=False)
+        arguments_type.__pydantic_config__ = config  # type: ignore[attr-defined]  # where pydantic looks
         try:
-            return TypeAdapter(taken)
+            return TypeAdapter(arguments_type)
         except PydanticSchemaGenerationError as error:
             raise MisuseError(
                 f"{self.name} has an argument JSON has no shape for: {str(error).splitlines()[0]}"
             ) from error
 
 
-def _hints(function: Callable[..., Any], name: str) -> dict[str, Any]:
+def _type_hints(function: Callable[..., Any], name: str) -> dict[str, Any]:
     target = function if isinstance(function, (types.FunctionType, types.MethodType)) else type(function).__call__
     try:
         return typing.get_type_hints(getattr(function, "func", target), include_extras=True)
@@ -151,30 +158,43 @@ def _hints(function: Callable[..., Any], name: str) -> dict[str, Any]:
 def _schema_generator() -> type[Any]:
     from pydantic.json_schema import GenerateJsonSchema
 
-    class Generator(GenerateJsonSchema):
+    class SchemaGenerator(GenerateJsonSchema):
         def dataclass_schema(self, schema: Any) -> dict[str, Any]:
-            """Say where a dataclass takes no other fields, as pydantic itself does from 2.14 on."""
-            made = super().dataclass_schema(schema)
+            """Forbid other fields where a dataclass does, as pydantic does from 2.14 on."""
+            json_schema = super().dataclass_schema(schema)
             if schema.get("config", {}).get("extra_fields_behavior") == "forbid":
-                made.setdefault("additionalProperties", False)
-            return made
+                json_schema.setdefault("additionalProperties", False)
+            return json_schema
 
-    return Generator
+    return SchemaGenerator
 
 
-def _clean(schema: Any, defs: Mapping[str, Any], inside: tuple[str, ...]) -> Any:
+def _inline_references(schema: Any, defs: Mapping[str, Any], inside: tuple[str, ...]) -> Any:
     """Write references out and drop pydantic's titles, which only repeat names."""
     if isinstance(schema, list):
-        return [_clean(one, defs, inside) for one in schema]
+        return [_inline_references(item, defs, inside) for item in schema]
     if not isinstance(schema, dict):
         return schema
     if reference := schema.get("$ref"):
         name = reference.rsplit("/", 1)[-1]
         if name in inside:
             raise MisuseError(f"{name} contains itself; a tool's schema must end somewhere")
-        beside = {k: v for k, v in schema.items() if k != "$ref"}
-        return {**_clean(defs[name], defs, (*inside, name)), **_clean(beside, defs, inside)}
-    clean = {k: _clean(v, defs, inside) for k, v in schema.items() if k not in ("title", "$defs", "properties")}
+        siblings = {k: v for k, v in schema.items() if k != "$ref"}
+        return {**_inline_references(defs[name], defs, (*inside, name)), **_inline_references(siblings, defs, inside)}
+    clean = {
+        k: _inline_references(v, defs, inside) for k, v in schema.items() if k not in ("title", "$defs", "properties")
+    }
     if "properties" in schema:
-        clean["properties"] = {name: _clean(one, defs, inside) for name, one in schema["properties"].items()}
+        clean["properties"] = {
+            name: _inline_references(item, defs, inside) for name, item in schema["properties"].items()
+        }
     return clean
+
+
+__all__ = [
+    "Tool",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,7 +1,7 @@
-"""What the tests share. A test that asks for `lab` is a test in a browser, and says no more.
+"""Fixtures of all tests. A test that uses `lab` or `browser` is a browser test.
 
-Those come last, so the quick ones fail first, and no other test meets Playwright's event loop.
-They are never skipped: without a browser they fail, unless BROWSER=none leaves them out.
+Browser tests run last, so that quick tests fail first and no other test meets Playwright's event loop. They are never
+skipped: without a browser they fail, unless BROWSER=none excludes them.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from nbturns.testing import serve as play
+from nbturns.testing import serve as serve_exchanges
 from nbturns.testing.server import Server
-from tests.lab.browser import NONE_TO_BE_HAD, find, unwanted
+from tests.lab.browser import NOT_FOUND_MESSAGE, browser_tests_disabled, find_browser
 from tests.lab.jupyterlab import BROWSER_FLAGS, ROOT, Lab, LabServer, serve
-from tests.lab.kernels import HOME, KERNELS
+from tests.lab.kernels import KERNELS, KERNELS_PREFIX
 
 # A slow machine is no failure. Here new examples are tried in every run; in CI the same ones, so that
 # a change is judged by itself.
@@ -31,26 +31,26 @@ settings.load_profile("ours")
 
 
 def pytest_report_header() -> str | None:
-    """Say it when the tests in a browser were asked to stay out."""
-    return "BROWSER=none: the tests in a browser are left out" if unwanted() else None
+    """Report that the browser tests are excluded."""
+    return "BROWSER=none: the browser tests are skipped" if browser_tests_disabled() else None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the tests in a browser and put them last, or leave them out."""
-    inside = [item for item in items if "browser" in getattr(item, "fixturenames", ())]
-    outside = [item for item in items if item not in inside]
-    for item in inside:
+    """Mark the browser tests and move them to the end, or exclude them."""
+    browser_tests = [item for item in items if "browser" in getattr(item, "fixturenames", ())]
+    other_tests = [item for item in items if item not in browser_tests]
+    for item in browser_tests:
         item.add_marker("browser")
-    if unwanted():
-        config.hook.pytest_deselected(items=inside)
-        inside = []
-    items[:] = outside + inside
+    if browser_tests_disabled():
+        config.hook.pytest_deselected(items=browser_tests)
+        browser_tests = []
+    items[:] = other_tests + browser_tests
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Folder of recorded data that lies beside the repository, not in it."""
+    """The folder of recorded data next to the repository."""
     folder = ROOT.parent / "shared" / "data"
     if not folder.is_dir():
         pytest.skip("the recorded data, ../shared/data, is not on this machine")
@@ -59,19 +59,19 @@ def shared() -> Path:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    """The server of ours that plays providers."""
-    with play() as made:
-        yield made
+    """A server that replays recorded exchanges."""
+    with serve_exchanges() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """One Chromium for all tests."""
-    path = find()
+    path = find_browser()
     if path is None:
-        pytest.fail(NONE_TO_BE_HAD, pytrace=False)
+        pytest.fail(NOT_FOUND_MESSAGE, pytrace=False)
     with sync_playwright() as playwright:
-        expect.set_options(timeout=30_000)  # how slow a machine is decides nothing
+        expect.set_options(timeout=30_000)  # slow machines must pass, too
         chromium = playwright.chromium.launch(executable_path=path, args=BROWSER_FLAGS)
         yield chromium
         chromium.close()
@@ -79,40 +79,40 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def lab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
-    """One JupyterLab for all tests, which serves copies of our notebooks and fixtures."""
+    """A JupyterLab for all tests, which serves copies of the notebooks and fixtures."""
     root = tmp_path_factory.mktemp("lab")
     for name in ("notebooks", "fixtures"):
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, root / name)
-    before = signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", 143))
+    previous_handler = signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", 143))
     with serve(root) as server:
         yield server
-    signal.signal(signal.SIGTERM, before)
+    signal.signal(signal.SIGTERM, previous_handler)
 
 
 @pytest.fixture(scope="session")
 def tab(browser: Browser, lab_server: LabServer) -> Lab:
-    """One tab for all tests."""
+    """A browser tab for all tests."""
     return Lab(browser, lab_server)
 
 
 @pytest.fixture
 def lab(tab: Lab) -> Iterator[Lab]:
-    """Give a tab with nothing open; what a test opens, and its kernels, end with it."""
+    """A tab without open documents; it is reset after the test."""
     yield tab
     tab.clear()
 
 
 @pytest.fixture(params=KERNELS)
 def kernel(request: pytest.FixtureRequest) -> str:
-    """Name of a kernel: the test runs once on each."""
+    """The name of a kernel; the test runs with each."""
     name: str = request.param
-    if name != "python3" and not (HOME / "kernels" / name / "kernel.json").is_file():
+    if name != "python3" and not (KERNELS_PREFIX / "kernels" / name / "kernel.json").is_file():
         pytest.fail(f"no kernel {name}: `python -m tests.lab.kernels` installs it", pytrace=False)
     return name
 
 
 def pytest_configure() -> None:
-    """A run in the background ignores the keyboard's interrupt, and so would every process it starts."""
+    """Restore the handler of SIGINT, which background processes ignore and would pass on to their children."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

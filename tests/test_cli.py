@@ -1,4 +1,4 @@
-"""What a shell can do: the commands say what there is, what it comes to, and what is wrong."""
+"""The command line lists, shows and checks profiles."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_profiles_list_names_each_with_its_engine_and_marks_the_default(
     assert second.split()[:2] == ["brief", "team/brief"]
 
 
-def test_profiles_show_says_what_it_comes_to_and_who_said_so(team: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_profiles_show_prints_the_settings_and_their_sources(team: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["profiles", "show", team, "brief", "--set", "temperature=0"]) == 0
     out = capsys.readouterr().out
     assert any(
@@ -54,19 +54,19 @@ def test_profiles_check_names_each_that_cannot_be_resolved(
     (tmp_path / "more.yaml").write_text('slug: more\nprofiles: {lost: {like: nobody}, fine: {engine: "openai:x"}}')
     capsys.readouterr()
     assert main(["profiles", "check", team, str(tmp_path / "more.yaml")]) == 1
-    said = capsys.readouterr()
-    assert said.err.startswith("lost: no profile 'nobody'")
-    assert "fine: openai:x" in said.out
+    captured = capsys.readouterr()
+    assert captured.err.startswith("lost: no profile 'nobody'")
+    assert "fine: openai:x" in captured.out
 
 
-def test_the_sources_may_stand_in_the_environment(
+def test_the_sources_may_be_set_in_the_environment(
     team: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("NBTURNS_PROFILES", team)
     assert main(["profiles", "show", "brief"]) == 0
     monkeypatch.delenv("NBTURNS_PROFILES")
     assert main(["profiles", "list"]) == 1
-    assert "name a file" in capsys.readouterr().err
+    assert "pass a file" in capsys.readouterr().err
 
 
 def test_an_error_is_one_line_and_no_traceback(tmp_path: Path) -> None:
@@ -84,21 +84,21 @@ def test_an_error_is_one_line_and_no_traceback(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "words"),
+    ("arguments", "message"),
     [
         (["--set", "temperature"], "like --set temperature=0, not 'temperature'"),
-        (["--set", "=3"], "an override is KEY=VALUE"),
+        (["--set", "=3"], "--set needs KEY=VALUE"),
         (["--set", "tools=["], "--set tools: "),
     ],
 )
-def test_an_override_that_is_none_says_how_to_write_one(
-    more: list[str], words: str, team: str, capsys: pytest.CaptureFixture[str]
+def test_an_invalid_override_is_rejected_with_an_example(
+    arguments: list[str], message: str, team: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["profiles", "show", team, *more]) == 1
-    assert words in capsys.readouterr().err
+    assert main(["profiles", "show", team, *arguments]) == 1
+    assert message in capsys.readouterr().err
 
 
-def test_without_a_source_it_says_how_to_name_one(
+def test_a_missing_source_is_an_error_with_instructions(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("NBTURNS_PROFILES", raising=False)

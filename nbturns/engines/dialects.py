@@ -1,7 +1,7 @@
-"""What the servers that speak Chat Completions differ in, as a table.
+"""The servers that speak Chat Completions, and the differences between their requests.
 
-Facts: recorded traffic of these hosts, and the pages of each. Whatever is said here is
-about requests and where they go; answers are read the same way from all of them.
+Facts: recorded traffic of these hosts, and the pages of each. The replies of all are decoded
+in the same way.
 """
 
 from __future__ import annotations
@@ -13,35 +13,36 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from ..errors import EngineError
-from ..frozen import EMPTY
+from ..values.frozen_json import EMPTY_DICT
 
-NINE = re.compile(r"[a-zA-Z0-9]{9}")
+MISTRAL_ID = re.compile(r"[a-zA-Z0-9]{9}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
     """One server, or one kind of them.
 
-    `reasoning` is the field in which it takes thoughts back: "same" for whatever field
-    the same model had them in, "content" for parts of a content list, "" for none.
-    `empty_content` stands beside calls that came without a text; None leaves it out.
-    `any_arguments` says that arguments which are no JSON may go back as they were.
+    `reasoning` is the field in which it accepts thoughts: "same" for the field in which the
+    same model sent them, "content" for parts of a content list, "" for none.
+    `empty_content` is the content of a message with calls and no text; None leaves it out.
+    `any_arguments` tells that arguments which are not JSON may go back unchanged.
     """
 
     name: str
     hosts: tuple[str, ...] = ()
     base_url: str = ""
-    key: str = ""  # the environment variable with its key
+    key: str = ""  # environment variable with its key
     key_header: str = "authorization"
     reasoning: Literal["", "same", "reasoning_content", "reasoning_details", "content"] = ""
     empty_content: Literal["null", ""] | None = "null"
     stream_options: bool = True
-    choices: Mapping[str, str] = EMPTY  # its own words for a tool choice
-    renamed: Mapping[str, str] = EMPTY  # its own names of parameters
-    developer: bool = False  # whether it knows that role
+    choices: Mapping[str, str] = EMPTY_DICT  # its words for a tool choice
+    renamed: Mapping[str, str] = EMPTY_DICT  # its names of parameters
+    developer: bool = False  # whether it knows the role developer
     tool_name: bool = False  # whether a tool message must name its tool
-    id: re.Pattern[str] | None = None  # what it takes as the id of a call
+    id: re.Pattern[str] | None = None  # the ids of calls that it accepts
     any_arguments: bool = False
+    json_schema: bool = True  # whether it takes the shape of an answer as a JSON Schema
 
 
 OLD_LIMIT = {"max_completion_tokens": "max_tokens"}
@@ -88,13 +89,14 @@ DIALECTS = {
             choices={"required": "any"},
             renamed={"seed": "random_seed", **OLD_LIMIT},
             tool_name=True,
-            id=NINE,
+            id=MISTRAL_ID,
         ),
         Dialect(
             name="deepseek",
             hosts=("deepseek.com",),
             base_url="https://api.deepseek.com",
             key="DEEPSEEK_API_KEY",
+            json_schema=False,
             reasoning="reasoning_content",
             empty_content="",
             renamed=OLD_LIMIT,
@@ -104,6 +106,7 @@ DIALECTS = {
             hosts=("z.ai", "bigmodel.cn"),
             base_url="https://api.z.ai/api/paas/v4",
             key="ZAI_API_KEY",
+            json_schema=False,
             reasoning="reasoning_content",
             empty_content="",
             renamed=OLD_LIMIT,
@@ -174,33 +177,35 @@ DIALECTS = {
         replace(COMPATIBLE, name="lmstudio", base_url="http://localhost:1234/v1"),
     )
 }
-PORTS = {11434: "ollama"}  # one nobody else uses
+PORTS = {11434: "ollama"}  # ports that no other server uses
 
 
-def spoken(settings: Mapping[str, Any]) -> Dialect:
-    """The dialect of the server these settings lead to: `dialect` says it, else the host of its base URL.
+def dialect_of_settings(settings: Mapping[str, Any]) -> Dialect:
+    """Return the dialect that these settings name, else that of their base URL.
 
-    Raises EngineError for a name that is not in the table.
+    Raises EngineError for an unknown name.
     """
-    if (given := settings.get("dialect")) is not None:
-        if isinstance(given, Dialect):
-            return given
-        if given not in DIALECTS:
-            raise EngineError(f"no dialect {given!r}; there are: {', '.join(DIALECTS)}", kind="bad_parameter")
-        return DIALECTS[given]
+    if (dialect := settings.get("dialect")) is not None:
+        if isinstance(dialect, Dialect):
+            return dialect
+        if dialect not in DIALECTS:
+            raise EngineError(
+                f"unknown dialect {dialect!r}; known dialects: {', '.join(DIALECTS)}", kind="bad_parameter"
+            )
+        return DIALECTS[dialect]
     client = settings.get("client")
     url = settings.get("base_url") or (client is not None and getattr(client, "base_url", None)) or ""
-    return of_url(str(url)) if url else OPENAI
+    return dialect_of_url(str(url)) if url else OPENAI
 
 
-def of_url(url: str) -> Dialect:
-    """The dialect of the server at this URL; one that is not known is told by its host."""
+def dialect_of_url(url: str) -> Dialect:
+    """Return the dialect of the server at this URL; an unknown one is named after its host."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
         raise EngineError(
-            f"base_url is a URL like http://localhost:8000/v1, not {url!r:.80}", kind="bad_parameter"
+            f"expected base_url to be like http://localhost:8000/v1, got {url!r:.80}", kind="bad_parameter"
         ) from None
     for dialect in DIALECTS.values():
         if any(host == end or host.endswith(f".{end}") for end in dialect.hosts):

@@ -1,7 +1,7 @@
-"""A Turn as the messages of a provider: for another program, not to be sent from here.
+"""A Turn as the messages of a provider, for use in another program.
 
-What came from the provider goes back word for word: each block has its own words (`wire.py`), and knows
-the message it was in. Where a block was edited, added, or came from elsewhere, the codec writes all of it.
+What came from the provider goes back verbatim: each block keeps its original (`verbatim.py`) and the
+message it was in. Where a block was edited, added, or came from elsewhere, the codec writes all of it.
 """
 
 from __future__ import annotations
@@ -9,119 +9,117 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ..contract import Scope, unheard
-from ..distinct_calls import PROVIDER_CALL_ID
 from ..errors import EngineError
-from ..frozen import EMPTY, thaw
-from ..provenance import BESIDE, MESSAGE
-from ..turns import Block, Turn
-from . import find
-from .dialects import OPENAI
-from .openai_chat_messages import written
-from .wire import Wire
-
-LISTED = {"openai": "input", "openai-chat": "messages", "anthropic": "messages", "gemini": "contents"}
-HEADS = {"openai": "instructions", "anthropic": "system", "gemini": "systemInstruction"}
-INSIDE = {"anthropic": "content", "gemini": "parts"}
-NAMESPACES = {"openai": "openai_responses", "anthropic": "claude", "gemini": "gemini"}
-MODELS = {"anthropic": "assistant", "gemini": "model"}
+from ..runtime.call_ids import PROVIDER_CALL_ID
+from ..runtime.engine_protocol import Scope, discard_event
+from ..values.frozen_json import EMPTY_DICT, thaw
+from ..values.provenance import FIELDS, MESSAGE
+from ..values.turns import Block, Turn
+from .provider import MessageLayout, Provider
+from .registry import find, installed_providers
+from .verbatim import Wire
 
 
 class Messages(list[dict[str, Any]]):
-    """A list of messages (items, contents), and in `.body` with what stands beside them in a request.
+    """A list of messages (items, contents); `.body` has it with the system prompt of a request.
 
-    Anthropic's `system`, Gemini's `systemInstruction` and OpenAI's `instructions` are no messages:
+    Anthropic's `system`, Gemini's `systemInstruction` and OpenAI's `instructions` are not messages:
     `client.messages.create(**turn.to_messages("anthropic").body, …)`.
     """
 
-    def __init__(self, messages: Iterable[dict[str, Any]], listed: str, beside: Mapping[str, Any] = EMPTY) -> None:
+    def __init__(self, messages: Iterable[dict[str, Any]], field: str, head: Mapping[str, Any] = EMPTY_DICT) -> None:
         super().__init__(messages)
-        self.body: dict[str, Any] = {**beside, listed: list(self)}
+        self.body: dict[str, Any] = {**head, field: list(self)}
 
 
 def to_messages(turn: Turn, provider: str) -> Messages:
-    """The messages that say a Turn, in the words of "openai-chat", "openai", "anthropic" or "gemini".
+    """Return the messages of a Turn in the words of a provider, like "openai-chat" or "anthropic".
 
-    Raises EngineError for another provider, and for what this one cannot be told.
+    Raises EngineError for a provider without messages, and for content it does not accept.
     """
-    name = find(provider).name
-    if name not in LISTED:
-        raise EngineError(f"messages are written for {', '.join(LISTED)}, not for {name}", kind="unknown_provider")
-    if name == "openai-chat":
-        in_order = all(MESSAGE in block.metadata or block.inference_id or block.kind != "tool_use" for block in turn)
-        return Messages(written(turn, OPENAI, "", as_it_stands=in_order), LISTED[name])
-    return _word_for_word(turn, name) or _by_codec(turn, name)
+    target = find(provider)
+    layout = target.messages
+    if layout is None:
+        names = ", ".join(sorted(candidate.name for candidate in installed_providers() if candidate.messages))
+        raise EngineError(
+            f"provider {target.name!r} has no message layout; providers with one: {names}", kind="unknown_provider"
+        )
+    if layout.write is not None:
+        return Messages(layout.write(turn), layout.messages)
+    return _verbatim(turn, target, layout) or _by_codec(turn, target, layout)
 
 
-def _by_codec(turn: Turn, name: str) -> Messages:
-    body = find(name).request(turn, Scope(emit=unheard), "", {"stream": False})
-    messages, head = body[LISTED[name]], body.get(HEADS[name])
+def _by_codec(turn: Turn, provider: Provider, layout: MessageLayout) -> Messages:
+    body = provider.request(turn, Scope(emit=discard_event), "", {"stream": False})
+    messages, head = body[layout.messages], body.get(layout.head)
     if isinstance(messages, str):
         messages = [{"role": "user", "content": messages}]
-    return Messages(messages, LISTED[name], {HEADS[name]: head} if head else EMPTY)
+    return Messages(messages, layout.messages, {layout.head: head} if head else EMPTY_DICT)
 
 
-def _word_for_word(turn: Turn, name: str) -> Messages | None:
-    """None where a block has no words of the provider's own, or other ones since."""
-    wire = Wire(NAMESPACES[name])
-    said: list[tuple[Block, Any]] = []
+def _verbatim(turn: Turn, provider: Provider, layout: MessageLayout) -> Messages | None:
+    """Return the messages as they came; None where a block has no original, or was edited since."""
+    wire = Wire(provider.family)
+    originals: list[tuple[Block, Any]] = []
     for block in turn:
-        given = block.metadata.get(PROVIDER_CALL_ID)  # an id it was given here is no edit
-        raw = wire.raw(block if given is None else block.edit(id=given))
+        provider_id = block.metadata.get(PROVIDER_CALL_ID)  # an id that was assigned here is not an edit
+        raw = wire.raw(block if provider_id is None else block.edit(id=provider_id))
         if raw is None:
             if block.kind != "other" or MESSAGE not in block.metadata or wire.kept in block.metadata:
                 return None
-            raw = _Whole(thaw(block.payload))  # a message in which nothing stood
-        said.append((block, raw))
-    at = next((at for at, (block, _) in enumerate(said) if _is_in_a_message(block, name)), len(said))
-    if any(not _is_in_a_message(block, name) for block, _ in said[at:]):
+            raw = _WholeMessage(thaw(block.payload))  # a message without parts
+        originals.append((block, raw))
+    is_message = [_is_message(block, layout) for block, _ in originals]
+    head_end = is_message.index(True) if True in is_message else len(originals)
+    if not all(is_message[head_end:]):
         return None
-    head = [raw for _, raw in said[:at]]
-    beside = {HEADS[name]: _head(head, name, said[0][0])} if head else EMPTY
-    if name == "openai":
-        items = [{"role": "user", "content": raw} if isinstance(raw, str) else dict(raw) for _, raw in said[at:]]
-        return Messages(items, LISTED[name], beside)
-    return Messages(_messages(said[at:], wire, name), LISTED[name], beside)
+    parts = [raw for _, raw in originals[:head_end]]
+    head = {layout.head: layout.head_value(parts, originals[0][0])} if parts else EMPTY_DICT
+    return Messages(_messages(originals[head_end:], wire, layout), layout.messages, head)
 
 
-class _Whole(dict[str, Any]):
-    """A message that is no part of one."""
+class _WholeMessage(dict[str, Any]):
+    """A message that is not a part of one."""
 
 
-def _is_in_a_message(block: Block, name: str) -> bool:
-    return MESSAGE in block.metadata or block.kind != "system" or (name == "openai" and block.role == "developer")
+def _is_message(block: Block, layout: MessageLayout) -> bool:
+    outside = bool(layout.head) and block.kind == "system" and block.role not in layout.listed_roles
+    return MESSAGE in block.metadata or not outside
 
 
-def _head(raws: list[Any], name: str, first: Block) -> Any:
-    if name == "gemini":
-        beside = thaw(first.metadata.get(BESIDE) or EMPTY)
-        return {**beside, "parts": raws[0] if "parts" in beside else raws}
-    return raws[0] if len(raws) == 1 and isinstance(raws[0], str) else raws
-
-
-def _messages(said: list[tuple[Block, Any]], wire: Wire, name: str) -> Iterator[dict[str, Any]]:
-    """The messages, each with the parts that were in it."""
+def _messages(originals: list[tuple[Block, Any]], wire: Wire, layout: MessageLayout) -> Iterator[dict[str, Any]]:
+    """Yield the messages, each with the parts that were in it."""
+    if not layout.parts:
+        for _, raw in originals:
+            yield {"role": "user", "content": raw} if isinstance(raw, str) else dict(raw)
+        return
     message: dict[str, Any] = {}
-    before: tuple[Any, ...] = ()
-    last = -1
-    for block, raw in said:
+    last_source: tuple[Any, ...] = ()
+    last_place = -1
+    for block, raw in originals:
         reply, place = wire.place(block)
-        known = (reply, block.metadata.get(MESSAGE))
-        if isinstance(raw, _Whole):
+        source = (reply, block.metadata.get(MESSAGE))
+        if isinstance(raw, _WholeMessage):
             if message:
                 yield message
-            message, before = {}, ()
+            message, last_source = {}, ()
             yield dict(raw)
             continue
-        if known != before or (place or 0) <= last:
+        if source != last_source or (place or 0) <= last_place:
             if message:
                 yield message
-            beside = block.metadata.get(BESIDE) if MESSAGE in block.metadata else None
-            message = thaw(beside) if beside else {"role": MODELS[name]}
-            alone = isinstance(raw, str) or INSIDE[name] in message
-            message[INSIDE[name]] = raw if alone else [raw]
+            message = _new_message(block, raw, layout)
         else:
-            message[INSIDE[name]].append(raw)
-        before, last = known, place or 0
+            message[layout.parts].append(raw)
+        last_source, last_place = source, place or 0
     if message:
         yield message
+
+
+def _new_message(block: Block, raw: Any, layout: MessageLayout) -> dict[str, Any]:
+    """Return a message that begins with this block; its parts are not a list where they were not."""
+    fields = block.metadata.get(FIELDS) if MESSAGE in block.metadata else None
+    message: dict[str, Any] = thaw(fields) if fields else {"role": layout.model_role}
+    is_only_part = isinstance(raw, str) or layout.parts in message
+    message[layout.parts] = raw if is_only_part else [raw]
+    return message

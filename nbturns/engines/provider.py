@@ -1,55 +1,47 @@
-"""What a provider offers: a codec, and who carries the bytes.
+"""The contract between nbturns and one provider: its codec, its transport, and the facts about its API.
 
-A codec knows its provider's words and no network: it writes a request as a plain dict
-and puts an answer together from plain dicts. A transport carries the bytes. So a
-recorded answer is read by the very code that reads one from a socket.
+A codec knows the words of its provider and no network: it writes a request as a plain dict
+and builds a reply from plain dicts. A transport carries the bytes. A recorded response is
+therefore decoded by the same code as one that arrives on a socket.
+
+Everything that differs between providers is an attribute of a `Provider`, so that one which
+another package installs (entry point group `nbturns.engines`) has the same rights as ours.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from ..contract import Scope
-from ..contract import unheard as unheard
 from ..errors import EngineError
 from ..events import Delta
-from ..frozen import draft_of, freeze, thaw
-from ..results import INFERENCE_RESULT, FinishClass, InferenceResult
-from ..turns import Block, Turn
-from .counting import Counting
-from .event_stream import EventStream, event
+from ..runtime.engine_protocol import Scope
+from ..runtime.engine_protocol import discard_event as discard_event
+from ..values.frozen_json import EMPTY_DICT, freeze, thaw, unchecked_constructor
+from ..values.inference_results import INFERENCE_RESULT, FinishClass, InferenceResult
+from ..values.inference_settings import StructuredOutputConfig
+from ..values.metadata import Key
+from ..values.turns import Block, Turn
+from .token_endpoint import Counting
 
-DONE = "[DONE]"  # the last word of OpenAI's chat streams, the only one that is no JSON
+if TYPE_CHECKING:
+    from .media import Medium
+    from .parameters.schema import Param
+
 Hear: TypeAlias = Callable[[Delta], object]
+Parameters: TypeAlias = dict[str, Any]
+Translation: TypeAlias = tuple[Parameters, list[str]]  # parameters, and the settings that have no parameter
 
-
-_Draft = draft_of(Delta)
-
-
-def delta(inference_id: str, index: int, kind: str, text: str, name: str = "") -> Delta:
-    """A Delta in half the time: there is one for each event of a stream."""
-    made = _Draft()
-    made.seq = 0
-    made.at = 0.0
-    made.inference_id = inference_id
-    made.index = index
-    made.kind = kind
-    made.text = text
-    made.name = name
-    made.__class__ = Delta
-    return made  # type: ignore[no-any-return]  # a draft no longer
+delta = unchecked_constructor(Delta)  # takes the fields of a Delta; there is one for each event of a stream
 
 
 class Reply(Protocol):
-    """One answer on its way. Raises EngineError for what the provider reports as an error."""
+    """A reply under construction. Raises EngineError for an error that the provider reports."""
 
-    complete: bool  # whether its last word has come
+    complete: bool  # True after the last event
 
     def body(self, data: Any) -> None: ...
     def event(self, name: str, data: Any) -> None: ...
@@ -59,8 +51,8 @@ class Reply(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """An HTTP answer that has begun to come."""
+class ResponseStream:
+    """An HTTP response whose body is still arriving."""
 
     chunks: AsyncIterator[bytes]
     content_type: str = ""
@@ -68,18 +60,78 @@ class Answer:
 
 
 class Transport(Protocol):
-    """Carries one request. Raises EngineError for refusals and broken connections."""
+    """Sends one request. Raises EngineError for refusals and broken connections."""
 
-    def open(self, body: Mapping[str, Any]) -> AbstractAsyncContextManager[Answer]: ...
+    def open(self, body: Mapping[str, Any]) -> AbstractAsyncContextManager[ResponseStream]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortableSettings:
+    """The translation of settings that every provider shares into the parameters of one.
+
+    `translate` takes settings by their portable names (`nbturns.engines.params` lists them)
+    and returns the provider's parameters and the names it has no parameter for. `params` are
+    further settings that only this provider translates. `turn_key` holds settings for this
+    provider alone in `turn.data`, `server_tools_key` tools that its servers run.
+    """
+
+    translate: Callable[[Parameters], Translation]
+    params: Mapping[str, Param] = EMPTY_DICT
+    turn_key: Key[Any] | None = None
+    server_tools_key: Key[list[Any]] | None = None
+
+
+def _accepts_every_schema(model: str, config: StructuredOutputConfig) -> bool:
+    del model, config
+    return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StructuredOutput:
+    """The parameters that ask for an answer of a given JSON Schema.
+
+    `accepts` tells whether a model takes this schema as a parameter; where it does not, the
+    schema is written into a system block.
+    """
+
+    parameters: Callable[[StructuredOutputConfig], Parameters]
+    accepts: Callable[[str, StructuredOutputConfig], bool] = _accepts_every_schema
+
+
+def _plain_head(parts: list[Any], first: Block) -> Any:
+    del first
+    return parts[0] if len(parts) == 1 and isinstance(parts[0], str) else parts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageLayout:
+    """The fields of a request that hold the conversation, as `Turn.to_messages` returns them.
+
+    `messages` is the list of messages and `head` the system prompt outside it ("" for a
+    provider that has none). `parts` is the list of parts inside a message, "" where every
+    block is an item of its own. `listed_roles` are roles of system blocks that are messages.
+    `head_value` makes the value of `head` from the parts of the system prompt and its first
+    block. `write`, where given, writes all messages and replaces the other rules.
+    """
+
+    messages: str
+    head: str = ""
+    parts: str = ""
+    model_role: str = "assistant"
+    listed_roles: frozenset[str] = frozenset()
+    head_value: Callable[[list[Any], Block], Any] = _plain_head
+    write: Callable[[Turn], list[dict[str, Any]]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """One API: how it is asked, how it answers, who carries the bytes.
+    """One API: its requests, its replies, its parameters, and its transport.
 
-    `request` makes the body from a Turn, its scope, the model and the other parameters;
-    `history` reads one back, `counting` makes one that is only to be counted. `settings` are the parameters that are the transport's and
-    not the body's. Making a transport raises EngineError when its package is missing.
+    `request` makes the body from a Turn, its scope, the model and the parameters; `history`
+    reads a body back into a Turn, `counting` asks how many tokens a request has. `settings`
+    are the parameters of the transport, which stay out of the body. `transport` raises
+    EngineError when its package is missing. A provider needs only the first five; each
+    further attribute switches on what its comment says.
     """
 
     name: str
@@ -88,135 +140,69 @@ class Provider:
     transport: Callable[[Mapping[str, Any]], Transport]
     settings: frozenset[str]
     history: Callable[[Mapping[str, Any]], Turn] | None = None
-    counting: Counting | None = None  # its endpoint that counts the tokens of a request, if it has one
-    server: str = ""  # who is behind it, where that is not the provider of that name
-    at: Callable[[Mapping[str, Any]], Provider] | None = None  # what it is where these parameters lead, if that differs
+    counting: Counting | None = None
+    server: str = ""  # the server behind the API, where several speak it
+    at: Callable[[Mapping[str, Any]], Provider] | None = None  # the variant for these parameters, like another server
+    params: Mapping[str, Param] | None = None  # checks parameters and their types; without it all are accepted
+    portable: PortableSettings | None = None  # translates temperature, max_tokens, …; without it all go as they are
+    remove_unsupported: Callable[[str, Parameters, bool | None], list[str]] | None = (
+        None  # edits parameters that a model refuses
+    )
+    structured_output: StructuredOutput | None = None  # sends schemas; without it they go as words
+    messages: MessageLayout | None = None  # makes Turn.to_messages work
+    read_medium: Callable[[Mapping[str, Any]], Medium | None] | None = None  # lets other providers read its media
+    namespace: str = ""  # begins the names of its block metadata (`Wire`); its own name unless given
+    result_names: frozenset[str] | None = None  # values of `InferenceResult.provider` of this API alone; its name
+    output_limits: tuple[str, ...] = ("max_tokens", "max_output_tokens", "max_completion_tokens")  # paths in the body
 
+    @property
+    def family(self) -> str:
+        """The namespace of the metadata that its blocks carry."""
+        return self.namespace or self.name
 
-class Receiver:
-    """Takes the bytes of an answer as they come, JSON or event stream, and feeds a Reply."""
+    def makes(self, provider_name: str) -> bool:
+        """Tell whether results that name this provider can only be of this API."""
+        return provider_name in ({self.name} if self.result_names is None else self.result_names)
 
-    def __init__(self, reply: Reply, content_type: str = "") -> None:
-        self.reply = reply
-        self.content_type = content_type
-        self._head: list[bytes] = []
-        self._json = False
-        self._stream: EventStream | None = None
-        self._events = 0
-        self._last: tuple[str, Any] = ("", None)
+    def remove_refused(self, model: str, params: Mapping[str, Any], *, reasons: bool | None = None) -> Translation:
+        """Return the parameters without those that `model` refuses, and a sentence for each change.
 
-    def feed(self, chunk: bytes) -> None:
-        """Take some bytes. Raises EngineError for an error in the stream, or what is no JSON."""
-        if self._stream is not None:
-            if text := self._stream.feed(chunk):
-                self._hear(text)
-            return
-        self._head.append(chunk)
-        if self._json or not (begun := b"".join(self._head).lstrip(b"\xef\xbb\xbf \t\r\n")):
-            return
-        self._json = begun[:1] in (b"{", b"[") or "json" in self.content_type  # no line of an event stream begins so
-        if not self._json:
-            self._stream = EventStream()
-            self._hear(self._stream.feed(b"".join(self._head)))
-
-    def end(self) -> None:
-        """No more bytes will come. Raises EngineError when the answer is not complete."""
-        if self._json:
-            self.reply.body(_parsed(b"".join(self._head).decode("utf-8-sig", "replace"), "the answer"))
-        elif not self._events:
-            begins = b"".join(self._head)[:200].decode("utf-8", "replace").strip()
-            what = f" ({self.content_type})" if self.content_type else ""
-            raise EngineError(
-                f"the answer{what} is neither JSON nor an event stream: it begins with {begins!r:.90}",
-                kind="bad_response",
-            )
-        elif not self.reply.complete:
-            self.reply.end()
-
-    def locate(self, error: EngineError) -> None:
-        """Let the error say how far the stream had come."""
-        if self._events:
-            name, data = self._last
-            name = name or str(data.get("type") or "" if isinstance(data, Mapping) else "")
-            error.args = (f"{error} (at event {self._events} of the stream, {name or 'nameless'})",)
-
-    def _hear(self, text: str) -> None:
-        """Let the reply hear the events of a text that ends where one of them does.
-
-        The data of an event that is written as all providers write theirs is read where it
-        stands; any other event line by line.
+        `reasons` tells whether the model reasons, where its name does not.
         """
-        reply, hear, at = self.reply, self.reply.event, 0
-        while at < len(text) and not reply.complete:
-            start = text.find("{", at, at + LONGEST_HEAD)
-            name = _name(text[at:start]) if start > at else None
-            end = -1
-            if name is not None:
-                try:
-                    data, end = _decode(text, start)
-                except (StopIteration, ValueError, RecursionError):
-                    end = -1
-            if name is not None and end > 0 and (text.startswith("\n\n", end) or end == len(text)):
-                self._events += 1
-                self._last = name, data
-                hear(name, data)
-            else:
-                end = text.find("\n\n", at)
-                end = len(text) if end < 0 else end
-                self._hear_lines(text[at:end])
-            at = end + 2
+        accepted = dict(params)
+        changes = self.remove_unsupported(model, accepted, reasons) if self.remove_unsupported else []
+        return accepted, changes
 
-    def _hear_lines(self, lines: str) -> None:
-        """Let the reply hear one event, however it is written; nothing where it has no data."""
-        for name, text in event(lines):
-            self._events += 1
-            self._last = name, None
-            if text == DONE:
-                self.reply.event(DONE, None)
-            else:
-                data = _parsed(text, "an event")
-                self._last = name, data
-                self.reply.event(name, data)
+    def output_limit(self, body: Mapping[str, Any]) -> Any:
+        """Return the limit of the answer, in tokens, that a request body sets; None without one."""
+        for path in self.output_limits:
+            value: Any = body
+            for field in path.split("."):
+                value = value.get(field) if isinstance(value, Mapping) else None
+            if value is not None:
+                return value
+        return None
 
 
-LONGEST_HEAD = 100  # characters before the data of an event
-_decode: Callable[[str, int], tuple[Any, int]] = vars(json.JSONDecoder())[
-    "scan_once"
-]  # from where a value begins: it, and where it ended
-
-
-@lru_cache(maxsize=500)
-def _name(head: str) -> str | None:
-    """The name of an event that begins so, "" for none; None where it is not written as usual."""
-    found = re.fullmatch(r"(?:event: ([^\n]*)\n)?data: ", head)
-    return found and (found[1] or "")
-
-
-def _parsed(text: str, what: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise EngineError(f"{what} is no JSON ({error}): {text!r:.80}", kind="bad_response") from None
-
-
-def ended(result: InferenceResult, failed: str) -> InferenceResult:
-    """The record of a call that was ended by `failed` ("" for none) before its own end."""
-    if not failed:
+def ended(result: InferenceResult, failure: str) -> InferenceResult:
+    """Return the record of a call that `failure` ended early; unchanged where that is ""."""
+    if not failure:
         return result
-    if failed == "interrupted":
-        return result.replace(stop_reason=failed, finish_class=FinishClass.INTERRUPTED)
-    reason = failed if failed == "stream_cut" else "error"
+    if failure == "interrupted":
+        return result.replace(stop_reason=failure, finish_class=FinishClass.INTERRUPTED)
+    reason = failure if failure == "stream_cut" else "error"
     return result.replace(
-        stop_reason=reason, finish_class=FinishClass.ERROR, extra=freeze({**result.extra, "reason": failed})
+        stop_reason=reason, finish_class=FinishClass.ERROR, extra=freeze({**result.extra, "reason": failure})
     )
 
 
 def answered(turn: Turn, blocks: tuple[Block, ...], result: InferenceResult) -> Turn:
+    """Return the Turn with the blocks of a reply and the record of its call."""
     return (turn + blocks).with_metadata(INFERENCE_RESULT, result)
 
 
 def kind_at(error: EngineError, status: int) -> str:
-    """The provider's own word for an error that came with an HTTP status; "http_502" where it had none."""
+    """Return the provider's name of an error that came with an HTTP status; "http_502" where it has none."""
     return f"http_{status}" if error.kind in ("", "error", "bad_response") else error.kind
 
 
@@ -224,9 +210,9 @@ SECRET = re.compile(r"(^key|api[_-]?key|[_-]key|token|secret|password|authorizat
 
 
 def without_secrets(value: Any) -> Any:
-    """A plain copy in which keys, tokens and passwords are "…"."""
+    """Return a plain copy in which keys, tokens and passwords are "…"."""
     if isinstance(value, Mapping):
         return {k: "…" if isinstance(v, str) and SECRET.search(k) else without_secrets(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [without_secrets(one) for one in value]
+        return [without_secrets(item) for item in value]
     return thaw(value)

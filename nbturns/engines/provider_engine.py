@@ -1,8 +1,7 @@
-"""An engine that asks one model of one provider: a codec, and who carries its bytes.
+"""The engine of one model of one provider.
 
-What a call is really asked is settled here: the engine's parameters, over them what the
-Turn says of its next call, without what this model would refuse. What was left out or
-put differently is told as a Notice.
+It decides the parameters of each call: the engine's, over them the settings in the data of the
+Turn, without those that the model would refuse. Each omission and change is emitted as a Notice.
 """
 
 from __future__ import annotations
@@ -14,40 +13,34 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..contract import Middleware, Scope
 from ..errors import EngineError
 from ..events import Notice
-from ..frozen import FrozenDict, freeze
-from ..host import Waiting
-from ..models import ModelInfo, priced
-from ..settings import STRUCTURED_OUTPUT_CONFIG
-from ..toolbox import TOOL_CONFIG, Toolbox, ToolConfig
-from ..turns import Turn, user
-from .portable import merged, settled
-from .provider import Provider, Receiver, Reply, Transport, answered, ended, without_secrets
-from .recording import without as without_words
-from .sanitised import sanitised
-from .structured import formatted, instructed, told
-from .token_count import TokenCount, counted
-from .transplant import told as told_of
+from ..runtime.background_loop import Waiting
+from ..runtime.engine_protocol import Middleware, Scope
+from ..runtime.toolbox import TOOL_CONFIG, Toolbox, ToolConfig
+from ..values.frozen_json import FrozenDict, freeze
+from ..values.inference_settings import STRUCTURED_OUTPUT_CONFIG
+from ..values.model_info import ModelInfo, with_cost
+from ..values.turns import Turn, user
+from .cross_provider import unsent_notice
+from .parameters.portable import merged, translated
+from .parameters.structured_output import with_schema_in_words
+from .provider import Provider, Reply, Transport, answered, ended, without_secrets
+from .receiver import Receiver
+from .token_count import TokenCount, count_tokens
+from .transports.exchange_recorder import without_words
 
-GRACE = 0.2  # seconds
-SILENCE = 600.0  # seconds; models that think may say nothing for minutes
-LIMITS = (
-    "max_tokens",
-    "max_output_tokens",
-    "max_completion_tokens",
-    "maxOutputTokens",
-)  # what providers call the limit of an answer
+DRAIN_TIME = 0.2  # seconds
+SILENCE = 600.0  # seconds; models that reason may send nothing for minutes
 
 
 class ProviderEngine:
-    """Asks one model of one provider. Made by `nt.engine("provider:model", …)`.
+    """Calls one model of one provider. Made by `nt.engine("provider:model", …)`.
 
     `silence` is the longest time in seconds without a byte, before the answer and inside
-    it; an answer as a whole may take as long as it likes. `raw` is how many characters of
-    each wire request and response are kept in the result. `layers` are middlewares that a
-    session stands closest around it.
+    it; the whole answer may take any time. `raw` is the number of characters of each wire
+    request and response that the result keeps. `layers` are the middlewares that a session
+    wraps closest around the engine.
     """
 
     def __init__(
@@ -74,16 +67,17 @@ class ProviderEngine:
         self.transport = transport
 
     async def __call__(self, turn: Turn, scope: Scope) -> Turn:
-        """Add what the model answers. An error, or a stop, carries what had come until then."""
+        """Add the model's reply. An error or a stop carries the Turn with what had arrived in `.turn`."""
         reply = self.provider.reply(scope.emit, scope.inference_id)
-        call = _Asked(turn, self, reply)
+        call = _EngineCall(turn, self, reply)
         try:
             body, notices = self.prepared(turn, scope)
             if scope.iteration == 0:
-                self._tell(scope, [*notices, told_of(turn, self.provider.name, body)])
-            await call.answer(body)
+                for notice in filter(None, [*notices, unsent_notice(turn, self.provider, body)]):
+                    scope.emit(Notice(notice))
+            await call.run(body)
         except asyncio.CancelledError as stop:
-            stop.turn = call.so_far("interrupted")  # type: ignore[attr-defined]  # what was said travels with the stop
+            stop.turn = call.so_far("interrupted")  # type: ignore[attr-defined]  # the partial Turn travels with the stop
             raise
         except EngineError as error:
             error.__context__ = None  # a client's own error holds the whole request, the key too
@@ -91,72 +85,66 @@ class ProviderEngine:
             raise
         return call.so_far()
 
-    @staticmethod
-    def _tell(scope: Scope, notices: list[str]) -> None:
-        """Say once what of this Turn is not sent, or not as it was asked."""
-        for notice in filter(None, notices):
-            scope.emit(Notice(notice))
-
     def request(self, turn: Turn, scope: Scope) -> dict[str, Any]:
-        """The JSON body that is sent for this Turn."""
+        """Return the JSON body that is sent for this Turn."""
         return self.prepared(turn, scope)[0]
 
     def prepared(self, turn: Turn, scope: Scope) -> tuple[dict[str, Any], list[str]]:
-        """The JSON body that is sent for this Turn, and what is to be said of it."""
-        name = self.provider.name
-        params, unsaid = settled(name, self.params, turn)
-        notices = [f"not sent: {', '.join(unsaid)}, for which {name} has no parameter"] if unsaid else []
-        shape = turn.data.get(STRUCTURED_OUTPUT_CONFIG)
-        if shape is not None and shape.mode != "off":
-            if told(name, self.model, self.provider.server, shape):
-                turn = instructed(turn, shape)
-                notices.append(f"the shape of the answer is told in words, because {self.model} takes no schema")
+        """Return the JSON body that is sent for this Turn, and sentences about what it leaves out."""
+        provider = self.provider
+        params, unsent = translated(provider, self.params, turn)
+        notices = [f"not sent: {', '.join(unsent)}; {provider.name} has no such parameter"] if unsent else []
+        config = turn.data.get(STRUCTURED_OUTPUT_CONFIG)
+        if config is not None and config.mode != "off":
+            structured_output = provider.structured_output
+            if structured_output is not None and structured_output.accepts(self.model, config):
+                params = merged(params, structured_output.parameters(config))
             else:
-                params = merged(params, formatted(name, shape))
-        if (chosen := turn.data.get(TOOL_CONFIG)) is not None and chosen.tool_choice != scope.tool_config.tool_choice:
-            scope = scope.replace(tool_config=scope.tool_config.replace(tool_choice=chosen.tool_choice))
+                turn = with_schema_in_words(turn, config)
+                notices.append(f"the schema of the answer goes as text, because {self.model} has no parameter for it")
+        own_tools = turn.data.get(TOOL_CONFIG)
+        if own_tools is not None and own_tools.tool_choice != scope.tool_config.tool_choice:
+            scope = scope.replace(tool_config=scope.tool_config.replace(tool_choice=own_tools.tool_choice))
         reasons = self.model_info.reasoning if self.model_info is not None else None
-        params, changed = sanitised(name, self.model, params, reasons=reasons)
-        body = self.provider.request(turn, scope, self.model, params)
+        params, changes = provider.remove_refused(self.model, params, reasons=reasons)
+        body = provider.request(turn, scope, self.model, params)
         for field, value in merged(body, self.extra_body).items():
             body[field] = value
-        return body, [*notices, *changed]
+        return body, [*notices, *changes]
 
     def count_tokens(
         self, turn: Turn | str, tools: Iterable[Any] = (), tool_config: ToolConfig | None = None
     ) -> Waiting[TokenCount]:
-        """How many input tokens this Turn would be, with these tools; `await` it, or take its `result()`.
+        """Count the input tokens of this Turn with these tools; `await` it, or call `.result()`.
 
-        Asks the provider's own endpoint where there is one, else estimates and says so
-        (`.source`). Nothing is answered, and nothing is paid for. Raises EngineError.
+        The provider's endpoint counts where there is one; elsewhere the count is an estimate,
+        as `.source` tells. It makes no answer and costs nothing. Raises EngineError.
         """
         turn = Turn((user(turn),)) if isinstance(turn, str) else turn
         scope = Scope(tools=Toolbox(tools), tool_config=tool_config or ToolConfig())
-        params, _ = settled(self.provider.name, self.params, turn)
-        return Waiting(counted(self, self.provider, turn, scope, params, self.request(turn, scope)))
+        params, _ = translated(self.provider, self.params, turn)
+        return Waiting(count_tokens(self, turn, scope, params, self.request(turn, scope)))
 
     def secrets(self) -> tuple[str, ...]:
-        """The keys that must be seen nowhere."""
-        found = getattr(self.transport, "secrets", None)
-        return tuple(found()) if found is not None else ()
+        """Return the keys that must never be shown."""
+        secrets = getattr(self.transport, "secrets", None)
+        return tuple(secrets()) if secrets is not None else ()
 
     def describe(self) -> dict[str, Any]:
-        """What decides an answer, without what is secret: provider, server, model, parameters."""
+        """Return what decides an answer, without secrets: provider, server, model, parameters."""
         server = {"server": self.provider.server} if self.provider.server else {}
         extra = {"extra_body": without_secrets(self.extra_body)} if self.extra_body else {}
         params = {"params": without_secrets(self.params)}
         return {"provider": self.provider.name, **server, "model": self.model, **params, **extra}
 
     def __repr__(self) -> str:
-        short = (
-            name for name, value in self.params.items() if name != "stream" and not isinstance(value, (dict, list))
-        )
-        told = "".join(f" {name}={without_secrets(self.params)[name]!r:.40}" for name in short)
-        return f"<{self.provider.name}:{self.model}{told}>"
+        params = without_secrets({name: value for name, value in self.params.items() if name != "stream"})
+        scalars = (f" {name}={value!r:.40}" for name, value in params.items() if not isinstance(value, (dict, list)))
+        return f"<{self.provider.name}:{self.model}{''.join(scalars)}>"
 
 
-class _Asked:
-    """One call of a model while it lasts."""
+class _EngineCall:
+    """One model call while it lasts."""
 
     def __init__(self, turn: Turn, engine: ProviderEngine, reply: Reply) -> None:
         self.turn = turn
@@ -165,85 +153,92 @@ class _Asked:
         self.request_id = ""
         self.max_tokens: int | None = None
         self.body: dict[str, Any] = {}
-        self.came: list[bytes] = []
-        self.patient_at = 0.0  # when the time for silence was last set, on the loop's clock
+        self.chunks: list[bytes] = []
+        self.timer_set_at = 0.0  # on the loop's clock
 
-    async def answer(self, body: dict[str, Any]) -> None:
-        settings = {**body, **(body.get("generationConfig") or {})}  # Gemini's stand one level deeper
-        self.max_tokens = next((settings[name] for name in LIMITS if name in settings), None)
+    async def run(self, body: dict[str, Any]) -> None:
+        """Send `body` and feed the response to the reply. Raises EngineError for an error and for a silence."""
+        self.max_tokens = self.engine.provider.output_limit(body)
         self.body = body
         receiver = Receiver(self.reply)
-        began = False
+        has_begun = False
         if (ready := getattr(self.engine.transport, "ready", None)) is not None:
             await ready()  # the import of an SDK takes seconds on a busy machine, and is no silence of the server's
         try:
-            async with asyncio.timeout(self.engine.silence) as patience:
-                async with self.engine.transport.open(body) as answer:
-                    began = True
-                    self.request_id, receiver.content_type = answer.request_id, answer.content_type
-                    async for chunk in answer.chunks:
-                        self._heard(patience, chunk)
+            async with asyncio.timeout(self.engine.silence) as timer:
+                async with self.engine.transport.open(body) as response:
+                    has_begun = True
+                    self.request_id, receiver.content_type = response.request_id, response.content_type
+                    async for chunk in response.chunks:
+                        self._note_chunk(timer, chunk)
                         receiver.feed(chunk)
                         if self.reply.complete:
-                            patience.reschedule(None)
-                            return await _drained(answer.chunks)
+                            timer.reschedule(None)
+                            return await _drain(response.chunks)
                     receiver.end()
         except TimeoutError:
-            error = self._silent(began=began)
+            error = self._silence_error(has_begun=has_begun)
             receiver.locate(error)
             raise error from None
         except EngineError as error:
             receiver.locate(error)
             raise
 
-    def _heard(self, patience: asyncio.Timeout, chunk: bytes) -> None:
-        """Something came: wait as long again for the next.
+    def _note_chunk(self, timer: asyncio.Timeout, chunk: bytes) -> None:
+        """Restart the wait for the next chunk.
 
-        A timer is set anew for each sixtieth of that time and not for each chunk, which cost 4 % of a short answer.
+        The timer is set anew once per sixtieth of the wait and not for each chunk, which took 4 % of a short answer.
         """
         if self.engine.raw:
-            self.came.append(chunk)
+            self.chunks.append(chunk)
         if (silence := self.engine.silence) is not None:
             now, slack = asyncio.get_running_loop().time(), silence / 60
-            if now > self.patient_at + slack:
-                self.patient_at = now
-                patience.reschedule(now + silence + slack)
+            if now > self.timer_set_at + slack:
+                self.timer_set_at = now
+                timer.reschedule(now + silence + slack)
 
-    def _silent(self, *, began: bool) -> EngineError:
-        where = "the answer stood still" if began else "no answer began"
-        said = f"{self.engine.provider.name}: {where} for {self.engine.silence:g} s; nt.engine(…, timeout=seconds) waits longer"
-        return EngineError(said, kind="timeout")
+    def _silence_error(self, *, has_begun: bool) -> EngineError:
+        problem = "the answer stopped" if has_begun else "no answer"
+        return EngineError(
+            f"{self.engine.provider.name}: {problem} for {self.engine.silence:g} s; "
+            "to wait longer, use nt.engine(…, timeout=seconds)",
+            kind="timeout",
+        )
 
-    def so_far(self, failed: str = "", request_id: str = "") -> Turn:
-        """The Turn with what has come; `failed` says what ended it."""
-        known = self.reply.result()
-        result = known.replace(
-            provider=known.provider or self.engine.provider.name,
-            model=known.model or self.engine.model,
-            request_id=known.request_id or request_id or self.request_id,
+    def so_far(self, failure: str = "", request_id: str = "") -> Turn:
+        """Return the Turn with what has arrived; `failure` names what ended it."""
+        decoded = self.reply.result()
+        result = decoded.replace(
+            provider=decoded.provider or self.engine.provider.name,
+            model=decoded.model or self.engine.model,
+            request_id=decoded.request_id or request_id or self.request_id,
             max_tokens=self.max_tokens,
-            extra=self._with_raw(known.extra),
+            extra=self._with_raw(decoded.extra),
         )
         info = self.engine.model_info
-        result = priced(result, (replace(info, id=result.model),) if info else ())
-        return answered(self.turn, self.reply.blocks(), ended(result, failed))
+        result = with_cost(result, (replace(info, id=result.model),) if info else ())
+        return answered(self.turn, self.reply.blocks(), ended(result, failure))
 
     def _with_raw(self, extra: FrozenDict) -> FrozenDict:
-        """What went over the wire beside what is known, without keys, as far as it was to be kept."""
+        """Return `extra` with the wire request and response, without keys and up to the limit."""
         if not self.engine.raw:
             return extra
-        most = self.engine.raw
+        limit = self.engine.raw
         request = without_secrets(self.body)
-        sent = json.dumps(request, ensure_ascii=False)
-        came = without_words(b"".join(self.came).decode("utf-8", "replace"), self.engine.secrets())
-        cut = max(len(sent) - most, 0) + max(len(came) - most, 0)
-        kept = {"request": request if len(sent) <= most else sent[:most], "response": came[:most]}
-        return FrozenDict(freeze({**extra, "raw": {**kept, **({"cut": cut} if cut else {})}}))
+        request_text = json.dumps(request, ensure_ascii=False)
+        response = without_words(b"".join(self.chunks).decode("utf-8", "replace"), self.engine.secrets())
+        cut = max(len(request_text) - limit, 0) + max(len(response) - limit, 0)
+        raw = {
+            "request": request if len(request_text) <= limit else request_text[:limit],
+            "response": response[:limit],
+            **({"cut": cut} if cut else {}),
+        }
+        return FrozenDict(freeze({**extra, "raw": raw}))
 
 
-async def _drained(chunks: AsyncIterator[bytes]) -> None:
-    """Read what is left behind the last word, so the connection can be used again; some servers never hang up."""
-    with contextlib.suppress(Exception):  # the answer is there; nothing that comes now can change it
-        async with asyncio.timeout(GRACE):
+async def _drain(chunks: AsyncIterator[bytes]) -> None:
+    """Read the bytes after the last event, so that the connection can be reused; some servers never close it."""
+    with contextlib.suppress(Exception):  # the answer is complete; nothing that comes now can change it
+        async with asyncio.timeout(DRAIN_TIME):
             async for _ in chunks:
                 pass

@@ -1,26 +1,27 @@
-"""How many tokens a Turn would be as input, before it is sent: counted by the provider, or estimated."""
+"""Count the input tokens of a Turn before it is sent: by the provider, or by an estimate."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from ..contract import Scope
 from ..errors import EngineError
-from ..turns import Turn
-from .provider import Provider
-from .sanitised import sanitised
+from ..runtime.engine_protocol import Scope
+from ..values.turns import Turn
 
-CHARACTERS = 4  # that make a token of English, near enough, in the tokenisers of all four
-IMAGE = 1000  # tokens of an image of common size
-DATA = 2000  # characters without a blank, from which on a text is data and no words
+if TYPE_CHECKING:
+    from .provider_engine import ProviderEngine
+
+CHARACTERS_PER_TOKEN = 4  # of English, roughly, in every tokeniser
+IMAGE_TOKENS = 1000  # of an image of common size
+DATA_LENGTH = 2000  # characters without a blank, from which on a text is data and not words
 ABSENT = frozenset({404, 405, 501})  # a server without that endpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenCount:
-    """Input tokens of one request. `source` says whether the provider counted them or they are estimated here."""
+    """Input tokens of one request; `source` tells who counted: the provider, or an estimate."""
 
     input_tokens: int
     source: Literal["provider_api", "estimate"]
@@ -37,39 +38,40 @@ class TokenCount:
         return f"<{about}{self.input_tokens} input tokens, {self.provider}:{self.model}, {self.source}>"
 
 
-async def counted(
-    engine: Any, provider: Provider, turn: Turn, scope: Scope, params: Mapping[str, Any], body: Any
+async def count_tokens(
+    engine: ProviderEngine, turn: Turn, scope: Scope, params: Mapping[str, Any], body: Any
 ) -> TokenCount:
-    """The provider's own count where it has an endpoint that counts, else an estimate from `body`."""
-    about = {"provider": provider.name, "model": engine.model}
-    counting, post = provider.counting, getattr(engine.transport, "post", None)
+    """Return the count of the provider's endpoint where it has one, else an estimate from `body`."""
+    provider, counting = engine.provider, engine.provider.counting
+    labels = {"provider": provider.name, "model": engine.model}
+    post = getattr(engine.transport, "post", None)
     if counting is not None and post is not None:
-        asked = counting.request(turn, scope, engine.model, sanitised(provider.name, engine.model, params)[0])
-        path = counting.path or getattr(asked, "path", "")
+        request = counting.request(turn, scope, engine.model, provider.remove_refused(engine.model, params)[0])
+        path = counting.path or getattr(request, "path", "")
         try:
-            answer = await post(path, asked)
+            response = await post(path, request)
         except EngineError as error:
             if error.status not in ABSENT:
                 raise
         else:
-            usage = counting.usage(answer)
+            usage = counting.usage(response)
             if usage is None:
                 raise EngineError(
-                    f"{provider.name} did not answer with a count, but with {answer!r:.80}", kind="bad_response"
+                    f"expected a token count from {provider.name}, got {response!r:.80}", kind="bad_response"
                 )
-            return TokenCount(input_tokens=usage.input_tokens, source="provider_api", endpoint=path, **about)
-    return TokenCount(input_tokens=estimate(body), source="estimate", **about)
+            return TokenCount(input_tokens=usage.input_tokens, source="provider_api", endpoint=path, **labels)
+    return TokenCount(input_tokens=estimate(body), source="estimate", **labels)
 
 
 def estimate(body: Any) -> int:
-    """Tokens of a request, near enough to plan with: a quarter of its characters, a thousand for each image."""
-    words = images = 0
+    """Return a rough count for a request body: a quarter of its characters, a thousand for each image."""
+    characters = images = 0
     for text in _texts(body):
-        if len(text) > DATA and " " not in text[:DATA]:
+        if len(text) > DATA_LENGTH and " " not in text[:DATA_LENGTH]:
             images += 1
         else:
-            words += len(text)
-    return -(-words // CHARACTERS) + images * IMAGE
+            characters += len(text)
+    return -(-characters // CHARACTERS_PER_TOKEN) + images * IMAGE_TOKENS
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""An Arrow table as what the user works with: pandas, Polars, or Arrow itself."""
+"""The backends of a frame: an Arrow table as pandas, Polars, or Arrow."""
 
 from __future__ import annotations
 
@@ -7,23 +7,26 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MisuseError
+from ..packages import require
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-BACKENDS = ("pandas", "arrow", "polars", "dask")
+ARROW_PACKAGES = ("pyarrow", "numpy")  # all frames are built with these
+BACKENDS = {"pandas": ("pandas",), "arrow": (), "polars": ("polars",), "dask": ("dask", "pandas")}  # required packages
 
 
-def known_backend(name: str) -> str:
-    """`name`, if it is one. Raises MisuseError."""
+def checked_backend(name: str) -> str:
+    """Return `name`. Raises MisuseError for an unknown backend, MissingPackageError if a package of it is missing."""
     if name not in BACKENDS:
-        raise MisuseError(f"no backend is named {name!r}; there are: {', '.join(BACKENDS)}")
+        raise MisuseError(f"unknown backend {name!r}; use one of {', '.join(BACKENDS)}")
+    require(*BACKENDS[name], *ARROW_PACKAGES)
     return name
 
 
 def as_backend(table: pa.Table, backend: str, objects: Mapping[str, list[Any]], origin: Any = None) -> Any:
-    """The table in the shape of `backend`; pandas frames remember in `attrs` what they were made of."""
+    """Return the table as a frame of `backend`; pandas frames keep the origin of their rows in `attrs`."""
     match backend:
         case "arrow":
             return table
@@ -38,15 +41,15 @@ def as_backend(table: pa.Table, backend: str, objects: Mapping[str, list[Any]], 
 
 
 def as_pandas(table: pa.Table, objects: Mapping[str, list[Any]] | None = None, *, parsed: bool = True) -> pd.DataFrame:
-    """The table as a DataFrame of dtypes that keep NA; texts are not copied.
+    """Return the table as a DataFrame of dtypes that keep NA; texts are not copied.
 
-    `objects` stand for columns that Arrow holds as text only; without `parsed`, JSON stays text.
+    `objects` replace columns that Arrow holds as text only; without `parsed`, JSON stays text.
     """
     import pandas as pd
 
     columns: dict[str, Any] = {}
-    for name, kind in zip(table.column_names, table.schema, strict=True):
-        dtype = (kind.metadata or {}).get(b"dtype", b"").decode() or _dtype(kind.type)
+    for name, field in zip(table.column_names, table.schema, strict=True):
+        dtype = (field.metadata or {}).get(b"dtype", b"").decode() or _dtype(field.type)
         if objects and name in objects:
             columns[name] = pd.Series(objects[name], dtype="object")
         else:
@@ -61,7 +64,9 @@ def _pandas(values: pa.ChunkedArray, dtype: str) -> Any:
         case "category":
             return _categorical(values)
         case "json" | "object":
-            return pd.Series([None if one is None else json.loads(one) for one in values.to_pylist()], dtype="object")
+            return pd.Series(
+                [None if text is None else json.loads(text) for text in values.to_pylist()], dtype="object"
+            )
         case "Int64" | "Float64" | "boolean" | "string":
             extension: Any = pd.StringDtype("pyarrow") if dtype == "string" else pd.api.types.pandas_dtype(dtype)
             return extension.__from_arrow__(values)
@@ -74,13 +79,13 @@ def _categorical(values: pa.ChunkedArray) -> pd.Categorical:
 
     values = values.unify_dictionaries()
     names = values.chunk(0).dictionary.to_pylist() if values.num_chunks else []
-    codes = [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in values.chunks]
-    at = np.concatenate(codes) if codes else np.empty(0, "int32")
-    return pd.Categorical.from_codes(at, categories=pd.Index(names, dtype="object"))
+    chunk_codes = [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in values.chunks]
+    codes = np.concatenate(chunk_codes) if chunk_codes else np.empty(0, "int32")
+    return pd.Categorical.from_codes(codes, categories=pd.Index(names, dtype="object"))
 
 
 def _dtype(kind: pa.DataType) -> str:
-    """Ours for an Arrow type, where a table does not say it."""
+    """Return our dtype for an Arrow type, for a table without our metadata."""
     import pyarrow as pa
 
     types = pa.types

@@ -1,8 +1,8 @@
-"""What was made of files before, kept as Arrow: a file is read again only when it changed.
+"""A cache of frames as Arrow files: a file is read again only when it changed.
 
-What one pass made is a pack: a folder with a file for each frame, and an index that says which
-rows came of which file. A pack is there whole or not at all, and is never written to again; a newer
-one wins. All of it may be deleted at any time.
+The frames of one pass are a pack: a folder with an Arrow file for each frame, and an index of the rows of each
+source file. A pack is written as a whole and never changed; a newer
+pack replaces an older one. The cache can be deleted at any time.
 """
 
 from __future__ import annotations
@@ -18,42 +18,42 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MisuseError
-from .arrays import recoded
-from .passes import COLUMNS, Made, together
-from .sources import File
+from ..plugins import entry_points
+from .arrow_arrays import category_codes
+from .frame_pass import COLUMNS, FrameTables, concatenated
+from .sources import SourceFile
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-PACK = 250_000  # rows of all frames together: so much is lost when a process is killed
-SMALL, FEW = 30_000, 16  # rows of a pack that is small, and how many of these there may be before they become one
-OPEN = 8  # packs that are held, unpacked
-LONG_AGO = 30 * 86_400  # seconds after which packs of another version are swept away
-NEW, OLD = ".nbturns-", "nbturns-"  # how the folders of packs are named: in the making, and made
+PACK_ROWS = 250_000  # rows of all frames in a pack; these are lost when a process is killed
+SMALL_PACK_ROWS, SMALL_PACKS = 30_000, 16  # a small pack, and the number of them that is merged into one
+OPEN_PACKS = 8  # packs that stay in memory
+EXPIRY = 30 * 86_400  # seconds after which packs of another version are deleted
+PARTIAL_PREFIX, PACK_PREFIX = ".nbturns-", "nbturns-"  # of the folders of incomplete packs, and of packs
 
-Rows = tuple[int, int]  # from and to
+RowRange = tuple[int, int]  # first row, and the row after the last
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """The rows of a pack that came of one file as it was then, or of several that follow each other."""
+class CacheEntry:
+    """The rows of a pack that came from one file with this stamp, or from several consecutive files."""
 
     stamp: str
-    ids: tuple[str, ...]  # of its Runs
-    rows: Mapping[str, Rows]
+    run_ids: tuple[str, ...]
+    rows: Mapping[str, RowRange]
     pack: str = ""
 
-    def joined(self, after: Entry) -> Entry | None:
-        """Both as one, where the rows of `after` follow."""
-        if self.pack != after.pack or any(self.rows[name][1] != after.rows[name][0] for name in self.rows):
+    def merged_with(self, following: CacheEntry) -> CacheEntry | None:
+        """Return both as one entry, if the rows of `following` are the next ones."""
+        if self.pack != following.pack or any(self.rows[name][1] != following.rows[name][0] for name in self.rows):
             return None
-        rows = {name: (self.rows[name][0], after.rows[name][1]) for name in self.rows}
-        return Entry("", (), rows, self.pack)
+        rows = {name: (self.rows[name][0], following.rows[name][1]) for name in self.rows}
+        return CacheEntry("", (), rows, self.pack)
 
     @property
     def length(self) -> int:
@@ -61,227 +61,227 @@ class Entry:
 
 
 class Cache:
-    """The packs in a folder, as they were when it was opened, and what is to become one."""
+    """The packs of a folder when it was opened, and the results for the next pack."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.known: dict[str, list[Entry]] = {}  # by the key of the file, oldest first
-        self._sizes: dict[str, int] = {}  # rows of each pack
-        self._open: dict[str, dict[str, pa.Table]] = {}
-        self._made: list[Made] = []
-        self._entries: dict[str, Entry] = {}  # of what is to become a pack
-        self._length = dict.fromkeys(COLUMNS, 0)
-        self._load()
+        self.entries: dict[str, list[CacheEntry]] = {}  # by the key of the file, oldest first
+        self._pack_rows: dict[str, int] = {}  # rows of each pack
+        self._open_packs: dict[str, dict[str, pa.Table]] = {}
+        self._new_results: list[FrameTables] = []
+        self._new_entries: dict[str, CacheEntry] = {}
+        self._new_rows = dict.fromkeys(COLUMNS, 0)
+        self._load_indexes()
 
     @classmethod
-    def at(cls, where: str | os.PathLike[str] | bool | None) -> Cache | None:
-        """The cache in that folder; True is the one of this user, None and False are none."""
-        if where is None or where is False:
-            return None
-        folder = _of_user() if where is True else Path(where).expanduser()
+    def at(cls, location: str | os.PathLike[str] | bool) -> Cache:
+        """Return the cache of a folder; True is the cache of this user."""
+        folder = _user_folder() if location is True else Path(str(location)).expanduser()
         if folder.exists() and not folder.is_dir():
-            raise MisuseError(f"cache is a folder, and {folder} is a file")
+            raise MisuseError(f"{folder} is a file; pass a folder as cache=")
         folder.mkdir(parents=True, exist_ok=True)
         return cls(folder)
 
-    def find(self, file: File, stamp: str, names: Iterable[str]) -> Entry | None:
-        """What is known of a file that has this stamp now, if it is of every frame that is named."""
-        wanted = {*names, "errors"}
-        for entry in reversed(self.known.get(_key(file), ())):
-            if entry.stamp == stamp and wanted <= entry.rows.keys() and self._tables(entry.pack, wanted) is not None:
+    def find(self, file: SourceFile, stamp: str, names: Iterable[str]) -> CacheEntry | None:
+        """Return the entry of a file with this stamp, if it has all of these frames."""
+        frame_names = {*names, "errors"}
+        for entry in reversed(self.entries.get(_key(file), ())):
+            is_current = entry.stamp == stamp and frame_names <= entry.rows.keys()
+            if is_current and self._tables(entry.pack, frame_names) is not None:
                 return entry
         return None
 
-    def made(self, entry: Entry, names: Iterable[str]) -> Made:
-        """The frames of what was found."""
-        wanted = {*names, "errors"}
-        tables = self._tables(entry.pack, wanted) or {}
-        return Made({name: _slice(name, tables[name], entry.rows[name]) for name in COLUMNS if name in wanted})
+    def load(self, entry: CacheEntry, names: Iterable[str]) -> FrameTables:
+        """Return the frames of an entry that `find` returned."""
+        frame_names = {*names, "errors"}
+        tables = self._tables(entry.pack, frame_names) or {}
+        return FrameTables(
+            {name: _slice(name, tables[name], entry.rows[name]) for name in COLUMNS if name in frame_names}
+        )
 
-    def put(self, made: Made, files: Sequence[tuple[File, str, Mapping[str, Rows]]]) -> None:
-        """Keep what was made of files, each with its stamp and its rows. It is written in `save`, or when it is much."""
-        ids = next((table.column("run_id") for table in made.tables.values() if "run_id" in table.column_names), None)
-        by = next((name for name, table in made.tables.items() if "run_id" in table.column_names), "")
+    def add(self, result: FrameTables, files: Sequence[tuple[SourceFile, str, Mapping[str, RowRange]]]) -> None:
+        """Add the frames of files, each with its stamp and its rows. They are written by `save`, or when they are many."""
+        with_ids = next((name for name, table in result.tables.items() if "run_id" in table.column_names), "")
+        ids = result.tables[with_ids].column("run_id") if with_ids else None
         for file, stamp, rows in files:
-            begin, end = rows.get(by, (0, 0))
-            own = tuple(ids.slice(begin, end - begin).unique().to_pylist()) if ids is not None else ()
-            moved = {name: (self._length[name] + rows[name][0], self._length[name] + rows[name][1]) for name in rows}
-            self._entries[_key(file)] = Entry(stamp, own, moved)
-        self._made.append(Made(dict(made.tables)))
-        for name, table in made.tables.items():
-            self._length[name] += len(table)
-        if sum(self._length.values()) >= PACK:
+            begin, end = rows.get(with_ids, (0, 0))
+            run_ids = tuple(ids.slice(begin, end - begin).unique().to_pylist()) if ids is not None else ()
+            shifted = {name: (self._new_rows[name] + b, self._new_rows[name] + e) for name, (b, e) in rows.items()}
+            self._new_entries[_key(file)] = CacheEntry(stamp, run_ids, shifted)
+        self._new_results.append(FrameTables(dict(result.tables)))
+        for name, table in result.tables.items():
+            self._new_rows[name] += len(table)
+        if sum(self._new_rows.values()) >= PACK_ROWS:
             with suppress(OSError):
                 self._write()
 
     def save(self) -> None:
-        """Write what was put, and tidy up. A full disk is no reason to lose what was read."""
+        """Write the added frames, and tidy up. A full disk does not lose the result of a pass."""
         try:
-            if self._entries:
+            if self._new_entries:
                 self._write()
                 self._tidy()
-        except OSError:  # the folder is gone, or another process sweeps it, too
+        except OSError:  # the folder is gone, or another process deletes it
             return
 
     @staticmethod
-    def stamp(file: File) -> str:
-        """What must be the same for a cached frame to stand; "" for a file that is not there."""
+    def stamp(file: SourceFile) -> str:
+        """Return size and modification time of a file; "" for a missing one."""
         try:
-            seen = file.path.stat()
+            status = file.path.stat()
         except OSError:
             return ""
-        return f"{seen.st_size} {seen.st_mtime_ns}"
+        return f"{status.st_size} {status.st_mtime_ns}"
 
-    def _load(self) -> None:
-        """The indices of all packs; a pack of another version, or without a whole index, is none."""
-        for path in sorted(self.folder.glob(f"{OLD}*/index.json")):
+    def _load_indexes(self) -> None:
+        """Load the indexes of all packs, except those of another version or with a damaged index."""
+        for path in sorted(self.folder.glob(f"{PACK_PREFIX}*/index.json")):
+            pack = path.parent.name
             try:
                 index = json.loads(path.read_bytes())
-                if index["ours"] != ours():
+                if index["ours"] != version_mark():
                     continue
-                found = {
-                    key: Entry(
-                        stamp, tuple(ids), {name: (begin, end) for name, (begin, end) in rows.items()}, path.parent.name
+                pack_entries = {
+                    key: CacheEntry(
+                        stamp, tuple(ids), {name: (begin, end) for name, (begin, end) in rows.items()}, pack
                     )
                     for key, (stamp, ids, rows) in index["files"].items()
                 }
             except (OSError, ValueError, KeyError, TypeError, AttributeError):
                 continue
-            self._sizes[path.parent.name] = sum(entry.length for entry in found.values())
-            for key, entry in found.items():
-                self.known.setdefault(key, []).append(entry)
+            self._pack_rows[pack] = sum(entry.length for entry in pack_entries.values())
+            for key, entry in pack_entries.items():
+                self.entries.setdefault(key, []).append(entry)
 
     def _tables(self, pack: str, names: set[str]) -> dict[str, pa.Table] | None:
-        """The tables of a pack; None where one cannot be read."""
+        """Return the tables of a pack; None if one cannot be read."""
         import pyarrow as pa
 
-        held = self._open.pop(pack, {})
-        self._open[pack] = held  # the last to be let go
-        while len(self._open) > OPEN:
-            del self._open[next(iter(self._open))]
-        for name in names - held.keys():
+        tables = self._open_packs.pop(pack, {})
+        self._open_packs[pack] = tables  # now the most recent one
+        while len(self._open_packs) > OPEN_PACKS:
+            del self._open_packs[next(iter(self._open_packs))]
+        for name in names - tables.keys():
             try:
                 with (
-                    pa.OSFile(str(self.folder / pack / f"{name}.arrow"), "rb") as source,
-                    pa.ipc.open_file(source) as one,
+                    pa.OSFile(str(self.folder / pack / f"{name}.arrow"), "rb") as stream,
+                    pa.ipc.open_file(stream) as reader,
                 ):
-                    held[name] = one.read_all()
-            except (OSError, pa.ArrowException):  # swept away by another process, or broken: it is made again
+                    tables[name] = reader.read_all()
+            except (OSError, pa.ArrowException):  # deleted by another process, or damaged: it is written again
                 return None
-        return held
+        return tables
 
     def _write(self) -> None:
-        made, entries = self._made, self._entries
-        self._made, self._entries, self._length = [], {}, dict.fromkeys(COLUMNS, 0)
+        results, entries = self._new_results, self._new_entries
+        self._new_results, self._new_entries, self._new_rows = [], {}, dict.fromkeys(COLUMNS, 0)
         if not entries:
             return
-        files = {key: (entry.stamp, entry.ids, entry.rows) for key, entry in entries.items()}
-        half = Path(tempfile.mkdtemp(dir=self.folder, prefix=NEW))
+        files = {key: (entry.stamp, entry.run_ids, entry.rows) for key, entry in entries.items()}
+        partial_folder = Path(tempfile.mkdtemp(dir=self.folder, prefix=PARTIAL_PREFIX))
         try:
-            for name, table in together(made).tables.items():
-                _write_table(half / f"{name}.arrow", table)
-            (half / "index.json").write_text(json.dumps({"ours": ours(), "files": files}), encoding="utf-8")
-            pack = f"{OLD}{time.time_ns():020}-{half.name.removeprefix(NEW)}"
-            half.rename(self.folder / pack)
-        except BaseException:  # an interrupt too: no half of a pack stays
-            shutil.rmtree(half, ignore_errors=True)
+            for name, table in concatenated(results).tables.items():
+                _write_table(partial_folder / f"{name}.arrow", table)
+            index = {"ours": version_mark(), "files": files}
+            (partial_folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
+            pack = f"{PACK_PREFIX}{time.time_ns():020}-{partial_folder.name.removeprefix(PARTIAL_PREFIX)}"
+            partial_folder.rename(self.folder / pack)
+        except BaseException:  # also for an interrupt: no incomplete pack remains
+            shutil.rmtree(partial_folder, ignore_errors=True)
             raise
-        self._sizes[pack] = sum(entry.length for entry in entries.values())
+        self._pack_rows[pack] = sum(entry.length for entry in entries.values())
         for key, entry in entries.items():
-            self.known.setdefault(key, []).append(Entry(entry.stamp, entry.ids, entry.rows, pack))
+            self.entries.setdefault(key, []).append(CacheEntry(entry.stamp, entry.run_ids, entry.rows, pack))
 
     def _tidy(self) -> None:
-        """Sweep away what nobody will read again, and make one of many small packs."""
-        live: dict[str, dict[str, Entry]] = {}
-        for key, entries in self.known.items():
-            seen: set[str] = set()
+        """Delete the packs that are replaced, and merge many small packs into one."""
+        live: dict[str, dict[str, CacheEntry]] = {}
+        for key, entries in self.entries.items():
+            newer_frames: set[str] = set()
             for entry in reversed(entries):
-                if not entry.rows.keys() <= seen:  # a newer one does not have all of it
+                if not entry.rows.keys() <= newer_frames:  # newer entries do not have all of its frames
                     live.setdefault(entry.pack, {})[key] = entry
-                seen |= entry.rows.keys()
-        for pack in self._sizes.keys() - live.keys():
-            self._sweep(pack)
-        small: dict[frozenset[str], list[str]] = {}
-        for pack, files in live.items():
-            if sum(entry.length for entry in files.values()) < SMALL:
-                small.setdefault(frozenset(next(iter(files.values())).rows), []).append(pack)
-        for names, packs in small.items():
-            if len(packs) > FEW:
+                newer_frames |= entry.rows.keys()
+        for pack in self._pack_rows.keys() - live.keys():
+            self._delete(pack)
+        small_packs: dict[frozenset[str], list[str]] = {}
+        for pack, pack_entries in live.items():
+            if sum(entry.length for entry in pack_entries.values()) < SMALL_PACK_ROWS:
+                small_packs.setdefault(frozenset(next(iter(pack_entries.values())).rows), []).append(pack)
+        for names, packs in small_packs.items():
+            if len(packs) > SMALL_PACKS:
                 self._merge(sorted(packs), names, live)
-        for path in (*self.folder.glob(f"{OLD}*"), *self.folder.glob(f"{NEW}*")):
-            if path.name not in self._sizes and time.time() - path.stat().st_mtime > LONG_AGO:
+        for path in (*self.folder.glob(f"{PACK_PREFIX}*"), *self.folder.glob(f"{PARTIAL_PREFIX}*")):
+            if path.name not in self._pack_rows and time.time() - path.stat().st_mtime > EXPIRY:
                 shutil.rmtree(path, ignore_errors=True)
 
-    def _merge(self, packs: list[str], names: frozenset[str], live: Mapping[str, Mapping[str, Entry]]) -> None:
+    def _merge(self, packs: list[str], names: frozenset[str], live: Mapping[str, Mapping[str, CacheEntry]]) -> None:
         for pack in packs:
             for key, entry in live[pack].items():
                 if self._tables(pack, set(names)) is None:
                     continue
-                moved = {
-                    name: (size, size + entry.rows[name][1] - entry.rows[name][0])
-                    for name, size in self._length.items()
-                    if name in names
-                }
-                self._entries[key] = Entry(entry.stamp, entry.ids, moved)
-                self._made.append(self.made(entry, names))
+                lengths = {name: end - begin for name, (begin, end) in entry.rows.items() if name in names}
+                rows = {name: (self._new_rows[name], self._new_rows[name] + lengths[name]) for name in lengths}
+                self._new_entries[key] = CacheEntry(entry.stamp, entry.run_ids, rows)
+                self._new_results.append(self.load(entry, names))
                 for name in names:
-                    self._length[name] = moved[name][1]
+                    self._new_rows[name] = rows[name][1]
         self._write()
         for pack in packs:
-            self._sweep(pack)
+            self._delete(pack)
 
-    def _sweep(self, pack: str) -> None:
-        self._sizes.pop(pack, None)
-        self._open.pop(pack, None)
+    def _delete(self, pack: str) -> None:
+        self._pack_rows.pop(pack, None)
+        self._open_packs.pop(pack, None)
         shutil.rmtree(self.folder / pack, ignore_errors=True)
 
 
-def _slice(name: str, table: pa.Table, rows: Rows) -> pa.Table:
-    """Some rows of a frame as if nothing else had been read with them: their categories are their own."""
+def _slice(name: str, table: pa.Table, rows: RowRange) -> pa.Table:
+    """Return some rows of a frame with the categories that these rows alone would have."""
     import pyarrow as pa
 
     begin, end = rows
-    some = table.slice(begin, end - begin)
-    for place, column in enumerate(COLUMNS[name]):
+    part = table.slice(begin, end - begin)
+    for index, column in enumerate(COLUMNS[name]):
         if column.dtype != "category":
             continue
-        codes = {str(known): code for code, known in enumerate(dict.fromkeys(map(str, column.known)))}
-        numbers = [recoded(chunk.cast(pa.large_string()), codes) for chunk in some.column(place).chunks]
+        codes = {str(category): code for code, category in enumerate(dict.fromkeys(map(str, column.known)))}
+        numbers = [category_codes(chunk.cast(pa.large_string()), codes) for chunk in part.column(index).chunks]
         names = pa.array(list(codes), pa.large_string())
-        chunks = [pa.DictionaryArray.from_arrays(one, names) for one in numbers or [pa.array([], pa.int32())]]
-        some = some.set_column(place, some.schema.field(place), pa.chunked_array(chunks))
-    return some
+        chunks = [pa.DictionaryArray.from_arrays(chunk, names) for chunk in numbers or [pa.array([], pa.int32())]]
+        part = part.set_column(index, part.schema.field(index), pa.chunked_array(chunks))
+    return part
 
 
 def _write_table(path: Path, table: pa.Table) -> None:
     import pyarrow as pa
 
-    whole = table.unify_dictionaries()
+    unified = table.unify_dictionaries()
     options = pa.ipc.IpcWriteOptions(compression="lz4")
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, whole.schema, options=options) as writer:
-        writer.write_table(whole)
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, unified.schema, options=options) as writer:
+        writer.write_table(unified)
 
 
-def _key(file: File) -> str:
-    known = f"{file.path.absolute()}\0{file.path}\0{file.label}".encode("utf-8", "surrogateescape")
-    return hashlib.sha256(known).hexdigest()[:32]
+def _key(file: SourceFile) -> str:
+    identity = f"{file.path.absolute()}\0{file.path}\0{file.label}".encode("utf-8", "surrogateescape")
+    return hashlib.sha256(identity).hexdigest()[:32]
 
 
 @cache
-def ours() -> str:
-    """A mark of what reads files here: our columns, our code, and the packages that bring importers."""
+def version_mark() -> str:
+    """Return a hash of everything that reads files: our columns, our code, and the packages with importers."""
     columns: Any = {name: [(c.name, c.dtype, c.known) for c in columns] for name, columns in COLUMNS.items()}
     code = [path.stat().st_mtime_ns for path in sorted(Path(__file__).parents[1].rglob("*.py"))]
-    brought = sorted(
+    importer_packages = sorted(
         f"{point.name} {point.dist.name} {point.dist.version}"
-        for point in entry_points(group="nbturns.importers")
+        for point in entry_points("nbturns.importers").values()
         if point.dist
     )
-    return hashlib.sha256(json.dumps([columns, code, brought]).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps([columns, code, importer_packages]).encode()).hexdigest()[:16]
 
 
-def _of_user() -> Path:
-    """Where this system keeps what a program may lose."""
+def _user_folder() -> Path:
+    """Return the folder in which this system keeps the caches of programs."""
     home = Path.home()
     if sys.platform == "darwin":
         base = home / "Library" / "Caches"

@@ -1,4 +1,4 @@
-"""A column is a value: a name, and how to read it off a row.
+"""A column is a value: a name, and a function of a row.
 
 So a frame is a tuple of columns, and a tuple with one more is another frame. Nothing is
 registered anywhere.
@@ -15,13 +15,13 @@ from ..errors import MisuseError
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a frame: `of(row)` gives its value, None where there is none.
+    """One column of a frame: `of(row)` returns its value, or None for a missing one.
 
     `dtype` is pandas' name of a type that keeps NA ("string", "Int64", "Float64",
     "boolean", "category", "object"), "time" (seconds since the epoch or a datetime; UTC) or
-    "json" (any JSON value: parsed in pandas, text elsewhere); "" finds one that fits the
-    values. `unit` and `doc` say what is in it, `known` which categories it has even where no
-    row is of them. Raises MisuseError for a name that is no text and for an `of` that cannot be called.
+    "json" (any JSON value: parsed in pandas, text elsewhere); "" chooses one that fits the
+    values. `unit` and `doc` describe the values, `known` lists the categories that a frame has even
+    without a row of them. Raises MisuseError for a name that is not a string and for an `of` that is not callable.
     """
 
     name: str
@@ -34,27 +34,31 @@ class Column:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name or not callable(self.of):
-            said = f"Column({self.name!r:.40}, {self.of!r:.40})"
             raise MisuseError(
-                f'a column is a name and a function of a row, like Column("length", lambda row: …), not {said}'
+                f"Column({self.name!r:.40}, {self.of!r:.40}) is not a column; "
+                'pass a name and a function of a row, like Column("length", lambda row: …)'
             )
         if self.dtype not in DTYPES:
-            raise MisuseError(f"column {self.name!r}: no dtype is named {self.dtype!r}; there are: {', '.join(DTYPES)}")
+            raise MisuseError(f"column {self.name!r}: unknown dtype {self.dtype!r}; use one of {', '.join(DTYPES)}")
 
 
 DTYPES = ("", "string", "Int64", "Float64", "boolean", "category", "time", "json", "object")
 
 
-def checked(columns: Iterable[Column]) -> tuple[Column, ...]:
-    """`columns` as a tuple. Raises MisuseError for what is no Column and for two of one name."""
+def checked_columns(columns: Iterable[Column]) -> tuple[Column, ...]:
+    """Return `columns` as a tuple. Raises MisuseError for an item that is not a Column and for two of one name."""
     if isinstance(columns, (Column, str)) or not isinstance(columns, Iterable):
-        raise MisuseError(f"columns are several, like nt.frames.BLOCK + (nt.frames.Column(…),), not {columns!r:.60}")
-    chosen = tuple(columns)
+        raise MisuseError(
+            f"expected several columns, got {columns!r:.60}; pass a tuple like nt.frames.BLOCK + (nt.frames.Column(…),)"
+        )
+    column_tuple = tuple(columns)
     names: set[str] = set()
-    for column in chosen:
+    for column in column_tuple:
         if not isinstance(column, Column):
-            raise MisuseError(f'a column is like nt.frames.Column("length", lambda row: …), not {column!r:.60}')
+            raise MisuseError(
+                f'expected a Column, got {column!r:.60}; pass one like nt.frames.Column("length", lambda row: …)'
+            )
         if column.name in names:
-            raise MisuseError(f"two columns are named {column.name!r}; leave one out, or name one differently")
+            raise MisuseError(f"two columns are named {column.name!r}; remove or rename one of them")
         names.add(column.name)
-    return chosen
+    return column_tuple

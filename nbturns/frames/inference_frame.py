@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..results import InferenceResult, Usage
-from ..turns import Block
+from ..values.inference_results import InferenceResult, Usage
+from ..values.turns import Block
+from .builder import FrameBuilder
 from .columns import Column
-from .joined import FILE, RECORDED, RUN_ID, RUNTIME, SESSION_ID, TOKENS, TURN_KEYS
-from .maker import Maker
-from .walk import Place, Row, said
+from .shared_columns import FILE, PROFILE_COLUMNS, RESULT_COLUMNS, RUN_ID, SESSION_ID, TOKEN_COLUMNS, TURN_KEYS
+from .traversal import Row, TurnVisit, text_of
 
 
 @dataclass(slots=True, eq=False)
 class InferenceRow(Row):
-    """What a column of `inferences` reads. `blocks` are those the call made, as they stand in its Turn."""
+    """The row of a column of `inferences`. `blocks` are those of the call, in its Turn."""
 
     inference: InferenceResult
     inference_id: str
@@ -23,29 +23,27 @@ class InferenceRow(Row):
 
     @property
     def usage(self) -> Usage | None:
-        """Tokens; None where nobody counted them."""
+        """The tokens; None where they were not counted."""
         return self.inference.usage
 
     def count(self, kind: str) -> int:
-        """How many blocks of `kind` it made."""
+        """Return the number of its blocks of `kind`."""
         return sum(block.kind == kind for block in self.blocks)
 
     def characters(self, kind: str) -> int:
-        """How much it said in blocks of `kind`."""
-        return sum(len(said(block)) for block in self.blocks if block.kind == kind)
+        """Return the length of its blocks of `kind` in characters."""
+        return sum(len(text_of(block)) for block in self.blocks if block.kind == kind)
 
     def __str__(self) -> str:
-        return f"{self.place}, inference {self.index}"
+        return f"{self.visit}, inference {self.index}"
 
 
-def _kind(name: str, kind: str, what: str) -> tuple[Column, Column]:
-    """How many blocks of `kind` a call made, and how long they are together."""
+def _kind_columns(name: str, kind: str, plural: str) -> tuple[Column, Column]:
+    """Return the columns of number and length of the blocks of `kind` of a call."""
     blocks, characters = f"{name}_blocks", f"{name}_characters"
     return (
-        Column(blocks, lambda row: row.count(kind), "Int64", unit="blocks", doc=f"how many of them are {what}"),
-        Column(
-            characters, lambda row: row.characters(kind), "Int64", unit="characters", doc=f"the length of its {what}"
-        ),
+        Column(blocks, lambda row: row.count(kind), "Int64", unit="blocks", doc=f"number of {plural}"),
+        Column(characters, lambda row: row.characters(kind), "Int64", unit="characters", doc=f"length of the {plural}"),
     )
 
 
@@ -53,19 +51,24 @@ INFERENCE: tuple[Column, ...] = (
     RUN_ID,
     SESSION_ID,
     *TURN_KEYS,
-    Column("inference_id", lambda row: row.inference_id, "string", doc="the call's id; without one, made of its place"),
-    Column("inference_index", lambda row: row.index, "Int64", doc="its place among those of its Turn, from 0"),
-    *RECORDED,
-    Column("truncated", lambda row: row.inference.truncated, "boolean", doc="whether the reply was cut"),
+    Column(
+        "inference_id",
+        lambda row: row.inference_id,
+        "string",
+        doc="id of the call; without one, made of turn and call index",
+    ),
+    Column("inference_index", lambda row: row.index, "Int64", doc="index among the calls of its Turn, from 0"),
+    *RESULT_COLUMNS,
+    Column("truncated", lambda row: row.inference.truncated, "boolean", doc="true if the reply was cut"),
     Column(
         "attempts",
         lambda row: row.inference.attempts,
         "Int64",
         unit="attempts",
-        doc="which try it was; 2 follows a failed one",
+        doc="number of the attempt; 2 follows a failed one",
     ),
-    *TOKENS,
-    Column("max_tokens", lambda row: row.inference.max_tokens, "Int64", unit="tokens", doc="the most it might say"),
+    *TOKEN_COLUMNS,
+    Column("max_tokens", lambda row: row.inference.max_tokens, "Int64", unit="tokens", doc="limit of output tokens"),
     Column("duration_ms", lambda row: row.inference.duration_ms, "Int64", unit="ms", doc="from request to last token"),
     Column(
         "time_to_first_token_ms",
@@ -74,25 +77,25 @@ INFERENCE: tuple[Column, ...] = (
         unit="ms",
         doc="from request to first token",
     ),
-    Column("cost", lambda row: row.inference.cost, "Float64", unit="USD", doc="its price, where that is known"),
+    Column("cost", lambda row: row.inference.cost, "Float64", unit="USD", doc="price, if it is known"),
     Column(
-        "request_id", lambda row: row.inference.request_id or None, "string", doc="the provider's id of the request"
+        "request_id", lambda row: row.inference.request_id or None, "string", doc="id of the request at the provider"
     ),
     Column(
-        "response_id", lambda row: row.inference.response_id or None, "string", doc="the provider's id of the reply"
+        "response_id", lambda row: row.inference.response_id or None, "string", doc="id of the reply at the provider"
     ),
-    Column("blocks", lambda row: len(row.blocks), "Int64", unit="blocks", doc="how many it made, of any kind"),
-    *_kind("text", "llm_text", "texts"),
-    *_kind("reasoning", "reasoning", "thoughts"),
-    *_kind("tool_call", "tool_call", "calls"),
-    *RUNTIME,
+    Column("blocks", lambda row: len(row.blocks), "Int64", unit="blocks", doc="number of blocks, of any kind"),
+    *_kind_columns("text", "llm_text", "texts"),
+    *_kind_columns("reasoning", "reasoning", "reasoning blocks"),
+    *_kind_columns("tool_call", "tool_call", "tool calls"),
+    *PROFILE_COLUMNS,
     FILE,
 )
 
 
-class InferenceMaker(Maker):
-    """A row for each model call of each Run, when all it made is known."""
+class InferenceBuilder(FrameBuilder):
+    """A row for each model call of each Run, in the Turn that lists it."""
 
-    def place(self, place: Place) -> None:
-        for index, made in enumerate(place.inferences):
-            self.sheet.add(InferenceRow(place, made.result or InferenceResult(), made.id, index, tuple(made.blocks)))
+    def visit(self, visit: TurnVisit) -> None:
+        for index, call in enumerate(visit.model_calls):
+            self.buffer.add(InferenceRow(visit, call.result or InferenceResult(), call.id, index, tuple(call.blocks)))

@@ -1,4 +1,4 @@
-"""Where the rows of a frame came from, and the way back to their Turns."""
+"""The origin of the rows of a frame, and the way back to their Turns."""
 
 from __future__ import annotations
 
@@ -8,30 +8,33 @@ from numbers import Integral
 from typing import Any
 
 from ..errors import LoadError, MisuseError
-from ..files import each
-from ..turns import Run, Turn
-from .sources import Claims, File, Source, are_paths, parts
+from ..files import read_runs_of_file
+from ..values.turns import Run, Turn
+from .sources import RunIds, RunSource, SourceFile, are_paths, expand, is_path_input
+
+TurnKey = tuple[str, int, str]  # run id, turn index, file
 
 
 class Origin(dict[str, Any]):
-    """What a frame was made of, kept in its `attrs` through filters and sorts.
+    """The input of a frame, kept in its `attrs` through filters and sorts.
 
-    To whoever writes `attrs` as JSON it is a small object that names the files.
+    For a program that writes `attrs` as JSON it is a small object with the names of the files.
     """
 
-    given: Any = None
+    input: Any = None
 
     @classmethod
-    def of(cls, given: Any) -> Origin | None:
-        """The origin of what was given; None for what can be read but once."""
-        if isinstance(given, (str, os.PathLike)) or are_paths(given):
-            made = cls(files=[str(one) for one in ([given] if isinstance(given, (str, os.PathLike)) else given)])
-        elif isinstance(given, Iterator):
+    def of(cls, x: Any) -> Origin | None:
+        """Return the origin of a frame of `x`; None for an iterator, which can be read only once."""
+        if isinstance(x, Iterator):
             return None
-        else:
-            made = cls()
-        made.given = list(parts(given)) if not made else given
-        return made
+        if not is_path_input(x):
+            origin = cls()
+            origin.input = list(expand(x))
+            return origin
+        origin = cls(files=[str(path) for path in ([x] if isinstance(x, (str, os.PathLike)) else x)])
+        origin.input = x
+        return origin
 
     def __deepcopy__(self, memo: object) -> Origin:
         return self
@@ -44,63 +47,62 @@ class Origin(dict[str, Any]):
 
 
 def to_turns(rows: Any, source: Any = None) -> tuple[Turn, ...]:
-    """The Turns that the rows of any of our frames came from: whole, once each, in order.
+    """Return the Turns of the rows of any of our frames: whole, once each, in order.
 
     `rows` is a frame of any backend, filtered as you like, or a single row; it needs its
-    `run_id` and `turn_index`. The Turns are taken from what the frame was made of, which it
-    remembers, or from its `file` column; `source` says it where neither is so. Raises
+    `run_id` and `turn_index`. The Turns are taken from the input of the frame, which is stored with
+    it, or from the files in its `file` column; pass `source` where it has neither. Raises
     MisuseError for a frame without these columns, LoadError for a Turn that is not found.
     """
-    wanted = _wanted(rows)
+    keys = _turn_keys(rows)
     origin = getattr(rows, "attrs", {}).get("nbturns")
-    given = source if source is not None else getattr(origin, "given", None)
-    found: dict[tuple[str, int], Turn] = {}
-    for ids, file, run in _runs(given, wanted):
-        for run_of, index, file_of in wanted:
-            if run_of in ids and file_of in (file, "") and index < len(run):
-                found.setdefault((run_of, index), run[index])
-    missing = next(((run, index) for run, index, _ in wanted if (run, index) not in found), None)
-    if missing is not None:
-        raise LoadError(
-            f"turn {missing[1]} of run {missing[0]!r} is not in what this frame was made of; "
-            "nt.frames.to_turns(frame, source) takes it from there"
-        )
-    return tuple(found[run, index] for run, index, _ in wanted)
+    x = source if source is not None else getattr(origin, "input", None)
+    turns: dict[tuple[str, int], Turn] = {}
+    for run_ids, run_file, run in _candidate_runs(x, keys):
+        for run_id, index, file in keys:
+            if run_id in run_ids and file in (run_file, "") and index < len(run):
+                turns.setdefault((run_id, index), run[index])
+    for run_id, index, _ in keys:
+        if (run_id, index) not in turns:
+            raise LoadError(
+                f"turn {index} of run {run_id!r} is not in the input of this frame; "
+                "pass that input, as in nt.frames.to_turns(frame, source)"
+            )
+    return tuple(turns[run_id, index] for run_id, index, _ in keys)
 
 
 def at(row: Any, source: Any = None) -> Turn:
-    """The Turn a single row came from, to look at: `nt.view(nt.frames.at(frame.iloc[3]))`.
+    """Return the Turn of a single row, as in `nt.view(nt.frames.at(frame.iloc[3]))`.
 
-    Raises what `to_turns` raises, and MisuseError for rows of several Turns.
+    Raises the errors of `to_turns`, and MisuseError for rows of several Turns.
     """
     turns = to_turns(row, source)
     if len(turns) != 1:
-        raise MisuseError(f"these rows are of {len(turns)} Turns; name one, like frame.iloc[0]")
+        raise MisuseError(f"expected rows of one Turn, got rows of {len(turns)}; pass a single row, like frame.iloc[0]")
     return turns[0]
 
 
-def _wanted(rows: Any) -> list[tuple[str, int, str]]:
-    """Run, place and file of each Turn the rows name, once each, in order."""
+def _turn_keys(rows: Any) -> list[TurnKey]:
+    """Return run id, turn index and file of each Turn of the rows, once each, in order."""
     columns = _columns(rows)
     if "run_id" not in columns or "turn_index" not in columns:
-        raise MisuseError("rows lead back to their Turns by run_id and turn_index; keep both columns")
+        raise MisuseError("rows without run_id or turn_index have no Turns; keep both columns")
     files = columns.get("file") or [None] * len(columns["run_id"])
-    found: dict[tuple[str, int], str] = {}
-    for run, index, file in zip(columns["run_id"], columns["turn_index"], files, strict=True):
-        if isinstance(run, str) and index == index and index is not None:  # noqa: PLR0124  # NaN is not itself
-            found.setdefault((run, int(index)), file if isinstance(file, str) else "")
-    return [(run, index, file) for (run, index), file in found.items()]
+    keys: dict[tuple[str, int], str] = {}
+    for run_id, index, file in zip(columns["run_id"], columns["turn_index"], files, strict=True):
+        if isinstance(run_id, str) and index == index and index is not None:  # noqa: PLR0124  # NaN differs from itself
+            keys.setdefault((run_id, int(index)), file if isinstance(file, str) else "")
+    return [(run_id, index, file) for (run_id, index), file in keys.items()]
 
 
-def block_places(rows: Any) -> list[int]:
-    """The places of the blocks that rows are of, in their Turns; none for rows of Turns or model calls."""
-    return [
-        int(place) for place in _columns(rows, ("block_index",)).get("block_index", ()) if isinstance(place, Integral)
-    ]
+def block_indexes(rows: Any) -> list[int]:
+    """Return the indexes of the blocks of these rows in their Turns; empty for rows of Turns or model calls."""
+    indexes = _columns(rows, ("block_index",)).get("block_index", ())
+    return [int(index) for index in indexes if isinstance(index, Integral)]
 
 
 def _columns(rows: Any, names: tuple[str, ...] = ("run_id", "turn_index", "file")) -> dict[str, list[Any]]:
-    """The columns we need of a pandas, Polars, Arrow or dask frame, or of one row."""
+    """Return the named columns of a pandas, Polars, Arrow or dask frame, or of one row."""
     if hasattr(rows, "compute"):
         rows = rows.compute()
     if hasattr(rows, "to_pydict"):  # Arrow
@@ -111,35 +113,35 @@ def _columns(rows: Any, names: tuple[str, ...] = ("run_id", "turn_index", "file"
             for name in names
             if name in rows.columns
         }
-    if hasattr(rows, "_asdict"):  # a row, as itertuples gives it
+    if hasattr(rows, "_asdict"):  # a row of itertuples
         rows = rows._asdict()
     if isinstance(rows, Mapping) or hasattr(rows, "index"):  # a row
         return {name: [rows[name]] for name in names if name in (rows if isinstance(rows, Mapping) else rows.index)}
-    raise MisuseError(f"these are no rows of a frame: {rows!r:.60}")
+    raise MisuseError(f"expected rows of a frame, got {rows!r:.60}; pass a frame, or one of its rows")
 
 
-def _runs(given: Any, wanted: list[tuple[str, int, str]]) -> Iterator[tuple[set[str], str, Run]]:
-    """The Runs that may be meant: the ids they may have in a frame, their file, and they."""
-    files = {file for _, _, file in wanted}
-    if given is None:
-        given = sorted(files - {""})
-    claims = Claims()
-    for part in given if isinstance(given, list) and not are_paths(given) else parts(given):
-        if isinstance(part, Source):
-            yield {claims.claim(part.id, "", "", part.place)}, "", part.run
-        elif isinstance(part, File) and (str(part.path) in files or "" in files):
-            yield from _of_file(part)
+def _candidate_runs(x: Any, keys: list[TurnKey]) -> Iterator[tuple[set[str], str, Run]]:
+    """Return the Runs that may have these Turns, each with the ids it may have in a frame, and its file."""
+    files = {file for _, _, file in keys}
+    if x is None:
+        x = sorted(files - {""})
+    run_ids = RunIds()
+    for part in x if isinstance(x, list) and not are_paths(x) else expand(x):
+        if isinstance(part, RunSource):
+            yield {run_ids.assign(part.id, "", "", part.position)}, "", part.run
+        elif isinstance(part, SourceFile) and (str(part.path) in files or "" in files):
+            yield from _runs_of_file(part)
 
 
-def _of_file(file: File) -> Iterator[tuple[set[str], str, Run]]:
-    """In a frame of many files a Run may bear the name of its file, too."""
-    alone, apart, place = Claims(), Claims(), 0
-    for run in each(file.path):
-        whole = run.run if isinstance(run, LoadError) else run
-        if whole is not None:
-            id = file.id(whole, place)
-            if not place:
-                apart = Claims((id,))
-            ids = {claims.claim(id, str(file.path), file.label, place) for claims in (alone, apart)}
-            yield ids, str(file.path), whole
-            place += 1
+def _runs_of_file(file: SourceFile) -> Iterator[tuple[set[str], str, Run]]:
+    """Return the Runs of a file; in a frame of many files an id may begin with the name of its file."""
+    own_ids, prefixed_ids, position = RunIds(), RunIds(), 0
+    for item in read_runs_of_file(file.path):
+        run = item.run if isinstance(item, LoadError) else item
+        if run is not None:
+            run_id = file.run_id(run, position)
+            if not position:
+                prefixed_ids = RunIds((run_id,))
+            all_ids = (own_ids, prefixed_ids)
+            yield {ids.assign(run_id, str(file.path), file.label, position) for ids in all_ids}, str(file.path), run
+            position += 1

@@ -1,4 +1,4 @@
-"""A progress bar for work that takes long; none for work that does not."""
+"""A progress bar for long work."""
 
 from __future__ import annotations
 
@@ -6,46 +6,49 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-PATIENCE = 2.0  # seconds before there is a bar
+from ..packages import require
+
+DELAY = 2.0  # seconds before the bar appears
 
 
 class Progress:
-    """A bar over `total` bytes: tqdm's, a widget in a notebook. It comes late and leaves nothing behind.
+    """A bar over `total` bytes: tqdm's, a widget in a notebook. It appears late and is removed at the end.
 
-    `shown` is None where that is decided here: in notebooks and terminals, not in a log.
+    `shown` is None to show it in notebooks and terminals, but not in a log.
     """
 
     def __init__(self, total: int, shown: bool | None = None) -> None:
         self._total = total
         self._shown = shown
-        self._began = time.monotonic()
-        self._done = 0
+        self._start = time.monotonic()
+        self._bytes = 0
         self._bar: Any = None
-        self._place: Any = None  # in the page
+        self._page_display: Any = None  # its display in a notebook page
 
     def advance(self, size: int) -> None:
-        self._done += size
+        self._bytes += size
         if self._bar is not None:
             self._bar.update(size)
-        elif self._shown is not False and time.monotonic() - self._began >= (0 if self._shown else PATIENCE):
-            self._bar = self._made()
+        elif self._shown is not False and time.monotonic() - self._start >= (0 if self._shown else DELAY):
+            self._bar = self._new_bar()
 
-    def _made(self) -> Any:
+    def _new_bar(self) -> Any:
+        require("tqdm")
         from tqdm.auto import tqdm
         from tqdm.notebook import tqdm_notebook
 
-        in_page = issubclass(tqdm, tqdm_notebook)
-        options: dict[str, Any] = {"display": False} if in_page else {}
-        wordless = None if self._shown is None and not in_page else False
-        bar = tqdm(total=self._total or None, unit="B", unit_scale=True, leave=False, disable=wordless, **options)
+        in_notebook = issubclass(tqdm, tqdm_notebook)
+        options: dict[str, Any] = {"display": False} if in_notebook else {}
+        disabled = None if self._shown is None and not in_notebook else False
+        bar = tqdm(total=self._total or None, unit="B", unit_scale=True, leave=False, disable=disabled, **options)
         if not bar.disable:
-            if in_page:
+            if in_notebook:
                 from IPython import display as ipython
 
                 show: Any = ipython.display
-                bar.displayed, self._place = True, show(bar.container, display_id=True)
-            bar.start_t -= time.monotonic() - self._began  # it began before it was shown
-            bar.n = bar.last_print_n = self._done
+                bar.displayed, self._page_display = True, show(bar.container, display_id=True)
+            bar.start_t -= time.monotonic() - self._start  # the work began before the bar appeared
+            bar.n = bar.last_print_n = self._bytes
             bar.refresh()
         return bar
 
@@ -58,6 +61,6 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
-        if self._place is not None:
-            self._place.update({}, raw=True)  # nor does it stay in the file of the notebook
-            self._place = None
+        if self._page_display is not None:
+            self._page_display.update({}, raw=True)  # so that it is not saved in the notebook file
+            self._page_display = None

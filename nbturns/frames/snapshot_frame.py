@@ -1,23 +1,23 @@
-"""The frame of snapshots: a row for each boundary of the loop, with what changed since the one before."""
+"""The frame of snapshots: a row for each boundary of the loop, with the changes since the previous one."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..calls import Calls
-from ..chunks import Chunks
 from ..events import Phase, Snapshot
 from ..keys import EXECUTION_ID
-from ..turns import Block, Turn
+from ..values.pending_calls import PendingCalls
+from ..values.persistent_list import PersistentList
+from ..values.turns import Block, Turn
+from .builder import FrameBuilder
 from .columns import Column
-from .joined import FILE, RUN_ID, SESSION_ID, TURN_KEYS
-from .maker import Maker
-from .walk import Place, Row, Walk, said
+from .shared_columns import FILE, RUN_ID, SESSION_ID, TURN_KEYS
+from .traversal import Row, Traversal, TurnVisit, text_of
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What became of a Turn: from `start` on, blocks were `removed`, `added`, or `edited` (before, after)."""
+    """The changes of a Turn: from index `start` on, blocks were `removed`, `added`, or `edited` (before, after)."""
 
     start: int | None
     removed: tuple[Block, ...] = ()
@@ -27,18 +27,18 @@ class Change:
 
 @dataclass(slots=True, eq=False)
 class SnapshotRow(Row):
-    """What a column of `snapshots` reads. Of a Turn nobody took snapshots of, its end is one."""
+    """The row of a column of `snapshots`. A Turn without snapshots has one row, for its end."""
 
     snapshot: Snapshot | None
     state: Turn
     snapshot_index: int
     change: Change
     pending: int
-    since: float | None
+    previous_time: float | None
 
     @property
     def turn(self) -> Turn:
-        """The Turn as it was then."""
+        """The Turn at that moment."""
         return self.state
 
     @property
@@ -55,98 +55,105 @@ class SnapshotRow(Row):
 
     @property
     def elapsed_ms(self) -> float | None:
-        return (self.at - self.since) * 1000 if self.at is not None and self.since is not None else None
+        return (self.at - self.previous_time) * 1000 if self.at is not None and self.previous_time is not None else None
 
     @property
     def inference_id(self) -> str | None:
         return next((block.inference_id for block in reversed(self.change.added) if block.inference_id), None)
 
     def __str__(self) -> str:
-        return f"{self.place}, snapshot {self.snapshot_index}"
+        return f"{self.visit}, snapshot {self.snapshot_index}"
 
 
 SNAPSHOT: tuple[Column, ...] = (
     RUN_ID,
     SESSION_ID,
     *TURN_KEYS,
-    Column("snapshot_index", lambda row: row.snapshot_index, "Int64", doc="its place in its Run, from 0"),
+    Column("snapshot_index", lambda row: row.snapshot_index, "Int64", doc="index in its Run, from 0"),
+    Column("execution_id", lambda row: row.turn.metadata.get(EXECUTION_ID), "string", doc="id of the execution"),
+    Column("phase", lambda row: row.phase, "category", known=tuple(Phase), doc="boundary of the loop"),
+    Column("iteration", lambda row: row.iteration, "Int64", doc="iteration of the loop, from 0"),
+    Column("at", lambda row: row.at, "time", doc="time of the snapshot"),
     Column(
-        "execution_id", lambda row: row.turn.metadata.get(EXECUTION_ID), "string", doc="the execution it was taken of"
+        "elapsed_ms",
+        lambda row: row.elapsed_ms,
+        "Float64",
+        unit="ms",
+        doc="time since the previous snapshot of its Turn",
     ),
-    Column("phase", lambda row: row.phase, "category", known=tuple(Phase), doc="the boundary it was taken at"),
-    Column("iteration", lambda row: row.iteration, "Int64", doc="how often the loop had gone round, from 0"),
-    Column("at", lambda row: row.at, "time", doc="when it was taken"),
-    Column("elapsed_ms", lambda row: row.elapsed_ms, "Float64", unit="ms", doc="since the one before in its Turn"),
-    Column("blocks", lambda row: len(row.turn), "Int64", unit="blocks", doc="all it holds"),
-    Column("pending", lambda row: row.pending, "Int64", unit="calls", doc="calls nobody had answered"),
-    Column("added", lambda row: len(row.change.added), "Int64", unit="blocks", doc="new since the snapshot before"),
-    Column("removed", lambda row: len(row.change.removed), "Int64", unit="blocks", doc="gone since then"),
-    Column("edited", lambda row: len(row.change.edited), "Int64", unit="blocks", doc="changed since then"),
-    Column("changed_from", lambda row: row.change.start, "Int64", doc="the first place that differs, if one does"),
+    Column("blocks", lambda row: len(row.turn), "Int64", unit="blocks", doc="all blocks of the Turn"),
+    Column("pending", lambda row: row.pending, "Int64", unit="calls", doc="tool calls without a result"),
+    Column("added", lambda row: len(row.change.added), "Int64", unit="blocks", doc="new since the previous snapshot"),
+    Column("removed", lambda row: len(row.change.removed), "Int64", unit="blocks", doc="removed since then"),
+    Column("edited", lambda row: len(row.change.edited), "Int64", unit="blocks", doc="edited since then"),
+    Column("changed_from", lambda row: row.change.start, "Int64", doc="first index that differs, if one does"),
     Column(
         "added_kinds",
         lambda row: " ".join(block.kind for block in row.change.added) or None,
         "string",
-        doc="the kinds of what is new, in order",
+        doc="kinds of the new blocks, in order",
     ),
     Column(
         "text",
-        lambda row: said(row.change.added[-1]) if row.change.added else None,
+        lambda row: text_of(row.change.added[-1]) if row.change.added else None,
         "string",
-        doc="what the last new block says",
+        doc="text of the last new block",
     ),
-    Column("inference_id", lambda row: row.inference_id, "string", doc="the model call that made what is new"),
+    Column("inference_id", lambda row: row.inference_id, "string", doc="model call of the new blocks"),
     FILE,
 )
 
 
-class SnapshotMaker(Maker):
+class SnapshotBuilder(FrameBuilder):
     """A row for each snapshot of each Run."""
 
-    def begin(self, walk: Walk) -> None:  # noqa: ARG002  # what every maker is told
-        self._before: Chunks[Block] = Chunks()
-        self._calls = Calls()
+    def begin(self, traversal: Traversal) -> None:  # noqa: ARG002  # the signature of all builders
+        self._previous_blocks: PersistentList[Block] = PersistentList()
+        self._calls = PendingCalls()
         self._index = 0
 
-    def place(self, place: Place) -> None:
-        taken: tuple[Snapshot | None, ...] = (place.source.snapshots or {}).get(place.turn_index) or (None,)
-        since: float | None = None
-        for snapshot in taken:
-            turn = snapshot.turn if snapshot else place.turn
-            change = changed(self._before, turn.blocks)
-            grown = not change.removed and not change.edited and change.start in (None, len(self._before))
-            self._calls = self._calls.after(change.added) if grown else turn.calls
+    def visit(self, visit: TurnVisit) -> None:
+        snapshots: tuple[Snapshot | None, ...] = (visit.source.snapshots or {}).get(visit.turn_index) or (None,)
+        previous_time: float | None = None
+        for snapshot in snapshots:
+            turn = snapshot.turn if snapshot else visit.turn
+            change = changes_between(self._previous_blocks, turn.blocks)
+            is_appended = change.start in (None, len(self._previous_blocks)) and not (change.removed or change.edited)
+            self._calls = self._calls.after(change.added) if is_appended else turn.calls
             pending = len(self._calls.pending)
-            row = SnapshotRow(place, snapshot, turn, self._index, change, pending, since)
-            self.sheet.add(row)
-            self._before, self._index, since = turn.blocks, self._index + 1, row.at
+            row = SnapshotRow(visit, snapshot, turn, self._index, change, pending, previous_time)
+            self.buffer.add(row)
+            self._previous_blocks, self._index, previous_time = turn.blocks, self._index + 1, row.at
 
 
-def changed(before: Chunks[Block], after: Chunks[Block]) -> Change:
-    """What became of `before`. Blocks are told by identity; one that changed keeps its id, or its place and kind."""
+def changes_between(before: PersistentList[Block], after: PersistentList[Block]) -> Change:
+    """Return the changes from `before` to `after`.
+
+    Blocks are compared by identity; an edited block keeps its id, or its index and kind.
+    """
     start = before.shared(after)
-    gone, new = list(before.since(start)), list(after.since(start))
-    if not gone and not new:
+    old_blocks, new_blocks = list(before.since(start)), list(after.since(start))
+    if not old_blocks and not new_blocks:
         return Change(None)
-    while gone and new and gone[-1] is new[-1]:
-        del gone[-1], new[-1]
-    pairs = _pairs(gone, new)
-    old, fresh = {id(one) for one, _ in pairs}, {id(one) for _, one in pairs}
+    while old_blocks and new_blocks and old_blocks[-1] is new_blocks[-1]:
+        del old_blocks[-1], new_blocks[-1]
+    pairs = _pairs(old_blocks, new_blocks)
+    paired_old, paired_new = {id(old) for old, _ in pairs}, {id(new) for _, new in pairs}
     return Change(
         start,
-        tuple(block for block in gone if id(block) not in old),
-        tuple(block for block in new if id(block) not in fresh),
-        tuple((one, other) for one, other in pairs if one is not other),
+        tuple(block for block in old_blocks if id(block) not in paired_old),
+        tuple(block for block in new_blocks if id(block) not in paired_new),
+        tuple((old, new) for old, new in pairs if old is not new),
     )
 
 
-def _pairs(gone: list[Block], new: list[Block]) -> list[tuple[Block, Block]]:
-    """Which of the new blocks stand for which of the old."""
-    if len(gone) == len(new) and all(
-        one.kind == other.kind and one.id == other.id for one, other in zip(gone, new, strict=True)
+def _pairs(old_blocks: list[Block], new_blocks: list[Block]) -> list[tuple[Block, Block]]:
+    """Return the pairs of an old block and the new block that replaces it."""
+    if len(old_blocks) == len(new_blocks) and all(
+        old.kind == new.kind and old.id == new.id for old, new in zip(old_blocks, new_blocks, strict=True)
     ):
-        return list(zip(gone, new, strict=True))
-    same = {id(block): block for block in new}
-    named = {block.id: block for block in new if block.id}
-    found = ((block, same.get(id(block)) or named.get(block.id)) for block in gone)
-    return [(block, other) for block, other in found if other is not None]
+        return list(zip(old_blocks, new_blocks, strict=True))
+    by_identity = {id(block): block for block in new_blocks}
+    by_id = {block.id: block for block in new_blocks if block.id}
+    pairs = ((old, by_identity.get(id(old)) or by_id.get(old.id)) for old in old_blocks)
+    return [(old, new) for old, new in pairs if new is not None]

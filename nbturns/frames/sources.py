@@ -1,4 +1,4 @@
-"""What may be given to a frame, and the Runs that are in it."""
+"""The inputs of a frame, and the Runs in them."""
 
 from __future__ import annotations
 
@@ -9,123 +9,127 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from ..errors import LoadError
+from ..errors import LoadError, MisuseError
 from ..events import Snapshot
-from ..execution import Execution
 from ..keys import SESSION_ID
+from ..runtime.execution import Execution
 from ..session import Session
-from ..turns import Run, Turn
+from ..values.turns import Run, Turn
 
 
 @runtime_checkable
 class Store(Protocol):
-    """Whatever keeps Runs: `runs()` names them (or gives what has an `id`), `load(id)` gives one."""
+    """An object that keeps Runs: `runs()` returns their ids (or objects with an `id`), `load(id)` one Run."""
 
     def runs(self) -> Iterable[Any]: ...
     def load(self, id: str, /) -> Run: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """A Run, the id its rows are joined by, the file it came from ("" for none), its snapshots by Turn.
+class RunSource:
+    """A Run, the id of its rows, its file ("" for none), and its snapshots by Turn index.
 
-    `label` names the file, `place` says where in it, or among the values that were given.
+    `label` is the name of the file, `position` the index of the Run in it, or among the values passed.
     """
 
     run: Run
     id: str
     file: str = ""
     label: str = ""
-    place: int = 0
+    position: int = 0
     snapshots: Mapping[int, tuple[Snapshot, ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class File:
-    """A file to be read. `label` is its name without suffix, longer where two have the same."""
+class SourceFile:
+    """A file to be read. `label` is its name without suffix, longer where two files have the same."""
 
     path: Path
     label: str
 
     @property
     def size(self) -> int:
-        """Its bytes; 0 where it is not there."""
+        """Its size in bytes; 0 for a missing file."""
         try:
             return self.path.stat().st_size
         except OSError:
             return 0
 
-    def source(self, run: Run, place: int) -> Source:
-        """A Run of it, at its place there."""
-        return Source(run, self.id(run, place), str(self.path), self.label, place)
+    def source(self, run: Run, position: int) -> RunSource:
+        return RunSource(run, self.run_id(run, position), str(self.path), self.label, position)
 
-    def id(self, run: Run, place: int) -> str:
-        """The id of a Run in it."""
-        return self.told_apart(run.id) or session_of(run) or f"{self.path}#{place}"
+    def run_id(self, run: Run, position: int) -> str:
+        """Return the id of a Run of this file: its own, that of its session, or file and position."""
+        return self.distinct_id(run.id) or session_of(run) or f"{self.path}#{position}"
 
-    def told_apart(self, id: str) -> str:
-        """An id as it is; one that an importer made of the file's name, so that no other file has it."""
+    def distinct_id(self, run_id: str) -> str:
+        """Return an id as it is; an id that an importer made of the name of the file, made of its label."""
         stem = self.path.stem
-        if id and stem != self.label and (id == stem or id.startswith(f"{stem}:")):
-            return self.label + id[len(stem) :]
-        return id
+        if run_id and stem != self.label and (run_id == stem or run_id.startswith(f"{stem}:")):
+            return self.label + run_id[len(stem) :]
+        return run_id
 
 
-class Claims:
-    """Which Run has which id: two of one id would be joined as if they were one."""
+class RunIds:
+    """The ids of all Runs of a pass; two Runs of one id would be joined as if they were one."""
 
-    def __init__(self, taken: Iterable[str] = ()) -> None:
-        self._owners: dict[str, tuple[str, int]] = dict.fromkeys(taken, ("", -1))
-        self.renamed = 0  # how many Runs have another id than they had
+    def __init__(self, reserved: Iterable[str] = ()) -> None:
+        self._owners: dict[str, tuple[str, int]] = dict.fromkeys(reserved, ("", -1))
+        self.renamed = 0  # the number of Runs whose id was changed
 
-    def claim(self, id: str, file: str, label: str, place: int) -> str:
-        """`id`, or where another has it one with the file's name, or a number."""
-        owner = file, place
-        if self._owners.setdefault(id, owner) == owner:
-            return id
+    def assign(self, run_id: str, file: str, label: str, position: int) -> str:
+        """Return `run_id`, or where another Run has it an id with the name of the file, or with a number."""
+        owner = file, position
+        if self._owners.setdefault(run_id, owner) == owner:
+            return run_id
         self.renamed += 1
-        first = f"{label}/{id}" if label else f"{id}~2"
-        others = (f"{label}/{id}~{number}" if label else f"{id}~{number}" for number in count(2))
-        return next(one for one in chain((first,), others) if self._owners.setdefault(one, owner) == owner)
+        first = f"{label}/{run_id}" if label else f"{run_id}~2"
+        numbered = (f"{label}/{run_id}~{number}" if label else f"{run_id}~{number}" for number in count(2))
+        return next(name for name in chain((first,), numbered) if self._owners.setdefault(name, owner) == owner)
 
-    def clash(self, ids: Iterable[str], file: str) -> bool:
-        """Whether somebody else has one of these; if nobody has, they are this file's."""
-        if any(id in self._owners and self._owners[id][0] != file for id in ids):
+    def conflict(self, run_ids: Iterable[str], file: str) -> bool:
+        """Return whether another file has one of these ids; if not, they are assigned to this file."""
+        if any(run_id in self._owners and self._owners[run_id][0] != file for run_id in run_ids):
             return True
-        for id in ids:
-            self._owners[id] = file, -1
+        for run_id in run_ids:
+            self._owners[run_id] = file, -1
         return False
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._owners)
 
 
-def are_paths(given: Any) -> bool:
-    return isinstance(given, (list, tuple)) and all(isinstance(one, (str, os.PathLike)) for one in given)
+def are_paths(x: Any) -> bool:
+    return isinstance(x, (list, tuple)) and all(isinstance(item, (str, os.PathLike)) for item in x)
 
 
-def parts(given: Any) -> Iterator[File | Source | LoadError]:
-    """Every file and every Run in `given`, one after the other; an error for a path with nothing behind it.
+def is_path_input(x: Any) -> bool:
+    """Return whether `x` names files, and not values."""
+    return isinstance(x, (str, os.PathLike)) or are_paths(x)
 
-    A Run without an id is known by its session's, by its file and place there, or by
-    its place in `given`. Raises MisuseError for what holds no Turns.
+
+def expand(x: Any) -> Iterator[SourceFile | RunSource | LoadError]:
+    """Return every file and every Run of `x` in order; an error for a path without a file.
+
+    The id of a Run without one is that of its session, or made of its file and position, or of
+    its index in `x`. Raises MisuseError for an object without Turns.
     """
-    if are_paths(given):
-        yield from _in_files(given)
+    if are_paths(x):
+        yield from _files(x)
         return
     number = 0
-    for part in _parts(given):
-        if isinstance(part, (File, LoadError)):
+    for part in _parts(x):
+        if isinstance(part, (SourceFile, LoadError)):
             yield part
         else:
             run, snapshots = part
-            id = run.id or session_of(run) or f"run-{number}"
-            yield Source(run, id, place=number, snapshots=snapshots)
+            run_id = run.id or session_of(run) or f"run-{number}"
+            yield RunSource(run, run_id, position=number, snapshots=snapshots)
             number += 1
 
 
 def session_id(turn: Turn) -> str:
-    """The id of the session this Turn was made in; "" outside of one."""
+    """Return the id of the session of this Turn; "" outside of a session."""
     return turn.metadata.get(SESSION_ID) or ""
 
 
@@ -133,137 +137,140 @@ def session_of(run: Run) -> str:
     return next(filter(None, map(session_id, run.turns)), "")
 
 
-Part = File | LoadError | tuple[Run, Mapping[int, tuple[Snapshot, ...]] | None]
+Part = SourceFile | LoadError | tuple[Run, Mapping[int, tuple[Snapshot, ...]] | None]
 
 
-def _parts(given: Any) -> Iterator[Part]:
-    match given:
+def _parts(x: Any) -> Iterator[Part]:
+    match x:
         case Run():
-            yield given, None
+            yield x, None
         case Turn():
-            yield Run((given,)), None
+            yield Run((x,)), None
         case Session():
-            yield given.run, _of_session(given)
+            yield x.run, _session_snapshots(x)
         case Execution():
-            yield Run((given.turn,)), {0: tuple(given.snapshots)}
+            yield Run((x.turn,)), {0: tuple(x.snapshots)}
         case Snapshot():
-            yield Run((given.turn,)), {0: (given,)}
+            yield Run((x.turn,)), {0: (x,)}
         case str() | os.PathLike():
-            yield from _in_files((given,))
+            yield from _files((x,))
         case Store():
-            for one in given.runs():
-                yield given.load(_name(one)), None
-        case Iterable() if not isinstance(given, (bytes, bytearray, Mapping)) and not hasattr(given, "columns"):
-            yield from _among(given)
+            for entry in x.runs():
+                yield x.load(_entry_id(entry)), None
+        case Iterable() if not isinstance(x, (bytes, bytearray, Mapping)) and not hasattr(x, "columns"):
+            yield from _item_parts(x)
         case _:
-            raise _refused(given)
+            raise _type_error(x)
 
 
-def _name(one: Any) -> str:
-    """The id of a Run as a store lists it."""
-    if isinstance(one, Mapping):
-        one = one.get("id") or one.get("run_id")
-    return one if isinstance(one, str) else str(getattr(one, "id", None) or getattr(one, "run_id", one))
+def _entry_id(entry: Any) -> str:
+    """Return the id of a Run as a store lists it."""
+    if isinstance(entry, Mapping):
+        entry = entry.get("id") or entry.get("run_id")
+    return entry if isinstance(entry, str) else str(getattr(entry, "id", None) or getattr(entry, "run_id", entry))
 
 
-def _of_session(session: Session) -> Mapping[int, tuple[Snapshot, ...]] | None:
-    """The snapshots of its executions, each at the Turn that came of it."""
-    taken = {id(execution.turn): tuple(execution.snapshots) for execution in session.executions}
-    found = {place: taken[id(turn)] for place, turn in enumerate(session.turns) if taken.get(id(turn))}
-    return found or None
+def _session_snapshots(session: Session) -> Mapping[int, tuple[Snapshot, ...]] | None:
+    """Return the snapshots of the executions of a session, by the index of the resulting Turn."""
+    by_turn = {id(execution.turn): tuple(execution.snapshots) for execution in session.executions}
+    by_index = {index: by_turn[id(turn)] for index, turn in enumerate(session.turns) if by_turn.get(id(turn))}
+    return by_index or None
 
 
-def _in_files(given: Iterable[str | os.PathLike[str]]) -> Iterator[File | LoadError]:
-    found: list[Path] = []
-    for one in given:
+def _files(names: Iterable[str | os.PathLike[str]]) -> Iterator[SourceFile | LoadError]:
+    found_paths: list[Path] = []
+    for name in names:
         try:
-            found += paths(one)
+            found_paths += paths(name)
         except LoadError as error:
             yield error
-    yield from _labelled(found)
+    yield from _labelled_files(found_paths)
 
 
-def paths(given: str | os.PathLike[str]) -> list[Path]:
-    """The files a path, a glob or a folder names. Raises LoadError where there is none."""
-    from ..files import _matched
+def paths(name: str | os.PathLike[str]) -> list[Path]:
+    """Return the files of a path, a glob or a folder. Raises LoadError if there are none."""
+    from ..files import _matching_paths
 
-    return list(_matched(given if isinstance(given, str) else Path(given)))
-
-
-def _labelled(found: list[Path]) -> Iterator[File]:
-    """Two files of one name are told apart by their folders."""
-    alike: dict[str, list[Path]] = {}
-    for path in dict.fromkeys(found):
-        alike.setdefault(path.stem, []).append(path)
-    for path in dict.fromkeys(found):
-        yield File(path, path.stem if len(alike[path.stem]) == 1 else _longer(path, alike[path.stem]))
+    return list(_matching_paths(name if isinstance(name, str) else Path(name)))
 
 
-def _longer(path: Path, others: list[Path]) -> str:
-    """As much of the path as no other file with the same name has; the suffix where folders do not tell."""
-    own = path.absolute().with_suffix("").parts
-    rest = [other.absolute().with_suffix("").parts for other in others if other != path]
-    for length in range(2, len(own) + 1):
-        if all(other[-length:] != own[-length:] for other in rest):
-            return "/".join(own[-length:])
+def _labelled_files(all_paths: list[Path]) -> Iterator[SourceFile]:
+    """Return the files with labels; two files of one name have the names of their folders, too."""
+    by_stem: dict[str, list[Path]] = {}
+    for path in dict.fromkeys(all_paths):
+        by_stem.setdefault(path.stem, []).append(path)
+    for path in dict.fromkeys(all_paths):
+        namesakes = by_stem[path.stem]
+        yield SourceFile(path, path.stem if len(namesakes) == 1 else _distinct_label(path, namesakes))
+
+
+def _distinct_label(path: Path, namesakes: list[Path]) -> str:
+    """Return the shortest end of the path that no other file has; the whole path where only suffixes differ."""
+    parts = path.absolute().with_suffix("").parts
+    other_parts = [other.absolute().with_suffix("").parts for other in namesakes if other != path]
+    for length in range(2, len(parts) + 1):
+        if all(other[-length:] != parts[-length:] for other in other_parts):
+            return "/".join(parts[-length:])
     return str(path)
 
 
-def _among(several: Iterable[Any]) -> Iterator[Part]:
-    """Neighbouring Turns of one conversation are a Run; anything else is what it is alone."""
-    together: list[Turn | Snapshot] = []
-    for one in several:
-        alone = not isinstance(one, (Turn, Execution, Snapshot))
-        if together and (alone or not _goes_on(_turn(together[-1]), _turn(one))):
-            yield _put_together(together)
-            together = []
-        if alone:
-            yield from _parts(one)
-        elif isinstance(one, Execution):
-            together += one.snapshots or [one.turn]
-            if one.snapshots and one.turn is not one.snapshots[-1].turn:
-                together.append(one.turn)
+def _item_parts(items: Iterable[Any]) -> Iterator[Part]:
+    """Return the parts of several values; neighbouring Turns of one conversation are a Run."""
+    group: list[Turn | Snapshot] = []
+    for item in items:
+        is_separate = not isinstance(item, (Turn, Execution, Snapshot))
+        if group and (is_separate or not _continues(_turn_of(group[-1]), _turn_of(item))):
+            yield _group_run(group)
+            group = []
+        if is_separate:
+            yield from _parts(item)
+        elif isinstance(item, Execution):
+            group += item.snapshots or [item.turn]
+            if item.snapshots and item.turn is not item.snapshots[-1].turn:
+                group.append(item.turn)
         else:
-            together.append(one)
-    if together:
-        yield _put_together(together)
+            group.append(item)
+    if group:
+        yield _group_run(group)
 
 
-def _turn(one: Turn | Snapshot | Execution) -> Turn:
-    return one if isinstance(one, Turn) else one.turn
+def _turn_of(item: Turn | Snapshot | Execution) -> Turn:
+    return item if isinstance(item, Turn) else item.turn
 
 
-def _put_together(several: list[Turn | Snapshot]) -> Part:
-    """A Run of Turns, where the snapshots on the way to one Turn belong to it."""
+def _group_run(items: list[Turn | Snapshot]) -> Part:
+    """Return a Run of Turns; the snapshots on the way to a Turn belong to it."""
     turns: list[Turn] = []
     snapshots: dict[int, tuple[Snapshot, ...]] = {}
-    before: Turn | Snapshot | None = None
-    for one in several:
-        turn = _turn(one)
-        if isinstance(before, Snapshot) and _is_same(before.turn, turn):
+    previous: Turn | Snapshot | None = None
+    for item in items:
+        turn = _turn_of(item)
+        if isinstance(previous, Snapshot) and _is_same_execution(previous.turn, turn):
             turns[-1] = turn
         else:
             turns.append(turn)
-        before = one
-        if isinstance(one, Snapshot):
-            at = len(turns) - 1
-            snapshots[at] = (*snapshots.get(at, ()), one)
+        previous = item
+        if isinstance(item, Snapshot):
+            index = len(turns) - 1
+            snapshots[index] = (*snapshots.get(index, ()), item)
     return Run(tuple(turns)), snapshots or None
 
 
-def _is_same(before: Turn, turn: Turn) -> bool:
-    """Whether both are the Turn of one execution, at two moments."""
-    return bool(turn.id) and before.id == turn.id and session_id(before) == session_id(turn)
+def _is_same_execution(previous: Turn, turn: Turn) -> bool:
+    """Return whether both are the Turn of one execution, at two moments."""
+    return bool(turn.id) and previous.id == turn.id and session_id(previous) == session_id(turn)
 
 
-def _goes_on(before: Turn, turn: Turn) -> bool:
-    """Whether both are of one session; where that is not known, whether they begin with the same block."""
-    sessions = session_id(before), session_id(turn)
-    if all(sessions):
-        return sessions[0] == sessions[1]
-    return len(before) > 0 and len(turn) > 0 and before[0] is turn[0]
+def _continues(previous: Turn, turn: Turn) -> bool:
+    """Return whether both are of one session; without session ids, whether they begin with the same block."""
+    session_ids = session_id(previous), session_id(turn)
+    if all(session_ids):
+        return session_ids[0] == session_ids[1]
+    return len(previous) > 0 and len(turn) > 0 and previous[0] is turn[0]
 
 
-def _refused(given: Any) -> TypeError:
-    takes = "a Turn, a Run, a Session, an Execution, a path or glob of files, a folder, a store, or several of these"
-    return TypeError(f"a frame is made of {takes}, not of {type(given).__name__}: {given!r:.60}")
+def _type_error(x: Any) -> MisuseError:
+    return MisuseError(
+        f"expected conversations, got {type(x).__name__}: {x!r:.60}; "
+        "pass a Turn, a Run, a Session, an Execution, a path or glob of files, a folder, a store, or several of these"
+    )

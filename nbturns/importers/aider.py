@@ -1,9 +1,9 @@
-"""aider's chat histories (`.aider.chat.history.md`): a session after the other, as Markdown.
+"""aider's chat histories (`.aider.chat.history.md`): sessions one after the other, as Markdown.
 
-A session begins with `# aider chat started at …`. Lines of the user begin with `#### `, what aider itself
-said with `> `, the rest is the model's. aider's own lines are nobody's message: `other` blocks with a text.
-A line of a model's answer that begins the same way cannot be told from these. Source: aider's `io.py`,
-which writes the file, and `utils.py`, which reads it.
+A session begins with `# aider chat started at …`. Lines of the user begin with `#### `, lines of aider itself
+with `> `, the others are the model's. aider's own lines are nobody's message: `other` blocks with a text.
+A line of the model that begins with one of these marks cannot be distinguished from them. Source: aider's
+`io.py`, which writes the file, and `utils.py`, which reads it.
 """
 
 from __future__ import annotations
@@ -11,111 +11,116 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from ..turns import Kind, Run
-from . import SURE, Importer, Notes, Sample, Source
-from .transcript import Transcript
+from ..values.turns import Kind, Run
+from .kit.faults import INVALID_UTF_8
+from .kit.import_report import Notes
+from .kit.importer import SURE, Importer
+from .kit.source import Sample, Source
+from .kit.transcript import Transcript
 
 FORMAT = "aider"
-STARTED = re.compile(r"# aider chat started at (.*)")
+SESSION_START = re.compile(r"# aider chat started at (.*)")
+FIRST_HEADING = re.compile(r"(?m)\A(?:\s*)# aider chat started at \d{4}")
 MODEL = re.compile(r"(?:Main model|Model|Models): (\S+)")
 
 
 def is_history(text: str) -> bool:
-    """Whether a text begins like a chat history of aider's."""
-    return bool(re.search(r"(?m)\A(?:\s*)# aider chat started at \d{4}", text))
+    """Return True for a text that begins like a chat history of aider."""
+    return bool(FIRST_HEADING.search(text))
 
 
 def sessions(lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
-    """The sessions of a history, each with the number of its first line."""
-    first, held = 1, list[str]()
+    """Yield the sessions of a history, each with the number of its first line."""
+    first_number, session_lines = 1, list[str]()
     for number, line in enumerate(lines, 1):
-        if STARTED.match(line) and held:
-            if any(one.strip() for one in held):
-                yield first, held
-            first, held = number, []
-        held.append(line)
-    if any(one.strip() for one in held):
-        yield first, held
+        if SESSION_START.match(line) and session_lines:
+            if any(map(str.strip, session_lines)):
+                yield first_number, session_lines
+            first_number, session_lines = number, []
+        session_lines.append(line)
+    if any(map(str.strip, session_lines)):
+        yield first_number, session_lines
 
 
-def read_session(lines: list[str], notes: Notes, first: int = 1) -> Run:
-    """One session as a Run: a Turn per prompt of the user's."""
-    reader = _Reader(Transcript(notes), first)
-    started = STARTED.match(lines[0])
-    for number, line in enumerate(lines[1:] if started else lines, first + bool(started)):
-        reader.line(number, line)
-    reader.flush()
-    said = started.group(1).strip() if started else ""
-    return reader.said.run(name=said, at=said)
+def read_session(lines: list[str], notes: Notes, first_number: int = 1) -> Run:
+    """Return the Run of one session: a Turn for each prompt of the user."""
+    transcript = Transcript(notes)
+    reader = _LineReader(transcript, first_number)
+    start = SESSION_START.match(lines[0])
+    for number, line in enumerate(lines[1:] if start else lines, first_number + bool(start)):
+        reader.read_line(number, line)
+    reader.add_block()
+    time = start.group(1).strip() if start else ""
+    return transcript.to_run(name=time, time=time)
 
 
-class _Reader:
-    """Gathers lines of one speaker, and writes a block when another one speaks."""
+class _LineReader:
+    """Collects the lines of one speaker, and adds a block when the speaker changes."""
 
-    def __init__(self, said: Transcript, first: int) -> None:
-        self.said = said
-        self.who = ""
-        self.begun = first
-        self.held: list[str] = []
+    def __init__(self, transcript: Transcript, first_number: int) -> None:
+        self.transcript = transcript
+        self.speaker = ""
+        self.first_number = first_number  # of the lines of the speaker
+        self.lines: list[str] = []
         self.model = ""
-        self.asked = False
-        said.prompts = [0]  # what aider says at the head belongs to the first prompt
+        self.has_prompt = False
+        transcript.turn_starts = [0]  # aider's lines at the beginning belong to the first prompt
 
-    def line(self, number: int, line: str) -> None:
+    def read_line(self, number: int, line: str) -> None:
         text = line.rstrip("\n").removesuffix("\r")
         if text.startswith("> ") or text == ">":
-            who, text = "aider", text[2:]
+            speaker, text = "aider", text[2:]
         elif text.startswith("#### ") or text == "####":
-            who, text = "user", text[5:]
+            speaker, text = "user", text[5:]
         else:
-            who = "model"
-        if who != self.who:
-            self.flush()
-            self.who, self.begun = who, number
-        self.held.append(text if who == "model" else text.removesuffix("  "))  # a break, as Markdown writes it
+            speaker = "model"
+        if speaker != self.speaker:
+            self.add_block()
+            self.speaker, self.first_number = speaker, number
+        self.lines.append(text if speaker == "model" else text.removesuffix("  "))  # a line break of Markdown
 
-    def flush(self) -> None:
-        """Write what the last speaker said."""
-        who, lines, said = self.who, self.held, self.said
-        self.held = []
-        text = "\n".join(lines)
-        said.at = f"line {self.begun}"
-        if who == "model":
+    def add_block(self) -> None:
+        """Add a block with the lines of the last speaker."""
+        speaker, transcript, text = self.speaker, self.transcript, "\n".join(self.lines)
+        self.lines = []
+        transcript.begin_record(f"line {self.first_number}")
+        if speaker == "model":
             text = text.strip("\n")
-        if not text.strip() and who != "user":
+        if not text.strip() and speaker != "user":
             return
-        said.notes.read += 1
-        if who == "user":
-            if self.asked:
-                said.prompt()
-            self.asked = True
-            said.add(Kind.USER, {"text": "" if text == "<blank>" else text}, "user")
-        elif who == "model":
-            said.add(Kind.LLM_TEXT, {"text": text}, "assistant", result=said.called(model=self.model))
-        elif who:
-            found = MODEL.search(text)
-            self.model = found.group(1) if found else self.model
-            said.add(Kind.OTHER, {"text": text}, "tool")
+        transcript.notes.record_count += 1
+        if speaker == "user":
+            if self.has_prompt:
+                transcript.start_turn()
+            self.has_prompt = True
+            transcript.add(Kind.USER, {"text": "" if text == "<blank>" else text}, "user")
+        elif speaker == "model":
+            result = transcript.inference_result(model=self.model)
+            transcript.add(Kind.LLM_TEXT, {"text": text}, "assistant", result=result)
+        elif speaker:
+            model = MODEL.search(text)
+            self.model = model.group(1) if model else self.model
+            transcript.add(Kind.OTHER, {"text": text}, "tool")
 
 
 def score(sample: Sample) -> int:
+    """Return SURE for a text that begins like a chat history."""
     return SURE if sample.container == "text" and is_history(sample.text) else 0
 
 
 def read(source: Source) -> Iterator[Run]:
-    """Every session of a history, one after the other."""
+    """Yield every session of a history."""
     with source.open() as stream:
-        lines = _decoded(stream, source)
-        for first, session in sessions(lines):
-            yield read_session(session, source.notes(FORMAT, f"line {first}"), first)
+        for first_number, lines in sessions(_decode(stream, source)):
+            yield read_session(lines, source.notes(FORMAT, f"line {first_number}"), first_number)
 
 
-def _decoded(lines: Iterable[bytes], source: Source) -> Iterator[str]:
+def _decode(lines: Iterable[bytes], source: Source) -> Iterator[str]:
     for number, line in enumerate(lines, 1):
         try:
             yield line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError:
-            source.problem(f"line {number}", "bytes that are not UTF-8 were replaced by �")
+            source.add_problem(f"line {number}", INVALID_UTF_8)
             yield line.decode("utf-8", "replace")
 
 

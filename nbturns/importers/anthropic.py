@@ -1,6 +1,6 @@
 """Anthropic Messages: requests, replies, pairs of both, lists of messages.
 
-Facts: Anthropic's Messages reference: `system` beside the messages, contents that are a text or
+Source: Anthropic's Messages reference: `system` beside the messages, contents that are a text or
 content blocks (`text`, `image`, `tool_use`, `tool_result`, `thinking`, …), replies of the type "message".
 """
 
@@ -9,52 +9,66 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from . import SURE, Importer, Sample
-from .provider_requests import Wire
+from .kit.importer import SURE, Importer
+from .kit.provider_requests import RequestLayout
+from .kit.source import Sample
 
 FORMAT = "anthropic"
 ROLES = frozenset({"user", "assistant", "system"})
-OWN_PARTS = frozenset(
+OWN_PART_TYPES = frozenset(
     {"tool_use", "tool_result", "thinking", "redacted_thinking", "document", "server_tool_use", "search_result"}
     | {"web_search_tool_result", "mcp_tool_use", "mcp_tool_result", "container_upload"}
 )
-FOREIGN_PARTS = frozenset({"image_url", "input_text", "output_text", "input_image", "reasoning", "tool-call"})
-FOREIGN_NAMES = frozenset({"tool_calls", "tool_call_id", "function_call", "parts", "toolCalls", "uuid", "lc", "source"})
-KNOWN = frozenset({"server_tool_use", "mcp_tool_use", "compaction", "fallback", "container_upload", "tool_reference"})
-WITH_SYSTEM, IN_PARTS, IN_TEXTS = 75, 55, 20
+FOREIGN_PART_TYPES = frozenset({"image_url", "input_text", "output_text", "input_image", "reasoning", "tool-call"})
+FOREIGN_FIELDS = frozenset(
+    {"tool_calls", "tool_call_id", "function_call", "parts", "toolCalls", "uuid", "lc", "source"}
+)
+OTHER_TYPES = frozenset(
+    {"server_tool_use", "mcp_tool_use", "compaction", "fallback", "container_upload", "tool_reference"}
+)  # which become `other` blocks without a note
+SYSTEM_FIELD, TEXT_PARTS, PLAIN_TEXTS = 75, 55, 20  # scores
+MAX_MESSAGES = 100  # that a score looks at
 
 
 def score(sample: Sample) -> int:
-    """Sure of its own content blocks and replies; a `system` beside messages, or texts in parts, are likely its own."""
+    """Return a score: high for its own content blocks and replies, lower for a `system` field or texts in parts."""
     record = sample.record
     if sample.container != "json":
         return 0
     if _is_reply(record):
         return SURE
-    pair = record.get("request")
-    request = pair if isinstance(pair, Mapping) and "messages" in pair else record
-    request = record["body"] if isinstance(record.get("body"), Mapping) else request
+    request = _request_of(record)
     messages = request.get("messages") if "messages" in request else sample.records
     if not isinstance(messages, list) or not messages or "eval" in record:
         return 0
-    some = [message for message in messages[:100] if isinstance(message, Mapping)]
-    if not some or not all(_is_message(message) for message in some):
+    first_messages = [message for message in messages[:MAX_MESSAGES] if isinstance(message, Mapping)]
+    if not first_messages or not all(map(_is_message, first_messages)):
         return 0
-    parts = [part for message in some for part in _parts(message)]
+    parts = [part for message in first_messages for part in _parts(message)]
     types = {str(part.get("type")) for part in parts}
-    if types & FOREIGN_PARTS or not all("type" in part for part in parts):
+    if types & FOREIGN_PART_TYPES or not all("type" in part for part in parts):
         return 0
-    if types & OWN_PARTS or any("cache_control" in part or "source" in part for part in parts):
+    if types & OWN_PART_TYPES or any("cache_control" in part or "source" in part for part in parts):
         return SURE
     if "system" in request:
-        return WITH_SYSTEM
-    return 0 if any(message.get("role") == "system" for message in some) else IN_PARTS if parts else IN_TEXTS
+        return SYSTEM_FIELD
+    if any(message.get("role") == "system" for message in first_messages):
+        return 0
+    return TEXT_PARTS if parts else PLAIN_TEXTS
+
+
+def _request_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the request in a record: that of a pair, the body of a batch request, or the record itself."""
+    body, request = record.get("body"), record.get("request")
+    if isinstance(body, Mapping):
+        return body
+    return request if isinstance(request, Mapping) and "messages" in request else record
 
 
 def _is_message(message: Any) -> bool:
     if not isinstance(message, Mapping) or str(message.get("role")) not in ROLES:
         return False
-    if message.get("type", "message") != "message" or not FOREIGN_NAMES.isdisjoint(message):
+    if message.get("type", "message") != "message" or not FOREIGN_FIELDS.isdisjoint(message):
         return False
     return isinstance(message.get("content"), (str, list))
 
@@ -74,15 +88,13 @@ def _is_reply(value: Mapping[str, Any]) -> bool:
     )
 
 
-def _is_known(type: str) -> bool:
-    return type in KNOWN or type.endswith("_tool_result")
+def _is_known_type(type: str) -> bool:
+    return type in OTHER_TYPES or type.endswith("_tool_result")
 
 
-WIRE = Wire(FORMAT, "messages", ("system",), "content", _is_reply, _is_known)
+def _is_message_alone(value: Any) -> bool:
+    return _is_message(value) and not _is_reply(value)
 
 
-def _is_alone(record: Mapping[str, Any]) -> bool:
-    return _is_message(record) and not _is_reply(record)
-
-
-IMPORTER = Importer(FORMAT, score, WIRE.reading(_is_alone))
+LAYOUT = RequestLayout(FORMAT, "messages", ("system",), "content", _is_reply, _is_known_type)
+IMPORTER = Importer(FORMAT, score, LAYOUT.reader(_is_message_alone))

@@ -1,9 +1,9 @@
 """ATIF, the Agent Trajectory Interchange Format of Harbor (versions 1.0 to 1.7).
 
-A trajectory has steps of a system, a user or an agent. An agent's step is one model call: what it thought
-and said, its calls, the observations that answer them, and its metrics (`prompt_tokens` counts the cache).
-An observation that names no call answers an action that was no call: it is a `tool_use` without an id.
-Source: Harbor's RFC 0001 "Agent Trajectory Format".
+A trajectory has steps of a system, a user or an agent. A step of an agent is one model call: its reasoning
+and text, its tool calls, the observations with their results, and its metrics (`prompt_tokens` includes the
+cache). An observation without the id of a call belongs to an action that was no tool call: it is a
+`tool_use` without an id. Source: Harbor's RFC 0001 "Agent Trajectory Format".
 """
 
 from __future__ import annotations
@@ -11,142 +11,138 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..results import InferenceResult
-from ..turns import Kind, Run
-from . import Importer, Notes, each_record
-from .listed import of_document
-from .transcript import (
-    Misfit,
-    Transcript,
-    expected,
-    list_or_none,
-    number,
-    object_or_none,
-    text_or_none,
-    told,
-    usage,
-    without,
+from ..values.inference_results import InferenceResult
+from ..values.turns import Kind, Run
+from .kit.faults import no_result_id
+from .kit.import_report import Notes
+from .kit.importer import Importer, document_reader
+from .kit.record_fields import (
+    expect,
+    list_or_empty,
+    object_or_empty,
+    objects,
+    omit,
+    omit_empty,
+    optional_text,
+    split_document,
+    text_or_empty,
+    to_float,
+    token_usage,
+    unexpected,
 )
+from .kit.record_lists import document_score
+from .kit.transcript import Transcript
 
 FORMAT = "atif"
 METRICS = ("prompt_tokens", "completion_tokens", "cached_tokens", "cost_usd")
+STEP_FIELDS = ("source", "message", "timestamp", "observation")
+AGENT_FIELDS = ("reasoning_content", "tool_calls", "metrics", "model_name")
+CALL_FIELDS = ("tool_call_id", "function_name", "arguments")
 
 
 def is_trajectory(value: Any) -> bool:
-    """Whether this is a trajectory in ATIF."""
+    """Return True for a trajectory in ATIF."""
     if not isinstance(value, Mapping):
         return False
     return str(value.get("schema_version")).upper().startswith("ATIF") and "steps" in value
 
 
 def read_one(value: Any, notes: Notes) -> Run:
-    """One trajectory as a Run: a Turn per step of the user's that something followed."""
-    if not isinstance(value, Mapping) or not isinstance(value.get("steps"), (list, tuple)):
-        raise notes.refusal("", "a trajectory in ATIF has a list of steps")
-    agent = value.get("agent")
-    model = agent.get("model_name") if isinstance(agent, Mapping) else ""
-    reader = _Reader(Transcript(notes), model if isinstance(model, str) else "")
-    reader.said.records("steps", value["steps"], reader.step)
-    id = value.get("trajectory_id") or value.get("session_id")
-    name = agent.get("name") if isinstance(agent, Mapping) else ""
-    return reader.said.run(
-        id=id if isinstance(id, str) else "", name=name if isinstance(name, str) else "", beside=without(value, "steps")
-    )
+    """Return the Run of one trajectory: a Turn for each step of the user."""
+    steps, extra_fields = split_document(value, notes, "steps")
+    agent = extra_fields.get("agent")
+    agent = agent if isinstance(agent, Mapping) else {}
+    transcript = Transcript(notes)
+    reader = _StepReader(transcript, text_or_empty(agent.get("model_name")))
+    transcript.read_records("steps", steps, reader.read_step)
+    id = extra_fields.get("trajectory_id") or extra_fields.get("session_id")
+    name = text_or_empty(agent.get("name"))
+    return transcript.to_run(id=text_or_empty(id), name=name, extra_fields=extra_fields)
 
 
-class _Reader:
-    def __init__(self, said: Transcript, model: str) -> None:
-        self.said = said
+class _StepReader:
+    def __init__(self, transcript: Transcript, model: str) -> None:
+        self.transcript = transcript
         self.model = model
 
-    def step(self, raw: Any) -> None:
-        step = expected(raw, dict, "a step")
+    def read_step(self, record: Any) -> None:
+        step = expect(record, dict, "")
         source = step.get("source")
         if source not in ("system", "user", "agent"):
-            raise Misfit(f"a step of the source {source!r}")
-        said, before, at = self.said, len(self.said.blocks), step.get("timestamp")
-        texts, images, rest = _content(step.get("message"))
-        payload = {"text": "\n".join(texts)} | told(images=images)
+            raise unexpected("source", source)
+        transcript, first_block, time = self.transcript, len(self.transcript.blocks), step.get("timestamp")
+        texts, images, content = _content(step.get("message"))
+        payload = {"text": "\n".join(texts)} | omit_empty(images=images)
         if source == "agent":
-            self.agent(step, payload, at)
+            self.add_reply(step, payload, time)
         else:
-            said.add(Kind.SYSTEM if source == "system" else Kind.USER, payload, source, at=at)
-        self.observed(step, at)
-        taken = ("source", "message", "timestamp", "observation") + (
-            ("reasoning_content", "tool_calls", "metrics", "model_name") if source == "agent" else ()
-        )
-        said.put_beside(before, without(step, *taken) | rest)
+            transcript.add(Kind.SYSTEM if source == "system" else Kind.USER, payload, source, time=time)
+        self.add_observations(step, time)
+        known_fields = (*STEP_FIELDS, *AGENT_FIELDS) if source == "agent" else STEP_FIELDS
+        transcript.add_extra_fields(first_block, omit(step, *known_fields) | content)
 
-    def agent(self, step: Mapping[str, Any], payload: dict[str, Any], at: Any) -> None:
-        said = self.said
-        calls = [expected(call, dict, "a call") for call in list_or_none(step.get("tool_calls"), "tool_calls")]
-        result = self.result(step, bool(calls))
-        thought = text_or_none(step.get("reasoning_content"), "reasoning_content")
-        if thought:
-            said.add(Kind.REASONING, {"text": thought}, result=result, at=at)
-        if payload != {"text": ""} or not (thought or calls):
-            said.add(Kind.LLM_TEXT, payload, "assistant", result=result, at=at)
+    def add_reply(self, step: Mapping[str, Any], payload: dict[str, Any], time: Any) -> None:
+        transcript = self.transcript
+        calls = objects(step.get("tool_calls"), "tool_calls")
+        result = self.inference_result(step, bool(calls))
+        reasoning = optional_text(step.get("reasoning_content"), "reasoning_content")
+        if reasoning:
+            transcript.add(Kind.REASONING, {"text": reasoning}, result=result, time=time)
+        if payload != {"text": ""} or not (reasoning or calls):
+            transcript.add(Kind.LLM_TEXT, payload, "assistant", result=result, time=time)
         for call in calls:
-            rest = without(call, "tool_call_id", "function_name", "arguments")
-            said.call(
-                call.get("tool_call_id"),
-                call.get("function_name"),
-                call.get("arguments"),
-                result=result,
-                at=at,
-                beside=rest,
-            )
+            id, name, arguments = (call.get(field) for field in CALL_FIELDS)
+            extra_fields = omit(call, *CALL_FIELDS)
+            transcript.add_call(id, name, arguments, result=result, time=time, extra_fields=extra_fields)
 
-    def observed(self, step: Mapping[str, Any], at: Any) -> None:
-        observation = object_or_none(step.get("observation"), "observation")
-        calls = list_or_none(step.get("tool_calls"), "tool_calls")
-        for one in list_or_none(observation.get("results"), "results"):
-            answer = expected(one, dict, "a result")
-            id = answer.get("source_call_id")
-            if id is None and len(calls) == 1:
-                id = calls[0].get("tool_call_id")
-                self.said.guess(f"an observation that names no call; taken for that of the only call, {id!r}")
-            rest = without(answer, "source_call_id", "content")
-            self.said.answer(id, answer.get("content"), at=at, beside=rest)
-        if more := without(observation, "results"):
-            self.said.other({"observation": more})
+    def add_observations(self, step: Mapping[str, Any], time: Any) -> None:
+        observation = object_or_empty(step.get("observation"), "observation")
+        calls = list_or_empty(step.get("tool_calls"), "tool_calls")
+        for result in objects(observation.get("results"), "results"):
+            call_id = result.get("source_call_id")
+            if call_id is None and len(calls) == 1:
+                call_id = calls[0].get("tool_call_id")
+                self.transcript.guess(no_result_id(call_id))
+            extra_fields = omit(result, "source_call_id", "content")
+            self.transcript.add_result(call_id, result.get("content"), time=time, extra_fields=extra_fields)
+        if extra_fields := omit(observation, "results"):
+            self.transcript.add_other({"observation": extra_fields})
 
-    def result(self, step: Mapping[str, Any], pending: bool) -> InferenceResult:
-        metrics = object_or_none(step.get("metrics"), "metrics")
-        more = object_or_none(metrics.get("extra"), "extra")
-        copied = bool(step.get("is_copied_context"))  # its tokens were counted where it was first
-        cost = None if copied else number(metrics.get("cost_usd"))
-        counts = {} if copied else metrics
-        return self.said.called(
+    def inference_result(self, step: Mapping[str, Any], pending: bool) -> InferenceResult:
+        metrics = object_or_empty(step.get("metrics"), "metrics")
+        extra = object_or_empty(metrics.get("extra"), "extra")
+        is_copy = bool(step.get("is_copied_context"))  # its tokens are counted in the step that it copies
+        counts = {} if is_copy else metrics
+        return self.transcript.inference_result(
             model=step.get("model_name") or self.model,
-            stop_reason=more.get("stop_reason") or more.get("finish_reason"),
+            stop_reason=extra.get("stop_reason") or extra.get("finish_reason"),
             pending=pending,
-            cost=None if cost is None else float(cost),
-            usage=usage(
+            cost=to_float(counts.get("cost_usd")),
+            usage=token_usage(
                 counts.get("prompt_tokens"),
                 counts.get("completion_tokens"),
                 cached=counts.get("cached_tokens"),
-                written=more.get("cache_creation_input_tokens"),
-                reasoning=more.get("reasoning_tokens"),
+                written=extra.get("cache_creation_input_tokens"),
+                reasoning=extra.get("reasoning_tokens"),
             ),
-            extra=metrics if copied else without(metrics, *METRICS),
+            extra=metrics if is_copy else omit(metrics, *METRICS),
         )
 
 
 def _content(content: Any) -> tuple[list[str], list[dict[str, Any]], dict[str, Any]]:
-    """Texts and images of a message, and the message itself where they are not all of it."""
+    """Return texts and images of a message, and the message itself where they are not all of it."""
     if content is None or isinstance(content, str):
         return [content or ""], [], {}
-    parts = [expected(part, dict, "a part") for part in expected(content, list, "message")]
+    parts = objects(expect(content, list, "message"), "message")
     texts = [part["text"] for part in parts if part.get("type") == "text" and isinstance(part.get("text"), str)]
     sources = [part.get("source") for part in parts if part.get("type") == "image"]
     images = [
-        told(file_uri=source.get("path"), media_type=source.get("media_type"))
+        omit_empty(file_uri=source.get("path"), media_type=source.get("media_type"))
         for source in sources
         if isinstance(source, Mapping)
     ]
-    whole = len(parts) < 2 and len(texts) + len(images) == len(parts)
-    return texts, images, {} if whole else {"message": content}
+    is_whole = len(parts) < 2 and len(texts) + len(images) == len(parts)
+    return texts, images, {} if is_whole else {"message": content}
 
 
-IMPORTER = Importer(FORMAT, of_document(is_trajectory), each_record(FORMAT, read_one))
+IMPORTER = Importer(FORMAT, document_score(is_trajectory), document_reader(FORMAT, read_one))

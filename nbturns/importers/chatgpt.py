@@ -1,10 +1,10 @@
-"""A ChatGPT export: `conversations.json`, alone or in the zip that is sent.
+"""A ChatGPT export: `conversations.json`, alone or in the zip that ChatGPT sends.
 
-A conversation is a tree (`mapping`: nodes with a message, a parent, children): an edited prompt and an answer
-asked for again are branches. Each path from the root to a leaf is a Run, the one on screen (`current_node`)
-first; what two have in common are the same blocks. `recipient` is the tool a message calls, messages of the
-`tool` are results; they have no ids, so a result is taken to answer the call it is a child of.
-Source: exports of 2023 to 2026; OpenAI documents the way to get one, not its shape.
+A conversation is a tree (`mapping`: nodes with a message, a parent, children): an edited prompt and a
+regenerated answer are branches. Each path from the root to a leaf is a Run, the one on screen
+(`current_node`) first; two paths share the blocks that they have in common. `recipient` is the tool that a
+message calls, messages of the `tool` are results; they have no ids, so a result belongs to the call that it
+is a child of. Source: exports of 2023 to 2026; OpenAI does not document their shape.
 """
 
 from __future__ import annotations
@@ -13,31 +13,36 @@ from collections.abc import Iterator, Mapping
 from types import NoneType
 from typing import Any
 
-from ..provenance import BESIDE, TIMESTAMP
-from ..results import InferenceResult
-from ..turns import Kind, Run
-from . import Importer, Notes
-from .branches import Branches, Tree, exported, scored
-from .transcript import (
-    Misfit,
-    Transcript,
-    expected,
-    keepable,
-    list_or_none,
-    object_or_none,
-    text_or_none,
-    told,
-    without,
+from ..values.inference_results import InferenceResult
+from ..values.provenance import FIELDS, TIMESTAMP
+from ..values.turns import Kind, Run
+from .kit.branches import BranchReader, Tree, export_reader, export_score
+from .kit.faults import no_result_id
+from .kit.import_report import Notes
+from .kit.importer import Importer
+from .kit.record_fields import (
+    expect,
+    field_of_document,
+    list_or_empty,
+    object_or_empty,
+    objects,
+    omit,
+    omit_empty,
+    optional_text,
+    text_or_empty,
+    unexpected,
 )
+from .kit.transcript import Transcript, freeze_or_json
 
 FORMAT = "chatgpt-export"
-SAID = ("text", "multimodal_text")
-SHAPE = ("content_type", "parts", "text", "result")
-CONTEXT = ("user_editable_context", "model_editable_context")
+PROMPT_TYPES = ("text", "multimodal_text")
+CONTEXT_TYPES = ("user_editable_context", "model_editable_context")  # custom instructions
+CONTENT_FIELDS = ("content_type", "parts", "text", "result")
+MESSAGE_FIELDS = ("id", "author", "create_time", "content", "recipient")
 
 
 def is_conversation(value: Any) -> bool:
-    """Whether this is a conversation of ChatGPT's: nodes that know their children."""
+    """Return True for a conversation of ChatGPT: nodes with children."""
     if not isinstance(value, Mapping) or not isinstance(value.get("mapping"), Mapping):
         return False
     nodes = list(value["mapping"].values())[:4]
@@ -45,133 +50,146 @@ def is_conversation(value: Any) -> bool:
 
 
 def read_branches(value: Any, notes: Notes) -> Iterator[Run]:
-    """One conversation: a Run for each of its branches, the current one first."""
-    if not isinstance(value, Mapping) or not isinstance(value.get("mapping"), Mapping):
-        raise notes.refusal("", "a conversation of ChatGPT's has a mapping of nodes")
-    tree, reader = Tree(value["mapping"], notes), _Reader(Transcript(notes))
+    """Yield a Run for each branch of a conversation, the current one first."""
+    tree = Tree(field_of_document(value, notes, "mapping", dict), notes)
+    reader = _MessageReader(Transcript(notes))
 
-    def about() -> dict[str, Any]:
-        return _about(value, without(value, "mapping", "title") | told(nodes=tree.lost, empty=reader.empty))
+    def metadata() -> dict[str, Any]:
+        lost_records = omit_empty(nodes=tree.invalid_nodes, empty=reader.empty_messages)
+        entries = {FIELDS.name: freeze_or_json(omit(value, "mapping", "title") | lost_records)}
+        return entries | ({TIMESTAMP.name: str(value["create_time"])} if value.get("create_time") else {})
 
     id, title = value.get("conversation_id") or value.get("id"), value.get("title")
-    yield from reader.runs(tree, value.get("current_node"), reader.message, id=id, name=title, about=about)
+    yield from reader.runs(tree, value.get("current_node"), id=id, name=title, metadata=metadata)
 
 
-def _about(value: Mapping[str, Any], beside: dict[str, Any]) -> dict[str, Any]:
-    begun = value.get("create_time")
-    return {BESIDE.name: keepable(beside)} | ({TIMESTAMP.name: str(begun)} if begun else {})
+class _MessageReader(BranchReader):
+    def __init__(self, transcript: Transcript) -> None:
+        super().__init__(transcript)
+        self.empty_messages: list[Any] = []
 
-
-class _Reader(Branches):
-    def __init__(self, said: Transcript) -> None:
-        super().__init__(said)
-        self.empty: list[Any] = []
-
-    def message(self, raw: Any) -> None:
-        message = expected(raw, dict, "a message")
-        author = expected(message.get("author"), dict, "an author")
-        content = expected(message.get("content"), dict, "a content")
-        about = object_or_none(message.get("metadata"), "metadata")
-        role, kind = author.get("role"), content.get("content_type")
+    def message(self, record: Any) -> None:
+        message = expect(record, dict, "")
+        author = expect(message.get("author"), dict, "author")
+        content = expect(message.get("content"), dict, "content")
+        about = object_or_empty(message.get("metadata"), "metadata")
+        role, type = author.get("role"), content.get("content_type")
         hidden = bool(about.get("is_visually_hidden_from_conversation")) or message.get("weight") == 0
-        at, id = message.get("create_time"), text_or_none(message.get("id"), "id") or ""
-        texts, images, more = _content(content)
+        time, id = message.get("create_time"), optional_text(message.get("id"), "id") or ""
+        texts, images, has_more = _content(content)
         text = "\n".join(texts)
-        rest = without(message, "id", "author", "create_time", "content", "recipient")
-        rest |= told(author=without(author, "role"), content=content if more else without(content, *SHAPE))
-        if kind in CONTEXT:
-            written = [one for name, one in content.items() if name != "content_type" and isinstance(one, str) and one]
-            self.said.add(Kind.SYSTEM, {"text": "\n\n".join(written)}, str(role), id, at=at, beside=rest)
+        other_content = content if has_more else omit(content, *CONTENT_FIELDS)
+        extra_fields = omit(message, *MESSAGE_FIELDS)
+        extra_fields |= omit_empty(author=omit(author, "role"), content=other_content)
+        options: dict[str, Any] = {"time": time, "extra_fields": extra_fields}
+        if type in CONTEXT_TYPES:
+            self.transcript.add(Kind.SYSTEM, {"text": _context(content)}, str(role), id, **options)
         elif role == "tool":
-            self.result(message, text, images, rest)
-        elif role == "assistant" and kind != "reasoning_recap":
-            self.reply(message, content, text, images, rest | told(hidden=hidden or None))
-        elif kind in SAID and not (text or images or more):
-            self.empty.append(message)
+            self.add_result(message, text, images, extra_fields)
+        elif role == "assistant" and type != "reasoning_recap":
+            self.add_reply(message, content, text, images, extra_fields | omit_empty(hidden=hidden or None))
+        elif type in PROMPT_TYPES and not (text or images or has_more):
+            self.empty_messages.append(message)
         elif role in ("system", "developer"):
-            self.said.add(Kind.SYSTEM, {"text": text}, role, id, at=at, beside=rest)
+            self.transcript.add(Kind.SYSTEM, {"text": text}, role, id, **options)
         elif role == "user" and not hidden:
-            self.said.add(Kind.USER, {"text": text} | told(images=images), "user", id, at=at, beside=rest)
+            self.transcript.add(Kind.USER, {"text": text} | omit_empty(images=images), "user", id, **options)
         elif role in ("user", "assistant"):
-            self.said.other(message)
+            self.transcript.add_other(message)
         else:
-            raise Misfit(f"a message of the role {role!r}")
+            raise unexpected("role", role)
 
-    def reply(
-        self, message: Mapping[str, Any], content: Mapping[str, Any], text: str, images: list[Any], rest: dict[str, Any]
+    def add_reply(
+        self,
+        message: Mapping[str, Any],
+        content: Mapping[str, Any],
+        text: str,
+        images: list[Any],
+        extra_fields: dict[str, Any],
     ) -> None:
-        """What the model thought, called or said."""
-        said, id, recipient = self.said, message.get("id"), message.get("recipient") or "all"
-        result = self.result_of(message, recipient != "all")
-        how: dict[str, Any] = {"result": result, "at": message.get("create_time"), "beside": rest}
+        """Add reasoning, a tool call or a text of the model."""
+        transcript, id, recipient = self.transcript, message.get("id"), message.get("recipient") or "all"
+        result = self.inference_result(message, recipient != "all")
+        options: dict[str, Any] = {
+            "result": result,
+            "time": message.get("create_time"),
+            "extra_fields": extra_fields,
+        }
         if content.get("content_type") == "thoughts":
-            payload, rest["content"] = _thoughts(content), content
-            said.add(Kind.REASONING, payload, "", id, **how)
+            payload, extra_fields["content"] = _reasoning(content), content
+            transcript.add(Kind.REASONING, payload, "", id, **options)
         elif recipient != "all":
-            self.call = id if isinstance(id, str) and id else said.at
-            said.call(self.call, recipient, text, **how)
-        elif not (text or images or rest.get("content")):
-            self.empty.append(message)
-        elif rest.pop("hidden", None):
-            said.other(message, result=result)
+            self.pending_call_id = text_or_empty(id) or transcript.position
+            transcript.add_call(self.pending_call_id, recipient, text, **options)
+        elif not (text or images or extra_fields.get("content")):
+            self.empty_messages.append(message)
+        elif extra_fields.pop("hidden", None):
+            transcript.add_other(message, result=result)
         else:
-            said.add(Kind.LLM_TEXT, {"text": text} | told(images=images), "assistant", id, **how)
+            transcript.add(Kind.LLM_TEXT, {"text": text} | omit_empty(images=images), "assistant", id, **options)
 
-    def result(self, message: Mapping[str, Any], text: str, images: list[Any], rest: dict[str, Any]) -> None:
-        """What a tool answered. It says whose it is by its name; its call is the last one before it."""
-        if not self.call:
-            self.said.guess("a result of a tool that nobody called; it is kept without a call")
+    def add_result(
+        self, message: Mapping[str, Any], text: str, images: list[Any], extra_fields: dict[str, Any]
+    ) -> None:
+        """Add the result of a tool, which has its name but no id; it belongs to the last call before it."""
+        if not self.pending_call_id:
+            self.transcript.guess(no_result_id(""))
         failed = message["content"].get("content_type") == "system_error"
-        self.said.answer(
-            self.call,
+        self.transcript.add_result(
+            self.pending_call_id,
             None if failed else text,
             text if failed else "",
             block_id=message.get("id"),
-            at=message.get("create_time"),
-            beside=rest | told(images=images),
+            time=message.get("create_time"),
+            extra_fields=extra_fields | omit_empty(images=images),
         )
 
-    def result_of(self, message: Mapping[str, Any], pending: bool) -> InferenceResult:
-        about = object_or_none(message.get("metadata"), "metadata")
-        ended = object_or_none(about.get("finish_details"), "finish_details")
-        id = message.get("id")
-        return self.said.called(
-            id=id if isinstance(id, str) else "",
+    def inference_result(self, message: Mapping[str, Any], pending: bool) -> InferenceResult:
+        about = object_or_empty(message.get("metadata"), "metadata")
+        finish_details = object_or_empty(about.get("finish_details"), "finish_details")
+        return self.transcript.inference_result(
+            id=text_or_empty(message.get("id")),
             provider="openai",
             model=about.get("model_slug"),
             request_id=about.get("request_id"),
-            stop_reason=ended.get("type"),
+            stop_reason=finish_details.get("type"),
             pending=pending,
         )
 
 
-def _thoughts(content: Mapping[str, Any]) -> dict[str, Any]:
-    listed = [expected(one, dict, "a thought") for one in list_or_none(content.get("thoughts"), "thoughts")]
-    texts = [one["content"] for one in listed if isinstance(one.get("content"), str) and one["content"]]
-    summaries = [one["summary"] for one in listed if isinstance(one.get("summary"), str) and one["summary"]]
-    told_shortly = [{"type": "summary_text", "text": summary} for summary in summaries]
-    return {"text": "\n\n".join(texts)} | told(summary=told_shortly)
+def _context(content: Mapping[str, Any]) -> str:
+    texts = omit(content, "content_type").values()
+    return "\n\n".join(text for text in texts if isinstance(text, str) and text)
+
+
+def _reasoning(content: Mapping[str, Any]) -> dict[str, Any]:
+    thoughts = objects(content.get("thoughts"), "thoughts")
+    texts = [text for thought in thoughts if (text := text_or_empty(thought.get("content")))]
+    summaries = [text for thought in thoughts if (text := text_or_empty(thought.get("summary")))]
+    summary = [{"type": "summary_text", "text": text} for text in summaries]
+    return {"text": "\n\n".join(texts)} | omit_empty(summary=summary)
 
 
 def _content(content: Mapping[str, Any]) -> tuple[list[str], list[dict[str, Any]], bool]:
-    """Texts and images of a message, and whether its parts say more."""
+    """Return texts and images of a message, and whether its parts have more."""
     if "parts" not in content:
         text = content.get("text", content.get("result"))
         return ([text] if isinstance(text, str) else []), [], not isinstance(text, (str, NoneType))
     texts: list[str] = []
     images: list[dict[str, Any]] = []
-    others = False
-    for part in list_or_none(content["parts"], "parts"):
+    has_more = False
+    for part in list_or_empty(content["parts"], "parts"):
         if isinstance(part, str):
             texts.append(part)
         elif isinstance(part, Mapping) and part.get("content_type") == "image_asset_pointer":
-            images.append(told(file_uri=part.get("asset_pointer"), **without(part, "asset_pointer", "content_type")))
+            fields = omit(part, "asset_pointer", "content_type")
+            images.append(omit_empty(file_uri=part.get("asset_pointer"), **fields))
         elif isinstance(part, Mapping) and part.get("content_type") == "audio_transcription":
-            texts.append(text_or_none(part.get("text"), "text") or "")
-            others = True
+            texts.append(optional_text(part.get("text"), "text") or "")
+            has_more = True
         else:
-            others = True
-    return texts, images, others or len(texts) > 1
+            has_more = True
+    return texts, images, has_more or len(texts) > 1
 
 
-IMPORTER = Importer(FORMAT, scored(is_conversation), exported(FORMAT, read_branches))
+IMPORTER = Importer(FORMAT, export_score(is_conversation), export_reader(FORMAT, read_branches))

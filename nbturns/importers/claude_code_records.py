@@ -6,108 +6,109 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from ..engines.anthropic import history
-from ..engines.anthropic_reply import usage
+from ..engines.anthropic.reply import usage
+from ..engines.anthropic.request import history
 from ..errors import EngineError
-from ..frozen import freeze
-from ..results import FinishClass, InferenceResult
-from ..turns import Block
-from .conversation import other, placed, signed
-from .report import Notes
+from ..values.inference_results import FinishClass, InferenceResult
+from ..values.turns import Block
+from .kit import faults
+from .kit.record_fields import omit, text_or_empty
+from .kit.transcript import Transcript, other_block
 
-BOOKS = frozenset(
+BOOKKEEPING = frozenset(
     {"summary", "file-history-snapshot", "queue-operation", "progress", "last-prompt", "custom-title", "ai-title"}
     | {"agent-name", "agent-color", "pr-link", "mode", "permission-mode", "saved_hook_context", "bridge_status"}
     | {"worktree-state", "content-replacement", "tag", "task-summary", "attribution-snapshot", "speculation-accept"}
-)
-KNOWN_OTHERS = frozenset({"system", "attachment"})
-TAKEN = frozenset({"message", "timestamp", "type"})
+)  # types of records that are not part of a conversation
+OTHER_TYPES = frozenset({"system", "attachment"})  # which become `other` blocks without a note
 
 
 class Record:
-    """One line of a session."""
+    """One record of a session: `position` is that in its file, `number` that among all records."""
 
-    def __init__(self, raw: Mapping[str, Any], number: int) -> None:
+    def __init__(self, raw: Mapping[str, Any], position: str, number: int) -> None:
         self.raw = raw
+        self.position = position
         self.number = number
-        kind = raw.get("type")
-        self.kind = kind if isinstance(kind, str) else ""
+        self.type = text_or_empty(raw.get("type"))
         self.is_side = raw.get("isSidechain") is True
         message = raw.get("message")
         self.message: Mapping[str, Any] = message if isinstance(message, Mapping) else {}
 
     @cached_property
     def message_id(self) -> str:
-        """The id of the model call that made this; "" for a user's record."""
-        id = self.message.get("id")
-        return id if self.kind == "assistant" and isinstance(id, str) else ""
+        """The id of the model call that made the record; "" for a record of the user."""
+        return text_or_empty(self.message.get("id")) if self.type == "assistant" else ""
 
     @cached_property
-    def answers(self) -> bool:
-        """Whether it holds the result of a tool."""
+    def has_result(self) -> bool:
+        """True for a record with the result of a tool."""
         content = self.message.get("content")
         parts = content if isinstance(content, list) else ()
         return any(isinstance(part, Mapping) and part.get("type") == "tool_result" for part in parts)
 
-    def blocks(self, notes: Notes) -> list[Block]:
-        """What it says; what is no message is kept whole."""
-        place = f"record {self.number}"
-        content = self.message.get("content")
-        if self.kind not in ("user", "assistant") or not isinstance(content, (str, list)):
-            if self.kind not in KNOWN_OTHERS:
-                notes.unknown(place, f"the type {self.kind!r:.60}" if self.kind else "a record without a type")
-            return [placed(other(self.raw, "system"), self.number)]
-        made: list[Block] = []
-        for number, part in enumerate([content] if isinstance(content, str) else content):
-            made += self._part(part, number, notes)
-        made = made or [other(self.message, self.kind)]
-        beside = {name: value for name, value in self.raw.items() if name not in TAKEN}
-        beside |= {name: value for name, value in self.message.items() if name not in ("content", "role", "usage")}
-        time = self.raw.get("timestamp")
-        first = placed(made[0], self.number, freeze(beside), time)
-        return [first, *(placed(one, self.number, time=time) for one in made[1:])]
 
-    def _part(self, part: Any, number: int, notes: Notes) -> list[Block]:
-        try:
-            made = list(history({"messages": [{"role": self.kind, "content": [part]}]}))
-        except (EngineError, TypeError, ValueError, AttributeError):  # what hostile shapes make of a codec
-            made = []
-        if isinstance(part, str) and made:  # a text alone is none in a list
-            made = list(history({"messages": [{"role": self.kind, "content": part}]}))
-        if not made or made[0].kind == "other":
-            kind = part.get("type") if isinstance(part, Mapping) else part
-            notes.unknown(f"record {self.number}.content[{number}]", f"the type {kind!r:.60}")
-        return made or [other(part, self.kind)]
+def read_records(transcript: Transcript, records: Sequence[Record]) -> None:
+    """Add the blocks of a conversation's records. Records with the same message id are of one model call."""
+    last_records = {record.message_id: record for record in records if record.message_id}  # with the whole usage
+    key = f"{transcript.key}/" if transcript.key else ""
+    for record in records:
+        transcript.begin_record(record.position, record.number)
+        result = None
+        if record.type == "assistant" and record.message:
+            last_record = last_records.get(record.message_id, record)
+            result = _result(last_record, f"{key}{record.message_id or record.raw.get('uuid') or record.number}")
+        content = record.message.get("content")
+        if record.type in ("user", "assistant") and isinstance(content, (str, list)):
+            blocks = _blocks_of(transcript, record, [content] if isinstance(content, str) else content)
+            time = record.raw.get("timestamp")
+            transcript.add_blocks(blocks, result=result, extra_fields=_extra_fields(record), time=time)
+        else:
+            if record.type not in OTHER_TYPES:
+                transcript.unknown(faults.unknown_value("type", record.raw.get("type")))
+            transcript.add_blocks([other_block(record.raw, "system")], result=result)
 
 
-def blocks_of(records: Sequence[Record], key: str, notes: Notes) -> list[Block]:
-    """The blocks of a conversation's records. Those of one message of the model's are of one call."""
+def _extra_fields(record: Record) -> dict[str, Any]:
+    """Return the fields of a record and its message that the blocks do not hold."""
+    return omit(record.raw, "message", "timestamp", "type") | omit(record.message, "content", "role", "usage")
+
+
+def _blocks_of(transcript: Transcript, record: Record, parts: Sequence[Any]) -> list[Block]:
+    """Return the blocks of a message, at least one, as the codec of Anthropic reads its parts."""
     blocks: list[Block] = []
-    ends = {one.message_id: one for one in records if one.message_id}  # the last has the whole usage
-    for one in records:
-        made = one.blocks(notes)
-        if one.kind == "assistant" and one.message:
-            last = ends.get(one.message_id, one)
-            made = signed(made, _result(last, f"{key}{one.message_id or one.raw.get('uuid') or one.number}"))
-        blocks += made
-    return blocks
+    for number, part in enumerate(parts):
+        blocks += _part_blocks(transcript, record, part, f".content[{number}]")
+    return blocks or [other_block(record.message, record.type)]
+
+
+def _part_blocks(transcript: Transcript, record: Record, part: Any, path: str) -> list[Block]:
+    try:
+        blocks = list(history({"messages": [{"role": record.type, "content": [part]}]}))
+    except (EngineError, TypeError, ValueError, AttributeError):  # what the codec raises for hostile shapes
+        blocks = []
+    if isinstance(part, str) and blocks:  # the codec reads a text as a content, not as a part
+        blocks = list(history({"messages": [{"role": record.type, "content": part}]}))
+    if not blocks or blocks[0].kind == "other":
+        transcript.unknown(faults.unknown_value("type", part.get("type") if isinstance(part, Mapping) else part), path)
+    elif blocks[0].kind == "tool_use" and not blocks[0].payload.get("id"):
+        transcript.guess(faults.no_result_id(""), path)
+    return blocks or [other_block(part, record.type)]
 
 
 def _result(record: Record, id: str) -> InferenceResult:
     message = record.message
-    reason = message.get("stop_reason")
-    reason = reason if isinstance(reason, str) else ""
-    model, request = message.get("model"), record.raw.get("requestId")
+    reason = text_or_empty(message.get("stop_reason"))
     counts = message.get("usage")
-    finish = FinishClass.TOOL_CALLS_PENDING if reason == "tool_use" else FinishClass.of(reason)
+    finish_class = FinishClass.TOOL_CALLS_PENDING if reason == "tool_use" else FinishClass.of(reason)
     return InferenceResult(
         inference_id=id,
         provider="anthropic",
-        model=model if isinstance(model, str) else "",
+        model=text_or_empty(message.get("model")),
         stop_reason=reason,
-        finish_class=finish,
-        truncated=finish is FinishClass.MAX_TOKENS,
+        finish_class=finish_class,
+        truncated=finish_class is FinishClass.MAX_TOKENS,
         usage=usage(counts) if isinstance(counts, Mapping) else None,
-        request_id=request if isinstance(request, str) else "",
+        request_id=text_or_empty(record.raw.get("requestId")),
         response_id=record.message_id,
     )

@@ -1,6 +1,6 @@
 """Gemini contents: requests, replies (`candidates`), pairs of both, lists of contents.
 
-Facts: Google's generateContent reference: `contents` of roles user and model, whose `parts` have no
+Source: Google's generateContent reference: `contents` of roles user and model, whose `parts` have no
 type but a name (`text`, `functionCall`, `functionResponse`, `inlineData`, …), in camel or snake case.
 """
 
@@ -9,30 +9,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from . import SURE, Importer, Sample
-from .provider_requests import Wire
+from .kit.importer import SURE, Importer
+from .kit.provider_requests import RequestLayout
+from .kit.source import Sample
 
 FORMAT = "gemini"
 ROLES = frozenset({"user", "model", "function", "system", "tool"})
-KNOWN = frozenset(
+OTHER_TYPES = frozenset(
     {"executableCode", "codeExecutionResult", "toolCall", "toolResponse", "inlineData", "fileData", "text", "thought"}
     | {"executable_code", "code_execution_result", "inline_data", "file_data", "thoughtSignature", "thought_signature"}
-)
+)  # which become `other` blocks without a note
+MAX_CONTENTS = 100  # that a score looks at
 
 
 def score(sample: Sample) -> int:
-    """`contents` (or a list) of objects with `parts`, of which none has a type."""
+    """Return SURE for replies and for contents with `parts` that have no type."""
     record = sample.record
     if sample.container != "json" or not record:
         return 0
     if _is_reply(record):
         return SURE
-    pair = record.get("request")
-    request = pair if isinstance(pair, Mapping) and "contents" in pair else record
+    pair_request = record.get("request")
+    request = pair_request if isinstance(pair_request, Mapping) and "contents" in pair_request else record
     contents = request.get("contents") if "contents" in request else sample.records
     contents = [contents] if isinstance(contents, Mapping) else contents
-    some = contents[:100] if isinstance(contents, list) else []
-    return SURE if some and all(map(_is_content, some)) else 0
+    first_contents = contents[:MAX_CONTENTS] if isinstance(contents, list) else []
+    return SURE if first_contents and all(map(_is_content, first_contents)) else 0
 
 
 def _is_content(content: Any) -> bool:
@@ -47,10 +49,9 @@ def _is_content(content: Any) -> bool:
 
 def _is_reply(value: Mapping[str, Any]) -> bool:
     candidates = value.get("candidates")
-    return isinstance(candidates, list) and all(isinstance(one, Mapping) for one in candidates)
+    return isinstance(candidates, list) and all(isinstance(candidate, Mapping) for candidate in candidates)
 
 
-WIRE = Wire(FORMAT, "contents", ("systemInstruction", "system_instruction"), "parts", _is_reply, KNOWN.__contains__)
-
-
-IMPORTER = Importer(FORMAT, score, WIRE.reading(_is_content))
+PROMPT_NAMES = ("systemInstruction", "system_instruction")
+LAYOUT = RequestLayout(FORMAT, "contents", PROMPT_NAMES, "parts", _is_reply, OTHER_TYPES.__contains__)
+IMPORTER = Importer(FORMAT, score, LAYOUT.reader(_is_content))

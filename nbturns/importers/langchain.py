@@ -1,9 +1,9 @@
-"""LangChain messages, in the two shapes it writes.
+"""LangChain messages, in the two shapes that LangChain writes.
 
 `messages_to_dict`: `{"type": "human", "data": {…}}`; `dumpd`: `{"lc": 1, "type": "constructor", "id":
-[…, "HumanMessage"], "kwargs": {…}}`. The fields are the same. Usage counts the cache as input.
-LangChain keeps calls with their arguments parsed, so their spelling is that of JSON again; a call
-whose arguments were no JSON stands among `invalid_tool_calls`. Source: `langchain_core.messages`.
+[…, "HumanMessage"], "kwargs": {…}}`. The fields are the same. Usage includes the cache in the input.
+LangChain parses the arguments of tool calls, so their spelling is JSON's; a call whose arguments were not
+JSON is one of the `invalid_tool_calls`. Source: `langchain_core.messages`.
 """
 
 from __future__ import annotations
@@ -11,14 +11,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..results import InferenceResult
-from ..turns import Kind, Run
-from . import Importer, Notes
-from .listed import conversations, scored
-from .transcript import Misfit, Transcript, expected, list_or_none, object_or_none, of_messages, told, usage, without
+from ..values.inference_results import InferenceResult
+from ..values.turns import Kind, Run
+from .kit.faults import unknown_value
+from .kit.import_report import Notes
+from .kit.importer import Importer
+from .kit.record_fields import expect, object_or_empty, objects, omit, omit_empty, token_usage, unexpected
+from .kit.record_lists import item_score, list_reader
+from .kit.transcript import Transcript, run_of_messages
 
 FORMAT = "langchain"
-TYPES = {
+ROLES = {  # by type; "" for types whose messages have a role of their own, or none
     "human": "user",
     "system": "system",
     "developer": "developer",
@@ -28,199 +31,212 @@ TYPES = {
     "chat": "",
     "remove": "",
 }
-CALLS = ("tool_calls", "invalid_tool_calls", "tool_call_chunks")
+CALL_LISTS = ("tool_calls", "invalid_tool_calls")
+REPLY_FIELDS = ("content", "id", "response_metadata", "usage_metadata", "additional_kwargs", "tool_call_chunks")
+TEXT_TYPES = ("text", "output_text")
+REASONING_TYPES = ("thinking", "reasoning", "redacted_thinking", "reasoning_content")
+CALL_TYPES = ("tool_use", "tool_call", "function_call", "invalid_tool_call")
 
 
 def is_message(value: Any) -> bool:
-    """Whether this is a message in one of LangChain's two shapes."""
+    """Return True for a message in one of LangChain's two shapes."""
     if not isinstance(value, Mapping):
         return False
     if value.get("lc") == 1 and value.get("type") in ("constructor", "not_implemented"):
         id = value.get("id")
         return isinstance(id, list) and bool(id) and str(id[-1]).removesuffix("Chunk").endswith("Message")
-    kind = value.get("type")
-    return isinstance(kind, str) and _type(kind) in TYPES and isinstance(value.get("data"), Mapping)
+    type = value.get("type")
+    return isinstance(type, str) and _type_of(type) in ROLES and isinstance(value.get("data"), Mapping)
 
 
-def _type(name: str) -> str:
-    """The type of a message by its name: that of `AIMessageChunk` is `ai`."""
+def _type_of(name: str) -> str:
+    """Return the type of a message by the name of its class: that of `AIMessageChunk` is `ai`."""
     return name.removesuffix("Chunk").removesuffix("Message").lower()
 
 
 def read_one(value: Any, notes: Notes) -> Run:
-    """One conversation: a list of messages, or an object that has it as `messages`."""
-    return of_messages(value, notes, is_message, lambda said: _Reader(said).message, "id", "session_id")
+    """Return the Run of a list of messages, or of an object with `messages`."""
+    return run_of_messages(
+        value, notes, is_message, lambda transcript: _MessageReader(transcript).read_message, "id", "session_id"
+    )
 
 
-class _Reader:
-    def __init__(self, said: Transcript) -> None:
-        self.said = said
-        self.last_call = ""
+class _MessageReader:
+    def __init__(self, transcript: Transcript) -> None:
+        self.transcript = transcript
+        self.last_call_id = ""
 
-    def message(self, raw: Any) -> None:
-        raw = expected(raw, dict, "a message")
-        if not is_message(raw):
-            raise Misfit("no message of LangChain")
-        kind, data = (_type(raw["id"][-1]), raw.get("kwargs")) if "lc" in raw else (_type(raw["type"]), raw["data"])
-        data = {name: one for name, one in object_or_none(data, "the fields").items() if name != "type"}
-        role = TYPES.get(kind, "") or (data.get("role") if kind == "chat" else "")
-        before = len(self.said.blocks)
+    def read_message(self, record: Any) -> None:
+        message = expect(record, dict, "")
+        if not is_message(message):
+            raise unexpected("type", message.get("type"))
+        type, fields = _type_of(message["type"]), message.get("data")
+        if "lc" in message:
+            type, fields = _type_of(message["id"][-1]), message.get("kwargs")
+        fields = omit(object_or_empty(fields, "kwargs" if "lc" in message else "data"), "type")
+        role = ROLES.get(type, "") or (fields.get("role") if type == "chat" else "")
+        first_block = len(self.transcript.blocks)
         if role in ("user", "system", "developer"):
-            rest = self.written(data, Kind.USER if role == "user" else Kind.SYSTEM, role)
+            extra_fields = self.add_prompt(fields, Kind.USER if role == "user" else Kind.SYSTEM, role)
         elif role == "assistant":
-            rest = self.reply(data)
+            extra_fields = self.add_reply(fields)
         elif role == "tool":
-            rest = self.answer(data)
+            extra_fields = self.add_result(fields)
         else:
-            self.said.keep(raw, f"a message of the type {kind!r}")
-            return
-        self.said.put_beside(before, rest)
+            raise unexpected("type", type)
+        self.transcript.add_extra_fields(first_block, extra_fields)
 
-    def written(self, data: dict[str, Any], kind: Kind, role: str) -> dict[str, Any]:
-        texts, images, others = _content(data.get("content"))
-        rest = without(data, "content", "id")
-        if others or len(texts) + len(images) > 1:
-            rest["content"] = data["content"]
-        self.said.add(kind, {"text": "\n".join(texts)} | told(images=images), role, data.get("id"))
-        return rest
+    # Each of these returns the fields that no block holds.
 
-    def answer(self, data: dict[str, Any]) -> dict[str, Any]:
-        id, content = data.get("tool_call_id"), data.get("content")
-        if id is None:  # of the days of function calls
-            id = self.last_call
-        failed = data.get("status") == "error"
+    def add_prompt(self, fields: dict[str, Any], kind: Kind, role: str) -> dict[str, Any]:
+        texts, images, has_more = _content(fields.get("content"))
+        extra_fields = omit(fields, "content", "id")
+        if has_more or len(texts) + len(images) > 1:
+            extra_fields["content"] = fields["content"]
+        payload = {"text": "\n".join(texts)} | omit_empty(images=images)
+        self.transcript.add(kind, payload, role, fields.get("id"))
+        return extra_fields
+
+    def add_result(self, fields: dict[str, Any]) -> dict[str, Any]:
+        call_id, content = fields.get("tool_call_id"), fields.get("content")
+        if call_id is None:  # the result of a legacy function call
+            call_id = self.last_call_id
+        failed = fields.get("status") == "error"
         error = (content if isinstance(content, str) and content else "error") if failed else ""
-        self.said.answer(id, None if error and error == content else content, error, block_id=data.get("id"))
-        rest = without(data, "content", "tool_call_id", "id")
-        return without(rest, "status") if rest.get("status") in ("success", "error") else rest
+        value = None if error and error == content else content
+        self.transcript.add_result(call_id, value, error, block_id=fields.get("id"))
+        extra_fields = omit(fields, "content", "tool_call_id", "id")
+        return omit(extra_fields, "status") if extra_fields.get("status") in ("success", "error") else extra_fields
 
-    def reply(self, data: dict[str, Any]) -> dict[str, Any]:
-        """One answer of the model: its thoughts, its text, and what it called."""
-        said, id = self.said, data.get("id")
-        calls = [expected(call, dict, "a call") for name in CALLS[:2] for call in list_or_none(data.get(name), name)]
-        extra = dict(object_or_none(data.get("additional_kwargs"), "additional_kwargs"))
-        legacy = extra.pop("function_call", None)
-        result = self.result(data, bool(calls or legacy))
-        before = len(said.blocks)
-        thought = extra.pop("reasoning_content", None)
-        if isinstance(thought, str) and thought:
-            said.add(Kind.REASONING, {"text": thought}, result=result)
-        self.parts(data.get("content"), {str(call.get("id")) for call in calls}, result, id)
+    def add_reply(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Add one reply of the model: its reasoning, its text and its tool calls."""
+        transcript, id = self.transcript, fields.get("id")
+        calls = [call for name in CALL_LISTS for call in objects(fields.get(name), name)]
+        extra = dict(object_or_empty(fields.get("additional_kwargs"), "additional_kwargs"))
+        function_call = extra.pop("function_call", None)
+        result = self.inference_result(fields, bool(calls or function_call))
+        first_block = len(transcript.blocks)
+        reasoning = extra.pop("reasoning_content", None)
+        if isinstance(reasoning, str) and reasoning:
+            transcript.add(Kind.REASONING, {"text": reasoning}, result=result)
+        self.add_parts(fields.get("content"), {str(call.get("id")) for call in calls}, result, id)
         for call in calls:
-            rest = without(call, "id", "name", "args", "type") | told(error=call.get("error"))
-            self.last_call = said.call(call.get("id"), call.get("name"), call.get("args"), result=result, beside=rest)
-        if isinstance(legacy, Mapping) and not calls:
-            self.last_call = f"{said.at}.function_call"  # it is answered by the next message, and has no id
-            said.call(self.last_call, legacy.get("name"), legacy.get("arguments"), result=result)
-        if len(said.blocks) == before:
-            said.add(Kind.LLM_TEXT, {"text": ""}, "assistant", id, result=result)
-        rest = without(data, "content", "id", "response_metadata", "usage_metadata", "additional_kwargs", *CALLS)
-        return rest | told(additional_kwargs=_but_calls(extra, calls))
+            call_id, name, arguments = (call.get(field) for field in ("id", "name", "args"))
+            call_fields = omit(call, "id", "name", "args", "type") | omit_empty(error=call.get("error"))
+            self.last_call_id = transcript.add_call(call_id, name, arguments, result=result, extra_fields=call_fields)
+        if isinstance(function_call, Mapping) and not calls:
+            self.last_call_id = f"{transcript.position}.function_call"  # a legacy call has no id
+            name, arguments = function_call.get("name"), function_call.get("arguments")
+            transcript.add_call(self.last_call_id, name, arguments, result=result)
+        if len(transcript.blocks) == first_block:
+            transcript.add(Kind.LLM_TEXT, {"text": ""}, "assistant", id, result=result)
+        extra_fields = omit(fields, *REPLY_FIELDS, *CALL_LISTS)
+        return extra_fields | omit_empty(additional_kwargs=_without_repeated_calls(extra, calls))
 
-    def parts(self, content: Any, calls: set[str], result: InferenceResult, id: Any) -> None:
-        """What an answer says, part by part; a call is there as well, and stands once."""
-        said = self.said
+    def add_parts(self, content: Any, call_ids: set[str], result: InferenceResult, id: Any) -> None:
+        """Add the parts of a reply; a tool call among them is in `tool_calls` as well, and added once."""
+        transcript = self.transcript
         if content is None or isinstance(content, str):
-            if content:
-                said.add(Kind.LLM_TEXT, {"text": content}, "assistant", id, result=result)
-            return
-        for part in expected(content, list, "content"):
-            kind = part.get("type") if isinstance(part, Mapping) else None
-            if isinstance(part, str) or (kind in ("text", "output_text") and isinstance(part.get("text"), str)):
-                text, rest = (part, {}) if isinstance(part, str) else (part["text"], without(part, "type", "text"))
-                said.add(Kind.LLM_TEXT, {"text": text}, "assistant", id, result=result, beside=rest)
-            elif kind in ("thinking", "reasoning", "redacted_thinking", "reasoning_content"):
-                said.add(Kind.REASONING, _thought(part), result=result)
-            elif kind in ("tool_use", "tool_call", "function_call", "invalid_tool_call") and _id(part) in calls:
+            content = [content] if content else []
+        for number, part in enumerate(expect(content, list, "content")):
+            type = part.get("type") if isinstance(part, Mapping) else None
+            if isinstance(part, str) or (type in TEXT_TYPES and isinstance(part.get("text"), str)):
+                text, fields = (part, {}) if isinstance(part, str) else (part["text"], omit(part, "type", "text"))
+                transcript.add(Kind.LLM_TEXT, {"text": text}, "assistant", id, result=result, extra_fields=fields)
+            elif type in REASONING_TYPES:
+                transcript.add(Kind.REASONING, _reasoning(part), result=result)
+            elif type in CALL_TYPES and _call_id(part) in call_ids:
                 continue
             elif (image := _image(part)) is not None:
-                said.add(Kind.LLM_TEXT, {"text": "", "images": [image]}, "assistant", id, result=result)
+                transcript.add(Kind.LLM_TEXT, {"text": "", "images": [image]}, "assistant", id, result=result)
             else:
-                said.notes.unknown(said.at, f"a content part of the type {kind!r}")
-                said.other(part, result=result)
+                transcript.unknown(unknown_value("type", type), f".content[{number}]")
+                transcript.add_other(part, result=result)
 
-    def result(self, data: Mapping[str, Any], pending: bool) -> InferenceResult:
-        about = object_or_none(data.get("response_metadata"), "response_metadata")
-        counts = object_or_none(data.get("usage_metadata"), "usage_metadata")
-        read = object_or_none(counts.get("input_token_details"), "input_token_details")
-        wrote = object_or_none(counts.get("output_token_details"), "output_token_details")
-        older = about.get("token_usage") if isinstance(about.get("token_usage"), Mapping) else {}
-        assert isinstance(older, Mapping)
-        response = about.get("id")
-        id = data.get("id")
-        return self.said.called(
-            id=id if isinstance(id, str) and id not in ("", response) else "",
-            provider=about.get("model_provider") or "",
-            model=about.get("model_name") or about.get("model") or "",
-            response_id=response or "",
-            stop_reason=about.get("finish_reason") or about.get("stop_reason") or about.get("done_reason"),
+    def inference_result(self, fields: Mapping[str, Any], pending: bool) -> InferenceResult:
+        response = object_or_empty(fields.get("response_metadata"), "response_metadata")
+        counts = object_or_empty(fields.get("usage_metadata"), "usage_metadata")
+        input_details = object_or_empty(counts.get("input_token_details"), "input_token_details")
+        output_details = object_or_empty(counts.get("output_token_details"), "output_token_details")
+        token_usage_field = response.get("token_usage")  # of versions before `usage_metadata`
+        legacy_counts = token_usage_field if isinstance(token_usage_field, Mapping) else {}
+        response_id, id = response.get("id"), fields.get("id")
+        return self.transcript.inference_result(
+            id=id if isinstance(id, str) and id not in ("", response_id) else "",
+            provider=response.get("model_provider") or "",
+            model=response.get("model_name") or response.get("model") or "",
+            response_id=response_id or "",
+            stop_reason=response.get("finish_reason") or response.get("stop_reason") or response.get("done_reason"),
             pending=pending,
-            usage=usage(
-                counts.get("input_tokens", older.get("prompt_tokens")),
-                counts.get("output_tokens", older.get("completion_tokens")),
-                cached=read.get("cache_read"),
-                written=read.get("cache_creation"),
-                reasoning=wrote.get("reasoning"),
+            usage=token_usage(
+                counts.get("input_tokens", legacy_counts.get("prompt_tokens")),
+                counts.get("output_tokens", legacy_counts.get("completion_tokens")),
+                cached=input_details.get("cache_read"),
+                written=input_details.get("cache_creation"),
+                reasoning=output_details.get("reasoning"),
             ),
-            extra={"response_metadata": about, "usage_metadata": counts},
+            extra={"response_metadata": response, "usage_metadata": counts},
         )
 
 
 def _content(content: Any) -> tuple[list[str], list[dict[str, Any]], bool]:
-    """Texts and images of what was said to a model, and whether there is more."""
+    """Return texts and images of a prompt, and whether it has more."""
     if content is None or isinstance(content, str):
         return [content or ""], [], False
     texts: list[str] = []
     images: list[dict[str, Any]] = []
-    others = False
-    for part in expected(content, list, "content"):
+    has_more = False
+    for part in expect(content, list, "content"):
         if isinstance(part, str):
             texts.append(part)
         elif isinstance(part, Mapping) and part.get("type") == "text" and isinstance(part.get("text"), str):
             texts.append(part["text"])
-            others = others or len(part) > 2
+            has_more = has_more or len(part) > 2
         elif (image := _image(part)) is not None:
             images.append(image)
         else:
-            others = True
-    return texts, images, others
+            has_more = True
+    return texts, images, has_more
 
 
 def _image(part: Any) -> dict[str, Any] | None:
-    """OpenAI's, Anthropic's and LangChain's own ways to write an image."""
+    """Return the image of a part in OpenAI's, Anthropic's or LangChain's own shape; None for another part."""
     if not isinstance(part, Mapping) or part.get("type") not in ("image_url", "image"):
         return None
-    given = part.get("image_url")
-    if isinstance(given, Mapping):
-        return told(url=given.get("url"), detail=given.get("detail"))
+    image_url = part.get("image_url")
+    if isinstance(image_url, Mapping):
+        return omit_empty(url=image_url.get("url"), detail=image_url.get("detail"))
     source = part.get("source")
-    about = {**part, **source} if isinstance(source, Mapping) else part
-    url = given if isinstance(given, str) else about.get("url")
-    content = about.get("data") or about.get("base64")
+    fields = {**part, **source} if isinstance(source, Mapping) else part
+    url = image_url if isinstance(image_url, str) else fields.get("url")
+    content = fields.get("data") or fields.get("base64")
     if not isinstance(url or content, str):
         return None
-    return told(url=url, content=content, media_type=about.get("mime_type") or about.get("media_type"))
+    media_type = fields.get("mime_type") or fields.get("media_type")
+    return omit_empty(url=url, content=content, media_type=media_type)
 
 
-def _thought(part: Mapping[str, Any]) -> dict[str, Any]:
+def _reasoning(part: Mapping[str, Any]) -> dict[str, Any]:
     text = part.get("thinking", part.get("reasoning", part.get("text")))
     payload = {"text": text if isinstance(text, str) else ""}
-    payload |= told(signature=part.get("signature"), encrypted_content=part.get("encrypted_content"))
-    rest = without(part, "thinking", "reasoning", "text", "signature", "encrypted_content", "type", "index")
-    return payload | told(rest)
+    payload |= omit_empty(signature=part.get("signature"), encrypted_content=part.get("encrypted_content"))
+    known_fields = ("thinking", "reasoning", "text", "signature", "encrypted_content", "type", "index")
+    return payload | omit_empty(omit(part, *known_fields))
 
 
-def _id(part: Mapping[str, Any]) -> str:
+def _call_id(part: Mapping[str, Any]) -> str:
     return str(part.get("id") or part.get("call_id") or "")
 
 
-def _but_calls(extra: dict[str, Any], calls: list[dict[str, Any]]) -> dict[str, Any]:
-    """`additional_kwargs` has the provider's calls again, which stand among `tool_calls` already."""
-    again = extra.get("tool_calls")
-    known = {str(call.get("id")) for call in calls}
-    if isinstance(again, list) and all(isinstance(one, Mapping) and _id(one) in known for one in again):
-        return without(extra, "tool_calls")
+def _without_repeated_calls(extra: dict[str, Any], calls: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return `additional_kwargs` without the provider's own calls, where all of them are in `tool_calls` as well."""
+    provider_calls = extra.get("tool_calls")
+    call_ids = {str(call.get("id")) for call in calls}
+    if isinstance(provider_calls, list) and all(
+        isinstance(call, Mapping) and _call_id(call) in call_ids for call in provider_calls
+    ):
+        return omit(extra, "tool_calls")
     return extra
 
 
-IMPORTER = Importer(FORMAT, scored(is_message, "messages"), conversations(FORMAT, is_message, read_one))
+IMPORTER = Importer(FORMAT, item_score(is_message, "messages"), list_reader(FORMAT, is_message, read_one))

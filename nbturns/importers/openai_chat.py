@@ -1,62 +1,67 @@
-"""OpenAI chat messages: a list of them, `{"messages": [...]}`, a line of either, or a message a line.
+"""OpenAI chat messages: a list of them, `{"messages": [...]}`, a line of either, or a message in each line.
 
-The facts are those of the Chat Completions reference: roles, content parts, `tool_calls`
-with their arguments as a JSON string, `tool` messages that answer by `tool_call_id`. The requests
-of a batch (`{"custom_id", "body": {"messages"}}`) and fine-tuning files are read as well.
+Source: the reference of Chat Completions: roles, content parts, `tool_calls` with their arguments as
+a JSON string, `tool` messages that answer by `tool_call_id`. The requests of a batch
+(`{"custom_id", "body": {"messages"}}`) and files for fine-tuning are read as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from ..frozen import EMPTY, freeze
-from ..keyed import NOTHING, keyed
-from ..provenance import CHAT_BESIDE
-from ..turns import Run
-from . import Importer, Notes, Sample, Source, attempt
-from .chat_messages import ROLES, read_messages
-from .conversation import conversation
+from ..values.frozen_json import EMPTY_DICT, freeze
+from ..values.provenance import OPENAI_CHAT_FIELDS
+from ..values.turns import Run
+from .kit.chat_messages import ROLES, read_messages
+from .kit.faults import wrong_type
+from .kit.import_report import Notes
+from .kit.importer import Importer
+from .kit.record_fields import omit
+from .kit.record_lists import list_reader
+from .kit.source import Sample
+from .kit.transcript import Transcript
 
 FORMAT = "openai-chat"
 OWN_ROLES = frozenset({"developer", "tool", "function"})
-OWN_NAMES = frozenset({"tool_calls", "tool_call_id", "function_call", "refusal", "reasoning_content"})
-OWN_PARTS = frozenset({"image_url", "input_audio", "file"})
-FOREIGN_PARTS = frozenset(
+OWN_FIELDS = frozenset({"tool_calls", "tool_call_id", "function_call", "refusal", "reasoning_content"})
+OWN_PART_TYPES = frozenset({"image_url", "input_audio", "file"})
+FOREIGN_PART_TYPES = frozenset(
     {"tool_use", "tool_result", "thinking", "redacted_thinking", "document", "server_tool_use", "image"}
     | {"input_text", "output_text", "input_image", "tool-call", "reasoning"}
 )
-FOREIGN_NAMES = frozenset({"type", "parts", "toolCalls", "toolCallId", "kind", "lc", "uuid", "sender", "source"})
-SURELY, PLAINLY, PERHAPS = 85, 50, 35
-LOOKED_AT = 100  # messages
+FOREIGN_FIELDS = frozenset({"type", "parts", "toolCalls", "toolCallId", "kind", "lc", "uuid", "sender", "source"})
+OWN_MARK, PLAIN_TEXTS, TEXT_PARTS = 85, 50, 35  # scores
+MAX_MESSAGES = 100  # that a score looks at
 
 
-# Is it one?
+# Detection.
 
 
 def score(sample: Sample) -> int:
-    """Sure of what only a chat has (calls, their roles, image URLs); plain roles and texts fit others too."""
+    """Return a score: high for tool calls, their roles and image URLs; lower for plain texts, which fit other formats."""
     if sample.container != "json":
         return 0
     record = sample.record
-    messages = _listed(record)
+    messages = _messages_of(record)
     if messages is None:
         messages = list(sample.records)
     elif "system" in record:
         return 0
     if not messages or not is_message(messages[0]):
         return 0
-    some = [message for message in messages[:LOOKED_AT] if isinstance(message, Mapping)]
-    if any(map(_is_foreign, some)):
+    first_messages = [message for message in messages[:MAX_MESSAGES] if isinstance(message, Mapping)]
+    if any(map(_is_foreign, first_messages)):
         return 0
-    if any(map(_is_surely, some)):
-        return SURELY
-    in_parts = any(isinstance(message.get("content"), list) for message in some)
-    return PERHAPS if in_parts and not any(message.get("role") == "system" for message in some) else PLAINLY
+    if any(map(_has_own_mark, first_messages)):
+        return OWN_MARK
+    has_parts = any(isinstance(message.get("content"), list) for message in first_messages)
+    has_system = any(message.get("role") == "system" for message in first_messages)
+    return TEXT_PARTS if has_parts and not has_system else PLAIN_TEXTS
 
 
-def _listed(value: Any) -> Any:
-    """The list of messages in an object, or in the body of a batch's request; None where there is none."""
+def _messages_of(value: Any) -> Any:
+    """Return the list of messages in an object, or in the body of a batch request; None without one."""
     if not isinstance(value, Mapping):
         return None
     messages = value.get("messages")
@@ -66,64 +71,46 @@ def _listed(value: Any) -> Any:
 
 
 def is_message(message: Any) -> bool:
+    """Return True for a value with a role and a content like those of a chat message."""
     if not isinstance(message, Mapping) or not isinstance(role := message.get("role"), str) or role not in ROLES:
         return False
     return message.get("content") is None or isinstance(message["content"], (str, list, Mapping))
 
 
 def _is_foreign(message: Mapping[str, Any]) -> bool:
-    """Whether it has what only another format has: Anthropic's content blocks, items of OpenAI's Responses."""
-    return not FOREIGN_NAMES.isdisjoint(message) or not FOREIGN_PARTS.isdisjoint(_kinds(message))
+    """Return True for a message with a mark of another format: Anthropic's content blocks, OpenAI's response items."""
+    return not FOREIGN_FIELDS.isdisjoint(message) or not FOREIGN_PART_TYPES.isdisjoint(_part_types(message))
 
 
-def _is_surely(message: Mapping[str, Any]) -> bool:
+def _has_own_mark(message: Mapping[str, Any]) -> bool:
     role = message.get("role")
-    own = isinstance(role, str) and role in OWN_ROLES
-    return own or not OWN_NAMES.isdisjoint(message) or not OWN_PARTS.isdisjoint(_kinds(message))
+    has_own_role = isinstance(role, str) and role in OWN_ROLES
+    return has_own_role or not OWN_FIELDS.isdisjoint(message) or not OWN_PART_TYPES.isdisjoint(_part_types(message))
 
 
-def _kinds(message: Mapping[str, Any]) -> list[str]:
+def _part_types(message: Mapping[str, Any]) -> list[str]:
     content = message.get("content")
     return [str(part.get("type")) for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
 
 
-# Conversations.
-
-
-def read(source: Source) -> Iterator[Run]:
-    for position, value in _conversations(source):
-        if (run := attempt(source, position, read_one, value, source.notes(FORMAT, position))) is not None:
-            yield run
-
-
-def _conversations(source: Source) -> Iterator[tuple[str, Any]]:
-    sample = source.sample
-    if not is_message(sample.record):
-        yield from source.records()
-    elif sample.lines and not isinstance(sample.value, list):
-        yield "", [message for _, message in source.values()]
-    else:  # a list of messages, or one of them
-        yield from ((at, value if isinstance(value, list) else [value]) for at, value in source.values())
+# Reading.
 
 
 def read_one(value: Any, notes: Notes) -> Run:
-    """One conversation: a list of messages, or an object that has one."""
-    beside: Mapping[str, Any] = EMPTY
+    """Return the Run of a list of messages, or of an object that has one."""
+    document: Mapping[str, Any] = EMPTY_DICT
     messages = value
     if isinstance(value, Mapping):
-        beside = freeze({name: one for name, one in value.items() if name != "messages"})
-        messages = value.get("messages", _listed(value))
+        document = freeze(omit(value, "messages"))
+        messages = value.get("messages", _messages_of(value))
     if not isinstance(messages, (list, tuple)):
-        raise notes.refusal("", f"chat messages are a list, not {type(messages).__name__}")
+        raise notes.load_error("", wrong_type("messages", messages, list))
     if messages and not any(isinstance(message, Mapping) for message in messages):
-        raise notes.refusal("", "chat messages are objects, and there is none among these")
-    name = beside.get("id", beside.get("custom_id"))
-    return conversation(
-        read_messages(messages, notes, beside.get("model")),
-        notes,
-        name=name if isinstance(name, str) else "",
-        metadata=keyed({CHAT_BESIDE.name: beside}) if beside else NOTHING,
-    )
+        raise notes.load_error("", wrong_type("messages[0]", messages[0], dict))
+    transcript = Transcript(notes)
+    read_messages(transcript, messages, document.get("model"))
+    name = document.get("id", document.get("custom_id"))
+    return transcript.to_run(name=name if isinstance(name, str) else "", metadata={OPENAI_CHAT_FIELDS.name: document})
 
 
-IMPORTER = Importer(FORMAT, score, read)
+IMPORTER = Importer(FORMAT, score, list_reader(FORMAT, is_message, read_one))

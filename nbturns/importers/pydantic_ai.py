@@ -2,7 +2,7 @@
 
 A list of requests (`system-prompt`, `user-prompt`, `tool-return`, `retry-prompt`) and responses
 (`text`, `thinking`, `tool-call`, `file`), each with its `parts`; a response has the usage, which
-counts the cache as input. Source: `pydantic_ai.messages` (versions 0.1 to 2).
+includes the cache in the input. Source: `pydantic_ai.messages` (versions 0.1 to 2).
 """
 
 from __future__ import annotations
@@ -10,32 +10,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..results import InferenceResult
-from ..turns import Kind, Run
-from . import Importer, Notes
-from .listed import conversations, scored
-from .transcript import (
-    Misfit,
-    Transcript,
-    expected,
-    list_or_none,
-    number,
-    object_or_none,
-    of_messages,
-    text_or_none,
-    told,
-    usage,
-    without,
+from ..values.inference_results import InferenceResult
+from ..values.turns import Kind, Run
+from .kit.faults import unknown_value
+from .kit.import_report import Notes
+from .kit.importer import Importer
+from .kit.record_fields import (
+    expect,
+    object_or_empty,
+    objects,
+    omit,
+    omit_empty,
+    optional_text,
+    to_float,
+    token_usage,
+    unexpected,
 )
+from .kit.record_lists import item_score, list_reader
+from .kit.transcript import Transcript, run_of_messages
 
 FORMAT = "pydantic-ai"
-MADE = ("tool-call", "builtin-tool-call", "native-tool-call")
-RAN = ("builtin-tool-return", "native-tool-return")
-ABOUT = ("timestamp", "usage", "model_name", "provider_response_id", "vendor_id", "finish_reason")
+CALL_KINDS = ("tool-call", "builtin-tool-call", "native-tool-call")
+BUILTIN_RESULT_KINDS = ("builtin-tool-return", "native-tool-return")
+RESPONSE_FIELDS = ("timestamp", "usage", "model_name", "provider_response_id", "vendor_id", "finish_reason")
+REQUEST_PART_FIELDS = ("part_kind", "content", "timestamp", "tool_name", "tool_call_id", "outcome")
+RESPONSE_PART_FIELDS = ("part_kind", "content", "tool_name", "args", "tool_call_id", "signature", "id")
 
 
 def is_message(value: Any) -> bool:
-    """Whether this is a request or a response of pydantic-ai, and nothing else."""
+    """Return True for a request or a response of pydantic-ai."""
     if not isinstance(value, Mapping) or value.get("kind") not in ("request", "response"):
         return False
     parts = value.get("parts")
@@ -43,107 +46,111 @@ def is_message(value: Any) -> bool:
 
 
 def read_one(value: Any, notes: Notes) -> Run:
-    """One history: a list of messages, or an object that has it as `messages`."""
-    return of_messages(value, notes, is_message, lambda said: _Reader(said).message, "id", "conversation_id")
+    """Return the Run of one history: a list of messages, or an object with `messages`."""
+    return run_of_messages(
+        value, notes, is_message, lambda transcript: _MessageReader(transcript).read_message, "id", "conversation_id"
+    )
 
 
-class _Reader:
-    def __init__(self, said: Transcript) -> None:
-        self.said = said
+class _MessageReader:
+    def __init__(self, transcript: Transcript) -> None:
+        self.transcript = transcript
         self.instructions: str | None = None
 
-    def message(self, raw: Any) -> None:
-        message = expected(raw, dict, "a message")
+    def read_message(self, record: Any) -> None:
+        message = expect(record, dict, "")
         kind = message.get("kind")
         if kind not in ("request", "response"):
-            raise Misfit(f"a message of the kind {kind!r}")
-        parts = [expected(part, dict, "a part") for part in list_or_none(message.get("parts"), "parts")]
-        before = len(self.said.blocks)
-        rest = without(message, "parts", "kind", *(ABOUT if kind == "response" else ("instructions",)))
+            raise unexpected("kind", kind)
+        parts = objects(message.get("parts"), "parts")
+        first_block = len(self.transcript.blocks)
+        known_fields = RESPONSE_FIELDS if kind == "response" else ("instructions",)
+        extra_fields = omit(message, "parts", "kind", *known_fields)
         if kind == "response":
-            self.response(message, parts)
+            self.add_response(message, parts)
         else:
-            self.request(message, parts)
-        if len(self.said.blocks) > before:
-            self.said.put_beside(before, rest)
-        elif told(rest):
-            self.said.other(message)
+            self.add_request(message, parts)
+        if len(self.transcript.blocks) > first_block:
+            self.transcript.add_extra_fields(first_block, extra_fields)
+        elif omit_empty(extra_fields):
+            self.transcript.add_other(message)
 
-    def request(self, message: Mapping[str, Any], parts: list[dict[str, Any]]) -> None:
-        at = message.get("timestamp")
-        instructions = text_or_none(message.get("instructions"), "instructions")
-        if instructions and instructions != self.instructions:  # they go along with each request
-            self.said.add(Kind.SYSTEM, {"text": instructions}, "system", at=at)
+    def add_request(self, message: Mapping[str, Any], parts: list[dict[str, Any]]) -> None:
+        time = message.get("timestamp")
+        instructions = optional_text(message.get("instructions"), "instructions")
+        if instructions and instructions != self.instructions:  # each request repeats them
+            self.transcript.add(Kind.SYSTEM, {"text": instructions}, "system", time=time)
         self.instructions = instructions or self.instructions
-        for part in parts:
-            rest = without(part, "part_kind", "content", "timestamp", "tool_name", "tool_call_id", "outcome")
-            self._request_part(part, part.get("timestamp") or at, rest)
+        for number, part in enumerate(parts):
+            self._add_request_part(part, part.get("timestamp") or time, f".parts[{number}]")
 
-    def _request_part(self, part: dict[str, Any], at: Any, rest: dict[str, Any]) -> None:
-        said, kind, content = self.said, part.get("part_kind"), part.get("content")
+    def _add_request_part(self, part: dict[str, Any], time: Any, path: str) -> None:
+        transcript, kind, content = self.transcript, part.get("part_kind"), part.get("content")
+        extra_fields = omit(part, *REQUEST_PART_FIELDS)
+        options: dict[str, Any] = {"time": time, "extra_fields": extra_fields}
+        call_id, tool = part.get("tool_call_id"), part.get("tool_name")
         if kind == "system-prompt":
-            said.add(Kind.SYSTEM, {"text": expected(content, str, "content")}, "system", at=at, beside=rest)
+            transcript.add(Kind.SYSTEM, {"text": expect(content, str, "content")}, "system", **options)
         elif kind == "user-prompt":
-            said.add(Kind.USER, _written(content, rest), "user", at=at, beside=rest)
+            transcript.add(Kind.USER, _prompt(content, extra_fields), "user", **options)
         elif kind == "tool-return":
             failed = part.get("outcome") in ("failed", "denied")
-            rest |= told(tool_name=part.get("tool_name"))
+            extra_fields |= omit_empty(tool_name=tool)
             error = (content if isinstance(content, str) and content else part["outcome"]) if failed else ""
-            said.answer(part.get("tool_call_id"), None if failed else content, error, at=at, beside=rest)
-        elif kind == "retry-prompt" and part.get("tool_name") is not None:
-            rest |= {"part_kind": kind, "tool_name": part["tool_name"]}
-            said.answer(part.get("tool_call_id"), None, content or "try again", at=at, beside=rest)
+            transcript.add_result(call_id, None if failed else content, error, **options)
+        elif kind == "retry-prompt" and tool is not None:
+            extra_fields |= {"part_kind": kind, "tool_name": tool}
+            transcript.add_result(call_id, None, content or "try again", **options)
         elif kind == "retry-prompt":
-            text = content if isinstance(content, str) else ""
-            rest |= {"part_kind": kind} | ({} if isinstance(content, str) else {"content": content})
-            said.add(Kind.USER, {"text": text}, "user", at=at, beside=rest)
+            extra_fields |= {"part_kind": kind} | ({} if isinstance(content, str) else {"content": content})
+            transcript.add(Kind.USER, {"text": content if isinstance(content, str) else ""}, "user", **options)
         else:
-            said.keep(part, f"a part of the kind {kind!r}")
+            transcript.unknown(unknown_value("kind", kind), path)
+            transcript.add_other(part)
 
-    def response(self, message: Mapping[str, Any], parts: list[dict[str, Any]]) -> None:
-        result = self.result(message, any(part.get("part_kind") in MADE for part in parts))
-        at = message.get("timestamp")
-        for part in parts:
-            self._response_part(part, result, at)
+    def add_response(self, message: Mapping[str, Any], parts: list[dict[str, Any]]) -> None:
+        result = self.inference_result(message, any(part.get("part_kind") in CALL_KINDS for part in parts))
+        time = message.get("timestamp")
+        for number, part in enumerate(parts):
+            self._add_response_part(part, result, time, f".parts[{number}]")
         if not parts:
-            self.said.add(Kind.LLM_TEXT, {"text": ""}, "assistant", result=result, at=at)
+            self.transcript.add(Kind.LLM_TEXT, {"text": ""}, "assistant", result=result, time=time)
 
-    def _response_part(self, part: dict[str, Any], result: InferenceResult, at: Any) -> None:
-        said, kind, content = self.said, part.get("part_kind"), part.get("content")
-        rest = without(part, "part_kind", "content", "tool_name", "args", "tool_call_id", "signature", "id")
-        how: dict[str, Any] = {"result": result, "at": at, "beside": rest}
+    def _add_response_part(self, part: dict[str, Any], result: InferenceResult, time: Any, path: str) -> None:
+        transcript, kind, content, id = self.transcript, part.get("part_kind"), part.get("content"), part.get("id")
+        extra_fields = omit(part, *RESPONSE_PART_FIELDS)
+        options: dict[str, Any] = {"result": result, "time": time, "extra_fields": extra_fields}
         if kind == "text":
-            said.add(Kind.LLM_TEXT, {"text": expected(content, str, "content")}, "assistant", part.get("id"), **how)
+            transcript.add(Kind.LLM_TEXT, {"text": expect(content, str, "content")}, "assistant", id, **options)
         elif kind == "thinking":
-            payload = {"text": text_or_none(content, "content") or ""} | told(signature=part.get("signature"))
-            said.add(Kind.REASONING, payload, "", part.get("id"), **how)
-        elif kind in MADE:
-            rest |= told(id=part.get("id")) | ({"part_kind": kind} if kind != "tool-call" else {})
-            said.call(part.get("tool_call_id"), part.get("tool_name"), part.get("args"), **how)
-        elif kind in RAN:
-            rest |= {"part_kind": kind, "tool_name": part.get("tool_name")}
-            said.answer(part.get("tool_call_id"), content, at=at, beside=rest)
+            signature = omit_empty(signature=part.get("signature"))
+            payload = {"text": optional_text(content, "content") or ""} | signature
+            transcript.add(Kind.REASONING, payload, "", id, **options)
+        elif kind in CALL_KINDS:
+            extra_fields |= omit_empty(id=id) | ({"part_kind": kind} if kind != "tool-call" else {})
+            transcript.add_call(part.get("tool_call_id"), part.get("tool_name"), part.get("args"), **options)
+        elif kind in BUILTIN_RESULT_KINDS:
+            extra_fields |= {"part_kind": kind, "tool_name": part.get("tool_name")}
+            transcript.add_result(part.get("tool_call_id"), content, time=time, extra_fields=extra_fields)
         elif kind == "file" and (image := _image(content)) is not None:
-            said.add(Kind.LLM_TEXT, {"text": "", "images": [image]}, "assistant", part.get("id"), **how)
+            transcript.add(Kind.LLM_TEXT, {"text": "", "images": [image]}, "assistant", id, **options)
         else:
-            said.notes.unknown(said.at, f"a part of the kind {kind!r}")
-            said.other(part, result=result)
+            transcript.unknown(unknown_value("kind", kind), path)
+            transcript.add_other(part, result=result)
 
-    def result(self, message: Mapping[str, Any], pending: bool) -> InferenceResult:
-        counts = object_or_none(message.get("usage"), "usage")
-        details = object_or_none(counts.get("details"), "details")
-        about = object_or_none(message.get("provider_details"), "provider_details")
-        written = about.get("finish_reason")
-        id = message.get("provider_response_id") or message.get("vendor_id")
-        cost = number(counts.get("cost"))
-        return self.said.called(
+    def inference_result(self, message: Mapping[str, Any], pending: bool) -> InferenceResult:
+        counts = object_or_empty(message.get("usage"), "usage")
+        details = object_or_empty(counts.get("details"), "details")
+        provider_details = object_or_empty(message.get("provider_details"), "provider_details")
+        provider_reason = provider_details.get("finish_reason")
+        return self.transcript.inference_result(
             provider=message.get("canonical_system") or message.get("provider_name"),
             model=message.get("model_name"),
-            response_id=id,
-            stop_reason=written if isinstance(written, str) else message.get("finish_reason"),
+            response_id=message.get("provider_response_id") or message.get("vendor_id"),
+            stop_reason=provider_reason if isinstance(provider_reason, str) else message.get("finish_reason"),
             pending=pending,
-            cost=None if cost is None else float(cost),
-            usage=usage(
+            cost=to_float(counts.get("cost")),
+            usage=token_usage(
                 counts.get("input_tokens", counts.get("request_tokens")),
                 counts.get("output_tokens", counts.get("response_tokens")),
                 cached=counts.get("cache_read_tokens") or details.get("cached_tokens"),
@@ -154,16 +161,16 @@ class _Reader:
         )
 
 
-def _written(content: Any, rest: dict[str, Any]) -> dict[str, Any]:
-    """What a user said: texts and images; the parts as they are go beside where that is not all of it."""
+def _prompt(content: Any, extra_fields: dict[str, Any]) -> dict[str, Any]:
+    """Return texts and images of a prompt; where they are not all of it, the content goes to `extra_fields`."""
     if isinstance(content, str):
         return {"text": content}
-    items = [content] if isinstance(content, Mapping) else expected(content, list, "content")
+    items = [content] if isinstance(content, Mapping) else expect(content, list, "content")
     texts = [item if isinstance(item, str) else str(item.get("content")) for item in items if _is_text(item)]
     images = [image for item in items if (image := _image(item)) is not None]
     if len(items) > 1 or len(texts) + len(images) != len(items):
-        rest["content"] = content
-    return {"text": "\n".join(texts)} | told(images=images)
+        extra_fields["content"] = content
+    return {"text": "\n".join(texts)} | omit_empty(images=images)
 
 
 def _is_text(item: Any) -> bool:
@@ -173,18 +180,19 @@ def _is_text(item: Any) -> bool:
 
 
 def _image(item: Any) -> dict[str, Any] | None:
-    """An image's map: `ImageUrl`, or `BinaryContent` of an image, whose base64 spells + and / as - and _."""
+    """Return the image of an `ImageUrl`, or of a `BinaryContent`, whose base64 has - and _ for + and /."""
     if not isinstance(item, Mapping):
         return None
-    media = item.get("media_type") or item.get("_media_type")
+    media_type = item.get("media_type") or item.get("_media_type")
     if item.get("kind") == "image-url" and isinstance(item.get("url"), str):
-        about = item.get("vendor_metadata")
-        detail = about.get("detail") if isinstance(about, Mapping) else None
-        return told(url=item["url"], media_type=media, detail=detail)
+        metadata = item.get("vendor_metadata")
+        detail = metadata.get("detail") if isinstance(metadata, Mapping) else None
+        return omit_empty(url=item["url"], media_type=media_type, detail=detail)
     data = item.get("data")
-    if item.get("kind") != "binary" or not isinstance(media, str) or not isinstance(data, str):
+    if item.get("kind") != "binary" or not isinstance(media_type, str) or not isinstance(data, str):
         return None
-    return {"media_type": media, "content": data.replace("-", "+").replace("_", "/")} if media[:6] == "image/" else None
+    content = data.replace("-", "+").replace("_", "/")
+    return {"media_type": media_type, "content": content} if media_type.startswith("image/") else None
 
 
-IMPORTER = Importer(FORMAT, scored(is_message, "messages"), conversations(FORMAT, is_message, read_one))
+IMPORTER = Importer(FORMAT, item_score(is_message, "messages"), list_reader(FORMAT, is_message, read_one))

@@ -1,8 +1,8 @@
-"""ShareGPT's form of training data: `conversations` of messages that say who they are `from` and their `value`.
+"""ShareGPT's form of training data: `conversations` of messages with `from` and `value`.
 
-`function_call` is a call as JSON, `observation` its answer; neither has an id, so an answer is taken for that of
-the first call that waits. `system` and `tools` may stand beside. Source: the data formats of FastChat, Axolotl
-and LLaMA-Factory, which train on such files.
+`function_call` is a tool call as JSON, `observation` its result; neither has an id, so a result belongs to the
+first call without one. `system` and `tools` may be fields of the conversation. Source: the data formats of
+FastChat, Axolotl and LLaMA-Factory, which train on such files.
 """
 
 from __future__ import annotations
@@ -10,89 +10,105 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..turns import Kind, Run
-from . import Importer, Notes
-from .json_text import parse
-from .listed import conversations, scored
-from .transcript import Misfit, Transcript, expected, messages_of, named, text_or_none, without
+from ..values.turns import Kind, Run
+from .kit.faults import no_result_id
+from .kit.import_report import Notes
+from .kit.importer import Importer
+from .kit.record_fields import (
+    ShapeError,
+    expect,
+    json_or_none,
+    omit,
+    optional_text,
+    pop_text,
+    split_document,
+    unexpected,
+)
+from .kit.record_lists import item_score, list_reader
+from .kit.transcript import Transcript
 
 FORMAT = "sharegpt"
-HUMAN = frozenset({"human", "user"})
-MODEL = frozenset({"gpt", "assistant", "model", "chatgpt", "bing", "bard", "claude"})
-CALL = frozenset({"function_call", "tool_call"})
-ANSWER = frozenset({"observation", "tool", "tool_response", "function_response"})
+USER_SENDERS = frozenset({"human", "user"})
+MODEL_SENDERS = frozenset({"gpt", "assistant", "model", "chatgpt", "bing", "bard", "claude"})
+CALL_SENDERS = frozenset({"function_call", "tool_call"})
+RESULT_SENDERS = frozenset({"observation", "tool", "tool_response", "function_response"})
 
 
 def is_message(value: Any) -> bool:
-    """Whether this says who it is from, and its value."""
+    """Return True for an object with a sender and a value."""
     return isinstance(value, Mapping) and isinstance(value.get("from"), str) and "value" in value
 
 
 def read_one(value: Any, notes: Notes) -> Run:
-    """One conversation: an object that has it as `conversations`, a list of messages, or one of them."""
-    messages, beside = messages_of([value] if is_message(value) else value, notes, "conversations")
-    model = beside.get("model")
-    reader = _Reader(Transcript(notes), model if isinstance(model, str) else None)
-    if isinstance(system := beside.get("system"), str):
+    """Return the Run of an object with `conversations`, of a list of messages, or of one message."""
+    messages, extra_fields = split_document([value] if is_message(value) else value, notes, "conversations")
+    model = extra_fields.get("model")
+    transcript = Transcript(notes)
+    reader = _MessageReader(transcript, model if isinstance(model, str) else None)
+    if isinstance(system := extra_fields.get("system"), str):
         if system:
-            reader.said.add(Kind.SYSTEM, {"text": system}, "system")
-        del beside["system"]
-    reader.said.records("conversations", messages, reader.message)
-    return reader.said.run(id=named(beside, "id", "conversation_id"), name=named(beside, "title"), beside=beside)
+            transcript.begin_record("system")
+            transcript.add(Kind.SYSTEM, {"text": system}, "system")
+        del extra_fields["system"]
+    transcript.read_records("conversations", messages, reader.read_message)
+    id, name = pop_text(extra_fields, "id", "conversation_id"), pop_text(extra_fields, "title")
+    return transcript.to_run(id=id, name=name, extra_fields=extra_fields)
 
 
-class _Reader:
-    def __init__(self, said: Transcript, model: str | None) -> None:
-        self.said = said
+class _MessageReader:
+    def __init__(self, transcript: Transcript, model: str | None) -> None:
+        self.transcript = transcript
         self.model = model
-        self.waiting: list[str] = []  # ids of calls
-        self.calls = 0
+        self.pending_call_ids: list[str] = []
+        self.overdue_call_ids: set[str] = set()  # of calls without a result before a later prompt
+        self.call_count = 0
 
-    def message(self, raw: Any) -> None:
-        message = expected(raw, dict, "a message")
-        said, rest = self.said, without(message, "from", "value")
-        sender = expected(message.get("from"), str, "from")
-        who, value = sender.strip().lower(), message.get("value")
-        if who in CALL:
-            self.called(value, rest)
-        elif who in ANSWER:
-            self.answered(value, rest)
-        elif who == "system":
-            said.add(Kind.SYSTEM, {"text": expected(value, str, "value")}, "system", beside=rest)
-        elif who in HUMAN:
-            said.add(Kind.USER, {"text": expected(value, str, "value")}, "user", beside=rest)
-        elif who in MODEL:
-            result = said.called(model=self.model)
-            said.add(Kind.LLM_TEXT, {"text": expected(value, str, "value")}, "assistant", result=result, beside=rest)
+    def read_message(self, record: Any) -> None:
+        message = expect(record, dict, "")
+        transcript, extra_fields = self.transcript, omit(message, "from", "value")
+        sender = expect(message.get("from"), str, "from")
+        name, value = sender.strip().lower(), message.get("value")
+        if name in CALL_SENDERS:
+            self.add_calls(value, extra_fields)
+        elif name in RESULT_SENDERS:
+            self.add_result(value, extra_fields)
+        elif name == "system":
+            text = expect(value, str, "value")
+            transcript.add(Kind.SYSTEM, {"text": text}, "system", extra_fields=extra_fields)
+        elif name in USER_SENDERS:
+            text = expect(value, str, "value")
+            transcript.add(Kind.USER, {"text": text}, "user", extra_fields=extra_fields)
+            self.overdue_call_ids.update(self.pending_call_ids)
+        elif name in MODEL_SENDERS:
+            text, result = expect(value, str, "value"), transcript.inference_result(model=self.model)
+            transcript.add(Kind.LLM_TEXT, {"text": text}, "assistant", result=result, extra_fields=extra_fields)
         else:
-            raise Misfit(f"a message from {sender!r}")
+            raise unexpected("sender", sender)
 
-    def called(self, value: Any, rest: dict[str, Any]) -> None:
-        """One call, or several at once."""
-        written = _json(value) if isinstance(value, str) else value
-        calls = written if isinstance(written, list) else [written]
-        if not calls or not all(isinstance(one, Mapping) and isinstance(one.get("name"), str) for one in calls):
-            raise Misfit("a call that is no JSON with a name")
-        result = self.said.called(model=self.model, pending=True)
-        for one in calls:
-            beside = rest | without(one, "name", "arguments", "id")
-            id = text_or_none(one.get("id"), "id") or f"call_{self.calls}"
-            self.calls += 1
-            args = one.get("arguments")
-            self.waiting.append(self.said.call(id, one["name"], args, result=result, beside=beside))
-            rest = {}
+    def add_calls(self, value: Any, extra_fields: dict[str, Any]) -> None:
+        """Add one tool call, or several parallel ones."""
+        parsed = json_or_none(value) if isinstance(value, str) else value
+        calls = parsed if isinstance(parsed, list) else [parsed]
+        if not calls or not all(isinstance(call, Mapping) and isinstance(call.get("name"), str) for call in calls):
+            raise ShapeError("the tool call is not JSON with a name")
+        result = self.transcript.inference_result(model=self.model, pending=True)
+        for call in calls:
+            call_fields = extra_fields | omit(call, "name", "arguments", "id")
+            id = optional_text(call.get("id"), "id") or f"call_{self.call_count}"
+            self.call_count += 1
+            self.pending_call_ids.append(
+                self.transcript.add_call(
+                    id, call["name"], call.get("arguments"), result=result, extra_fields=call_fields
+                )
+            )
+            extra_fields = {}
 
-    def answered(self, value: Any, rest: dict[str, Any]) -> None:
-        if not self.waiting:
-            self.said.guess("an answer to no call; it is kept without one")
-        self.said.answer(self.waiting.pop(0) if self.waiting else "", value, beside=rest)
-
-
-def _json(text: str) -> Any:
-    try:
-        return parse(text)
-    except (ValueError, RecursionError):
-        return None
+    def add_result(self, value: Any, extra_fields: dict[str, Any]) -> None:
+        """Add a result of the first call without one; a guess where there is none, or where a prompt came since."""
+        call_id = self.pending_call_ids.pop(0) if self.pending_call_ids else ""
+        if not call_id or call_id in self.overdue_call_ids:
+            self.transcript.guess(no_result_id(call_id))
+        self.transcript.add_result(call_id, value, extra_fields=extra_fields)
 
 
-IMPORTER = Importer(FORMAT, scored(is_message, "conversations"), conversations(FORMAT, is_message, read_one))
+IMPORTER = Importer(FORMAT, item_score(is_message, "conversations"), list_reader(FORMAT, is_message, read_one))

@@ -14,24 +14,26 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from ..contract import Engine, Scope
 from ..errors import EngineError, MisuseError
 from ..events import Notice
-from ..frozen import freeze
-from ..results import INFERENCE_RESULT, OUTPUT, FinishClass
-from ..settings import STRUCTURED_OUTPUT_CONFIG, StructuredOutputConfig
-from ..turns import Turn, user
+from ..packages import require
+from ..runtime.engine_protocol import Engine, Scope
+from ..values.frozen_json import freeze
+from ..values.inference_results import INFERENCE_RESULT, OUTPUT, FinishClass
+from ..values.inference_settings import STRUCTURED_OUTPUT_CONFIG, StructuredOutputConfig
+from ..values.turns import Turn, user
 
 FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
-WRAPPED = "value"  # schemas are of objects; what is none stands in one under this name
+WRAPPER = "value"  # any other type goes into an object under this name, because schemas are of objects
 BAD_IN_NAME = re.compile(r"[^a-zA-Z0-9_]+")
 
 
 class CheckedOutput:
-    """A middleware after which `turn.output` is a `type`: a pydantic model, a dataclass, `list[int]`, …
+    """A middleware that validates the answer and puts it into `turn.output` as a `type`.
 
-    `corrections` is how often a model is told what does not fit. Raises EngineError of
-    kind "output" when the answer still does not, or is a refusal.
+    `type` is a pydantic model, a dataclass, `list[int]`, … . `corrections` is the number of
+    times that the model gets the validation errors back. Raises EngineError of kind "output"
+    when the answer is still invalid, or a refusal.
     """
 
     name = "checked output"
@@ -39,10 +41,11 @@ class CheckedOutput:
     def __init__(self, type: Any, *, corrections: int = 2) -> None:
         self.type = type
         self.corrections = corrections
-        self.config  # noqa: B018 - what is no type with a schema is refused here, not in a run
+        self.config  # noqa: B018 - refuses a type without a schema here, not in a run
 
     @cached_property
     def _adapter(self) -> Any:
+        require("pydantic")
         from pydantic import TypeAdapter
         from pydantic.errors import PydanticUserError
 
@@ -50,97 +53,100 @@ class CheckedOutput:
             return TypeAdapter(self.type)
         except PydanticUserError as error:
             raise MisuseError(
-                f"output is a pydantic model, a dataclass or a type with a JSON Schema: {error}"
+                f"output must be a pydantic model, a dataclass or a type with a JSON Schema: {error}"
             ) from None
 
     @cached_property
     def config(self) -> StructuredOutputConfig:
-        """The shape as a Turn says it."""
+        """Return the schema as the data of a Turn hold it."""
         from pydantic.errors import PydanticUserError
 
         try:
             schema: dict[str, Any] = self._adapter.json_schema()
         except PydanticUserError as error:
             raise MisuseError(
-                f"output is a pydantic model, a dataclass or a type with a JSON Schema: {error}"
+                f"output must be a pydantic model, a dataclass or a type with a JSON Schema: {error}"
             ) from None
         if schema.get("type") != "object" and "$ref" not in schema:
-            inner = {name: value for name, value in schema.items() if name != "$defs"}
+            inner_schema = {name: value for name, value in schema.items() if name != "$defs"}
             defs = {"$defs": schema["$defs"]} if "$defs" in schema else {}
-            schema = {"type": "object", "properties": {WRAPPED: inner}, "required": [WRAPPED], **defs}
-        called = getattr(self.type, "__name__", "") or str(self.type)
-        name = BAD_IN_NAME.sub("_", called).strip("_") or "answer"
+            schema = {"type": "object", "properties": {WRAPPER: inner_schema}, "required": [WRAPPER], **defs}
+        type_name = getattr(self.type, "__name__", "") or str(self.type)
+        name = BAD_IN_NAME.sub("_", type_name).strip("_") or "answer"
         return StructuredOutputConfig(name=name, schema=schema, require_valid=True)
 
     @property
     def _is_wrapped(self) -> bool:
-        return list(self.config.schema.get("properties") or ()) == [WRAPPED] and "title" not in self.config.schema
+        return list(self.config.schema.get("properties") or ()) == [WRAPPER] and "title" not in self.config.schema
 
     async def __call__(self, turn: Turn, scope: Scope, engine: Engine) -> Turn:
-        asked = turn.with_data(STRUCTURED_OUTPUT_CONFIG, self.config)
-        for corrected in range(self.corrections + 1):
+        question = turn.with_data(STRUCTURED_OUTPUT_CONFIG, self.config)
+        for correction in range(self.corrections + 1):
             try:
-                answer = await engine(asked, scope)
+                answer = await engine(question, scope)
             except (asyncio.CancelledError, EngineError) as error:
                 if isinstance(so_far := getattr(error, "turn", None), Turn):
-                    error.turn = so_far._with(data=turn.data)  # type: ignore[union-attr]  # what was said travels with it
+                    error.turn = so_far._with(data=turn.data)  # type: ignore[union-attr]  # the partial Turn travels with it
                 raise
-            kept = answer._with(data=turn.data)
-            if answer.pending or _goes_on(answer):
-                return kept
-            said = _said(answer, asked)
+            result = answer._with(data=turn.data)
+            if answer.pending or _continues(answer):
+                return result
+            text = _answer_text(answer, question)
             try:
-                value = self._checked(said)
+                value = self._validated(text)
             except ValueError as error:
-                problem = _in_words(error)
-                if corrected == self.corrections or _refused(answer):
+                problem = _describe_error(error)
+                if correction == self.corrections or _is_refused(answer):
                     raise EngineError(
-                        f"the answer is no {self.config.name}: {problem}", kind="output", turn=kept
+                        f"the answer does not match {self.config.name}: {problem}", kind="output", turn=result
                     ) from None
             else:
                 raw = freeze({"": self._adapter.dump_python(value, mode="json")})[""]
-                return kept._with(
-                    metadata=kept.metadata.holding_all({OUTPUT.name: raw}, {OUTPUT.name: (OUTPUT.type, value)})
+                return result._with(
+                    metadata=result.metadata.holding_all({OUTPUT.name: raw}, {OUTPUT.name: (OUTPUT.type, value)})
                 )
-            scope.emit(Notice(f"the answer does not fit {self.config.name}, and the model is told: {problem}"))
-            words = f"That does not fit. {problem}\nAnswer again, with JSON alone that fits this schema: "
-            asked = answer + user(words + json.dumps(self._adapter.json_schema(), ensure_ascii=False))
+            scope.emit(
+                Notice(f"the answer does not match {self.config.name}; asking the model to correct it: {problem}")
+            )
+            request = f"The answer is not valid: {problem}\nAnswer again, only with JSON that matches this schema: "
+            question = answer + user(request + json.dumps(self._adapter.json_schema(), ensure_ascii=False))
         raise AssertionError  # the last answer was returned, or raised
 
-    def _checked(self, said: str) -> Any:
-        """What the text says, as the type. Raises ValueError in words."""
-        fenced = FENCE.match(said)
-        if not said.strip():
-            raise ValueError("There is no answer.")
+    def _validated(self, text: str) -> Any:
+        """Return the value of the text. Raises ValueError that describes what is wrong."""
+        fence = FENCE.match(text)
+        if not text.strip():
+            raise ValueError("the answer is empty")
         if not self._is_wrapped:
-            return self._adapter.validate_json(fenced[1] if fenced else said)
-        given = json.loads(fenced[1] if fenced else said)
+            return self._adapter.validate_json(fence[1] if fence else text)
+        value = json.loads(fence[1] if fence else text)
         return self._adapter.validate_python(
-            given[WRAPPED] if isinstance(given, Mapping) and list(given) == [WRAPPED] else given
+            value[WRAPPER] if isinstance(value, Mapping) and list(value) == [WRAPPER] else value
         )
 
 
-def _said(answer: Turn, asked: Turn) -> str:
-    """The text of the last reply: pieces that a provider broke it into belong together."""
-    new = answer.blocks.since(answer.blocks.shared(asked.blocks))
-    return "".join(block.text for block in new if block.kind == "llm_text")
+def _answer_text(answer: Turn, question: Turn) -> str:
+    """Return the text of the last reply, which a provider may split into several blocks."""
+    new_blocks = answer.blocks.since(answer.blocks.shared(question.blocks))
+    return "".join(block.text for block in new_blocks if block.kind == "llm_text")
 
 
-def _goes_on(answer: Turn) -> bool:
+def _continues(answer: Turn) -> bool:
     result = answer.metadata.get(INFERENCE_RESULT)
     return result is not None and result.finish_class is FinishClass.CONTINUE
 
 
-def _refused(answer: Turn) -> bool:
+def _is_refused(answer: Turn) -> bool:
     result = answer.metadata.get(INFERENCE_RESULT)
     return result is not None and result.finish_class in (FinishClass.REFUSED, FinishClass.FILTERED)
 
 
-def _in_words(error: ValueError) -> str:
-    """What does not fit, as pydantic or the reader of JSON says it, without addresses of pages."""
-    listed = getattr(error, "errors", None)
-    if listed is None:
-        return f"It is no JSON: {error}." if isinstance(error, json.JSONDecodeError) else str(error)
+def _describe_error(error: ValueError) -> str:
+    """Return the error of pydantic or of the JSON decoder, without links to documentation."""
+    error_list = getattr(error, "errors", None)
+    if error_list is None:
+        return f"invalid JSON: {error}" if isinstance(error, json.JSONDecodeError) else str(error)
     return "; ".join(
-        f"{'.'.join(map(str, one['loc'])) or 'the whole'}: {one['msg']}" for one in listed(include_url=False)[:10]
+        f"{'.'.join(map(str, detail['loc'])) or 'the answer'}: {detail['msg']}"
+        for detail in error_list(include_url=False)[:10]
     )

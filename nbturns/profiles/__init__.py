@@ -1,12 +1,12 @@
-"""Profiles: which engine, prompt, tools and limits a conversation runs with, decided in one place.
+"""Profiles: named configurations of engine, prompt, tools and limits for conversations.
 
-    profiles = nt.load_profiles("team.yaml")       # what there is
-    plan = profiles.resolve("assistant")           # what it comes to, and who said so: pure
-    session = profiles["assistant"].session()      # now something is made
+    profiles = nt.load_profiles("team.yaml")
+    plan = profiles.resolve("assistant")           # the final settings and their sources; nothing is built yet
+    session = profiles["assistant"].session()
 
-`fields` is the table of what a profile may say, `registry` reads one file, `sources` finds them, `stack` puts
-layers together, `overrides` lets others ask for more, `resolving` decides, `config` is the outcome, `building`
-makes the session, `conversations` keeps many.
+Each profile of a registry is read into a layer, a mapping from field paths to values with their sources. To resolve
+a profile, its layer is merged with those of its bases, overrides are applied, and the result becomes an
+`EngineConfig`. Only `session()` builds engines, tools and middlewares from it.
 """
 
 from .config import EngineConfig as EngineConfig
@@ -17,9 +17,9 @@ from .conversations import Conversations as Conversations
 from .middleware_uses import Use as Use
 from .plan import Field as Field
 from .plan import Plan as Plan
-from .resolving import Profile as Profile
-from .resolving import Profiles as Profiles
-from .resolving import load_profiles as load_profiles
+from .resolve import Profile as Profile
+from .resolve import Profiles as Profiles
+from .resolve import load_profiles as load_profiles
 
 __all__ = [
     "Conversation",
@@ -34,3 +34,7 @@ __all__ = [
     "Use",
     "load_profiles",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,7 +1,4 @@
-"""Everything a run will do, in one printable object: engine, prompt, tools, middlewares, sinks, loop, approval.
-
-An `EngineConfig` allocates nothing: a session is built from it by `nbturns.profiles.building`.
-"""
+"""An `EngineConfig`: everything a session will use, as one printable value. Creating it builds no engine."""
 
 from __future__ import annotations
 
@@ -14,17 +11,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..engines.dialects import DIALECTS
-from ..engines.params import PARAMS, snake
-from ..engines.params import params as params_of
+from ..engines.parameters.schema import params_of, snake
+from ..engines.registry import find as find_provider
+from ..engines.registry import provider_entry_points
 from ..errors import EngineError, ProfileError
-from ..frozen import EMPTY, freeze
-from ..models import ModelInfo, Prices, find
-from ..settings import StructuredOutputConfig
-from ..toolbox import ToolConfig, seconds
-from .fields import kind_of, nearest
-from .middleware_uses import Use, read
-from .registry import Layer, Said
-from .secrecy import HEADERS, Reference, Secret, is_secret, shown, without_credentials
+from ..runtime.toolbox import ToolConfig, parse_go_duration
+from ..values.frozen_json import EMPTY_DICT
+from ..values.inference_settings import StructuredOutputConfig
+from ..values.model_info import ModelInfo, Prices
+from ..values.model_info import find_model as find_model_info
+from .middleware_uses import Use, enabled_uses
+from .registry import Layer, SourcedValue
+from .schema import describe_kind, suggest
+from .secrets import HEADER_FIELDS, Reference, Secret, freeze_params, is_secret_name, mask_secrets, strip_credentials
 
 PROVIDERS = {
     "openai": "openai-chat",  # geppetto's word for chat completions
@@ -35,20 +34,24 @@ PROVIDERS = {
     "gemini": "gemini",
     "google": "gemini",
 }
-"""geppetto's `api_type` → the prefix of our engine. A compatible server's name stands for `openai-chat` there."""
+"""geppetto's `api_type` → the prefix of our engine. Names of compatible servers mean `openai-chat`."""
 
-SECTION = {"openai-chat": "openai", "openai": "openai", "anthropic": "claude", "gemini": "gemini"}
-KEYS = {"open-responses": ("open-responses", "openai-responses", "openai"), "claude": ("claude", "anthropic")}
-RENAMED = {"max_response_tokens": "max_tokens"}  # geppetto's word for what most call so
-SHAPE = "structured_output_"
-UNSEEN = frozenset({"client", "connect_timeout", "raw", "record", "retries", "retry_for"})  # by the provider
-GEPPETTOS = frozenset({"user_id", "include_thoughts", "thinking_level"})  # not the provider's own names: see building
-KEYS |= {"openai-responses": KEYS["open-responses"], "anthropic": KEYS["claude"]}
+PROVIDER_SECTIONS = {"openai-chat": "openai", "openai": "openai", "anthropic": "claude", "gemini": "gemini"}
+# Under these names geppetto looks up the key and address of an API, in this order.
+API_NAMES = {"open-responses": ("open-responses", "openai-responses", "openai"), "claude": ("claude", "anthropic")}
+PARAM_ALIASES = {"max_response_tokens": "max_tokens"}  # geppetto's name → ours
+STRUCTURED_OUTPUT_PREFIX = "structured_output_"
+UNSIGNED_PARAMS = frozenset({"client", "connect_timeout", "raw", "record", "retries", "retry_for"})
+"""Parameters that the provider never receives."""
+API_NAMES |= {"openai-responses": API_NAMES["open-responses"], "anthropic": API_NAMES["claude"]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopConfig:
-    """How the loop goes; none of it changes what a model sees. Times in seconds; `name` is the shared one it is made from."""
+    """Settings of the tool loop that do not change what the model sees. Times are in seconds.
+
+    `name` is the name of the shared loop that these settings are based on.
+    """
 
     name: str = ""
     limit: int = 20
@@ -61,212 +64,219 @@ class LoopConfig:
     on_pause_timeout: str = "stay"
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the settings that are set, as plain data."""
         return {f.name: value for f in fields(self) if (value := getattr(self, f.name)) not in (None, "")}
 
     def tool_config(self, tool_choice: str) -> ToolConfig:
-        shared = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("name", "limit", "step")}
-        return ToolConfig(max_iterations=self.limit, tool_choice=tool_choice, **shared)  # type: ignore[arg-type]  # checked as it was read
+        """Return the equivalent ToolConfig of a session."""
+        shared_fields = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("name", "limit", "step")}
+        return ToolConfig(max_iterations=self.limit, tool_choice=tool_choice, **shared_fields)  # type: ignore[arg-type]  # types were checked when the profile was read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineConfig:
-    """What a profile comes to. `params` have the names of `InferenceConfig` and, for the rest, the provider's own.
+    """The result of resolving a profile.
 
-    `tools`: the names it may use, in order; None for all that the session is given. `approval` says which calls
-    wait for a person: "never", "effectful" (tools not declared pure or idempotent), "always", or tools by name.
+    `params` have the names of `InferenceConfig` or, for other parameters, those of the provider. `tools` are the names
+    of the allowed tools in order, or None for all. `approval` selects the calls that need the approval of a person:
+    "never", "effectful" (tools not declared pure or idempotent), "always", or names of tools.
     """
 
     provider: str
     model: str
     base_url: str = ""
     api_key: Secret | Reference | None = None
-    params: Mapping[str, Any] = EMPTY
-    client: Mapping[str, Any] = EMPTY
+    params: Mapping[str, Any] = EMPTY_DICT
+    client: Mapping[str, Any] = EMPTY_DICT
     structured_output: StructuredOutputConfig | None = None
     system: str = ""
     tools: tuple[str, ...] | None = None
     tool_choice: str = "auto"
     middleware: tuple[Use, ...] = ()
     sinks: tuple[Use, ...] = ()
-    loop: LoopConfig = LoopConfig()  # a value, which never changes
+    loop: LoopConfig = LoopConfig()  # immutable, so it may be shared
     approval: str | tuple[str, ...] = "never"
     model_info: ModelInfo | None = None
 
     @property
     def engine(self) -> str:
-        """The engine's name, like "anthropic:claude-sonnet-5-5"."""
+        """Return the engine's name, like "anthropic:claude-sonnet-5-5"."""
         return f"{self.provider}:{self.model}"
 
     @property
     def signature(self) -> str:
-        """64 hex digits that change with what the provider sees or how its answer is read, and with nothing else.
+        """Return 64 hexadecimal digits that depend only on what the provider receives and how its answer is read.
 
-        Not in it: keys, time-outs, the loop, sinks, approval, prices, the profile's name. The definitions of the
-        tools are on each Turn; here are their names.
+        Keys, time-outs, loop settings, sinks, approval, prices and the profile's name do not change it. Of the tools only
+        the names are included, since every Turn holds their definitions.
         """
-        text = json.dumps(self._seen(), sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=str)
+        text = json.dumps(self._signed_fields(), sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def _seen(self) -> dict[str, Any]:
-        info = self.model_info or find(self.model)
-        seen: dict[str, Any] = {
+    def _signed_fields(self) -> dict[str, Any]:
+        """Return what the signature depends on."""
+        info = self.model_info or find_model_info(self.model)
+        signed: dict[str, Any] = {
             "engine": self.engine,
-            "base_url": without_credentials(self.base_url),
-            "params": {name: shown(one) for name, one in self.params.items() if name not in UNSEEN},
+            "base_url": strip_credentials(self.base_url),
+            "params": {name: mask_secrets(value) for name, value in self.params.items() if name not in UNSIGNED_PARAMS},
             "headers": {
-                name: shown(self.client[name]) for name in ("organization", "user_agent") if name in self.client
+                name: mask_secrets(self.client[name]) for name in ("organization", "user_agent") if name in self.client
             },
             "structured_output": self.structured_output.to_dict() if self.structured_output else None,
             "system": self.system,
             "tools": None if self.tools is None else list(self.tools),
             "tool_choice": self.tool_choice,
-            "middleware": [[use.name, use.id, shown(use.config)] for use in self.middleware],
-            "reasoning": bool(info and info.reasoning),  # what a reasoning model does not take is left out
+            "middleware": [[use.name, use.id, mask_secrets(use.config)] for use in self.middleware],
+            "reasoning": bool(info and info.reasoning),  # engines drop parameters that reasoning models reject
         }
         return {
-            name: value for name, value in seen.items() if value not in (None, "", {}, [], False) or name == "tools"
+            name: value for name, value in signed.items() if value not in (None, "", {}, [], False) or name == "tools"
         }
 
     def replace(self, **changes: Any) -> EngineConfig:
+        """Return a copy with some fields changed."""
         return replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data of all it says, without secrets."""
+        """Return all settings as plain data, without secrets."""
         info = self.model_info
-        said: dict[str, Any] = {
+        plain: dict[str, Any] = {
             "engine": self.engine,
-            "base_url": without_credentials(self.base_url),
-            "api_key": shown(self.api_key),
-            "params": shown(self.params),
+            "base_url": strip_credentials(self.base_url),
+            "api_key": mask_secrets(self.api_key),
+            "params": mask_secrets(self.params),
             "client": {
-                name: without_credentials(one) if name == "proxy_url" else shown(one)
-                for name, one in self.client.items()
+                name: strip_credentials(value) if name == "proxy_url" else mask_secrets(value)
+                for name, value in self.client.items()
             },
             "structured_output": self.structured_output.to_dict() if self.structured_output else None,
             "system": self.system,
             "tools": None if self.tools is None else list(self.tools),
             "tool_choice": self.tool_choice,
-            "middleware": [_use(use) for use in self.middleware],
-            "sinks": [_use(use) for use in self.sinks],
+            "middleware": [_use_to_plain(use) for use in self.middleware],
+            "sinks": [_use_to_plain(use) for use in self.sinks],
             "loop": self.loop.to_dict(),
             "approval": self.approval if isinstance(self.approval, str) else list(self.approval),
             "model_info": {
-                f.name: _plain(getattr(info, f.name))
+                f.name: _to_plain(getattr(info, f.name))
                 for f in fields(info)
                 if getattr(info, f.name) not in (None, "", ())
             }
             if info
             else None,
         }
-        return {name: value for name, value in said.items() if value not in (None, "", {}, [])} | {
+        return {name: value for name, value in plain.items() if value not in (None, "", {}, [])} | {
             "signature": self.signature
         }
 
     def __str__(self) -> str:
-        return "\n".join(f"{name:18}{_line(value)}" for name, value in self.to_dict().items())
+        return "\n".join(f"{name:18}{_printed_value(value)}" for name, value in self.to_dict().items())
 
     def __repr__(self) -> str:
         return f"<EngineConfig {self.engine} {self.signature[:12]}>"
 
 
-def config(said: Layer) -> EngineConfig:
-    """The config that merged layers come to. Raises ProfileError for an engine or a parameter nobody knows."""
-    model = _of(said, "chat", "engine")
+def config_from_layer(layer: Layer) -> EngineConfig:
+    """Return the config for merged layers. Raises ProfileError for a missing or unknown engine or an invalid parameter."""
+    model = _value_at(layer, "chat", "engine")
     if not model:
         raise ProfileError(
-            'no model is named: say engine: "provider:model", or chat.engine in inference_settings', key="engine"
+            'no model is set; add engine: "provider:model", or chat.engine in inference_settings', key="engine"
         )
-    api_type = _api_type(said)
+    api_type = _api_type(layer)
     try:
         provider = provider_of(api_type)
     except ProfileError as error:
-        by = said["chat", "api_type"].where
-        raise ProfileError(f"{error.reason} ({by})", key=error.key, known=error.known) from None
-    params = _params(said, provider)
-    for name, one in params.items():
-        _check_param(name, one, provider)
-    url, key = _base_url(said, api_type), _key(said, api_type)
-    tools, approval = _of(said, "tools"), _of(said, "approval") or "never"
+        source = layer["chat", "api_type"].source
+        raise ProfileError(f"{error.reason} ({source})", key=error.key, known=error.known) from None
+    params = _param_entries(layer, provider)
+    for name, entry in params.items():
+        _check_param(name, entry, provider)
+    base_url, api_key = _base_url_entry(layer, api_type), _api_key_entry(layer, api_type)
+    tools, approval = _value_at(layer, "tools"), _value_at(layer, "approval") or "never"
     return EngineConfig(
         provider=provider,
         model=str(model),
-        base_url=_address(url) if url else _home(api_type),
-        api_key=key.value if key else None,
-        params=freeze_params({name: one.value for name, one in params.items()}),
-        client={path[1]: one.value for path, one in said.items() if path[0] == "client"},
-        structured_output=_structured_output(said),
-        system=_of(said, "system") or "",
+        base_url=_checked_base_url(base_url) if base_url else _default_base_url(api_type),
+        api_key=api_key.value if api_key else None,
+        params=freeze_params({name: entry.value for name, entry in params.items()}),
+        client={path[1]: entry.value for path, entry in layer.items() if path[0] == "client"},
+        structured_output=_structured_output(layer),
+        system=_value_at(layer, "system") or "",
         tools=None if tools is None else tuple(tools),
-        tool_choice=_of(said, "tool_choice") or "auto",
-        middleware=read(_of(said, "middleware") or ()),
-        sinks=read(_of(said, "sinks") or ()),
-        loop=_loop({path[1]: one.value for path, one in said.items() if path[0] == "loop"}),
+        tool_choice=_value_at(layer, "tool_choice") or "auto",
+        middleware=enabled_uses(_value_at(layer, "middleware") or ()),
+        sinks=enabled_uses(_value_at(layer, "sinks") or ()),
+        loop=_loop({path[1]: entry.value for path, entry in layer.items() if path[0] == "loop"}),
         approval=approval if isinstance(approval, str) else tuple(approval),
-        model_info=_model_info(said, str(model)),
+        model_info=_model_info(layer, str(model)),
     )
 
 
-def sources(said: Layer) -> dict[str, str]:
-    """Who said each field of the config that `said` comes to, by the field's name in it."""
-    api_type = _api_type(said)
-    found = {"engine": said["chat", "engine"].where}
-    if (by := said.get(("chat", "api_type"))) and by.where != found["engine"]:
-        found["engine"] += f"; provider: {by.where}"
-    for name, one in (("base_url", _base_url(said, api_type)), ("api_key", _key(said, api_type))):
-        if one:
-            found[name] = one.where
-    found |= {f"params.{name}": one.where for name, one in _params(said, provider_of(api_type)).items()}
-    for path, one in said.items():
+def field_sources(layer: Layer) -> dict[str, str]:
+    """Return the source of each config field that the layer sets, by the field's name in the config."""
+    api_type = _api_type(layer)
+    sources = {"engine": layer["chat", "engine"].source}
+    if (api_type_entry := layer.get(("chat", "api_type"))) and api_type_entry.source != sources["engine"]:
+        sources["engine"] += f"; provider: {api_type_entry.source}"
+    for name, entry in (("base_url", _base_url_entry(layer, api_type)), ("api_key", _api_key_entry(layer, api_type))):
+        if entry:
+            sources[name] = entry.source
+    sources |= {f"params.{name}": entry.source for name, entry in _param_entries(layer, provider_of(api_type)).items()}
+    for path, entry in layer.items():
         if path[0] in ("client", "loop", "model_info"):
-            found[".".join(path[:2])] = one.where
-        elif path[0] == "chat" and path[1].startswith(SHAPE):
-            found[f"structured_output.{path[1].removeprefix(SHAPE)}"] = one.where
+            sources[".".join(path[:2])] = entry.source
+        elif path[0] == "chat" and path[1].startswith(STRUCTURED_OUTPUT_PREFIX):
+            sources[f"structured_output.{path[1].removeprefix(STRUCTURED_OUTPUT_PREFIX)}"] = entry.source
         elif len(path) == 1 and path[0] not in ("base_url", "api_key"):
-            found[path[0]] = one.where
-    return found
+            sources[path[0]] = entry.source
+    return sources
 
 
 def provider_of(api_type: str) -> str:
-    """The prefix of our engine for geppetto's `api_type`, a compatible server's name, or a prefix itself."""
-    from ..engines import _points
-
+    """Return our engine prefix for geppetto's `api_type`, the name of a compatible server, or a prefix itself."""
     if api_type in PROVIDERS:
         return PROVIDERS[api_type]
-    if api_type in _points():
+    if api_type in provider_entry_points():
         return api_type
     if api_type in DIALECTS:
         return "openai-chat"
-    known = (*PROVIDERS, *_points(), *DIALECTS)
-    raise ProfileError(f"no provider {api_type!r}; {nearest(api_type, set(known))}", key="engine", known=known)
+    valid_names = (*PROVIDERS, *provider_entry_points(), *DIALECTS)
+    raise ProfileError(
+        f"unknown provider {api_type!r}; {suggest(api_type, set(valid_names))}", key="engine", known=valid_names
+    )
 
 
-def _api_type(said: Layer) -> str:
-    return str(_of(said, "chat", "api_type") or "openai").lower()
+def _api_type(layer: Layer) -> str:
+    return str(_value_at(layer, "chat", "api_type") or "openai").lower()
 
 
-def _of(said: Layer, *path: str) -> Any:
-    return said[path].value if path in said else None
+def _value_at(layer: Layer, *path: str) -> Any:
+    return layer[path].value if path in layer else None
 
 
-def _base_url(said: Layer, api_type: str) -> Said | None:
-    return said.get(("base_url",)) or _first(said, api_type, "base_urls", "base-url")
+def _base_url_entry(layer: Layer, api_type: str) -> SourcedValue | None:
+    return layer.get(("base_url",)) or _first_api_entry(layer, api_type, "base_urls", "base-url")
 
 
-def _key(said: Layer, api_type: str) -> Said | None:
-    return said.get(("api_key",)) or _first(said, api_type, "api_keys", "api-key")
+def _api_key_entry(layer: Layer, api_type: str) -> SourcedValue | None:
+    return layer.get(("api_key",)) or _first_api_entry(layer, api_type, "api_keys", "api-key")
 
 
-def _address(said: Said) -> Any:
-    """The address that was said, or a reference to one. Raises ProfileError for what is none."""
-    if not isinstance(said.value, Reference) and not is_address(said.value):
-        shows = without_credentials(said.value)
+def _checked_base_url(entry: SourcedValue) -> Any:
+    """Return the base URL, or a reference to one. Raises ProfileError if it is not an HTTP URL."""
+    if not isinstance(entry.value, Reference) and not is_http_url(entry.value):
+        displayed = strip_credentials(entry.value)
         raise ProfileError(
-            f'base_url is an address like "https://example.com/v1", not {shows!r:.60} ({said.where})', key="base_url"
+            f'base_url must be a URL like "https://example.com/v1", not {displayed!r:.60} ({entry.source})',
+            key="base_url",
         )
-    return said.value
+    return entry.value
 
 
-def is_address(text: str) -> bool:
+def is_http_url(text: str) -> bool:
+    """Return whether `text` is an absolute http or https URL."""
     try:
         parts = urlsplit(text)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -274,116 +284,113 @@ def is_address(text: str) -> bool:
         return False
 
 
-def _first(said: Layer, api_type: str, where: str, what: str) -> Said | None:
-    named = (said.get(("api", where, f"{name}-{what}")) for name in KEYS.get(api_type, (api_type,)))
-    return next((one for one in named if one and one.value), None)
+def _first_api_entry(layer: Layer, api_type: str, mapping_name: str, suffix: str) -> SourcedValue | None:
+    """Return the first entry of `api_keys` or `base_urls` under one of the API's names."""
+    entries = (layer.get(("api", mapping_name, f"{name}-{suffix}")) for name in API_NAMES.get(api_type, (api_type,)))
+    return next((entry for entry in entries if entry and entry.value), None)
 
 
-def _home(api_type: str) -> str:
-    """Where a compatible server is that the profile names by its name alone."""
+def _default_base_url(api_type: str) -> str:
+    """Return the address of a compatible server that the profile selects by its name; "" for a provider."""
     return DIALECTS[api_type].base_url if api_type in DIALECTS and api_type not in PROVIDERS else ""
 
 
-def _params(said: Layer, provider: str) -> dict[str, Said]:
-    """geppetto's order: `inference` before the provider's own section, that before `chat`; then the short form's own."""
-    params: dict[str, Said] = {}
-    for section in ("chat", SECTION.get(provider, ""), "inference", "params"):
-        for path, one in said.items():
-            if path[0] == section and not path[1].startswith(("engine", "api_type", SHAPE, "cache_")):
-                params[RENAMED.get(path[1], path[1])] = one
+def _param_entries(layer: Layer, provider: str) -> dict[str, SourcedValue]:
+    """Return the parameters by name, in geppetto's precedence: `chat`, the provider's section, `inference`, `params`."""
+    params: dict[str, SourcedValue] = {}
+    for section in ("chat", PROVIDER_SECTIONS.get(provider, ""), "inference", "params"):
+        for path, entry in layer.items():
+            if path[0] == section and not path[1].startswith(
+                ("engine", "api_type", STRUCTURED_OUTPUT_PREFIX, "cache_")
+            ):
+                params[PARAM_ALIASES.get(path[1], path[1])] = entry
     return params
 
 
-def _check_param(name: str, one: Said, provider: str) -> None:
-    if name in GEPPETTOS or provider not in PARAMS:
+def _check_param(name: str, entry: SourcedValue, provider: str) -> None:
+    """Raise ProfileError if the provider does not know the parameter or rejects its value."""
+    target = find_provider(provider)
+    if target.params is None:
         return
-    known = params_of(provider)
-    if (param := known.get(name) or known.get(snake(name))) is None:
+    param_types = params_of(target)
+    if (param_type := param_types.get(name) or param_types.get(snake(name))) is None:
         raise ProfileError(
-            f"{name} is no parameter of {provider}; {nearest(name, known)} ({one.where})",
+            f"unknown parameter {name!r} for {provider}; {suggest(name, param_types)} ({entry.source})",
             key=f"params.{name}",
-            known=tuple(known),
+            known=tuple(param_types),
         )
     try:
-        param.check(shown(one.value), provider)
+        param_type.check(mask_secrets(entry.value), provider)
     except EngineError as error:
-        words = (
-            f"{name} of {provider} is not {kind_of(one.value)}" if is_secret(name) or name in HEADERS else str(error)
+        message = (
+            f"{name} of {provider} must not be {describe_kind(entry.value)}"
+            if is_secret_name(name) or name in HEADER_FIELDS
+            else str(error)
         )
-        raise ProfileError(f"{words} ({one.where})", key=f"params.{name}") from None
-    if isinstance(one.value, float) and not isfinite(one.value):
-        raise ProfileError(f"{name} is a number, not {one.value} ({one.where})", key=f"params.{name}")
+        raise ProfileError(f"{message} ({entry.source})", key=f"params.{name}") from None
+    if isinstance(entry.value, float) and not isfinite(entry.value):
+        raise ProfileError(f"{name} must be a finite number, not {entry.value} ({entry.source})", key=f"params.{name}")
 
 
-def freeze_params(params: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Params as they are, frozen where that can be: a Secret stays the object it is."""
-    return {name: value if _hides(value) else freeze(value) for name, value in params.items()}
-
-
-def _hides(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return any(_hides(one) for one in value.values())
-    if isinstance(value, (list, tuple)):
-        return any(_hides(one) for one in value)
-    return isinstance(value, (Secret, Reference))
-
-
-def _structured_output(said: Layer) -> StructuredOutputConfig | None:
-    own = {
-        path[1].removeprefix(SHAPE): one.value
-        for path, one in said.items()
-        if path[0] == "chat" and path[1].startswith(SHAPE)
+def _structured_output(layer: Layer) -> StructuredOutputConfig | None:
+    """Return the structured output that geppetto's `chat` section requests, or None."""
+    fields = {
+        path[1].removeprefix(STRUCTURED_OUTPUT_PREFIX): entry.value
+        for path, entry in layer.items()
+        if path[0] == "chat" and path[1].startswith(STRUCTURED_OUTPUT_PREFIX)
     }
-    if own.get("mode", "off") == "off":
+    if fields.get("mode", "off") == "off":
         return None
-    if not own.get("schema"):
-        where = said["chat", SHAPE + "mode"].where
+    if not fields.get("schema"):
+        source = layer["chat", STRUCTURED_OUTPUT_PREFIX + "mode"].source
         raise ProfileError(
-            f"structured_output_mode is json_schema, and structured_output_schema is missing ({where})",
-            key=SHAPE + "schema",
+            f"structured_output_mode is json_schema, but structured_output_schema is missing ({source})",
+            key=STRUCTURED_OUTPUT_PREFIX + "schema",
         )
-    return StructuredOutputConfig.from_dict(own)
+    return StructuredOutputConfig.from_dict(fields)
 
 
-def _loop(own: dict[str, Any]) -> LoopConfig:
+def _loop(settings: dict[str, Any]) -> LoopConfig:
+    """Return the loop config; times are converted to seconds, and 0 becomes None."""
     for name in ("execution_timeout", "pause_timeout"):
-        if isinstance(own.get(name), str):
-            own[name] = seconds(own[name], name)
-        if name in own:
-            own[name] = own[name] or None
-    if isinstance(own.get("step"), (list, tuple)):
-        own["step"] = tuple(own["step"])
-    return LoopConfig(**own)
+        if isinstance(settings.get(name), str):
+            settings[name] = parse_go_duration(settings[name], name)
+        if name in settings:
+            settings[name] = settings[name] or None
+    if isinstance(settings.get("step"), (list, tuple)):
+        settings["step"] = tuple(settings["step"])
+    return LoopConfig(**settings)
 
 
-def _model_info(said: Layer, model: str) -> ModelInfo | None:
-    own = {path[1]: one.value for path, one in said.items() if path[0] == "model_info"}
-    if not own:
+def _model_info(layer: Layer, model: str) -> ModelInfo | None:
+    """Return the shipped model info changed by the profile's, or None if the profile sets none."""
+    overrides = {path[1]: entry.value for path, entry in layer.items() if path[0] == "model_info"}
+    if not overrides:
         return None
-    known = find(own.get("id") or model) or ModelInfo(id=own.get("id") or model)
+    base_info = find_model_info(overrides.get("id") or model) or ModelInfo(id=overrides.get("id") or model)
     shared = ("id", "reasoning", "context_window", "max_output_tokens")
-    told: dict[str, Any] = {name: own[name] for name in shared if name in own}
-    if "input" in own:
-        told["input"] = tuple(own["input"])
-    if "cost" in own:
-        told["prices"] = Prices(**{"input": 0.0, "output": 0.0, **own["cost"]})
-        told |= {"long_from": None, "long_prices": None}
-    return replace(known, **told)
+    changes: dict[str, Any] = {name: overrides[name] for name in shared if name in overrides}
+    if "input" in overrides:
+        changes["input"] = tuple(overrides["input"])
+    if "cost" in overrides:
+        changes["prices"] = Prices(**{"input": 0.0, "output": 0.0, **overrides["cost"]})
+        changes |= {"long_from": None, "long_prices": None}
+    return replace(base_info, **changes)
 
 
-def _use(use: Use) -> Any:
-    more = {"id": use.id, "config": shown(use.config), "extract": list(use.extract)}
-    told = {name: value for name, value in more.items() if value}
-    return {"name": use.name, **told} if told else use.name
+def _use_to_plain(use: Use) -> Any:
+    options = {"id": use.id, "config": mask_secrets(use.config), "extract": list(use.extract)}
+    set_options = {name: value for name, value in options.items() if value}
+    return {"name": use.name, **set_options} if set_options else use.name
 
 
-def _plain(value: Any) -> Any:
+def _to_plain(value: Any) -> Any:
     if isinstance(value, Prices):
         return {f.name: getattr(value, f.name) for f in fields(value) if getattr(value, f.name) is not None}
     return list(value) if isinstance(value, tuple) else value
 
 
-def _line(value: Any) -> str:
+def _printed_value(value: Any) -> str:
     if isinstance(value, str):
         return value if "\n" not in value and len(value) < 100 else json.dumps(value, ensure_ascii=False)[:97] + "…"
     return json.dumps(value, ensure_ascii=False, default=str)

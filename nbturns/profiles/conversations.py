@@ -1,30 +1,30 @@
-"""Many conversations at once, by id: each keeps its session while what a profile comes to stays the same."""
+"""Keep many conversations by id; each keeps its session as long as its profile resolves to the same plan."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
-from ..contract import Engine
 from ..errors import BusyError, NbturnsError, ProfileError
-from ..frozen import EMPTY, freeze
+from ..runtime.engine_protocol import Engine
 from ..session import Session
 from ..tools import Tool
-from ..turns import Run
-from .building import session as build_session
+from ..values.frozen_json import EMPTY_DICT, freeze
+from ..values.turns import Run
+from .build_session import build_session
 from .plan import Plan
-from .resolving import Profiles, Who
+from .resolve import Profiles, Requester
 
 
 class Conversation(Session):
-    """A session with an id, a plan, and what changed when it was last made anew.
+    """A session with an id, a plan, and the changes that led to its last rebuild.
 
-    `rebuilt` are the fields of the plan that made it necessary, as (field, before, now); empty for a new one.
+    `rebuilt` lists the changed fields as (name, before, now); it is empty if the conversation was not rebuilt.
     """
 
     plan: Plan
     rebuilt: tuple[tuple[str, Any, Any], ...] = ()
-    _next: dict[str, Conversation]  # the one that was made anew in its place; of two threads, the first one's
+    _replacement: dict[str, Conversation]  # id → the rebuilt one; setdefault lets one thread win
 
     @property
     def profile(self) -> str:
@@ -35,149 +35,158 @@ class Conversation(Session):
 
 
 class ConversationLookup(Protocol):
-    """What a sink or a builder needs to find a conversation: these two, and no more of who keeps them."""
+    """The two methods that sinks and builders need to find a conversation."""
 
     def get(self, id: str) -> Session | None: ...
     def find_by_execution(self, execution_id: str) -> Session | None: ...
 
 
-class Store(Protocol):
-    """What keeps conversations: a sink, and the way back. `load` raises KeyError or StoreError for what it has not."""
+class ConversationStore(Protocol):
+    """A store of conversations: a sink that can also load. `load` raises KeyError or StoreError for an unknown id."""
 
     def __call__(self, event: Any, /) -> object: ...
     def load(self, run_id: str, /) -> Run: ...
 
 
 class Conversations:
-    """Conversations by id. `tools` are those that profiles may choose from; `store` keeps what is said.
+    """Conversations by id. Profiles choose from `tools`; `store` saves the conversations.
 
-    `engine` makes the engine of a plan in place of the profile's own, for tests and demonstrations.
+    `engine` returns the engine for a plan instead of the profile's engine, for tests and demonstrations.
     """
 
     def __init__(
         self,
         profiles: Profiles,
         tools: Iterable[Tool | Callable[..., Any]] = (),
-        store: Store | None = None,
+        store: ConversationStore | None = None,
         *,
         engine: Callable[[Plan], Engine] | None = None,
-        **more: Any,
+        **session_arguments: Any,
     ) -> None:
         self.profiles = profiles
         self.tools = tuple(tools)
         self.store = store
-        self._engine = engine
-        self._more = more
-        self._open: dict[str, Conversation] = {}
+        self._engine_factory = engine
+        self._session_arguments = session_arguments
+        self._open_conversations: dict[str, Conversation] = {}
 
     def get_or_create(
         self,
         id: str,
         profile: str | None = None,
-        overrides: Mapping[str, Any] = EMPTY,
+        overrides: Mapping[str, Any] = EMPTY_DICT,
         *,
-        who: Who = None,
+        who: Requester = None,
     ) -> Conversation:
-        """The conversation `id`, with the profile it asks for, had, or gets by default.
+        """Return the conversation `id`, with the requested profile, else its current one, else the default.
 
-        It is the same object while the plan is, for whoever asks, on any thread; loop settings change in place. When anything else changed, its
-        signature above all, a new one goes on with the same history, and `rebuilt` says what changed. Overrides
-        are of this request: say them each time. Raises ProfileError, and
-        BusyError while an execution of a conversation that must be made anew is not over.
+        While its plan stays the same, every caller on every thread gets the same object; loop settings are changed in
+        place. If anything else changes, a new conversation continues with the same history, and `rebuilt` lists the
+        changes. Overrides apply to this call only, so pass them each time. Raises ProfileError, and BusyError while a
+        conversation that must be rebuilt is still executing.
         """
         if not isinstance(id, str) or not id:
-            raise ProfileError(f"a conversation is named by a text, not {id!r:.60}", key="id")
-        mine = self.get(id)
-        kept = None if mine is not None or self.store is None else self._stored(id)
-        plan = self.profiles.resolve(profile, mine if mine is not None else kept, overrides, who=who)
-        if mine is not None and self._same(mine.plan, plan):
-            self._adjust(mine, plan)
-            return mine
-        if mine is not None:
-            self._refuse_if_busy(mine)
-            kept = mine.run
-        made = self._made(id, plan, kept)
-        if mine is None:
-            return self._open.setdefault(id, made)  # of two threads that begin it, both have the first one's
-        made.rebuilt = tuple(one for one in mine.plan.difference(plan) if not one[0].startswith("loop."))
-        if mine._next.setdefault(id, made) is not made:  # another thread was quicker: what it made is the one
+            raise ProfileError(f"the id of a conversation must be a non-empty string, not {id!r:.60}", key="id")
+        conversation = self.get(id)
+        run = None if conversation is not None or self.store is None else self._load_stored(id)
+        plan = self.profiles.resolve(profile, conversation if conversation is not None else run, overrides, who=who)
+        if conversation is not None and self._can_reuse(conversation.plan, plan):
+            self._apply_loop_settings(conversation, plan)
+            return conversation
+        if conversation is not None:
+            self._refuse_if_busy(conversation)
+            run = conversation.run
+        replacement = self._build(id, plan, run)
+        if conversation is None:
+            return self._open_conversations.setdefault(id, replacement)  # another thread may have been faster
+        replacement.rebuilt = tuple(
+            change for change in conversation.plan.difference(plan) if not change[0].startswith("loop.")
+        )
+        if conversation._replacement.setdefault(id, replacement) is not replacement:  # another thread was faster
             return self.get_or_create(id, profile, overrides, who=who)
-        self._open[id] = made
-        return made
+        self._open_conversations[id] = replacement
+        return replacement
 
-    def _same(self, before: Plan, now: Plan) -> bool:
-        """Whether a session made for `before` does for `now`: all but the loop is the same."""
-        loop = before.config.loop
-        return before.name == now.name and before.config == now.config.replace(loop=loop)
+    def _can_reuse(self, current_plan: Plan, new_plan: Plan) -> bool:
+        """Return whether the plans differ at most in the loop settings."""
+        loop = current_plan.config.loop
+        return current_plan.name == new_plan.name and current_plan.config == new_plan.config.replace(loop=loop)
 
-    def _adjust(self, mine: Conversation, plan: Plan) -> None:
-        mine.plan, mine.runtime = plan, freeze({**(mine.runtime or {}), **plan.runtime})
-        mine.tool_config = plan.config.loop.tool_config(plan.config.tool_choice)
-        mine.step = plan.config.loop.step
+    def _apply_loop_settings(self, conversation: Conversation, plan: Plan) -> None:
+        conversation.plan, conversation.runtime = plan, freeze({**(conversation.runtime or {}), **plan.runtime})
+        conversation.tool_config = plan.config.loop.tool_config(plan.config.tool_choice)
+        conversation.step = plan.config.loop.step
 
-    def _made(self, id: str, plan: Plan, run: Run | None) -> Conversation:
-        more = dict(self._more)
-        if self._engine is not None:
-            more["engine"] = self._engine(plan)
+    def _build(self, id: str, plan: Plan, run: Run | None) -> Conversation:
+        """Build a conversation for the plan that continues `run`."""
+        session_arguments = dict(self._session_arguments)
+        if self._engine_factory is not None:
+            session_arguments["engine"] = self._engine_factory(plan)
         if self.store is not None:
-            more["sinks"] = (*more.get("sinks", ()), self.store)
-        made = build_session(plan, self.profiles, self.tools, of=Conversation, id=id, run=run, **more)
-        assert isinstance(made, Conversation)
-        made.plan, made._next = plan, {}
-        return made
+            session_arguments["sinks"] = (*session_arguments.get("sinks", ()), self.store)
+        conversation = build_session(
+            plan, self.profiles, self.tools, session_class=Conversation, id=id, run=run, **session_arguments
+        )
+        assert isinstance(conversation, Conversation)
+        conversation.plan, conversation._replacement = plan, {}
+        return conversation
 
-    def _stored(self, id: str) -> Run | None:
+    def _load_stored(self, id: str) -> Run | None:
         assert self.store is not None
         try:
             return self.store.load(id)
         except (KeyError, NbturnsError):
             return None
 
-    def _refuse_if_busy(self, mine: Conversation) -> None:
-        if mine.execution is not None and mine.execution.status not in ("done", "stopped", "failed"):
+    def _refuse_if_busy(self, conversation: Conversation) -> None:
+        if conversation.execution is not None and conversation.execution.status not in ("done", "stopped", "failed"):
             raise BusyError(
-                f"conversation {mine.id!r} is {mine.execution.status}, and its profile changed; "
-                "take the result, step it to its end, or stop it, then ask for it again"
+                f"the profile of conversation {conversation.id!r} changed while it is {conversation.execution.status}; "
+                "wait for its result, step it to the end, or stop it, then try again"
             )
 
     def get(self, id: str) -> Conversation | None:
-        """The open conversation with this id."""
-        found = self._open.get(id)
-        while found is not None and (later := found._next.get(id)) is not None:
-            found = later
-        return found
+        """Return the open conversation with this id, or None."""
+        conversation = self._open_conversations.get(id)
+        while conversation is not None and (replacement := conversation._replacement.get(id)) is not None:
+            conversation = replacement
+        return conversation
 
     def find_by_execution(self, execution_id: str) -> Conversation | None:
-        """The open conversation whose latest execution has this id."""
+        """Return the open conversation whose latest execution has this id, or None."""
         return next(
-            (one for one in self if one.execution is not None and one.execution.id == execution_id),
+            (
+                conversation
+                for conversation in self
+                if conversation.execution is not None and conversation.execution.id == execution_id
+            ),
             None,
         )
 
     def close(self, id: str) -> None:
-        """Stop what runs in it and forget it; what the store has stays. Raises ProfileError for an id that is not open."""
-        if id not in self._open:
+        """Stop the conversation and forget it; the store keeps it. Raises ProfileError if no conversation `id` is open."""
+        if id not in self._open_conversations:
             raise ProfileError(
-                f"no conversation {id!r} is open; open: {', '.join(self._open) or 'none'}",
+                f"no conversation {id!r} is open; open conversations: {', '.join(self._open_conversations) or 'none'}",
                 key=id,
-                known=tuple(self._open),
+                known=tuple(self._open_conversations),
             )
-        if (last := self.get(id)) is not None:
-            last.stop()
-        self._open.pop(id, None)
+        if (conversation := self.get(id)) is not None:
+            conversation.stop()
+        self._open_conversations.pop(id, None)
 
     def list(self) -> tuple[str, ...]:
-        """The ids of the open conversations, in the order in which they began."""
-        return tuple(self._open)
+        """Return the ids of the open conversations, oldest first."""
+        return tuple(self._open_conversations)
 
     def __iter__(self) -> Iterator[Conversation]:
-        return iter([one for id in self.list() if (one := self.get(id)) is not None])
+        return iter([conversation for id in self.list() if (conversation := self.get(id)) is not None])
 
     def __len__(self) -> int:
-        return len(self._open)
+        return len(self._open_conversations)
 
     def __contains__(self, id: object) -> bool:
-        return id in self._open
+        return id in self._open_conversations
 
     def __repr__(self) -> str:
-        return f"<Conversations {', '.join(self._open) or 'none open'}>"
+        return f"<Conversations {', '.join(self._open_conversations) or 'none open'}>"

@@ -1,4 +1,4 @@
-"""A middleware or a sink as a profile names it: `retry`, or `{name: retry, id: …, enabled: …, config: {…}}`."""
+"""Parse a middleware or sink of a profile: `retry`, or `{name: retry, id: …, enabled: …, config: {…}}`."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..extracting import TAG
-from ..frozen import EMPTY
-from .fields import kind_of, misfit, nearest
+from ..runtime.tag_extraction import TAG_PATTERN
+from ..values.frozen_json import EMPTY_DICT
+from .schema import describe_kind, find_mismatch, suggest
 
-USE: dict[str, Any] = {"name": str, "id": str, "enabled": bool, "config": dict, "extract": list[str]}
+USE_FIELDS: dict[str, Any] = {"name": str, "id": str, "enabled": bool, "config": dict, "extract": list[str]}
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One use of a named thing. `config` may hold secrets; `extract` are the tags a sink's extractor takes out."""
+    """One middleware or sink of a profile. `config` may hold secrets; a sink extracts the tags in `extract`."""
 
     name: str
     id: str = ""
     enabled: bool = True
-    config: Mapping[str, Any] = EMPTY
+    config: Mapping[str, Any] = EMPTY_DICT
     extract: tuple[str, ...] = ()
 
     @property
@@ -28,33 +28,39 @@ class Use:
         return f"{self.name}#{self.id}" if self.id else self.name
 
 
-def uses(raw: Any, refuse: Callable[[tuple[str | int, ...], str, tuple[str, ...]], Any]) -> list[dict[str, Any]]:
-    """The uses as plain data, checked; `refuse(path, words, known)` raises for what is wrong."""
-    if not isinstance(raw, Sequence) or isinstance(raw, str):
-        refuse((), f"is a list, not {kind_of(raw)}", ())
-    checked: list[dict[str, Any]] = []
-    for i, one in enumerate(raw):
-        use = {"name": one} if isinstance(one, str) else one
+def checked_uses(
+    items: Any, fail: Callable[[tuple[str | int, ...], str, tuple[str, ...]], Any]
+) -> list[dict[str, Any]]:
+    """Return the entries of a `middleware` or `sinks` list as mappings; `fail(path, message, known)` raises for invalid ones."""
+    if not isinstance(items, Sequence) or isinstance(items, str):
+        fail((), f"must be a list, not {describe_kind(items)}", ())
+    checked_items: list[dict[str, Any]] = []
+    for i, item in enumerate(items):
+        use = {"name": item} if isinstance(item, str) else item
         if not isinstance(use, Mapping) or not use.get("name"):
-            refuse((i,), f"a use is a name, or {{name: …, config: {{…}}}}, not {kind_of(one)}", ())
+            fail((i,), f"must be a name or {{name: …, config: {{…}}}}, not {describe_kind(item)}", ())
         for name, value in use.items():
-            if name not in USE:
-                refuse((i, name), f"{name} is nothing one says of a use; {nearest(name, USE)}", tuple(USE))
-            if value is not None and (wrong := misfit(value, USE[name], (name,))):
-                refuse((i, name), f"{name} {wrong.words}", ())
+            if name not in USE_FIELDS:
+                fail((i, name), f"unknown field {name!r}; {suggest(name, USE_FIELDS)}", tuple(USE_FIELDS))
+            if value is not None and (mismatch := find_mismatch(value, USE_FIELDS[name], (name,))):
+                fail((i, name), f"{name} {mismatch.message}", ())
         for tag in use.get("extract") or ():
-            if not TAG.fullmatch(tag):
-                refuse((i, "extract"), f"a tag is package:type:version, like notes:todo:v1, not {tag!r:.60}", ())
-        checked.append({name: value for name, value in use.items() if value is not None})
-    keys = _keys(checked)
+            if not TAG_PATTERN.fullmatch(tag):
+                fail(
+                    (i, "extract"),
+                    f"a tag must look like package:type:version, for example notes:todo:v1, not {tag!r:.60}",
+                    (),
+                )
+        checked_items.append({name: value for name, value in use.items() if value is not None})
+    keys = _use_keys(checked_items)
     for i, key in enumerate(keys):
         if key in keys[:i]:
-            refuse((i,), f"{key} is there twice; give each an id of its own", ())
-    return checked
+            fail((i,), f"{key} is listed twice; give each its own id", ())
+    return checked_items
 
 
-def _keys(uses: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What tells uses apart: name and id; without an id, the how-manieth of that name it is."""
+def _use_keys(uses: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a unique key for each use: its name and id, or its name and how often that name came before."""
     counts: dict[str, int] = {}
     keys = []
     for use in uses:
@@ -67,19 +73,21 @@ def _keys(uses: Sequence[Mapping[str, Any]]) -> list[str]:
     return keys
 
 
-def merged(base: Sequence[Mapping[str, Any]], over: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """`over` in place of the uses in `base` with the same name and id; what is new comes after."""
-    mine = dict(zip(_keys(over), over, strict=True))
-    known = _keys(base)
-    return [mine.get(key, use) for key, use in zip(known, base, strict=True)] + [
-        use for key, use in mine.items() if key not in known
+def merge_uses(
+    base_uses: Sequence[Mapping[str, Any]], overriding_uses: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """Return `base_uses`, with those that have the same key replaced, followed by the new ones."""
+    overriding_by_key = dict(zip(_use_keys(overriding_uses), overriding_uses, strict=True))
+    base_keys = _use_keys(base_uses)
+    return [overriding_by_key.get(key, use) for key, use in zip(base_keys, base_uses, strict=True)] + [
+        use for key, use in overriding_by_key.items() if key not in base_keys
     ]
 
 
-def read(raw: Sequence[Mapping[str, Any]]) -> tuple[Use, ...]:
-    """The uses that are enabled."""
+def enabled_uses(use_mappings: Sequence[Mapping[str, Any]]) -> tuple[Use, ...]:
+    """Return the enabled entries as Use values."""
     return tuple(
-        Use(use["name"], use.get("id", ""), True, use.get("config", EMPTY), tuple(use.get("extract", ())))
-        for use in raw
+        Use(use["name"], use.get("id", ""), True, use.get("config", EMPTY_DICT), tuple(use.get("extract", ())))
+        for use in use_mappings
         if use.get("enabled", True)
     )

@@ -1,4 +1,4 @@
-"""A resolved profile: what will be used, and for every field where that was said."""
+"""A resolved profile: the config to use, and the source of each field."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..frozen import EMPTY
+from ..values.frozen_json import EMPTY_DICT
 from .config import EngineConfig
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a plan: its name, its value without secrets, and who said it."""
+    """One field of a plan: its name, its value without secrets, and the source of the value."""
 
     name: str
     value: Any
@@ -22,10 +22,10 @@ class Field:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Which profile was chosen, why, and what it comes to. Resolving it has allocated nothing.
+    """The chosen profile and the config it resolves to. Resolving allocates nothing.
 
-    `chosen_by` says which rule chose the profile; `lineage` are the profiles it is made of, low to high, as
-    "registry/profile"; `fields` says of each field where it came from.
+    `chosen_by` names the rule that chose the profile. `lineage` lists the profiles it is merged from, deepest base
+    first, as "registry/profile". `fields` give the source of each field.
     """
 
     profile: str
@@ -35,8 +35,8 @@ class Plan:
     config: EngineConfig
     fields: tuple[Field, ...]
     version: int | None = None
-    overrides: Mapping[str, Any] = EMPTY
-    extensions: Mapping[str, Any] = EMPTY
+    overrides: Mapping[str, Any] = EMPTY_DICT
+    extensions: Mapping[str, Any] = EMPTY_DICT
     allow_overrides: bool | tuple[str, ...] = False
 
     @property
@@ -49,34 +49,34 @@ class Plan:
 
     @property
     def sources(self) -> dict[str, str]:
-        """Where each field came from, by its name."""
-        return {one.name: one.source for one in self.fields}
+        """The source of each field, by the field's name."""
+        return {field.name: field.source for field in self.fields}
 
     @property
     def runtime(self) -> dict[str, Any]:
-        """What a Turn says of it, under `geppetto.runtime@v1`: geppetto's names, and the loop beside them."""
-        told: dict[str, Any] = {
+        """The value of the Turn's metadata `geppetto.runtime@v1`: geppetto's fields, and the settings of the loop."""
+        runtime: dict[str, Any] = {
             "runtime_key": self.name,
             "runtime_fingerprint": self.signature,
             "profile.slug": self.profile,
         }
-        told |= {"profile.registry": self.registry, "profile.stack.lineage": list(self.lineage)}
+        runtime |= {"profile.registry": self.registry, "profile.stack.lineage": list(self.lineage)}
         if self.version is not None:
-            told["profile.version"] = self.version
-        return told | {"loop": self.config.loop.to_dict()}
+            runtime["profile.version"] = self.version
+        return runtime | {"loop": self.config.loop.to_dict()}
 
-    def difference(self, other: Plan) -> tuple[tuple[str, Any, Any], ...]:
-        """What `other` says differently: (field, here, there) each; None for what one of them does not say."""
-        mine, theirs = ({one.name: one.value for one in plan.fields} for plan in (self, other))
+    def difference(self, new_plan: Plan) -> tuple[tuple[str, Any, Any], ...]:
+        """Return the fields that differ, as (name, value here, value in `new_plan`); None means "not set"."""
+        own_values, new_values = ({field.name: field.value for field in plan.fields} for plan in (self, new_plan))
         return tuple(
-            (name, mine.get(name), theirs.get(name))
-            for name in sorted({*mine, *theirs})
-            if mine.get(name) != theirs.get(name)
+            (name, own_values.get(name), new_values.get(name))
+            for name in sorted({*own_values, *new_values})
+            if own_values.get(name) != new_values.get(name)
         )
 
     def __str__(self) -> str:
-        wide = max((len(one.name) for one in self.fields), default=0)
-        lines = [f"{one.name:{wide}}  {_short(one.value):40}  {one.source}" for one in self.fields]
+        width = max((len(field.name) for field in self.fields), default=0)
+        lines = [f"{field.name:{width}}  {_shortened(field.value):40}  {field.source}" for field in self.fields]
         return "\n".join([f"{self.name} (by {self.chosen_by}), signature {self.signature[:12]}", *lines])
 
     def __repr__(self) -> str:
@@ -86,7 +86,7 @@ class Plan:
         return plan_html(self)
 
 
-NOBODY = ("default", "the shipped table")
+DEFAULT_SOURCES = ("default", "the shipped table")
 STYLE = (
     ".nbturns-plan{font-size:var(--jp-ui-font-size1,13px);line-height:1.45;max-width:60em}"
     ".nbturns-plan table{border-collapse:collapse;margin:0;width:100%}"
@@ -101,54 +101,62 @@ STYLE = (
 )
 
 
-def plan_html(plan: Plan, since: Plan | None = None) -> str:
-    """The plan as a table; with `since`, what it says differently is marked. Texts only, no script."""
-    before = {one.name: one.value for one in since.fields} if since else {}
-    said: list[str] = []
-    unsaid: list[str] = []
-    for one in plan.fields:
-        changed = since is not None and before.get(one.name) != one.value
-        (unsaid if one.source in NOBODY and not changed else said).append(
-            _row(one.name, _cell(one.value), one.source, _was(before.get(one.name)) if changed else "")
+def plan_html(plan: Plan, previous_plan: Plan | None = None) -> str:
+    """Return the plan as an HTML table without scripts; changes since `previous_plan` are marked."""
+    previous_values = {field.name: field.value for field in previous_plan.fields} if previous_plan else {}
+    set_rows: list[str] = []
+    default_rows: list[str] = []
+    for field in plan.fields:
+        changed = previous_plan is not None and previous_values.get(field.name) != field.value
+        (default_rows if field.source in DEFAULT_SOURCES and not changed else set_rows).append(
+            _row_html(
+                field.name,
+                _value_html(field.value),
+                field.source,
+                _previous_html(previous_values.get(field.name)) if changed else "",
+            )
         )
-    said.extend(
-        _row(name, f"<del>{_cell(value)}</del>", "not said any more", " ")
-        for name, value in before.items()
+    set_rows.extend(
+        _row_html(name, f"<del>{_value_html(value)}</del>", "no longer set", " ")
+        for name, value in previous_values.items()
         if name not in plan.sources
     )
-    about = f"{plan.name}, chosen by {plan.chosen_by}; {' → '.join(plan.lineage)}; signature {plan.signature[:12]}"
-    head = '<thead><tr><th scope="col">field</th><th scope="col">value</th><th scope="col">said by</th></tr></thead>'
-    rest = (
-        f"<details><summary>{len(unsaid)} more that nobody spoke of</summary><table>{''.join(unsaid)}</table></details>"
-    )
+    caption = f"{plan.name}, chosen by {plan.chosen_by}; {' → '.join(plan.lineage)}; signature {plan.signature[:12]}"
+    header = '<thead><tr><th scope="col">field</th><th scope="col">value</th><th scope="col">source</th></tr></thead>'
+    defaults_html = f"<details><summary>{len(default_rows)} more with default values</summary><table>{''.join(default_rows)}</table></details>"
     return (
         f'<div class="nbturns-plan tex2jax_ignore mathjax_ignore"><style>{STYLE}</style>'
-        f"<table><caption>{html.escape(about)}</caption>{head}<tbody>{''.join(said)}</tbody></table>"
-        f"{rest if unsaid else ''}</div>"
+        f"<table><caption>{html.escape(caption)}</caption>{header}<tbody>{''.join(set_rows)}</tbody></table>"
+        f"{defaults_html if default_rows else ''}</div>"
     )
 
 
-def _row(name: str, value: str, source: str, was: str) -> str:
-    """One field; of a file its name is shown and its folder on hover. `was` marks a change."""
-    who, comma, place = source.partition(", ")
-    short = place.rpartition("/")[2].replace(" line ", ":")
-    where = f' <small title="{html.escape(place)}">{html.escape(short)}</small>' if comma else ""
+def _row_html(name: str, value: str, source: str, previous: str) -> str:
+    """Return the table row of one field.
+
+    A file is shown by its name, with its folder in the tooltip. `previous` is the HTML of the previous value.
+    """
+    layer_name, separator, position = source.partition(", ")
+    short_position = position.rpartition("/")[2].replace(" line ", ":")
+    position_html = (
+        f' <small title="{html.escape(position)}">{html.escape(short_position)}</small>' if separator else ""
+    )
     return (
-        f'<tr{" class=changed" if was else ""}><th scope="row">{html.escape(name)}</th><td>{value}{was}</td>'
-        f"<td>{html.escape(who)}{where}</td></tr>"
+        f'<tr{" class=changed" if previous else ""}><th scope="row">{html.escape(name)}</th><td>{value}{previous}</td>'
+        f"<td>{html.escape(layer_name)}{position_html}</td></tr>"
     )
 
 
-def _was(value: Any) -> str:
-    return f" <small>was {_cell(value) if value is not None else 'not said'}</small>"
+def _previous_html(value: Any) -> str:
+    return f" <small>was {_value_html(value) if value is not None else 'not set'}</small>"
 
 
-def _cell(value: Any) -> str:
-    return html.escape(_short(value, 400))
+def _value_html(value: Any) -> str:
+    return html.escape(_shortened(value, 400))
 
 
-def _short(value: Any, most: int = 60) -> str:
+def _shortened(value: Any, max_length: int = 60) -> str:
     import json
 
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return text if len(text) <= max_length else text[: max_length - 1] + "…"

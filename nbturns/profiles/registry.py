@@ -1,7 +1,8 @@
-"""One registry: a named set of profiles, read from plain data.
+"""Read one registry, a named set of profiles, from plain data.
 
-Every profile, geppetto's form or the short one, becomes one layer: a flat mapping from the path of a field to
-what is said of it and where. So layers merge field by field, and a resolved plan knows where each came from.
+Every profile, in geppetto's form or in the short form, becomes one layer: a flat mapping from the path of a field
+to its value and the source of that value. Layers can therefore be merged field by field, and a resolved plan can
+name the source of each field.
 """
 
 from __future__ import annotations
@@ -12,47 +13,47 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeAlias
 
 from ..errors import ProfileError
-from ..frozen import EMPTY
-from . import fields
-from .fields import Path, kind_of, misfit, near, nearest
-from .middleware_uses import uses
-from .secrecy import REFERENCE as SECRET_REFERENCE
-from .secrecy import SHELL, is_secret, kept
+from ..values.frozen_json import EMPTY_DICT
+from . import schema
+from .middleware_uses import checked_uses
+from .schema import DocumentPath, FieldPath, describe_kind, did_you_mean, dotted_path, find_mismatch, suggest
+from .secrets import REFERENCE as SECRET_REFERENCE
+from .secrets import SHELL_VARIABLE, is_secret_name, wrap_secrets
 
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,126}[a-z0-9])?")
 EXTENSION = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+@v[0-9]+")
-PINOCCHIO = "pinocchio.webchat_runtime@v1"
-PLAIN = ("base_url", "api_key", "system", "tools", "tool_choice", "approval", "allow_overrides", "widen_tools")
-REFERENCE = {"registry_slug": str, "profile_slug": str}
+PINOCCHIO_EXTENSION = "pinocchio.webchat_runtime@v1"
+COPIED_FIELDS = ("base_url", "api_key", "system", "tools", "tool_choice", "approval", "allow_overrides", "widen_tools")
+STACK_ENTRY_FIELDS = {"registry_slug": str, "profile_slug": str}
 
-# What geppetto calls a provider's API, by the prefix of our engines; and back, for each of its names.
+# Prefix of our engines → geppetto's name of the API, where the two differ.
 API_TYPES = {"openai": "open-responses", "openai-responses": "open-responses", "openai-chat": "openai"}
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What one layer says of a field, and where: "team/base, team.yaml line 7"."""
+class SourcedValue:
+    """The value of a field and its source, like "team/base, team.yaml line 7"."""
 
     value: Any
-    where: str
+    source: str
 
 
-Layer = dict[Path, Said]
-Place: TypeAlias = tuple[str | int, ...]
-"""Where a value stands in a file: the steps that lead to it."""
+Layer = dict[FieldPath, SourcedValue]
+FieldValues: TypeAlias = Iterator[tuple[FieldPath, Any, DocumentPath]]
+"""Triples of the path of a field, its value, and the position of the value in the document."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileLayer:
-    """One profile as it was read: what it stands on, and what it says itself."""
+    """One profile as written in its registry: its base profiles and its own field values."""
 
     slug: str
     registry: str
     display_name: str = ""
     description: str = ""
     stack: tuple[tuple[str, str], ...] = ()
-    """(registry, profile) of each base, low to high."""
-    says: Layer = field(default_factory=dict)
+    """(registry, profile) of each base profile; later ones override earlier ones."""
+    values: Layer = field(default_factory=dict)
     version: int | None = None
 
     @property
@@ -62,293 +63,336 @@ class ProfileLayer:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """A named set of profiles, from one source."""
+    """A named set of profiles from one source."""
 
     slug: str
     profiles: Mapping[str, ProfileLayer]
-    loops: Mapping[str, Mapping[str, Any]] = EMPTY
+    loops: Mapping[str, Mapping[str, Any]] = EMPTY_DICT
     source: str = ""
     display_name: str = ""
     description: str = ""
 
     @property
     def default(self) -> str:
-        """The profile that is used when nothing is asked for: "default", else the first by name; "" for none."""
+        """Return the slug of the profile used when none is requested: "default", else the first by name; "" if empty."""
         return "default" if "default" in self.profiles else min(self.profiles, default="")
 
 
 @dataclass(slots=True)
-class Reader:
-    """Reads one registry; knows its file and the lines in it, for errors and for where a value stood."""
+class RegistryReader:
+    """Read one registry; errors and layer entries name its file and, if `lines` has them, the line numbers."""
 
     source: str = ""
-    lines: Mapping[Place, int] = field(default_factory=dict)
+    lines: Mapping[DocumentPath, int] = field(default_factory=dict)
 
-    def registry(self, data: Any, fallback: str = "") -> Registry:
-        """Raises ProfileError that says where, and names what would have been right."""
+    def read_registry(self, data: Any, default_slug: str = "") -> Registry:
+        """Return the registry described by `data`; `default_slug` is used if it has no `slug`.
+
+        Raises ProfileError with the file, the line and a suggestion for every unknown or malformed field.
+        """
         if not isinstance(data, Mapping):
-            it = "it is empty" if data is None else f"this is {kind_of(data)}"
-            self._refuse((), f"{it}; a registry is a mapping with `slug` and `profiles`")
-        data = {name: value for name, value in data.items() if not str(name).startswith("x-")}  # a place for anchors
+            kind = "an empty document" if data is None else describe_kind(data)
+            self._fail((), f"a registry must be a mapping with `slug` and `profiles`, not {kind}")
+        # Keys that start with "x-" may hold YAML anchors.
+        data = {name: value for name, value in data.items() if not str(name).startswith("x-")}
         if "registries" in data:
-            self._refuse(("registries",), "one file holds one registry: put each into a file of its own")
+            self._fail(("registries",), "a file must hold one registry; put each registry into its own file")
         if "default_profile_slug" in data:
-            self._refuse(
-                ("default_profile_slug",), "the default profile is the one with the slug `default`; drop this line"
+            self._fail(
+                ("default_profile_slug",),
+                "default_profile_slug is not supported; name the default profile `default` and delete this line",
             )
         if "profiles" not in data:
-            self._refuse(
+            self._fail(
                 (),
-                "a registry has its profiles under `profiles:`; a file that maps names to profiles at its top is the old form",
+                "`profiles:` is missing; profiles at the top level of the file are an old format, move them under `profiles:`",
             )
-        self._check(data, fields.REGISTRY, ())
-        if not (data.get("slug") or fallback):
-            self._refuse((), "the registry has no name; say one at its top, like slug: team")
-        slug = self._slug(data.get("slug") or fallback, ("slug",), "a registry")
+        self._check_fields(data, schema.REGISTRY_FIELDS, ())
+        if not (data.get("slug") or default_slug):
+            self._fail((), "the registry has no name; add one at the top, like slug: team")
+        slug = self._slug(data.get("slug") or default_slug, ("slug",), "a registry")
         profiles: dict[str, ProfileLayer] = {}
         loops = data.get("loops") or {}
         for name, loop in loops.items():
-            self._check(loop, fields.LOOP, ("loops", name))
+            self._check_fields(loop, schema.LOOP_FIELDS, ("loops", name))
         for name, profile in (data["profiles"] or {}).items():
-            layer = self._profile(name, {} if profile is None else profile, slug, loops)
+            layer = self._profile_layer(name, {} if profile is None else profile, slug, loops)
             if layer.slug in profiles:
-                self._refuse(("profiles", name), f"profile {layer.slug!r} is there twice")
+                self._fail(("profiles", name), f"profile {layer.slug!r} is defined twice")
             profiles[layer.slug] = layer
         return Registry(
             slug, profiles, loops, self.source, data.get("display_name") or "", data.get("description") or ""
         )
 
-    def _profile(self, name: str, data: Any, registry: str, loops: Mapping[str, Any]) -> ProfileLayer:
-        at = ("profiles", name)
-        self._check(data, fields.PROFILE, at)
-        slug = self._slug(data.get("slug") or name, (*at, "slug"), "a profile")
+    def _profile_layer(self, name: str, data: Any, registry: str, loops: Mapping[str, Any]) -> ProfileLayer:
+        """Check one profile and return its layer; `loops` are the shared loops of the registry."""
+        profile_path = ("profiles", name)
+        self._check_fields(data, schema.PROFILE_FIELDS, profile_path)
+        slug = self._slug(data.get("slug") or name, (*profile_path, "slug"), "a profile")
         if slug != str(name).strip().lower():
-            self._refuse((*at, "slug"), f"profile {name!r} calls itself {slug!r}; both are one name")
+            self._fail((*profile_path, "slug"), f"profile {name!r} has the slug {slug!r}; the two must be equal")
         metadata = data.get("metadata") or {}
         version = metadata.get("version")
-        if version is not None and misfit(version, int):
-            self._refuse((*at, "metadata", "version"), f"version is a whole number, not {version!r:.40}")
+        if version is not None and find_mismatch(version, int):
+            self._fail((*profile_path, "metadata", "version"), f"version must be an integer, not {version!r:.40}")
         layer = ProfileLayer(
             slug,
             registry,
             data.get("display_name") or "",
             data.get("description") or "",
-            self._stack(data, registry, at),
+            self._stack(data, registry, profile_path),
             version=version,
         )
-        for path, value, source in self._said(data, at, loops):
-            secret = path[:2] == ("api", "api_keys") or is_secret(path[-1])
-            if secret and isinstance(value, str) and SHELL.fullmatch(value) and not SECRET_REFERENCE.search(value):
-                self._refuse(source, f"{_dotted(source)}: a secret is named like ${{env:NAME}}, not as in a shell")
-            where = layer.name + (f", {self._place(source)}" if self.source else "")
-            layer.says[path] = Said(kept(value, path[-1], secret=secret), where)
+        for field_path, value, value_path in self._field_values(data, profile_path, loops):
+            secret = field_path[:2] == ("api", "api_keys") or is_secret_name(field_path[-1])
+            if (
+                secret
+                and isinstance(value, str)
+                and SHELL_VARIABLE.fullmatch(value)
+                and not SECRET_REFERENCE.search(value)
+            ):
+                self._fail(
+                    value_path, f"{dotted_path(value_path)}: shell variables are not expanded; write ${{env:NAME}}"
+                )
+            source = layer.name + (f", {self._location(value_path)}" if self.source else "")
+            layer.values[field_path] = SourcedValue(wrap_secrets(value, field_path[-1], secret=secret), source)
         return layer
 
-    def _stack(self, data: Mapping[str, Any], registry: str, at: Path) -> tuple[tuple[str, str], ...]:
-        bases = [data["like"]] if isinstance(data.get("like"), str) else list(data.get("like") or ())
-        stack = []
-        for i, base in enumerate(bases):
-            there, slash, slug = base.rpartition("/")
-            stack.append(
-                (
-                    self._slug(there if slash else registry, (*at, "like"), "a registry"),
-                    self._slug(slug, (*at, "like", i), "a profile"),
-                )
-            )
+    def _stack(self, data: Mapping[str, Any], registry: str, profile_path: FieldPath) -> tuple[tuple[str, str], ...]:
+        """Return (registry, profile) of each base named in `like` and `stack`."""
+        bases: list[tuple[str, str]] = []
+        like = data.get("like") or ()
+        for i, name in enumerate([like] if isinstance(like, str) else like):
+            path: DocumentPath = (*profile_path, "like", i)
+            base_registry, separator, slug = name.rpartition("/")
+            bases.append(self._base(base_registry if separator else registry, slug, path, path))
         for i, reference in enumerate(data.get("stack") or ()):
-            self._check(reference, REFERENCE, (*at, "stack", i))
-            there = reference.get("registry_slug") or registry
-            slug = reference.get("profile_slug") or ""
-            stack.append(
-                (
-                    self._slug(there, (*at, "stack", i, "registry_slug"), "a registry"),
-                    self._slug(slug, (*at, "stack", i, "profile_slug"), "a profile"),
-                )
-            )
-        return tuple(stack)
+            path = (*profile_path, "stack", i)
+            self._check_fields(reference, STACK_ENTRY_FIELDS, path)
+            base_registry, slug = reference.get("registry_slug") or registry, reference.get("profile_slug") or ""
+            bases.append(self._base(base_registry, slug, (*path, "registry_slug"), (*path, "profile_slug")))
+        return tuple(bases)
 
-    def _said(self, data: Mapping[str, Any], at: Path, loops: Mapping[str, Any]) -> Iterator[tuple[Path, Any, Place]]:
-        """Each field a profile speaks of: its path, its value, and where in the file it stands."""
+    def _base(self, registry: str, slug: str, registry_path: DocumentPath, slug_path: DocumentPath) -> tuple[str, str]:
+        return self._slug(registry, registry_path, "a registry"), self._slug(slug, slug_path, "a profile")
+
+    def _field_values(self, data: Mapping[str, Any], profile_path: FieldPath, loops: Mapping[str, Any]) -> FieldValues:
+        """Yield each field that the profile sets."""
         settings = data.get("inference_settings") or {}
         if "api_keys" in settings:
-            self._refuse(
-                (*at, "inference_settings", "api_keys"),
-                "inference_settings.api_keys is called inference_settings.api now",
+            self._fail(
+                (*profile_path, "inference_settings", "api_keys"),
+                "inference_settings.api_keys was renamed; write inference_settings.api",
             )
-        yield from self._settings(settings, (*at, "inference_settings"))
-        yield from self._runtime(
+        yield from self._settings_values(settings, (*profile_path, "inference_settings"))
+        yield from self._runtime_values(
             data.get("runtime") or {},
-            (*at, "runtime"),
+            (*profile_path, "runtime"),
             {"system_prompt": "system", "middlewares": "middleware", "tools": "tools"},
         )
         for name, extension in (data.get("extensions") or {}).items():
             if not EXTENSION.fullmatch(str(name).lower()):
-                self._refuse((*at, "extensions", name), f"an extension is named like my.feature@v1, not {name!r}")
-            if name == PINOCCHIO:
-                yield from self._runtime(
+                self._fail(
+                    (*profile_path, "extensions", name), f"an extension name must look like my.feature@v1, not {name!r}"
+                )
+            if name == PINOCCHIO_EXTENSION:
+                yield from self._runtime_values(
                     extension or {},
-                    (*at, "extensions", name),
+                    (*profile_path, "extensions", name),
                     {"system_prompt": "system", "middlewares": "middleware", "tools": "more_tools"},
                 )
             else:
-                yield from ((path, value, (*at, *path)) for path, value in _leaves(extension, ("extensions", name)))
-        yield from self._short(data, at, loops)
+                yield from _leaf_values(extension, ("extensions", name), (*profile_path, "extensions", name))
+        yield from self._short_form_values(data, profile_path, loops)
 
-    def _settings(self, settings: Mapping[str, Any], at: Place) -> Iterator[tuple[Path, Any, Place]]:
-        self._check(settings, dict.fromkeys(fields.SETTINGS, dict), at)
-        for section, its in settings.items():
-            its = dict(its or {})
-            if section == "client" and "timeout_second" in its:  # what geppetto writes for what it reads as `timeout`
-                its.setdefault("timeout", its["timeout_second"])
-                del its["timeout_second"]
-            if section in fields.OPEN:
-                yield from ((path, value, (*at, *path)) for path, value in _leaves(its, (section,)))
+    def _settings_values(self, settings: Mapping[str, Any], settings_path: DocumentPath) -> FieldValues:
+        """Yield the fields of geppetto's `inference_settings`."""
+        self._check_fields(settings, dict.fromkeys(schema.SETTINGS_SECTIONS, dict), settings_path)
+        for section, section_values in settings.items():
+            section_values = dict(section_values or {})
+            if section == "client" and "timeout_second" in section_values:  # geppetto writes this and reads `timeout`
+                section_values.setdefault("timeout", section_values.pop("timeout_second"))
+            if section in schema.UNCHECKED_SECTIONS:
+                yield from _leaf_values(section_values, (section,), (*settings_path, section))
                 continue
-            self._check(its, fields.SETTINGS[section], (*at, section))
-            for name, value in its.items():
-                here = (*at, section, name)
+            self._check_fields(section_values, schema.SETTINGS_SECTIONS[section], (*settings_path, section))
+            for name, value in section_values.items():
+                value_path = (*settings_path, section, name)
                 if name == "cost":
-                    self._check(value or {}, fields.COST, here)
-                if fields.SETTINGS[section][name] in (dict[str, str], dict[str, bool]):
+                    self._check_fields(value or {}, schema.COST_FIELDS, value_path)
+                if schema.SETTINGS_SECTIONS[section][name] in (dict[str, str], dict[str, bool]):
                     yield from (
-                        ((section, name, one.lower()), text, (*here, one))
-                        for one, text in (value or {}).items()
-                        if text is not None
+                        ((section, name, api_name.lower()), setting, (*value_path, api_name))
+                        for api_name, setting in (value or {}).items()
+                        if setting is not None
                     )
                 elif name == "metadata":
-                    yield from ((path, one, (*here, *path[2:])) for path, one in _leaves(value, (section, name)))
+                    yield from _leaf_values(value, (section, name), value_path)
                 elif value is not None:
-                    yield (section, name), value, here
+                    yield (section, name), value, value_path
 
-    def _runtime(self, said: Any, at: Place, names: Mapping[str, str]) -> Iterator[tuple[Path, Any, Place]]:
-        """System prompt, middlewares and tools, as geppetto's profiles once and pinocchio's extension have them."""
-        self._check(said, {"system_prompt": str, "middlewares": list, "tools": list[str]}, at)
-        for theirs, ours in names.items():
-            if value := said.get(theirs):  # an empty prompt or list says nothing there
-                yield (ours,), self._uses(value, (*at, theirs)) if ours == "middleware" else value, (*at, theirs)
+    def _runtime_values(self, runtime: Any, runtime_path: DocumentPath, field_names: Mapping[str, str]) -> FieldValues:
+        """Yield system prompt, middlewares and tools of geppetto's `runtime` section or of pinocchio's extension.
 
-    def _short(self, data: Mapping[str, Any], at: Path, loops: Mapping[str, Any]) -> Iterator[tuple[Path, Any, Place]]:
+        `field_names` maps their names there to ours.
+        """
+        self._check_fields(runtime, {"system_prompt": str, "middlewares": list, "tools": list[str]}, runtime_path)
+        for source_name, field_name in field_names.items():
+            if value := runtime.get(source_name):  # an empty prompt or list means "not set" there
+                yield (
+                    (field_name,),
+                    self._checked_uses(value, (*runtime_path, source_name)) if field_name == "middleware" else value,
+                    (*runtime_path, source_name),
+                )
+
+    def _short_form_values(
+        self, data: Mapping[str, Any], profile_path: FieldPath, loops: Mapping[str, Any]
+    ) -> FieldValues:
+        """Yield the fields of the short form."""
         engine = data.get("engine")
         if engine:
-            prefix, colon, model = engine.partition(":")
-            if not (prefix and colon and model):
-                self._refuse(
-                    (*at, "engine"),
-                    f'an engine is named "provider:model", like "anthropic:claude-sonnet-5-5", not {engine!r:.60}',
+            prefix, separator, model = engine.partition(":")
+            if not (prefix and separator and model):
+                self._fail(
+                    (*profile_path, "engine"),
+                    f'engine must look like "provider:model", for example "anthropic:claude-sonnet-5-5", not {engine!r:.60}',
                 )
-            yield ("chat", "api_type"), API_TYPES.get(prefix.lower(), prefix.lower()), (*at, "engine")
-            yield ("chat", "engine"), model, (*at, "engine")
-        yield from self._params(data.get("params") or {}, at)
+            yield ("chat", "api_type"), API_TYPES.get(prefix.lower(), prefix.lower()), (*profile_path, "engine")
+            yield ("chat", "engine"), model, (*profile_path, "engine")
+        yield from self._param_values(data.get("params") or {}, profile_path)
         if data.get("model_info"):
-            yield from self._settings({"model_info": data["model_info"]}, at)
+            yield from self._settings_values({"model_info": data["model_info"]}, profile_path)
         if loop := data.get("loop"):
-            yield from self._loop({"like": loop} if isinstance(loop, str) else loop, at, loops)
-        for name in PLAIN:
+            yield from self._loop_values({"like": loop} if isinstance(loop, str) else loop, profile_path, loops)
+        for name in COPIED_FIELDS:
             if data.get(name) is not None and not (name == "system" and not data[name]):
-                yield (name,), data[name], (*at, name)
-        if isinstance(allowed := data.get("allow_overrides"), list):
-            self._allowed(allowed, (*at, "allow_overrides"))
+                yield (name,), data[name], (*profile_path, name)
+        if isinstance(allowed_overrides := data.get("allow_overrides"), list):
+            self._check_allowed_overrides(allowed_overrides, (*profile_path, "allow_overrides"))
         for name in ("middleware", "sinks"):
             if data.get(name) is not None:
-                yield (name,), self._uses(data[name], (*at, name)), (*at, name)
+                yield (name,), self._checked_uses(data[name], (*profile_path, name)), (*profile_path, name)
 
-    def _params(self, params: Mapping[str, Any], at: Path) -> Iterator[tuple[Path, Any, Place]]:
+    def _param_values(self, params: Mapping[str, Any], profile_path: FieldPath) -> FieldValues:
+        """Yield the fields of `params`; known parameters are stored under geppetto's paths."""
         for name, value in params.items():
-            if name in ("api_key", "base_url") and value is not None:  # the profile's own, as nt.engine takes them
-                self._check({name: value}, {name: str}, (*at, "params"))
-                yield (name,), value, (*at, "params", name)
+            if name in ("api_key", "base_url") and value is not None:  # parameters of nt.engine, so accepted here too
+                self._check_fields({name: value}, {name: str}, (*profile_path, "params"))
+                yield (name,), value, (*profile_path, "params", name)
                 continue
-            path = fields.SHORT_PARAMS.get(name, ("params", name))
-            if path[0] == "params" and name not in (known := fields.known_params()) and (hint := near(name, known)):
-                self._refuse((*at, "params", name), f"{name} is no parameter of any provider; {hint}", tuple(known))
+            field_path = schema.SHORT_PARAMS.get(name, ("params", name))
             if (
-                path[0] != "params"
-                and value is not None
-                and (wrong := misfit(value, fields.SETTINGS[path[0]][path[1]], (name,)))
+                field_path[0] == "params"
+                and name not in (param_names := schema.all_param_names())
+                and (hint := did_you_mean(name, param_names))
             ):
-                self._refuse((*at, "params", *wrong.path), f"{name} {wrong.words}")
+                self._fail((*profile_path, "params", name), f"unknown parameter {name!r}; {hint}", tuple(param_names))
+            if (
+                field_path[0] != "params"
+                and value is not None
+                and (mismatch := find_mismatch(value, schema.SETTINGS_SECTIONS[field_path[0]][field_path[1]], (name,)))
+            ):
+                self._fail((*profile_path, "params", *mismatch.path), f"{name} {mismatch.message}")
             if value is not None:
-                yield path, value, (*at, "params", name)
+                yield field_path, value, (*profile_path, "params", name)
 
-    def _allowed(self, keys: list[str], at: Place) -> None:
-        known = {*fields.RUNTIME, *fields.LOOP, *fields.known_params(), "engine", "base_url", "params"}
+    def _check_allowed_overrides(self, keys: list[str], list_path: DocumentPath) -> None:
+        """Raise ProfileError for an unknown key in `allow_overrides`."""
+        overridable = {
+            *schema.RUNTIME_FIELDS,
+            *schema.LOOP_FIELDS,
+            *schema.all_param_names(),
+            "engine",
+            "base_url",
+            "params",
+        }
         for i, key in enumerate(keys):
-            group, dot, name = key.partition(".")
-            ours = name in (fields.LOOP if group == "loop" else fields.known_params())
-            if key not in known and not (dot and group in ("loop", "params") and ours) and (hint := near(key, known)):
-                self._refuse((*at, i), f"there is no {key!r} to override; {hint}", tuple(sorted(known)))
+            group, separator, name = key.partition(".")
+            is_member = name in (schema.LOOP_FIELDS if group == "loop" else schema.all_param_names())
+            if (
+                key not in overridable
+                and not (separator and group in ("loop", "params") and is_member)
+                and (hint := did_you_mean(key, overridable))
+            ):
+                self._fail(
+                    (*list_path, i), f"unknown field {key!r} in allow_overrides; {hint}", tuple(sorted(overridable))
+                )
 
-    def _uses(self, raw: Any, at: Place) -> list[dict[str, Any]]:
-        def refuse(path: Place, words: str, known: tuple[str, ...]) -> NoReturn:
-            self._refuse((*at, *path), f"{_dotted((*at, *path))}: {words}", known)
+    def _checked_uses(self, raw: Any, list_path: DocumentPath) -> list[dict[str, Any]]:
+        def fail(item_path: DocumentPath, message: str, valid_names: tuple[str, ...]) -> NoReturn:
+            self._fail((*list_path, *item_path), f"{dotted_path((*list_path, *item_path))}: {message}", valid_names)
 
-        return uses(raw, refuse)
+        return checked_uses(raw, fail)
 
-    def _loop(self, loop: Mapping[str, Any], at: Path, loops: Mapping[str, Any]) -> Iterator[tuple[Path, Any, Place]]:
-        """A loop's settings: those of a named one, and over them its own."""
-        like = loop.get("like")
-        if like is not None:
-            if like not in loops:
-                self._refuse((*at, "loop"), f"there is no loop {like!r}; {nearest(like, loops)}", tuple(loops))
-            yield ("loop", "name"), like, (*at, "loop")
+    def _loop_values(self, loop: Mapping[str, Any], profile_path: FieldPath, loops: Mapping[str, Any]) -> FieldValues:
+        """Yield the settings of the shared loop that the profile refers to, then its own, which override them."""
+        shared_name = loop.get("like")
+        if shared_name is not None:
+            if shared_name not in loops:
+                self._fail(
+                    (*profile_path, "loop"),
+                    f"unknown loop {shared_name!r}; {suggest(shared_name, loops)}",
+                    tuple(loops),
+                )
+            yield ("loop", "name"), shared_name, (*profile_path, "loop")
             yield from (
-                (("loop", name), value, ("loops", like, name))
-                for name, value in loops[like].items()
+                (("loop", name), value, ("loops", shared_name, name))
+                for name, value in loops[shared_name].items()
                 if value is not None
             )
-        own = {name: value for name, value in loop.items() if name != "like"}
-        self._check(own, fields.LOOP, (*at, "loop"))
-        yield from ((("loop", name), value, (*at, "loop", name)) for name, value in own.items() if value is not None)
+        own_settings = {name: value for name, value in loop.items() if name != "like"}
+        self._check_fields(own_settings, schema.LOOP_FIELDS, (*profile_path, "loop"))
+        yield from (
+            (("loop", name), value, (*profile_path, "loop", name))
+            for name, value in own_settings.items()
+            if value is not None
+        )
 
-    # What is wrong, and where.
+    # Validation and errors.
 
-    def _check(self, data: Any, known: Mapping[str, Any], at: Place) -> None:
+    def _check_fields(self, data: Any, field_types: Mapping[str, Any], path: DocumentPath) -> None:
+        """Raise ProfileError for unknown fields and values of the wrong type."""
         if not isinstance(data, Mapping):
-            self._refuse(at, f"{_dotted(at) or 'this'} is a mapping, not {kind_of(data)}")
+            self._fail(path, f"{dotted_path(path) or 'the document'} must be a mapping, not {describe_kind(data)}")
         for name, value in data.items():
-            if name not in known:
-                self._refuse(
-                    (*at, name),
-                    f"{_dotted((*at, name))} is nothing a profile says; {nearest(name, known)}",
-                    tuple(known),
+            if name not in field_types:
+                self._fail(
+                    (*path, name),
+                    f"unknown field {dotted_path((*path, name))}; {suggest(name, field_types)}",
+                    tuple(field_types),
                 )
-            if value is not None and (wrong := misfit(value, known[name], (*at, name))):
-                self._refuse(wrong.path, f"{_dotted(wrong.path)} {wrong.words}")
+            if value is not None and (mismatch := find_mismatch(value, field_types[name], (*path, name))):
+                self._fail(mismatch.path, f"{dotted_path(mismatch.path)} {mismatch.message}")
 
-    def _slug(self, slug: Any, at: Place, what: str) -> str:
+    def _slug(self, slug: Any, path: DocumentPath, noun: str) -> str:
         name = str(slug or "").strip().lower()
         if not SLUG.fullmatch(name):
-            self._refuse(
-                at,
-                f"{what} is named by letters, digits and . _ - between them (at most 128), not {str(slug or '')!r:.60}",
+            self._fail(
+                path,
+                f"{noun} name must be letters and digits with . _ - between them (at most 128), not {str(slug or '')!r:.60}",
             )
         return name
 
-    def _place(self, at: Place) -> str:
-        line = next((self.lines[at[:n]] for n in range(len(at), 0, -1) if at[:n] in self.lines), None)
+    def _location(self, path: DocumentPath) -> str:
+        line = next((self.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.lines), None)
         return f"{self.source} line {line}" if line else self.source
 
-    def _refuse(self, at: Place, words: str, known: tuple[str, ...] = ()) -> NoReturn:
-        line = next((self.lines[at[:n]] for n in range(len(at), 0, -1) if at[:n] in self.lines), None)
+    def _fail(self, path: DocumentPath, message: str, valid_names: tuple[str, ...] = ()) -> NoReturn:
+        """Raise ProfileError for the value at `path`, with its line."""
+        line = next((self.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.lines), None)
         raise ProfileError(
-            words,
-            key=_dotted(at[2:] if at[:1] == ("profiles",) else at) or _dotted(at),
-            known=known,
+            message,
+            key=dotted_path(path[2:] if path[:1] == ("profiles",) else path) or dotted_path(path),
+            known=valid_names,
             file=self.source,
             position=f"line {line}" if line else "",
         )
 
 
-def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+def _leaf_values(value: Any, field_path: FieldPath, value_path: DocumentPath) -> FieldValues:
+    """Yield the values at the leaves of nested mappings."""
     if isinstance(value, Mapping) and value:
-        for name, one in value.items():
-            yield from _leaves(one, (*path, str(name)))
+        for name, item in value.items():
+            yield from _leaf_values(item, (*field_path, str(name)), (*value_path, str(name)))
     elif value is not None:
-        yield path, value
-
-
-def _dotted(path: Place) -> str:
-    text = ""
-    for step in path:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
-    return text
+        yield field_path, value, value_path

@@ -1,4 +1,4 @@
-"""Where registries come from: files, folders, SQLite, mappings in a notebook, installed packages."""
+"""Read registries from files, folders, SQLite databases, mappings and installed packages."""
 
 from __future__ import annotations
 
@@ -10,103 +10,116 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..errors import LoadError, ProfileError
-from .fields import kind_of
-from .registry import Reader, Registry
+from ..plugins import load_plugins
+from .registry import Registry, RegistryReader
+from .schema import describe_kind
 
-Source: TypeAlias = str | os.PathLike[str] | Mapping[str, Any]
-SQLITE = (".db", ".sqlite", ".sqlite3")
-SQLITE_HEAD = b"SQLite format 3\x00"
-YAML = (".yaml", ".yml")
+ProfileSource: TypeAlias = str | os.PathLike[str] | Mapping[str, Any]
+SQLITE_SUFFIXES = (".db", ".sqlite", ".sqlite3")
+SQLITE_HEADER = b"SQLite format 3\x00"
+YAML_SUFFIXES = (".yaml", ".yml")
 
 
-def registries(sources: Iterable[Source]) -> Iterator[Registry]:
-    """The registries of all `sources`, in order. Raises ProfileError for what is none."""
+def read_registries(sources: Iterable[ProfileSource]) -> Iterator[Registry]:
+    """Yield the registries of all `sources` in order. Raises ProfileError for an unreadable source."""
     for source in sources:
         if not isinstance(source, (str, os.PathLike, Mapping)):
-            several = "; give several as load_profiles(a, b)" if isinstance(source, (list, tuple)) else ""
-            raise ProfileError(f"profiles come from a path or a mapping, not {kind_of(source)}{several}", key="sources")
+            hint = "; pass several as load_profiles(a, b)" if isinstance(source, (list, tuple)) else ""
+            raise ProfileError(
+                f"a source must be a path or a mapping, not {describe_kind(source)}{hint}", key="sources"
+            )
         if isinstance(source, Mapping):
-            yield _inline(source)
+            yield _registry_from_mapping(source)
             continue
-        text = os.fspath(source)
-        parts = (
-            [part.strip() for part in text.split(",")]
-            if isinstance(source, str) and not Path(text).exists()
-            else [text]
+        name = os.fspath(source)
+        names = (
+            [part.strip() for part in name.split(",")]
+            if isinstance(source, str) and not Path(name).exists()
+            else [name]
         )
-        for part in parts:
-            yield from _named(part)
+        for part in names:
+            yield from _registries_from_name(part)
 
 
-def installed() -> Iterator[Registry]:
-    """Registries of installed packages: entry points `nbturns.profiles`, a path or mapping or a function that returns one."""
-    from importlib.metadata import entry_points
+def installed_registries() -> Iterator[Registry]:
+    """Yield the registries of installed packages.
 
-    for point in sorted(entry_points(group="nbturns.profiles"), key=lambda point: point.name):
-        loaded = point.load()
-        yield from registries([loaded() if callable(loaded) else loaded])
-
-
-def _inline(data: Mapping[str, Any]) -> Registry:
-    """A mapping from a notebook: a registry, or just its profiles by name."""
-    whole = data if "profiles" in data or "slug" in data else {"profiles": data}
-    return Reader().registry(whole, fallback="notebook")
+    An entry point of the group `nbturns.profiles` is a path, a mapping, or a function that returns one of these.
+    """
+    for registries in load_plugins("nbturns.profiles", _declared_registries).values():
+        yield from registries
 
 
-def _named(name: str) -> Iterator[Registry]:
-    scheme, colon, rest = name.partition(":")
-    if colon and scheme == "yaml":
-        yield _yaml(Path(rest))
-    elif colon and scheme in ("sqlite", "sqlite-dsn"):
-        yield from _sqlite(rest)
+def _declared_registries(profiles: Any) -> list[Registry]:
+    return list(read_registries([profiles() if callable(profiles) else profiles]))
+
+
+def _registry_from_mapping(data: Mapping[str, Any]) -> Registry:
+    """Return the registry of a mapping, which may also hold only the profiles by name."""
+    registry = data if "profiles" in data or "slug" in data else {"profiles": data}
+    return RegistryReader().read_registry(registry, default_slug="notebook")
+
+
+def _registries_from_name(name: str) -> Iterator[Registry]:
+    """Yield the registries of a path, or of a name with the scheme `yaml:`, `sqlite:` or `sqlite-dsn:`."""
+    scheme, separator, location = name.partition(":")
+    if separator and scheme == "yaml":
+        yield _registry_from_yaml(Path(location))
+    elif separator and scheme in ("sqlite", "sqlite-dsn"):
+        yield from _registries_from_sqlite(location)
     else:
         path = Path(name).expanduser()
         if path.is_dir():
-            files = [file for file in sorted(path.iterdir()) if file.suffix.lower() in YAML and file.name[0] != "."]
+            files = [
+                file for file in sorted(path.iterdir()) if file.suffix.lower() in YAML_SUFFIXES and file.name[0] != "."
+            ]
             if not files:
-                raise ProfileError("this folder has no .yaml file", key=name, file=name)
-            yield from map(_yaml, files)
-        elif path.suffix.lower() in SQLITE or _is_sqlite(path):
-            yield from _sqlite(str(path))
+                raise ProfileError("the folder contains no .yaml file", key=name, file=name)
+            yield from map(_registry_from_yaml, files)
+        elif path.suffix.lower() in SQLITE_SUFFIXES or _is_sqlite_file(path):
+            yield from _registries_from_sqlite(str(path))
         else:
-            yield _yaml(path)
+            yield _registry_from_yaml(path)
 
 
-def _is_sqlite(path: Path) -> bool:
+def _is_sqlite_file(path: Path) -> bool:
     try:
         with path.open("rb") as file:
-            return file.read(len(SQLITE_HEAD)) == SQLITE_HEAD
+            return file.read(len(SQLITE_HEADER)) == SQLITE_HEADER
     except OSError:
         return False
 
 
-def _yaml(path: Path) -> Registry:
-    from ..yaml_text import documents, lines_of
+def _registry_from_yaml(path: Path) -> Registry:
+    """Return the registry of a YAML file. Raises ProfileError with the line for an unreadable file."""
+    from ..serialization.yaml_text import lines_by_path, yaml_documents
 
     try:
-        text = path.expanduser().read_bytes()
+        content = path.expanduser().read_bytes()
     except OSError as error:
         raise ProfileError(f"cannot be read: {error.strerror}", key=str(path), file=str(path)) from None
     try:
-        text.decode("utf-16" if text[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8")
+        content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8")
     except UnicodeDecodeError as error:
-        line = text.count(b"\n", 0, error.start) + 1
+        line = content.count(b"\n", 0, error.start) + 1
         raise ProfileError(
-            "this is no UTF-8; save it as UTF-8", key=str(path), file=str(path), position=f"line {line}"
+            "the file is not UTF-8; save it as UTF-8", key=str(path), file=str(path), position=f"line {line}"
         ) from None
     try:
-        (data,) = [one for _, one in documents(text, str(path))] or [None]
-    except ValueError:  # too many
+        (data,) = [document for _, document in yaml_documents(content, str(path))] or [None]
+    except ValueError:  # more than one document to unpack
         raise ProfileError(
-            "one file holds one registry, and here are several, parted by ---", key=str(path), file=str(path)
+            "a file must hold one registry, but this one has several documents separated by ---",
+            key=str(path),
+            file=str(path),
         ) from None
     except LoadError as error:
         raise ProfileError(error.reason, key=str(path), file=str(path), position=error.position) from None
-    return Reader(str(path), lines_of(text)).registry(data)
+    return RegistryReader(str(path), lines_by_path(content)).read_registry(data)
 
 
-def _sqlite(name: str) -> Iterator[Registry]:
-    """The registries that geppetto keeps in a database: one JSON text a row of `profile_registries`."""
+def _registries_from_sqlite(name: str) -> Iterator[Registry]:
+    """Yield the registries of a geppetto database: one JSON text per row of `profile_registries`."""
     import sqlite3
     from contextlib import closing
 
@@ -115,37 +128,39 @@ def _sqlite(name: str) -> Iterator[Registry]:
         with closing(sqlite3.connect(uri + ("&" if "?" in uri else "?") + "mode=ro", uri=True)) as connection:
             rows = connection.execute("SELECT slug, payload_json FROM profile_registries ORDER BY slug").fetchall()
     except sqlite3.Error as error:
-        raise ProfileError(f"is no database of profiles: {error}", key=name, file=name) from None
+        raise ProfileError(f"not a database of profiles: {error}", key=name, file=name) from None
     for slug, payload in rows:
         source = f"{name} row {slug}"
         try:
             data = json.loads(payload)
         except ValueError as error:
-            raise ProfileError(f"its payload is no JSON: {error}", key=slug, file=source) from None
+            raise ProfileError(f"payload_json is not valid JSON: {error}", key=slug, file=source) from None
         if isinstance(data, Mapping):
             data = {key: value for key, value in data.items() if key != "default_profile_slug"}
             data["profiles"] = {
-                name: {**profile, "inference_settings": _as_in_yaml(profile["inference_settings"])}
+                name: {**profile, "inference_settings": _yaml_settings(profile["inference_settings"])}
                 if isinstance(profile, Mapping) and isinstance(profile.get("inference_settings"), Mapping)
                 else profile
                 for name, profile in (data.get("profiles") or {}).items()
             }
-        registry = Reader(source).registry(data, fallback=slug)
+        registry = RegistryReader(source).read_registry(data, default_slug=slug)
         if registry.slug != slug.lower():
-            raise ProfileError(f"its row is {slug!r} and its payload says {registry.slug!r}", key=slug, file=source)
+            raise ProfileError(
+                f"the row has the slug {slug!r}, but its payload has {registry.slug!r}", key=slug, file=source
+            )
         yield registry
 
 
-WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+WORD_BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
-def _as_in_yaml(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings with the names they have in YAML: Go writes `ApiType` into JSON, and a time in nanoseconds."""
+def _yaml_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with their YAML names: Go writes keys like `ApiType` into JSON, and times in nanoseconds."""
     sections: dict[str, Any] = {}
     for name, section in settings.items():
         if isinstance(section, Mapping):
-            its = {WORD.sub("_", key).lower(): value for key, value in section.items()}
-            if "timeout_seconds" in its:
-                its["timeout"] = its.pop("timeout_seconds")
-            sections["openai" if name == "OpenAI" else WORD.sub("_", name).lower()] = its
+            section_values = {WORD_BOUNDARY.sub("_", key).lower(): value for key, value in section.items()}
+            if "timeout_seconds" in section_values:
+                section_values["timeout"] = section_values.pop("timeout_seconds")
+            sections["openai" if name == "OpenAI" else WORD_BOUNDARY.sub("_", name).lower()] = section_values
     return sections

@@ -3,24 +3,24 @@
  * The block table: rows of a `RowSource` (row_source.js) in a grid that scrolls, folds, marks and selects.
  *
  *     const source = new PageRows(rows, calls);           // or any other RowSource
- *     const table = new BlockTable(source, { label: "blocks of the Turn", columns: [...], onSelect: (indices) => … });
- *     parent.append(table.element);                       // it draws itself, and again whenever the source says so
- *     source.splice(7, [row], calls);                     // a row came
- *     source.addText(7, "more text");                     // an open row grew
- *     table.follow.on = true;                             // stay at the end until the reader goes up, and from there on again
- *     table.select([2, 3]);  table.reveal(position);  table.foldAll(true);  table.setColumns([...]);
- *     table.close();                                      // when its view goes
+ *     const table = new BlockTable(source, { label: "Blocks of the Turn", columns: [...], onSelect: (indices) => … });
+ *     parent.append(table.mount);                         // the table redraws itself when the source changes
+ *     source.splice(7, [row], calls);                     // replace the rows from index 7
+ *     source.addText(7, "more text");                     // append to a streaming row
+ *     table.stickToEnd.enabled = true;                    // keep the end visible while rows are added
+ *     table.showSelected([2, 3]);  table.reveal(position);  table.foldAll(true);  table.setColumns([...]);
+ *     table.close();                                      // when the view is removed
  *
- * Up to EVERY rows stand in the page, where the browser's own search and printing find them. Beyond, only those near
- * what is seen do; the others are empty places of the height they had (places.js). So a page holds a screen or two.
+ * Up to MAX_FULL_ROWS rows are all in the document, so that the browser can search and print them. Of a longer table
+ * only the rows near the visible part are; empty elements of the same height replace the others (VirtualRows).
  */
 
 import { attributes, button, element } from "./elements.js";
 import { COLUMNS, drawRow, foldable } from "./block_row.js";
-import { Follow } from "./follow.js";
-import { grow } from "./growing_text.js";
-import { CHUNK, EVERY, Places } from "./places.js";
-import { Keys } from "./table_keys.js";
+import { StickToEnd } from "./stick_to_end.js";
+import { appendText } from "./streaming_text.js";
+import { CHUNK_ROWS, MAX_FULL_ROWS, VirtualRows } from "./virtual_rows.js";
+import { TableKeys } from "./table_keys.js";
 
 /**
  * @typedef {import("./row_source.js").Row} Row
@@ -29,39 +29,39 @@ import { Keys } from "./table_keys.js";
  * @typedef {import("./block_row.js").Column} Column
  *
  * @typedef {object} Options
- * @property {string} label what the table is called for those who do not see it
+ * @property {string} label accessible name of the table
  * @property {string[]} [columns]
  * @property {boolean} [selectable] false: rows cannot be selected
- * @property {boolean} [sortable] false: they stand as they are, and the head says so by having no buttons
- * @property {(indices: number[]) => void} [onSelect] the reader selected these
- * @property {(index: number, at: HTMLElement) => void} [onMenu] what can be done with a block was asked for
- * @property {(index: number) => HTMLElement | undefined} [below] what stands below the row of a block, if anything
- * @property {(error: unknown) => void} [onError] a request was not answered
- * @property {(text: string) => void} [onSay] something to be said aloud
+ * @property {boolean} [sortable] false: the header has no sort buttons
+ * @property {(indices: number[]) => void} [onSelect] called when the reader changes the selection
+ * @property {(index: number, anchor: HTMLElement) => void} [onMenu] called to open the menu of a block
+ * @property {(index: number) => HTMLElement | undefined} [detailPanel] the panel below a row, if it is open
+ * @property {(error: unknown) => void} [onError] called when a request failed
+ * @property {(text: string) => void} [onNotify] called with a message for the status line
  */
 
-const CONTENT = 16; // em: how wide the content is at least
-export const PLAIN_COLUMNS = ["number", "kind", "content", "model", "stop", "tokens", "time"];
+const MIN_CONTENT_WIDTH = 16; // em
+export const DEFAULT_COLUMNS = ["number", "kind", "content", "model", "stop", "tokens", "time"];
 
 export class BlockTable {
   /** @param {RowSource} source @param {Options} options */
   constructor(source, options) {
     this.source = source;
     this.options = options;
-    this.columns = options.columns ?? PLAIN_COLUMNS;
-    this.digits = 0; // of the highest number, for which there is room
-    this.active = 0; // position of the row that the keys speak of
+    this.columns = options.columns ?? DEFAULT_COLUMNS;
+    this.numberDigits = 0; // digits of the highest index, which set the width of its column
+    this.active = 0; // position of the row that keys act on
     this.anchor = 0; // position where a selection with Shift begins
     /** @type {Set<number>} indices */
     this.selected = new Set();
-    /** @type {Map<number, boolean>} index → folded, where somebody said so */
+    /** @type {Map<number, boolean>} index → folded by the reader */
     this.folds = new Map();
     /** @type {Map<string, boolean>} kind → folded; "" for all */
-    this.rules = new Map();
+    this.kindFolds = new Map();
     this.element = element("div", "nbt-grid");
-    this.none = element("div", "nbt-none nbt-dim");
-    this.scroller = element("div", "nbt-scroll", this.element, this.none);
-    this.follow = new Follow(this.scroller, () => this.toEnd());
+    this.emptyMessage = element("div", "nbt-empty nbt-dim");
+    this.scroller = element("div", "nbt-scroll", this.element, this.emptyMessage);
+    this.stickToEnd = new StickToEnd(this.scroller, () => this.scrollToEnd());
     this.header = element("div", "nbt-row nbt-header");
     this.header.setAttribute("role", "row");
     this.header.setAttribute("aria-rowindex", "1");
@@ -69,44 +69,44 @@ export class BlockTable {
     group.setAttribute("role", "rowgroup");
     this.element.append(group);
     attributes(this.element, { role: "grid", "aria-label": options.label, "aria-multiselectable": options.selectable !== false });
-    this.keys = new Keys(this);
-    this.places = new Places(this.element, this.scroller, (numbers) => this.keepEnd(() => numbers.forEach((number) => this.drawChunk(number))));
-    this.stop = source.listen((change) => this.hear(change));
+    this.keys = new TableKeys(this);
+    this.virtualRows = new VirtualRows(this.element, this.scroller, (numbers) => this.keepScrollEnd(() => numbers.forEach((number) => this.drawChunk(number))));
+    this.stopListening = source.listen((change) => this.onChange(change));
     this.setColumns(this.columns);
   }
 
-  /** What is mounted is the part that scrolls. */
+  /** The element to insert into the view. */
   get mount() {
     return this.scroller;
   }
 
   get chunks() {
-    return this.places.chunks;
+    return this.virtualRows.chunks;
   }
 
   close() {
-    this.stop();
-    this.places.close();
+    this.stopListening();
+    this.virtualRows.close();
   }
 
-  // What block_row.js asks.
+  // The RowHost of block_row.js.
 
-  get sought() {
-    return this.source.arrangement.search.toLowerCase();
+  get search() {
+    return this.source.filterSort.search.toLowerCase();
   }
 
   /** @param {number} index @param {Row} row */
-  folded(index, row) {
-    return this.folds.get(index) ?? this.rules.get(row.kind) ?? this.rules.get("") ?? row.fold ?? false;
+  isFolded(index, row) {
+    return this.folds.get(index) ?? this.kindFolds.get(row.kind) ?? this.kindFolds.get("") ?? row.fold ?? false;
   }
 
-  /** @param {number} index @param {HTMLElement} at */
-  menu(index, at) {
-    this.options.onMenu?.(index, at);
+  /** @param {number} index @param {HTMLElement} anchor */
+  openMenu(index, anchor) {
+    this.options.onMenu?.(index, anchor);
   }
 
   /** @param {unknown} error */
-  failed(error) {
+  reportError(error) {
     this.options.onError?.(error);
   }
 
@@ -118,85 +118,85 @@ export class BlockTable {
     const position = this.source.position(index);
     if (position < 0) return;
     this.redraw(position);
-    this.follow.looked();
+    this.stickToEnd.readerResized();
   }
 
-  /** All rows, or all of a kind. @param {boolean} folded @param {string} [kind] */
+  /** Fold or unfold all rows, or all of a kind. @param {boolean} folded @param {string} [kind] */
   foldAll(folded, kind = "") {
-    if (!kind) this.rules.clear();
-    this.rules.set(kind, folded);
+    if (!kind) this.kindFolds.clear();
+    this.kindFolds.set(kind, folded);
     this.folds.clear();
     this.drawAll();
   }
 
-  /** As the table would stand if nobody had folded anything. */
-  foldAsUsual() {
-    this.rules.clear();
+  /** Fold as if the reader had not folded anything. */
+  resetFolds() {
+    this.kindFolds.clear();
     this.folds.clear();
     this.drawAll();
   }
 
   // Columns.
 
-  /** @param {string[]} names unknown ones are passed over */
+  /** @param {string[]} names unknown ones are ignored */
   setColumns(names) {
     this.columns = names.filter((name) => name in COLUMNS);
     if (!this.columns.includes("content")) this.columns.push("content");
-    const taken = this.columns.reduce((sum, name) => sum + (parseFloat(COLUMNS[/** @type {Column} */ (name)].width) || 0), 0);
-    this.element.style.minWidth = `${taken + CONTENT}em`; // where there is less room, the table scrolls sideways
-    this.digits = 0;
+    const takenWidth = this.columns.reduce((sum, name) => sum + (parseFloat(COLUMNS[/** @type {Column} */ (name)].width) || 0), 0);
+    this.element.style.minWidth = `${takenWidth + MIN_CONTENT_WIDTH}em`; // a narrower view scrolls horizontally
+    this.numberDigits = 0;
     attributes(this.element, { "aria-colcount": this.columns.length + 1 });
     this.drawHeader();
     this.drawAll();
   }
 
-  /** Numbers of blocks stand on one line, however many there are. */
+  /** Make the number column wide enough for the highest index. */
   fitNumbers() {
     const digits = String(this.source.total).length;
-    if (digits === this.digits) return;
-    this.digits = digits;
-    const left = this.columns.map((name) => COLUMNS[/** @type {Column} */ (name)]).filter(({ call, width }) => !call && width !== "1fr");
-    const widths = left.map(({ name, width }) => (name === "number" ? `max(${width}, ${digits}ch + 18px)` : width));
+    if (digits === this.numberDigits) return;
+    this.numberDigits = digits;
+    const leadingColumns = this.columns.map((name) => COLUMNS[/** @type {Column} */ (name)]).filter(({ call, width }) => !call && width !== "1fr");
+    const widths = leadingColumns.map(({ name, width }) => (name === "number" ? `max(${width}, ${digits}ch + 18px)` : width));
     this.element.style.setProperty("--nbt-columns", [...widths, "minmax(0, 1fr)", "2em"].join(" "));
   }
 
   drawHeader() {
-    const sort = this.source.arrangement.sort;
+    const sort = this.source.filterSort.sort;
     const cells = this.columns.map((name, number) => this.headerCell(/** @type {Column} */ (name), number + 1, sort));
-    const at = (/** @type {boolean} */ call) => cells.filter((_, n) => COLUMNS[/** @type {Column} */ (this.columns[n])].call === call);
+    const cellsWithCall = (/** @type {boolean} */ call) => cells.filter((_, n) => COLUMNS[/** @type {Column} */ (this.columns[n])].call === call);
     const content = cells[this.columns.indexOf("content")];
-    const calls = attributes(element("div", "nbt-calls", ...at(true)), { role: "presentation" });
-    const main = attributes(element("div", "nbt-main", calls, content), { role: "presentation" });
-    const end = attributes(element("div", "nbt-cell nbt-end", element("span", "nbt-unseen", "what can be done")), { role: "columnheader", "aria-colindex": this.columns.length + 1 });
-    this.header.replaceChildren(...at(false).filter((one) => one !== content), main, end);
+    const calls = attributes(element("div", "nbt-calls", ...cellsWithCall(true)), { role: "presentation" });
+    const mainCell = attributes(element("div", "nbt-main", calls, content), { role: "presentation" });
+    const menuCell = attributes(element("div", "nbt-cell nbt-end", element("span", "nbt-visually-hidden", "Actions")), { role: "columnheader", "aria-colindex": this.columns.length + 1 });
+    this.header.replaceChildren(...cellsWithCall(false).filter((cell) => cell !== content), mainCell, menuCell);
   }
 
   /** @param {Column} name @param {number} number @param {string} sort */
   headerCell(name, number, sort) {
     const column = COLUMNS[name];
-    const down = sort === `-${name}`;
-    const way = sort === name ? "ascending" : down ? "descending" : "none";
-    const press = () => this.source.arrange({ sort: sort === name ? `-${name}` : down ? "" : name });
-    const face = way === "none" ? column.title : `${column.title} ${down ? "↓" : "↑"}`;
-    const made = element("div", `nbt-cell nbt-${name}${column.call ? " nbt-call" : ""}`, button("nbt-sort", face, "", press));
-    made.title = `sort by ${column.name}; a third press gives the order of the Turn`;
-    if (column.call) made.style.width = column.width;
-    return attributes(made, { role: "columnheader", "aria-sort": way, "aria-colindex": number });
+    const descending = sort === `-${name}`;
+    const direction = sort === name ? "ascending" : descending ? "descending" : "none";
+    const onPress = () => this.source.setFilterSort({ sort: sort === name ? `-${name}` : descending ? "" : name });
+    const label = direction === "none" ? column.title : `${column.title} ${descending ? "↓" : "↑"}`;
+    const result = element("div", `nbt-cell nbt-${name}${column.call ? " nbt-call" : ""}`, button("nbt-sort", label, "", onPress));
+    result.title = `Sort by ${column.name}; press three times for the order of the Turn`;
+    if (column.call) result.style.width = column.width;
+    return attributes(result, { role: "columnheader", "aria-sort": direction, "aria-colindex": number });
   }
 
   // Drawing.
 
   /** @param {Change} change */
-  hear(change) {
+  onChange(change) {
     if ("position" in change) this.addText(change.position, change.text);
-    else if (this.places.rows === this.source.length) this.keepEnd(() => this.drawFrom(change.from, change.to));
+    else if (this.virtualRows.rowCount === this.source.length) this.keepScrollEnd(() => this.drawFrom(change.from, change.to));
     else this.drawFrom(change.from, change.to);
-    this.follow.came();
+    this.stickToEnd.contentAdded();
   }
 
-  /** Rows come where their places were, and may be higher: who looks at the end still does. @param {() => void} draw */
-  keepEnd(draw) {
-    const atEnd = this.scroller.scrollTop > 0 && this.follow.left < 2;
+  /** Keep the end visible while `draw` replaces placeholders with rows of another height. @param {() => void} draw */
+  keepScrollEnd(draw) {
+    const atEnd = this.scroller.scrollTop > 0 && this.stickToEnd.distanceToEnd < 2;
     draw();
     if (atEnd) this.scroller.scrollTop = this.scroller.scrollHeight;
   }
@@ -205,120 +205,120 @@ export class BlockTable {
     this.drawFrom(0, this.source.length);
   }
 
-  /** @param {number} from @param {number} to positions that are not what they were */
+  /** @param {number} from @param {number} to changed positions */
   drawFrom(from, to) {
     const length = this.source.length;
     attributes(this.element, { "aria-rowcount": length + 1 });
     this.header.hidden = length === 0;
     this.fitNumbers();
-    this.none.hidden = length > 0;
-    this.none.textContent = length ? "" : this.source.total ? "no block is shown: what is chosen above leaves all out" : "no blocks yet";
-    const before = this.chunks.length;
-    this.places.resize(length);
-    if (from === 0) this.places.forget();
+    this.emptyMessage.hidden = length > 0;
+    this.emptyMessage.textContent = length ? "" : this.source.total ? "No blocks match the filters" : "No blocks yet";
+    const chunkCount = this.chunks.length;
+    this.virtualRows.resize(length);
+    if (from === 0) this.virtualRows.forgetHeights();
     this.active = Math.max(0, Math.min(this.active, length - 1));
-    const last = Math.min(Math.floor(Math.max(to - 1, from) / CHUNK), this.chunks.length - 1);
-    for (let number = Math.min(Math.floor(from / CHUNK), before); number <= last; number++) {
-      if (this.chunks[number].drawn || length <= EVERY || number === 0) this.drawChunk(number, from);
+    const last = Math.min(Math.floor(Math.max(to - 1, from) / CHUNK_ROWS), this.chunks.length - 1);
+    for (let number = Math.min(Math.floor(from / CHUNK_ROWS), chunkCount); number <= last; number++) {
+      if (this.chunks[number].isDrawn || length <= MAX_FULL_ROWS || number === 0) this.drawChunk(number, from);
     }
   }
 
-  /** @param {number} number @param {number} [from] rows before this position are as they were */
+  /** @param {number} number @param {number} [from] rows before this position have not changed */
   drawChunk(number, from = 0) {
-    const place = this.places.place(number);
-    const start = number * CHUNK;
-    const end = Math.min(start + CHUNK, this.source.length);
-    const kept = this.chunks[number].drawn ? Math.max(0, Math.min(from - start, place.childElementCount, end - start)) : 0;
-    const focus = place.contains(document.activeElement);
-    while (place.childElementCount > kept) place.lastElementChild?.remove();
-    for (let position = start + kept; position < end; position++) place.append(this.drawn(position));
-    this.places.drew(number);
-    if (focus) this.focus(this.active);
-    if (this.missing(start, end)) this.source.need(start, end).catch((error) => this.failed(error));
+    const container = this.virtualRows.chunkElement(number);
+    const start = number * CHUNK_ROWS;
+    const end = Math.min(start + CHUNK_ROWS, this.source.length);
+    const unchangedRows = this.chunks[number].isDrawn ? Math.max(0, Math.min(from - start, container.childElementCount, end - start)) : 0;
+    const hadFocus = container.contains(document.activeElement);
+    while (container.childElementCount > unchangedRows) container.lastElementChild?.remove();
+    for (let position = start + unchangedRows; position < end; position++) container.append(this.rowElement(position));
+    this.virtualRows.markDrawn(number);
+    if (hadFocus) this.focus(this.active);
+    if (this.hasMissingRows(start, end)) this.source.load(start, end).catch((error) => this.reportError(error));
   }
 
   /** @param {number} from @param {number} to */
-  missing(from, to) {
+  hasMissingRows(from, to) {
     for (let position = from; position < to; position++) if (!this.source.row(position)) return true;
     return false;
   }
 
   /** @param {number} position */
-  drawn(position) {
+  rowElement(position) {
     const line = drawRow(position, this);
     const index = this.source.index(position);
     const selected = index !== undefined && this.selected.has(index);
     if (this.options.selectable !== false) attributes(line, { "aria-selected": selected });
     if (position === this.active) line.tabIndex = 0;
-    const below = index === undefined ? undefined : this.options.below?.(index);
-    if (below) line.append(below);
+    const detailPanel = index === undefined ? undefined : this.options.detailPanel?.(index);
+    if (detailPanel) line.append(detailPanel);
     return line;
   }
 
   /** @param {number} position */
   redraw(position) {
-    const old = this.line(position);
-    if (!old) return;
-    const focused = old.contains(document.activeElement);
-    old.replaceWith(this.drawn(position));
+    const oldLine = this.line(position);
+    if (!oldLine) return;
+    const focused = oldLine.contains(document.activeElement);
+    oldLine.replaceWith(this.rowElement(position));
     if (focused) this.focus(position);
   }
 
-  /** The row at a position, if it stands in the page. @param {number} position @returns {HTMLElement | null} */
+  /** Return the element of the row at a position, if it is in the document. @param {number} position @returns {HTMLElement | null} */
   line(position) {
-    const chunk = this.chunks[Math.floor(position / CHUNK)];
-    return /** @type {HTMLElement | null} */ (chunk?.drawn ? (chunk.element?.children[position % CHUNK] ?? null) : null);
+    const chunk = this.chunks[Math.floor(position / CHUNK_ROWS)];
+    return /** @type {HTMLElement | null} */ (chunk?.isDrawn ? (chunk.element?.children[position % CHUNK_ROWS] ?? null) : null);
   }
 
   /** @param {number} position @param {string} text */
   addText(position, text) {
-    const place = this.line(position)?.querySelector(".nbt-growing");
-    if (place && !this.sought) grow(place, text);
+    const streamingElement = this.line(position)?.querySelector(".nbt-streaming");
+    if (streamingElement && !this.search) appendText(streamingElement, text);
     else this.redraw(position);
   }
 
   // Scrolling.
 
-  toEnd() {
+  scrollToEnd() {
     const last = this.chunks.length - 1;
-    if (last >= 0 && !this.chunks[last].drawn) this.drawChunk(last);
+    if (last >= 0 && !this.chunks[last].isDrawn) this.drawChunk(last);
     this.scroller.scrollTop = this.scroller.scrollHeight;
   }
 
-  /** Bring a row to be seen, and make it the one the keys speak of. @param {number} position @param {boolean} [focus] */
+  /** Scroll to a row and make it the active one. @param {number} position @param {boolean} [focus] */
   reveal(position, focus = false) {
     if (position < 0 || position >= this.source.length) return;
-    const number = Math.floor(position / CHUNK);
-    for (const near of [number - 1, number, number + 1]) if (this.chunks[near] && !this.chunks[near].drawn) this.drawChunk(near);
+    const number = Math.floor(position / CHUNK_ROWS);
+    for (const neighbor of [number - 1, number, number + 1]) if (this.chunks[neighbor] && !this.chunks[neighbor].isDrawn) this.drawChunk(neighbor);
     this.activate(position, focus);
-    this.show(position);
-    requestAnimationFrame(() => this.show(position)); // what came into sight on the way may be of another height
+    this.scrollToRow(position);
+    requestAnimationFrame(() => this.scrollToRow(position)); // rows drawn on the way may differ in height from their placeholders
   }
 
   /** @param {number} position */
-  show(position) {
+  scrollToRow(position) {
     const line = this.line(position);
     if (!line) return;
-    const seen = this.scroller.getBoundingClientRect();
-    const own = line.getBoundingClientRect();
-    const top = seen.top + this.header.offsetHeight;
-    if (own.top < top) this.scroller.scrollTop -= top - own.top;
-    else if (own.bottom > seen.bottom) this.scroller.scrollTop += Math.min(own.bottom - seen.bottom, own.top - top);
+    const viewport = this.scroller.getBoundingClientRect();
+    const lineBox = line.getBoundingClientRect();
+    const visibleTop = viewport.top + this.header.offsetHeight;
+    if (lineBox.top < visibleTop) this.scroller.scrollTop -= visibleTop - lineBox.top;
+    else if (lineBox.bottom > viewport.bottom) this.scroller.scrollTop += Math.min(lineBox.bottom - viewport.bottom, lineBox.top - visibleTop);
   }
 
-  /** To another block by its index, if it is shown. @param {number} index */
-  async go(index) {
+  /** Scroll to a block, if it is displayed. @param {number} index */
+  async goTo(index) {
     const position = await this.source.locate(index);
     if (position >= 0) this.reveal(position, true);
-    else this.options.onSay?.(`block ${index} is not shown: a filter leaves it out`);
+    else this.options.onNotify?.(`Block ${index} is hidden by a filter`);
   }
 
-  // The row the keys speak of, and selected rows.
+  // The active row and selected rows.
 
   /** @param {number} position @param {boolean} [focus] */
   activate(position, focus = true) {
-    const before = this.line(this.active);
-    if (before) before.tabIndex = -1;
+    const previousLine = this.line(this.active);
+    if (previousLine) previousLine.tabIndex = -1;
     this.active = position;
     const line = this.line(position);
     if (line) line.tabIndex = 0;
@@ -330,51 +330,51 @@ export class BlockTable {
     this.line(position)?.focus({ preventScroll: true });
   }
 
-  /** Show these as selected; says nothing to anybody. @param {Iterable<number>} indices */
-  select(indices) {
-    const now = new Set(indices);
-    const before = this.selected;
-    this.selected = now;
+  /** Display a selection without reporting it. @param {Iterable<number>} indices */
+  showSelected(indices) {
+    const newSelection = new Set(indices);
+    const oldSelection = this.selected;
+    this.selected = newSelection;
     for (const chunk of this.chunks) {
-      if (!chunk.drawn) continue;
+      if (!chunk.isDrawn) continue;
       for (const line of /** @type {Iterable<HTMLElement>} */ (chunk.element?.children ?? [])) {
         const index = Number(line.dataset.index);
-        if (line.dataset.index !== undefined && before.has(index) !== now.has(index)) attributes(line, { "aria-selected": now.has(index) });
+        if (line.dataset.index !== undefined && oldSelection.has(index) !== newSelection.has(index)) attributes(line, { "aria-selected": newSelection.has(index) });
       }
     }
   }
 
-  /** The reader selects: one, one more or less (`toggle`), or all up to here (`extend`). @param {number} position @param {{toggle?: boolean, extend?: boolean}} how */
-  async choose(position, { toggle = false, extend = false } = {}) {
+  /** Select the row at a position; add or remove it (`toggle`), or select all rows up to it (`extend`). @param {number} position @param {{toggle?: boolean, extend?: boolean}} mode */
+  async selectRow(position, { toggle = false, extend = false } = {}) {
     if (this.options.selectable === false) return;
     if (extend) {
-      const between = await this.source.indices(Math.min(this.anchor, position), Math.max(this.anchor, position));
-      this.chosen(toggle ? [...this.selected, ...between] : between);
+      const indices = await this.source.indices(Math.min(this.anchor, position), Math.max(this.anchor, position));
+      this.selectByReader(toggle ? [...this.selected, ...indices] : indices);
       return;
     }
     this.anchor = position;
     const index = this.source.index(position);
     if (index === undefined) return;
-    if (toggle) this.chosen(this.selected.has(index) ? [...this.selected].filter((one) => one !== index) : [...this.selected, index]);
-    else this.chosen(this.selected.size === 1 && this.selected.has(index) ? [] : [index]);
+    if (toggle) this.selectByReader(this.selected.has(index) ? [...this.selected].filter((selected) => selected !== index) : [...this.selected, index]);
+    else this.selectByReader(this.selected.size === 1 && this.selected.has(index) ? [] : [index]);
   }
 
-  async chooseAll() {
-    if (this.options.selectable !== false && this.source.length) this.chosen(await this.source.indices(0, this.source.length - 1));
+  async selectAll() {
+    if (this.options.selectable !== false && this.source.length) this.selectByReader(await this.source.indices(0, this.source.length - 1));
   }
 
-  /** @param {number[]} indices */
-  chosen(indices) {
+  /** Select blocks and report it. @param {number[]} indices */
+  selectByReader(indices) {
     const sorted = [...new Set(indices)].sort((a, b) => a - b);
-    this.select(sorted);
+    this.showSelected(sorted);
     this.options.onSelect?.(sorted);
   }
 
-  /** Fold or unfold the row at a position, if there is anything to fold. @param {number} position @param {boolean} [folded] */
+  /** Fold or unfold the row at a position, if it is foldable. @param {number} position @param {boolean} [folded] */
   toggleFold(position, folded) {
     const row = this.source.row(position);
     const index = this.source.index(position);
     if (!row || index === undefined || !foldable(row)) return;
-    this.fold(index, folded ?? !this.folded(index, row));
+    this.fold(index, folded ?? !this.isFolded(index, row));
   }
 }

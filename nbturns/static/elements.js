@@ -1,82 +1,85 @@
 // @ts-check
-/* Elements of a page, made of nodes. Whatever a model said goes in as text: nothing here reads HTML. */
+/* Helpers to build DOM elements. Text of models is always inserted as text nodes, never parsed as HTML. */
 
-/** On whatever can have the focus: with "b" JupyterLab would add a cell. */
+/** Set on every element that can have the focus, so that JupyterLab ignores its shortcuts there ("b" adds a cell). */
 export const NO_SHORTCUTS = "lmSuppressShortcuts";
 
 /**
- * An element with classes and children; a child that is a string becomes a text node.
+ * Create an element with classes and children; a string child becomes a text node.
  * @template {keyof HTMLElementTagNameMap} T
  * @param {T} tag @param {string} [classes] @param {...(Node | string)} children
  * @returns {HTMLElementTagNameMap[T]}
  */
 export function element(tag, classes = "", ...children) {
-  const made = document.createElement(tag);
-  if (classes) made.className = classes;
-  if (children.length) made.append(...children);
-  return made;
+  const result = document.createElement(tag);
+  if (classes) result.className = classes;
+  if (children.length) result.append(...children);
+  return result;
 }
 
 /**
- * A button with a name for those who do not see it, if its text does not say enough.
- * @param {string} classes @param {string | Node} content @param {string} name what it is called, and its tooltip
- * @param {(event: MouseEvent) => void} press
+ * Create a button, with an accessible name if its content is only a symbol.
+ * @param {string} classes @param {string | Node} content @param {string} label tooltip and accessible name; "" for none
+ * @param {(event: MouseEvent) => void} onPress
  */
-export function button(classes, content, name, press) {
-  const made = element("button", `nbt-control ${classes}`, content);
-  made.type = "button";
-  if (name) made.title = name;
-  if (name && (typeof content !== "string" || content.length < 3 || name.startsWith(content))) made.setAttribute("aria-label", name);
-  made.dataset[NO_SHORTCUTS] = "true";
-  made.addEventListener("click", press);
-  return made;
+export function button(classes, content, label, onPress) {
+  const result = element("button", `nbt-control ${classes}`, content);
+  result.type = "button";
+  if (label) result.title = label;
+  if (label && (typeof content !== "string" || content.length < 3 || label.startsWith(content))) result.setAttribute("aria-label", label);
+  result.dataset[NO_SHORTCUTS] = "true";
+  result.addEventListener("click", onPress);
+  return result;
 }
 
-/** @param {HTMLElement} on @param {Record<string, string | number | boolean | undefined>} given attributes; undefined takes one away */
-export function attributes(on, given) {
-  for (const [name, value] of Object.entries(given)) {
-    if (value === undefined) on.removeAttribute(name);
-    else if (on.getAttribute(name) !== String(value)) on.setAttribute(name, String(value));
+/** Set attributes; undefined removes one. @param {HTMLElement} target @param {Record<string, string | number | boolean | undefined>} values */
+export function attributes(target, values) {
+  for (const [name, value] of Object.entries(values)) {
+    if (value === undefined) target.removeAttribute(name);
+    else if (target.getAttribute(name) !== String(value)) target.setAttribute(name, String(value));
   }
-  return on;
+  return target;
 }
 
-const CONTROL = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff\u{e0000}-\u{e0fff}]/gu;
-const JOINERS = "\u200c\u200d"; // between letters of Persian, signs of Hindi or faces of a family they are spelling
+const INVISIBLE = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff\u{e0000}-\u{e0fff}]/gu;
+const JOINERS = "\u200c\u200d"; // legitimate between the letters or emoji that they join
 
-/** Control and invisible characters written out: they could turn the text around or hide in it. The kernel does so, too (text.py). @param {string} text */
+/** Escape control and invisible characters, which could reorder or hide text; equal to `visible` in render/text.py. @param {string} text */
 export function visible(text) {
-  return text.replace(CONTROL, (one, at) => {
-    if (JOINERS.includes(one) && at && text[at - 1] > "\x7f") return one;
-    const code = one.codePointAt(0) ?? 0;
-    const [sign, digits] = code < 256 ? ["x", 2] : code < 65536 ? ["u", 4] : ["U", 8];
-    return `\\${sign}${code.toString(16).padStart(digits, "0")}`;
+  return text.replace(INVISIBLE, (character, offset) => {
+    if (JOINERS.includes(character) && offset && text[offset - 1] > "\x7f") return character;
+    const code = character.codePointAt(0) ?? 0;
+    const [escapeLetter, width] = code < 256 ? ["x", 2] : code < 65536 ? ["u", 4] : ["U", 8];
+    return `\\${escapeLetter}${code.toString(16).padStart(width, "0")}`;
   });
 }
 
-const MOST_MARKS = 2000;
+/** Shown if the browser does not allow copying. */
+export const COPY_REFUSED = "The browser does not allow this page to copy";
+
+const MAX_MARKS = 2000;
 
 /**
- * Text nodes, and `<mark>`s around what is searched for.
- * @param {string} text @param {string} sought "" for nothing @returns {Node[]}
+ * Return text nodes, with a `<mark>` around each match of a search.
+ * @param {string} text @param {string} search in lower case; "" for none @returns {Node[]}
  */
-export function marked(text, sought) {
-  if (!sought) return [document.createTextNode(text)];
-  const low = text.toLowerCase();
-  if (low.length !== text.length) return [document.createTextNode(text)]; // "İ" grows: places would not fit
+export function markedNodes(text, search) {
+  if (!search) return [document.createTextNode(text)];
+  const lowerText = text.toLowerCase();
+  if (lowerText.length !== text.length) return [document.createTextNode(text)]; // "İ" becomes longer, so offsets would not match
   /** @type {Node[]} */
-  const made = [];
-  let at = 0;
-  for (let next = low.indexOf(sought); next >= 0 && made.length < MOST_MARKS; next = low.indexOf(sought, at)) {
-    if (next > at) made.push(document.createTextNode(text.slice(at, next)));
-    at = next + sought.length;
-    made.push(element("mark", "", text.slice(next, at)));
+  const nodes = [];
+  let end = 0;
+  for (let start = lowerText.indexOf(search); start >= 0 && nodes.length < MAX_MARKS; start = lowerText.indexOf(search, end)) {
+    if (start > end) nodes.push(document.createTextNode(text.slice(end, start)));
+    end = start + search.length;
+    nodes.push(element("mark", "", text.slice(start, end)));
   }
-  if (at < text.length || !made.length) made.push(document.createTextNode(text.slice(at)));
-  return made;
+  if (end < text.length || !nodes.length) nodes.push(document.createTextNode(text.slice(end)));
+  return nodes;
 }
 
-/** A duration as people say it: 340 ms, 2.31 s, 1 min 12 s. @param {number | undefined} ms */
+/** Format a duration, like 340 ms, 2.31 s or 1 min 12 s. @param {number | undefined} ms */
 export function duration(ms) {
   if (ms === undefined) return "";
   if (ms < 1) return "< 1 ms";
@@ -85,29 +88,29 @@ export function duration(ms) {
   return `${Math.floor(ms / 60000)} min ${Math.floor((ms % 60000) / 1000)} s`;
 }
 
-/** @param {number} number */
-export function counted(number) {
-  return number.toLocaleString("en");
+/** Format a number with thousands separators. @param {number} count */
+export function formatCount(count) {
+  return count.toLocaleString("en");
 }
 
-/** @param {number} count @param {string} name */
-export function plural(count, name) {
-  return `${counted(count)} ${name}${count === 1 ? "" : "s"}`;
+/** Format a count with its noun, like "3 blocks". @param {number} count @param {string} noun */
+export function plural(count, noun) {
+  return `${formatCount(count)} ${noun}${count === 1 ? "" : "s"}`;
 }
 
-/** Put a text on the clipboard; where the page may not (no https), by way of a selection. @param {string} text */
+/** Copy a text to the clipboard; without https, where the clipboard API is missing, through a selection. @param {string} text */
 export async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
-    const before = document.activeElement;
-    const area = element("textarea", "nbt-unseen");
+    const focusedElement = document.activeElement;
+    const area = element("textarea", "nbt-visually-hidden");
     area.value = text;
     document.body.append(area);
     area.select();
-    const done = document.execCommand("copy");
+    const copied = document.execCommand("copy");
     area.remove();
-    if (before instanceof HTMLElement) before.focus();
-    if (!done) throw new Error("the browser does not let this page copy");
+    if (focusedElement instanceof HTMLElement) focusedElement.focus();
+    if (!copied) throw new Error(COPY_REFUSED);
   }
 }

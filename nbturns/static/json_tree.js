@@ -1,16 +1,16 @@
 // @ts-check
-/* A JSON value as a tree that is read: names and values, what is long folded. */
+/* Display a JSON value as a tree of names and values, with long parts folded. */
 
-import { NO_SHORTCUTS, counted, element, marked, plural, visible } from "./elements.js";
+import { NO_SHORTCUTS, formatCount, element, markedNodes, plural, visible } from "./elements.js";
 
-const SHORT = 72; // characters up to which a value stands on one line
-const WORD = 40; // characters up to which a string in a list is a word
-const LIST = 4000; // characters up to which a list of numbers and words fills its lines and has no names
-const MOST = 200; // members shown of one object or list, until more are asked for
-const DEEP = 2; // levels that stand open
+const MAX_LINE_LENGTH = 72; // characters of a value on one line
+const MAX_WORD_LENGTH = 40; // characters of a string in an inline list
+const MAX_INLINE_LIST = 4000; // characters of a list of numbers and words without a line per item
+const MAX_MEMBERS = 200; // displayed members of an object or list, until the reader asks for all
+const OPEN_LEVELS = 2; // levels that are open at first
 
-/** A text as JSON if it is an object or a list; undefined for any other. @param {string | undefined} text */
-export function parsed(text) {
+/** Parse a text that is a JSON object or list; undefined for any other text. @param {string | undefined} text */
+export function parseJson(text) {
   if (!text || !/^[[{]/.test(text)) return undefined;
   try {
     return JSON.parse(text);
@@ -19,63 +19,63 @@ export function parsed(text) {
   }
 }
 
-/** @param {unknown} value @param {string} sought what is marked in it */
-export function jsonTree(value, sought) {
-  const list = element("div", "nbt-tree");
-  list.append(...members(value, sought, 0));
-  return list;
+/** @param {unknown} value @param {string} search text to mark, in lower case */
+export function jsonTree(value, search) {
+  const tree = element("div", "nbt-tree");
+  tree.append(...members(value, search, 0));
+  return tree;
 }
 
-/** @param {unknown} value @param {string} sought @param {number} depth @returns {HTMLElement[]} */
-function members(value, sought, depth) {
-  if (value === null || typeof value !== "object" || isLine(value)) return [leaf(value, sought)];
-  const entries = Array.isArray(value) ? value.map((one, n) => [String(n), one]) : Object.entries(value);
+/** @param {unknown} value @param {string} search @param {number} depth @returns {HTMLElement[]} */
+function members(value, search, depth) {
+  if (value === null || typeof value !== "object" || isInlineList(value)) return [valueElement(value, search)];
+  const entries = Array.isArray(value) ? value.map((item, n) => [String(n), item]) : Object.entries(value);
   /** @type {HTMLElement[]} */
-  const made = entries.slice(0, MOST).map(([name, one]) => member(name, one, sought, depth));
-  if (entries.length > MOST) {
-    const rest = element("button", "nbt-control nbt-more", `${counted(entries.length - MOST)} more`);
-    rest.type = "button";
-    rest.dataset[NO_SHORTCUTS] = "true";
-    rest.addEventListener("click", () => rest.replaceWith(...entries.slice(MOST).map(([name, one]) => member(name, one, sought, depth))));
-    made.push(rest);
+  const elements = entries.slice(0, MAX_MEMBERS).map(([name, item]) => member(name, item, search, depth));
+  if (entries.length > MAX_MEMBERS) {
+    const moreButton = element("button", "nbt-control nbt-more", `${formatCount(entries.length - MAX_MEMBERS)} more`);
+    moreButton.type = "button";
+    moreButton.dataset[NO_SHORTCUTS] = "true";
+    moreButton.addEventListener("click", () => moreButton.replaceWith(...entries.slice(MAX_MEMBERS).map(([name, item]) => member(name, item, search, depth))));
+    elements.push(moreButton);
   }
-  return made.length ? made : [leaf(value, sought)];
+  return elements.length ? elements : [valueElement(value, search)];
 }
 
-/** @param {string} name @param {unknown} value @param {string} sought @param {number} depth @returns {HTMLElement} */
-function member(name, value, sought, depth) {
-  const key = element("span", "nbt-key", ...marked(visible(name), sought), ": ");
-  if (value === null || typeof value !== "object" || JSON.stringify(value).length <= SHORT || isLine(value)) return element("div", "", key, leaf(value, sought));
+/** @param {string} name @param {unknown} value @param {string} search @param {number} depth @returns {HTMLElement} */
+function member(name, value, search, depth) {
+  const key = element("span", "nbt-key", ...markedNodes(visible(name), search), ": ");
+  if (value === null || typeof value !== "object" || JSON.stringify(value).length <= MAX_LINE_LENGTH || isInlineList(value)) return element("div", "", key, valueElement(value, search));
   const size = Array.isArray(value) ? plural(value.length, "item") : plural(Object.keys(value).length, "name");
   const summary = element("summary", "", key, element("span", "nbt-dim", size));
   summary.dataset[NO_SHORTCUTS] = "true";
   const details = element("details", "", summary);
   const fill = () => {
-    if (details.open && details.childElementCount === 1) details.append(element("div", "nbt-inside", ...members(value, sought, depth + 1)));
+    if (details.open && details.childElementCount === 1) details.append(element("div", "nbt-members", ...members(value, search, depth + 1)));
   };
   details.addEventListener("toggle", fill);
-  details.open = depth < DEEP;
+  details.open = depth < OPEN_LEVELS;
   fill();
   return details;
 }
 
-/** A list of numbers and words, as long as it can be overlooked: its items need no lines and no numbers. @param {object} value */
-function isLine(value) {
-  if (!Array.isArray(value) || !value.length || value.length > LIST / 3) return false;
-  const isWord = (/** @type {unknown} */ one) => (typeof one === "string" ? one.length <= WORD : one === null || typeof one !== "object");
-  return value.every(isWord) && JSON.stringify(value).length <= LIST;
+/** Return whether a value is a list of numbers and words, which is readable without a line per item. @param {object} value */
+function isInlineList(value) {
+  if (!Array.isArray(value) || !value.length || value.length > MAX_INLINE_LIST / 3) return false;
+  const isWord = (/** @type {unknown} */ item) => (typeof item === "string" ? item.length <= MAX_WORD_LENGTH : item === null || typeof item !== "object");
+  return value.every(isWord) && JSON.stringify(value).length <= MAX_INLINE_LIST;
 }
 
-/** JSON on one line, with the spaces people put there. @param {unknown} value @returns {string} */
-function inline(value) {
+/** Format JSON on one line, with a space after commas and colons. @param {unknown} value @returns {string} */
+function inlineJson(value) {
   if (value === null || typeof value !== "object") return JSON.stringify(value);
-  if (Array.isArray(value)) return `[${value.map(inline).join(", ")}]`;
-  return `{${Object.entries(value).map(([name, one]) => `${JSON.stringify(name)}: ${inline(one)}`).join(", ")}}`;
+  if (Array.isArray(value)) return `[${value.map(inlineJson).join(", ")}]`;
+  return `{${Object.entries(value).map(([name, item]) => `${JSON.stringify(name)}: ${inlineJson(item)}`).join(", ")}}`;
 }
 
-/** @param {unknown} value @param {string} sought */
-function leaf(value, sought) {
-  const text = typeof value === "string" ? value : inline(value);
+/** @param {unknown} value @param {string} search */
+function valueElement(value, search) {
+  const text = typeof value === "string" ? value : inlineJson(value);
   const kind = typeof value === "string" ? "text" : value === null || typeof value !== "object" ? "plain" : "data";
-  return element("span", `nbt-value nbt-is-${kind}`, ...marked(visible(text), sought));
+  return element("span", `nbt-value nbt-is-${kind}`, ...markedNodes(visible(text), search));
 }

@@ -1,208 +1,208 @@
 // @ts-check
 /*
- * Rows that are in the kernel: the first came with the view, others are asked for, a page at a time.
+ * A source whose rows are in the kernel: the first rows arrive with the view, the others are requested by pages.
  *
- * Every question says what it is about (the version of the Turn, filter and order), so the kernel remembers nothing
- * of the page. While all rows are here and whole, the page filters, sorts and searches by itself: then it does so
- * while the kernel is busy, and after it is gone.
+ * Every request contains the version of the Turn, the filters and the order, so the kernel keeps no state for the
+ * browser. While all rows have been loaded with their whole text, the browser filters, sorts and searches alone, which
+ * also works while the kernel is busy or gone.
  */
 
-import { AS_IT_IS, PageRows } from "./row_source.js";
+import { NO_FILTER_SORT, PageRows } from "./row_source.js";
 
 /**
  * @typedef {import("./row_source.js").Row} Row
  * @typedef {import("./row_source.js").Call} Call
  * @typedef {import("./row_source.js").Match} Match
- * @typedef {import("./row_source.js").Arrangement} Arrangement
- * @typedef {{rows: Row[], indices: number[] | null, used: number}} Page
- * @typedef {{resolve: (answer: any) => void, reject: (error: Error) => void, since: number}} Asked
+ * @typedef {import("./row_source.js").FilterSort} FilterSort
+ * @typedef {{rows: Row[], indices: number[] | null, lastUse: number}} Page
+ * @typedef {{resolve: (answer: any) => void, reject: (error: Error) => void, since: number}} PendingRequest
  */
 
-const PAGE = 200; // rows
-const MOST_PAGES = 60; // kept in the page
-const AHEAD = 10_000; // rows up to which all are fetched in idle time
-const AHEAD_OF_MORE = 2_000; // rows that are, where that would not be all of them
-const FIRST = 1000; // ms before that begins: first the page draws what it has
-const SLOW = 2500; // ms after which it is said that the kernel does not answer
+const PAGE_ROWS = 200; // rows
+const MAX_PAGES = 60; // kept in memory
+const MAX_PREFETCH_ALL = 10_000; // Turns up to this length are loaded completely in idle time
+const PREFETCH_ROWS = 2_000; // rows loaded in idle time of a longer Turn
+const PREFETCH_DELAY = 1000; // ms, so that the first rows are drawn before loading starts
+const SLOW_AFTER = 2500; // ms without an answer before a message is displayed
 
-/** The traits that make up an arrangement. @type {[keyof Arrangement, string][]} */
-const TRAITS = [["search", "search"], ["only", "only_matches"], ["kinds", "kinds"], ["tool", "tool"], ["sort", "sort"]];
+/** The traits that make up a FilterSort. @type {(keyof FilterSort)[]} */
+const FILTER_SORT_TRAITS = ["search", "only_matches", "kinds", "tool", "sort"];
 
 export class KernelRows extends PageRows {
-  /** @param {any} model the widget's model, as anywidget gives it */
+  /** @param {any} model the widget's model, as provided by anywidget */
   constructor(model) {
     super();
     this.model = model;
-    this.number = -1; // version of the Turn
-    this.count = 0;
-    /** @type {any} what is known of the Turn besides its rows */
-    this.about = {};
+    this.version = -1; // version of the Turn
+    this.turnLength = 0;
+    /** @type {any} totals of the Turn, and its kinds and tools */
+    this.summary = {};
     /** @type {Map<number, Page>} by number */
     this.pages = new Map();
-    this.shown = 0;
-    this.clock = 0;
-    this.fetching = false;
+    this.displayedLength = 0;
+    this.useCounter = 0;
+    this.isPrefetching = false;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
-    this.waiting = undefined;
-    this.summing = false;
-    /** @type {Map<number, Asked>} */
-    this.asked = new Map();
-    this.lastAsked = 0;
-    /** @type {Map<number, Promise<void>>} pages on their way, by number */
-    this.coming = new Map();
-    /** @type {Set<() => void>} hear when it begins or ends that the kernel does not answer, and when `about` changed */
+    this.prefetchTimer = undefined;
+    this.isRequestingTotals = false;
+    /** @type {Map<number, PendingRequest>} */
+    this.pendingRequests = new Map();
+    this.lastRequestId = 0;
+    /** @type {Map<number, Promise<void>>} requested pages, by number */
+    this.pendingPages = new Map();
+    /** @type {Set<() => void>} called when `summary`, `isSlow` or `kernelIsGone` changed */
     this.watchers = new Set();
-    this.slow = false;
-    this.gone = false;
-    this.heard = (/** @type {any} */ message) => this.hearKernel(message);
-    this.restarted = () => this.begin(model.get("_start"));
-    this.changed = () => this.arranged();
-    model.on("msg:custom", this.heard);
-    model.on("change:_start", this.restarted);
-    for (const [, trait] of TRAITS) model.on(`change:${trait}`, this.changed);
-    this.timer = setInterval(() => this.lookAtClock(), 500);
-    this.begin(model.get("_start"));
-    this.ask({ want: "news", number: this.number }).then((news) => news.start && this.begin(news.start), () => undefined);
+    this.isSlow = false;
+    this.kernelIsGone = false;
+    this.onMessage = (/** @type {any} */ message) => this.handleMessage(message);
+    this.onStart = () => this.replaceTurn(model.get("_start"));
+    this.onTraitChange = () => this.updateFilterSort();
+    model.on("msg:custom", this.onMessage);
+    model.on("change:_start", this.onStart);
+    for (const trait of FILTER_SORT_TRAITS) model.on(`change:${trait}`, this.onTraitChange);
+    this.slowTimer = setInterval(() => this.checkSlow(), 500);
+    this.replaceTurn(model.get("_start"));
+    this.ask({ request: "changes", version: this.version }).then(({ start }) => start && this.replaceTurn(start), () => undefined);
   }
 
-  end() {
-    clearInterval(this.timer);
-    clearTimeout(this.waiting);
-    this.model.off("msg:custom", this.heard);
-    this.model.off("change:_start", this.restarted);
-    for (const [, trait] of TRAITS) this.model.off(`change:${trait}`, this.changed);
+  close() {
+    clearInterval(this.slowTimer);
+    clearTimeout(this.prefetchTimer);
+    this.model.off("msg:custom", this.onMessage);
+    this.model.off("change:_start", this.onStart);
+    for (const trait of FILTER_SORT_TRAITS) this.model.off(`change:${trait}`, this.onTraitChange);
   }
 
   get length() {
-    return this.order ? this.order.length : this.shown;
+    return this.order ? this.order.length : this.displayedLength;
   }
 
   get total() {
-    return this.count;
+    return this.turnLength;
   }
 
-  // Asking.
+  // Requests.
 
-  /** @param {Record<string, unknown>} question @returns {Promise<any>} */
-  ask(question) {
-    const id = ++this.lastAsked;
+  /** @param {Record<string, unknown>} request @returns {Promise<any>} */
+  ask(request) {
+    const id = ++this.lastRequestId;
     return new Promise((resolve, reject) => {
       try {
-        this.model.send({ ...question, id });
+        this.model.send({ ...request, id });
       } catch { // the comm is closed
-        this.gone = true;
-        this.inform();
-        return reject(new Error("the kernel is gone; run the cell again for what is not here"));
+        this.kernelIsGone = true;
+        this.notifyWatchers();
+        return reject(new Error("The kernel is gone; run the cell again to load this"));
       }
-      this.asked.set(id, { resolve, reject, since: performance.now() });
+      this.pendingRequests.set(id, { resolve, reject, since: performance.now() });
     });
   }
 
   /** @param {any} message */
-  hearKernel(message) {
-    if (message.change) return this.follow(message.change);
-    if (message.start && message.id === undefined) return this.begin(message.start);
-    const asked = this.asked.get(message.id);
-    if (!asked) return;
-    this.asked.delete(message.id);
-    this.lookAtClock();
-    if (message.error !== undefined) asked.reject(new Error(message.error));
-    else asked.resolve(message);
+  handleMessage(message) {
+    if (message.change) return this.applyChange(message.change);
+    if (message.start && message.id === undefined) return this.replaceTurn(message.start);
+    const request = this.pendingRequests.get(message.id);
+    if (!request) return;
+    this.pendingRequests.delete(message.id);
+    this.checkSlow();
+    if (message.error !== undefined) request.reject(new Error(message.error));
+    else request.resolve(message);
   }
 
-  lookAtClock() {
+  checkSlow() {
     const now = performance.now();
-    const slow = [...this.asked.values()].some(({ since }) => now - since > SLOW);
-    if (slow === this.slow) return;
-    this.slow = slow;
-    this.inform();
+    const slow = [...this.pendingRequests.values()].some(({ since }) => now - since > SLOW_AFTER);
+    if (slow === this.isSlow) return;
+    this.isSlow = slow;
+    this.notifyWatchers();
   }
 
-  /** What a long Turn comes to is summed when it has been shown. */
-  sum() {
-    if (!this.about.later || this.summing) return;
-    this.summing = true;
-    const asked = () => this.ask({ want: "sums" }).then(({ sums }) => ((this.about = { ...this.about, ...sums }), this.inform()), () => undefined).finally(() => (this.summing = false));
-    setTimeout(asked, 300);
+  /** Request the totals of a long Turn, which are not sent with its rows. */
+  requestTotals() {
+    if (!this.summary.totals_pending || this.isRequestingTotals) return;
+    this.isRequestingTotals = true;
+    const request = () => this.ask({ request: "totals" }).then(({ totals }) => ((this.summary = { ...this.summary, ...totals }), this.notifyWatchers()), () => undefined).finally(() => (this.isRequestingTotals = false));
+    setTimeout(request, 300);
   }
 
-  inform() {
-    this.sum();
+  notifyWatchers() {
+    this.requestTotals();
     for (const watcher of this.watchers) watcher();
   }
 
-  // What the kernel says of its own.
+  // Changes sent by the kernel.
 
-  /** The Turn as it is. @param {any} start */
-  begin(start) {
-    if (!start || start.number === undefined || start.number <= this.number) return;
-    this.number = start.number;
-    this.count = start.total;
-    this.about = start.about;
+  /** Take over the complete state of a Turn. @param {any} start */
+  replaceTurn(start) {
+    if (!start || start.version === undefined || start.version <= this.version) return;
+    this.version = start.version;
+    this.turnLength = start.total;
+    this.summary = start.summary;
     this.calls = { ...start.calls };
     this.pages.clear();
-    this.coming.clear();
+    this.pendingPages.clear();
     this.put(0, start.rows, null);
-    this.arrangement = this.wanted();
-    this.inform();
-    this.rearrange();
+    this.filterSort = this.traitFilterSort();
+    this.notifyWatchers();
+    this.refilter();
   }
 
-  /** The Turn is another: `removed` rows from `from` on gave way to `added`, of which `rows` are the first. @param {any} change */
-  follow(change) {
-    if (change.number <= this.number) return;
-    if (change.number !== this.number + 1) {
-      this.ask({ want: "news", number: this.number }).then((news) => news.start && this.begin(news.start), () => undefined);
+  /** Replace `removed` rows from `from` with `added` rows, the first of which are `rows`. @param {any} change */
+  applyChange(change) {
+    if (change.version <= this.version) return;
+    if (change.version !== this.version + 1) {
+      this.ask({ request: "changes", version: this.version }).then(({ start }) => start && this.replaceTurn(start), () => undefined);
       return;
     }
-    this.number = change.number;
-    this.count = change.total;
-    this.about = { ...this.about, ...change.about };
+    this.version = change.version;
+    this.turnLength = change.total;
+    this.summary = { ...this.summary, ...change.summary };
     Object.assign(this.calls, change.calls);
-    this.coming.clear();
-    const natural = !this.isArranged();
-    this.forget(change);
-    for (const [index, row] of Object.entries(change.touched ?? {})) this.patchRow(Number(index), row);
-    this.inform();
-    if (!natural) return this.rearrange();
+    this.pendingPages.clear();
+    const pagesAreInTurnOrder = !this.hasFilterSort();
+    this.updatePages(change);
+    for (const [index, row] of Object.entries(change.updated_partners ?? {})) this.patchRow(Number(index), row);
+    this.notifyWatchers();
+    if (!pagesAreInTurnOrder) return this.refilter();
     this.order = null;
-    this.shown = this.count;
-    const first = Math.min(change.from, ...Object.keys(change.touched ?? {}).map(Number));
-    this.tell({ from: Math.max(0, first - 1), to: change.added === change.removed ? change.from + change.added : this.count });
+    this.displayedLength = this.turnLength;
+    const firstChanged = Math.min(change.from, ...Object.keys(change.updated_partners ?? {}).map(Number));
+    this.notify({ from: Math.max(0, firstChanged - 1), to: change.added === change.removed ? change.from + change.added : this.turnLength });
     this.prefetch();
   }
 
-  /** Of the pages, keep what is before the change, and put what came. @param {any} change */
-  forget({ from, removed, added, rows }) {
-    const first = Math.floor(from / PAGE);
-    const inPlace = added === removed && rows.length === added;
+  /** Keep the rows before the change and insert the new ones. @param {any} change */
+  updatePages({ from, removed, added, rows }) {
+    const firstPage = Math.floor(from / PAGE_ROWS);
+    const sameLength = added === removed && rows.length === added;
     for (const [number, page] of this.pages) {
       if (page.indices) this.pages.delete(number);
-      else if (inPlace) page.rows.splice(...span(number, from, rows, page.rows));
-      else if (number > first) this.pages.delete(number);
-      else if (number === first) page.rows.splice(from - number * PAGE);
+      else if (sameLength) page.rows.splice(...spliceArguments(number, from, rows, page.rows));
+      else if (number > firstPage) this.pages.delete(number);
+      else if (number === firstPage) page.rows.splice(from - number * PAGE_ROWS);
     }
-    if (!inPlace) this.put(from, rows, null);
+    if (!sameLength) this.put(from, rows, null);
   }
 
   /** @param {number} index @param {Partial<Row>} row */
   patchRow(index, row) {
-    const page = this.pages.get(Math.floor(index / PAGE));
-    if (page && !page.indices && page.rows[index % PAGE]) Object.assign(page.rows[index % PAGE], row);
+    const page = this.pages.get(Math.floor(index / PAGE_ROWS));
+    if (page && !page.indices && page.rows[index % PAGE_ROWS]) Object.assign(page.rows[index % PAGE_ROWS], row);
   }
 
-  /** Rows from a position on into their pages; only where they join what is there. @param {number} from @param {Row[]} rows @param {number[] | null} indices */
+  /** Insert rows at a position into their pages; rows that would leave a gap in a page are dropped. @param {number} from @param {Row[]} rows @param {number[] | null} indices */
   put(from, rows, indices) {
-    for (let at = 0; at < rows.length; ) {
-      const number = Math.floor((from + at) / PAGE);
-      const within = (from + at) % PAGE;
-      const page = this.pages.get(number) ?? { rows: [], indices: indices && [], used: ++this.clock };
-      const part = rows.slice(at, at + PAGE - within);
-      if (page.rows.length < within) return;
-      page.rows.splice(within, part.length, ...part);
-      if (indices) page.indices?.splice(within, part.length, ...indices.slice(at, at + part.length));
+    for (let offset = 0; offset < rows.length; ) {
+      const number = Math.floor((from + offset) / PAGE_ROWS);
+      const pageOffset = (from + offset) % PAGE_ROWS;
+      const page = this.pages.get(number) ?? { rows: [], indices: indices && [], lastUse: ++this.useCounter };
+      const rowsOfPage = rows.slice(offset, offset + PAGE_ROWS - pageOffset);
+      if (page.rows.length < pageOffset) return;
+      page.rows.splice(pageOffset, rowsOfPage.length, ...rowsOfPage);
+      if (indices) page.indices?.splice(pageOffset, rowsOfPage.length, ...indices.slice(offset, offset + rowsOfPage.length));
       this.pages.set(number, page);
-      at += part.length;
+      offset += rowsOfPage.length;
     }
   }
 
@@ -210,246 +210,246 @@ export class KernelRows extends PageRows {
 
   /** @param {number} position */
   pageOf(position) {
-    return this.pages.get(Math.floor(position / PAGE));
+    return this.pages.get(Math.floor(position / PAGE_ROWS));
   }
 
   /** @param {number} position @returns {Row | undefined} */
   row(position) {
     const place = this.order ? this.order[position] : position;
-    return this.pageOf(place)?.rows[place % PAGE];
+    return this.pageOf(place)?.rows[place % PAGE_ROWS];
   }
 
   /** @param {number} position */
   index(position) {
     if (this.order) return this.order[position];
     const page = this.pageOf(position);
-    return page?.indices ? page.indices[position % PAGE] : this.isArranged() ? undefined : position;
+    return page?.indices ? page.indices[position % PAGE_ROWS] : this.hasFilterSort() ? undefined : position;
   }
 
   /** @param {number} index */
   position(index) {
     if (this.order) return this.order.indexOf(index);
-    if (!this.isArranged()) return index < this.count ? index : -1;
+    if (!this.hasFilterSort()) return index < this.turnLength ? index : -1;
     for (const [number, page] of this.pages) {
-      const within = page.indices?.indexOf(index) ?? -1;
-      if (within >= 0) return number * PAGE + within;
+      const pageOffset = page.indices?.indexOf(index) ?? -1;
+      if (pageOffset >= 0) return number * PAGE_ROWS + pageOffset;
     }
     return -1;
   }
 
   /** @param {number} index */
   async locate(index) {
-    const here = this.position(index);
-    if (here >= 0 || this.order || !this.isArranged()) return here;
-    return (await this.ask({ want: "place", arrangement: this.arrangement, row: index })).position;
+    const position = this.position(index);
+    if (position >= 0 || this.order || !this.hasFilterSort()) return position;
+    return (await this.ask({ request: "position", filter_sort: this.filterSort, row: index })).position;
   }
 
   /** @param {number} index @returns {number | undefined} */
   partner(index) {
-    const row = this.known(index);
-    return row?.partner ?? undefined; // null in a row whose partner went
+    const row = this.rowOfBlock(index);
+    return row?.partner ?? undefined; // null if the partner was removed
   }
 
-  /** The row of a block, if it is here. @param {number} index */
-  known(index) {
-    if (this.isArranged() && !this.order) {
+  /** Return the row of a block, if it has been loaded. @param {number} index */
+  rowOfBlock(index) {
+    if (this.hasFilterSort() && !this.order) {
       const position = this.position(index);
       return position < 0 ? undefined : this.row(position);
     }
-    return this.pageOf(index)?.rows[index % PAGE];
+    return this.pageOf(index)?.rows[index % PAGE_ROWS];
   }
 
-  /** Ask for the rows near these positions that are not here. @param {number} from @param {number} to */
-  async need(from, to) {
+  /** Request the pages of these positions that have not been loaded. @param {number} from @param {number} to */
+  async load(from, to) {
     if (this.order) return;
     const numbers = [];
-    for (let number = Math.floor(from / PAGE); number * PAGE < Math.min(to, this.shown); number++) numbers.push(number);
+    for (let number = Math.floor(from / PAGE_ROWS); number * PAGE_ROWS < Math.min(to, this.displayedLength); number++) numbers.push(number);
     await Promise.all(numbers.map((number) => this.fetch(number)));
   }
 
   /** @param {number} number of a page @returns {Promise<void>} */
   fetch(number) {
-    const have = this.pages.get(number);
-    const start = number * PAGE;
-    const full = Math.min(PAGE, this.shown - start);
-    if (have) have.used = ++this.clock;
-    if (full <= 0 || (have?.rows.length ?? 0) >= full) return Promise.resolve();
-    const known = this.coming.get(number);
-    if (known) return known;
-    const coming = this.fetchPage(number, start + (have?.rows.length ?? 0), start + full).finally(() => {
-      if (this.coming.get(number) === coming) this.coming.delete(number);
+    const page = this.pages.get(number);
+    const start = number * PAGE_ROWS;
+    const pageLength = Math.min(PAGE_ROWS, this.displayedLength - start);
+    if (page) page.lastUse = ++this.useCounter;
+    if (pageLength <= 0 || (page?.rows.length ?? 0) >= pageLength) return Promise.resolve();
+    const pendingPage = this.pendingPages.get(number);
+    if (pendingPage) return pendingPage;
+    const newPage = this.fetchPage(number, start + (page?.rows.length ?? 0), start + pageLength).finally(() => {
+      if (this.pendingPages.get(number) === newPage) this.pendingPages.delete(number);
     });
-    this.coming.set(number, coming);
-    return coming;
+    this.pendingPages.set(number, newPage);
+    return newPage;
   }
 
   /** @param {number} number of a page @param {number} from @param {number} to positions */
   async fetchPage(number, from, to) {
-    const version = this.number;
-    const arrangement = this.arrangement;
-    const answer = await this.ask({ want: "rows", number: version, arrangement, from, to });
-    if (version !== this.number || arrangement !== this.arrangement || this.order || answer.number !== version) return;
+    const version = this.version;
+    const filterSort = this.filterSort;
+    const answer = await this.ask({ request: "rows", version, filter_sort: filterSort, from, to });
+    if (version !== this.version || filterSort !== this.filterSort || this.order || answer.version !== version) return;
     Object.assign(this.calls, answer.calls);
     this.put(from, answer.rows, answer.indices ?? null);
     this.dropOld(number);
-    this.tell({ from: Math.max(0, from - 1), to });
+    this.notify({ from: Math.max(0, from - 1), to });
   }
 
-  /** Only so many rows stay in the page: those not looked at for longest go. @param {number} keep number of the page that just came */
-  dropOld(keep) {
-    while (this.pages.size > MOST_PAGES) {
-      const [oldest] = [...this.pages].filter(([number]) => number !== keep).sort((a, b) => a[1].used - b[1].used);
-      this.pages.delete(oldest[0]);
+  /** Drop the least recently used pages. @param {number} keptPage the page that has just arrived */
+  dropOld(keptPage) {
+    while (this.pages.size > MAX_PAGES) {
+      const [oldestPage] = [...this.pages].filter(([number]) => number !== keptPage).sort((a, b) => a[1].lastUse - b[1].lastUse);
+      this.pages.delete(oldestPage[0]);
     }
   }
 
-  /** In idle time fetch what follows, so that it is here when the kernel is busy. */
+  /** Load further rows in idle time, so that they are available when the kernel is busy. */
   prefetch() {
-    if (this.order || this.fetching) return;
-    this.fetching = true;
-    const next = async () => {
-      const last = Math.ceil((this.shown > AHEAD ? AHEAD_OF_MORE : this.shown) / PAGE);
-      for (let number = 0; number < last; number++) {
-        const full = Math.min(PAGE, this.shown - number * PAGE);
-        if (this.order || (this.pages.get(number)?.rows.length ?? 0) >= full) continue;
+    if (this.order || this.isPrefetching) return;
+    this.isPrefetching = true;
+    const fetchNext = async () => {
+      const pageCount = Math.ceil((this.displayedLength > MAX_PREFETCH_ALL ? PREFETCH_ROWS : this.displayedLength) / PAGE_ROWS);
+      for (let number = 0; number < pageCount; number++) {
+        const pageLength = Math.min(PAGE_ROWS, this.displayedLength - number * PAGE_ROWS);
+        if (this.order || (this.pages.get(number)?.rows.length ?? 0) >= pageLength) continue;
         await this.fetch(number);
-        return idle(() => void next().catch(() => (this.fetching = false)));
+        return idle(() => void fetchNext().catch(() => (this.isPrefetching = false)));
       }
-      this.fetching = false;
+      this.isPrefetching = false;
     };
-    this.waiting = setTimeout(() => idle(() => void next().catch(() => (this.fetching = false))), FIRST);
+    this.prefetchTimer = setTimeout(() => idle(() => void fetchNext().catch(() => (this.isPrefetching = false))), PREFETCH_DELAY);
   }
 
-  // Arranging.
+  // Filters and order.
 
-  /** What the traits say. @returns {Arrangement} */
-  wanted() {
-    return /** @type {Arrangement} */ (Object.fromEntries(TRAITS.map(([name, trait]) => [name, this.model.get(trait) ?? AS_IT_IS[name]])));
+  /** Return the settings of the traits. @returns {FilterSort} */
+  traitFilterSort() {
+    return /** @type {FilterSort} */ (Object.fromEntries(FILTER_SORT_TRAITS.map((trait) => [trait, this.model.get(trait) ?? NO_FILTER_SORT[trait]])));
   }
 
-  isArranged() {
-    const { search, only, kinds, tool, sort } = this.arrangement;
-    return !!((search && only) || kinds.length || tool || sort);
+  hasFilterSort() {
+    const { search, only_matches: onlyMatches, kinds, tool, sort } = this.filterSort;
+    return !!((search && onlyMatches) || kinds.length || tool || sort);
   }
 
-  /** Whether all rows are here, each with all of its text. */
-  isWhole() {
-    if (!this.natural || this.count > AHEAD) return false;
-    let have = 0;
+  /** Return whether all rows have been loaded with their whole text. */
+  hasAllText() {
+    if (!this.pagesAreInTurnOrder || this.turnLength > MAX_PREFETCH_ALL) return false;
+    let loadedRows = 0;
     for (const page of this.pages.values()) {
       if (page.rows.some((row) => row.cut)) return false;
-      have += page.rows.length;
+      loadedRows += page.rows.length;
     }
-    return have === this.count;
+    return loadedRows === this.turnLength;
   }
 
-  /** Whether the pages hold rows in the order of the Turn. */
-  get natural() {
+  /** True if the pages hold rows in the order of the Turn. */
+  get pagesAreInTurnOrder() {
     return ![...this.pages.values()].some((page) => page.indices);
   }
 
-  /** @param {Partial<Arrangement>} change */
-  arrange(change) {
-    for (const [name, trait] of TRAITS) if (name in change) this.model.set(trait, change[name]);
+  /** @param {Partial<FilterSort>} change */
+  setFilterSort(change) {
+    for (const trait of FILTER_SORT_TRAITS) if (trait in change) this.model.set(trait, change[trait]);
     this.model.save_changes();
-    this.arranged();
+    this.updateFilterSort();
   }
 
-  /** The traits changed, here or in the kernel. */
-  arranged() {
-    const wanted = this.wanted();
-    if (JSON.stringify(wanted) === JSON.stringify(this.arrangement)) return;
-    const before = this.arrangement;
-    this.arrangement = wanted;
-    const onlyMarks = { ...before, search: "" };
-    if (!wanted.only && JSON.stringify({ ...wanted, search: "" }) === JSON.stringify(onlyMarks)) this.tell({ from: 0, to: this.length });
-    else this.rearrange();
-    this.inform();
+  /** Apply a change of the traits, made here or in the kernel. */
+  updateFilterSort() {
+    const filterSort = this.traitFilterSort();
+    if (JSON.stringify(filterSort) === JSON.stringify(this.filterSort)) return;
+    const oldFilterSort = this.filterSort;
+    this.filterSort = filterSort;
+    const oldWithoutSearch = { ...oldFilterSort, search: "" };
+    if (!filterSort.only_matches && JSON.stringify({ ...filterSort, search: "" }) === JSON.stringify(oldWithoutSearch)) this.notify({ from: 0, to: this.length });
+    else this.refilter();
+    this.notifyWatchers();
   }
 
-  rearrange() {
+  refilter() {
     this.order = null;
-    if (this.isWhole()) {
-      this.rows = Array.from({ length: this.count }, (_, index) => /** @type {Row} */ (this.pageOf(index)?.rows[index % PAGE]));
-      this.order = this.ordered();
-      this.shown = this.count;
-      this.tell({ from: 0, to: this.length });
-    } else if (!this.isArranged()) {
-      if (!this.natural) this.pages.clear();
-      this.shown = this.count;
-      this.tell({ from: 0, to: this.length });
+    if (this.hasAllText()) {
+      this.rows = Array.from({ length: this.turnLength }, (_, index) => /** @type {Row} */ (this.pageOf(index)?.rows[index % PAGE_ROWS]));
+      this.order = this.computeOrder();
+      this.displayedLength = this.turnLength;
+      this.notify({ from: 0, to: this.length });
+    } else if (!this.hasFilterSort()) {
+      if (!this.pagesAreInTurnOrder) this.pages.clear();
+      this.displayedLength = this.turnLength;
+      this.notify({ from: 0, to: this.length });
       this.prefetch();
     } else {
-      void this.arrangeThere().catch(() => undefined);
+      void this.filterInKernel().catch(() => undefined);
     }
   }
 
-  /** Let the kernel filter and sort: it has all rows. */
-  async arrangeThere() {
-    const { arrangement, number } = this;
-    const answer = await this.ask({ want: "rows", number, arrangement, from: 0, to: PAGE });
-    if (arrangement !== this.arrangement || number !== this.number) return;
+  /** Let the kernel filter and sort, because it has all rows. */
+  async filterInKernel() {
+    const { filterSort, version } = this;
+    const answer = await this.ask({ request: "rows", version, filter_sort: filterSort, from: 0, to: PAGE_ROWS });
+    if (filterSort !== this.filterSort || version !== this.version) return;
     this.pages.clear();
-    this.coming.clear();
+    this.pendingPages.clear();
     Object.assign(this.calls, answer.calls);
-    this.shown = answer.length;
+    this.displayedLength = answer.length;
     this.put(0, answer.rows, answer.indices);
-    this.tell({ from: 0, to: this.shown });
+    this.notify({ from: 0, to: this.displayedLength });
   }
 
   /** @param {number} from @param {number} to @returns {Promise<number[]>} */
   async indices(from, to) {
     if (this.order) return this.order.slice(from, to + 1);
-    if (!this.isArranged()) return Array.from({ length: to - from + 1 }, (_, n) => from + n);
-    return (await this.ask({ want: "indices", arrangement: this.arrangement, from, to: to + 1 })).indices;
+    if (!this.hasFilterSort()) return Array.from({ length: to - from + 1 }, (_, n) => from + n);
+    return (await this.ask({ request: "indices", filter_sort: this.filterSort, from, to: to + 1 })).indices;
   }
 
   /** @param {number} position @param {1 | -1} step @returns {Promise<Match | undefined>} */
   async find(position, step) {
-    if (this.order || (!this.isArranged() && this.isWhole())) return super.find(position, step);
-    return (await this.ask({ want: "match", arrangement: this.arrangement, position, step })).match ?? undefined;
+    if (this.order || (!this.hasFilterSort() && this.hasAllText())) return super.find(position, step);
+    return (await this.ask({ request: "match", filter_sort: this.filterSort, position, step })).match ?? undefined;
   }
 
-  // More of a block.
+  // Data of a block.
 
   /** @param {number} index @param {number} [upTo] */
-  async more(index, upTo) {
-    const row = this.known(index);
+  async loadMore(index, upTo) {
+    const row = this.rowOfBlock(index);
     if (!row) return;
-    const { text, from, cut } = await this.ask({ want: "text", row: index, from: row.got ?? 0, to: upTo ?? row.size });
-    const now = this.known(index);
-    if (!now || (now.got ?? 0) !== from) return;
-    now.body = from ? (now.body ?? "") + text.text : text.text;
-    now.got = text.to;
-    now.cut = cut;
+    const { text, from, cut } = await this.ask({ request: "text", row: index, from: row.received ?? 0, to: upTo ?? row.size });
+    const currentRow = this.rowOfBlock(index);
+    if (!currentRow || (currentRow.received ?? 0) !== from) return;
+    currentRow.body = from ? (currentRow.body ?? "") + text.text : text.text;
+    currentRow.received = text.to;
+    currentRow.cut = cut;
     const position = this.position(index);
-    if (position >= 0) this.tell({ from: position, to: position + 1 });
+    if (position >= 0) this.notify({ from: position, to: position + 1 });
   }
 
   /** @param {number} index @param {number} number */
   async image(index, number) {
-    const row = this.known(index);
+    const row = this.rowOfBlock(index);
     if (row?.images?.[number]) return row.images[number];
-    const { image } = await this.ask({ want: "image", row: index, image: number });
+    const { image } = await this.ask({ request: "image", row: index, image: number });
     if (row?.images) row.images[number] = image;
     return image;
   }
 
-  /** @param {number} index @param {string} form */
-  async text(index, form) {
-    return (await this.ask({ want: "form", row: index, form })).text;
+  /** @param {number} index @param {string} format */
+  async text(index, format) {
+    return (await this.ask({ request: "format", row: index, format })).text;
   }
 }
 
-/** Where rows that gave way to as many others stand in a page, for `splice`. @param {number} number @param {number} from @param {Row[]} rows @param {Row[]} have @returns {[number, number, ...Row[]]} */
-function span(number, from, rows, have) {
-  const start = Math.max(0, from - number * PAGE);
-  const part = rows.slice(Math.max(0, number * PAGE - from), Math.max(0, (number + 1) * PAGE - from)).slice(0, Math.max(0, have.length - start));
-  return part.length && start < have.length ? [start, part.length, ...part] : [0, 0];
+/** Return the arguments of `splice` that replace the changed rows of a page. @param {number} number @param {number} from @param {Row[]} rows @param {Row[]} pageRows @returns {[number, number, ...Row[]]} */
+function spliceArguments(number, from, rows, pageRows) {
+  const start = Math.max(0, from - number * PAGE_ROWS);
+  const changedRows = rows.slice(Math.max(0, number * PAGE_ROWS - from), Math.max(0, (number + 1) * PAGE_ROWS - from)).slice(0, Math.max(0, pageRows.length - start));
+  return changedRows.length && start < pageRows.length ? [start, changedRows.length, ...changedRows] : [0, 0];
 }
 
-/** @param {() => void} run */
-function idle(run) {
-  if ("requestIdleCallback" in window) window.requestIdleCallback(run, { timeout: 1000 });
-  else setTimeout(run, 30);
+/** @param {() => void} callback */
+function idle(callback) {
+  if ("requestIdleCallback" in window) window.requestIdleCallback(callback, { timeout: 1000 });
+  else setTimeout(callback, 30);
 }

@@ -1,8 +1,8 @@
 // @ts-check
 /*
- * Rows of an execution as they come. Two traits bring them: `start` is the whole as it was when the page took it
- * over, `tail` what changed since; text on its way comes as messages of its own. All are numbered: whoever missed one
- * (the page was reloaded, or not ready yet) sees the gap and asks for `start`.
+ * The rows of a running execution. The trait `start` has the full table when the page attached, the trait `update` the
+ * changes since then, and streamed text arrives as separate messages. All are numbered, so that a page that missed one
+ * (because it was reloaded or not ready) notices the gap and requests `start`.
  */
 
 import { PageRows } from "./row_source.js";
@@ -10,69 +10,69 @@ import { PageRows } from "./row_source.js";
 /** @typedef {import("./row_source.js").Row} Row */
 
 export class LiveRows extends PageRows {
-  /** @param {any} model the widget's model, as anywidget gives it */
+  /** @param {any} model the widget's model, as provided by anywidget */
   constructor(model) {
     super();
     this.model = model;
     this.number = -1;
-    /** @type {any} where it stands */
+    /** @type {any} status of the execution */
     this.status = {};
-    this.since = performance.now(); // when `status` came
-    /** @type {Set<() => void>} hear of a new status */
+    this.statusTime = performance.now(); // time of the last `status`
+    /** @type {Set<() => void>} called after a change of the status */
     this.watchers = new Set();
     /** @type {Map<number, {resolve: (answer: any) => void, reject: (error: Error) => void}>} */
-    this.asked = new Map();
-    this.lastAsked = 0;
-    this.onStart = () => this.take(model.get("start"));
-    this.onTail = () => this.follow(model.get("tail"));
-    this.onMessage = (/** @type {any} */ message) => this.heard(message);
+    this.pendingRequests = new Map();
+    this.lastRequestId = 0;
+    this.onStart = () => this.replaceRows(model.get("start"));
+    this.onUpdate = () => this.applyUpdate(model.get("update"));
+    this.onMessage = (/** @type {any} */ message) => this.handleMessage(message);
     model.on("change:start", this.onStart);
-    model.on("change:tail", this.onTail);
+    model.on("change:update", this.onUpdate);
     model.on("msg:custom", this.onMessage);
     this.onStart();
-    this.begin();
+    this.requestStart();
   }
 
-  /** From here on the kernel need only send what changes. */
-  begin() {
-    this.model.send({ want: "start" });
+  /** Request the full table; after that the kernel sends only changes. */
+  requestStart() {
+    this.model.send({ request: "start" });
   }
 
-  end() {
+  close() {
     this.model.off("change:start", this.onStart);
-    this.model.off("change:tail", this.onTail);
+    this.model.off("change:update", this.onUpdate);
     this.model.off("msg:custom", this.onMessage);
   }
 
-  /** The whole. Rows that stayed as they are keep their place on the page. @param {any} start */
-  take(start) {
+  /** Take over the full table; unchanged rows at its beginning are not redrawn. @param {any} start */
+  replaceRows(start) {
     if (!start.rows || start.number < this.number) return;
-    let same = 0;
-    while (same < this.rows.length && same < start.rows.length && JSON.stringify(this.rows[same]) === JSON.stringify(start.rows[same])) same++;
+    let unchangedRows = 0;
+    while (unchangedRows < this.rows.length && unchangedRows < start.rows.length && JSON.stringify(this.rows[unchangedRows]) === JSON.stringify(start.rows[unchangedRows])) unchangedRows++;
     this.number = start.number;
-    this.splice(same, start.rows.slice(same), start.calls);
-    this.stands(start.status ?? {});
+    this.splice(unchangedRows, start.rows.slice(unchangedRows), start.calls);
+    this.setStatus(start.status ?? {});
   }
 
-  /** @param {any} tail */
-  follow(tail) {
-    if (!this.isNext(tail.number)) return;
-    if (tail.rows) {
-      const rows = tail.rows.map((/** @type {Row & {kept?: string}} */ row, /** @type {number} */ n) => {
-        const streamed = this.rows[tail.from + n];
-        // What somebody has read as it came does not fold under their eyes.
-        return row.kept === undefined ? row : { ...row, body: (streamed?.body ?? "") + row.kept, fold: false };
+  /** @param {any} update */
+  applyUpdate(update) {
+    if (!this.isNext(update.number)) return;
+    if (update.rows) {
+      const rows = update.rows.map((/** @type {Row & {remaining_text?: string}} */ row, /** @type {number} */ n) => {
+        const streamingRow = this.rows[update.from + n];
+        // A streamed text stays unfolded, because somebody may be reading it.
+        return row.remaining_text === undefined ? row : { ...row, body: (streamingRow?.body ?? "") + row.remaining_text, fold: false };
       });
-      this.splice(tail.from, rows, tail.calls);
+      this.splice(update.from, rows, update.calls);
     }
-    if (tail.status) this.stands(tail.status);
+    if (update.status) this.setStatus(update.status);
   }
 
-  /** @param {number} number @returns {boolean} whether it is the one after the last; after a gap all is asked for */
+  /** @param {number} number @returns {boolean} whether it follows the last one; a gap leads to a request for `start` */
   isNext(number) {
     if (number === undefined || number <= this.number) return false;
     if (number !== this.number + 1) {
-      this.begin();
+      this.requestStart();
       return false;
     }
     this.number = number;
@@ -80,57 +80,57 @@ export class LiveRows extends PageRows {
   }
 
   /** @param {any} status */
-  stands(status) {
+  setStatus(status) {
     this.status = status;
-    this.since = performance.now();
-    const fresh = status.status === "paused" || status.status === "running" ? (status.new ?? Infinity) : Infinity;
-    let first = Infinity;
-    let last = -1;
+    this.statusTime = performance.now();
+    const firstNew = status.status === "paused" || status.status === "running" ? (status.first_new ?? Infinity) : Infinity;
+    let firstChanged = Infinity;
+    let lastChanged = -1;
     this.rows.forEach((row, index) => {
-      if (!!row.fresh === index >= fresh) return;
-      row.fresh = index >= fresh;
-      first = Math.min(first, index);
-      last = index;
+      if (!!row.fresh === index >= firstNew) return;
+      row.fresh = index >= firstNew;
+      firstChanged = Math.min(firstChanged, index);
+      lastChanged = index;
     });
-    if (last >= 0) this.tell({ from: this.order ? 0 : first, to: this.order ? this.length : last + 1 });
+    if (lastChanged >= 0) this.notify({ from: this.order ? 0 : firstChanged, to: this.order ? this.length : lastChanged + 1 });
     for (const watcher of this.watchers) watcher();
   }
 
   /** @param {any} message */
-  heard(message) {
+  handleMessage(message) {
     if (message.t) {
       if (this.isNext(message.n)) for (const [index, text] of message.t) this.addText(index, text);
       return;
     }
-    const asked = this.asked.get(message.id);
-    if (!asked) return;
-    this.asked.delete(message.id);
-    if (message.error === undefined) asked.resolve(message.text);
-    else asked.reject(new Error(message.error));
+    const request = this.pendingRequests.get(message.id);
+    if (!request) return;
+    this.pendingRequests.delete(message.id);
+    if (message.error === undefined) request.resolve(message.text);
+    else request.reject(new Error(message.error));
   }
 
-  /** @param {Record<string, unknown>} question @returns {Promise<string>} */
-  ask(question) {
-    const id = ++this.lastAsked;
+  /** @param {Record<string, unknown>} request @returns {Promise<string>} */
+  ask(request) {
+    const id = ++this.lastRequestId;
     return new Promise((resolve, reject) => {
-      this.asked.set(id, { resolve, reject });
-      this.model.send({ ...question, id });
+      this.pendingRequests.set(id, { resolve, reject });
+      this.model.send({ ...request, id });
     });
   }
 
-  /** The whole of a body that was too long to go with its row. @param {number} index */
-  async more(index) {
+  /** Load the whole body of a row. @param {number} index */
+  async loadMore(index) {
     const row = this.rows[index];
     if (!row?.cut) return;
-    row.body = await this.ask({ want: "form", row: index, form: "body" });
+    row.body = await this.ask({ request: "format", row: index, format: "body" });
     row.cut = false;
-    this.tell({ from: this.position(index), to: this.position(index) + 1 });
+    this.notify({ from: this.position(index), to: this.position(index) + 1 });
   }
 
-  /** @param {number} index @param {string} form */
-  text(index, form) {
+  /** @param {number} index @param {string} format */
+  text(index, format) {
     const row = this.rows[index];
-    if (form === "text" && row && !row.cut && row.kind !== "tool_call") return Promise.resolve(row.body ?? "");
-    return this.ask({ want: "form", row: index, form });
+    if (format === "text" && row && !row.cut && row.kind !== "tool_call") return Promise.resolve(row.body ?? "");
+    return this.ask({ request: "format", row: index, format });
   }
 }

@@ -1,64 +1,65 @@
 // @ts-check
 /*
- * Where the rows of a block table come from.
+ * Sources of the rows of a block table.
  *
- * A table (block_table.js) draws the rows at the positions it shows and asks its source for them.
- * `RowSource` is all it knows. `PageRows` is the source for rows that are all in the page: a table that
- * streams, a saved page, one side of a comparison. A source that has them in the kernel is in kernel_rows.js.
+ * A table (block_table.js) draws the rows at visible positions and gets them from a `RowSource`. `PageRows` is the
+ * source for rows that are all in the page: a streaming table, a saved page, one side of a comparison. The source
+ * in kernel_rows.js requests them from the kernel.
  *
- * An *index* is the place of a block in its Turn and never depends on what is shown. A *position* is a
- * place among the rows shown: with nothing filtered or sorted they are the same.
+ * An *index* is the place of a block in its Turn and does not depend on filters. A *position* is a place among the
+ * displayed rows; without filters and sorting both are equal.
  */
 
 /**
- * One block, as `rows.row` or `rows.page_row` makes it. `cut`: `body` is only the beginning, ask `more`.
- * `lead`: the first of the blocks its model call made. `partner`: the index of its result, or of its call.
- * `got`: of a cut body, how many of the kernel's characters came.
- * An image is a data URL, or "" when it has to be asked for. `open`: on its way, its body grows.
+ * One block, as created by `rows.row` and `BlockIndex.row_payload`. `cut`: `body` is only the beginning,
+ * `loadMore` gets the rest. `received`: characters of a cut body that have arrived, as the kernel counts them.
+ * `first_of_call`: the first block of its model call. `partner`: the index of its result or of its call.
+ * An image is a data URL, or "" if it must be requested. `open`: the block is streaming, and its body grows.
+ * `fresh`: the block is new.
  * @typedef {{kind: string, head?: string, body?: string, size: number, fold?: boolean, cut?: boolean, call?: string,
- *   name?: string, role?: string, error?: boolean, ms?: number, inference?: string, lead?: boolean, partner?: number,
- *   images?: string[], elsewhere?: string[], open?: boolean, fresh?: boolean, got?: number}} Row
+ *   name?: string, role?: string, error?: boolean, ms?: number, inference?: string, first_of_call?: boolean, partner?: number,
+ *   images?: string[], elsewhere?: string[], open?: boolean, fresh?: boolean, received?: number}} Row
  *
- * One model call: what the cells of its rows say, unknown ones left out. Times are in ms, `cost` in USD.
+ * One model call; unknown values are left out. Times are in ms, `cost` in USD.
  * @typedef {{provider?: string, model?: string, stop?: string, finish: string, truncated?: boolean, input?: number,
  *   output?: number, cached?: number, reasoning?: number, cost?: number, ms?: number, first?: number}} Call
  *
- * Which rows are shown and in what order. `kinds` empty: all; `only`: leave out rows without a match;
- * `sort`: the name of a column, after "-" descending, "" as in the Turn.
- * @typedef {{search: string, only: boolean, kinds: string[], tool: string, sort: string}} Arrangement
+ * The filters and the order of the displayed rows. An empty `kinds` means all; `only_matches` hides rows without a
+ * match; `sort` is a column, with a leading "-" for descending order, or "" for the order of the Turn.
+ * @typedef {{search: string, only_matches: boolean, kinds: string[], tool: string, sort: string}} FilterSort
  *
- * What changed: rows at positions `from` up to `to` (more or fewer than before from there on when the length changed),
- * or only that `text` came to the end of the open row at `position`, or that the search did.
+ * A change: the rows at positions `from` up to `to` (up to the end if the length changed), or `text` appended to the
+ * streaming row at `position`.
  * @typedef {{from: number, to: number} | {position: number, text: string}} Change
  *
- * A match: its position, its number among all, how many there are, and where in the body it begins.
- * @typedef {{position: number, number: number, count: number, at: number}} Match
+ * A search match: its position, its number, the number of matches, and its offset in the body.
+ * @typedef {{position: number, number: number, count: number, offset: number}} Match
  *
  * @typedef {object} RowSource
- * @property {number} length positions there are
- * @property {number} total rows there are, shown or not
- * @property {Arrangement} arrangement
- * @property {(position: number) => Row | undefined} row undefined: it has not come yet, and `need` asks for it
+ * @property {number} length number of displayed rows
+ * @property {number} total number of rows, displayed or hidden
+ * @property {FilterSort} filterSort
+ * @property {(position: number) => Row | undefined} row undefined if it has not arrived; `load` requests it
  * @property {(position: number) => number | undefined} index
- * @property {(index: number) => number} position -1 when it is not shown, or not known to be
- * @property {(index: number) => Promise<number>} locate its position, wherever it is; -1 when it is left out
+ * @property {(index: number) => number} position -1 if it is hidden or unknown
+ * @property {(index: number) => Promise<number>} locate its position, from the kernel if necessary; -1 if it is hidden
  * @property {(key: string) => Call | undefined} call
  * @property {(index: number) => number | undefined} partner
- * @property {(from: number, to: number) => Promise<void>} need these rows: they come, if they are not here
- * @property {(from: number, to: number) => Promise<number[]>} indices of the rows at these positions, both included
- * @property {(index: number, upTo?: number) => Promise<void>} more the whole of a cut body, or `upTo` a character
+ * @property {(from: number, to: number) => Promise<void>} load request these rows if they have not arrived
+ * @property {(from: number, to: number) => Promise<number[]>} indices of the rows at these positions, inclusive
+ * @property {(index: number, upTo?: number) => Promise<void>} loadMore the whole body, or the part up to a character
  * @property {(index: number, number: number) => Promise<string>} image as a data URL
- * @property {(index: number, form: string) => Promise<string>} text of a block in a form: text json provider metadata python yaml
- * @property {(change: Partial<Arrangement>) => void} arrange
- * @property {(position: number, step: 1 | -1) => Promise<Match | undefined>} find the next match, not at `position` itself
- * @property {(hear: (change: Change) => void) => () => void} listen gives what ends the listening
+ * @property {(index: number, format: string) => Promise<string>} text of a block in a format: text json provider metadata python yaml
+ * @property {(change: Partial<FilterSort>) => void} setFilterSort
+ * @property {(position: number, step: 1 | -1) => Promise<Match | undefined>} find the next match before or after `position`
+ * @property {(listener: (change: Change) => void) => () => void} listen returns a function that removes the listener
  */
 
-/** @type {Arrangement} */
-export const AS_IT_IS = { search: "", only: false, kinds: [], tool: "", sort: "" };
+/** @type {FilterSort} */
+export const NO_FILTER_SORT = { search: "", only_matches: false, kinds: [], tool: "", sort: "" };
 
-/** What a row can be sorted by, by name of column. @type {Record<string, (row: Row, call: Call | undefined, index: number) => string | number | undefined>} */
-const SORTS = {
+/** Sort values of a row by column. @type {Record<string, (row: Row, call: Call | undefined, index: number) => string | number | undefined>} */
+const SORT_VALUES = {
   number: (row, call, index) => index,
   kind: (row) => row.kind,
   role: (row) => row.role,
@@ -75,24 +76,24 @@ const SORTS = {
   first: (row, call) => call?.first,
 };
 
-/** All that a search looks through. @param {Row} row */
-function sought(row) {
+/** Return the text of a row that is searched, in lower case. @param {Row} row */
+function searchableText(row) {
   return `${row.name ?? ""}\n${row.body ?? row.head ?? ""}`.toLowerCase();
 }
 
-/** Rows that are all in the page. @implements {RowSource} */
+/** A source whose rows are all in the page. @implements {RowSource} */
 export class PageRows {
   /** @param {Row[]} rows @param {Record<string, Call>} calls */
   constructor(rows = [], calls = {}) {
     this.rows = rows;
     this.calls = calls;
-    this.arrangement = AS_IT_IS;
-    /** @type {number[] | null} indices by position; null: as they are */
+    this.filterSort = NO_FILTER_SORT;
+    /** @type {number[] | null} indices by position; null for the order of the Turn */
     this.order = null;
-    /** @type {Map<string, number[]> | null} indices of calls and of results, by id */
-    this.places = null;
+    /** @type {Map<string, number[]> | null} kind and call id → indices */
+    this.partnerIndices = null;
     /** @type {Set<(change: Change) => void>} */
-    this.hearers = new Set();
+    this.listeners = new Set();
   }
 
   get length() {
@@ -103,28 +104,28 @@ export class PageRows {
     return this.rows.length;
   }
 
-  // Changing: for whoever feeds this source.
+  // Changes by the owner of the rows.
 
-  /** Put rows in the place of all from index `from` on. @param {number} from @param {Row[]} rows @param {Record<string, Call>} [calls] */
+  /** Replace all rows from index `from`. @param {number} from @param {Row[]} rows @param {Record<string, Call>} [calls] */
   splice(from, rows, calls = {}) {
     this.rows.splice(from, Infinity, ...rows);
     Object.assign(this.calls, calls);
-    this.places = null;
-    if (this.order) return this.arrange({});
-    const start = this.sharedFrom(from);
-    this.tell({ from: start, to: this.rows.length });
+    this.partnerIndices = null;
+    if (this.order) return this.setFilterSort({});
+    const start = this.firstAffected(from);
+    this.notify({ from: start, to: this.rows.length });
   }
 
-  /** Add text to the end of an open row. @param {number} index @param {string} text */
+  /** Append text to a streaming row. @param {number} index @param {string} text */
   addText(index, text) {
     const row = this.rows[index];
     row.body = (row.body ?? "") + text;
     const position = this.position(index);
-    if (position >= 0) this.tell({ position, text });
+    if (position >= 0) this.notify({ position, text });
   }
 
-  /** What changes at `from` may also change rows before it: those of the same model call, and calls it answers. @param {number} from */
-  sharedFrom(from) {
+  /** Return the first row affected by a change at `from`: one of the same model call, or the call of a new result. @param {number} from */
+  firstAffected(from) {
     let start = from;
     while (start > 0 && this.rows[start - 1]?.inference && this.rows[start - 1].inference === this.rows[from]?.inference) start--;
     for (let index = from; index < this.rows.length; index++) {
@@ -135,11 +136,11 @@ export class PageRows {
   }
 
   /** @param {Change} change */
-  tell(change) {
-    for (const hear of this.hearers) hear(change);
+  notify(change) {
+    for (const listener of this.listeners) listener(change);
   }
 
-  // Reading: what a table asks.
+  // The RowSource interface.
 
   /** @param {number} position @returns {number | undefined} */
   index(position) {
@@ -160,7 +161,7 @@ export class PageRows {
   row(position) {
     const index = this.index(position) ?? -1;
     const row = this.rows[index];
-    if (row && row.inference && row.lead === undefined) row.lead = this.rows[index - 1]?.inference !== row.inference;
+    if (row && row.inference && row.first_of_call === undefined) row.first_of_call = this.rows[index - 1]?.inference !== row.inference;
     if (row && row.kind === "tool_use" && row.name === undefined) row.name = this.rows[this.partner(index) ?? -1]?.name;
     return row;
   }
@@ -175,97 +176,97 @@ export class PageRows {
     const row = this.rows[index];
     if (!row?.call) return undefined;
     if (row.partner !== undefined) return row.partner;
-    if (!this.places) {
-      this.places = new Map();
-      for (const [place, one] of this.rows.entries()) {
-        if (!one?.call) continue; // it may not have come yet
-        const { kind, call } = one;
-        const known = this.places.get(kind + call);
-        if (known) known.push(place);
-        else this.places.set(kind + call, [place]);
+    if (!this.partnerIndices) {
+      this.partnerIndices = new Map();
+      for (const [rowIndex, row] of this.rows.entries()) {
+        if (!row?.call) continue; // not loaded yet
+        const { kind, call } = row;
+        const indices = this.partnerIndices.get(kind + call);
+        if (indices) indices.push(rowIndex);
+        else this.partnerIndices.set(kind + call, [rowIndex]);
       }
     }
-    const others = this.places.get((row.kind === "tool_call" ? "tool_use" : "tool_call") + row.call);
-    const order = this.places.get(row.kind + row.call)?.indexOf(index) ?? 0; // of equal ids the n-th answers the n-th (pairs.py)
-    return others?.[Math.min(Math.max(order, 0), others.length - 1)];
+    const partners = this.partnerIndices.get((row.kind === "tool_call" ? "tool_use" : "tool_call") + row.call);
+    const occurrence = this.partnerIndices.get(row.kind + row.call)?.indexOf(index) ?? 0; // the n-th result of a repeated id belongs to its n-th call (call_pairs.py)
+    return partners?.[Math.min(Math.max(occurrence, 0), partners.length - 1)];
   }
 
-  /** All are here. @param {number} from @param {number} to */
-  async need(from, to) {}
+  /** Do nothing: all rows are in the page. @param {number} from @param {number} to */
+  async load(from, to) {}
 
   /** @param {number} from @param {number} to */
   async indices(from, to) {
     return Array.from({ length: to - from + 1 }, (_, n) => this.index(from + n) ?? -1);
   }
 
-  /** There is no more than what is in the page; a source that can ask does. @param {number} index @param {number} [upTo] @returns {Promise<void>} */
-  async more(index, upTo) {}
+  /** Do nothing: all text is in the page. @param {number} index @param {number} [upTo] @returns {Promise<void>} */
+  async loadMore(index, upTo) {}
 
   /** @param {number} index @param {number} number */
   async image(index, number) {
     return this.rows[index]?.images?.[number] ?? "";
   }
 
-  /** @param {number} index @param {string} form */
-  async text(index, form) {
-    return form === "text" ? (this.rows[index]?.body ?? "") : "";
+  /** @param {number} index @param {string} format */
+  async text(index, format) {
+    return format === "text" ? (this.rows[index]?.body ?? "") : "";
   }
 
-  /** @param {Partial<Arrangement>} change */
-  arrange(change) {
-    this.arrangement = { ...this.arrangement, ...change };
-    this.order = this.ordered();
-    this.tell({ from: 0, to: this.length });
+  /** @param {Partial<FilterSort>} change */
+  setFilterSort(change) {
+    this.filterSort = { ...this.filterSort, ...change };
+    this.order = this.computeOrder();
+    this.notify({ from: 0, to: this.length });
   }
 
   /** @returns {number[] | null} */
-  ordered() {
-    const { search, only, kinds, tool, sort } = this.arrangement;
-    if (!(search && only) && !kinds.length && !tool && !sort) return null;
-    const low = search.toLowerCase();
-    const shown = [...this.rows.keys()].filter((index) => {
+  computeOrder() {
+    const { search, only_matches, kinds, tool, sort } = this.filterSort;
+    if (!(search && only_matches) && !kinds.length && !tool && !sort) return null;
+    const lowerSearch = search.toLowerCase();
+    const indices = [...this.rows.keys()].filter((index) => {
       const row = this.rows[index];
       if (kinds.length && !kinds.includes(row.kind)) return false;
       if (tool && row.name !== tool && this.rows[this.partner(index) ?? -1]?.name !== tool) return false;
-      return !(low && only) || sought(row).includes(low);
+      return !(lowerSearch && only_matches) || searchableText(row).includes(lowerSearch);
     });
-    const by = SORTS[sort.replace(/^-/, "")];
-    if (!by) return shown;
+    const sortValue = SORT_VALUES[sort.replace(/^-/, "")];
+    if (!sortValue) return indices;
     const sign = sort.startsWith("-") ? -1 : 1;
-    const keys = new Map(shown.map((index) => [index, by(this.rows[index], this.call(this.rows[index].inference ?? ""), index)]));
-    return shown.sort((a, b) => compared(keys.get(a), keys.get(b), sign) || a - b);
+    const keys = new Map(indices.map((index) => [index, sortValue(this.rows[index], this.call(this.rows[index].inference ?? ""), index)]));
+    return indices.sort((a, b) => compareSortValues(keys.get(a), keys.get(b), sign) || a - b);
   }
 
   /** @param {number} position @param {1 | -1} step @returns {Promise<Match | undefined>} */
   async find(position, step) {
-    const low = this.arrangement.search.toLowerCase();
-    if (!low) return undefined;
+    const search = this.filterSort.search.toLowerCase();
+    if (!search) return undefined;
     /** @type {number[]} */
-    const found = [];
-    for (let place = 0; place < this.length; place++) {
-      const row = this.row(place);
-      if (row && sought(row).includes(low)) found.push(place);
+    const positions = [];
+    for (let rowPosition = 0; rowPosition < this.length; rowPosition++) {
+      const row = this.row(rowPosition);
+      if (row && searchableText(row).includes(search)) positions.push(rowPosition);
     }
-    return found.length ? nextMatch(found, position, step, (place) => (this.row(place)?.body ?? "").toLowerCase().indexOf(low)) : undefined;
+    return positions.length ? adjacentMatch(positions, position, step, (rowPosition) => (this.row(rowPosition)?.body ?? "").toLowerCase().indexOf(search)) : undefined;
   }
 
-  /** @param {(change: Change) => void} hear */
-  listen(hear) {
-    this.hearers.add(hear);
-    return () => void this.hearers.delete(hear);
+  /** @param {(change: Change) => void} listener */
+  listen(listener) {
+    this.listeners.add(listener);
+    return () => void this.listeners.delete(listener);
   }
 }
 
-/** What is not known comes last, whichever way it is sorted. @param {string | number | undefined} a @param {string | number | undefined} b @param {number} sign */
-function compared(a, b, sign) {
+/** Compare sort values; unknown values come last in both directions. @param {string | number | undefined} a @param {string | number | undefined} b @param {number} sign */
+function compareSortValues(a, b, sign) {
   if (a === undefined || b === undefined) return a === b ? 0 : a === undefined ? 1 : -1;
   return a < b ? -sign : a > b ? sign : 0;
 }
 
-/** The match after (or before) a position, around the end if need be. @param {number[]} found @param {number} position @param {1 | -1} step @param {(position: number) => number} at */
-function nextMatch(found, position, step, at) {
-  const after = found.findIndex((place) => place > position);
-  const before = found.findLastIndex((place) => place < position);
-  const number = step > 0 ? Math.max(after, 0) : before < 0 ? found.length - 1 : before;
-  return { position: found[number], number: number + 1, count: found.length, at: Math.max(at(found[number]), 0) };
+/** Return the match after or before a position, wrapping around. @param {number[]} positions @param {number} position @param {1 | -1} step @param {(position: number) => number} offsetOf */
+function adjacentMatch(positions, position, step, offsetOf) {
+  const nextNumber = positions.findIndex((matchPosition) => matchPosition > position);
+  const previousNumber = positions.findLastIndex((matchPosition) => matchPosition < position);
+  const number = step > 0 ? Math.max(nextNumber, 0) : previousNumber < 0 ? positions.length - 1 : previousNumber;
+  return { position: positions[number], number: number + 1, count: positions.length, offset: Math.max(offsetOf(positions[number]), 0) };
 }

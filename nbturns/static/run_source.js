@@ -1,32 +1,32 @@
 // @ts-check
 /*
- * What the page knows of a Run: its timeline, and each block once, as `timeline.py` gives them.
+ * The data of a Run in the page: its timeline, and each block once, as created by `render/timeline.py`.
  *
- * Two traits of the model keep it up to date: `start` is the whole as it was when the page took it over,
- * `tail` what changed since, numbered; after a gap the page asks for `start`. A saved page has a model
- * that says it all at once (saved_page.js).
+ * All distinct blocks are in the *pool*; a *place* is an index in the pool, and a Turn is a list of *stretches* (ranges
+ * of places). The trait `start` has the full state when the page attached, the trait `update` the changes since then.
+ * They are numbered; after a gap the page requests `start`. A saved page has a model with all data (saved_page.js).
  */
 
 import { PageRows } from "./row_source.js";
 
 /**
- * What changed: all from a Turn on, rows of the pool, one that became longer, or only that text came to blocks on their way.
- * @typedef {{from: number} | {rows: [number, number]} | {place: number} | {text: [number, string][]}} News
+ * A change: all Turns from an index, a range of the pool, one row of the pool, or text appended to streaming blocks.
+ * @typedef {{from: number} | {rows: [number, number]} | {place: number} | {text: [number, string][]}} RunChange
  *
  * @typedef {import("./row_source.js").Row} Row
  * @typedef {import("./row_source.js").Call} Call
  * @typedef {[number, number]} Stretch
- * A boundary: its name, iteration, blocks, and, where they are not as in the Turn, what is new and where all are.
+ * A phase: its name, iteration and number of blocks; `fresh` and `stretches` only if they differ from the Turn's.
  * @typedef {{phase: string, iteration: number, blocks: number, fresh?: Stretch[], stretches?: Stretch[]}} Phase
  * @typedef {{index: number, title: string, state: string, blocks: number, stretches: Stretch[], calls: number, phases: Phase[],
  *   fresh: Stretch[], added?: number, edited?: number, removed?: number, moved?: number, input?: number, output?: number, cached?: number,
  *   cost?: number, ms?: number, models?: string[], changes?: import("./comparison_table.js").Pair[], more_changes?: number}} TurnEntry
  * @typedef {{get: (name: string) => any, set: (name: string, value: any) => void, save_changes: () => void, send: (message: any) => void,
- *   on: (name: string, hear: (...args: any[]) => void) => void, off: (name: string, hear: (...args: any[]) => void) => void}} Model
+ *   on: (name: string, listener: (...args: any[]) => void) => void, off: (name: string, listener: (...args: any[]) => void) => void}} Model
  */
 
-const AT_ONCE = 200; // rows asked for together
-export const AHEAD = 10000; // rows that are fetched although nobody looks at them
+const MAX_REQUEST_ROWS = 200; // rows of one request
+export const MAX_PREFETCH = 10000; // rows loaded in idle time
 
 export class RunSource {
   /** @param {Model} model */
@@ -36,258 +36,258 @@ export class RunSource {
     /** @type {TurnEntry[]} */
     this.turns = [];
     this.name = "";
-    this.single = false; // it is one Turn, and no Run
+    this.single = false; // the source is a Turn, not a Run
     this.head = "";
-    this.doing = "";
+    this.activity = "";
     /** @type {{head: string, lines: string[]} | null} */
     this.report = null;
-    this.length = 0; // blocks of the pool, come or not
+    this.length = 0; // blocks of the pool, loaded or not
     /** @type {(Row | undefined)[]} */
     this.pool = [];
     /** @type {Record<string, Call>} */
     this.calls = {};
-    /** @type {Row[]} blocks on their way, behind the last Turn */
-    this.open = [];
-    /** @type {Set<number>} places that were asked for */
-    this.asked = new Set();
-    /** @type {Set<(what: News) => void>} */
-    this.hearers = new Set();
+    /** @type {Row[]} streaming blocks after the last Turn */
+    this.streamingRows = [];
+    /** @type {Set<number>} requested places */
+    this.requestedPlaces = new Set();
+    /** @type {Set<(change: RunChange) => void>} */
+    this.listeners = new Set();
     /** @type {Map<number, {resolve: (text: string) => void, reject: (error: Error) => void}>} */
-    this.questions = new Map();
-    this.lastQuestion = 0;
-    this.onStart = () => this.take(model.get("start"));
-    this.onTail = () => this.follow(model.get("tail"));
+    this.pendingRequests = new Map();
+    this.lastRequestId = 0;
+    this.onStart = () => this.replaceRun(model.get("start"));
+    this.onUpdate = () => this.applyUpdate(model.get("update"));
     /** @param {any} message */
-    this.onMessage = (message) => this.answered(message);
+    this.onMessage = (message) => this.handleMessage(message);
     model.on("change:start", this.onStart);
-    model.on("change:tail", this.onTail);
+    model.on("change:update", this.onUpdate);
     model.on("msg:custom", this.onMessage);
     this.onStart();
-    model.send({ want: "start" });
+    model.send({ request: "start" });
   }
 
   close() {
     this.model.off("change:start", this.onStart);
-    this.model.off("change:tail", this.onTail);
+    this.model.off("change:update", this.onUpdate);
     this.model.off("msg:custom", this.onMessage);
   }
 
   /** @param {any} start */
-  take(start) {
+  replaceRun(start) {
     if (!start?.turns || start.number <= this.number) return;
     this.number = start.number;
     this.name = start.name;
     this.single = !!start.single;
     this.report = start.report ?? null;
     this.turns = start.turns;
-    this.open = start.open ?? [];
+    this.streamingRows = start.open ??  [];
     this.put(start);
-    this.tell({ from: 0 });
+    this.notify({ from: 0 });
   }
 
-  /** @param {any} tail */
-  follow(tail) {
-    if (!this.isNext(tail?.number)) return;
-    const from = tail.from ?? this.turns.length;
-    if (tail.turns) {
-      const old = this.turns[from];
-      const first = tail.turns[0];
-      if (old && first && tail.phases_from) first.phases = [...old.phases.slice(0, tail.phases_from), ...first.phases];
-      this.turns.splice(from, Infinity, ...tail.turns);
+  /** @param {any} update */
+  applyUpdate(update) {
+    if (!this.isNext(update?.number)) return;
+    const from = update.from ?? this.turns.length;
+    if (update.turns) {
+      const oldEntry = this.turns[from];
+      const firstEntry = update.turns[0];
+      if (oldEntry && firstEntry && update.phases_from) firstEntry.phases = [...oldEntry.phases.slice(0, update.phases_from), ...firstEntry.phases];
+      this.turns.splice(from, Infinity, ...update.turns);
     }
-    const rows = (tail.rows ?? []).map((/** @type {Row & {kept?: string}} */ row, /** @type {number} */ n) =>
-      // What somebody has read as it came does not fold under their eyes.
-      row.kept === undefined ? row : { ...row, body: (this.open[n]?.body ?? "") + row.kept, fold: false },
+    const rows = (update.rows ?? []).map((/** @type {Row & {remaining_text?: string}} */ row, /** @type {number} */ n) =>
+      // A streamed text stays unfolded, because somebody may be reading it.
+      row.remaining_text === undefined ? row : { ...row, body: (this.streamingRows[n]?.body ?? "") + row.remaining_text, fold: false },
     );
-    this.open = tail.open ?? [];
-    this.put({ ...tail, rows });
-    this.tell({ from });
+    this.streamingRows = update.open ??  [];
+    this.put({ ...update, rows });
+    this.notify({ from });
   }
 
-  /** @param {number | undefined} number @returns {boolean} whether it is the one after the last; after a gap all is asked for */
+  /** @param {number | undefined} number @returns {boolean} whether it follows the last one; a gap leads to a request for `start` */
   isNext(number) {
     if (number === undefined || number <= this.number) return false;
     if (number !== this.number + 1) {
-      this.model.send({ want: "start" });
+      this.model.send({ request: "start" });
       return false;
     }
     this.number = number;
     return true;
   }
 
-  /** @param {{head: string, doing: string, length: number, at: number, rows: Row[], calls: Record<string, Call>}} given */
-  put(given) {
-    this.head = given.head ?? this.head;
-    this.doing = given.doing ?? "";
-    this.length = given.length ?? this.length;
-    Object.assign(this.calls, given.calls);
-    (given.rows ?? []).forEach((row, n) => (this.pool[given.at + n] = row));
+  /** @param {{head: string, activity: string, length: number, at: number, rows: Row[], calls: Record<string, Call>}} data */
+  put(data) {
+    this.head = data.head ?? this.head;
+    this.activity = data.activity ?? "";
+    this.length = data.length ?? this.length;
+    Object.assign(this.calls, data.calls);
+    (data.rows ?? []).forEach((row, n) => (this.pool[data.at + n] = row));
   }
 
   /** @param {any} message */
-  answered(message) {
-    const question = this.questions.get(message.id);
+  handleMessage(message) {
+    const request = this.pendingRequests.get(message.id);
     if (message.t) {
       if (!this.isNext(message.n)) return;
-      for (const [number, text] of message.t) if (this.open[number]) this.open[number].body = (this.open[number].body ?? "") + text;
-      this.tell({ text: message.t });
-    } else if (question) {
-      this.questions.delete(message.id);
-      if (message.error === undefined) question.resolve(message.text);
-      else question.reject(new Error(message.error));
+      for (const [number, text] of message.t) if (this.streamingRows[number]) this.streamingRows[number].body = (this.streamingRows[number].body ?? "") + text;
+      this.notify({ text: message.t });
+    } else if (request) {
+      this.pendingRequests.delete(message.id);
+      if (message.error === undefined) request.resolve(message.text);
+      else request.reject(new Error(message.error));
     } else if (Array.isArray(message.rows) && typeof message.at === "number") {
-      this.put({ ...message, head: this.head, doing: this.doing, length: this.length });
-      for (let n = 0; n < message.rows.length; n++) this.asked.delete(message.at + n);
-      this.tell({ rows: [message.at, message.at + message.rows.length] });
+      this.put({ ...message, head: this.head, activity: this.activity, length: this.length });
+      for (let n = 0; n < message.rows.length; n++) this.requestedPlaces.delete(message.at + n);
+      this.notify({ rows: [message.at, message.at + message.rows.length] });
     } else if (typeof message.body === "string" && this.pool[message.place]) {
       this.pool[message.place] = { .../** @type {Row} */ (this.pool[message.place]), body: message.body, cut: false };
-      this.tell({ place: message.place });
+      this.notify({ place: message.place });
     }
   }
 
-  /** A block in a form: text json provider metadata python yaml. @param {number} place @param {string} form @returns {Promise<string>} */
-  form(place, form) {
-    const id = ++this.lastQuestion;
+  /** Return a block in a format: text json provider metadata python yaml. @param {number} place @param {string} format @returns {Promise<string>} */
+  blockText(place, format) {
+    const id = ++this.lastRequestId;
     return new Promise((resolve, reject) => {
-      this.questions.set(id, { resolve, reject });
-      this.model.send({ want: "form", place, form, id });
+      this.pendingRequests.set(id, { resolve, reject });
+      this.model.send({ request: "format", place, format, id });
     });
   }
 
-  /** Ask for blocks that have not come. @param {number} from @param {number} to places in the pool */
-  need(from, to) {
-    for (let at = from; at < Math.min(to, this.length); at += 1) {
-      if (this.pool[at] || this.asked.has(at)) continue;
-      let end = at;
-      while (end < Math.min(to, this.length, at + AT_ONCE) && !this.pool[end] && !this.asked.has(end)) this.asked.add(end++);
-      this.model.send({ want: "rows", from: at, to: end });
-      at = end - 1;
+  /** Request blocks that have not been loaded. @param {number} from @param {number} to places in the pool */
+  load(from, to) {
+    for (let place = from; place < Math.min(to, this.length); place += 1) {
+      if (this.pool[place] || this.requestedPlaces.has(place)) continue;
+      let end = place;
+      while (end < Math.min(to, this.length, place + MAX_REQUEST_ROWS) && !this.pool[end] && !this.requestedPlaces.has(end)) this.requestedPlaces.add(end++);
+      this.model.send({ request: "rows", from: place, to: end });
+      place = end - 1;
     }
   }
 
-  /** @param {News} what */
-  tell(what) {
-    for (const hear of this.hearers) hear(what);
+  /** @param {RunChange} change */
+  notify(change) {
+    for (const listener of this.listeners) listener(change);
   }
 }
 
-/** The blocks of one Turn, as it is or as it was at a phase. */
+/** The rows of one Turn, at its end or at a phase. */
 export class TurnRows extends PageRows {
   /** @param {RunSource} run */
   constructor(run) {
     super([], run.calls);
     this.run = run;
-    /** @type {number[]} place in the pool by index */
-    this.at = [];
-    /** @type {boolean[]} by index */
-    this.fresh = [];
-    this.newOnly = false;
-    this.tinted = false;
-    /** @type {Map<number, (() => void)[]>} who waits for a body, by place */
-    this.waiting = new Map();
-    /** @type {(() => void)[]} who waits for all rows */
-    this.completes = [];
+    /** @type {number[]} index → place in the pool */
+    this.places = [];
+    /** @type {boolean[]} index → whether the block is new in this Turn */
+    this.isNew = [];
+    this.onlyNew = false;
+    this.marksNew = false;
+    /** @type {Map<number, (() => void)[]>} place → callbacks that wait for its body */
+    this.bodyWaiters = new Map();
+    /** @type {(() => void)[]} callbacks that wait for all rows */
+    this.completeWaiters = [];
   }
 
-  /** Show these. @param {Stretch[]} stretches @param {number} length @param {Stretch[]} fresh indices that are new @param {Row[]} open on their way */
-  show(stretches, length, fresh, open) {
+  /** Replace the rows. @param {Stretch[]} stretches @param {number} length @param {Stretch[]} newIndices @param {Row[]} streamingRows */
+  showBlocks(stretches, length, newIndices, streamingRows) {
     /** @type {number[]} */
-    const at = [];
-    for (const [from, to] of stretches) for (let place = from; place < to && at.length < length; place++) at.push(place);
-    const old = this.at;
-    const before = this.rows.map((row) => !!row?.fresh);
-    this.at = at;
-    this.fresh = at.map(() => false);
-    for (const [from, to] of fresh) this.fresh.fill(true, from, Math.min(to, at.length));
-    this.tinted = this.fresh.includes(false); // where all is new, nothing need be said
-    let same = 0;
-    while (same < at.length && same < old.length && at[same] === old[same] && before[same] === (this.tinted && this.fresh[same]) && this.rows[same]) same++;
-    this.fresh.push(...open.map(() => true));
-    const rows = at.slice(same).map((place, n) => /** @type {Row} */ (this.made(place, same + n)));
-    this.splice(same, [...rows, ...open.map((row) => ({ ...row, fresh: this.tinted }))]);
+    const places = [];
+    for (const [from, to] of stretches) for (let place = from; place < to && places.length < length; place++) places.push(place);
+    const oldPlaces = this.places;
+    const oldMarks = this.rows.map((row) => !!row?.fresh);
+    this.places = places;
+    this.isNew = places.map(() => false);
+    for (const [from, to] of newIndices) this.isNew.fill(true, from, Math.min(to, places.length));
+    this.marksNew = this.isNew.includes(false); // if all blocks are new, none is marked
+    let unchanged = 0;
+    while (unchanged < places.length && unchanged < oldPlaces.length && places[unchanged] === oldPlaces[unchanged] && oldMarks[unchanged] === (this.marksNew && this.isNew[unchanged]) && this.rows[unchanged]) unchanged++;
+    this.isNew.push(...streamingRows.map(() => true));
+    const rows = places.slice(unchanged).map((place, n) => /** @type {Row} */ (this.rowAt(place, unchanged + n)));
+    this.splice(unchanged, [...rows, ...streamingRows.map((row) => ({ ...row, fresh: this.marksNew }))]);
   }
 
-  /** More text of a block on its way. @param {number} number which of them @param {string} text */
-  said(number, text) {
-    if (this.rows[this.at.length + number]) this.addText(this.at.length + number, text);
+  /** Append text to a streaming block. @param {number} number index among the streaming blocks @param {string} text */
+  addStreamedText(number, text) {
+    if (this.rows[this.places.length + number]) this.addText(this.places.length + number, text);
   }
 
   /** @param {number} place @param {number} index @returns {Row | undefined} */
-  made(place, index) {
+  rowAt(place, index) {
     const row = this.run.pool[place];
-    return row && { ...row, fresh: this.tinted && this.fresh[index] };
+    return row && { ...row, fresh: this.marksNew && this.isNew[index] };
   }
 
-  /** Rows came, or one became longer. @param {number} from @param {number} to places in the pool */
-  came(from, to) {
-    let first = Infinity;
-    this.at.forEach((place, index) => {
+  /** Take over rows of the pool that have been loaded. @param {number} from @param {number} to places in the pool */
+  rowsArrived(from, to) {
+    let firstChanged = Infinity;
+    this.places.forEach((place, index) => {
       if (place < from || place >= to) return;
-      this.rows[index] = /** @type {Row} */ (this.made(place, index));
-      first = Math.min(first, index);
+      this.rows[index] = /** @type {Row} */ (this.rowAt(place, index));
+      firstChanged = Math.min(firstChanged, index);
     });
     for (let place = from; place < to; place++) {
-      for (const done of this.waiting.get(place) ?? []) done();
-      this.waiting.delete(place);
+      for (const resolve of this.bodyWaiters.get(place) ?? []) resolve();
+      this.bodyWaiters.delete(place);
     }
-    if (this.completes.length && this.at.every((place) => this.run.pool[place])) for (const done of this.completes.splice(0)) done();
-    if (first === Infinity) return;
-    this.places = null;
-    if (this.order || this.filtered) return this.arrange({});
-    this.tell({ from: this.sharedFrom(first), to: this.rows.length });
+    if (this.completeWaiters.length && this.places.every((place) => this.run.pool[place])) for (const resolve of this.completeWaiters.splice(0)) resolve();
+    if (firstChanged === Infinity) return;
+    this.partnerIndices = null;
+    if (this.order || this.hasFilters) return this.setFilterSort({});
+    this.notify({ from: this.firstAffected(firstChanged), to: this.rows.length });
   }
 
-  get filtered() {
-    const { search, only, kinds, tool, sort } = this.arrangement;
-    return this.newOnly || (search && only) || kinds.length > 0 || tool || sort;
+  get hasFilters() {
+    const { search, only_matches: onlyMatches, kinds, tool, sort } = this.filterSort;
+    return this.onlyNew || (search && onlyMatches) || kinds.length > 0 || tool || sort;
   }
 
   /** @returns {number[] | null} */
-  ordered() {
-    if (this.filtered && this.at.some((place) => !this.run.pool[place])) void this.need(0, this.at.length, true);
-    const known = this.rows;
-    const complete = known.every(Boolean);
-    const order = complete ? super.ordered() : this.filtered ? [...known.keys()].filter((index) => known[index]) : null;
-    return this.newOnly ? (order ?? [...known.keys()]).filter((index) => this.fresh[index]) : order;
+  computeOrder() {
+    if (this.hasFilters && this.places.some((place) => !this.run.pool[place])) void this.load(0, this.places.length, true);
+    const rows = this.rows;
+    const allLoaded = rows.every(Boolean);
+    const order = allLoaded ? super.computeOrder() : this.hasFilters ? [...rows.keys()].filter((index) => rows[index]) : null;
+    return this.onlyNew ? (order ?? [...rows.keys()]).filter((index) => this.isNew[index]) : order;
   }
 
-  /** @param {number} from @param {number} to positions, or indices if `inTurn` @param {boolean} [inTurn] */
-  async need(from = 0, to = 0, inTurn = false) {
+  /** @param {number} from @param {number} to positions, or indices if `byIndex` @param {boolean} [byIndex] */
+  async load(from = 0, to = 0, byIndex = false) {
     for (let n = from; n < to; ) {
-      const first = this.at[inTurn ? n : (this.index(n) ?? n)];
+      const first = this.places[byIndex ? n : (this.index(n) ?? n)];
       let last = first;
-      while (++n < to && this.at[inTurn ? n : (this.index(n) ?? n)] === last + 1) last++;
-      if (first !== undefined) this.run.need(first, last + 1);
+      while (++n < to && this.places[byIndex ? n : (this.index(n) ?? n)] === last + 1) last++;
+      if (first !== undefined) this.run.load(first, last + 1);
     }
   }
 
-  /** The whole of a body that was cut. @param {number} index @returns {Promise<void>} */
-  more(index) {
-    const place = this.at[index];
-    if (place === undefined) return Promise.resolve(); // on its way: there is no more
+  /** Load the whole body of a row. @param {number} index @returns {Promise<void>} */
+  loadMore(index) {
+    const place = this.places[index];
+    if (place === undefined) return Promise.resolve(); // a streaming block has nothing more
     if (!this.run.pool[place]?.cut && this.run.pool[place]?.body !== undefined) return Promise.resolve();
-    return new Promise((done) => {
-      this.waiting.set(place, [...(this.waiting.get(place) ?? []), done]);
-      this.run.model.send({ want: "body", place });
+    return new Promise((resolve) => {
+      this.bodyWaiters.set(place, [...(this.bodyWaiters.get(place) ?? []), resolve]);
+      this.run.model.send({ request: "body", place });
     });
   }
 
-  /** @param {number} index @param {string} form */
-  text(index, form) {
-    if (this.at[index] !== undefined) return this.run.form(this.at[index], form);
-    return form === "text" ? super.text(index, form) : Promise.reject(new Error("this block is still on its way"));
+  /** @param {number} index @param {string} format */
+  text(index, format) {
+    if (this.places[index] !== undefined) return this.run.blockText(this.places[index], format);
+    return format === "text" ? super.text(index, format) : Promise.reject(new Error("This block is still streaming"));
   }
 
   /** @param {number} position @param {1 | -1} step */
   async find(position, step) {
-    await this.complete();
+    await this.loadAll();
     return super.find(position, step);
   }
 
-  /** All rows have come. @returns {Promise<void>} */
-  complete() {
-    if (this.at.every((place) => this.run.pool[place])) return Promise.resolve();
-    void this.need(0, this.at.length, true);
-    return new Promise((done) => this.completes.push(done));
+  /** Wait until all rows have been loaded. @returns {Promise<void>} */
+  loadAll() {
+    if (this.places.every((place) => this.run.pool[place])) return Promise.resolve();
+    void this.load(0, this.places.length, true);
+    return new Promise((resolve) => this.completeWaiters.push(resolve));
   }
 }

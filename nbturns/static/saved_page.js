@@ -1,21 +1,21 @@
 // @ts-check
-/* A saved page: the views of a notebook without a kernel. All there is to show stands in the page, as data. */
+/* A saved page: the views of a notebook without a kernel. All data is embedded in the page. */
 
-import { BlockDetails, formTabs } from "./block_detail.js";
+import { BlockDetails, formatTabs } from "./block_detail.js";
 import { CompareView } from "./compare_view.js";
 import { RunSource } from "./run_source.js";
 import { RunView } from "./run_view.js";
 import { openMenu } from "./menu.js";
 
-/** A model as a widget has one, with nobody behind it: what would be asked of the kernel stands in `data`. */
+/** A widget model without a kernel; it answers requests from `data`. */
 class SavedModel {
   /** @param {any} data */
   constructor(data) {
     this.data = data;
     /** @type {Record<string, any>} */
-    this.values = { start: data.start, tail: {}, turn: -1, phase: -1, selected: data.start.pairs ? -1 : [] };
+    this.values = { start: data.start, update: {}, turn: -1, phase: -1, selected: data.start.pairs ? -1 : [] };
     /** @type {Map<string, Set<(...args: any[]) => void>>} */
-    this.hearers = new Map();
+    this.listeners = new Map();
   }
 
   /** @param {string} name */
@@ -30,68 +30,68 @@ class SavedModel {
 
   save_changes() {}
 
-  /** @param {string} name @param {(...args: any[]) => void} hear */
-  on(name, hear) {
-    this.hearers.set(name, (this.hearers.get(name) ?? new Set()).add(hear));
+  /** @param {string} name @param {(...args: any[]) => void} listener */
+  on(name, listener) {
+    this.listeners.set(name, (this.listeners.get(name) ?? new Set()).add(listener));
   }
 
-  /** @param {string} name @param {(...args: any[]) => void} hear */
-  off(name, hear) {
-    this.hearers.get(name)?.delete(hear);
+  /** @param {string} name @param {(...args: any[]) => void} listener */
+  off(name, listener) {
+    this.listeners.get(name)?.delete(listener);
   }
 
   /** @param {any} message */
   send(message) {
-    if (message.want !== "form") return;
-    const answer = { id: message.id, text: this.form(message.place, message.form) };
-    queueMicrotask(() => this.hearers.get("msg:custom")?.forEach((hear) => hear(answer)));
+    if (message.request !== "format") return;
+    const answer = { id: message.id, text: this.blockText(message.place, message.format) };
+    queueMicrotask(() => this.listeners.get("msg:custom")?.forEach((listener) => listener(answer)));
   }
 
-  /** @param {number} place @param {string} form */
-  form(place, form) {
+  /** @param {number} place @param {string} format */
+  blockText(place, format) {
     const block = this.data.blocks[place];
-    if (form === "json") return JSON.stringify(block, null, 2);
-    if (form === "metadata") return block.metadata ? JSON.stringify(block.metadata, null, 2) : "";
+    if (format === "json") return JSON.stringify(block, null, 2);
+    if (format === "metadata") return block.metadata ? JSON.stringify(block.metadata, null, 2) : "";
     return this.data.start.rows[place].body ?? "";
   }
 }
 
-/** What can be done with a block where there is no Python. */
+/** The menu and panels of a block where there is no Python. */
 class SavedDetails extends BlockDetails {
-  /** @param {number} index @param {HTMLElement} at */
-  menu(index, at) {
+  /** @param {number} index @param {HTMLElement} anchor */
+  openMenu(index, anchor) {
     const { table } = this;
     const partner = table.source.partner(index);
-    openMenu(at, `block ${index}`, () => [
-      { text: "copy text", key: "c", press: () => this.copyForm(index, "text", "the text") },
-      { text: "copy as JSON", press: () => this.copyForm(index, "json", "JSON") },
+    openMenu(anchor, `Block ${index}`, () => [
+      { text: "Copy text", key: "c", press: () => this.copyFormat(index, "text", "the text") },
+      { text: "Copy as JSON", press: () => this.copyFormat(index, "json", "JSON") },
       null,
-      { text: "show JSON", key: "i", press: () => this.toggle(index, "json") },
-      { text: "show metadata", press: () => this.toggle(index, "metadata") },
-      ...(partner === undefined ? [] : [null, { text: `to #${partner}`, key: "g", press: () => void table.go(partner) }]),
+      { text: "Show JSON", key: "i", press: () => this.toggle(index, "json") },
+      { text: "Show metadata", press: () => this.toggle(index, "metadata") },
+      ...(partner === undefined ? [] : [null, { text: `Go to #${partner}`, key: "g", press: () => void table.goTo(partner) }]),
     ]);
   }
 
-  /** @param {number} index @param {string} form */
-  panel(index, form) {
+  /** @param {number} index @param {string} format */
+  panel(index, format) {
     const panel = document.createElement("div");
     panel.className = "nbt-detail";
     panel.setAttribute("role", "gridcell");
-    const fetch = (/** @type {string} */ name) => this.table.source.text(index, name);
-    panel.append(formTabs([["json", "JSON"], ["metadata", "metadata"]], form, `block ${index}`, fetch, (name) => this.open.set(index, name), this.say, () => this.toggle(index, this.open.get(index) ?? form)));
+    const fetchText = (/** @type {string} */ newFormat) => this.table.source.text(index, newFormat);
+    panel.append(formatTabs([["json", "JSON"], ["metadata", "Metadata"]], format, `Block ${index}`, fetchText, (newFormat) => this.openFormats.set(index, newFormat), this.notify, () => this.toggle(index, this.openFormats.get(index) ?? format)));
     return panel;
   }
 }
 
 function openSaved() {
   const data = JSON.parse(document.getElementById("nbturns-data")?.textContent ?? "{}");
-  const still = document.getElementById("nbturns-still");
-  const place = document.createElement("main");
+  const staticView = document.getElementById("nbturns-still");
+  const container = document.createElement("main");
   const model = new SavedModel(data);
-  document.body.append(place);
-  if (data.start.pairs) new CompareView(model, place);
-  else new RunView(new RunSource(model), place, SavedDetails);
-  still?.remove(); // only now: whatever goes wrong before leaves the static table
+  document.body.append(container);
+  if (data.start.pairs) new CompareView(model, container);
+  else new RunView(new RunSource(model), container, SavedDetails);
+  staticView?.remove(); // last, so that the static table stays if the view cannot be created
 }
 
 openSaved();

@@ -1,94 +1,94 @@
 // @ts-check
-/* What keys and clicks do in a block table. No key without Ctrl reaches the notebook: "b" would add a cell there. */
+/* Keyboard and mouse in a block table. Keys without Ctrl never reach the notebook, where "b" adds a cell. */
 
 /** @typedef {import("./block_table.js").BlockTable} BlockTable */
 
-/** The keys, as the list of keys tells them. */
-export const KEYS = [
-  ["↑ ↓  or  k j", "the row before, the next one"],
-  ["Home End PgUp PgDn", "the first, the last, a screen up, a screen down"],
-  ["Enter, ← →", "fold, unfold"],
-  ["[  ]", "fold all, unfold all"],
-  ["Space", "select, or no longer"],
-  ["Shift+↑ ↓, Shift+click", "select all between"],
-  ["Ctrl+A, Esc", "select all, nothing"],
-  ["/", "search; then Enter and Shift+Enter: next match, the one before"],
-  ["n  p", "next match, the one before"],
-  ["g", "from a call to its result, and back"],
-  ["m", "what can be done with the block: copy, JSON, …"],
-  ["c", "copy the text of the block, or of all selected ones"],
-  ["?", "these keys"],
+/** Keys and their description, as displayed by the help button. */
+export const KEY_HELP = [
+  ["↑ ↓  or  k j", "Previous, next row"],
+  ["Home End PgUp PgDn", "First, last row; one screen up, down"],
+  ["Enter, ← →", "Fold or unfold"],
+  ["[  ]", "Fold all, unfold all"],
+  ["Space", "Select or deselect"],
+  ["Shift+↑ ↓, Shift+click", "Extend the selection"],
+  ["Ctrl+A, Esc", "Select all, nothing"],
+  ["/", "Search; then Enter and Shift+Enter: next, previous match"],
+  ["n  p", "Next, previous match"],
+  ["g", "Go from a call to its result, and back"],
+  ["m", "Menu of the block: copy, JSON, …"],
+  ["c", "Copy the text of the block or of all selected blocks"],
+  ["?", "Show or hide these keys"],
 ];
 
-export class Keys {
+export class TableKeys {
   /** @param {BlockTable} table */
   constructor(table) {
     this.table = table;
-    /** Keys of whoever mounted the table, by name. @type {Map<string, () => void>} */
-    this.more = new Map();
-    table.element.addEventListener("keydown", (event) => this.key(event));
-    table.element.addEventListener("click", (event) => this.click(event));
-    table.element.addEventListener("focusin", (event) => this.focused(event));
+    /** Key → action, added by the owner of the table. @type {Map<string, () => void>} */
+    this.extraKeys = new Map();
+    table.element.addEventListener("keydown", (event) => this.onKey(event));
+    table.element.addEventListener("click", (event) => this.onClick(event));
+    table.element.addEventListener("focusin", (event) => this.onFocus(event));
   }
 
-  /** The keys speak of the row that has the focus, or of the one whose button has it. @param {FocusEvent} event */
-  focused(event) {
+  /** Make the row with the focus the active one. @param {FocusEvent} event */
+  onFocus(event) {
     const line = /** @type {HTMLElement | null} */ (/** @type {HTMLElement} */ (event.target).closest(".nbt-row[data-position]"));
     if (line) this.table.activate(Number(line.dataset.position), false);
   }
 
   /** @param {MouseEvent} event */
-  click(event) {
+  onClick(event) {
     const target = /** @type {HTMLElement} */ (event.target);
     const line = /** @type {HTMLElement | null} */ (target.closest(".nbt-row[data-position]"));
     if (!line || target.closest("button, a, summary, .nbt-detail, input")) return;
-    const marked = window.getSelection();
-    if (marked && !marked.isCollapsed && !event.shiftKey && line.contains(marked.anchorNode)) return; // text was selected, to be copied
-    if (event.shiftKey) marked?.removeAllRanges();
+    const textSelection = window.getSelection();
+    if (textSelection && !textSelection.isCollapsed && !event.shiftKey && line.contains(textSelection.anchorNode)) return; // the reader selected text
+    if (event.shiftKey) textSelection?.removeAllRanges();
     const position = Number(line.dataset.position);
     this.table.activate(position);
-    this.table.choose(position, { toggle: event.ctrlKey || event.metaKey, extend: event.shiftKey }).catch((error) => this.table.failed(error));
+    this.table.selectRow(position, { toggle: event.ctrlKey || event.metaKey, extend: event.shiftKey }).catch((error) => this.table.reportError(error));
   }
 
   /** @param {KeyboardEvent} event */
-  key(event) {
+  onKey(event) {
     if (event.altKey) return;
     const onRow = /** @type {HTMLElement} */ (event.target).classList.contains("nbt-row");
-    const done = onRow && (event.ctrlKey || event.metaKey ? this.withControl(event) : this.plain(event));
-    if (done) event.preventDefault();
-    if (done || !(event.ctrlKey || event.metaKey)) event.stopPropagation();
+    const handled = onRow && (event.ctrlKey || event.metaKey ? this.onControlKey(event) : this.onPlainKey(event));
+    if (handled) event.preventDefault();
+    if (handled || !(event.ctrlKey || event.metaKey)) event.stopPropagation();
   }
 
   /** @param {KeyboardEvent} event */
-  withControl(event) {
+  onControlKey(event) {
     if (event.key.toLowerCase() !== "a") return false;
-    this.table.chooseAll().catch((error) => this.table.failed(error));
+    this.table.selectAll().catch((error) => this.table.reportError(error));
     return true;
   }
 
-  /** @param {KeyboardEvent} event @returns {boolean} whether the key means something here */
-  plain(event) {
+  /** @param {KeyboardEvent} event @returns {boolean} whether the key was handled */
+  onPlainKey(event) {
     const { table } = this;
-    const to = this.target(event.key);
-    if (to !== undefined) {
-      if (event.shiftKey) table.choose(to, { extend: true }).catch((error) => table.failed(error));
-      else table.anchor = to;
-      table.reveal(to, true);
+    const newPosition = this.targetPosition(event.key);
+    if (newPosition !== undefined) {
+      if (event.shiftKey) table.selectRow(newPosition, { extend: true }).catch((error) => table.reportError(error));
+      else table.anchor = newPosition;
+      table.reveal(newPosition, true);
       return true;
     }
-    const action = this.actions()[event.key] ?? this.more.get(event.key);
+    const action = this.actions()[event.key] ?? this.extraKeys.get(event.key);
     action?.();
     return action !== undefined;
   }
 
-  /** The position a key leads to. @param {string} key */
-  target(key) {
+  /** Return the position that a navigation key leads to. @param {string} key */
+  targetPosition(key) {
     const { active, source } = this.table;
     const last = source.length - 1;
-    const page = Math.max(1, Math.floor(this.table.scroller.clientHeight / 32) - 1);
+    const pageRows = Math.max(1, Math.floor(this.table.scroller.clientHeight / 32) - 1);
     /** @type {Record<string, number>} */
-    const places = { ArrowDown: active + 1, j: active + 1, ArrowUp: active - 1, k: active - 1, Home: 0, End: last, PageDown: active + page, PageUp: active - page };
-    return key in places && last >= 0 ? Math.max(0, Math.min(last, places[key])) : undefined;
+    const targets = { ArrowDown: active + 1, j: active + 1, ArrowUp: active - 1, k: active - 1, Home: 0, End: last, PageDown: active + pageRows, PageUp: active - pageRows };
+    return key in targets && last >= 0 ? Math.max(0, Math.min(last, targets[key])) : undefined;
   }
 
   /** @returns {Record<string, () => void>} */
@@ -101,15 +101,15 @@ export class Keys {
       ArrowLeft: () => table.toggleFold(table.active, true),
       "[": () => table.foldAll(true),
       "]": () => table.foldAll(false),
-      " ": () => void table.choose(table.active, { toggle: true }),
-      Escape: () => table.chosen([]),
+      " ": () => void table.selectRow(table.active, { toggle: true }),
+      Escape: () => table.selectByReader([]),
       g: () => {
         const partner = index === undefined ? undefined : table.source.partner(index);
-        if (partner !== undefined) table.go(partner).catch((error) => table.failed(error));
+        if (partner !== undefined) table.goTo(partner).catch((error) => table.reportError(error));
       },
       m: () => {
         const line = table.line(table.active);
-        if (line && index !== undefined) table.menu(index, line);
+        if (line && index !== undefined) table.openMenu(index, line);
       },
     };
   }

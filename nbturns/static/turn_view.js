@@ -1,49 +1,49 @@
 // @ts-check
-/* A Turn in a cell: what it comes to, its toolbar, its block table. */
+/* The view of a Turn: title with totals, toolbar, block table. */
 
-import { BlockDetails, formTabs } from "./block_detail.js";
+import { BlockDetails, formatTabs } from "./block_detail.js";
 import { BlockTable } from "./block_table.js";
-import { attributes, button, counted, duration, element, plural } from "./elements.js";
+import { attributes, button, formatCount, duration, element, plural } from "./elements.js";
 import { KernelRows } from "./kernel_rows.js";
 import { Toolbar } from "./toolbar.js";
 
-const AROUND = 120; // rows on both sides of one that is brought to be seen, fetched before: they push it no more
+const PREFETCH_AROUND = 120; // rows around a revealed row, loaded first so that they do not move it later
 
 class TurnView {
-  /** @param {KernelRows} source @param {any} model @param {HTMLElement} place */
-  constructor(source, model, place) {
+  /** @param {KernelRows} source @param {any} model @param {HTMLElement} container */
+  constructor(source, model, container) {
     this.source = source;
     this.model = model;
     this.root = element("div", "nbt-view tex2jax_ignore mathjax_ignore");
     attributes(this.root, { role: "region", "aria-label": "Turn" });
     this.title = element("div", "nbt-title");
     /** @type {BlockDetails | undefined} */
-    this.details = undefined;
-    this.said = attributes(element("span", "nbt-said"), { role: "status", "aria-live": "polite" });
-    this.state = element("span", "nbt-state");
+    this.blockDetails = undefined;
+    this.message = attributes(element("span", "nbt-message"), { role: "status", "aria-live": "polite" });
+    this.status = element("span", "nbt-status-text");
     this.table = new BlockTable(source, {
-      label: "blocks of the Turn",
+      label: "Blocks of the Turn",
       columns: model.get("columns"),
       onSelect: (indices) => this.save("selected", indices),
-      onMenu: (index, at) => this.details?.menu(index, at),
-      below: (index) => this.details?.below(index),
-      onError: (error) => this.say(error instanceof Error ? error.message : String(error)),
-      onSay: (text) => this.say(text),
+      onMenu: (index, anchor) => this.blockDetails?.openMenu(index, anchor),
+      detailPanel: (index) => this.blockDetails?.detailPanel(index),
+      onError: (error) => this.notify(error instanceof Error ? error.message : String(error)),
+      onNotify: (text) => this.notify(text),
     });
-    this.details = new BlockDetails(this.table, (text) => this.say(text));
+    this.blockDetails = new BlockDetails(this.table, (text) => this.notify(text));
     this.toolbar = new Toolbar(this.table, { onColumns: (names) => this.save("columns", names) });
-    this.about = element("div", "nbt-about");
-    this.about.hidden = true;
-    this.aboutButton = button("", "Turn", "", () => this.showAbout());
-    this.aboutButton.title = "metadata and data of the Turn";
-    this.toolbar.more.prepend(this.aboutButton);
-    const foot = element("div", "nbt-foot", this.state, this.said);
-    this.root.append(element("div", "nbt-top", this.title, this.toolbar.more), this.toolbar.element, this.toolbar.help, this.about, this.table.mount, foot);
+    this.details = element("div", "nbt-turn-details");
+    this.details.hidden = true;
+    this.detailsButton = button("", "Turn", "", () => this.toggleDetails());
+    this.detailsButton.title = "Metadata and data of the Turn";
+    this.toolbar.extraButtons.prepend(this.detailsButton);
+    const footer = element("div", "nbt-foot", this.status, this.message);
+    this.root.append(element("div", "nbt-top", this.title, this.toolbar.extraButtons), this.toolbar.element, this.toolbar.keyHelp, this.details, this.table.mount, footer);
     this.root.addEventListener("keydown", (event) => {
       if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
     });
-    place.append(this.root);
-    this.onSelected = () => (this.table.select(model.get("selected")), this.drawState());
+    container.append(this.root);
+    this.onSelected = () => (this.table.showSelected(model.get("selected")), this.drawStatus());
     this.onColumns = () => {
       if (JSON.stringify(model.get("columns")) !== JSON.stringify(this.table.columns)) this.table.setColumns(model.get("columns"));
     };
@@ -51,28 +51,28 @@ class TurnView {
     model.on("change:columns", this.onColumns);
     this.watcher = () => this.draw();
     source.watchers.add(this.watcher);
-    this.stopHearing = source.listen(() => this.drawState());
-    this.table.select(model.get("selected"));
+    this.stopListening = source.listen(() => this.drawStatus());
+    this.table.showSelected(model.get("selected"));
     this.draw();
     source.prefetch();
-    if (model.get("selected").length) this.whenLaidOut(() => void this.showSelected());
+    if (model.get("selected").length) this.whenLaidOut(() => void this.revealSelected());
   }
 
-  /** Once, when the view has its place in the page. @param {() => void} act */
-  whenLaidOut(act) {
-    const watch = new ResizeObserver(() => {
+  /** Call a function once, when the view has a size. @param {() => void} callback */
+  whenLaidOut(callback) {
+    const observer = new ResizeObserver(() => {
       if (!this.root.clientHeight) return;
-      watch.disconnect();
-      act();
+      observer.disconnect();
+      callback();
     });
-    watch.observe(this.root);
+    observer.observe(this.root);
   }
 
-  /** Bring the first of what is selected from the start to be seen; the reader's place in the page stays. */
-  async showSelected() {
+  /** Scroll the table, but not the page, to the first selected row. */
+  async revealSelected() {
     const position = await this.source.locate(Math.min(...this.model.get("selected")));
     if (position < 0) return;
-    await this.source.need(Math.max(0, position - AROUND), Math.min(position + AROUND, this.source.length));
+    await this.source.load(Math.max(0, position - PREFETCH_AROUND), Math.min(position + PREFETCH_AROUND, this.source.length));
     this.table.reveal(position);
   }
 
@@ -80,7 +80,7 @@ class TurnView {
     this.model.off("change:selected", this.onSelected);
     this.model.off("change:columns", this.onColumns);
     this.source.watchers.delete(this.watcher);
-    this.stopHearing();
+    this.stopListening();
     this.table.close();
   }
 
@@ -88,64 +88,64 @@ class TurnView {
   save(trait, value) {
     this.model.set(trait, value);
     this.model.save_changes();
-    this.drawState();
+    this.drawStatus();
   }
 
   /** @param {string} text */
-  say(text) {
-    this.said.textContent = text;
+  notify(text) {
+    this.message.textContent = text;
   }
 
   draw() {
-    this.title.replaceChildren(...titleOf(this.source.about, this.source.total));
-    this.toolbar.choose(this.source.about.choices ?? { kinds: [], tools: [] });
-    this.drawState();
+    this.title.replaceChildren(...titleNodes(this.source.summary, this.source.total));
+    this.toolbar.setChoices(this.source.summary.choices ?? { kinds: [], tools: [] });
+    this.drawStatus();
   }
 
-  drawState() {
+  drawStatus() {
     const { source } = this;
     const selected = this.table.selected.size;
     const parts = [
-      source.length < source.total ? `${counted(source.length)} of ${plural(source.total, "block")} shown` : "",
-      selected ? `${counted(selected)} selected` : "",
-      source.gone ? "the kernel is gone: what is not here cannot be shown" : source.slow ? "the kernel does not answer: it is busy, or gone" : "",
+      source.length < source.total ? `${formatCount(source.length)} of ${plural(source.total, "block")} shown` : "",
+      selected ? `${formatCount(selected)} selected` : "",
+      source.kernelIsGone ? "The kernel is gone; rows that were not loaded cannot be shown" : source.isSlow ? "The kernel is not responding; it is busy or gone" : "",
     ];
-    this.state.textContent = parts.filter(Boolean).join(" · ");
-    this.state.classList.toggle("nbt-slow", source.slow || source.gone);
+    this.status.textContent = parts.filter(Boolean).join(" · ");
+    this.status.classList.toggle("nbt-kernel-slow", source.isSlow || source.kernelIsGone);
   }
 
-  showAbout() {
-    this.about.hidden = !this.about.hidden;
-    attributes(this.aboutButton, { "aria-expanded": !this.about.hidden });
-    if (this.about.hidden) return this.about.replaceChildren();
-    const fetch = async (/** @type {string} */ part) => (await this.source.ask({ want: "about", part })).text;
-    this.about.replaceChildren(formTabs([["metadata", "metadata"], ["data", "data"], ["ids", "ids"]], "metadata", "about the Turn", fetch, () => undefined, (text) => this.say(text), () => this.showAbout()));
+  toggleDetails() {
+    this.details.hidden = !this.details.hidden;
+    attributes(this.detailsButton, { "aria-expanded": !this.details.hidden });
+    if (this.details.hidden) return this.details.replaceChildren();
+    const fetchPart = async (/** @type {string} */ part) => (await this.source.ask({ request: "details", part })).text;
+    this.details.replaceChildren(formatTabs([["metadata", "Metadata"], ["data", "Data"], ["ids", "IDs"]], "metadata", "Details of the Turn", fetchPart, () => undefined, (text) => this.notify(text), () => this.toggleDetails()));
   }
 }
 
-/** What a Turn comes to, in words. @param {any} about @param {number} total @returns {(Node | string)[]} */
-function titleOf(about, total) {
+/** Return the title with the totals of a Turn. @param {any} summary @param {number} total @returns {(Node | string)[]} */
+function titleNodes(summary, total) {
   const parts = [plural(total, "block")];
-  if (about.calls) parts.push(plural(about.calls, "model call"));
-  if (about.input !== undefined) parts.push(`${counted(about.input)} → ${counted(about.output)} tokens`);
-  if (about.cost !== undefined) parts.push(`$${about.cost.toFixed(4)}`);
-  if (about.ms) parts.push(duration(about.ms));
-  const made = [element("b", "", "Turn"), element("span", "", `· ${parts.join(" · ")}`)];
-  if (about.pending) made.push(element("span", "nbt-badge", `${plural(about.pending, "call")} pending`));
-  if (about.failed) made.push(element("span", "nbt-badge", `${about.failed} failed or stopped`));
-  return made;
+  if (summary.calls) parts.push(plural(summary.calls, "model call"));
+  if (summary.input !== undefined) parts.push(`${formatCount(summary.input)} → ${formatCount(summary.output)} tokens`);
+  if (summary.cost !== undefined) parts.push(`$${summary.cost.toFixed(4)}`);
+  if (summary.ms) parts.push(duration(summary.ms));
+  const nodes = [element("b", "", "Turn"), element("span", "", `· ${parts.join(" · ")}`)];
+  if (summary.pending) nodes.push(element("span", "nbt-badge", `${plural(summary.pending, "call")} pending`));
+  if (summary.failed) nodes.push(element("span", "nbt-badge", `${summary.failed} failed or stopped`));
+  return nodes;
 }
 
 export default () => {
   /** @type {KernelRows | undefined} */
   let source;
   return {
-    /** @param {{model: any}} given */
+    /** @param {{model: any}} context */
     initialize({ model }) {
       source = new KernelRows(model);
-      return () => source?.end();
+      return () => source?.close();
     },
-    /** @param {{model: any, el: HTMLElement}} given */
+    /** @param {{model: any, el: HTMLElement}} context */
     render({ model, el }) {
       source ??= new KernelRows(model);
       const view = new TurnView(source, model, el);

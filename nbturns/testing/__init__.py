@@ -1,14 +1,14 @@
-"""For the tests of those who use nbturns: assertions on Turns, and a server that plays recorded exchanges."""
+"""Helpers for tests of applications: assertions on Turns, and a server that replays recorded exchanges."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .assert_turn import TurnAssertion as TurnAssertion
-from .assert_turn import assert_turn as assert_turn
 from .exchanges import Exchange as Exchange
+from .turn_assertions import TurnAssertion as TurnAssertion
+from .turn_assertions import assert_turn as assert_turn
 
-if TYPE_CHECKING:  # imported when they are used, so that the server may also run as a program
+if TYPE_CHECKING:  # imported lazily, so that `python -m nbturns.testing.server` works
     from .server import Server as Server
     from .server import serve as serve
 
@@ -19,3 +19,16 @@ def __getattr__(name: str) -> Any:
     from . import server
 
     return getattr(server, name)
+
+
+__all__ = [
+    "Exchange",
+    "Server",
+    "TurnAssertion",
+    "assert_turn",
+    "serve",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

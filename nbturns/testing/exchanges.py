@@ -1,8 +1,8 @@
-"""Recorded HTTP exchanges: what was asked, what was answered, read from a file or a folder of them.
+"""Recorded HTTP exchanges: requests and responses, read from a file or a folder.
 
-A file is JSON Lines, one exchange a line, as `nt.engine(…, record="calls.jsonl")` writes
-it: `request` (path, json) and `response` (status, headers, body). `id`, `session` and
-`seq` say where it belongs; `when` answers requests that are not the same to the letter.
+A file is JSON Lines with one exchange per line, as written by `nt.engine(…, record="calls.jsonl")`: `request` (path,
+json) and `response` (status, headers, body). `id`, `session` and `seq` identify the exchange. `when` is a condition
+that lets the exchange answer similar requests.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from typing import Any
 
 from ..errors import LoadError
 
-HERE = Path(__file__).with_name("exchanges.jsonl")
-HOW = ("stream", "stream_options")  # how it is to be answered, not what is asked
-FAMILIES = ("count_tokens", "countTokens", "input_tokens", "messages", "completions", "responses", "enerateContent")
+SHIPPED_EXCHANGES = Path(__file__).with_name("exchanges.jsonl")
+STREAM_FIELDS = ("stream", "stream_options")  # these select streaming and do not change the answer
+ENDPOINTS = ("count_tokens", "countTokens", "input_tokens", "messages", "completions", "responses", "enerateContent")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
-    """One request and its answer. `chunks` are the places in bytes where the body was cut when it came."""
+    """One request and its response. `chunks` are the byte offsets at which the body was split when it was received."""
 
     id: str
     path: str = ""
-    asked: Any = None
+    request: Any = None
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
@@ -38,65 +38,85 @@ class Exchange:
 
     @property
     def streams(self) -> bool:
+        """True if the response is a stream of server-sent events."""
         return "event-stream" in self.headers.get("content-type", "")
 
-    def fits(self, path: str, asked: Any) -> bool:
-        """Whether this is the same question, however it is to be answered."""
-        return endpoint(path) == endpoint(self.path) and self.asked is not None and plain(self.asked) == plain(asked)
+    def matches_exactly(self, path: str, request: Any) -> bool:
+        """Return whether the request is equal to the recorded one, apart from streaming options."""
+        return (
+            endpoint(path) == endpoint(self.path)
+            and self.request is not None
+            and without_stream_fields(self.request) == without_stream_fields(request)
+        )
 
-    def suits(self, path: str, asked: Any) -> bool:
-        """Whether this answers such a question: its last words contain `says`, and so many tools have answered."""
+    def differences(self, request: Any) -> list[str]:
+        """Return the differences between the recorded request and another one, apart from streaming options."""
+        return list(request_differences(without_stream_fields(self.request), without_stream_fields(request)))
+
+    def matches_condition(self, path: str, request: Any) -> bool:
+        """Return whether `when` holds: the user's last text contains `says`, and `results` tool results followed."""
         if self.when is None or endpoint(path) != endpoint(self.path):
             return False
-        words, results = heard(asked)
-        return self.when.get("says", "").lower() in words.lower() and self.when.get("results", 0) == results
+        text, result_count = last_user_text(request)
+        return self.when.get("says", "").lower() in text.lower() and self.when.get("results", 0) == result_count
 
 
 def endpoint(path: str) -> str:
-    """Which door of a provider a path leads to, whatever stands before it."""
-    tail = path.partition("?")[0]
-    return next((name for name in FAMILIES if tail.rstrip("/").endswith(name)), tail)
+    """Return the endpoint of a provider that a path leads to, without host and version prefixes."""
+    path_only = path.partition("?")[0]
+    return next((name for name in ENDPOINTS if path_only.rstrip("/").endswith(name)), path_only)
 
 
-def plain(asked: Any) -> Any:
-    return {name: value for name, value in asked.items() if name not in HOW} if isinstance(asked, Mapping) else asked
+def without_stream_fields(request: Any) -> Any:
+    """Return a request body without the fields that only select streaming."""
+    return (
+        {name: value for name, value in request.items() if name not in STREAM_FIELDS}
+        if isinstance(request, Mapping)
+        else request
+    )
 
 
-def heard(asked: Any) -> tuple[str, int]:
-    """The last words of a user in a request of any provider, and how many tool results came after them."""
-    asked = asked if isinstance(asked, Mapping) else {}
-    said = asked.get("messages") or asked.get("input") or asked.get("contents") or ()
-    if isinstance(said, str):
-        return said, 0
-    words, results = "", 0
-    for item in said if isinstance(said, list) else ():
-        texts, answers = _of_item(item if isinstance(item, Mapping) else {})
+def last_user_text(request: Any) -> tuple[str, int]:
+    """Return the last text of the user in a request of any provider, and the number of tool results after it."""
+    request = request if isinstance(request, Mapping) else {}
+    messages = request.get("messages") or request.get("input") or request.get("contents") or ()
+    if isinstance(messages, str):
+        return messages, 0
+    text, result_count = "", 0
+    for item in messages if isinstance(messages, list) else ():
+        texts, item_results = _texts_and_results(item if isinstance(item, Mapping) else {})
         if texts and item.get("role") == "user":
-            words, results = " ".join(texts), 0
-        results += answers
-    return words, results
+            text, result_count = " ".join(texts), 0
+        result_count += item_results
+    return text, result_count
 
 
-def _of_item(item: Mapping[str, Any]) -> tuple[list[str], int]:
+def _texts_and_results(item: Mapping[str, Any]) -> tuple[list[str], int]:
+    """Return the texts of a message and its number of tool results."""
     if item.get("role") == "tool" or item.get("type") == "function_call_output":
         return [], 1
     content = item.get("content") or item.get("parts") or ()
     if isinstance(content, str):
         return [content], 0
     parts = [part for part in content if isinstance(part, Mapping)]
-    answers = sum(part.get("type") == "tool_result" or "functionResponse" in part for part in parts)
-    return [part["text"] for part in parts if isinstance(part.get("text"), str)], answers
+    result_count = sum(part.get("type") == "tool_result" or "functionResponse" in part for part in parts)
+    return [part["text"] for part in parts if isinstance(part.get("text"), str)], result_count
 
 
-def read(paths: Iterable[str | Path] = ()) -> list[Exchange]:
-    """The exchanges of files and folders, in order; without any, those that come with nbturns.
+def read_exchanges(paths: Iterable[str | Path] = ()) -> list[Exchange]:
+    """Return the exchanges of files and folders, in order; without paths, those shipped with nbturns.
 
-    Raises LoadError for what is no such file.
+    Raises LoadError for a file that holds no exchanges.
     """
-    return [exchange for path in tuple(paths) or (HERE,) for exchange in _read(Path(path).expanduser())]
+    return [
+        exchange
+        for path in tuple(paths) or (SHIPPED_EXCHANGES,)
+        for exchange in _exchanges_of_path(Path(path).expanduser())
+    ]
 
 
-def _read(path: Path) -> Iterator[Exchange]:
+def _exchanges_of_path(path: Path) -> Iterator[Exchange]:
+    """Yield the exchanges of a file or of all files in a folder."""
     if path.is_dir():
         files = (
             sorted(path.glob("*.jsonl"))
@@ -104,30 +124,31 @@ def _read(path: Path) -> Iterator[Exchange]:
             else sorted(path.glob("*/cases.jsonl"))
         )
         if not files:
-            raise LoadError("there is no .jsonl file in this folder", file=str(path))
+            raise LoadError("the folder contains no .jsonl file", file=str(path))
         for file in files:
-            yield from _read(file)
+            yield from _exchanges_of_path(file)
         return
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise LoadError(f"no exchanges can be read: {error}", file=str(path)) from None
+        raise LoadError(f"cannot read exchanges: {error}", file=str(path)) from None
     for number, line in enumerate(filter(None, map(str.strip, lines)), 1):
         try:
             yield _exchange(json.loads(line), path, number)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise LoadError(f"this is no exchange: {error}", file=str(path), position=f"line {number}") from None
+            raise LoadError(f"not a recorded exchange: {error}", file=str(path), position=f"line {number}") from None
 
 
 def _exchange(raw: Mapping[str, Any], path: Path, number: int) -> Exchange:
-    asked, answered = raw.get("request") or {}, raw["response"]
+    """Return the exchange of one line of a file."""
+    request, response = raw.get("request") or {}, raw["response"]
     return Exchange(
         id=str(raw.get("id") or f"{path.stem}-{number}"),
-        path=asked.get("path") or PATHS.get(raw.get("family", ""), ""),
-        asked=asked.get("json"),
-        status=int(answered["status"]),
-        headers={str(name).lower(): str(value) for name, value in (answered.get("headers") or {}).items()},
-        body=_body(answered, path),
+        path=request.get("path") or FAMILY_PATHS.get(raw.get("family", ""), ""),
+        request=request.get("json"),
+        status=int(response["status"]),
+        headers={str(name).lower(): str(value) for name, value in (response.get("headers") or {}).items()},
+        body=_response_body(response, path),
         session=str(raw.get("session") or path.stem),
         seq=int(raw.get("seq", number - 1)),
         chunks=tuple(raw.get("chunks") or ()),
@@ -135,7 +156,7 @@ def _exchange(raw: Mapping[str, Any], path: Path, number: int) -> Exchange:
     )
 
 
-PATHS = {
+FAMILY_PATHS = {
     "anthropic_messages": "/v1/messages",
     "openai_chat": "/v1/chat/completions",
     "openai_responses": "/v1/responses",
@@ -143,30 +164,30 @@ PATHS = {
 }
 
 
-def _body(answered: Mapping[str, Any], path: Path) -> bytes:
-    if "body_file" in answered:
-        return path.parent.joinpath(str(answered["body_file"])).read_bytes()
-    if "body_base64" in answered:
-        return base64.b64decode(str(answered["body_base64"]))
-    body: Any = answered.get("body", "")
+def _response_body(response: Mapping[str, Any], path: Path) -> bytes:
+    if "body_file" in response:
+        return path.parent.joinpath(str(response["body_file"])).read_bytes()
+    if "body_base64" in response:
+        return base64.b64decode(str(response["body_base64"]))
+    body: Any = response.get("body", "")
     return body.encode("utf-8") if isinstance(body, str) else json.dumps(body).encode("ascii")
 
 
-def difference(recorded: Any, asked: Any, where: str = "") -> Iterator[str]:
-    """Where two requests differ, a line each: + is new, - is missing, ~ is another value."""
-    if isinstance(recorded, Mapping) and isinstance(asked, Mapping):
-        for name in sorted({*recorded, *asked}):
-            at = f"{where}.{name}" if where else str(name)
+def request_differences(recorded: Any, request: Any, location: str = "") -> Iterator[str]:
+    """Yield the differences of two requests, one line each: + for added, - for missing, ~ for changed values."""
+    if isinstance(recorded, Mapping) and isinstance(request, Mapping):
+        for name in sorted({*recorded, *request}):
+            child_location = f"{location}.{name}" if location else str(name)
             if name not in recorded:
-                yield f"+ {at}: {json.dumps(asked[name])[:80]}"
-            elif name not in asked:
-                yield f"- {at}: {json.dumps(recorded[name])[:80]}"
+                yield f"+ {child_location}: {json.dumps(request[name])[:80]}"
+            elif name not in request:
+                yield f"- {child_location}: {json.dumps(recorded[name])[:80]}"
             else:
-                yield from difference(recorded[name], asked[name], at)
-    elif isinstance(recorded, list) and isinstance(asked, list):
-        if len(recorded) != len(asked):
-            yield f"~ {where}: {len(recorded)} items → {len(asked)}"
-        for index, (one, other) in enumerate(zip(recorded, asked, strict=False)):
-            yield from difference(one, other, f"{where}[{index}]")
-    elif recorded != asked:
-        yield f"~ {where}: {json.dumps(recorded)[:80]} → {json.dumps(asked)[:80]}"
+                yield from request_differences(recorded[name], request[name], child_location)
+    elif isinstance(recorded, list) and isinstance(request, list):
+        if len(recorded) != len(request):
+            yield f"~ {location}: {len(recorded)} items → {len(request)}"
+        for index, (recorded_item, item) in enumerate(zip(recorded, request, strict=False)):
+            yield from request_differences(recorded_item, item, f"{location}[{index}]")
+    elif recorded != request:
+        yield f"~ {location}: {json.dumps(recorded)[:80]} → {json.dumps(request)[:80]}"

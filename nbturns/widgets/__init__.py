@@ -1,18 +1,18 @@
-"""Live views. Python decides, JavaScript draws; a view owns no truth.
+"""Live views. Python holds the data and decides, and JavaScript draws.
 
-Values show themselves as static tables (`html.py`); these are for looking closer, and for what is still going on.
+Values also display as static tables; these views let you explore them and follow running executions.
 """
 
 from __future__ import annotations
 
 from typing import Any, Protocol, overload
 
-from ..comparison import Comparison
 from ..errors import MisuseError
-from ..execution import Execution
 from ..profiles import Profiles
+from ..render.comparison import Comparison
+from ..runtime.execution import Execution
 from ..session import Session
-from ..turns import Run, Turn
+from ..values.turns import Run, Turn
 from .compare_view import CompareView as CompareView
 from .profile_picker import ProfilePicker as ProfilePicker
 from .run_view import RunView as RunView
@@ -23,11 +23,17 @@ from .turn_view import TurnView as TurnView
 __all__ = ["CompareView", "ProfilePicker", "RunView", "Stepper", "TurnView", "view"]
 
 
-ROWS = ("attrs", "_asdict", "to_pydict", "collect_schema", "compute")  # of pandas, itertuples, Arrow, Polars and Dask
+FRAME_ATTRIBUTES = (
+    "attrs",
+    "_asdict",
+    "to_pydict",
+    "collect_schema",
+    "compute",
+)  # pandas, itertuples, Arrow, Polars, Dask
 
 
-class Rows(Protocol):
-    """Rows of a frame: a DataFrame of pandas, or a Series; those of other backends will do as well."""
+class FrameRows(Protocol):
+    """Rows of a frame: a pandas DataFrame or Series, or their equivalents of another backend."""
 
     @property
     def attrs(self) -> Any: ...
@@ -44,14 +50,15 @@ def view(x: Comparison) -> CompareView: ...
 @overload
 def view(x: Profiles) -> ProfilePicker: ...
 @overload
-def view(x: Rows) -> TurnView | RunView: ...
+def view(x: FrameRows) -> TurnView | RunView: ...
 def view(
-    x: Turn | Run | Session | Execution | Comparison | Profiles | Rows,
+    x: Turn | Run | Session | Execution | Comparison | Profiles | FrameRows,
 ) -> TurnView | RunView | Stepper | CompareView | ProfilePicker:
-    """The live view of a Turn, a Run, a Session, a comparison, an execution with its buttons, or profiles to pick from.
+    """Return the live view of a Turn, Run, Session, Execution, comparison, Profiles or rows of a frame.
 
-    Of a row of a frame: its Turn, with its block selected; of several rows the same, or the Run of their Turns.
-    Any number of views may show one value or execution; each shows where it stands, whenever it is opened.
+    Rows of a frame are shown as their Turn with the blocks selected, or as a Run if they belong to several Turns. Any
+    number of views may show the same value or execution; each shows the current state, whenever it is opened. Raises
+    MisuseError for other values.
     """
     match x:
         case Turn():
@@ -64,18 +71,22 @@ def view(
             return CompareView(x)
         case Profiles():
             return ProfilePicker(x)
-    if any(hasattr(x, name) for name in ROWS):  # those of other things are refused there
+    if any(hasattr(x, name) for name in FRAME_ATTRIBUTES):  # other values are rejected by to_turns
         return _rows_view(x)
     raise MisuseError(
-        f"there is a live view for a Turn, a Run, a Session, an Execution, a comparison, Profiles or rows of a frame, not for {type(x).__name__}: {x!r:.60}"
+        f"expected a Turn, Run, Session, Execution, comparison, Profiles or rows of a frame, got {type(x).__name__}: {x!r:.60}"
     )
 
 
 def _rows_view(rows: Any) -> TurnView | RunView:
     from ..frames import to_turns
-    from ..frames.origin import block_places
+    from ..frames.origin import block_indexes
 
     turns = to_turns(rows)
     if len(turns) != 1:
         return RunView(Run(turns))
-    return TurnView(turns[0], selected=[place for place in block_places(rows) if place < len(turns[0])])
+    return TurnView(turns[0], selected=[position for position in block_indexes(rows) if position < len(turns[0])])
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

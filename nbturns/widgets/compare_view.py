@@ -1,4 +1,4 @@
-"""Two Turns or Runs side by side in a cell, alive: only the changes, the next one, the one before."""
+"""The live view of a comparison: two Turns or Runs side by side."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ from typing import Any
 import anywidget
 import traitlets
 
-from ..comparison import Change, Comparison
-from ..comparison_html import comparison_html
-from ..host import call
-from ..modules import packed
-from ..timeline import change_entry
-from .still import Still
+from ..render.comparison import Change, Comparison
+from ..render.comparison_html import comparison_html
+from ..render.es_modules import packed_module
+from ..render.timeline import change_entry
+from ..runtime.background_loop import call_soon
+from .static_fallback import StaticFallback
 
-FIRST = 200  # pairs that go with the view; the page asks for more
-PAGE = 500
+INITIAL_PAIRS = 200  # sent with the view; the page requests more
+MAX_PAIRS = 500
 
 
-class CompareView(Still, anywidget.AnyWidget):
+class CompareView(StaticFallback, anywidget.AnyWidget):
     """The live view of a comparison.
 
-    `selected` is the number of the pair somebody chose among `comparison.rows` (-1: none), `change`
-    that pair. It can be observed, set and linked.
+    `selected` is the index of the selected pair in `comparison.rows` (-1: none); it can be observed, set and linked.
+    `change` is that pair.
     """
 
-    _esm = packed("compare_view.js", "table.css", "block_table.css", "compare.css", "views.css")
-    selected = traitlets.Int(-1, help="the chosen pair's number among comparison.rows; -1 is none").tag(sync=True)
+    _esm = packed_module("compare_view.js", "table.css", "block_table.css", "compare.css", "views.css")
+    selected = traitlets.Int(-1, help="index of the selected pair in comparison.rows; -1 for none").tag(sync=True)
     start = traitlets.Dict().tag(sync=True)
 
     def __init__(self, comparison: Comparison, **settings: Any) -> None:
         self.comparison = comparison
-        self._begin_still()
+        self._init_static_fallback()
         start = {
-            "pairs": [change_entry(row) for row in comparison.rows[:FIRST]],
+            "pairs": [change_entry(row) for row in comparison.rows[:INITIAL_PAIRS]],
             "total": len(comparison.rows),
             "counts": comparison.counts,
             "heads": list(comparison.heads),
         }
         super().__init__(start=start, **settings)
-        self.on_msg(self._hear_page)
+        self.on_msg(self._on_page_message)
 
     def __repr__(self) -> str:
         return f"<CompareView of {self.comparison!r}>"
@@ -48,19 +48,19 @@ class CompareView(Still, anywidget.AnyWidget):
     def _repr_html_(self) -> str:
         return comparison_html(self.comparison)
 
-    def _still(self) -> dict[str, str]:
+    def _static_bundle(self) -> dict[str, str]:
         return {"text/plain": repr(self.comparison), "text/html": self._repr_html_()}
 
     @property
     def change(self) -> Change | None:
-        """The pair somebody chose."""
+        """The selected pair, or None."""
         return self.comparison.rows[self.selected] if 0 <= self.selected < len(self.comparison.rows) else None
 
-    def _hear_page(self, _: Any, message: Any, __: Any) -> None:
-        call(self._heard, message if isinstance(message, dict) else {})
+    def _on_page_message(self, _: Any, message: Any, __: Any) -> None:
+        call_soon(self._handle_message, message if isinstance(message, dict) else {})
 
-    def _heard(self, message: Mapping[str, Any]) -> None:
+    def _handle_message(self, message: Mapping[str, Any]) -> None:
         match message:
-            case {"want": "pairs", "from": int(start)} if start >= 0:
-                pairs = [change_entry(row) for row in self.comparison.rows[start : start + PAGE]]
-                self._shown_here(self.send, {"from": start, "pairs": pairs})
+            case {"request": "pairs", "from": int(start)} if start >= 0:
+                pairs = [change_entry(row) for row in self.comparison.rows[start : start + MAX_PAIRS]]
+                self._run_in_cell(self.send, {"from": start, "pairs": pairs})

@@ -1,10 +1,9 @@
-"""The part every live view of an execution shares: a table of blocks that grows, sent as it changes.
+"""The shared base of live views of an execution: a table of blocks that grows.
 
-Two traits carry it. `start` is the whole table as it was when the page took it over;
-`tail` is what changed since, one small update after another; text on its way goes as messages
-of nothing but that text. All are numbered: a page that missed one (it was reloaded, or was not
-ready yet) sees the gap and asks for `start`. So a change costs what changed, whatever the length,
-and nothing is lost for good.
+Two traits transport it: `start` is the full table when a page attached, and `update` holds the changes since then,
+one small update after another. Streamed text is sent as messages with nothing but text. All are numbered. A page
+that misses one (because it was reloaded or not ready) notices the gap and requests `start` again. An update
+therefore costs what changed, not what the table holds.
 """
 
 from __future__ import annotations
@@ -14,140 +13,147 @@ from typing import Any
 import anywidget
 import traitlets
 
-from ..chunks import Chunks
-from ..host import call
-from ..rows import model_calls
-from ..text import visible
-from ..timeline import pool_row
-from ..turns import Block, Turn
-from .block_forms import form
-from .still import Still
-from .streams import Streams
-from .throttle import TEXT_FRAMES, Throttle
+from ..render.block_rows import model_call_cells_by_key
+from ..render.text import visible
+from ..render.timeline import pool_row
+from ..runtime.background_loop import call_soon
+from ..values.persistent_list import PersistentList
+from ..values.turns import Block, Turn
+from .block_formats import format_block
+from .static_fallback import StaticFallback
+from .streaming_rows import StreamingRows
+from .throttle import TEXT_FRAMES_PER_SECOND, Throttle
 
-SLOW = 2  # full tables a second, for a long one that no page has taken over yet
-LONG = 300  # rows
-SOON = 0.015  # seconds that a change waits for those that come with it: they are one message
+FULL_TABLES_PER_SECOND = 2  # for a long table while no page is attached
+LONG_TABLE = 300  # rows
+BATCH_SECONDS = 0.015  # changes within this time are sent as one message
 
 
-class LiveTable(Still, anywidget.AnyWidget):
-    """A table of blocks. Everything but `__init__` happens on the host's loop."""
+class LiveTable(StaticFallback, anywidget.AnyWidget):
+    """A table of blocks. All methods except `__init__` run on the background event loop."""
 
     start = traitlets.Dict().tag(sync=True)
-    tail = traitlets.Dict().tag(sync=True)
+    update = traitlets.Dict().tag(sync=True)
 
     def __init__(self, turn: Turn) -> None:
         self._turn = turn
-        self._streams = Streams()
-        self._sent_blocks: Chunks[Block] = turn.blocks
+        self._streaming_rows = StreamingRows()
+        self._sent_blocks: PersistentList[Block] = turn.blocks
         self._sent_status: dict[str, Any] = {}
         self._number = 0
-        self._taken = False  # a page has drawn this: from now on updates are enough
-        self._draw = Throttle(self._tell, wait=SOON)
-        self._draw_text = Throttle(self._tell, TEXT_FRAMES)
-        self._draw_all = Throttle(self._send_start, SLOW)
-        self._begin_still()
-        super().__init__(start=self._whole())
-        self.on_msg(self._hear_page)
+        self._page_attached = False  # a page has the table, so updates suffice
+        self._send_throttled = Throttle(self._send_changes, wait=BATCH_SECONDS)
+        self._send_text_throttled = Throttle(self._send_changes, TEXT_FRAMES_PER_SECOND)
+        self._send_start_throttled = Throttle(self._send_start, FULL_TABLES_PER_SECOND)
+        self._init_static_fallback()
+        super().__init__(start=self._full_table())
+        self.on_msg(self._on_page_message)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {len(self._turn)} blocks>"
 
-    def _whole(self) -> dict[str, Any]:
-        rows = [*map(pool_row, self._turn.blocks), *self._streams.rows()]
-        self._sent_status = self._where()
+    def _full_table(self) -> dict[str, Any]:
+        """Return the whole table with its status, as sent to a page that attaches."""
+        rows = [*map(pool_row, self._turn.blocks), *self._streaming_rows.rows()]
+        self._sent_status = self._status()
         return {
             "number": self._number,
             "rows": rows,
-            "calls": model_calls(self._turn.blocks),
-            "status": {**self._sent_status, **self._clock()},
+            "calls": model_call_cells_by_key(self._turn.blocks),
+            "status": {**self._sent_status, **self._elapsed()},
         }
 
-    def _where(self) -> dict[str, Any]:
-        """What stands around the table; asked for when it is drawn, not with every event."""
+    def _status(self) -> dict[str, Any]:
+        """Return the status that is displayed around the table. Called when the table is drawn, not for every event."""
         return {}
 
-    def _clock(self) -> dict[str, Any]:
-        """What changes by itself, and goes along when something else does."""
+    def _elapsed(self) -> dict[str, Any]:
+        """Return the part of the status that changes with time and is sent only together with other changes."""
         return {}
 
-    def _changed(self, *, text: bool = False) -> None:
-        """Something is to be drawn, or nothing but more `text`: now, or in the next frame."""
-        if not self._taken and len(self._turn) > LONG:
-            self._draw_all()
+    def _schedule_send(self, *, text: bool = False) -> None:
+        """Schedule an update of the page; `text` means that only streamed text was added."""
+        if not self._page_attached and len(self._turn) > LONG_TABLE:
+            self._send_start_throttled()
         elif text:
-            self._draw_text()
+            self._send_text_throttled()
         else:
-            self._draw()
+            self._send_throttled()
 
-    def _tell(self) -> None:
-        if not self._taken:
+    def _send_changes(self) -> None:
+        """Send what changed since the last message."""
+        if not self._page_attached:
             self._number += 1
             self._send_start()
-        elif self._same_blocks() and self._streams.known:
-            self._tell_text()
-            self._tell_more({})
+        elif self._blocks_were_sent() and self._streaming_rows.page_has_same_blocks:
+            self._send_text()
+            self._send_update({})
         else:
             start = self._sent_blocks.shared(self._turn.blocks)
-            fresh = list(self._turn.blocks.since(start))
-            added = start == len(self._sent_blocks)
-            done = self._streams.completed(fresh) if added else map(pool_row, fresh)
-            rows = [*done, *self._streams.rows()]
-            self._remember()
-            self._tell_more({"from": start, "rows": rows, "calls": model_calls(fresh)})
+            unsent_blocks = list(self._turn.blocks.since(start))
+            only_added = start == len(self._sent_blocks)
+            finished_rows = (
+                self._streaming_rows.finished_rows(unsent_blocks) if only_added else map(pool_row, unsent_blocks)
+            )
+            rows = [*finished_rows, *self._streaming_rows.rows()]
+            self._mark_all_sent()
+            self._send_update({"from": start, "rows": rows, "calls": model_call_cells_by_key(unsent_blocks)})
 
-    def _tell_text(self) -> None:
-        news = [[len(self._turn) + number, text] for number, text in self._streams.news()]
-        if news:
+    def _send_text(self) -> None:
+        texts = [[len(self._turn) + position, text] for position, text in self._streaming_rows.take_unsent_texts()]
+        if texts:
             self._number += 1
-            self._shown_here(self.send, {"n": self._number, "t": news})
+            self._run_in_cell(self.send, {"n": self._number, "t": texts})
 
-    def _tell_more(self, update: dict[str, Any]) -> None:
-        """Tell of changed rows, and where it stands if that changed, too."""
-        status = self._where()
+    def _send_update(self, update: dict[str, Any]) -> None:
+        """Send changed rows, and the status if it changed."""
+        status = self._status()
         if status != self._sent_status:
             self._sent_status = status
-            update["status"] = {**status, **self._clock()}
+            update["status"] = {**status, **self._elapsed()}
         if update:
             self._number += 1
-            self._shown_here(self.set_trait, "tail", {"number": self._number, **update})
+            self._run_in_cell(self.set_trait, "update", {"number": self._number, **update})
 
-    def _same_blocks(self) -> bool:
-        blocks, sent = self._turn.blocks, self._sent_blocks
-        return sent is blocks or len(sent) == len(blocks) == sent.shared(blocks)
+    def _blocks_were_sent(self) -> bool:
+        blocks, sent_blocks = self._turn.blocks, self._sent_blocks
+        return sent_blocks is blocks or len(sent_blocks) == len(blocks) == sent_blocks.shared(blocks)
 
     def _send_start(self) -> None:
-        start = self._whole()
-        self._remember()
-        self._shown_here(self.set_trait, "start", start)
+        start = self._full_table()
+        self._mark_all_sent()
+        self._run_in_cell(self.set_trait, "start", start)
 
-    def _remember(self) -> None:
+    def _mark_all_sent(self) -> None:
         self._sent_blocks = self._turn.blocks
-        self._streams.remember()
+        self._streaming_rows.mark_all_sent()
 
-    def _all_came(self, turn: Turn) -> None:
-        """The blocks on their way are complete: they are in `turn` now, or nowhere."""
-        self._streams.all_came()
+    def _finish_streaming(self, turn: Turn) -> None:
+        """Replace the streaming blocks with the Turn that now contains them."""
+        self._streaming_rows.clear()
         self._turn = turn
 
-    # What the page says. A message may come on any thread.
+    # Messages from the page, which may arrive on any thread.
 
-    def _hear_page(self, _: Any, message: Any, __: Any) -> None:
-        call(self._heard, message if isinstance(message, dict) else {})
+    def _on_page_message(self, _: Any, message: Any, __: Any) -> None:
+        call_soon(self._handle_message, message if isinstance(message, dict) else {})
 
-    def _heard(self, message: dict[str, Any]) -> None:
+    def _handle_message(self, message: dict[str, Any]) -> None:
+        """Answer a request of the page; invalid messages are ignored."""
         match message:
-            case {"want": "start"}:
-                self._taken = True
+            case {"request": "start"}:
+                self._page_attached = True
                 self._number += 1
                 self._send_start()
-            case {"want": "form", "row": int(index), "form": str(name), "id": int(id)} if 0 <= index < len(self._turn):
-                self._shown_here(self.send, {"id": id, **answered(self._turn[index], name)})
+            case {"request": "format", "row": int(index), "format": str(name), "id": int(id)} if (
+                0 <= index < len(self._turn)
+            ):
+                self._run_in_cell(self.send, {"id": id, **format_or_error(self._turn[index], name)})
 
 
-def answered(block: Block, name: str) -> dict[str, str]:
-    """A block in a form, or why not."""
+def format_or_error(block: Block, format_name: str) -> dict[str, str]:
+    """Return a message with the block in a format, or with the error that prevented it."""
     try:
-        return {"text": form(block, name)}
-    except Exception as error:  # whatever it is, the page says it and goes on
+        return {"text": format_block(block, format_name)}
+    except Exception as error:  # the page displays any error and continues
         return {"error": visible(f"{type(error).__name__}: {error}")}

@@ -1,4 +1,4 @@
-"""Choose a profile and what it lets you override; see what that comes to, and what it would change."""
+"""A widget to choose a profile, override its settings, and see the resulting plan."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ import traitlets
 
 from ..errors import LoadError, ProfileError
 from ..profiles.plan import Plan, plan_html
-from ..profiles.resolving import Profiles, Who
+from ..profiles.resolve import Profiles, Requester
+from ..serialization.yaml_text import dump_yaml, load_yaml
 from ..tools import Tool
-from ..yaml_text import dump, load
 
 if TYPE_CHECKING:
     from ..session import Session
 
-USUAL = ("engine", "system", "tools", "temperature", "max_tokens", "limit")
-"""What is offered where a profile lets everything be overridden."""
+DEFAULT_OVERRIDE_KEYS = ("engine", "system", "tools", "temperature", "max_tokens", "limit")
+"""Fields offered if a profile allows all overrides."""
 TOOLTIP = "tooltip" if "tooltip" in ipywidgets.Text.class_trait_names() else "description_tooltip"  # ipywidgets 8, 7
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 class ProfilePicker(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
-    """A list of profiles, a field for each override the chosen one allows, and the plan they come to.
+    """A list of profiles, a field for each override the profile allows, and the resulting plan.
 
-    `plan` is the plan that is shown (None while something does not fit), `error` says what does not fit. What is
-    different from `current`, the plan in use, is marked. `session(tools)` makes a session of what is shown.
+    `plan` is the displayed plan (None if the input is invalid; `error` then has the message). Differences from
+    `current`, the plan in use, are marked. `session(tools)` builds a session from the displayed plan.
     """
 
     plan = traitlets.Instance(Plan, allow_none=True)
@@ -43,105 +43,107 @@ class ProfilePicker(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         profile: str | None = None,
         *,
         current: Plan | None = None,
-        who: Who = None,
-        **more: Any,
+        who: Requester = None,
+        **widget_arguments: Any,
     ) -> None:
         self.profiles = profiles
         self.current = current
-        chosen = profiles.resolve(profile, who=who)
+        plan = profiles.resolve(profile, who=who)
         names = list(profiles)
-        name = next(name for name in names if profiles[name].name == chosen.name)
-        self._list = ipywidgets.Dropdown(
+        name = next(name for name in names if profiles[name].name == plan.name)
+        self._profile_list = ipywidgets.Dropdown(
             options=names,
             value=name,
             description="Profile",
-            **{TOOLTIP: "Which profile the session runs with"},
+            **{TOOLTIP: "Profile of the session"},
             style={"description_width": "8em"},
             layout=ipywidgets.Layout(width="32em"),
         )
         self._fields = ipywidgets.VBox()
-        self._table = ipywidgets.HTML()
-        super().__init__([self._list, self._fields, self._table], **more)
-        self._list.observe(self._choose, "value")
-        self.observe(self._follow, ["profile", "overrides"])
+        self._plan_table = ipywidgets.HTML()
+        super().__init__([self._profile_list, self._fields, self._plan_table], **widget_arguments)
+        self._profile_list.observe(self._on_profile_chosen, "value")
+        self.observe(self._on_change, ["profile", "overrides"])
         self.profile = name
 
-    def session(self, tools: Iterable[Tool | Callable[..., Any]] = (), **more: Any) -> Session:
-        """A session with the profile and overrides that are shown. Raises ProfileError when they do not fit."""
-        made = self.profiles[self.profile].session(tools, overrides=self.overrides, **more)
+    def session(self, tools: Iterable[Tool | Callable[..., Any]] = (), **session_arguments: Any) -> Session:
+        """Return a session with the displayed profile and overrides. Raises ProfileError if they are invalid."""
+        session = self.profiles[self.profile].session(tools, overrides=self.overrides, **session_arguments)
         self.current = self.plan
-        self._draw()
-        return made
+        self._draw_plan()
+        return session
 
-    # From the page.
+    # Input of the user.
 
-    def _choose(self, change: Mapping[str, Any]) -> None:
+    def _on_profile_chosen(self, change: Mapping[str, Any]) -> None:
         with self.hold_trait_notifications():
             self.overrides = {}
             self.profile = change["new"]
 
-    def _typed(self, key: str, text: str) -> None:
-        rest = {name: value for name, value in self.overrides.items() if name != key}
+    def _on_override_typed(self, key: str, text: str) -> None:
+        overrides = {name: value for name, value in self.overrides.items() if name != key}
         try:
-            self.overrides = rest | ({key: load(text)} if text.strip() else {})
+            self.overrides = overrides | ({key: load_yaml(text)} if text.strip() else {})
         except LoadError as error:
-            self._wrong(ProfileError(f"{key}: {error.reason}", key=key))
+            self._show_error(ProfileError(f"{key}: {error.reason}", key=key))
 
-    # To the page.
+    # Display.
 
-    def _follow(self, change: Mapping[str, Any]) -> None:
+    def _on_change(self, change: Mapping[str, Any]) -> None:
+        """Update the fields and the plan after a change of the profile or the overrides."""
         if change["name"] == "profile":
-            self._list.value = self.profile
-            self._fields.children = [self._field(key) for key in self._allowed()]
+            self._profile_list.value = self.profile
+            self._fields.children = [self._override_field(key) for key in self._override_keys()]
         for field in self._fields.children:
-            text = _text(self.overrides[field.description]) if field.description in self.overrides else ""
-            if load(field.value) != load(text):
+            text = _yaml_text(self.overrides[field.description]) if field.description in self.overrides else ""
+            if load_yaml(field.value) != load_yaml(text):
                 field.value = text
         try:
             self.plan = self.profiles[self.profile].resolve(self.overrides)
         except ProfileError as error:
-            self._wrong(error)
+            self._show_error(error)
         else:
             self.error = ""
-            self._draw()
+            self._draw_plan()
 
-    def _allowed(self) -> tuple[str, ...]:
+    def _override_keys(self) -> tuple[str, ...]:
         try:
-            allowed = self.profiles[self.profile].resolve().allow_overrides
+            allowed_overrides = self.profiles[self.profile].resolve().allow_overrides
         except ProfileError:
             return ()
-        if isinstance(allowed, bool):
-            return USUAL if allowed else ()
-        return tuple(name for key in allowed for name in (("limit", "step") if key == "loop" else (key,)))
+        if isinstance(allowed_overrides, bool):
+            return DEFAULT_OVERRIDE_KEYS if allowed_overrides else ()
+        return tuple(name for key in allowed_overrides for name in (("limit", "step") if key == "loop" else (key,)))
 
-    def _field(self, key: str) -> Any:
-        said = {one.name: one.value for one in self.profiles[self.profile].resolve().fields}
-        value = next((said[name] for name in (key, f"params.{key}", f"loop.{key}") if name in said), None)
+    def _override_field(self, key: str) -> Any:
+        """Return the text field for one override."""
+        plan_values = {plan_field.name: plan_field.value for plan_field in self.profiles[self.profile].resolve().fields}
+        value = next((plan_values[name] for name in (key, f"params.{key}", f"loop.{key}") if name in plan_values), None)
         field = ipywidgets.Text(
             description=key,
-            placeholder="not said" if value is None else _text(value),
+            placeholder="not set" if value is None else _yaml_text(value),
             continuous_update=False,
-            **{TOOLTIP: f"Override {key}; empty for the profile's own"},
+            **{TOOLTIP: f"Override {key}; leave empty for the profile's value"},
             layout=ipywidgets.Layout(width="32em"),
             style={"description_width": "8em"},
         )
-        field.observe(lambda change: self._typed(key, change["new"]), "value")
+        field.observe(lambda change: self._on_override_typed(key, change["new"]), "value")
         return field
 
-    def _wrong(self, error: ProfileError) -> None:
+    def _show_error(self, error: ProfileError) -> None:
         self.plan = None
         self.error = str(error)
-        self._table.value = f'<p role="alert">{html.escape(self.error)}</p>'
+        self._plan_table.value = f'<p role="alert">{html.escape(self.error)}</p>'
 
-    def _draw(self) -> None:
+    def _draw_plan(self) -> None:
         if self.plan is not None:
-            self._table.value = plan_html(self.plan, self.current)
+            self._plan_table.value = plan_html(self.plan, self.current)
 
-    _ipython_display_ = None  # ipywidgets 7 has one, which shows the live picker alone
+    _ipython_display_ = None  # ipywidgets 7 defines it, and it displays nothing but the widget
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        """The live picker, and for a page without a kernel the plan as a table."""
-        bundle: dict[str, Any] = {"text/plain": repr(self), "text/html": self._table.value}
+        """Return the widget and, for pages without a kernel, the plan as a table."""
+        bundle: dict[str, Any] = {"text/plain": repr(self), "text/html": self._plan_table.value}
         if self.comm is not None:
             bundle[WIDGET_VIEW] = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
         return bundle
@@ -150,8 +152,10 @@ class ProfilePicker(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         return f"<ProfilePicker {self.plan!r}>" if self.plan else f"<ProfilePicker {self.profile}: {self.error}>"
 
 
-def _text(value: Any) -> str:
-    """A value as it would be typed."""
+def _yaml_text(value: Any) -> str:
+    """Return a value as a user would type it."""
     return (
-        json.dumps(value, ensure_ascii=False) if isinstance(value, list) else dump(value).strip().removesuffix("\n...")
+        json.dumps(value, ensure_ascii=False)
+        if isinstance(value, list)
+        else dump_yaml(value).strip().removesuffix("\n...")
     )

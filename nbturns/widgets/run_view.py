@@ -1,7 +1,7 @@
-"""A Run or a Session in a cell: its Turns along a line, what each added, its phases, its blocks.
+"""The live view of a Run or a Session: a timeline of its Turns with their phases and blocks.
 
-The page has each block once and the Turns as stretches of them, so it goes from Turn to Turn
-and from phase to phase by itself. A Session's view grows while the session asks.
+The page has each block once, and Turns as ranges of blocks, so it can switch between Turns and phases without the
+kernel. The view of a Session grows with the session.
 """
 
 from __future__ import annotations
@@ -12,242 +12,266 @@ from typing import Any
 import anywidget
 import traitlets
 
-from ..chunks import Chunks
 from ..events import Delta, Ended, Event, InferenceFinished, InferenceStarted, Paused, Resumed, Snapshot
-from ..execution import Execution
-from ..host import call
-from ..html import run_html
-from ..modules import packed
-from ..rows import body_of, model_calls
+from ..render.block_rows import block_body, model_call_cells_by_key
+from ..render.es_modules import packed_module
+from ..render.html import run_html
+from ..render.text import shorten, visible
+from ..render.timeline import Timeline, pool_row, report_entry
+from ..runtime.background_loop import call_soon
+from ..runtime.execution import Execution
 from ..session import EXECUTION_ID, Session
-from ..text import shortened, visible
-from ..timeline import Timeline, pool_row, report_entry
-from ..turns import Block, Run, Turn
-from .block_forms import form
-from .still import Still
-from .streams import Streams
-from .throttle import TEXT_FRAMES, Throttle
+from ..values.persistent_list import PersistentList
+from ..values.turns import Block, Run, Turn
+from .block_formats import format_block
+from .static_fallback import StaticFallback
+from .streaming_rows import StreamingRows
+from .throttle import TEXT_FRAMES_PER_SECOND, Throttle
 
-FIRST_SIZE = 40_000  # characters of rows that go with the view; the page asks for the others
-PAGE = 400  # rows of an answer
+INITIAL_SIZE = 40_000  # characters of rows sent with the view; the page requests the others
+MAX_PAGE_ROWS = 400  # rows of an answer
 
 
-class RunView(Still, anywidget.AnyWidget):
+class RunView(StaticFallback, anywidget.AnyWidget):
     """The live view of a Run, or of a Session, which it follows.
 
-    `turn` is the Turn that is shown (-1: the last, and the next when it comes), `phase` which
-    of its phases (-1: the whole), `selected` the indices of selected blocks there. All three can
-    be observed, set and linked. `shown` is the Turn as it is shown, `selection` the Turn of those blocks.
+    `turn` is the index of the displayed Turn (-1: always the last), `phase` the index of its displayed phase (-1: the
+    whole Turn), and `selected` the indices of selected blocks. All three can be observed, set and linked.
+    `displayed_turn` is the Turn at that phase, and `selection` a Turn of the selected blocks.
     """
 
-    _esm = packed("run_view.js", "table.css", "block_table.css", "compare.css", "views.css")
-    turn = traitlets.Int(-1, help="index of the Turn that is shown; -1 is the last").tag(sync=True)
-    phase = traitlets.Int(-1, help="index of the phase that is shown; -1 is the whole Turn").tag(sync=True)
+    _esm = packed_module("run_view.js", "table.css", "block_table.css", "compare.css", "views.css")
+    turn = traitlets.Int(-1, help="index of the displayed Turn; -1 is the last").tag(sync=True)
+    phase = traitlets.Int(-1, help="index of the displayed phase; -1 is the whole Turn").tag(sync=True)
     selected = traitlets.List(traitlets.Int(), help="indices of the selected blocks, ascending").tag(sync=True)
     start = traitlets.Dict().tag(sync=True)
-    tail = traitlets.Dict().tag(sync=True)
+    update = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, of: Run | Session, **settings: Any) -> None:
-        self._of = of
-        self._line = Timeline()
-        self._marks: list[list[Snapshot] | None] = []
+    def __init__(self, source: Run | Session, **settings: Any) -> None:
+        self._source = source
+        self._timeline = Timeline()
         self._number = 0
-        self._doing = ""
-        self._running: Execution | None = None
-        self._streams = Streams()  # what the model is saying, behind the blocks of the last Turn
-        self._only_text = True  # nothing else came since the last time
-        self._sent = (0, 0, 0)  # Turns, phases of the last, blocks that went to the page
-        self._draw = Throttle(self._tell, TEXT_FRAMES)
-        for index, turn in enumerate(of.turns):
-            self._put(index, turn, self._marks_of(turn))
-        self._begin_still()
-        super().__init__(start=self._whole(), **settings)
-        self.on_msg(self._hear_page)
-        if isinstance(of, Session):
-            call(self._follow, of)
+        self._activity = ""
+        self._followed_execution: Execution | None = None
+        self._streaming_rows = StreamingRows()  # follow the blocks of the last Turn
+        self._only_text_changed = True  # since the last update
+        self._sent_counts = (0, 0, 0)  # Turns, phases of the last Turn, blocks
+        self._send_throttled = Throttle(self._send_changes, TEXT_FRAMES_PER_SECOND)
+        for index, turn in enumerate(source.turns):
+            self._update_turn(index, turn, self._snapshots_of(turn))
+        self._init_static_fallback()
+        super().__init__(start=self._full_state(), **settings)
+        self.on_msg(self._on_page_message)
+        if isinstance(source, Session):
+            call_soon(self._follow, source)
 
     def __repr__(self) -> str:
-        return f"<RunView of {self._of!r}>"
+        return f"<RunView of {self._source!r}>"
 
     def _repr_html_(self) -> str:
         return run_html(self._run)
 
-    def _still(self) -> dict[str, str]:
-        return {"text/plain": repr(self._of), "text/html": self._repr_html_()}
+    def _static_bundle(self) -> dict[str, str]:
+        return {"text/plain": repr(self._source), "text/html": self._repr_html_()}
 
     @property
     def _run(self) -> Run:
-        return self._of if isinstance(self._of, Run) else self._of.run
+        return self._source if isinstance(self._source, Run) else self._source.run
 
     @property
-    def shown(self) -> Turn:
-        """The Turn that is shown, as it was at the phase that is shown."""
-        turns = self._line.turns
+    def displayed_turn(self) -> Turn:
+        """The displayed Turn, with the blocks it had at the displayed phase."""
+        turns = self._timeline.turns
         if not turns:
             return Turn()
         index = range(len(turns))[max(-len(turns), min(self.turn, len(turns) - 1))]
-        entry = self._line.entries[index]
+        entry = self._timeline.entries[index]
         if not 0 <= self.phase < len(entry["phases"]):
             return turns[index]
-        at = entry["phases"][self.phase]
+        phase = entry["phases"][self.phase]
         blocks = [
-            self._line.pool.blocks[place] for a, b in at.get("stretches", entry["stretches"]) for place in range(a, b)
+            self._timeline.pool.blocks[place]
+            for start, end in phase.get("stretches", entry["stretches"])
+            for place in range(start, end)
         ]
-        return turns[index]._with(blocks=Chunks(blocks[: at["blocks"]]))
+        return turns[index]._with(blocks=PersistentList(blocks[: phase["blocks"]]))
 
     @property
     def selection(self) -> Turn:
-        """The selected blocks as a Turn; its metadata and data are those of the whole."""
-        shown = self.shown
-        return shown._with(blocks=Chunks(shown[i] for i in self.selected if i < len(shown)))
+        """The selected blocks as a Turn with the metadata and data of the whole Turn."""
+        displayed_turn = self.displayed_turn
+        return displayed_turn._with(
+            blocks=PersistentList(displayed_turn[i] for i in self.selected if i < len(displayed_turn))
+        )
 
-    # What a session does, on the host's loop.
+    # Events of a session, on the background event loop.
 
     def _follow(self, session: Session) -> None:
-        """Take it as it stands, and listen from there."""
+        """Show the current state of the session and subscribe to its executions."""
         for execution in session.executions[-1:]:
             if not execution.done:
-                self._begun(execution)
-        session.watch(lambda execution: call(self._begun, execution))
+                self._on_execution_start(execution)
+        session.watch(lambda execution: call_soon(self._on_execution_start, execution))
 
-    def _begun(self, execution: Execution) -> None:
-        if self._running is execution:
+    def _on_execution_start(self, execution: Execution) -> None:
+        """Follow an execution of the session, from its first event."""
+        if self._followed_execution is execution:
             return
-        self._running = execution
+        self._followed_execution = execution
         index = next(
-            (n for n, turn in enumerate(self._line.turns) if turn.metadata.get(EXECUTION_ID) == execution.id),
-            len(self._line.turns),
+            (n for n, turn in enumerate(self._timeline.turns) if turn.metadata.get(EXECUTION_ID) == execution.id),
+            len(self._timeline.turns),
         )
-        marks: list[Snapshot] = []
+        snapshots: list[Snapshot] = []
 
-        def hear(event: Event) -> None:
+        def on_event(event: Event) -> None:
             match event:
                 case Delta():
-                    self._streams.add(event)
-                    self._draw()
+                    self._streaming_rows.add(event)
+                    self._send_throttled()
                     return
                 case Snapshot():
-                    marks.append(event)
-                    self._streams.all_came()
+                    snapshots.append(event)
+                    self._streaming_rows.clear()
                 case InferenceStarted():
-                    self._doing = "the model is answering"
+                    self._activity = "the model is answering"
                 case InferenceFinished():
-                    self._streams.finished(event)
-                    self._doing = ""
+                    self._streaming_rows.inference_finished(event)
+                    self._activity = ""
                 case Resumed():
-                    self._doing = ""
+                    self._activity = ""
                 case Paused(pause=pause):
-                    self._doing = f"paused at {pause.phase}"
+                    self._activity = f"paused at {pause.phase}"
                 case Ended():
-                    self._streams.all_came()
-                    self._doing = ""
+                    self._streaming_rows.clear()
+                    self._activity = ""
                 case _:
                     return
-            self._only_text = False
+            self._only_text_changed = False
             if isinstance(event, Ended):
-                self._put(index, event.turn, marks)
+                self._update_turn(index, event.turn, snapshots)
             else:
-                self._put(index, execution.turn, marks, execution.status)
-            self._draw()
+                self._update_turn(index, execution.turn, snapshots, execution.status)
+            self._send_throttled()
 
-        execution.listen(hear)
+        execution.listen(on_event)
 
-    def _put(self, index: int, turn: Turn, marks: list[Snapshot] | None, state: str = "") -> None:
-        self._line.put(index, turn, marks, state)
+    def _update_turn(self, index: int, turn: Turn, snapshots: list[Snapshot] | None, state: str = "") -> None:
+        self._timeline.put(index, turn, snapshots, state)
 
-    def _marks_of(self, turn: Turn) -> list[Snapshot] | None:
-        """The snapshots of the execution a Turn came of, where the session still has it."""
-        if not isinstance(self._of, Session):
+    def _snapshots_of(self, turn: Turn) -> list[Snapshot] | None:
+        """Return the snapshots of the execution that produced a Turn, if the session still has them."""
+        if not isinstance(self._source, Session):
             return None
-        id = turn.metadata.get(EXECUTION_ID)
-        return next((one.snapshots for one in self._of.executions if one.id == id and one.done), None)
+        execution_id = turn.metadata.get(EXECUTION_ID)
+        return next(
+            (
+                execution.snapshots
+                for execution in self._source.executions
+                if execution.id == execution_id and execution.done
+            ),
+            None,
+        )
 
-    # What the page gets unasked.
+    # Sent without a request.
 
-    def _whole(self) -> dict[str, Any]:
-        line = self._line
+    def _full_state(self) -> dict[str, Any]:
+        """Return the state that is sent to a page that attaches."""
+        timeline = self._timeline
         name = self._run.name
-        self._sent = (len(line.entries), len(line.entries[-1]["phases"]) if line.entries else 0, len(line.pool.blocks))
-        self._streams.remember()
+        self._sent_counts = (
+            len(timeline.entries),
+            len(timeline.entries[-1]["phases"]) if timeline.entries else 0,
+            len(timeline.pool.blocks),
+        )
+        self._streaming_rows.mark_all_sent()
         return {
             "number": self._number,
-            "name": f"Run {shortened(name, 80)}" if name else type(self._of).__name__,
+            "name": f"Run {shorten(name, 80)}" if name else type(self._source).__name__,
             "report": report_entry(self._run),
-            "turns": line.entries,
-            "open": self._streams.rows(),
-            **self._sums(),
-            **self._rows(max(0, self._first_row()), len(line.pool.blocks), FIRST_SIZE),
+            "turns": timeline.entries,
+            "open": self._streaming_rows.rows(),
+            **self._totals(),
+            **self._rows_between(max(0, self._first_row_to_send()), len(timeline.pool.blocks), INITIAL_SIZE),
         }
 
-    def _first_row(self) -> int:
-        """Where in the pool what is new in the last Turn begins: that is looked at first."""
-        entries = self._line.entries
-        fresh = entries[-1]["fresh"] if entries else []
-        return len(self._line.pool.blocks) - (sum(b - a for a, b in fresh) if fresh else 0) - 20
+    def _first_row_to_send(self) -> int:
+        """Return the index of the first new block of the last Turn, minus some context; readers look there first."""
+        entries = self._timeline.entries
+        new_count = sum(end - start for start, end in entries[-1]["fresh"]) if entries else 0
+        return len(self._timeline.pool.blocks) - new_count - 20
 
-    def _sums(self) -> dict[str, Any]:
-        return {"head": self._line.head, "doing": self._doing, "length": len(self._line.pool.blocks)}
+    def _totals(self) -> dict[str, Any]:
+        return {"head": self._timeline.head, "activity": self._activity, "length": len(self._timeline.pool.blocks)}
 
-    def _rows(self, start: int, end: int, size: int | None = None) -> dict[str, Any]:
-        blocks = self._line.pool.blocks[start:end]
+    def _rows_between(self, start: int, end: int, size: int | None = None) -> dict[str, Any]:
+        blocks = self._timeline.pool.blocks[start:end]
         rows: list[dict[str, Any]] = []
         for block in blocks:
             rows.append(pool_row(block))
             if size is not None and (size := size - len(str(rows[-1]))) < 0:
                 break
-        return {"at": start, "rows": rows, "calls": model_calls(blocks[: len(rows)])}
+        return {"at": start, "rows": rows, "calls": model_call_cells_by_key(blocks[: len(rows)])}
 
-    def _tell(self) -> None:
-        if self._only_text and self._streams.known:
-            self._tell_text()
+    def _send_changes(self) -> None:
+        if self._only_text_changed and self._streaming_rows.page_has_same_blocks:
+            self._send_text()
         else:
-            self._tell_more()
-        self._only_text = True
+            self._send_update()
+        self._only_text_changed = True
 
-    def _tell_text(self) -> None:
-        if news := self._streams.news():
+    def _send_text(self) -> None:
+        if texts := self._streaming_rows.take_unsent_texts():
             self._number += 1
-            self._shown_here(self.send, {"n": self._number, "t": news})
+            self._run_in_cell(self.send, {"n": self._number, "t": texts})
 
-    def _tell_more(self) -> None:
-        """What is new since the last time: entries from some Turn on, blocks, and those on their way."""
-        line = self._line
-        turns, phases, known = self._sent
-        start = max(0, min(turns, len(line.entries)) - 1)
+    def _send_update(self) -> None:
+        """Send new Turn entries, blocks and streaming rows since the last update."""
+        timeline = self._timeline
+        sent_turns, sent_phases, sent_blocks = self._sent_counts
+        start = max(0, min(sent_turns, len(timeline.entries)) - 1)
         self._number += 1
-        fresh = [dict(entry) for entry in line.entries[start:]]
-        update: dict[str, Any] = {"number": self._number, "from": start, "turns": fresh, **self._sums()}
-        if turns and fresh and len(fresh[0]["phases"]) > phases:
-            update["phases_from"] = phases
-            fresh[0]["phases"] = fresh[0]["phases"][phases:]
-        blocks = line.pool.blocks[known:]
-        update |= {"at": known, "rows": list(self._streams.completed(blocks)), "calls": model_calls(blocks)}
-        update["open"] = self._streams.rows()
-        self._streams.remember()
-        self._sent = (len(line.entries), len(line.entries[-1]["phases"]), len(line.pool.blocks))
-        self._shown_here(self.set_trait, "tail", update)
+        entries = [dict(entry) for entry in timeline.entries[start:]]
+        update: dict[str, Any] = {"number": self._number, "from": start, "turns": entries, **self._totals()}
+        if sent_turns and entries and len(entries[0]["phases"]) > sent_phases:
+            update["phases_from"] = sent_phases
+            entries[0]["phases"] = entries[0]["phases"][sent_phases:]
+        blocks = timeline.pool.blocks[sent_blocks:]
+        update |= {
+            "at": sent_blocks,
+            "rows": list(self._streaming_rows.finished_rows(blocks)),
+            "calls": model_call_cells_by_key(blocks),
+        }
+        update["open"] = self._streaming_rows.rows()
+        self._streaming_rows.mark_all_sent()
+        self._sent_counts = (len(timeline.entries), len(timeline.entries[-1]["phases"]), len(timeline.pool.blocks))
+        self._run_in_cell(self.set_trait, "update", update)
 
-    # What the page asks. A message may come on any thread.
+    # Requests of the page, which may arrive on any thread.
 
-    def _hear_page(self, _: Any, message: Any, __: Any) -> None:
-        call(self._heard, message if isinstance(message, dict) else {})
+    def _on_page_message(self, _: Any, message: Any, __: Any) -> None:
+        call_soon(self._handle_message, message if isinstance(message, dict) else {})
 
-    def _heard(self, message: Mapping[str, Any]) -> None:
-        blocks = self._line.pool.blocks
+    def _handle_message(self, message: Mapping[str, Any]) -> None:
+        """Answer a request of the page; invalid messages are ignored."""
+        blocks = self._timeline.pool.blocks
         match message:
-            case {"want": "start"}:
+            case {"request": "start"}:
                 self._number += 1
-                self._shown_here(self.set_trait, "start", self._whole())
-            case {"want": "rows", "from": int(start), "to": int(end)} if 0 <= start < end:
-                self._shown_here(self.send, self._rows(start, min(end, start + PAGE)))
-            case {"want": "body", "place": int(place)} if 0 <= place < len(blocks):
-                self._shown_here(self.send, {"place": place, "body": body_of(blocks[place])})
-            case {"want": "form", "place": int(place), "form": str(name), "id": int(id)} if 0 <= place < len(blocks):
-                self._shown_here(self.send, {"id": id, **_form(blocks[place], name)})
+                self._run_in_cell(self.set_trait, "start", self._full_state())
+            case {"request": "rows", "from": int(start), "to": int(end)} if 0 <= start < end:
+                self._run_in_cell(self.send, self._rows_between(start, min(end, start + MAX_PAGE_ROWS)))
+            case {"request": "body", "place": int(place)} if 0 <= place < len(blocks):
+                self._run_in_cell(self.send, {"place": place, "body": block_body(blocks[place])})
+            case {"request": "format", "place": int(place), "format": str(name), "id": int(id)} if (
+                0 <= place < len(blocks)
+            ):
+                self._run_in_cell(self.send, {"id": id, **_format_or_error(blocks[place], name)})
 
 
-def _form(block: Block, name: str) -> dict[str, str]:
+def _format_or_error(block: Block, format_name: str) -> dict[str, str]:
+    """Return a message with the block in a format, or with the error that prevented it."""
     try:
-        return {"text": form(block, name)}
-    except Exception as error:  # whatever it is, the page says it and goes on
+        return {"text": format_block(block, format_name)}
+    except Exception as error:  # the page displays any error and continues
         return {"error": visible(f"{type(error).__name__}: {error}")}

@@ -1,4 +1,4 @@
-"""At most so many calls a second, and always one more after the last request."""
+"""Limit how often a function is called, with a guaranteed call after the last request."""
 
 from __future__ import annotations
 
@@ -6,37 +6,38 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from ..host import loop
+from ..runtime.background_loop import background_loop
 
-FRAMES = 30  # a second; a burst without this loses its end and leaves the kernel busy
-TEXT_FRAMES = 25  # a second, where there is only more text: each is an envelope around a few words
+FRAMES_PER_SECOND = 30  # without this limit a burst of changes overloads the kernel
+TEXT_FRAMES_PER_SECOND = 25  # for changes that only append text, whose messages are mostly overhead
 
 
 class Throttle:
-    """Calls `function` on the host's loop: as soon as it may, and not before `wait` seconds have passed.
+    """Call `function` on the event loop at most `per_second` times a second, each time at least `wait` seconds late.
 
-    What comes within that wait goes along, so a step that takes a few ms is drawn once.
+    Requests during the wait are merged into one call, so a step of a few milliseconds is drawn once.
     """
 
-    def __init__(self, function: Callable[[], None], per_second: float = FRAMES, wait: float = 0.0) -> None:
+    def __init__(self, function: Callable[[], None], per_second: float = FRAMES_PER_SECOND, wait: float = 0.0) -> None:
         self._function = function
-        self._gap = 1 / per_second
+        self._min_interval = 1 / per_second
         self._wait = wait
-        self._last = 0.0
-        self._waiting: asyncio.TimerHandle | None = None
+        self._last_call_time = 0.0
+        self._timer: asyncio.TimerHandle | None = None
 
     def __call__(self) -> None:
-        if self._waiting is not None:
+        if self._timer is not None:
             return
-        left = max(self._last + self._gap - time.monotonic(), self._wait)
-        if left <= 0:
+        delay = max(self._last_call_time + self._min_interval - time.monotonic(), self._wait)
+        if delay <= 0:
             self.now()
         else:
-            self._waiting = loop().call_later(left, self.now)
+            self._timer = background_loop().call_later(delay, self.now)
 
     def now(self) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
-            self._waiting = None
-        self._last = time.monotonic()
+        """Call the function immediately and cancel the pending call."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._last_call_time = time.monotonic()
         self._function()

@@ -1,7 +1,7 @@
-"""A Turn in a cell, alive: fold, filter, search, sort, select, copy.
+"""The live view of a Turn: fold, filter, search, sort, select and copy its blocks.
 
-The first rows go with the view; the page asks for the rest. Each question says what it
-is about, so the kernel keeps nothing of a page, and any number of pages may ask.
+The first rows are sent with the view, and the page requests the others. Every request contains the version, filters
+and order it refers to, so the kernel keeps no state per page, and any number of pages can be open.
 """
 
 from __future__ import annotations
@@ -12,252 +12,273 @@ from typing import Any
 import anywidget
 import traitlets
 
-from ..chunks import Chunks
-from ..html import turn_html
-from ..modules import packed
-from ..results import total_cost, total_usage
-from ..rows import body_of, model_calls, row
-from ..text import visible
-from ..turns import Block, Run, Turn
-from .arrangement import Arrangement
-from .block_forms import bag_json, form, json_text
-from .page_rows import Joined, carried, difference, fitting
-from .still import Still
+from ..render.block_rows import block_body, block_row, model_call_cells_by_key
+from ..render.es_modules import packed_module
+from ..render.html import turn_html
+from ..render.text import visible
+from ..values.inference_results import total_cost, total_usage
+from ..values.persistent_list import PersistentList
+from ..values.turns import Block, Run, Turn
+from .block_formats import format_block, json_text, metadata_json
+from .filter_sort import FilterSort
+from .row_payloads import BlockIndex, changed_range, remap_indices, rows_within_size
+from .static_fallback import StaticFallback
 
-FIRST_ROWS = 300  # that go with the view, if they come to no more than FIRST_SIZE
-FIRST_SIZE = 60_000  # characters of JSON
-FIRST_SIZE_OF_MORE = 24_000  # where they are only the first: what a page draws at once, and it asks for the rest
-STILL_ROWS = 20  # of a longer Turn that stand in the output as static HTML beside the view
-PAGE = 400  # rows at a time, at most
-PIECE = 12_000_000  # characters of one text at a time
-UPDATE_SIZE = 8_000  # characters of rows in an update; the page asks for the rest
-PAGE_SIZE = 300_000  # characters of rows in an answer
-LONG = 2_000  # blocks above which what a Turn comes to is summed when the page asks
-COLUMNS = ("number", "kind", "content", "model", "stop", "tokens", "time")
-MORE_COLUMNS = ("role", "provider", "finish", "cached", "reasoning", "cost", "first")
+INITIAL_ROWS = 300  # sent with the view, up to INITIAL_SIZE
+INITIAL_SIZE = 60_000  # characters of JSON
+PARTIAL_INITIAL_SIZE = 24_000  # for Turns with more than INITIAL_ROWS blocks; enough for the first screen
+STATIC_ROWS = 20  # rows of a longer Turn in the static HTML that is stored with the view
+MAX_PAGE_ROWS = 400  # rows of one answer
+MAX_TEXT_LENGTH = 12_000_000  # characters of one answer
+MAX_UPDATE_SIZE = 8_000  # characters of rows in an update; the page requests the others
+MAX_PAGE_SIZE = 300_000  # characters of rows in an answer
+LONG_TURN = 2_000  # blocks; the totals of longer Turns are computed on request
+DEFAULT_COLUMNS = ("number", "kind", "content", "model", "stop", "tokens", "time")
 
 
-class TurnView(Still, anywidget.AnyWidget):
+class TurnView(StaticFallback, anywidget.AnyWidget):
     """The live table of one Turn.
 
-    `turn` may be set to another Turn: what changed is sent. `selected` are indices of blocks,
-    `selection` the Turn of them; `search`, `only_matches`, `kinds`, `tool`, `sort` and `columns` are
-    what is shown. All of them can be observed and set, and all but `turn` linked in the browser.
+    `turn` may be set to another Turn; only the changes are sent. `selected` holds indices of blocks, and `selection` is
+    a Turn of these blocks. `search`, `only_matches`, `kinds`, `tool`, `sort` and `columns` control the table. All of
+    them can be observed and set, and all but `turn` can be linked in the browser.
     """
 
-    _esm = packed("turn_view.js", "block_table.css")
-    turn = traitlets.Instance(Turn, help="the Turn that is shown")
+    _esm = packed_module("turn_view.js", "block_table.css")
+    turn = traitlets.Instance(Turn, help="the displayed Turn")
     selected = traitlets.List(traitlets.Int(), help="indices of the selected blocks, ascending").tag(sync=True)
-    search = traitlets.Unicode(help="what is marked, in any case").tag(sync=True)
-    only_matches = traitlets.Bool(help="leave out blocks without a match").tag(sync=True)
-    kinds = traitlets.List(traitlets.Unicode(), help="kinds that are shown; none means all").tag(sync=True)
-    tool = traitlets.Unicode(help="the tool whose calls and results are shown").tag(sync=True)
-    sort = traitlets.Unicode(help='a column; after "-" descending; "" as in the Turn').tag(sync=True)
-    columns = traitlets.List(traitlets.Unicode(), help="columns that are shown").tag(sync=True)
+    search = traitlets.Unicode(help="text to search for, ignoring case").tag(sync=True)
+    only_matches = traitlets.Bool(help="hide blocks without a match").tag(sync=True)
+    kinds = traitlets.List(traitlets.Unicode(), help="kinds to display; empty for all").tag(sync=True)
+    tool = traitlets.Unicode(help="display only calls and results of this tool").tag(sync=True)
+    sort = traitlets.Unicode(help='column to sort by, "-" before it for descending; "" for the order of the Turn').tag(
+        sync=True
+    )
+    columns = traitlets.List(traitlets.Unicode(), help="columns to display").tag(sync=True)
     _start = traitlets.Dict().tag(sync=True)
 
     def __init__(self, turn: Turn | Run, **settings: Any) -> None:
         turn = turn.latest if isinstance(turn, Run) else turn
-        self._joined = Joined(turn.blocks)
-        self._number = 0
-        self._order: tuple[Any, Sequence[int]] = (None, ())
-        self._begin_still()
-        settings.setdefault("columns", _columns_for(turn))
-        super().__init__(turn=turn, _start=self._whole(turn), **settings)
-        self.on_msg(self._hear_page)
+        self._block_index = BlockIndex(turn.blocks)
+        self._version = 0
+        self._cached_order: tuple[Any, Sequence[int]] = (None, ())
+        self._init_static_fallback()
+        settings.setdefault("columns", _default_columns(turn))
+        super().__init__(turn=turn, _start=self._initial_state(turn), **settings)
+        self.on_msg(self._on_page_message)
 
     def __repr__(self) -> str:
         return f"<TurnView of {self.turn!r}>"
 
     def _repr_html_(self) -> str:
-        """What stands in for the view where there is no widget: of a long Turn the beginning, `freeze()` keeps more."""
-        return turn_html(self.turn) if len(self.turn) <= FIRST_ROWS else turn_html(self.turn, most=STILL_ROWS)
+        """Return the static table; of a long Turn only the beginning, unlike `freeze()`."""
+        return turn_html(self.turn) if len(self.turn) <= INITIAL_ROWS else turn_html(self.turn, max_rows=STATIC_ROWS)
 
     @property
     def selection(self) -> Turn:
-        """The selected blocks as a Turn; its metadata and data are those of the whole."""
-        return self.turn._with(blocks=Chunks(self.turn[i] for i in self.selected))
+        """The selected blocks as a Turn with the metadata and data of the whole Turn."""
+        return self.turn._with(blocks=PersistentList(self.turn[i] for i in self.selected))
 
-    def _still(self) -> dict[str, str]:
+    def _static_bundle(self) -> dict[str, str]:
         return {"text/plain": repr(self.turn), "text/html": turn_html(self.turn)}
 
-    # What the page gets unasked.
+    # Sent without a request.
 
-    def _whole(self, turn: Turn) -> dict[str, Any]:
-        """The Turn as it is, with its first rows."""
-        first = turn.blocks.head(FIRST_ROWS)
-        size = FIRST_SIZE if len(first) == len(turn) else FIRST_SIZE_OF_MORE
-        rows = fitting((self._joined.row(i, block) for i, block in enumerate(first)), size)
+    def _initial_state(self, turn: Turn) -> dict[str, Any]:
+        """Return the state that is sent with the view, including the first rows."""
+        initial_blocks = turn.blocks.head(INITIAL_ROWS)
+        size = INITIAL_SIZE if len(initial_blocks) == len(turn) else PARTIAL_INITIAL_SIZE
+        rows = rows_within_size(
+            (self._block_index.row_payload(i, block) for i, block in enumerate(initial_blocks)), size
+        )
         return {
-            "number": self._number,
+            "version": self._version,
             "total": len(turn),
             "rows": rows,
-            "calls": model_calls(first.head(len(rows))),
-            "about": self._about(turn),
+            "calls": model_call_cells_by_key(initial_blocks.head(len(rows))),
+            "summary": self._summary(turn),
         }
 
-    def _about(self, turn: Turn) -> dict[str, Any]:
-        kinds = sorted(self._joined.kinds.items(), key=lambda one: ORDER.get(one[0], len(ORDER)))
+    def _summary(self, turn: Turn) -> dict[str, Any]:
+        """Return the available filters and, for Turns that are not long, the totals."""
+        kinds = sorted(self._block_index.kinds.items(), key=lambda entry: KIND_ORDER.get(entry[0], len(KIND_ORDER)))
         choices = {
             "kinds": [[visible(kind), count] for kind, count in kinds if count],
-            "tools": list(self._joined.tools),
+            "tools": list(self._block_index.tool_names),
         }
-        return {"choices": choices, **(sums(turn) if len(turn) <= LONG else {"later": True})}
+        return {"choices": choices, **(turn_totals(turn) if len(turn) <= LONG_TURN else {"totals_pending": True})}
 
     @traitlets.observe("turn")
-    def _turn_changed(self, change: Any) -> None:
-        before, after = change["old"], change["new"]
-        if not isinstance(before, Turn) or before is after:
+    def _on_turn_change(self, change: Any) -> None:
+        """Send the difference between the old and the new Turn to the page."""
+        old_turn, new_turn = change["old"], change["new"]
+        if not isinstance(old_turn, Turn) or old_turn is new_turn:
             return
-        changed = difference(before.blocks, after.blocks)
-        was, self._joined = self._joined, self._joined.of(after.blocks)
-        self._number += 1
-        self.selected = carried(self.selected, before.blocks, after.blocks)
-        start, removed, added = changed
-        if removed != added and start + removed < len(before):  # every index after it is another
-            self.send({"start": self._whole(after)})
+        change_range = changed_range(old_turn.blocks, new_turn.blocks)
+        old_index, self._block_index = self._block_index, self._block_index.updated(new_turn.blocks)
+        self._version += 1
+        self.selected = remap_indices(self.selected, old_turn.blocks, new_turn.blocks)
+        start, removed, added = change_range
+        if removed != added and start + removed < len(old_turn):  # the index of every later block changed
+            self.send({"start": self._initial_state(new_turn)})
             return
-        rows = fitting((self._joined.row(i, after[i]) for i in range(start, start + added)), UPDATE_SIZE)
+        rows = rows_within_size(
+            (self._block_index.row_payload(i, new_turn[i]) for i in range(start, start + added)), MAX_UPDATE_SIZE
+        )
         self.send(
             {
                 "change": {
-                    "number": self._number,
-                    "total": len(after),
+                    "version": self._version,
+                    "total": len(new_turn),
                     "from": start,
                     "removed": removed,
                     "added": added,
                     "rows": rows,
-                    "calls": model_calls(after.blocks[i] for i in range(start, start + len(rows))),
-                    "touched": self._touched(was, before, changed),
-                    "about": self._about(after),
+                    "calls": model_call_cells_by_key(new_turn.blocks[i] for i in range(start, start + len(rows))),
+                    "updated_partners": self._updated_partners(old_index, old_turn, change_range),
+                    "summary": self._summary(new_turn),
                 }
             }
         )
 
-    def _touched(self, was: Joined, before: Turn, changed: tuple[int, int, int]) -> dict[str, dict[str, Any]]:
-        """Calls elsewhere whose results came or went, results whose calls did: what their rows now say."""
-        start, removed, added = changed
-        blocks = self._joined.blocks
-        others = {was.partner(before[i]) for i in range(start, start + removed)}
-        others |= {self._joined.partner(blocks[i]) for i in range(start, start + added)}
-        outside = [i for i in others if i is not None and not start <= i < start + added and i < len(blocks)]
+    def _updated_partners(
+        self, old_index: BlockIndex, old_turn: Turn, change_range: tuple[int, int, int]
+    ) -> dict[str, dict[str, Any]]:
+        """Return changes of rows outside the changed range: calls and results whose partner was added or removed."""
+        start, removed, added = change_range
+        blocks = self._block_index.blocks
+        partner_indices = {old_index.partner_index(old_turn[i]) for i in range(start, start + removed)}
+        partner_indices |= {self._block_index.partner_index(blocks[i]) for i in range(start, start + added)}
+        unchanged_rows = [
+            i for i in partner_indices if i is not None and not start <= i < start + added and i < len(blocks)
+        ]
         return {
-            str(i): {"partner": self._joined.partner(blocks[i]), "name": self._joined.tool(blocks[i])} for i in outside
+            str(i): {
+                "partner": self._block_index.partner_index(blocks[i]),
+                "name": self._block_index.tool_name(blocks[i]),
+            }
+            for i in unchanged_rows
         }
 
     @traitlets.validate("selected")
     def _valid_selected(self, proposal: Any) -> list[int]:
+        """Return the selected indices sorted and non-negative. Raises TraitError if one is out of range."""
         count = len(self.turn)
-        found = [i + count if i < 0 else i for i in proposal["value"]]
-        known = sorted({i for i in found if 0 <= i < count})
-        if len(known) < len(set(found)) and not self._property_lock:  # a page, or a link between two, may be late
-            raise traitlets.TraitError(f"there are {count} blocks here, and none at {sorted(set(found) - set(known))}")
-        return known
+        indices = [i + count if i < 0 else i for i in proposal["value"]]
+        valid_indices = sorted({i for i in indices if 0 <= i < count})
+        if len(valid_indices) < len(set(indices)) and not self._property_lock:  # messages of pages may be outdated
+            raise traitlets.TraitError(
+                f"selected indices {sorted(set(indices) - set(valid_indices))} are out of range (length {count})"
+            )
+        return valid_indices
 
-    # What the page asks.
+    # Requests of the page.
 
-    def _hear_page(self, _: Any, message: Any, __: Any) -> None:
+    def _on_page_message(self, _: Any, message: Any, __: Any) -> None:
         if not isinstance(message, dict) or not isinstance(message.get("id"), int):
             return
         try:
             answer = self._answer(message)
-        except Exception as error:  # whatever it is, the page says it and goes on
+        except Exception as error:  # the page displays any error and continues
             answer = {"error": visible(f"{type(error).__name__}: {error}")}
         self.send({"id": message["id"], **answer})
 
     def _answer(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        turn, joined, number = self.turn, self._joined, self._number
+        """Return the answer to a request of the page."""
+        turn, block_index, version = self.turn, self._block_index, self._version
         match message:
-            case {"want": "news", "number": int(known)}:
-                return {} if known == number else {"start": self._whole(turn)}
-            case {"want": "rows", "from": int(start), "to": int(end)}:
-                return self._rows(self._ordered(message), max(start, 0), end)
-            case {"want": "indices", "from": int(start), "to": int(end)}:
-                return {"indices": list(self._ordered(message)[max(start, 0) : max(end, 0)])}
-            case {"want": "place", "row": int(index)}:
-                order = self._ordered(message)
+            case {"request": "changes", "version": int(page_version)}:
+                return {} if page_version == version else {"start": self._initial_state(turn)}
+            case {"request": "rows", "from": int(start), "to": int(end)}:
+                return self._page_of_rows(self._order_for(message), max(start, 0), end)
+            case {"request": "indices", "from": int(start), "to": int(end)}:
+                return {"indices": list(self._order_for(message)[max(start, 0) : max(end, 0)])}
+            case {"request": "position", "row": int(index)}:
+                order = self._order_for(message)
                 return {"position": order.index(index) if index in order else -1}
-            case {"want": "match", "position": int(position), "step": int(step)}:
-                wanted = Arrangement.read(message.get("arrangement"))
-                return {"match": wanted.match(joined, self._ordered(message), position, step)}
-            case {"want": "about", "part": str(part)}:
-                return {"text": about(turn, part)}
-            case {"want": "sums"}:
-                return {"sums": sums(turn)}
+            case {"request": "match", "position": int(position), "step": int(step)}:
+                filter_sort = FilterSort.from_message(message.get("filter_sort"))
+                return {"match": filter_sort.find_match(block_index, self._order_for(message), position, step)}
+            case {"request": "details", "part": str(part)}:
+                return {"text": turn_details(turn, part)}
+            case {"request": "totals"}:
+                return {"totals": turn_totals(turn)}
             case {"row": int(index)} if 0 <= index < len(turn):
-                return self._of_block(turn[index], message)
-        return {"error": "the kernel does not know what is asked"}
+                return self._answer_for_block(turn[index], message)
+        return {"error": "unknown request"}
 
-    def _of_block(self, block: Block, message: Mapping[str, Any]) -> dict[str, Any]:
+    def _answer_for_block(self, block: Block, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the answer to a request about one block."""
         match message:
-            case {"want": "text", "from": int(start), "to": int(end)} if 0 <= start <= end:
-                body = body_of(block)
-                end = min(end, start + PIECE, len(body))
+            case {"request": "text", "from": int(start), "to": int(end)} if 0 <= start <= end:
+                body = block_body(block)
+                end = min(end, start + MAX_TEXT_LENGTH, len(body))
                 return {"from": start, "text": {"text": body[start:end], "to": end}, "cut": end < len(body)}
-            case {"want": "image", "image": int(number)}:
-                images = row(block).get("images", [])
+            case {"request": "image", "image": int(number)}:
+                images = block_row(block).get("images", [])
                 return {"image": images[number] if 0 <= number < len(images) else ""}
-            case {"want": "form", "form": str(name)}:
-                return {"text": form(block, name)}
-        return {"error": "the kernel does not know what is asked of the block"}
+            case {"request": "format", "format": str(format_name)}:
+                return {"text": format_block(block, format_name)}
+        return {"error": "unknown request about a block"}
 
-    def _ordered(self, message: Mapping[str, Any]) -> Sequence[int]:
-        """The blocks the page shows, by index; the last answer is kept, because a page asks for many rows of it."""
-        wanted = Arrangement.read(message.get("arrangement"))
-        key = (self._number, wanted)
-        known = self._order
-        if known[0] != key:
-            known = self._order = (key, wanted.order(self._joined))
-        return known[1]
+    def _order_for(self, message: Mapping[str, Any]) -> Sequence[int]:
+        """Return the indices of the blocks the page displays; the last answer is cached because pages request many rows of it."""
+        filter_sort = FilterSort.from_message(message.get("filter_sort"))
+        key = (self._version, filter_sort)
+        cached = self._cached_order
+        if cached[0] != key:
+            cached = self._cached_order = (key, filter_sort.order(self._block_index))
+        return cached[1]
 
-    def _rows(self, order: Sequence[int], start: int, end: int) -> dict[str, Any]:
-        joined, number = self._joined, self._number
-        indices = order[start : min(end, start + PAGE)]
-        rows = fitting((joined.row(i, joined.blocks[i]) for i in indices), PAGE_SIZE)
+    def _page_of_rows(self, order: Sequence[int], start: int, end: int) -> dict[str, Any]:
+        """Return the rows at positions from `start` up to `end`, as many as fit into one answer."""
+        block_index, version = self._block_index, self._version
+        indices = order[start : min(end, start + MAX_PAGE_ROWS)]
+        rows = rows_within_size((block_index.row_payload(i, block_index.blocks[i]) for i in indices), MAX_PAGE_SIZE)
         answer: dict[str, Any] = {
-            "number": number,
+            "version": version,
             "length": len(order),
             "rows": rows,
-            "calls": model_calls(joined.blocks[i] for i in indices[: len(rows)]),
+            "calls": model_call_cells_by_key(block_index.blocks[i] for i in indices[: len(rows)]),
         }
         if not isinstance(order, range):
             answer["indices"] = list(indices[: len(rows)])
         return answer
 
 
-ORDER = {kind: n for n, kind in enumerate(("system", "user", "reasoning", "llm_text", "tool_call", "tool_use"))}
+KIND_ORDER = {kind: n for n, kind in enumerate(("system", "user", "reasoning", "llm_text", "tool_call", "tool_use"))}
 
 
-def sums(turn: Turn) -> dict[str, Any]:
-    """What a Turn comes to: model calls, tokens, USD, ms, calls that wait; unknown ones left out."""
+def turn_totals(turn: Turn) -> dict[str, Any]:
+    """Return the totals of a Turn: model calls, tokens, USD, ms and pending calls; unknown ones are left out."""
     results = turn.inferences
-    made: dict[str, Any] = {"later": False, "pending": len(turn.pending)}
+    totals: dict[str, Any] = {"totals_pending": False, "pending": len(turn.pending)}
     if not results:
-        return made
+        return totals
     usage, cost = total_usage(results), total_cost(results)
-    made |= {"calls": len(results), "ms": sum(result.duration_ms or 0 for result in results)}
-    made["failed"] = sum(result.finish_class in ("error", "interrupted") for result in results)
+    totals |= {"calls": len(results), "ms": sum(result.duration_ms or 0 for result in results)}
+    totals["failed"] = sum(result.finish_class in ("error", "interrupted") for result in results)
     if usage.total_tokens:
-        made |= {"input": usage.input_tokens, "output": usage.output_tokens}
+        totals |= {"input": usage.input_tokens, "output": usage.output_tokens}
     if cost is not None:
-        made["cost"] = cost
-    return made
+        totals["cost"] = cost
+    return totals
 
 
-def about(turn: Turn, part: str) -> str:
-    """A part of what a Turn carries besides its blocks, as JSON."""
+def turn_details(turn: Turn, part: str) -> str:
+    """Return the metadata, the data or the ids of a Turn as JSON."""
     match part:
         case "metadata":
-            return bag_json(turn.metadata)
+            return metadata_json(turn.metadata)
         case "data":
-            return bag_json(turn.data)
+            return metadata_json(turn.data)
         case "ids":
-            return json_text({"turn": turn.id, "blocks": [block.id for block in turn.blocks.head(LONG)]})
+            return json_text({"turn": turn.id, "blocks": [block.id for block in turn.blocks.head(LONG_TURN)]})
     return ""
 
 
-def _columns_for(turn: Turn) -> list[str]:
-    """The usual columns; and what calls cost, where that is known."""
-    first: Iterable[Block] = turn.blocks.head(FIRST_ROWS)
-    priced = any(block.inference is not None and block.inference.cost is not None for block in first)
-    return [*COLUMNS[:-1], *(("cost",) if priced else ()), COLUMNS[-1]]
+def _default_columns(turn: Turn) -> list[str]:
+    """Return the default columns, with the cost if any of the first blocks has one."""
+    initial_blocks: Iterable[Block] = turn.blocks.head(INITIAL_ROWS)
+    has_costs = any(block.inference is not None and block.inference.cost is not None for block in initial_blocks)
+    return [*DEFAULT_COLUMNS[:-1], *(("cost",) if has_costs else ()), DEFAULT_COLUMNS[-1]]

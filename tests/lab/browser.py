@@ -1,4 +1,4 @@
-"""Find a Chromium, or get one, so that `make test` needs nothing but Python beforehand."""
+"""Find a Chromium, or install one, so that `make test` needs only Python."""
 
 from __future__ import annotations
 
@@ -10,52 +10,52 @@ from collections.abc import Iterator
 
 from playwright.sync_api import sync_playwright
 
-from tests.lab.processes import group
+from tests.lab.processes import process_group
 
 PLAYWRIGHT = (sys.executable, "-m", "playwright")
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-ON_A_MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+MAC_PATH = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 PACKAGES = ("chromium", "libatomic1")
 
 DOWNLOAD_SECONDS = 300.0
-"""A network that drops what it forbids would keep Playwright waiting far longer."""
+"""Limit for networks that silently drop requests, where Playwright waits much longer."""
 
-NONE_TO_BE_HAD = """\
-no browser for the tests: none is installed, and neither Playwright nor apt-get could get one
-install Chromium or Chrome (on Debian: apt-get install chromium libatomic1), or name it by
-CHROMIUM=/path/to/it, or leave the tests in a browser out by BROWSER=none\
+NOT_FOUND_MESSAGE = """\
+no browser for the tests: none is installed, and neither Playwright nor apt-get could install one
+install Chromium or Chrome (on Debian: apt-get install chromium libatomic1), or set
+CHROMIUM=/path/to/it, or skip the browser tests with BROWSER=none\
 """
 
 
-def unwanted() -> bool:
-    """Say whether the tests in a browser were asked to stay out."""
+def browser_tests_disabled() -> bool:
+    """Return whether BROWSER=none disables the browser tests."""
     return os.environ.get("BROWSER") == "none"
 
 
-def find() -> str | None:
-    """Path of the first browser here that starts, if that which drives it does too."""
+def find_browser() -> str | None:
+    """Return the path of the first browser that starts, or None if there is none or Playwright does not run."""
     if not starts(*PLAYWRIGHT):
         return None
     return next((path for path in candidates() if starts(path)), None)
 
 
 def candidates() -> Iterator[str]:
-    """Where a browser may be, the one asked for first."""
+    """Yield possible paths of a browser, preferred ones first."""
     yield os.environ.get("CHROMIUM", "")
     for name in NAMES:
         yield shutil.which(name) or ""
-    yield ON_A_MAC
-    yield playwrights_own()
+    yield MAC_PATH
+    yield playwright_browser()
 
 
-def playwrights_own() -> str:
-    """Path where Playwright puts the browser it downloads."""
+def playwright_browser() -> str:
+    """Return the path where Playwright installs its browser."""
     with sync_playwright() as playwright:
         return playwright.chromium.executable_path
 
 
 def starts(*command: str) -> bool:
-    """Say whether a program runs: on a bare system a downloaded one lacks libraries."""
+    """Return whether a program runs; on a minimal system a downloaded browser may lack libraries."""
     try:
         subprocess.run([*command, "--version"], capture_output=True, timeout=60, check=True)
     except (OSError, subprocess.SubprocessError):
@@ -64,16 +64,16 @@ def starts(*command: str) -> bool:
 
 
 def download() -> None:
-    """Let Playwright fetch its Chromium; where it cannot, the next way is tried."""
-    with group([*PLAYWRIGHT, "install", "chromium"]) as process:
+    """Let Playwright download its Chromium; a failure is ignored because there is another way."""
+    with process_group([*PLAYWRIGHT, "install", "chromium"]) as process:
         try:
             process.wait(DOWNLOAD_SECONDS)
         except subprocess.TimeoutExpired:
-            say(f"the download was not done after {DOWNLOAD_SECONDS:.0f} s")
+            report(f"the download did not finish within {DOWNLOAD_SECONDS:.0f} s")
 
 
 def install() -> None:
-    """Let Debian install Chromium, and a library Playwright needs, where apt-get may be used."""
+    """Install Chromium and a library for Playwright with apt-get, if it is available."""
     if shutil.which("apt-get") is None:
         return
     apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet=2", "--yes"]
@@ -86,22 +86,22 @@ def install() -> None:
 
 
 def main() -> None:
-    """Leave a browser on this machine that the tests will find, or say why there is none."""
-    if unwanted():
-        say("BROWSER=none: the tests in a browser are left out")
+    """Make sure that the tests will find a browser, or exit with an explanation."""
+    if browser_tests_disabled():
+        report("BROWSER=none: the browser tests are skipped")
         return
-    path = find()
-    for get in (download, install):
+    path = find_browser()
+    for acquire in (download, install):
         if path is None:
-            get()
-            path = find()
+            acquire()
+            path = find_browser()
     if path is None:
-        sys.exit(NONE_TO_BE_HAD)
-    say(f"browser: {path}")
+        sys.exit(NOT_FOUND_MESSAGE)
+    report(f"browser: {path}")
 
 
-def say(line: str) -> None:
-    """Tell whoever ran `make test`."""
+def report(line: str) -> None:
+    """Print a line for the user of `make test`."""
     print(line, flush=True)
 
 

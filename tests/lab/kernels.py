@@ -1,11 +1,11 @@
-"""Kernels of several ages: which thread a click arrives on changed three times between them.
+"""Kernels of several ipykernel releases, which differ in the thread that handles messages of a page.
 
-A kernelspec's folder carries its own `ipykernel`, put before that of the environment by
-PYTHONPATH; all else is shared, so a kernel costs a second and two megabytes.
+The folder of a kernelspec contains its own `ipykernel`, which PYTHONPATH puts before that of the environment;
+everything else is shared, so a kernel needs one second and two megabytes.
 
-ipykernel 7.0 to 7.3 may never hear a request that comes while it sends a reply (its issue 1554: the reply goes
-past the stream that reads the same socket, and takes the stream's wake-up with it). One cell in a few hundred
-hung for that and no fault of ours, so those releases are started with the remedy of 7.4.
+ipykernel 7.0 to 7.3 may lose a request that arrives while it sends a reply (its issue 1554: the reply bypasses the
+stream that reads the same socket and consumes its wake-up). About one cell in a few hundred hung because of that, so
+these releases are started with the fix of 7.4.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from pathlib import Path
 PINNED = {f"ipykernel-{release}": release for release in ("6.31.0", "7.0.1")}
 
 KERNELS = {**PINNED, "python3": version("ipykernel")}
-"""Name of a kernel → the release of ipykernel it runs."""
+"""Name of a kernel → its ipykernel release."""
 
-HOME = Path(sys.prefix)
-"""Where JUPYTER_PATH must point for JupyterLab to find `kernels/<name>/kernel.json`."""
+ROOT = Path(__file__).parents[2]
+
+KERNELS_PREFIX = Path(sys.prefix)
+"""Value of JUPYTER_PATH with which JupyterLab finds `kernels/<name>/kernel.json`."""
 
 
 LAUNCH = """
@@ -40,11 +42,11 @@ launch_new_instance()
 
 
 def install(name: str, release: str) -> None:
-    """Put one release of ipykernel and its kernelspec into a folder of the environment."""
-    folder = HOME / "kernels" / name
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--upgrade", "--no-deps"]
-    packages = [f"ipykernel=={release}", "nest-asyncio"]
-    subprocess.run([*pip, "--target", str(folder), *packages], check=True)
+    """Install one release of ipykernel and its kernelspec into a folder of the environment."""
+    folder = KERNELS_PREFIX / "kernels" / name
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--upgrade", "--no-deps", "--require-hashes"]
+    lock = ROOT / "requirements" / f"ipykernel-{release}.txt"
+    subprocess.run([*pip, "--target", str(folder), "--requirement", str(lock)], check=True)
     start = ["-m", "ipykernel_launcher"]
     if release.startswith("7.0."):
         launch = folder / "launch.py"

@@ -1,4 +1,4 @@
-"""Jupyter Notebook 7 beside JupyterLab: another shell around the same notebooks, a page for each."""
+"""Jupyter Notebook 7 for tests."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from tests.lab.jupyterlab import Lab
 
 
 class Notebook(Lab):
-    """One browser tab with one notebook, in Notebook 7."""
+    """A browser tab with one notebook in Notebook 7."""
 
     def load(self) -> None:
-        """Load the list of files, which has no notebook open."""
+        """Load the file list, which has no open notebook."""
         self.page.goto(f"{self.server.url}tree?token={self.server.token}")
-        self.until("app?.shell")
+        self.wait_until("app?.shell")
 
     def open(self, path: str, *, fresh: bool = False) -> None:
-        """Open a notebook of the served folder and wait for its kernel; every page is a fresh one here."""
+        """Open a notebook of the served folder and wait for its kernel; the page is always reloaded."""
         self.close()
         self.page.goto(f"{self.server.url}notebooks/{path}?token={self.server.token}")
-        self.until("panel?.context?.path === arg && panel.context.isReady", path)
-        self.until_idle()
-        self.errors.clear()  # of its list of files
+        self.wait_until("panel?.context?.path === arg && panel.context.isReady", path)
+        self.wait_until_idle()
+        self.errors.clear()  # errors of the file list
 
     def close(self) -> None:
-        """Leave the notebook, saved, because a page that is left without saving asks; its kernel lives on."""
-        if self.ask("!!panel?.context?.isReady"):
-            self.ask("panel.context.save()")
+        """Save the notebook, because leaving it unsaved opens a dialog, and leave it; the kernel keeps running."""
+        if self.evaluate("!!panel?.context?.isReady"):
+            self.evaluate("panel.context.save()")
         self.load()

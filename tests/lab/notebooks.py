@@ -1,7 +1,7 @@
-"""Run our notebooks and keep their outputs as a code host can show them.
+"""Run the notebooks and store their outputs in a form that code hosts can display.
 
-A live view cannot be kept in a file: JupyterLab would say that its model is not found. What
-stays is the static table that goes with it.
+Live views cannot be stored: JupyterLab would report that the widget model is not found. The static table that
+accompanies each view is kept.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import nbformat
 from nbclient import NotebookClient
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-LIVE = "application/vnd.jupyter.widget-view+json"
+WIDGET_MIME_TYPE = "application/vnd.jupyter.widget-view+json"
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -21,14 +21,14 @@ METADATA = {
 
 
 def run(path: Path) -> None:
-    """Run one notebook from top to bottom and save it, if no cell failed."""
+    """Run one notebook from top to bottom and save it if no cell failed."""
     notebook: Any = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
-    where = {"metadata": {"path": str(path.parent)}}
-    NotebookClient(notebook, timeout=120, resources=where, store_widget_state=False).execute()
+    resources = {"metadata": {"path": str(path.parent)}}
+    NotebookClient(notebook, timeout=120, resources=resources, store_widget_state=False).execute()
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         for output in cell.get("outputs", ()):
-            output.get("data", {}).pop(LIVE, None)
+            output.get("data", {}).pop(WIDGET_MIME_TYPE, None)
     notebook.metadata = METADATA
     nbformat.write(notebook, path)  # type: ignore[no-untyped-call]
 

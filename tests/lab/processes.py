@@ -1,4 +1,4 @@
-"""Processes that end with everything they started, so that no test run leaves one behind."""
+"""Run processes that are terminated together with all their children."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO
 
-PATIENCE = 10.0
-"""Seconds a process may take to end politely; JupyterLab shuts its kernels down in them."""
+TERMINATE_SECONDS = 10.0
+"""Time a process has to terminate by itself; JupyterLab needs it to shut down its kernels."""
 
 
 @contextmanager
-def group(
+def process_group(
     command: Sequence[str],
     env: Mapping[str, str] | None = None,
     output: IO[str] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command as the head of its own process group, and end the group on leaving."""
+    """Run a command as the leader of its own process group, and terminate the group on exit."""
     process = subprocess.Popen(command, env=env, stdout=output, stderr=output, start_new_session=True)
     try:
         yield process
@@ -28,10 +28,10 @@ def group(
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """Ask the head of a group to end, and its whole group too when it is over or late."""
+    """Terminate the leader of a group, then kill what remains of the group."""
     with suppress(subprocess.TimeoutExpired):
         process.terminate()
-        process.wait(PATIENCE)
+        process.wait(TERMINATE_SECONDS)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

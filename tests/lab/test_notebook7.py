@@ -30,22 +30,22 @@ def test_an_execution_is_stepped_by_buttons_and_keys_and_leaves_a_table(notebook
     notebook.new([SESSION, LIVE])
     notebook.run_all()
     output = notebook.output(1)
-    expect(status(output)).to_have_text("paused before the tools run, 1 call waiting")
-    cells = notebook.ask("panel.content.widgets.length")
+    expect(status(output)).to_have_text("Paused before the tools run, 1 call pending")
+    cells = notebook.evaluate("panel.content.widgets.length")
 
     press(output, "Step")
-    expect(status(output)).to_have_text("paused after the tools")
+    expect(status(output)).to_have_text("Paused after the tools")
     notebook.page.keyboard.press("b")
     notebook.page.keyboard.press("F9")
 
     expect(output.get_by_text("Execution done")).to_be_visible()
     expect(output.get_by_text("until the evening")).to_be_visible()
-    assert notebook.ask("panel.content.widgets.length") == cells
+    assert notebook.evaluate("panel.content.widgets.length") == cells
     assert notebook.errors == []
-    assert notebook.strangers == []
+    assert notebook.foreign_requests == []
 
 
-def test_a_run_a_turn_and_a_comparison_are_shown_and_stay_when_they_are_frozen(notebook: Lab) -> None:
+def test_views_are_displayed_and_leave_a_table_when_frozen(notebook: Lab) -> None:
     cells = [
         "import nbturns as nt\nrun = nt.load('fixtures/greenhouse.yaml')\nviews = [nt.view(run), nt.view(run[0]), nt.view(nt.compare(run[0], run[0].drop(5)))]\nviews[0]",
         "views[1]",
@@ -65,7 +65,7 @@ def test_a_run_a_turn_and_a_comparison_are_shown_and_stay_when_they_are_frozen(n
     notebook.run(3)
     expect(notebook.output(2).get_by_text("Comparison · 13 the same")).to_be_visible()
     notebook.shut_down_kernel()
-    notebook.open(notebook.ask("panel.context.path"))
+    notebook.open(notebook.evaluate("panel.context.path"))
 
     expect(notebook.output(0).get_by_text("Yes, on the north bench.")).to_be_visible()
     expect(notebook.output(1).locator("table")).to_be_visible()
@@ -73,12 +73,12 @@ def test_a_run_a_turn_and_a_comparison_are_shown_and_stay_when_they_are_frozen(n
     assert notebook.errors == []
 
 
-def test_text_streams_and_a_burst_ends_complete(notebook: Lab) -> None:
+def test_a_burst_of_text_arrives_completely(notebook: Lab) -> None:
     burst = "import nbturns as nt\nnt.Session(nt.scripted(' '.join(map(str, range(2_000))), pace=0.0005)).ask('count', step={'final'})"
     notebook.new([burst])
     notebook.run(0)
 
-    expect(status(notebook.output(0))).to_have_text("paused before the end")
+    expect(status(notebook.output(0))).to_have_text("Paused before the end")
 
     expect(notebook.output(0).get_by_text("1998 1999")).to_be_visible()
-    notebook.until_idle()
+    notebook.wait_until_idle()

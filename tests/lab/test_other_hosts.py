@@ -1,4 +1,4 @@
-"""A view in a page that is not Jupyter's, in the colours of VS Code: it asks its host for no more than a model."""
+"""Views in a page without Jupyter, in the colours of VS Code; they only need a widget model."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from playwright.sync_api import Browser, Page, expect
 
 import nbturns as nt
 from tests.lab.jupyterlab import ARTIFACTS, ROOT
-from tests.lab.test_look import faults
+from tests.lab.test_appearance import accessibility_faults
 
-# What VS Code 1.96 gives a notebook's page in its themes.
+# CSS variables of VS Code 1.96 in a notebook page.
 THEMES = {
     "light": {
         "foreground": "#3b3b3b",
@@ -57,26 +57,26 @@ HOST = """async ([code, state, place]) => {
 def views() -> dict[str, Any]:
     run = nt.load(ROOT / "fixtures" / "greenhouse.yaml")
     session = nt.Session(nt.scripted(nt.tool_call("c", "double", {"x": 2}), "4"), tools=[double], step=True)
-    held = session.ask("2 * 2?")
-    held.next().result(10)
+    execution = session.ask("2 * 2?")
+    execution.next().result(10)
     values: dict[str, Any] = {
         "turn": run[0],
         "run": run,
         "comparison": nt.compare(run[0], run[0].edit(1, text="Was it hot?").drop(5)),
     }
-    return {**{name: nt.view(value) for name, value in values.items()}, "execution": nt.view(held)}
+    return {**{name: nt.view(value) for name, value in values.items()}, "execution": nt.view(execution)}
 
 
 def double(x: int) -> int:
-    """Twice as much."""
+    """Double a number."""
     return 2 * x
 
 
-def hosted(page: Page, theme: str) -> None:
-    look = ";".join(f"--vscode-{name}:{value}" for name, value in THEMES[theme].items())
-    places = "".join(f'<div id="{name}" style="margin-bottom: 2em"></div>' for name in views())
+def render_views(page: Page, theme: str) -> None:
+    css_variables = ";".join(f"--vscode-{name}:{value}" for name, value in THEMES[theme].items())
+    containers = "".join(f'<div id="{name}" style="margin-bottom: 2em"></div>' for name in views())
     page.set_content(
-        f'<!doctype html><html lang="en" style="{look}"><body style="background: {THEMES[theme]["editor-background"]}"><main>{places}</main></body></html>'
+        f'<!doctype html><html lang="en" style="{css_variables}"><body style="background: {THEMES[theme]["editor-background"]}"><main>{containers}</main></body></html>'
     )
     for name, view in views().items():
         state = {key: value for key, value in view.get_state().items() if key != "_esm"}
@@ -84,26 +84,26 @@ def hosted(page: Page, theme: str) -> None:
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_views_stand_in_the_colours_of_vs_code_and_can_be_read_and_used(browser: Browser, theme: str) -> None:
+def test_views_use_the_colours_of_vs_code_and_are_accessible(browser: Browser, theme: str) -> None:
     page = browser.new_page(
         viewport={"width": 1100, "height": 900}, color_scheme="light" if theme == "light" else "dark"
     )
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
 
-    hosted(page, theme)
+    render_views(page, theme)
 
     expect(page.locator(".nbt-view")).to_have_count(4)
-    expect(page.locator("#execution").get_by_text("paused before the tools run, 1 call waiting")).to_be_visible()
+    expect(page.locator("#execution").get_by_text("paused before the tools run, 1 call pending")).to_be_visible()
     failed = page.locator("#turn .nbt-failed .nbt-content")
-    usual = page.locator("#turn .nbt-tool_use:not(.nbt-failed) .nbt-content").first
+    successful = page.locator("#turn .nbt-tool_use:not(.nbt-failed) .nbt-content").first
     color = "cell => getComputedStyle(cell).color"
-    assert failed.evaluate(color) != usual.evaluate(color)
+    assert failed.evaluate(color) != successful.evaluate(color)
     page.locator("#turn").get_by_label("search in all blocks").fill("north")
     expect(page.locator("#turn mark")).to_have_count(5)
     page.screenshot(path=ARTIFACTS / f"vscode-{theme}.png", full_page=True)
-    found = faults(page, "main")
+    violations = accessibility_faults(page, "main")
     page.close()
 
-    assert found == []
+    assert violations == []
     assert errors == []

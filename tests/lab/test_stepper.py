@@ -35,15 +35,15 @@ def press(output: Locator, name: str) -> None:
     output.get_by_role("button", name=name, exact=True).click()
 
 
-def test_the_buttons_step_and_run_and_at_the_end_a_table_stays(lab: Lab, kernel: str) -> None:
+def test_the_buttons_step_and_run_and_a_table_is_left_at_the_end(lab: Lab, kernel: str) -> None:
     lab.new([SESSION, LIVE], kernel)
     lab.run_all()
     output = lab.output(1)
-    expect(status(output)).to_have_text("paused before the tools run, 1 call waiting")
+    expect(status(output)).to_have_text("Paused before the tools run, 1 call pending")
     expect(output.get_by_role("row")).to_have_count(1 + 3)
 
     press(output, "Step")
-    expect(status(output)).to_have_text("paused after the tools")
+    expect(status(output)).to_have_text("Paused after the tools")
     expect(output.get_by_role("row")).to_have_count(1 + 4)
     expect(output.get_by_text("← #2 weather")).to_be_visible()
 
@@ -55,55 +55,55 @@ def test_the_buttons_step_and_run_and_at_the_end_a_table_stays(lab: Lab, kernel:
     assert "text/html" in saved["data"]
     assert "application/vnd.jupyter.widget-view+json" not in saved["data"]
     assert lab.errors == []
-    assert lab.strangers == []
+    assert lab.foreign_requests == []
 
 
-def test_buttons_pressed_while_another_cell_is_busy_are_heard_and_nothing_hangs(lab: Lab, kernel: str) -> None:
+def test_buttons_work_while_another_cell_is_running(lab: Lab, kernel: str) -> None:
     lab.new([SESSION, LIVE, "import time; time.sleep(3); print('slept')", "execution.status"], kernel)
     lab.run(0)
     lab.run(1)
-    expect(status(lab.output(1))).to_contain_text("paused before the tools run")
+    expect(status(lab.output(1))).to_contain_text("Paused before the tools run")
     lab.run(2, wait=False)
 
     press(lab.output(1), "Step")
 
     lab.wait(2)
-    expect(status(lab.output(1))).to_have_text("paused after the tools")
+    expect(status(lab.output(1))).to_have_text("Paused after the tools")
     lab.run(3)
     assert lab.text(3) == "'paused'"
-    lab.until_idle()
+    lab.wait_until_idle()
 
 
 def test_a_double_click_passes_one_pause(lab: Lab, kernel: str) -> None:
     lab.new([SESSION, LIVE], kernel)
     lab.run_all()
-    expect(status(lab.output(1))).to_contain_text("paused before the tools run")
+    expect(status(lab.output(1))).to_contain_text("Paused before the tools run")
 
     lab.output(1).get_by_role("button", name="Step").evaluate("button => { button.click(); button.click() }")
 
-    expect(status(lab.output(1))).to_have_text("paused after the tools")
-    lab.until_idle()
-    expect(status(lab.output(1))).to_have_text("paused after the tools")
+    expect(status(lab.output(1))).to_have_text("Paused after the tools")
+    lab.wait_until_idle()
+    expect(status(lab.output(1))).to_have_text("Paused after the tools")
 
 
 def test_an_execution_goes_on_while_the_next_cell_is_busy(lab: Lab, kernel: str) -> None:
-    busy = "import pathlib, time\nwhile not pathlib.Path('enough').exists(): time.sleep(0.05)"
-    lab.new([SESSION, "execution = session(pace=0.05).ask('?')\nexecution", busy], kernel)
-    enough = lab.server.root / "enough"
+    waiting_cell = "import pathlib, time\nwhile not pathlib.Path('stop-waiting').exists(): time.sleep(0.05)"
+    lab.new([SESSION, "execution = session(pace=0.05).ask('?')\nexecution", waiting_cell], kernel)
+    stop_file = lab.server.root / "stop-waiting"
     lab.run(0)
     lab.run(1)
     lab.run(2, wait=False)
 
     try:
         expect(lab.output(1).get_by_text("Execution done")).to_be_visible()
-        assert lab.ask("cell(2).executionState") == "running"
+        assert lab.evaluate("cell(2).executionState") == "running"
     finally:
-        enough.touch()
+        stop_file.touch()
         lab.wait(2)
-        enough.unlink()
+        stop_file.unlink()
 
 
-def test_run_all_never_waits_for_a_click_and_later_cells_see_where_it_stands(lab: Lab, kernel: str) -> None:
+def test_run_all_does_not_wait_for_a_click_and_later_cells_see_the_current_state(lab: Lab, kernel: str) -> None:
     lab.new(
         [
             SESSION,
@@ -123,17 +123,17 @@ def test_run_all_never_waits_for_a_click_and_later_cells_see_where_it_stands(lab
     assert lab.text(4) == ""
     assert "It is 18 °C in Paris" in lab.text(5)
     expect(lab.output(1).get_by_text("Execution done")).to_be_visible()
-    lab.until_idle()
+    lab.wait_until_idle()
 
 
-def test_pause_stands_at_the_next_boundary_and_stop_keeps_what_was_said(lab: Lab) -> None:
+def test_pause_takes_effect_at_the_next_phase_and_stop_keeps_the_text_so_far(lab: Lab) -> None:
     lab.new([SESSION, "execution = session(pace=0.3).ask('?')\nexecution", "print(execution.turn)"])
     lab.run(0)
     lab.run(1)
     output = lab.output(1)
 
     press(output, "Pause")
-    expect(status(output)).to_have_text("paused before the tools run, 1 call waiting")
+    expect(status(output)).to_have_text("Paused before the tools run, 1 call pending")
     press(output, "Continue")
     expect(output.get_by_text("It is 18")).to_be_visible()
     press(output, "Stop")
@@ -155,50 +155,50 @@ def test_text_appears_as_it_streams(lab: Lab) -> None:
     expect(output.get_by_text("57 58 59")).to_be_visible()
 
 
-def test_a_second_view_shows_the_same_and_presses_the_same(lab: Lab) -> None:
+def test_a_second_view_shows_and_controls_the_same_execution(lab: Lab) -> None:
     lab.new([SESSION, LIVE, "view = nt.view(execution)\nview", "view.freeze()"])
     for cell in range(3):
         lab.run(cell)
-    expect(status(lab.output(2))).to_contain_text("paused before the tools run")
+    expect(status(lab.output(2))).to_contain_text("Paused before the tools run")
 
     press(lab.output(2), "Step")
 
-    expect(status(lab.output(2))).to_have_text("paused after the tools")
-    expect(status(lab.output(1))).to_have_text("paused after the tools")
+    expect(status(lab.output(2))).to_have_text("Paused after the tools")
+    expect(status(lab.output(1))).to_have_text("Paused after the tools")
     lab.run(3)
     expect(lab.output(2).get_by_text("Execution paused; nt.view(execution) opens its live view again")).to_be_visible()
-    expect(status(lab.output(1))).to_have_text("paused after the tools")
+    expect(status(lab.output(1))).to_have_text("Paused after the tools")
 
 
-def test_after_a_reload_of_the_page_the_execution_shows_where_it_stands(lab: Lab) -> None:
+def test_after_a_reload_of_the_page_the_execution_shows_its_current_state(lab: Lab) -> None:
     lab.new([SESSION, LIVE, "nt.view(execution)"])
     lab.run(0)
     lab.run(1)
-    expect(status(lab.output(1))).to_contain_text("paused before the tools run")
+    expect(status(lab.output(1))).to_contain_text("Paused before the tools run")
     lab.save()
-    name = lab.ask("panel.context.path")
+    name = lab.evaluate("panel.context.path")
 
     lab.open(name, fresh=True)
     lab.run(2)
 
-    expect(status(lab.output(2))).to_have_text("paused before the tools run, 1 call waiting")
+    expect(status(lab.output(2))).to_have_text("Paused before the tools run, 1 call pending")
     press(lab.output(2), "Step")
-    expect(status(lab.output(2))).to_have_text("paused after the tools")
+    expect(status(lab.output(2))).to_have_text("Paused after the tools")
 
 
-def test_keys_do_as_in_a_debugger_and_never_edit_the_notebook(lab: Lab) -> None:
+def test_keys_work_as_in_a_debugger_and_never_edit_the_notebook(lab: Lab) -> None:
     lab.new([SESSION, LIVE])
     lab.run_all()
     output = lab.output(1)
-    expect(status(output)).to_contain_text("paused before the tools run")
-    cells = lab.ask("panel.content.widgets.length")
+    expect(status(output)).to_contain_text("Paused before the tools run")
+    cells = lab.evaluate("panel.content.widgets.length")
     output.get_by_role("button", name="Step").focus()
 
     lab.page.keyboard.press("b")
     lab.page.keyboard.press("F10")
 
-    expect(status(output)).to_have_text("paused after the tools")
-    assert lab.ask("panel.content.widgets.length") == cells
+    expect(status(output)).to_have_text("Paused after the tools")
+    assert lab.evaluate("panel.content.widgets.length") == cells
 
 
 HOSTILE = """
@@ -218,23 +218,23 @@ execution
 """
 
 
-def test_what_a_model_says_is_text_live_frozen_saved_and_opened_again(lab: Lab) -> None:
+def test_text_of_a_model_is_never_html_live_frozen_or_saved(lab: Lab) -> None:
     lab.new([HOSTILE, "execution.result() if execution.status == 'done' else session"])
     lab.run(0)
     output = lab.output(0)
-    expect(status(output)).to_contain_text("1 call waiting")
-    assert lab.ask("window.hacked === undefined")
+    expect(status(output)).to_contain_text("1 call pending")
+    assert lab.evaluate("window.hacked === undefined")
 
     press(output, "Continue")
     expect(output.get_by_text("Execution done")).to_be_visible()
     lab.run(1)
     lab.save()
-    lab.open(lab.ask("panel.context.path"), fresh=True)
+    lab.open(lab.evaluate("panel.context.path"), fresh=True)
     expect(lab.output(0).get_by_text("Execution done")).to_be_visible()
 
     time.sleep(0.5)
-    assert lab.ask("window.hacked === undefined")
-    assert lab.strangers == []
+    assert lab.evaluate("window.hacked === undefined")
+    assert lab.foreign_requests == []
 
 
 def test_light_and_dark_are_both_easy_to_read(lab: Lab) -> None:
@@ -243,7 +243,7 @@ def test_light_and_dark_are_both_easy_to_read(lab: Lab) -> None:
     lab.run(3)
     lab.run(5)
     output = lab.output(5)
-    expect(status(output)).to_contain_text("paused")
+    expect(status(output)).to_contain_text("Paused")
 
     themes: tuple[Literal["Light"], Literal["Dark"]] = ("Light", "Dark")
     for theme in themes:
@@ -255,7 +255,7 @@ def test_light_and_dark_are_both_easy_to_read(lab: Lab) -> None:
 
 
 def contrast(text: Locator) -> float:
-    """The contrast of a text with what lies behind it, as WCAG counts it."""
+    """Return the contrast between a text and its background, as defined by WCAG."""
     ratio: float = text.evaluate("""element => {
         const canvas = document.createElement('canvas').getContext('2d');
         const rgb = color => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1); return [...canvas.getImageData(0, 0, 1, 1).data] };

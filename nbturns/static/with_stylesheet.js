@@ -1,0 +1,28 @@
+// @ts-check
+/* Add the stylesheet of a view to the document, once for all views. The CSS is packed together with the script. */
+
+/** CSS text → stylesheet in use. @type {Map<string, CSSStyleSheet>} */
+const STYLESHEETS = ((/** @type {any} */ (globalThis)).nbturnsSheets ??= new Map());
+
+/** Return a widget definition whose views have this stylesheet. @param {any} widget object or function, as anywidget accepts it @param {string} css */
+export function withStylesheet(widget, css) {
+  return () => {
+    const definition = typeof widget === "function" ? widget() : widget;
+    const render = (/** @type {{model: any, el: HTMLElement}} */ context) => (adoptStylesheet(context.el, css), definition.render(context));
+    return { ...definition, render };
+  };
+}
+
+/** @param {HTMLElement} element @param {string} css */
+function adoptStylesheet(element, css) {
+  let sheet = STYLESHEETS.get(css);
+  if (!sheet) {
+    STYLESHEETS.set(css, (sheet = new CSSStyleSheet()));
+    sheet.replaceSync(css);
+  }
+  element.classList.add("nbt-host"); // lets the view shrink inside a flex box
+  const root = element.getRootNode();
+  for (const container of root instanceof ShadowRoot ? [document, root] : [document]) {
+    if (!container.adoptedStyleSheets.includes(sheet)) container.adoptedStyleSheets.push(sheet);
+  }
+}
