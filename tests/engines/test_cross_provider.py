@@ -155,14 +155,14 @@ def test_a_session_goes_on_with_another_engine_and_says_what_it_left_behind(of: 
     said: list[str] = []
     with serve() as server:
         first = nt.Session(engine(server.url, of), tools=[weather])
-        first.ask("What is the weather in Paris?").result(20)
+        first.ask("What is the weather in Paris?").result(60)
         second = nt.Session(
             engine(server.url, to),
             tools=[weather],
             run=first.run,
             sinks=[lambda event: said.append(event.text) if isinstance(event, Notice) else None],
         )
-        turn = second.ask("Say hello.").result(20)
+        turn = second.ask("Say hello.").result(60)
 
     assert turn.text.startswith("Hello!")
     thoughts = len(turn.of_kind("reasoning"))
