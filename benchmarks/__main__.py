@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import sys
 
-from . import asking, browser, chat_messages, decoding, frames, importing, inspect_frames, live, loop, reading, starting
+from . import (
+    browser,
+    chat_messages,
+    frames,
+    import_time,
+    inspect_frames,
+    live_views,
+    model_calls,
+    recorded_chats,
+    reply_decoding,
+    tool_loop,
+    transcripts,
+)
 
 ALL = (
-    *starting.ALL,
-    *loop.ALL,
-    *decoding.ALL,
-    *reading.ALL,
+    *import_time.ALL,
+    *tool_loop.ALL,
+    *reply_decoding.ALL,
+    *recorded_chats.ALL,
     *frames.ALL,
     *inspect_frames.ALL,
     *chat_messages.ALL,
-    *importing.ALL,
+    *transcripts.ALL,
     *browser.ALL,
-    *live.ALL,
-    *asking.ALL,
+    *live_views.ALL,
+    *model_calls.ALL,
 )
 NAMED = inspect_frames.NAMED  # too long to be run unasked: `.venv/bin/python -m benchmarks the_long_log_by_both`
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from statistics import median
 from typing import Any
 
-from .beside import MISSING, is_there
-from .in_page import ECHO, Row, lab, parts, watched
+from .page_timing import ECHO, Row, lab, parts, watched
+from .peer_packages import MISSING, is_there
 
 BLOCKS = """
 import nbturns as nt

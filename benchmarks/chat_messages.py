@@ -7,8 +7,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from .beside import BEST, MISSING, FailedError, is_there, said
-from .importing import chat
+from .peer_packages import BEST, MISSING, FailedError, is_there, said
+from .transcripts import chat
 
 COUNT = 10_000
 READ = BEST + "messages = json.load(open(sys.argv[1]))\n"

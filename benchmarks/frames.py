@@ -14,8 +14,8 @@ from pathlib import Path
 
 import nbturns as nt
 
-from .beside import MISSING
-from .reading import DATA
+from .peer_packages import MISSING
+from .recorded_chats import DATA
 
 Row = tuple[str, str, str]
 SOURCE = DATA / "transcripts/dev/tau-bench/gpt-4o-airline.json"

@@ -6,9 +6,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from .beside import BEST, MISSING, is_there, said
 from .frames import OURS, Row, best, measured
 from .inspect_logs import write_log
+from .peer_packages import BEST, MISSING, is_there, said
 
 PEER = ("from inspect_ai.analysis import messages_df", "", "messages_df(sys.argv[1], quiet=True)")
 MESSAGES = 20_400

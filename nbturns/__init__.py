@@ -23,22 +23,22 @@ from .errors import NbturnsError as NbturnsError
 from .errors import ProfileError as ProfileError
 from .errors import ScriptExhausted as ScriptExhausted
 from .errors import ToolError as ToolError
-from .images import image as image
-from .keyed import Key as Key
-from .results import FinishClass as FinishClass
-from .results import InferenceResult as InferenceResult
-from .results import Usage as Usage
-from .turns import Block as Block
-from .turns import Kind as Kind
-from .turns import Run as Run
-from .turns import Turn as Turn
-from .turns import assistant as assistant
-from .turns import reasoning as reasoning
-from .turns import system as system
-from .turns import tool_call as tool_call
-from .turns import tool_use as tool_use
-from .turns import turn as turn
-from .turns import user as user
+from .values.images import image as image
+from .values.inference_results import FinishClass as FinishClass
+from .values.inference_results import InferenceResult as InferenceResult
+from .values.inference_results import Usage as Usage
+from .values.metadata import Key as Key
+from .values.turns import Block as Block
+from .values.turns import Kind as Kind
+from .values.turns import Run as Run
+from .values.turns import Turn as Turn
+from .values.turns import assistant as assistant
+from .values.turns import reasoning as reasoning
+from .values.turns import system as system
+from .values.turns import tool_call as tool_call
+from .values.turns import tool_use as tool_use
+from .values.turns import turn as turn
+from .values.turns import user as user
 
 if TYPE_CHECKING:  # imported when they are used: see __getattr__
     from . import engines as engines
@@ -46,27 +46,27 @@ if TYPE_CHECKING:  # imported when they are used: see __getattr__
     from . import keys as keys
     from . import profiles as profiles
     from . import widgets as widgets
-    from .comparison import Comparison as Comparison
-    from .comparison import compare as compare
-    from .contract import Scope as Scope
     from .engines import cassette as cassette
     from .engines import engine as engine
     from .engines import replay as replay
     from .engines import scripted as scripted
     from .events import Phase as Phase
-    from .execution import Execution as Execution
     from .files import example as example
     from .files import load as load
     from .files import load_all as load_all
     from .files import loads as loads
     from .files import save as save
-    from .models import ModelInfo as ModelInfo
-    from .models import Prices as Prices
     from .profiles import Conversations as Conversations
     from .profiles import load_profiles as load_profiles
+    from .render.comparison import Comparison as Comparison
+    from .render.comparison import compare as compare
+    from .runtime.engine_protocol import Scope as Scope
+    from .runtime.execution import Execution as Execution
+    from .runtime.toolbox import ToolConfig as ToolConfig
     from .session import Session as Session
-    from .toolbox import ToolConfig as ToolConfig
     from .tools import Tool as Tool
+    from .values.model_info import ModelInfo as ModelInfo
+    from .values.model_info import Prices as Prices
     from .widgets import view as view
 
 __version__ = "0.1.0"
@@ -75,16 +75,16 @@ __version__ = "0.1.0"
 # and `import nbturns` must stay quick.
 _LAZY_NAMES = {
     "Conversations": ".profiles",
-    "Comparison": ".comparison",
-    "Execution": ".execution",
-    "ModelInfo": ".models",
+    "Comparison": ".render.comparison",
+    "Execution": ".runtime.execution",
+    "ModelInfo": ".values.model_info",
     "Phase": ".events",
-    "Prices": ".models",
-    "Scope": ".contract",
+    "Prices": ".values.model_info",
+    "Scope": ".runtime.engine_protocol",
     "Session": ".session",
     "Tool": ".tools",
-    "ToolConfig": ".toolbox",
-    "compare": ".comparison",
+    "ToolConfig": ".runtime.toolbox",
+    "compare": ".render.comparison",
     "cassette": ".engines",
     "engine": ".engines",
     "example": ".files",
@@ -116,9 +116,9 @@ def _imported(module: str) -> Any:
     try:
         return importlib.import_module(module, __name__)
     except ModuleNotFoundError as error:
-        from .packages import named
+        from .packages import failed_import_error
 
-        raise named(error) from None
+        raise failed_import_error(error) from None
 
 
 def __dir__() -> list[str]:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-from .frozen import unchecked_constructor
-from .results import InferenceResult
-from .turns import Block, Turn
+from .values.frozen_json import unchecked_constructor
+from .values.inference_results import InferenceResult
+from .values.turns import Block, Turn
 
 
 class Phase(StrEnum):

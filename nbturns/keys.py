@@ -9,35 +9,35 @@ from __future__ import annotations
 
 from typing import Any
 
-from .distinct_calls import PROVIDER_CALL_ID as PROVIDER_CALL_ID
-from .execution import STATUS as STATUS
-from .keyed import Key
-from .middleware.system_prompt import MIDDLEWARE as MIDDLEWARE
-from .provenance import ARGUMENTS as ARGUMENTS
-from .provenance import BRANCH_OF as BRANCH_OF
-from .provenance import FIELDS as FIELDS
-from .provenance import MESSAGE as MESSAGE
-from .provenance import OPENAI_CHAT_FIELDS as OPENAI_CHAT_FIELDS
-from .provenance import TIMESTAMP as TIMESTAMP
-from .results import DURATION_MS as DURATION_MS
-from .results import INFERENCE_ID as INFERENCE_ID
-from .results import INFERENCE_RESULT as INFERENCE_RESULT
-from .results import INFERENCES as INFERENCES
-from .results import OUTPUT as OUTPUT
-from .results import STDOUT as STDOUT
+from .middleware.system_prompts import MIDDLEWARE as MIDDLEWARE
+from .runtime.call_ids import PROVIDER_CALL_ID as PROVIDER_CALL_ID
+from .runtime.execution import STATUS as STATUS
+from .runtime.toolbox import AGENT_MODE_ALLOWED_TOOLS as AGENT_MODE_ALLOWED_TOOLS
+from .runtime.toolbox import ATTEMPTS as ATTEMPTS
+from .runtime.toolbox import CUT as CUT
+from .runtime.toolbox import TOOL_CONFIG as TOOL_CONFIG
 from .session import EXECUTION_ID as EXECUTION_ID
 from .session import RUNTIME as RUNTIME
 from .session import SESSION_ID as SESSION_ID
 from .session import TOOL_DEFINITIONS as TOOL_DEFINITIONS
-from .settings import CLAUDE_INFERENCE_CONFIG as CLAUDE_INFERENCE_CONFIG
-from .settings import INFERENCE_CONFIG as INFERENCE_CONFIG
-from .settings import OPENAI_INFERENCE_CONFIG as OPENAI_INFERENCE_CONFIG
-from .settings import RESPONSES_SERVER_TOOLS as RESPONSES_SERVER_TOOLS
-from .settings import STRUCTURED_OUTPUT_CONFIG as STRUCTURED_OUTPUT_CONFIG
-from .toolbox import AGENT_MODE_ALLOWED_TOOLS as AGENT_MODE_ALLOWED_TOOLS
-from .toolbox import ATTEMPTS as ATTEMPTS
-from .toolbox import CUT as CUT
-from .toolbox import TOOL_CONFIG as TOOL_CONFIG
+from .values.inference_results import DURATION_MS as DURATION_MS
+from .values.inference_results import INFERENCE_ID as INFERENCE_ID
+from .values.inference_results import INFERENCE_RESULT as INFERENCE_RESULT
+from .values.inference_results import INFERENCES as INFERENCES
+from .values.inference_results import OUTPUT as OUTPUT
+from .values.inference_results import STDOUT as STDOUT
+from .values.inference_settings import CLAUDE_INFERENCE_CONFIG as CLAUDE_INFERENCE_CONFIG
+from .values.inference_settings import INFERENCE_CONFIG as INFERENCE_CONFIG
+from .values.inference_settings import OPENAI_INFERENCE_CONFIG as OPENAI_INFERENCE_CONFIG
+from .values.inference_settings import RESPONSES_SERVER_TOOLS as RESPONSES_SERVER_TOOLS
+from .values.inference_settings import STRUCTURED_OUTPUT_CONFIG as STRUCTURED_OUTPUT_CONFIG
+from .values.metadata import Key
+from .values.provenance import ARGUMENTS as ARGUMENTS
+from .values.provenance import BRANCH_OF as BRANCH_OF
+from .values.provenance import FIELDS as FIELDS
+from .values.provenance import MESSAGE as MESSAGE
+from .values.provenance import OPENAI_CHAT_FIELDS as OPENAI_CHAT_FIELDS
+from .values.provenance import TIMESTAMP as TIMESTAMP
 
 # In the data of a Turn.
 AGENT_MODE: Key[str] = Key("geppetto.agent_mode@v1", str)

@@ -1,1 +1,1 @@
-"""The tests: one file for each module, and `lab/` for what only a real JupyterLab can show."""
+"""Tests, in the folders of the package; `lab/` has those that need a real JupyterLab."""

@@ -12,8 +12,8 @@ import pytest
 
 import nbturns as nt
 from nbturns import keys
-from nbturns.engines.wire import Wire
-from nbturns.provenance import FIELDS_NAMES, FORMER_NAMES
+from nbturns.engines.verbatim import Wire
+from nbturns.values.provenance import FIELDS_NAMES, FORMER_NAMES
 
 ROOT = Path(nt.__file__).parent.parent
 KEY_NAME = re.compile(r"\b[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*@v[0-9]+\b")
@@ -102,7 +102,10 @@ def test_a_file_with_both_names_keeps_both() -> None:
 
 
 def test_the_wire_keys_of_each_namespace_are_in_keys() -> None:
-    from nbturns.engines import anthropic_reply, gemini_parts, openai_chat_reply, openai_responses_reply
+    from nbturns.engines.anthropic import reply as anthropic_reply
+    from nbturns.engines.gemini import parts as gemini_parts
+    from nbturns.engines.openai_chat import reply as openai_chat_reply
+    from nbturns.engines.openai_responses import reply as openai_responses_reply
 
     for module in (anthropic_reply, gemini_parts, openai_chat_reply, openai_responses_reply):
         wire: Wire = module.WIRE

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import nbturns as nt
-from nbturns.importers.archive import zstd_module
+from nbturns.importers.kit.zip_archive import zstd_module
 from nbturns.packages import DISTRIBUTIONS
 
 OPTIONAL = [

@@ -13,7 +13,7 @@ import pytest
 import nbturns as nt
 from nbturns.events import Ended, Event, InferenceFinished, InferenceStarted, Notice, Snapshot, ToolFinished
 from nbturns.middleware import system_prompt
-from tests.test_loop import call, double, until
+from tests.runtime.test_tool_loop import call, double, until
 
 
 def session(*answers: Any, **how: Any) -> nt.Session:

@@ -15,7 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 
 import nbturns as nt
-from tests.test_floors import FILES, imports
+from tests.test_architecture import FILES, imports
 from tests.test_readme import ROOT, readme_blocks
 
 CHECKS = """
@@ -25,7 +25,7 @@ import pkgutil
 import sys
 import sysconfig
 
-from nbturns.importers.archive import zstd_module
+from nbturns.importers.kit.zip_archive import zstd_module
 
 for module in pkgutil.walk_packages(nt.__path__, "nbturns."):
     if not module.name.endswith("__main__"):  # it ends the process

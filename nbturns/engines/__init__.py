@@ -20,24 +20,23 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..chunks import PersistentList
-from ..contract import Scope, unheard
-from ..distinct_calls import PROVIDER_CALL_ID
 from ..errors import EngineError
-from ..frozen import EMPTY, freeze
-from ..middleware.retry import Retry
-from ..models import ModelInfo, priced
-from ..results import INFERENCE_RESULT, INFERENCES, InferenceResult
-from ..toolbox import Toolbox, ToolConfig
+from ..middleware.retries import Retry
+from ..runtime.call_ids import PROVIDER_CALL_ID
+from ..runtime.engine_protocol import Scope, discard_event
+from ..runtime.toolbox import Toolbox, ToolConfig
 from ..tools import Tool
-from ..turns import Block, Turn
-from .cassettes import Cassette as Cassette
-from .cassettes import cassette as cassette
-from .counting import Counting as Counting
+from ..values.frozen_json import EMPTY_DICT, freeze
+from ..values.inference_results import INFERENCE_RESULT, INFERENCES, InferenceResult
+from ..values.model_info import ModelInfo, with_cost
+from ..values.persistent_list import PersistentList
+from ..values.turns import Block, Turn
+from .cassette_file import Cassette as Cassette
+from .cassette_file import cassette as cassette
 from .media import Medium as Medium
-from .params import ENGINE, check_params, nearest_name, params_of
-from .params import Param as Param
-from .params import params as params
+from .parameters.schema import ENGINE, check_params, nearest_name, params_of
+from .parameters.schema import Param as Param
+from .parameters.schema import params as params
 from .provider import SECRET, Reply, ended, kind_at
 from .provider import MessageLayout as MessageLayout
 from .provider import PortableSettings as PortableSettings
@@ -46,13 +45,14 @@ from .provider import StructuredOutput as StructuredOutput
 from .provider_engine import SILENCE
 from .provider_engine import ProviderEngine as ProviderEngine
 from .receiver import Receiver
-from .recording import recording as recording
 from .registry import find as find
-from .replay import Replay as Replay
-from .replay import replay as replay
-from .scripted import Scripted as Scripted
-from .scripted import scripted as scripted
+from .replay_engine import Replay as Replay
+from .replay_engine import replay as replay
+from .scripted_engine import Scripted as Scripted
+from .scripted_engine import scripted as scripted
 from .token_count import TokenCount as TokenCount
+from .token_endpoint import Counting as Counting
+from .transports.exchange_recorder import recording as recording
 
 RAW = 100_000  # characters of a request, and of a response
 RETRIES = 2  # as in the official clients
@@ -72,7 +72,7 @@ def engine(name: str, *, stream: bool = True, model_info: ModelInfo | None = Non
     yours), and the engine's (timeout: the longest silence in seconds, extra_body, …);
     `nt.engines.params("anthropic")` lists them with their types. Keys come from the environment
     unless given. `model_info` has the price of the model where the shipped table
-    (`nbturns.models`) has a wrong one or none. Raises EngineError for an unknown provider or
+    (`nbturns.values.model_info`) has a wrong one or none. Raises EngineError for an unknown provider or
     parameter and for a missing package.
     """
     provider, model = provider_and_model(name, params)
@@ -115,7 +115,7 @@ def request(
     tools = tuple(tools)
     provider_tools = [tool for tool in tools if isinstance(tool, Mapping)]
     toolbox = Toolbox(tool for tool in tools if not isinstance(tool, Mapping))
-    scope = Scope(tools=toolbox, tool_config=tool_config or ToolConfig(), emit=unheard)
+    scope = Scope(tools=toolbox, tool_config=tool_config or ToolConfig(), emit=discard_event)
     body_params |= {"stream": stream, **({"tools": provider_tools} if provider_tools else {})}
     unsent_engine = ProviderEngine(
         provider, model, body_params, _NoTransport(), extra_body=engine_params.get("extra_body")
@@ -146,7 +146,7 @@ def decode(
     price of the model where the shipped table has none.
     """
     provider = find(name.partition(":")[0])
-    reply = provider.reply(unheard, "")
+    reply = provider.reply(discard_event, "")
     receiver = Receiver(reply, content_type or "")
     try:
         if isinstance(body, Mapping):
@@ -176,7 +176,7 @@ def _token_count(provider: Provider, body: Any, error: EngineError) -> Turn | No
     return None
 
 
-def provider_and_model(name: str, params: Mapping[str, Any] = EMPTY) -> tuple[Provider, str]:
+def provider_and_model(name: str, params: Mapping[str, Any] = EMPTY_DICT) -> tuple[Provider, str]:
     """Return the provider, in its variant for `params`, and the model of a name like "anthropic:claude-sonnet-5-5"."""
     if not isinstance(name, str) or ":" not in name:
         raise EngineError(
@@ -225,7 +225,7 @@ def _result(reply: Reply, provider: Provider, failure: str, info: ModelInfo | No
     result = reply.result()
     own_prices = (replace(info, id=result.model),) if info else ()
     result = result if result.provider else result.replace(provider=provider.name)
-    return ended(priced(result, own_prices), failure)
+    return ended(with_cost(result, own_prices), failure)
 
 
 def _reply_turn(blocks: Iterable[Any], result: InferenceResult) -> Turn:

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import EngineError
-from .lenient import text_of
+from .json_access import text_of
 
 Part = dict[str, Any]
 TEXT_TYPES = ("text/", "application/json", "application/xml")

@@ -16,20 +16,20 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from ..contract import Scope
-from ..contract import unheard as unheard
 from ..errors import EngineError
 from ..events import Delta
-from ..frozen import EMPTY, freeze, thaw, unchecked_constructor
-from ..keyed import Key
-from ..results import INFERENCE_RESULT, FinishClass, InferenceResult
-from ..settings import StructuredOutputConfig
-from ..turns import Block, Turn
-from .counting import Counting
+from ..runtime.engine_protocol import Scope
+from ..runtime.engine_protocol import discard_event as discard_event
+from ..values.frozen_json import EMPTY_DICT, freeze, thaw, unchecked_constructor
+from ..values.inference_results import INFERENCE_RESULT, FinishClass, InferenceResult
+from ..values.inference_settings import StructuredOutputConfig
+from ..values.metadata import Key
+from ..values.turns import Block, Turn
+from .token_endpoint import Counting
 
 if TYPE_CHECKING:
     from .media import Medium
-    from .params import Param
+    from .parameters.schema import Param
 
 Hear: TypeAlias = Callable[[Delta], object]
 Parameters: TypeAlias = dict[str, Any]
@@ -76,7 +76,7 @@ class PortableSettings:
     """
 
     translate: Callable[[Parameters], Translation]
-    params: Mapping[str, Param] = EMPTY
+    params: Mapping[str, Param] = EMPTY_DICT
     turn_key: Key[Any] | None = None
     server_tools_key: Key[list[Any]] | None = None
 

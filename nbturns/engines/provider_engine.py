@@ -13,22 +13,22 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..contract import Middleware, Scope
 from ..errors import EngineError
 from ..events import Notice
-from ..frozen import FrozenDict, freeze
-from ..host import Waiting
-from ..models import ModelInfo, priced
-from ..settings import STRUCTURED_OUTPUT_CONFIG
-from ..toolbox import TOOL_CONFIG, Toolbox, ToolConfig
-from ..turns import Turn, user
-from .portable import merged, translated
+from ..runtime.background_loop import Waiting
+from ..runtime.engine_protocol import Middleware, Scope
+from ..runtime.toolbox import TOOL_CONFIG, Toolbox, ToolConfig
+from ..values.frozen_json import FrozenDict, freeze
+from ..values.inference_settings import STRUCTURED_OUTPUT_CONFIG
+from ..values.model_info import ModelInfo, with_cost
+from ..values.turns import Turn, user
+from .cross_provider import unsent_notice
+from .parameters.portable import merged, translated
+from .parameters.structured_output import with_schema_in_words
 from .provider import Provider, Reply, Transport, answered, ended, without_secrets
 from .receiver import Receiver
-from .recording import without_words
-from .structured import with_schema_in_words
 from .token_count import TokenCount, count_tokens
-from .transplant import unsent_notice
+from .transports.exchange_recorder import without_words
 
 DRAIN_TIME = 0.2  # seconds
 SILENCE = 600.0  # seconds; models that reason may send nothing for minutes
@@ -216,7 +216,7 @@ class _EngineCall:
             extra=self._with_raw(decoded.extra),
         )
         info = self.engine.model_info
-        result = priced(result, (replace(info, id=result.model),) if info else ())
+        result = with_cost(result, (replace(info, id=result.model),) if info else ())
         return answered(self.turn, self.reply.blocks(), ended(result, failure))
 
     def _with_raw(self, extra: FrozenDict) -> FrozenDict:

@@ -9,8 +9,8 @@ from functools import lru_cache
 from typing import Any
 
 from ..errors import EngineError
-from .event_stream import EventStream, event
 from .provider import Reply
+from .transports.sse import EventStream, event
 
 DONE = "[DONE]"  # the last event of OpenAI's chat streams, the only one that is not JSON
 LONGEST_HEAD = 100  # characters before the data of an event

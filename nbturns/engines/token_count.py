@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..contract import Scope
 from ..errors import EngineError
-from ..turns import Turn
+from ..runtime.engine_protocol import Scope
+from ..values.turns import Turn
 
 if TYPE_CHECKING:
     from .provider_engine import ProviderEngine

@@ -23,30 +23,30 @@ in `snapshots` `snapshot`, `snapshot_index` and `change`; in `reports` `report`.
 
 from __future__ import annotations
 
+from .api import Frames as Frames
+from .api import blocks as blocks
+from .api import from_parquet as from_parquet
+from .api import inferences as inferences
+from .api import read as read
+from .api import snapshots as snapshots
+from .api import to_parquet as to_parquet
+from .api import tool_calls as tool_calls
+from .api import turns as turns
+from .argument_columns import spread as spread
 from .block_frame import BLOCK as BLOCK
 from .block_frame import BlockRow as BlockRow
 from .columns import Column as Column
-from .five import Frames as Frames
-from .five import blocks as blocks
-from .five import from_parquet as from_parquet
-from .five import inferences as inferences
-from .five import read as read
-from .five import snapshots as snapshots
-from .five import to_parquet as to_parquet
-from .five import tool_calls as tool_calls
-from .five import turns as turns
+from .frame_pass import COLUMNS as _COLUMNS
+from .frame_pass import ERROR as ERROR
 from .inference_frame import INFERENCE as INFERENCE
 from .inference_frame import InferenceRow as InferenceRow
 from .origin import at as at
 from .origin import to_turns as to_turns
-from .passes import COLUMNS as _COLUMNS
-from .passes import ERROR as ERROR
 from .report_frame import REPORT as REPORT
 from .report_frame import ReportRow as ReportRow
 from .snapshot_frame import SNAPSHOT as SNAPSHOT
 from .snapshot_frame import Change as Change
 from .snapshot_frame import SnapshotRow as SnapshotRow
-from .spreading import spread as spread
 from .tool_call_frame import TOOL_CALL as TOOL_CALL
 from .tool_call_frame import ToolCallRow as ToolCallRow
 from .turn_frame import TURN as TURN

@@ -1,7 +1,7 @@
 """The frame of blocks: its columns, and the builder that computes them from one row object per block.
 
 A new column is added to `BLOCK`, and nowhere else. The fast readers give the same frame where they
-have a vector for every column; `direct.py` decides about that.
+have a vector for every column; `dispatch.py` decides about that.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from ..provenance import FIELDS, OPENAI_CHAT_FIELDS, TIMESTAMP
-from ..results import InferenceResult
-from ..turns import Block, Kind
-from .arrays import to_json
+from ..values.inference_results import InferenceResult
+from ..values.provenance import FIELDS, OPENAI_CHAT_FIELDS, TIMESTAMP
+from ..values.turns import Block, Kind
+from .arrow_arrays import to_json
+from .builder import FrameBuilder
 from .columns import Column
-from .joined import FILE, RECORDED, RUN_ID, TURN_KEYS
-from .maker import FrameBuilder
-from .walk import ModelCall, Row, Traversal, TurnVisit, text_of
+from .shared_columns import FILE, RESULT_COLUMNS, RUN_ID, TURN_KEYS
+from .traversal import ModelCall, Row, Traversal, TurnVisit, text_of
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 FIELDS_KEYS = (FIELDS, OPENAI_CHAT_FIELDS)
@@ -98,7 +98,7 @@ BLOCK: tuple[Column, ...] = (
     Column("name", lambda row: row.name or None, "string", doc="name of the tool, on a call and on its result"),
     Column("error", lambda row: row.block.error or None, "string", doc="error of the tool"),
     Column("inference_id", lambda row: row.inference_id or None, "string", doc="id of the model call"),
-    *RECORDED,
+    *RESULT_COLUMNS,
     Column("at", lambda row: time_of(row.block), "time", doc="time of the message, if the source has it"),
     Column("extra", lambda row: extra_of(row.block), "string", doc="unknown fields of the source, as JSON"),
     FILE,

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import MisuseError
 from ..plugins import entry_points
-from .arrays import category_codes
-from .passes import COLUMNS, FrameTables, concatenated
+from .arrow_arrays import category_codes
+from .frame_pass import COLUMNS, FrameTables, concatenated
 from .sources import SourceFile
 
 if TYPE_CHECKING:

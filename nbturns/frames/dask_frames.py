@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import LoadError
 from .backends import as_pandas
-from .passes import COLUMNS, FramePass, FrameRequest, FrameTables
-from .reading import ReadOptions, no_progress, read_all, read_file
+from .frame_pass import COLUMNS, FramePass, FrameRequest, FrameTables
+from .scheduler import ReadOptions, no_progress, read_all, read_file
 from .sources import SourceFile, expand, is_path_input
 
 if TYPE_CHECKING:

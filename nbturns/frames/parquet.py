@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import LoadError
-from .passes import COLUMNS
+from .frame_pass import COLUMNS
 
 if TYPE_CHECKING:
     import pyarrow as pa

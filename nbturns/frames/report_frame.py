@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..packages import require
+from .builder import FrameBuilder
 from .columns import Column
-from .joined import FILE, RUN_ID
-from .maker import FrameBuilder
-from .walk import Row, Traversal, TurnVisit
+from .shared_columns import FILE, RUN_ID
+from .traversal import Row, Traversal, TurnVisit
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..calls import PendingCalls
-from ..chunks import PersistentList
 from ..events import Phase, Snapshot
 from ..keys import EXECUTION_ID
-from ..turns import Block, Turn
+from ..values.pending_calls import PendingCalls
+from ..values.persistent_list import PersistentList
+from ..values.turns import Block, Turn
+from .builder import FrameBuilder
 from .columns import Column
-from .joined import FILE, RUN_ID, SESSION_ID, TURN_KEYS
-from .maker import FrameBuilder
-from .walk import Row, Traversal, TurnVisit, text_of
+from .shared_columns import FILE, RUN_ID, SESSION_ID, TURN_KEYS
+from .traversal import Row, Traversal, TurnVisit, text_of
 
 
 @dataclass(frozen=True, slots=True)

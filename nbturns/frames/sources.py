@@ -11,10 +11,10 @@ from typing import Any, Protocol, runtime_checkable
 
 from ..errors import LoadError, MisuseError
 from ..events import Snapshot
-from ..execution import Execution
 from ..keys import SESSION_ID
+from ..runtime.execution import Execution
 from ..session import Session
-from ..turns import Run, Turn
+from ..values.turns import Run, Turn
 
 
 @runtime_checkable
@@ -189,9 +189,9 @@ def _files(names: Iterable[str | os.PathLike[str]]) -> Iterator[SourceFile | Loa
 
 def paths(name: str | os.PathLike[str]) -> list[Path]:
     """Return the files of a path, a glob or a folder. Raises LoadError if there are none."""
-    from ..files import _matched
+    from ..files import _matching_paths
 
-    return list(_matched(name if isinstance(name, str) else Path(name)))
+    return list(_matching_paths(name if isinstance(name, str) else Path(name)))
 
 
 def _labelled_files(all_paths: list[Path]) -> Iterator[SourceFile]:

@@ -18,41 +18,41 @@ from functools import cache
 from typing import Any
 
 from ..errors import LoadError, MissingPackageError
-from ..frozen import FrozenDict
 from ..plugins import entry_points, load_plugins, report_failure
-from ..turns import Run
-from .importer import LIKELY as LIKELY
-from .importer import MAYBE as MAYBE
-from .importer import SURE as SURE
-from .importer import Importer as Importer
-from .importer import document_reader as document_reader
-from .importer import try_read as try_read
-from .json_text import BLANK
-from .listed import document_score as document_score
-from .listed import first_items as first_items
-from .listed import item_score as item_score
-from .listed import list_reader as list_reader
-from .record_fields import ShapeError as ShapeError
-from .record_fields import expect as expect
-from .record_fields import list_or_empty as list_or_empty
-from .record_fields import object_or_empty as object_or_empty
-from .record_fields import objects as objects
-from .record_fields import omit as omit
-from .record_fields import omit_empty as omit_empty
-from .record_fields import optional_text as optional_text
-from .record_fields import pop_text as pop_text
-from .record_fields import split_document as split_document
-from .record_fields import to_number as to_number
-from .record_fields import token_usage as token_usage
-from .record_fields import unexpected as unexpected
-from .report import ImportReport as ImportReport
-from .report import Note as Note
-from .report import Notes as Notes
-from .source import HEAD
-from .source import Sample as Sample
-from .source import Source as Source
-from .transcript import Transcript as Transcript
-from .transcript import run_of_messages as run_of_messages
+from ..values.frozen_json import FrozenDict
+from ..values.turns import Run
+from .kit.import_report import ImportReport as ImportReport
+from .kit.import_report import Note as Note
+from .kit.import_report import Notes as Notes
+from .kit.importer import LIKELY as LIKELY
+from .kit.importer import MAYBE as MAYBE
+from .kit.importer import SURE as SURE
+from .kit.importer import Importer as Importer
+from .kit.importer import document_reader as document_reader
+from .kit.importer import try_read as try_read
+from .kit.lenient_json import BLANK
+from .kit.record_fields import ShapeError as ShapeError
+from .kit.record_fields import expect as expect
+from .kit.record_fields import list_or_empty as list_or_empty
+from .kit.record_fields import object_or_empty as object_or_empty
+from .kit.record_fields import objects as objects
+from .kit.record_fields import omit as omit
+from .kit.record_fields import omit_empty as omit_empty
+from .kit.record_fields import optional_text as optional_text
+from .kit.record_fields import pop_text as pop_text
+from .kit.record_fields import split_document as split_document
+from .kit.record_fields import to_number as to_number
+from .kit.record_fields import token_usage as token_usage
+from .kit.record_fields import unexpected as unexpected
+from .kit.record_lists import document_score as document_score
+from .kit.record_lists import first_items as first_items
+from .kit.record_lists import item_score as item_score
+from .kit.record_lists import list_reader as list_reader
+from .kit.source import HEAD
+from .kit.source import Sample as Sample
+from .kit.source import Source as Source
+from .kit.transcript import Transcript as Transcript
+from .kit.transcript import run_of_messages as run_of_messages
 
 OURS = "nbturns"
 GROUP = "nbturns.importers"  # of the entry points
@@ -61,9 +61,9 @@ GROUP = "nbturns.importers"  # of the entry points
 @cache
 def importers() -> Mapping[str, Importer]:
     """Return all importers by name: ours, and those of installed packages."""
-    from . import own
+    from . import nbturns_files
 
-    return FrozenDict({OURS: own.IMPORTER, **load_plugins(GROUP, _importer_of)})
+    return FrozenDict({OURS: nbturns_files.IMPORTER, **load_plugins(GROUP, _importer_of)})
 
 
 def _importer_of(module: Any) -> Importer:

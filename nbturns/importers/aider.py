@@ -11,12 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from ..turns import Kind, Run
-from .faults import INVALID_UTF_8
-from .importer import SURE, Importer
-from .report import Notes
-from .source import Sample, Source
-from .transcript import Transcript
+from ..values.turns import Kind, Run
+from .kit.faults import INVALID_UTF_8
+from .kit.import_report import Notes
+from .kit.importer import SURE, Importer
+from .kit.source import Sample, Source
+from .kit.transcript import Transcript
 
 FORMAT = "aider"
 SESSION_START = re.compile(r"# aider chat started at (.*)")

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..results import InferenceResult
-from ..turns import Kind, Run
-from .faults import no_result_id
-from .importer import Importer, document_reader
-from .listed import document_score
-from .record_fields import (
+from ..values.inference_results import InferenceResult
+from ..values.turns import Kind, Run
+from .kit.faults import no_result_id
+from .kit.import_report import Notes
+from .kit.importer import Importer, document_reader
+from .kit.record_fields import (
     expect,
     list_or_empty,
     object_or_empty,
@@ -30,8 +30,8 @@ from .record_fields import (
     token_usage,
     unexpected,
 )
-from .report import Notes
-from .transcript import Transcript
+from .kit.record_lists import document_score
+from .kit.transcript import Transcript
 
 FORMAT = "atif"
 METRICS = ("prompt_tokens", "completion_tokens", "cached_tokens", "cost_usd")

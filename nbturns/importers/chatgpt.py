@@ -13,13 +13,14 @@ from collections.abc import Iterator, Mapping
 from types import NoneType
 from typing import Any
 
-from ..provenance import FIELDS, TIMESTAMP
-from ..results import InferenceResult
-from ..turns import Kind, Run
-from .branches import BranchReader, Tree, export_reader, export_score
-from .faults import no_result_id
-from .importer import Importer
-from .record_fields import (
+from ..values.inference_results import InferenceResult
+from ..values.provenance import FIELDS, TIMESTAMP
+from ..values.turns import Kind, Run
+from .kit.branches import BranchReader, Tree, export_reader, export_score
+from .kit.faults import no_result_id
+from .kit.import_report import Notes
+from .kit.importer import Importer
+from .kit.record_fields import (
     expect,
     field_of_document,
     list_or_empty,
@@ -31,8 +32,7 @@ from .record_fields import (
     text_or_empty,
     unexpected,
 )
-from .report import Notes
-from .transcript import Transcript, freeze_or_json
+from .kit.transcript import Transcript, freeze_or_json
 
 FORMAT = "chatgpt-export"
 PROMPT_TYPES = ("text", "multimodal_text")

@@ -15,14 +15,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..provenance import BRANCH_OF, FIELDS
-from ..turns import Run
-from . import faults
+from ..values.provenance import BRANCH_OF, FIELDS
+from ..values.turns import Run
 from .claude_code_records import BOOKKEEPING, Record, read_records
-from .importer import SURE, Importer, try_read
-from .report import Notes, join_positions
-from .source import Sample, Source
-from .transcript import Transcript
+from .kit import faults
+from .kit.import_report import Notes, join_positions
+from .kit.importer import SURE, Importer, try_read
+from .kit.source import Sample, Source
+from .kit.transcript import Transcript
 
 FORMAT = "claude-code"
 MESSAGE_TYPES = frozenset({"user", "assistant"})

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from ..engines.anthropic import history
-from ..engines.anthropic_reply import usage
+from ..engines.anthropic.reply import usage
+from ..engines.anthropic.request import history
 from ..errors import EngineError
-from ..results import FinishClass, InferenceResult
-from ..turns import Block
-from . import faults
-from .record_fields import omit, text_or_empty
-from .transcript import Transcript, other_block
+from ..values.inference_results import FinishClass, InferenceResult
+from ..values.turns import Block
+from .kit import faults
+from .kit.record_fields import omit, text_or_empty
+from .kit.transcript import Transcript, other_block
 
 BOOKKEEPING = frozenset(
     {"summary", "file-history-snapshot", "queue-operation", "progress", "last-prompt", "custom-title", "ai-title"}

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..provenance import FIELDS, TIMESTAMP
-from ..results import InferenceResult
-from ..turns import Kind, Run
-from .branches import BranchReader, Tree, export_reader, export_score
-from .faults import no_result_id, unknown_value
-from .importer import Importer
-from .record_fields import (
+from ..values.inference_results import InferenceResult
+from ..values.provenance import FIELDS, TIMESTAMP
+from ..values.turns import Kind, Run
+from .kit.branches import BranchReader, Tree, export_reader, export_score
+from .kit.faults import no_result_id, unknown_value
+from .kit.import_report import Notes
+from .kit.importer import Importer
+from .kit.record_fields import (
     expect,
     field_of_document,
     object_or_empty,
@@ -28,8 +29,7 @@ from .record_fields import (
     text_or_empty,
     unexpected,
 )
-from .report import Notes
-from .transcript import Transcript, freeze_or_json
+from .kit.transcript import Transcript, freeze_or_json
 
 FORMAT = "claude-export"
 ROOT = "00000000-0000-4000-8000-000000000000"  # the parent of the first message

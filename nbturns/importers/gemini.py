@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .importer import SURE, Importer
-from .provider_requests import RequestLayout
-from .source import Sample
+from .kit.importer import SURE, Importer
+from .kit.provider_requests import RequestLayout
+from .kit.source import Sample
 
 FORMAT = "gemini"
 ROLES = frozenset({"user", "model", "function", "system", "tool"})

@@ -14,16 +14,16 @@ from functools import partial
 from typing import Any
 
 from ..errors import LoadError
-from ..provenance import FIELDS
-from ..turns import Run
-from . import faults
-from .archive import Archive
-from .importer import SURE, Importer, try_read
+from ..values.provenance import FIELDS
+from ..values.turns import Run
 from .inspect_messages import Attachments, SampleEvents, read_messages
-from .record_fields import omit
-from .report import Notes, join_positions
-from .source import Sample, Source
-from .transcript import Transcript, conversation_key
+from .kit import faults
+from .kit.import_report import Notes, join_positions
+from .kit.importer import SURE, Importer, try_read
+from .kit.record_fields import omit
+from .kit.source import Sample, Source
+from .kit.transcript import Transcript, conversation_key
+from .kit.zip_archive import Archive
 
 FORMAT = "inspect"
 HEADERS = ("header.json", "_journal/start.json")

@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..results import InferenceResult
-from ..turns import Kind, Run
-from .faults import unknown_value
-from .importer import Importer
-from .listed import item_score, list_reader
-from .record_fields import expect, object_or_empty, objects, omit, omit_empty, token_usage, unexpected
-from .report import Notes
-from .transcript import Transcript, run_of_messages
+from ..values.inference_results import InferenceResult
+from ..values.turns import Kind, Run
+from .kit.faults import unknown_value
+from .kit.import_report import Notes
+from .kit.importer import Importer
+from .kit.record_fields import expect, object_or_empty, objects, omit, omit_empty, token_usage, unexpected
+from .kit.record_lists import item_score, list_reader
+from .kit.transcript import Transcript, run_of_messages
 
 FORMAT = "langchain"
 ROLES = {  # by type; "" for types whose messages have a role of their own, or none

@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..frozen import EMPTY, freeze
-from ..provenance import OPENAI_CHAT_FIELDS
-from ..turns import Run
-from .chat_messages import ROLES, read_messages
-from .faults import wrong_type
-from .importer import Importer
-from .listed import list_reader
-from .record_fields import omit
-from .report import Notes
-from .source import Sample
-from .transcript import Transcript
+from ..values.frozen_json import EMPTY_DICT, freeze
+from ..values.provenance import OPENAI_CHAT_FIELDS
+from ..values.turns import Run
+from .kit.chat_messages import ROLES, read_messages
+from .kit.faults import wrong_type
+from .kit.import_report import Notes
+from .kit.importer import Importer
+from .kit.record_fields import omit
+from .kit.record_lists import list_reader
+from .kit.source import Sample
+from .kit.transcript import Transcript
 
 FORMAT = "openai-chat"
 OWN_ROLES = frozenset({"developer", "tool", "function"})
@@ -98,7 +98,7 @@ def _part_types(message: Mapping[str, Any]) -> list[str]:
 
 def read_one(value: Any, notes: Notes) -> Run:
     """Return the Run of a list of messages, or of an object that has one."""
-    document: Mapping[str, Any] = EMPTY
+    document: Mapping[str, Any] = EMPTY_DICT
     messages = value
     if isinstance(value, Mapping):
         document = freeze(omit(value, "messages"))

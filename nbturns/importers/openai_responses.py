@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .importer import LIKELY, SURE, Importer
-from .provider_requests import RequestLayout
-from .source import Sample
+from .kit.importer import LIKELY, SURE, Importer
+from .kit.provider_requests import RequestLayout
+from .kit.source import Sample
 
 FORMAT = "openai"
 TYPES = frozenset({"message", "reasoning", "function_call", "function_call_output", "item_reference", "compaction"})

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..results import InferenceResult
-from ..turns import Kind, Run
-from .faults import unknown_value
-from .importer import Importer
-from .listed import item_score, list_reader
-from .record_fields import (
+from ..values.inference_results import InferenceResult
+from ..values.turns import Kind, Run
+from .kit.faults import unknown_value
+from .kit.import_report import Notes
+from .kit.importer import Importer
+from .kit.record_fields import (
     expect,
     object_or_empty,
     objects,
@@ -26,8 +26,8 @@ from .record_fields import (
     token_usage,
     unexpected,
 )
-from .report import Notes
-from .transcript import Transcript, run_of_messages
+from .kit.record_lists import item_score, list_reader
+from .kit.transcript import Transcript, run_of_messages
 
 FORMAT = "pydantic-ai"
 CALL_KINDS = ("tool-call", "builtin-tool-call", "native-tool-call")

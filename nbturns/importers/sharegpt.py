@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..turns import Kind, Run
-from .faults import no_result_id
-from .importer import Importer
-from .listed import item_score, list_reader
-from .record_fields import (
+from ..values.turns import Kind, Run
+from .kit.faults import no_result_id
+from .kit.import_report import Notes
+from .kit.importer import Importer
+from .kit.record_fields import (
     ShapeError,
     expect,
     json_or_none,
@@ -24,8 +24,8 @@ from .record_fields import (
     split_document,
     unexpected,
 )
-from .report import Notes
-from .transcript import Transcript
+from .kit.record_lists import item_score, list_reader
+from .kit.transcript import Transcript
 
 FORMAT = "sharegpt"
 USER_SENDERS = frozenset({"human", "user"})

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..turns import Kind, Run
-from .faults import wrong_type
-from .importer import Importer, document_reader
-from .listed import document_score
-from .record_fields import (
+from ..values.turns import Kind, Run
+from .kit.faults import wrong_type
+from .kit.import_report import Notes
+from .kit.importer import Importer, document_reader
+from .kit.record_fields import (
     expect,
     list_or_empty,
     object_or_empty,
@@ -26,8 +26,8 @@ from .record_fields import (
     text_or_empty,
     unexpected,
 )
-from .report import Notes
-from .transcript import Transcript
+from .kit.record_lists import document_score
+from .kit.transcript import Transcript
 
 FORMAT = "swe-agent"
 ROLES = ("system", "user", "assistant", "tool")

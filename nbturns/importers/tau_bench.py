@@ -13,12 +13,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..keyed import keyed
-from ..provenance import FIELDS
-from ..turns import Kind, Run
+from ..values.metadata import metadata_from_dict
+from ..values.provenance import FIELDS
+from ..values.turns import Kind, Run
 from . import openai_chat
-from .importer import SURE, Importer, try_read
-from .record_fields import (
+from .kit.import_report import Notes, join_positions
+from .kit.importer import SURE, Importer, try_read
+from .kit.record_fields import (
     expect,
     field_of_document,
     object_or_empty,
@@ -31,9 +32,8 @@ from .record_fields import (
     token_usage,
     unexpected,
 )
-from .report import Notes, join_positions
-from .source import Sample, Source
-from .transcript import Transcript, freeze_or_json
+from .kit.source import Sample, Source
+from .kit.transcript import Transcript, freeze_or_json
 
 FORMAT = "tau-bench"
 
@@ -57,7 +57,7 @@ def read_result(value: Any, notes: Notes) -> Run:
     messages = field_of_document(value, notes, "traj", (list, tuple))
     extra_fields = freeze_or_json(omit(value, "traj"))
     chat = openai_chat.read_one(messages, notes)
-    return replace(chat, name=_name(value), metadata=keyed({FIELDS.name: extra_fields}))
+    return replace(chat, name=_name(value), metadata=metadata_from_dict({FIELDS.name: extra_fields}))
 
 
 def _name(value: Mapping[str, Any]) -> str:

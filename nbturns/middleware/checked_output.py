@@ -14,14 +14,14 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from ..contract import Engine, Scope
 from ..errors import EngineError, MisuseError
 from ..events import Notice
-from ..frozen import freeze
 from ..packages import require
-from ..results import INFERENCE_RESULT, OUTPUT, FinishClass
-from ..settings import STRUCTURED_OUTPUT_CONFIG, StructuredOutputConfig
-from ..turns import Turn, user
+from ..runtime.engine_protocol import Engine, Scope
+from ..values.frozen_json import freeze
+from ..values.inference_results import INFERENCE_RESULT, OUTPUT, FinishClass
+from ..values.inference_settings import STRUCTURED_OUTPUT_CONFIG, StructuredOutputConfig
+from ..values.turns import Turn, user
 
 FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
 WRAPPER = "value"  # any other type goes into an object under this name, because schemas are of objects

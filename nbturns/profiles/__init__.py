@@ -17,9 +17,9 @@ from .conversations import Conversations as Conversations
 from .middleware_uses import Use as Use
 from .plan import Field as Field
 from .plan import Plan as Plan
-from .resolving import Profile as Profile
-from .resolving import Profiles as Profiles
-from .resolving import load_profiles as load_profiles
+from .resolve import Profile as Profile
+from .resolve import Profiles as Profiles
+from .resolve import load_profiles as load_profiles
 
 __all__ = [
     "Conversation",

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
-from ..contract import Engine
 from ..errors import BusyError, NbturnsError, ProfileError
-from ..frozen import EMPTY, freeze
+from ..runtime.engine_protocol import Engine
 from ..session import Session
 from ..tools import Tool
-from ..turns import Run
-from .building import build_session
+from ..values.frozen_json import EMPTY_DICT, freeze
+from ..values.turns import Run
+from .build_session import build_session
 from .plan import Plan
-from .resolving import Profiles, Requester
+from .resolve import Profiles, Requester
 
 
 class Conversation(Session):
@@ -74,7 +74,7 @@ class Conversations:
         self,
         id: str,
         profile: str | None = None,
-        overrides: Mapping[str, Any] = EMPTY,
+        overrides: Mapping[str, Any] = EMPTY_DICT,
         *,
         who: Requester = None,
     ) -> Conversation:

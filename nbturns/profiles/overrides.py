@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..engines.params import params as provider_params
+from ..engines.parameters.schema import params as provider_params
 from ..errors import ProfileError
 from .config import provider_of
-from .fields import (
+from .middleware_uses import checked_uses
+from .registry import API_TYPES, Layer, SourcedValue
+from .schema import (
     LOOP_FIELDS,
     RUNTIME_FIELDS,
     SETTINGS_SECTIONS,
@@ -18,9 +20,7 @@ from .fields import (
     find_mismatch,
     suggest,
 )
-from .middleware_uses import checked_uses
-from .registry import API_TYPES, Layer, SourcedValue
-from .secrecy import mask_secrets, strip_credentials, wrap_secrets
+from .secrets import mask_secrets, strip_credentials, wrap_secrets
 
 OVERRIDE_SOURCE = "override"
 TOP_LEVEL_FIELDS: dict[str, Any] = {name: kind for name, kind in RUNTIME_FIELDS.items() if name != "loop"} | {

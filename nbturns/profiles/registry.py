@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeAlias
 
 from ..errors import ProfileError
-from ..frozen import EMPTY
-from . import fields
-from .fields import DocumentPath, FieldPath, describe_kind, did_you_mean, dotted_path, find_mismatch, suggest
+from ..values.frozen_json import EMPTY_DICT
+from . import schema
 from .middleware_uses import checked_uses
-from .secrecy import REFERENCE as SECRET_REFERENCE
-from .secrecy import SHELL_VARIABLE, is_secret_name, wrap_secrets
+from .schema import DocumentPath, FieldPath, describe_kind, did_you_mean, dotted_path, find_mismatch, suggest
+from .secrets import REFERENCE as SECRET_REFERENCE
+from .secrets import SHELL_VARIABLE, is_secret_name, wrap_secrets
 
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,126}[a-z0-9])?")
 EXTENSION = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+@v[0-9]+")
@@ -67,7 +67,7 @@ class Registry:
 
     slug: str
     profiles: Mapping[str, ProfileLayer]
-    loops: Mapping[str, Mapping[str, Any]] = EMPTY
+    loops: Mapping[str, Mapping[str, Any]] = EMPTY_DICT
     source: str = ""
     display_name: str = ""
     description: str = ""
@@ -107,14 +107,14 @@ class RegistryReader:
                 (),
                 "`profiles:` is missing; profiles at the top level of the file are an old format, move them under `profiles:`",
             )
-        self._check_fields(data, fields.REGISTRY_FIELDS, ())
+        self._check_fields(data, schema.REGISTRY_FIELDS, ())
         if not (data.get("slug") or default_slug):
             self._fail((), "the registry has no name; add one at the top, like slug: team")
         slug = self._slug(data.get("slug") or default_slug, ("slug",), "a registry")
         profiles: dict[str, ProfileLayer] = {}
         loops = data.get("loops") or {}
         for name, loop in loops.items():
-            self._check_fields(loop, fields.LOOP_FIELDS, ("loops", name))
+            self._check_fields(loop, schema.LOOP_FIELDS, ("loops", name))
         for name, profile in (data["profiles"] or {}).items():
             layer = self._profile_layer(name, {} if profile is None else profile, slug, loops)
             if layer.slug in profiles:
@@ -127,7 +127,7 @@ class RegistryReader:
     def _profile_layer(self, name: str, data: Any, registry: str, loops: Mapping[str, Any]) -> ProfileLayer:
         """Check one profile and return its layer; `loops` are the shared loops of the registry."""
         profile_path = ("profiles", name)
-        self._check_fields(data, fields.PROFILE_FIELDS, profile_path)
+        self._check_fields(data, schema.PROFILE_FIELDS, profile_path)
         slug = self._slug(data.get("slug") or name, (*profile_path, "slug"), "a profile")
         if slug != str(name).strip().lower():
             self._fail((*profile_path, "slug"), f"profile {name!r} has the slug {slug!r}; the two must be equal")
@@ -207,20 +207,20 @@ class RegistryReader:
 
     def _settings_values(self, settings: Mapping[str, Any], settings_path: DocumentPath) -> FieldValues:
         """Yield the fields of geppetto's `inference_settings`."""
-        self._check_fields(settings, dict.fromkeys(fields.SETTINGS_SECTIONS, dict), settings_path)
+        self._check_fields(settings, dict.fromkeys(schema.SETTINGS_SECTIONS, dict), settings_path)
         for section, section_values in settings.items():
             section_values = dict(section_values or {})
             if section == "client" and "timeout_second" in section_values:  # geppetto writes this and reads `timeout`
                 section_values.setdefault("timeout", section_values.pop("timeout_second"))
-            if section in fields.UNCHECKED_SECTIONS:
+            if section in schema.UNCHECKED_SECTIONS:
                 yield from _leaf_values(section_values, (section,), (*settings_path, section))
                 continue
-            self._check_fields(section_values, fields.SETTINGS_SECTIONS[section], (*settings_path, section))
+            self._check_fields(section_values, schema.SETTINGS_SECTIONS[section], (*settings_path, section))
             for name, value in section_values.items():
                 value_path = (*settings_path, section, name)
                 if name == "cost":
-                    self._check_fields(value or {}, fields.COST_FIELDS, value_path)
-                if fields.SETTINGS_SECTIONS[section][name] in (dict[str, str], dict[str, bool]):
+                    self._check_fields(value or {}, schema.COST_FIELDS, value_path)
+                if schema.SETTINGS_SECTIONS[section][name] in (dict[str, str], dict[str, bool]):
                     yield from (
                         ((section, name, api_name.lower()), setting, (*value_path, api_name))
                         for api_name, setting in (value or {}).items()
@@ -280,17 +280,17 @@ class RegistryReader:
                 self._check_fields({name: value}, {name: str}, (*profile_path, "params"))
                 yield (name,), value, (*profile_path, "params", name)
                 continue
-            field_path = fields.SHORT_PARAMS.get(name, ("params", name))
+            field_path = schema.SHORT_PARAMS.get(name, ("params", name))
             if (
                 field_path[0] == "params"
-                and name not in (param_names := fields.all_param_names())
+                and name not in (param_names := schema.all_param_names())
                 and (hint := did_you_mean(name, param_names))
             ):
                 self._fail((*profile_path, "params", name), f"unknown parameter {name!r}; {hint}", tuple(param_names))
             if (
                 field_path[0] != "params"
                 and value is not None
-                and (mismatch := find_mismatch(value, fields.SETTINGS_SECTIONS[field_path[0]][field_path[1]], (name,)))
+                and (mismatch := find_mismatch(value, schema.SETTINGS_SECTIONS[field_path[0]][field_path[1]], (name,)))
             ):
                 self._fail((*profile_path, "params", *mismatch.path), f"{name} {mismatch.message}")
             if value is not None:
@@ -299,16 +299,16 @@ class RegistryReader:
     def _check_allowed_overrides(self, keys: list[str], list_path: DocumentPath) -> None:
         """Raise ProfileError for an unknown key in `allow_overrides`."""
         overridable = {
-            *fields.RUNTIME_FIELDS,
-            *fields.LOOP_FIELDS,
-            *fields.all_param_names(),
+            *schema.RUNTIME_FIELDS,
+            *schema.LOOP_FIELDS,
+            *schema.all_param_names(),
             "engine",
             "base_url",
             "params",
         }
         for i, key in enumerate(keys):
             group, separator, name = key.partition(".")
-            is_member = name in (fields.LOOP_FIELDS if group == "loop" else fields.all_param_names())
+            is_member = name in (schema.LOOP_FIELDS if group == "loop" else schema.all_param_names())
             if (
                 key not in overridable
                 and not (separator and group in ("loop", "params") and is_member)
@@ -341,7 +341,7 @@ class RegistryReader:
                 if value is not None
             )
         own_settings = {name: value for name, value in loop.items() if name != "like"}
-        self._check_fields(own_settings, fields.LOOP_FIELDS, (*profile_path, "loop"))
+        self._check_fields(own_settings, schema.LOOP_FIELDS, (*profile_path, "loop"))
         yield from (
             (("loop", name), value, (*profile_path, "loop", name))
             for name, value in own_settings.items()

@@ -2,7 +2,7 @@
 /* Draw one row of a block table: its cells, its folded or open content, and the data of its model call. */
 
 import { attributes, button, formatCount, duration, element, markedNodes, plural } from "./elements.js";
-import { streamingText } from "./growing_text.js";
+import { streamingText } from "./streaming_text.js";
 import { jsonTree, parseJson } from "./json_tree.js";
 
 /**
@@ -22,7 +22,7 @@ import { jsonTree, parseJson } from "./json_tree.js";
  * @property {(error: unknown) => void} reportError
  */
 
-/** Equal to the icons in rows.py. @type {Record<string, string>} */
+/** Equal to the icons in block_rows.py. @type {Record<string, string>} */
 export const ICONS = { system: "§", user: "›", llm_text: "¶", tool_call: "ƒ", tool_use: "↳", reasoning: "∴" };
 export const OTHER_ICON = "◇";
 

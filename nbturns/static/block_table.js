@@ -17,9 +17,9 @@
 
 import { attributes, button, element } from "./elements.js";
 import { COLUMNS, drawRow, foldable } from "./block_row.js";
-import { StickToEnd } from "./follow.js";
-import { appendText } from "./growing_text.js";
-import { CHUNK_ROWS, MAX_FULL_ROWS, VirtualRows } from "./places.js";
+import { StickToEnd } from "./stick_to_end.js";
+import { appendText } from "./streaming_text.js";
+import { CHUNK_ROWS, MAX_FULL_ROWS, VirtualRows } from "./virtual_rows.js";
 import { TableKeys } from "./table_keys.js";
 
 /**

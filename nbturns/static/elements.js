@@ -44,7 +44,7 @@ export function attributes(target, values) {
 const INVISIBLE = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff\u{e0000}-\u{e0fff}]/gu;
 const JOINERS = "\u200c\u200d"; // legitimate between the letters or emoji that they join
 
-/** Escape control and invisible characters, which could reorder or hide text; equal to `visible` in text.py. @param {string} text */
+/** Escape control and invisible characters, which could reorder or hide text; equal to `visible` in render/text.py. @param {string} text */
 export function visible(text) {
   return text.replace(INVISIBLE, (character, offset) => {
     if (JOINERS.includes(character) && offset && text[offset - 1] > "\x7f") return character;

@@ -194,7 +194,7 @@ export class PageRows {
       }
     }
     const partners = this.partnerIndices.get((row.kind === "tool_call" ? "tool_use" : "tool_call") + row.call);
-    const occurrence = this.partnerIndices.get(row.kind + row.call)?.indexOf(index) ?? 0; // the n-th result of a repeated id belongs to its n-th call (pairs.py)
+    const occurrence = this.partnerIndices.get(row.kind + row.call)?.indexOf(index) ?? 0; // the n-th result of a repeated id belongs to its n-th call (call_pairs.py)
     return partners?.[Math.min(Math.max(occurrence, 0), partners.length - 1)];
   }
 

@@ -1,6 +1,6 @@
 // @ts-check
 /*
- * The data of a Run in the page: its timeline, and each block once, as created by `timeline.py`.
+ * The data of a Run in the page: its timeline, and each block once, as created by `render/timeline.py`.
  *
  * All distinct blocks are in the *pool*; a *place* is an index in the pool, and a Turn is a list of *stretches* (ranges
  * of places). The trait `start` has the full state when the page attached, the trait `update` the changes since then.

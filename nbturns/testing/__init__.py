@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .assert_turn import TurnAssertion as TurnAssertion
-from .assert_turn import assert_turn as assert_turn
 from .exchanges import Exchange as Exchange
+from .turn_assertions import TurnAssertion as TurnAssertion
+from .turn_assertions import assert_turn as assert_turn
 
 if TYPE_CHECKING:  # imported lazily, so that `python -m nbturns.testing.server` works
     from .server import Server as Server

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from ..host import Waiting
+from ..runtime.background_loop import Waiting
 from .exchanges import Exchange, read_exchanges
 
 FAULTS = frozenset({"status", "retry-after", "cut", "stall", "chunk", "delay-ms", "times"})

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any, Protocol, overload
 
-from ..comparison import Comparison
 from ..errors import MisuseError
-from ..execution import Execution
 from ..profiles import Profiles
+from ..render.comparison import Comparison
+from ..runtime.execution import Execution
 from ..session import Session
-from ..turns import Run, Turn
+from ..values.turns import Run, Turn
 from .compare_view import CompareView as CompareView
 from .profile_picker import ProfilePicker as ProfilePicker
 from .run_view import RunView as RunView

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 import nbturns as nt
 from tests.lab.jupyterlab import ARTIFACTS, ROOT
-from tests.lab.test_look import accessibility_faults
+from tests.lab.test_appearance import accessibility_faults
 
 # CSS variables of VS Code 1.96 in a notebook page.
 THEMES = {

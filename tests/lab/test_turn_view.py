@@ -8,11 +8,11 @@ from typing import Literal
 from playwright.sync_api import Locator, expect
 
 from tests.lab.jupyterlab import Lab
-from tests.lab.test_look import accessibility_faults
+from tests.lab.test_appearance import accessibility_faults
 
 WEATHER_TURN = """
 import nbturns as nt
-from nbturns.results import DURATION_MS, INFERENCE_ID, INFERENCE_RESULT, InferenceResult, Usage
+from nbturns.values.inference_results import DURATION_MS, INFERENCE_ID, INFERENCE_RESULT, InferenceResult, Usage
 
 def call(id, *blocks, **settings):
     result = InferenceResult(inference_id=id, provider="openai", model="gpt-5-mini", **settings)
@@ -419,7 +419,7 @@ def test_a_reloaded_page_shows_the_live_table_again(lab: Lab) -> None:
 
 HOSTILE = """
 import nbturns as nt
-from nbturns.results import INFERENCE_RESULT
+from nbturns.values.inference_results import INFERENCE_RESULT
 EVIL = "<img src=x onerror='window.hacked=1'><script>window.hacked=1</script><svg onload='window.hacked=1'>[x](javascript:window.hacked=1) \\u202e$x$ https://192.0.2.1/\\ud83d"
 PIXEL = {"media_type": "image/svg+xml", "content": "PHN2ZyBvbmxvYWQ9IndpbmRvdy5oYWNrZWQ9MSI+PC9zdmc+"}
 remote = {"url": "http://192.0.2.1/leak.png?d=" + EVIL}

@@ -1,0 +1,5 @@
+"""Anthropic Messages."""
+
+from .request import PROVIDER as PROVIDER
+
+__all__ = ["PROVIDER"]

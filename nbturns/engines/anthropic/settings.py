@@ -1,0 +1,160 @@
+"""Anthropic's parameters: their types, the shared settings, structured output, and what some models refuse.
+
+Facts: the request types of `anthropic` 2.12, Anthropic's pages on structured outputs (no bounds
+in schemas) and extended thinking, and its migration guide to the API version 2026-10-21.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from ...values.frozen_json import thaw
+from ...values.inference_settings import CLAUDE_INFERENCE_CONFIG, StructuredOutputConfig
+from ..parameters.portable import renamed
+from ..parameters.schema import Json, table
+from ..parameters.structured_output import can_be_strict, closed
+from ..parameters.unsupported import remove
+from ..provider import Parameters, PortableSettings, StructuredOutput, Translation
+
+MIN_THINKING_BUDGET = 1024  # tokens, the least that Claude accepts
+ANSWER_TOKENS = 4096  # tokens for the answer where only a budget for thinking is given
+SAMPLING = ("temperature", "top_p", "top_k")
+NO_SAMPLING = re.compile(r"opus-(?:4-[7-9]|4\.[7-9]|[5-9])|sonnet-[5-9]|haiku-[5-9]|fable|mythos")  # in any version
+NO_SCHEMAS = re.compile(r"claude-(?:[123]|instant|(?:sonnet|opus)-4(?:-0|-2025\d+|@.*)?$)|claude-(?:v)?2")
+
+PARAMS = table(
+    ("max_tokens", int, "the limit of an answer, in tokens; 4096 unless given"),
+    ("temperature", float, "0 to 1; models up to Opus 4.6 and Sonnet 4.6 take it"),
+    ("top_p", float),
+    ("top_k", int),
+    ("stop_sequences", list[str]),
+    ("thinking", Json, "type (adaptive, enabled, disabled, between_tools), budget_tokens, display"),
+    ("output_config", Json, "effort, format, task_budget"),
+    ("output_format", Json, "older servers' name of output_config.format"),
+    ("tools", list[Json], "Anthropic's own tools, as it writes them"),
+    ("tool_choice", Json),
+    ("cache_control", Json),
+    ("metadata", Json, "user_id"),
+    ("service_tier", Literal["auto", "standard_only"]),
+    ("speed", Literal["standard", "fast"]),
+    ("inference_geo", str),
+    ("container", str | Json),
+    ("context_management", Json),
+    ("compaction", Json),
+    ("mcp_servers", list[Json]),
+    ("diagnostics", Json),
+    ("fallbacks", list[Json] | Json),
+    ("billing_policy", Json),
+    ("fallback_credit_token", Json | str),
+    ("thread", Json),
+    ("user_profile_id", str),
+    ("workspace_id", str),
+    ("later_system", Literal["system", "user"], "how system blocks behind the head are sent"),
+)
+
+
+# Shared settings.
+
+NAMES = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "top_k": "top_k",
+    "max_response_tokens": "max_tokens",
+    "stop": "stop_sequences",
+}
+THINKING = ("thinking_budget", "thinking_type", "reasoning_summary", "reasoning_effort", "user_id")
+
+
+def translate(settings: Parameters) -> Translation:
+    """Return the shared settings as Anthropic's parameters."""
+    params, unsent = renamed(settings, NAMES)
+    if thinking := _thinking(settings):
+        params["thinking"] = thinking
+    if effort := settings.get("reasoning_effort"):
+        if effort == "none":
+            params["thinking"] = {"type": "disabled"}
+        else:
+            params["output_config"] = {"effort": {"minimal": "low"}.get(effort, effort)}
+    if isinstance(params.get("stop_sequences"), str):
+        params["stop_sequences"] = [params["stop_sequences"]]
+    if user := settings.get("user_id"):
+        params["metadata"] = {"user_id": user}
+    return params, [name for name in unsent if name not in THINKING]
+
+
+def _thinking(settings: Parameters) -> Parameters:
+    thinking: Parameters = {}
+    if (budget := settings.get("thinking_budget")) is not None:
+        enabled = {"type": "enabled", "budget_tokens": max(budget, MIN_THINKING_BUDGET)}
+        thinking = enabled if budget > 0 else {"type": "disabled"}
+    if thinking_type := settings.get("thinking_type"):
+        thinking = {**thinking, "type": thinking_type}
+    if thinking.get("type") in ("disabled", "adaptive"):
+        thinking.pop("budget_tokens", None)
+    if settings.get("reasoning_summary"):
+        thinking = {"type": "adaptive", **thinking, "display": "summarized"}
+    return thinking
+
+
+PORTABLE = PortableSettings(
+    translate=translate,
+    params=table(("user_id", str, "the user, for Anthropic's checks of abuse")),
+    turn_key=CLAUDE_INFERENCE_CONFIG,
+)
+
+
+# Structured output.
+
+
+def _accepts(model: str, config: StructuredOutputConfig) -> bool:
+    return NO_SCHEMAS.search(model) is None and can_be_strict(thaw(config.schema))
+
+
+def _schema_params(config: StructuredOutputConfig) -> Parameters:
+    return {"output_config": {"format": {"type": "json_schema", "schema": closed(thaw(config.schema), bounds=False)}}}
+
+
+STRUCTURED_OUTPUT = StructuredOutput(parameters=_schema_params, accepts=_accepts)
+
+
+# Parameters that a model refuses.
+
+
+def remove_unsupported(model: str, params: Parameters, reasons: bool | None) -> list[str]:
+    """Remove the sampling parameters that a model, or a model that thinks, refuses."""
+    del reasons
+    changes = []
+    if NO_SAMPLING.search(model) and (removed := remove(params, SAMPLING)):
+        changes.append(f"not sent: {', '.join(removed)}, which {model} does not accept")
+    thinking = params.get("thinking") or {}
+    if not isinstance(thinking, Mapping) or thinking.get("type") not in ("enabled", "adaptive"):
+        return changes
+    refused = [name for name in SAMPLING if not _fits_thinking(name, params.get(name))]
+    if removed := remove(params, refused):
+        changes.append(f"not sent: {', '.join(removed)}, which Claude refuses while it thinks")
+    if thinking.get("type") == "enabled":
+        changes += _fit_budget(params, thinking)
+    return changes
+
+
+def _fits_thinking(name: str, value: Any) -> bool:
+    return value is None or (name == "temperature" and value == 1) or (name == "top_p" and 0.95 <= value <= 1)
+
+
+def _fit_budget(params: Parameters, thinking: Mapping[str, Any]) -> list[str]:
+    """Make the limit of the answer include its thinking; free the tool choice, which a budget does not allow."""
+    changes, budget = [], thinking.get("budget_tokens")
+    limit = params.get("max_tokens")
+    if isinstance(budget, int) and (limit is None or limit <= budget):
+        params["max_tokens"] = budget + (limit or ANSWER_TOKENS)
+        if limit is not None:
+            changes.append(
+                f"max_tokens is {params['max_tokens']}: {budget} for thinking plus the {limit} of the request"
+            )
+    choice = params.get("tool_choice")
+    if isinstance(choice, Mapping) and choice.get("type") in ("any", "tool"):
+        params["tool_choice"] = {"type": "auto"}
+        changes.append("tool_choice is auto: Claude refuses a forced tool while it thinks on a budget")
+    return changes

@@ -1,0 +1,1 @@
+"""Parts that both of OpenAI's APIs share."""

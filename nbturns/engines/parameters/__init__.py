@@ -1,0 +1,1 @@
+"""Parameters and settings of a model call, for each provider."""

@@ -1,0 +1,130 @@
+"""An engine that answers as a recorded conversation did, and reports where a new one departs from it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import DriftError
+from ..render.text import block_line, transcript_text
+from ..runtime.engine_protocol import Scope
+from ..values.inference_results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult
+from ..values.turns import Block, Run, Turn
+from .streaming_playback import play_back
+
+GENERATED = frozenset({"llm_text", "tool_call", "reasoning"})
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedAnswer:
+    """One recorded model call: the Turn before it, its blocks, and its result."""
+
+    question: Turn
+    blocks: tuple[Block, ...]
+    result: InferenceResult
+
+
+class Replay:
+    """Answers a Turn as the recording answered one with the same content.
+
+    Equal Turns get equal answers, so a fork and a second session may share one engine.
+    `pace` is the seconds between two words. Raises DriftError for a Turn that the
+    recording does not have.
+    """
+
+    def __init__(self, run: Run | Turn, *, pace: float = 0.0) -> None:
+        turns = run.turns if isinstance(run, Run) else (run,)
+        self.answers = tuple(recorded_answers(turns))
+        self.pace = pace
+        self._by_length: dict[int, list[RecordedAnswer]] = {}
+        for answer in self.answers:
+            self._by_length.setdefault(len(answer.question), []).append(answer)
+
+    async def __call__(self, turn: Turn, scope: Scope) -> Turn:
+        for answer in self._by_length.get(len(turn), ()):
+            if turn.same_content(answer.question):
+                return await play_back(turn, _bare(answer.blocks), answer.result, scope, self.pace)
+        raise self._drift_error(turn)
+
+    def _drift_error(self, turn: Turn) -> DriftError:
+        """Return an error with the difference between `turn` and the most similar recorded one."""
+        if not self.answers:
+            return DriftError("the recording has no model call", turn=turn)
+        nearest = max(
+            self.answers,
+            key=lambda answer: (_equal_blocks(turn, answer.question), -abs(len(turn) - len(answer.question))),
+        )
+        index = _equal_blocks(turn, nearest.question)
+        difference = "\n".join(
+            difflib.unified_diff(_lines(nearest.question, index), _lines(turn, index), "recorded", "asked", lineterm="")
+        )
+        asked_line = block_line(turn[index]) if index < len(turn) else "nothing"
+        recorded_line = block_line(nearest.question[index]) if index < len(nearest.question) else "nothing"
+        return DriftError(
+            f"the conversation departs from the recording at block {index}: recorded {recorded_line!r}, got {asked_line!r}; see error.difference",
+            difference=difference,
+            turn=turn,
+        )
+
+    def __repr__(self) -> str:
+        return f"<replay of {len(self.answers)} model calls>"
+
+
+def replay(run: Run | Turn | str | Path, *, pace: float = 0.0) -> Replay:
+    """Return an engine that answers as recorded in a Run, a Turn, or a file of one."""
+    if isinstance(run, (str, Path)):
+        from ..files import load
+
+        run = load(run)
+    return Replay(run, pace=pace)
+
+
+def recorded_answers(turns: tuple[Turn, ...]) -> Iterator[RecordedAnswer]:
+    """Yield the recorded model calls of these Turns, in order, each once."""
+    previous_turn = Turn()
+    for turn in turns:
+        start = turn.blocks.shared(previous_turn.blocks)
+        while start < len(turn):
+            end = _end_of_answer(turn, start)
+            if end > start:
+                blocks = turn.blocks[start:end]
+                yield RecordedAnswer(
+                    turn._with(blocks=turn.blocks.head(start)),
+                    blocks,
+                    next((b.inference for b in blocks if b.inference), None) or InferenceResult(),
+                )
+            start = max(end, start + 1)
+        previous_turn = turn
+
+
+def _end_of_answer(turn: Turn, start: int) -> int:
+    """Return the end of the model call that begins at `start`; `start` when none begins there."""
+    end = start
+    while end < len(turn) and (turn[end].inference_id or turn[end].kind in GENERATED):
+        if turn[end].inference_id != turn[start].inference_id:
+            break
+        end += 1
+    return end
+
+
+def _bare(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
+    """Return the blocks without the ids of the session that recorded them."""
+    return tuple(b._with(id="", metadata=b.metadata.without(INFERENCE_ID, INFERENCE_RESULT)) for b in blocks)
+
+
+def _equal_blocks(a: Turn, b: Turn) -> int:
+    """Return the number of blocks at the head with equal content."""
+    for index, (block_a, block_b) in enumerate(zip(a, b, strict=False)):
+        if not Turn((block_a,)).same_content(Turn((block_b,))):
+            return index
+    return min(len(a), len(b))
+
+
+def _lines(turn: Turn, start: int) -> list[str]:
+    return [
+        line
+        for block in list(turn)[start : start + 3]
+        for line in (f"[{block.kind}]", *transcript_text(block).splitlines())
+    ]

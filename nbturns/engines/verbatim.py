@@ -1,0 +1,79 @@
+"""The original JSON of a block, kept in its metadata, so that the provider gets it back unchanged.
+
+A block from a provider carries `<namespace>.wire@v1`: the raw item, and a digest of the payload
+that was decoded from it. As long as the payload is unchanged, the same family gets the raw item
+verbatim, with unknown fields, signatures and the order of keys. An edited block is written from
+its payload.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from json.encoder import encode_basestring_ascii as _quoted
+from typing import Any
+
+from ..values.frozen_json import FrozenDict, freeze, thaw
+from ..values.metadata import Key, metadata_from_dict
+from ..values.turns import Block
+
+SUFFIX = ".wire@v1"  # of the metadata that holds an original
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """The metadata keys of one family of providers; `namespace` begins their names.
+
+    `kept` is the raw item with its digest, `response_id` the provider's id of the reply that
+    the block belongs to, `output_index` its index in that reply or message, from 0.
+    """
+
+    namespace: str
+    kept: Key[Mapping[str, Any]] = field(init=False)
+    response_id: Key[str] = field(init=False)
+    output_index: Key[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        for attribute, suffix, value_type in (
+            ("kept", "wire", dict),
+            ("response_id", "response_id", str),
+            ("output_index", "output_index", int),
+        ):
+            object.__setattr__(self, attribute, Key(f"{self.namespace}.{suffix}@v1", value_type))
+
+    def marked(self, block: Block, *, raw: Any = None, response_id: str = "", index: int | None = None) -> Block:
+        """Return `block` with its raw item and its place; `raw` is None for an incomplete one."""
+        values: dict[str, Any] = {}
+        if raw is not None:
+            values[self.kept.name] = FrozenDict(raw=freeze(raw), digest=digest(block.payload))
+        if response_id:
+            values[self.response_id.name] = response_id
+        if index is not None:
+            values[self.output_index.name] = index
+        metadata = block.metadata
+        return block.signed(
+            block.id, metadata.with_raw(**values) if len(metadata) else metadata_from_dict(FrozenDict(values))
+        )
+
+    def raw(self, block: Block) -> Any:
+        """Return the raw item to send back, as plain data; None without one, and when the payload has changed."""
+        original = block.metadata.get(self.kept)
+        if original is None or original.get("digest") != digest(block.payload):
+            return None
+        return thaw(original.get("raw"))
+
+    def place(self, block: Block) -> tuple[str, int | None]:
+        """Return the id of the reply that a block belongs to ("" when unknown), and its index there."""
+        return block.metadata.get(self.response_id) or "", block.metadata.get(self.output_index)
+
+
+def digest(payload: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a payload, independent of the order of its keys."""
+    text = payload.get("text")
+    encoded = f'{{"text":{_quoted(text)}}}' if type(text) is str and len(payload) == 1 else _ENCODE(payload)
+    return hashlib.sha256(encoded.encode("ascii")).hexdigest()
+
+
+_ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=repr).encode

@@ -1,0 +1,196 @@
+"""The fast readers: from lines of JSON and Inspect logs to the frame of blocks, without a Block for each.
+
+A Block costs as much as all cells of its row together. So `frames.blocks` reads plain records,
+which nearly all are, straight into lists; any other record goes through a Run.
+Both give the same frame: with `vector_builder` returning None, everything goes through Runs and rows, and
+no answer changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ...errors import LoadError
+from ...importers import (
+    OURS,
+    Notes,
+    Sample,
+    detect_importer,
+    inspect_log,
+    nbturns_files,
+    openai_chat,
+    pause_gc,
+    try_read,
+)
+from ...importers import Source as ImportSource
+from ...values.turns import Run
+from ..builder import FrameBuilder
+from ..columns import Column
+from ..sources import SourceFile
+from .block_arrays import WITH_VECTOR, VectorBlockBuilder
+from .chat_lines import ChatRecords
+from .inspect_samples import add_sample
+from .nbturns_lines import add_run
+
+if TYPE_CHECKING:
+    from ..frame_pass import FramePass
+
+PROGRESS_STEP = 256  # records between two reports of progress
+
+
+def vector_builder(columns: tuple[Column, ...], *, repeat: bool) -> FrameBuilder | None:
+    """Return the fast builder of `blocks` for these columns, or None where one of them is computed from rows."""
+    return VectorBlockBuilder(columns) if not repeat and WITH_VECTOR.issuperset(columns) else None
+
+
+def read_fast(frame_pass: FramePass, file: SourceFile, advance: Callable[[int], object]) -> bool:
+    """Read a JSON file, JSON Lines or an Inspect log into `blocks`; False if this needs Runs.
+
+    That is so for other formats, and for a pass that builds other frames too. `advance` is called with
+    the number of bytes since the last time.
+    """
+    builder = frame_pass.builders.get("blocks")
+    if len(frame_pass.builders) != 1 or not isinstance(builder, VectorBlockBuilder):
+        return False
+    source = ImportSource.of_file(file.path)
+    try:
+        format = _format(source.sample)
+    except LoadError:  # reported when it is read through Runs
+        return False
+    if format == inspect_log.FORMAT:
+        _InspectReader(frame_pass, builder, file, source).read()
+    elif format in READERS:
+        _RecordReader(frame_pass, builder, file, source, format).read(advance)
+    else:
+        return False
+    return True
+
+
+def _format(sample: Sample) -> str:
+    """Return the format of records or of an Inspect log; "" for other files, and for a message per line."""
+    if not sample.lines and inspect_log.score(sample):
+        importer = detect_importer(sample)
+        return importer.name if importer else ""
+    if sample.container != "json" or not isinstance(sample.value, dict) or "role" in sample.record:
+        return ""
+    importer = detect_importer(sample)
+    return importer.name if importer else ""
+
+
+class _FileReader:
+    """Adds the conversations of one file in order, each of them completely or not at all."""
+
+    def __init__(
+        self, frame_pass: FramePass, builder: VectorBlockBuilder, file: SourceFile, source: ImportSource
+    ) -> None:
+        self.frame_pass = frame_pass
+        self.builder = builder
+        self.file = file
+        self.path = str(file.path)
+        self.source = source
+        self.position = 0
+
+    def report_problems(self) -> None:
+        for note in self.source.take_problems() if self.source.problems else ():
+            self.frame_pass.add_error(LoadError(note.what, file=note.file, position=note.position))
+
+    def add(self, add_fast: Callable[[], bool], load_run: Callable[[], Run | None]) -> None:
+        """Add one conversation by `add_fast`, or where this returns False through its Run."""
+        self.builder.mark()
+        try:
+            if add_fast():
+                self.position += 1
+                return
+            self.builder.roll_back()
+            run = load_run()
+        except BaseException:  # also for an interrupt: no conversation is added in part
+            self.builder.roll_back()
+            raise
+        if run is not None:
+            self.frame_pass.read(self.file.source(run, self.position))
+            self.position += 1
+
+    def unique_id(self, run_id: str) -> str:
+        return self.frame_pass.run_ids.assign(run_id, self.path, self.file.label, self.position)
+
+
+class _InspectReader(_FileReader):
+    def read(self) -> None:
+        with pause_gc():
+            for position, sample_source, log in inspect_log.samples(self.source):
+                self.report_problems()
+                notes = self.source.notes(inspect_log.FORMAT, position)
+                self.add(
+                    partial(self._add_fast, sample_source, log, notes),
+                    partial(self._load_run, position, sample_source, log),
+                )
+        self.report_problems()
+
+    def _add_fast(self, sample_source: inspect_log.SampleLoader, log: Any, notes: Notes) -> bool:
+        try:
+            return add_sample(self.builder.batch, sample_source(notes), log, notes, self.file, self.unique_id)
+        except Exception:  # another shape, or not JSON: the importer reports it
+            return False
+
+    def _load_run(self, position: str, sample_source: inspect_log.SampleLoader, log: Any) -> Run | None:
+        notes = self.source.notes(inspect_log.FORMAT, position)
+        return next(try_read(self.source, position, inspect_log.read_one, sample_source, log, notes), None)
+
+
+class _RecordReader(_FileReader):
+    def __init__(
+        self,
+        frame_pass: FramePass,
+        builder: VectorBlockBuilder,
+        file: SourceFile,
+        source: ImportSource,
+        format: str,
+    ) -> None:
+        super().__init__(frame_pass, builder, file, source)
+        self.format = format
+        self.chat_records = ChatRecords(file)
+
+    def read(self, advance: Callable[[int], object]) -> None:
+        with pause_gc():
+            try:
+                self._read_records(advance)
+            except LoadError as error:  # the file cannot be read from here on
+                self.frame_pass.add_error(error)
+        self.report_problems()
+
+    def _read_records(self, advance: Callable[[int], object]) -> None:
+        unreported = self.file.size
+        step = self._line_bytes() * PROGRESS_STEP
+        for number, (position, record) in enumerate(self.source.values(), 1):
+            self.report_problems()
+            self.add(partial(self._add_fast, position, record), partial(self._load_run, position, record))
+            if number % PROGRESS_STEP == 0 and unreported > step:
+                unreported -= step
+                advance(step)
+
+    def _line_bytes(self) -> int:
+        """Return the typical length of a line in bytes, estimated from the first ones."""
+        head = self.source.sample.head
+        return max(len(head) // max(head.count(b"\n"), 1), 1)
+
+    def _load_run(self, position: str, record: Any) -> Run | None:
+        return next(try_read(self.source, position, READERS[self.format], self.source, position, record), None)
+
+    def _add_fast(self, position: str, record: Any) -> bool:
+        if type(record) is not dict:
+            return False
+        if self.format == OURS:
+            return add_run(self.builder.batch, record, self.file, self.position, self.unique_id)
+        return self.chat_records.add(self.builder.batch, record, position, self.unique_id)
+
+
+def _read_chat(source: ImportSource, position: str, record: Any) -> Any:
+    return openai_chat.read_one(record, source.notes(openai_chat.FORMAT, position))
+
+
+READERS: dict[str, Callable[[ImportSource, str, Any], Any]] = {
+    OURS: nbturns_files.run_of,
+    openai_chat.FORMAT: _read_chat,
+}

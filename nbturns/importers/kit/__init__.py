@@ -1,0 +1,1 @@
+"""The parts that importers are made of."""

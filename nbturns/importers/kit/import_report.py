@@ -1,0 +1,138 @@
+"""Import reports: what an importer assumed, did not understand, or left out, with the position of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from ...errors import LoadError
+
+LISTS = ("guessed", "unknown", "dropped")
+
+
+def join_positions(*positions: str) -> str:
+    """Return the position of a value in a larger one: "line 3" and "messages[2]" are "line 3, messages[2]"."""
+    return ", ".join(position for position in positions if position)
+
+
+class Note(str):
+    """A remark, "file: position: what". It reads as that text, and has the three parts as attributes."""
+
+    __slots__ = ("file", "position", "what")
+    file: str
+    position: str
+    what: str
+
+    def __new__(cls, what: str, position: str = "", file: str = "") -> Self:
+        note = super().__new__(cls, ": ".join(part for part in (file, position, what) if part))
+        note.file, note.position, note.what = file, position, what
+        return note
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Note, (self.what, self.position, self.file)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """The report of one conversation. `read` counts the records of the source, `blocks` the blocks made of them.
+
+    `guessed` lists what the file does not say and the importer assumed, `unknown` what is kept as it
+    is in `other` blocks, `dropped` what is left out and why. Each is a `Note`: a text with the
+    attributes `file`, `position` and `what`.
+    """
+
+    format: str
+    read: int = 0
+    blocks: int = 0
+    guessed: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    file: str = ""
+
+    @property
+    def complete(self) -> bool:
+        """True when all of the conversation was understood: nothing unknown, nothing dropped."""
+        return not self.unknown and not self.dropped
+
+    def with_dropped(self, notes: tuple[str, ...]) -> ImportReport:
+        """Return a report with more dropped notes."""
+        return replace(self, dropped=(*self.dropped, *notes))
+
+    def notes(self) -> Iterator[tuple[str, str]]:
+        """Yield each note with the name of its list: "guessed", "unknown", "dropped"."""
+        for name in LISTS:
+            for note in getattr(self, name):
+                yield name, note
+
+    def to_df(self) -> Any:
+        """Return a pandas DataFrame with a row for each note: kind, file, position, what."""
+        from ...frames.report_frame import notes_df
+
+        return notes_df(self)
+
+    def _repr_html_(self) -> str:
+        from ...render.html import report_html
+        from ...values.turns import Run
+
+        return report_html(Run(import_report=self))
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{len(getattr(self, name))} {name}" for name in LISTS)
+        summary = f"{self.format}: {self.read} records read, {self.blocks} blocks made, {counts}"
+        return "\n".join((summary, *(f"  {name}: {note}" for name, note in self.notes())))
+
+
+class Notes:
+    """The notes of one conversation while it is read.
+
+    A position is the path of a value in its file, such as "line 3, messages[2].content[0]".
+    `position` is that of the conversation ("line 3", "" for all of the file); the methods take
+    positions within the conversation ("messages[2].content[0]"). When `strict`, each note is
+    raised as a LoadError instead.
+    """
+
+    __slots__ = ("dropped", "file", "format", "guessed", "position", "record_count", "strict", "unknown")
+
+    def __init__(self, format: str, file: str = "", position: str = "", *, strict: bool = False) -> None:
+        self.format = format
+        self.file = file
+        self.position = position
+        self.strict = strict
+        self.record_count = 0  # records of the source
+        self.guessed: list[Note] = []
+        self.unknown: list[Note] = []
+        self.dropped: list[Note] = []
+
+    def add_guess(self, position: str, message: str) -> None:
+        """Report what the file does not say and the importer assumes."""
+        self._add(self.guessed, position, message)
+
+    def add_unknown(self, position: str, message: str) -> None:
+        """Report what the importer does not understand and keeps as it is."""
+        self._add(self.unknown, position, message)
+
+    def add_dropped(self, position: str, message: str) -> None:
+        """Report what the importer leaves out, and why."""
+        self._add(self.dropped, position, message)
+
+    def load_error(self, position: str, message: str) -> LoadError:
+        """Return the error to raise for a conversation that cannot be read at all."""
+        return LoadError(message, file=self.file, position=join_positions(self.position, position))
+
+    def _add(self, notes: list[Note], position: str, message: str) -> None:
+        if self.strict:
+            raise self.load_error(position, message)
+        notes.append(Note(message, join_positions(self.position, position), self.file))
+
+    def report(self, block_count: int) -> ImportReport:
+        """Return the report of the conversation, of which `block_count` blocks were made."""
+        return ImportReport(
+            self.format,
+            self.record_count,
+            block_count,
+            tuple(self.guessed),
+            tuple(self.unknown),
+            tuple(self.dropped),
+            self.file,
+        )

@@ -1,0 +1,53 @@
+"""The importer of a format: its name, its score for a sample, and its reader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ...errors import LoadError, MissingPackageError
+from ...values.turns import Run
+from .faults import unreadable
+from .import_report import Notes
+from .source import Sample, Source
+
+SURE, LIKELY, MAYBE = 90, 60, 30  # scores: a mark of this format alone, a shape that fits, one that fits others as well
+
+
+@dataclass(frozen=True, slots=True)
+class Importer:
+    """A format: its name, a score from 0 to 100 for the sample of a file, and a reader that yields Runs."""
+
+    name: str
+    score: Callable[[Sample], int]
+    read: Callable[[Source], Iterator[Run]]
+
+
+def document_reader(format: str, read_one: Callable[[Any, Notes], Run]) -> Callable[[Source], Iterator[Run]]:
+    """Return a reader for documents that are one conversation each: one in a file, one in a line, or a list of them."""
+
+    def read(source: Source) -> Iterator[Run]:
+        for position, value in source.records():
+            yield from try_read(source, position, read_one, value, source.notes(format, position))
+
+    return read
+
+
+def try_read(source: Source, position: str, read_one: Callable[..., Run], *arguments: Any) -> Iterator[Run]:
+    """Yield the Run that `read_one` returns; where it fails, report a problem of the source and yield nothing.
+
+    Raises LoadError when strict.
+    """
+    try:
+        run = read_one(*arguments)
+    except MissingPackageError:
+        raise
+    except LoadError as error:
+        if source.strict:
+            raise
+        source.add_problem(error.position or position, error.reason)
+    except Exception as error:  # an importer may be anybody's, and one hostile line must not hide the others
+        source.add_problem(position, unreadable(error, "this conversation"))
+    else:
+        yield run

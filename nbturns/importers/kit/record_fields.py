@@ -1,0 +1,161 @@
+"""Fields of a record that another program wrote: read with their types checked, or left over.
+
+A field of another type than its format documents raises ShapeError. `Transcript.read_record`
+then keeps the record as it is, so one odd record does not cost the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any, TypeVar
+
+from ...values.frozen_json import EMPTY_DICT
+from ...values.inference_results import Usage
+from . import lenient_json
+from .faults import unknown_value, wrong_type
+from .import_report import Notes
+
+T = TypeVar("T")
+EMPTY_VALUES: tuple[Any, ...] = (None, "", [], {})
+
+
+class ShapeError(Exception):
+    """A record has another shape than its format documents."""
+
+
+def expect(value: Any, kind: type[T] | tuple[type[T], ...], name: str) -> T:
+    """Return `value`, which is a `kind`. Raises ShapeError when it is not."""
+    if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+        return value
+    raise ShapeError(wrong_type(name, value, *(kind if isinstance(kind, tuple) else (kind,))))
+
+
+def unexpected(name: str, value: Any) -> ShapeError:
+    """Return the error for a value that the format does not document, such as an unknown role."""
+    return ShapeError(unknown_value(name, value))
+
+
+def optional_text(value: Any, name: str) -> str | None:
+    """Return a string or None. Raises ShapeError for anything else."""
+    return None if value is None else expect(value, str, name)
+
+
+def object_or_empty(value: Any, name: str) -> dict[str, Any]:
+    """Return an object, an empty one for None. Raises ShapeError for anything else."""
+    return {} if value is None else expect(value, dict, name)
+
+
+def list_or_empty(value: Any, name: str) -> list[Any]:
+    """Return a list, an empty one for None. Raises ShapeError for anything else."""
+    return [] if value is None else expect(value, list, name)
+
+
+def objects(value: Any, name: str) -> list[dict[str, Any]]:
+    """Return a list of objects, an empty one for None. Raises ShapeError for anything else."""
+    return [expect(item, dict, f"{name}[{index}]") for index, item in enumerate(list_or_empty(value, name))]
+
+
+def text_or_empty(value: Any) -> str:
+    """Return a string; "" for anything else."""
+    return value if isinstance(value, str) else ""
+
+
+def to_number(value: Any) -> int | float | None:
+    """Return a finite number, also one written as text; None for anything else."""
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
+    return value if is_number else None
+
+
+def to_float(value: Any) -> float | None:
+    """Return a finite number as a float, also one written as text; None for anything else."""
+    number = to_number(value)
+    return None if number is None else float(number)
+
+
+def token_count(value: Any) -> int:
+    """Return a number of tokens; 0 for anything that is not a number."""
+    number = to_number(value)
+    return 0 if number is None else int(number)
+
+
+def token_usage(
+    input_tokens: Any = None,
+    output_tokens: Any = None,
+    *,
+    cached: Any = None,
+    written: Any = None,
+    reasoning: Any = None,
+) -> Usage | None:
+    """Return the tokens of a model call; None without any. `input_tokens` includes the tokens of the cache."""
+    if to_number(input_tokens) is None and to_number(output_tokens) is None:
+        return None
+    return Usage(*map(token_count, (input_tokens, output_tokens, cached, written, reasoning)))
+
+
+# What is left of a record when its known fields are taken.
+
+
+def omit(record: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Return the fields of a record without those in `names`."""
+    return {name: value for name, value in record.items() if name not in names}
+
+
+def omit_empty(record: Mapping[str, Any] = EMPTY_DICT, **fields: Any) -> dict[str, Any]:
+    """Return the fields of a record, and `fields`, without those that are null or empty."""
+    return {name: value for name, value in (*record.items(), *fields.items()) if value not in EMPTY_VALUES}
+
+
+def pop_text(record: dict[str, Any], *names: str) -> str:
+    """Remove the first of `names` that holds a text and return the text; "" without any."""
+    for name in names:
+        if isinstance(record.get(name), str) and record[name]:
+            return str(record.pop(name))
+    return ""
+
+
+def split_document(value: Any, notes: Notes, name: str = "messages") -> tuple[list[Any], dict[str, Any]]:
+    """Return the list of records in a document, which is a list or an object with a list `name`, and its other fields.
+
+    Raises LoadError for a document without such a list.
+    """
+    if isinstance(value, (list, tuple)):
+        return list(value), {}
+    return list(field_of_document(value, notes, name, (list, tuple))), omit(value, name)
+
+
+def field_of_document(value: Any, notes: Notes, name: str, kind: Any = list) -> Any:
+    """Return a field that every document of a format has. Raises LoadError where it is missing or of another type."""
+    if not isinstance(value, Mapping):
+        raise notes.load_error("", wrong_type("conversation", value, dict))
+    if not isinstance(value.get(name), kind):
+        raise notes.load_error("", wrong_type(name, value.get(name), kind[0] if isinstance(kind, tuple) else kind))
+    return value[name]
+
+
+def parse_arguments(arguments: Any) -> tuple[Any, bool]:
+    """Return the arguments of a tool call as an object, and whether JSON would write them in the same way.
+
+    The object is None for arguments that are no JSON object.
+    """
+    if isinstance(arguments, Mapping):
+        return arguments, True
+    if not arguments:
+        return {}, arguments is None or arguments == ""
+    if not isinstance(arguments, str):
+        return None, False
+    parsed = json_or_none(arguments)
+    return (parsed, arguments == "{}") if type(parsed) is dict else (None, False)
+
+
+def json_or_none(text: str) -> Any:
+    """Return the value of a JSON text; None for a text that is not JSON."""
+    try:
+        return lenient_json.parse(text)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,76 @@
+"""nbturns' and geppetto's own files: Turns and Runs as YAML, JSON and JSON Lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ..errors import LoadError
+from ..serialization.serde import is_nbturns_data, run_from_dict, runs_from_yaml
+from ..values.turns import Run
+from . import OURS
+from .kit.import_report import Notes, join_positions
+from .kit.importer import SURE, Importer, try_read
+from .kit.source import Sample, Source
+
+YAML_FIELD = re.compile(r"(?m)^(?:\{\s*)?['\"]?(blocks|turns)['\"]?\s*:")
+
+
+def score(sample: Sample) -> int:
+    """Return SURE for a Turn, which has blocks, and for a Run, which has turns with blocks."""
+    if sample.container == "text":
+        return SURE if YAML_FIELD.search(sample.text) else 0
+    return SURE if sample.container == "json" and _is_ours(sample.record) else 0
+
+
+def _is_ours(record: Mapping[str, Any]) -> bool:
+    """Return True for a Run or a Turn; the last Turn of a long Run may be cut."""
+    turns = record.get("turns")
+    if isinstance(turns, list) and turns and "version" in record:
+        return isinstance(turns[0], Mapping) and "blocks" in turns[0]
+    return is_nbturns_data(record)
+
+
+def read(source: Source) -> Iterator[Run]:
+    """Yield the Runs of a file."""
+    if source.sample.container == "text":
+        yield from _read_yaml(source)
+        return
+    for position, value in source.records():
+        yield from try_read(source, position, run_of, source, position, value)
+
+
+def _read_yaml(source: Source) -> Iterator[Run]:
+    notes = source.notes(OURS)
+
+    def guess(position: str, message: str) -> None:
+        notes.add_guess(position, message)
+
+    try:
+        for run in runs_from_yaml(source.read_bytes(), file=source.file, strict=source.strict, guess=guess):
+            yield _with_report(run, notes)
+            notes = source.notes(OURS)
+    except LoadError:
+        source.refuse_broken_json()
+        raise
+
+
+def run_of(source: Source, position: str, value: Any) -> Run:
+    """Return the Run of a value that is a Turn or a Run."""
+    notes = source.notes(OURS, position)
+    try:
+        run = run_from_dict(value, file=source.file, strict=source.strict, guess=notes.add_guess)
+    except LoadError as error:
+        full_position = join_positions(position, error.position)
+        raise LoadError(error.reason, file=source.file, position=full_position) from None
+    return _with_report(run, notes)
+
+
+def _with_report(run: Run, notes: Notes) -> Run:
+    """Add a report to a Run in which something was guessed; other Runs of ours have none."""
+    return replace(run, import_report=notes.report(len(run.latest))) if notes.guessed else run
+
+
+IMPORTER = Importer(OURS, score, read)

@@ -1,0 +1,1 @@
+"""Values as text, rows, HTML and Markdown."""

@@ -1,0 +1,237 @@
+"""Rows of a table of blocks as plain data: the same for every page and every live view.
+
+A row depends on its block alone, so that a view that grows sends only what is new. What
+joins rows (a call and its result, the blocks of one model call) is drawn from `call` and
+`inference`, which they share.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, TypedDict
+
+from ..values.frozen_json import thaw
+from ..values.images import image_bytes, normal_image
+from ..values.inference_results import DURATION_MS, STDOUT, InferenceResult
+from ..values.turns import Block
+from .pretty_json import format_json
+from .text import TextForm, block_text, call_line, shorten, transcript_text, visible
+
+ICONS = {"system": "§", "user": "›", "llm_text": "¶", "tool_call": "ƒ", "tool_use": "↳", "reasoning": "∴"}
+OTHER_ICON = "◇"
+IMAGE_MEDIA_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+
+HEAD_LENGTH = 160  # characters of the line that stands for folded content
+BODY_LENGTH = 2_000  # characters that go with a row; more is asked for when it is unfolded
+OPEN_TEXT = 1_200  # characters (and lines) up to which what is said stands open
+OPEN_LINES = 16
+OPEN_DATA = 300
+OPEN_DATA_LINES = 6
+
+
+class Row(TypedDict, total=False):
+    """One block. `fold` says that it stands folded under `head`; `size` counts all its characters.
+
+    `open` is a block on its way, whose `body` grows.
+    """
+
+    kind: str
+    icon: str
+    role: str
+    head: str
+    body: str
+    size: int
+    fold: bool
+    call: str
+    name: str
+    error: bool
+    ms: float
+    inference: str
+    images: list[str]
+    elsewhere: list[str]
+    open: bool
+
+
+class ModelCallCells(TypedDict, total=False):
+    """One model call: what the cells of its rows say, unknown ones left out."""
+
+    provider: str
+    model: str
+    stop: str
+    finish: str
+    truncated: bool
+    input: int
+    output: int
+    cached: int
+    reasoning: int
+    cost: float
+    ms: int
+    first: int
+
+
+def block_row(block: Block) -> Row:
+    """Return the table row of a block."""
+    text = block_body(block)
+    table_row: Row = {
+        "kind": visible(block.kind),
+        "icon": ICONS.get(block.kind, OTHER_ICON),
+        "head": block_head(block),
+        "size": len(text),
+    }
+    table_row["fold"] = _is_folded(block, text)
+    if len(text) <= BODY_LENGTH:
+        table_row["body"] = text
+    if block.role:
+        table_row["role"] = visible(block.role)
+    if block.kind in ("tool_call", "tool_use") and block.tool_call_id:
+        table_row["call"] = visible(block.tool_call_id)
+    if block.kind == "tool_call":
+        table_row["name"] = visible(block.name)
+    if block.error:
+        table_row["error"] = True
+    if (duration_ms := block.metadata.get(DURATION_MS)) is not None:
+        table_row["ms"] = duration_ms
+    if key := model_call_key(block):
+        table_row["inference"] = key
+    pictures = [_image_data_url(image) for image in block.images]
+    if picture_urls := [picture for picture in pictures if picture]:
+        table_row["images"] = picture_urls
+    if other_addresses := [
+        _image_address(image) for image, picture in zip(block.images, pictures, strict=True) if not picture
+    ]:
+        table_row["elsewhere"] = other_addresses
+    return table_row
+
+
+def block_head(block: Block) -> str:
+    """The line that stands for the block when it is folded."""
+    if block.kind == "tool_call":
+        return call_line(block, HEAD_LENGTH)
+    return shorten(transcript_text(block), HEAD_LENGTH)
+
+
+def block_body(block: Block) -> str:
+    """Return the text of the block for reading: JSON over several lines, and what a tool printed."""
+    text = block_text(block.kind, block.payload, BODY_FORM)
+    if block.kind != "tool_use":
+        return visible(text)
+    result = _format_result(block.result) if block.error and block.result is not None else ""
+    printed = block.metadata.get(STDOUT)
+    parts = (text, result, f"printed: {printed.rstrip()}" if printed else "")
+    return visible("\n".join(part for part in parts if part))
+
+
+def _format_arguments(payload: Mapping[str, Any]) -> str:
+    raw = payload.get("args_raw")
+    return raw if isinstance(raw, str) else _format_value(payload.get("args"))
+
+
+def _format_result(result: Any) -> str:
+    """Return a result over several lines; geppetto keeps results as JSON text, which is parsed first."""
+    if isinstance(result, str) and result[:1] in ("{", "["):
+        try:
+            return _format_value(json.loads(result))
+        except (ValueError, RecursionError):  # it only begins like JSON, or is too deep to lay out
+            return visible(result)
+    return _format_value(result)
+
+
+def _format_value(value: Any) -> str:
+    return visible(value if isinstance(value, str) else format_json(thaw(value)))
+
+
+BODY_FORM = TextForm(_format_arguments, _format_result)
+
+
+def _is_folded(block: Block, text: str) -> bool:
+    if block.kind in ("user", "llm_text"):
+        return len(text) > OPEN_TEXT or text.count("\n") >= OPEN_LINES
+    if block.kind == "tool_call":  # the head says it all, unless it had to be cut
+        return True
+    if block.kind == "reasoning":
+        return len(text) > HEAD_LENGTH or "\n" in text
+    return len(text) > OPEN_DATA or text.count("\n") >= OPEN_DATA_LINES
+
+
+def _image_data_url(raw_image: Any) -> str:
+    """An image as a data URL of a kind that cannot run; "" for what would be fetched from elsewhere."""
+    if not isinstance(raw_image, Mapping):
+        return ""
+    try:
+        image_map = normal_image(raw_image)
+        content = image_bytes(image_map)
+    except (ValueError, TypeError):
+        return ""
+    if content is None or image_map.get("media_type") not in IMAGE_MEDIA_TYPES:
+        return ""
+    return f"data:{image_map['media_type']};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _image_address(image: Any) -> str:
+    """Return the address of an image that is not embedded, as text; a table fetches nothing."""
+    if not isinstance(image, Mapping):
+        return visible(str(image))
+    return visible(
+        str(image.get("url") or image.get("image_url") or image.get("file_uri") or image.get("file_id") or "no address")
+    )
+
+
+def model_call_key(block: Block) -> str:
+    """Return a key that the blocks of one model call share: its id, or a hash of the result if there is no id."""
+    if block.inference_id:
+        return visible(block.inference_id)
+    result = block.inference
+    return "" if result is None else visible(result.inference_id) or f"result {hash(result)}"
+
+
+def model_call_cells_by_key(blocks: Iterable[Block]) -> dict[str, ModelCallCells]:
+    """The cells of each model call these blocks name, by `call_key`."""
+    calls_by_key: dict[str, ModelCallCells] = {}
+    for block in blocks:
+        key = model_call_key(block)
+        if key and key not in calls_by_key and block.inference is not None:
+            calls_by_key[key] = model_call_cells(block.inference)
+    return calls_by_key
+
+
+def model_call_cells(result: InferenceResult) -> ModelCallCells:
+    call_cells: ModelCallCells = {"finish": str(result.finish_class)}
+    if result.provider:
+        call_cells["provider"] = visible(result.provider)
+    if result.model:
+        call_cells["model"] = visible(result.model)
+    call_cells["stop"] = visible(result.stop_reason) or (
+        str(result.finish_class) if result.finish_class != "unknown" else ""
+    )
+    if result.truncated:
+        call_cells["truncated"] = True
+    if result.usage is not None:
+        call_cells |= {"input": result.usage.input_tokens, "output": result.usage.output_tokens}
+        call_cells |= {"cached": result.usage.cached_tokens, "reasoning": result.usage.reasoning_tokens}
+    if result.cost is not None:
+        call_cells["cost"] = result.cost
+    if result.duration_ms is not None:
+        call_cells["ms"] = result.duration_ms
+    if result.time_to_first_token_ms is not None:
+        call_cells["first"] = result.time_to_first_token_ms
+    return call_cells
+
+
+def duration_text(ms: float | None) -> str:
+    """A duration as people say it: 340 ms, 2.31 s, 1 min 12 s; "" when unknown."""
+    if ms is None:
+        return ""
+    if ms < 1:
+        return "< 1 ms"
+    if ms < 1_000:
+        return f"{ms:.0f} ms"
+    if ms < 60_000:
+        return f"{ms / 1000:.2f} s"
+    return f"{int(ms // 60_000)} min {int(ms % 60_000 // 1000)} s"
+
+
+def token_text(call: ModelCallCells) -> str:
+    """Return input and output tokens as "1,204 → 318"; "" when unknown."""
+    return f"{call['input']:,} → {call['output']:,}" if "input" in call else ""

@@ -1,0 +1,233 @@
+"""A Run as plain data for a page: each block once, and each Turn and phase as stretches of them.
+
+Turn N + 1 holds the blocks of Turn N, so a Turn costs what is new in it; and whoever has the
+blocks can show any Turn at any phase without asking for more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
+from ..events import Snapshot
+from ..values.persistent_list import PersistentList
+from ..values.turns import Block, Run, Turn
+from .block_rows import BODY_LENGTH, block_body, block_head, block_row, duration_text
+from .comparison import Change
+from .text import shorten, visible
+from .totals import count_phrase
+from .turn_summaries import TurnSummary, inferred_phases
+
+Stretch: TypeAlias = list[int]
+"""Places in the pool from the first up to, not including, the second."""
+
+REPORT_SECTIONS = ("guessed", "unknown", "dropped")
+MAX_REPORT_LINES = 200  # lines of an importer's report
+MAX_CHANGES = 100  # of one Turn that go with it; the others are counted
+MAX_CHANGE_LENGTH = 4_000  # characters of a text in a change
+
+
+class BlockPool:
+    """The blocks of all Turns, each once, in the order they came."""
+
+    def __init__(self) -> None:
+        self.blocks: list[Block] = []
+        self._places: dict[int, int] = {}
+        self._last: tuple[PersistentList[Block], list[Stretch]] = (PersistentList(), [])
+
+    def stretches(self, blocks: PersistentList[Block]) -> list[Stretch]:
+        """Return the places of these blocks; new blocks are appended."""
+        previous_blocks, previous_stretches = self._last
+        shared = blocks.shared(previous_blocks)
+        stretches = _first_stretches(previous_stretches, shared)
+        for block in blocks.since(shared):
+            place = self._place(block)
+            if stretches and stretches[-1][1] == place:
+                stretches[-1][1] += 1
+            else:
+                stretches.append([place, place + 1])
+        self._last = (blocks, stretches)
+        return [list(stretch) for stretch in stretches]
+
+    def _place(self, block: Block) -> int:
+        place = self._places.get(id(block))  # the pool keeps it, so its identity stays its own
+        if place is None:
+            place = self._places[id(block)] = len(self.blocks)
+            self.blocks.append(block)
+        return place
+
+
+def _first_stretches(stretches: list[Stretch], length: int) -> list[Stretch]:
+    head_stretches: list[Stretch] = []
+    for start, end in stretches:
+        if length <= 0:
+            break
+        head_stretches.append([start, min(end, start + length)])
+        length -= end - start
+    return head_stretches
+
+
+def turn_entry(outline: TurnSummary, pool: BlockPool) -> dict[str, Any]:
+    """Return the timeline entry of a Turn, without unknown values."""
+    entry: dict[str, Any] = {
+        "index": outline.index,
+        "title": outline.title,
+        "state": outline.state,
+        "blocks": len(outline.turn),
+        "stretches": pool.stretches(outline.turn.blocks),
+        "calls": len(outline.results),
+        "phases": list(_phase_entries(outline, pool)),
+        **_usage_totals(outline),
+    }
+    if outline.grown:
+        return {**entry, "added": len(outline.turn) - outline.shared, "fresh": [[outline.shared, len(outline.turn)]]}
+    comparison = outline.comparison
+    counts = {what: count for what, count in comparison.counts.items() if what != "same"}
+    changes = comparison.changes
+    fresh = [row.b_index for row in changes if row.b_index is not None]
+    return {
+        **entry,
+        **counts,
+        "fresh": _to_stretches(fresh),
+        "changes": [change_entry(row) for row in changes[:MAX_CHANGES]],
+        "more_changes": max(0, len(changes) - MAX_CHANGES),
+    }
+
+
+def _usage_totals(outline: TurnSummary) -> dict[str, Any]:
+    totals: dict[str, Any] = {}
+    if (usage := outline.usage) is not None:
+        totals |= {"input": usage.input_tokens, "output": usage.output_tokens, "cached": usage.cached_tokens}
+    if (cost := outline.cost) is not None:
+        totals["cost"] = cost
+    if (duration_ms := outline.duration_ms) is not None:
+        totals["ms"] = duration_ms
+    models = {visible(result.model) for result in outline.results if result.model}
+    return {**totals, "models": sorted(models)} if models else totals
+
+
+def _phase_entries(outline: TurnSummary, pool: BlockPool) -> Iterable[dict[str, Any]]:
+    previous_blocks = outline.before.blocks
+    for snapshot in outline.phases:
+        blocks = snapshot.turn.blocks
+        entry: dict[str, Any] = {"phase": str(snapshot.phase), "iteration": snapshot.iteration, "blocks": len(blocks)}
+        if blocks.shared(previous_blocks) < len(previous_blocks):
+            entry["fresh"] = _new_stretches(blocks, previous_blocks)
+        if blocks.shared(outline.turn.blocks) < len(blocks):  # it was edited afterwards
+            entry["stretches"] = pool.stretches(blocks)
+        yield entry
+        previous_blocks = blocks
+
+
+def _new_stretches(blocks: PersistentList[Block], previous_blocks: PersistentList[Block]) -> list[Stretch]:
+    previous_ids = {id(block) for block in previous_blocks}
+    return _to_stretches([place for place, block in enumerate(blocks) if id(block) not in previous_ids])
+
+
+def _to_stretches(places: Iterable[int]) -> list[Stretch]:
+    stretches: list[Stretch] = []
+    for place in sorted(places):
+        if stretches and stretches[-1][1] == place:
+            stretches[-1][1] += 1
+        else:
+            stretches.append([place, place + 1])
+    return stretches
+
+
+def change_entry(row: Change, max_characters: int | None = MAX_CHANGE_LENGTH) -> dict[str, Any]:
+    """A pair of blocks for a page, with at most `most` characters of what they say."""
+    block = row.b or row.a
+    entry: dict[str, Any] = {"what": row.what, "kind": visible(row.kind)}
+    places = {"a": row.a_index, "b": row.b_index, "a_turn": row.a_turn, "b_turn": row.b_turn}
+    entry |= {name: place for name, place in places.items() if place is not None}
+    if row.what == "same":
+        return {**entry, "head": block_head(block) if block else ""}
+    if fields := row.fields:
+        entry["fields"] = [visible(name) for name in fields]
+    entry["pieces"] = (
+        list(map(list, row.pieces)) if max_characters is None else list(_limited_pieces(row, max_characters))
+    )
+    return entry
+
+
+def _limited_pieces(row: Change, characters_left: int) -> Iterable[list[Any]]:
+    for what, text in row.pieces:
+        if characters_left <= 0:
+            yield ["cut", ""]
+            return
+        yield (
+            [what, text[:characters_left], len(text) - characters_left] if len(text) > characters_left else [what, text]
+        )
+        characters_left -= len(text)
+
+
+def pool_row(block: Block, max_characters: int | None = BODY_LENGTH) -> dict[str, Any]:
+    """The row of a block for a page (`static/row_source.js`), with at most `most` characters of what it says."""
+    page_row: dict[str, Any] = dict(block_row(block))
+    body = block_body(block)
+    cut = max_characters is not None and len(body) > max_characters
+    page_row["body"] = body[:max_characters] if cut else body
+    if cut:
+        page_row["cut"] = True
+    page_row.pop("icon", None)
+    if block.kind != "tool_call":
+        page_row.pop("head", None)
+    if not page_row.get("fold"):
+        page_row.pop("fold", None)
+    return page_row
+
+
+def report_entry(run: Run) -> dict[str, Any] | None:
+    """Return the import report (guessed, unknown, dropped); None for files of nbturns."""
+    report = run.import_report
+    if report is None:
+        return None
+    lines = [(name, visible(str(line))) for name in REPORT_SECTIONS for line in getattr(report, name, ())]
+    counts = [f"{count:,} {name}" for name in ("read", "blocks") if (count := getattr(report, name, 0))]
+    counts += [f"{len(getattr(report, name)):,} {name}" for name in REPORT_SECTIONS if getattr(report, name, ())]
+    return {
+        "head": f"read as {visible(str(getattr(report, 'format', '')))}: {', '.join(counts) or 'nothing to tell'}",
+        "lines": [f"{name}: {shorten(line, 300)}" for name, line in lines[:MAX_REPORT_LINES]],
+    }
+
+
+class Timeline:
+    """The Turns of a Run as entries, kept up to date as it grows."""
+
+    def __init__(self) -> None:
+        self.pool = BlockPool()
+        self.entries: list[dict[str, Any]] = []
+        self.turns: list[Turn] = []
+        self._known: dict[object, int] = {}  # which Turn a model call was made in
+
+    def put(self, index: int, turn: Turn, marks: Iterable[Snapshot] | None = None, state: str = "") -> None:
+        """Put a Turn at the end, or in the place of the last; `state` says what it does, if it is not over."""
+        previous_turn = self.turns[index - 1] if index else Turn()
+        results = tuple(
+            result
+            for result in turn.inferences
+            if self._known.setdefault(result.inference_id or result, index) == index
+        )
+        phases = inferred_phases(turn, previous_turn) if marks is None else marks
+        entry = turn_entry(TurnSummary(index, turn, previous_turn, results, tuple(phases)), self.pool)
+        del self.entries[index:], self.turns[index:]
+        self.entries.append({**entry, "state": state} if state else entry)
+        self.turns.append(turn)
+
+    @property
+    def head(self) -> str:
+        """The totals in words."""
+        entries = self.entries
+        parts = [count_phrase(len(entries), "turn"), count_phrase(len(self.pool.blocks), "block")]
+        if calls := sum(entry["calls"] for entry in entries):
+            parts.append(count_phrase(calls, "model call"))
+        if any("input" in entry for entry in entries):
+            input_tokens, output_tokens = (sum(entry.get(name, 0) for entry in entries) for name in ("input", "output"))
+            parts.append(f"{input_tokens:,} → {output_tokens:,} tokens")
+        if any("cost" in entry for entry in entries) and all(
+            "cost" in entry or not entry["calls"] for entry in entries
+        ):
+            parts.append(f"${sum(entry.get('cost', 0) for entry in entries):.4f}")
+        if duration_ms := sum(entry.get("ms", 0) for entry in entries):
+            parts.append(duration_text(duration_ms))
+        return " · ".join(parts)

@@ -1,0 +1,1 @@
+"""The tool loop: engines as functions, executions, steps, tools."""

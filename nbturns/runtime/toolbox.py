@@ -1,0 +1,197 @@
+"""The tools of one session: which there are, and how their calls are answered.
+
+A tool that raises, hangs, is unknown or is given arguments that do not fit answers its
+call with an error in words; the model reads it, and the conversation goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator
+from functools import partial
+from typing import Any
+
+from ..errors import MisuseError
+from ..events import Sink, tool_finished, tool_started
+from ..packages import require
+from ..tools import Tool
+from ..values.blocks import TOOL_USE, Block, make_block
+from ..values.frozen_json import EMPTY_DICT, FROZEN_TYPES, FrozenDict, freeze, thaw
+from ..values.inference_results import DURATION_MS, STDOUT
+from ..values.metadata import NO_METADATA, Key
+from ..values.turns import Run, Turn
+from .background_loop import run_in_worker
+from .captured_output import CapturedOutput
+from .tool_config import AGENT_MODE_ALLOWED_TOOLS as AGENT_MODE_ALLOWED_TOOLS
+from .tool_config import TOOL_CONFIG as TOOL_CONFIG
+from .tool_config import RetryConfig as RetryConfig
+from .tool_config import ToolConfig as ToolConfig
+from .tool_config import format_go_duration as format_go_duration
+from .tool_config import parse_go_duration as parse_go_duration
+
+ATTEMPTS: Key[int] = Key("nbturns.attempts@v1", int)
+CUT: Key[bool] = Key("nbturns.cut@v1", bool)
+
+
+class Toolbox:
+    """The tools of one session, by name. Raises MisuseError for two of one name, and for what is no list."""
+
+    def __init__(self, tools: Iterable[Tool | Callable[..., Any]] = ()) -> None:
+        if callable(tools) or isinstance(tools, (str, Tool)) or not isinstance(tools, Iterable):
+            tool_name = getattr(tools, "__name__", getattr(tools, "name", tools))
+            raise MisuseError(f"tools is a list of functions: tools=[{tool_name!s:.60}]")
+        self._tools: dict[str, Tool] = {}
+        for function in tools:
+            tool = function if isinstance(function, Tool) else Tool(function)
+            if tool.name in self._tools:
+                raise MisuseError(f'two tools are named {tool.name!r}; name one with nt.Tool(function, name="…")')
+            tool.parameters  # noqa: B018 - a signature that cannot become a schema is refused here, not in a run
+            self._tools[tool.name] = tool
+
+    def __iter__(self) -> Iterator[Tool]:
+        return iter(self._tools.values())
+
+    def __len__(self) -> int:
+        return len(self._tools)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._tools
+
+    def __getitem__(self, name: str) -> Tool:
+        return self._tools[name]
+
+    def get(self, name: str) -> Tool | None:
+        return self._tools.get(name)
+
+    def only(self, names: Container[str]) -> Toolbox:
+        """Return a Toolbox with the tools in `names`."""
+        toolbox = object.__new__(Toolbox)
+        toolbox._tools = {name: tool for name, tool in self._tools.items() if name in names}
+        return toolbox
+
+    async def answer(
+        self,
+        calls: Iterable[Block],
+        config: ToolConfig,
+        emit: Sink,
+        answers: dict[str, Block],
+        *,
+        allowed: Container[str] | None = None,
+        new_id: Callable[[], str] = str,
+    ) -> None:
+        """Answer `calls` into `done`, by call id; what was done before an interruption stays there.
+
+        A call of a tool that is not `allowed` is not run; None allows them all.
+        """
+        tools = self if allowed is None else self.only(allowed)
+        calls = tuple(calls)
+        if len(calls) == 1 or config.max_parallel_tools <= 1:
+            for call in calls:
+                answers[call.payload["id"]] = answer = await tools._answered(call, config, emit, new_id)
+                if answer.payload["error"] and config.tool_error_handling == "abort":
+                    return
+            return
+        free = asyncio.Semaphore(config.max_parallel_tools)
+
+        async def one(call: Block) -> None:
+            async with free:
+                answers[call.tool_call_id] = await tools._answered(call, config, emit, new_id)
+
+        await asyncio.gather(*map(one, calls))
+
+    async def _answered(self, call: Block, config: ToolConfig, emit: Sink, new_id: Callable[[], str]) -> Block:
+        """One call, tried as often as the policy says: its answer, with what belongs to it."""
+        emit(tool_started(call))
+        attempts = 1
+        started = time.perf_counter()
+        with CapturedOutput() as prints:
+            try:
+                tool, args = self._ready(call, config)
+            except ValueError as refused:
+                result, error = None, str(refused)
+            else:
+                result, error = await _call_tool_once(tool, args, config)
+                while error and config.tool_error_handling == "retry" and attempts <= config.retry_config.max_retries:
+                    await asyncio.sleep(config.retry_config.wait(attempts))
+                    attempts += 1
+                    result, error = await _call_tool_once(tool, args, config)
+        duration_ms = round((time.perf_counter() - started) * 1000, 3)
+        metadata: dict[str, Any] = {DURATION_MS.name: duration_ms}
+        if attempts > 1:
+            metadata[ATTEMPTS.name] = attempts
+        if printed_text := prints.text:
+            metadata[STDOUT.name] = printed_text
+        payload = FrozenDict(id=call.payload["id"], result=result, error=error)
+        answer = make_block(TOOL_USE, payload, "", new_id(), NO_METADATA.holding_all(metadata))
+        emit(tool_finished(call, answer, duration_ms))
+        return answer
+
+    def _ready(self, call: Block, config: ToolConfig) -> tuple[Tool, dict[str, Any]]:
+        """The tool a call asks for, and its arguments, checked. Raises ValueError in words for the model."""
+        if not config.enabled:
+            raise ValueError("not run: tools are switched off")
+        if call.metadata.get(CUT):
+            raise ValueError(
+                "not run: the reply was cut at its token limit inside these arguments; send them again, shorter"
+            )
+        tool = self._tools.get(call.name)
+        if tool is None:
+            raise ValueError(f"no tool {call.name!r}; there are: {', '.join(self._tools) or 'none'}")
+        raw_args = call.payload.get("args", EMPTY_DICT)
+        args = raw_args if type(raw_args) is FrozenDict else call.args
+        is_unparsed = isinstance(raw_args, str) and not args and raw_args.strip() not in ("", "{}")
+        if is_unparsed or not isinstance(raw_args, (dict, str)) or call.payload.get("args_raw") is not None:
+            raise ValueError("not run: the arguments are not a JSON object")
+        try:
+            return tool, tool.arguments(args)
+        except Exception as error:  # a validator of the user's may raise anything
+            raise ValueError(f"not run: the arguments do not fit: {error}") from None
+
+
+async def _call_tool_once(tool: Tool, args: dict[str, Any], config: ToolConfig) -> tuple[Any, str]:
+    """Call the tool once, and return its result and an error message, one of which is empty."""
+    timeout = config.execution_timeout if tool.timeout is None else tool.timeout
+    try:
+        if config.inline and not tool.is_async:
+            result = tool.function(**args)
+            if type(result) not in FROZEN_TYPES and isinstance(result, Awaitable):
+                result = await result
+        else:
+            async with asyncio.timeout(timeout) as limit:
+                result = await _run_tool_function(tool, args)
+            if limit.expired():  # it heard of its end, and went on
+                raise TimeoutError
+        return jsonable_result(result), ""
+    except TimeoutError as error:
+        late = f"timed out after {timeout:g} s" if timeout else ""
+        return None, str(error) or late or "timed out"
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        return None, "CancelledError: the tool was cancelled from within"
+    except (
+        Exception,
+        SystemExit,
+        KeyboardInterrupt,
+    ) as error:  # a tool may raise anything: the model is told, and the run goes on
+        return None, f"{type(error).__name__}: {error}"
+
+
+async def _run_tool_function(tool: Tool, args: dict[str, Any]) -> Any:
+    if tool.is_async:
+        return await tool.function(**args)
+    result = await run_in_worker(partial(tool.function, **args))
+    return await result if isinstance(result, Awaitable) else result
+
+
+def jsonable_result(result: Any) -> Any:
+    """Return the result of a tool as JSON-shaped data; other objects become their str()."""
+    try:
+        return freeze(result.to_dict() if isinstance(result, (Block, Turn, Run)) else result)
+    except TypeError:
+        require("pydantic_core")
+        from pydantic_core import to_jsonable_python
+
+        return freeze(to_jsonable_python(thaw(result), fallback=str, inf_nan_mode="constants"))

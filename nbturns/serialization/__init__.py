@@ -1,0 +1,1 @@
+"""Values as plain data, YAML and JSON, and back."""

@@ -1,0 +1,357 @@
+"""Block: one piece of a conversation, and the short ways to write one.
+
+It never changes. An edit gives another block that shares what it kept, so whoever holds
+the first sees what they saw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..errors import MisuseError
+from .frozen_json import EMPTY_DICT, FrozenDict, FrozenList, freeze, refuse_assignment, unchecked_constructor
+from .images import image, normal_image, normal_or_raw_image
+from .inference_results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult
+from .metadata import NO_METADATA, Key, Metadata, MetadataLike
+
+T = TypeVar("T")
+
+
+class Kind(StrEnum):
+    """The kinds we know. A Block of another kind keeps the name it came with."""
+
+    SYSTEM = "system"
+    USER = "user"
+    LLM_TEXT = "llm_text"
+    TOOL_CALL = "tool_call"
+    TOOL_USE = "tool_use"
+    REASONING = "reasoning"
+    OTHER = "other"
+
+
+TOOL_CALL, TOOL_USE = str(Kind.TOOL_CALL), str(Kind.TOOL_USE)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One piece of a Turn: a message, a call, its result, a thought.
+
+    `payload` holds what the kind holds (`text`; `id name args`; `id result error`;
+    `images`), in geppetto's names. `extra` keeps what a file had beside these.
+    """
+
+    kind: str
+    payload: Mapping[str, Any] = EMPTY_DICT
+    role: str = ""
+    id: str = ""
+    metadata: Metadata = NO_METADATA
+    extra: Mapping[str, Any] = field(default=EMPTY_DICT, kw_only=True)
+
+    if TYPE_CHECKING:  # what it takes; `__post_init__` makes of it what the fields say
+
+        def __init__(
+            self,
+            kind: str,
+            payload: Mapping[str, Any] = EMPTY_DICT,
+            role: str = "",
+            id: str = "",
+            metadata: MetadataLike = NO_METADATA,
+            *,
+            extra: Mapping[str, Any] = EMPTY_DICT,
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        if type(self.kind) is not str or not self.kind:
+            put(self, "kind", require_str(self.kind, "a kind") or "other")
+        if type(self.payload) is not FrozenDict:
+            put(self, "payload", require_mapping(self.payload, "a payload"))
+        if type(self.role) is not str:
+            put(self, "role", require_str(self.role, "a role"))
+        if type(self.id) is not str:
+            put(self, "id", require_str(self.id, "an id"))
+        if type(self.metadata) is not Metadata:
+            put(self, "metadata", Metadata(self.metadata))
+        if type(self.extra) is not FrozenDict:
+            put(self, "extra", extra_fields(self.extra, "kind payload role id metadata"))
+
+    @property
+    def text(self) -> str:
+        """The text of a message or a thought; "" where there is none."""
+        text = self.payload.get("text")
+        return text if isinstance(text, str) else ""
+
+    @property
+    def name(self) -> str:
+        """The name of the tool that is called."""
+        return str(self.payload.get("name") or "")
+
+    @property
+    def args(self) -> FrozenDict:
+        """The arguments of a call; empty when they are not an object (see `payload`)."""
+        args = self.payload.get("args")
+        if isinstance(args, str):
+            import json  # calls with arguments as text are rare, and every import of ours would pay for it
+
+            try:
+                args = freeze(json.loads(args))
+            except (ValueError, TypeError, RecursionError):  # no JSON, or nested without end
+                return EMPTY_DICT
+        return args if isinstance(args, FrozenDict) else EMPTY_DICT
+
+    @property
+    def result(self) -> Any:
+        return self.payload.get("result")
+
+    @property
+    def error(self) -> str:
+        """The error message of a tool; "" when there is none."""
+        return str(self.payload.get("error") or "")
+
+    @property
+    def images(self) -> FrozenList:
+        """The images that go with a message, in one shape whatever a file had."""
+        images = self.payload.get("images")
+        return FrozenList(map(normal_or_raw_image, images)) if isinstance(images, FrozenList) else FrozenList()
+
+    @property
+    def tool_call_id(self) -> str:
+        """The provider's id of the call this block makes or answers."""
+        id = self.payload.get("id")
+        return id if isinstance(id, str) else ""
+
+    @property
+    def inference(self) -> InferenceResult | None:
+        """The record of the model call that made this block."""
+        return self.metadata.get(INFERENCE_RESULT)
+
+    @property
+    def inference_id(self) -> str:
+        return self.metadata.get(INFERENCE_ID) or ""
+
+    def edit(self, **payload: Any) -> Block:
+        """The same block with some of its payload changed.
+
+        Raises TypeError for a name that is neither in the payload nor one a payload has: a
+        misspelt one would change nothing. `replace(payload={…})` sets whatever you like.
+        """
+        for name in payload:
+            if name not in self.payload and name not in PAYLOAD_FIELDS:
+                raise MisuseError(
+                    f"a {self.kind} block has no {name!r}; it has {', '.join(self.payload) or 'no payload'}{_spelling_hint(name)}"
+                )
+        if "text" in payload:
+            require_str(payload["text"], "a text")
+        return self._with(payload=freeze({**self.payload, **payload}))
+
+    def replace(
+        self,
+        *,
+        kind: str | None = None,
+        id: str | None = None,
+        role: str | None = None,
+        payload: Mapping[str, Any] | None = None,
+    ) -> Block:
+        """The same block with another kind, id, role or whole payload."""
+        return self._with(kind=kind, payload=payload, role=role, id=id)
+
+    def with_metadata(self, key: Key[T], value: T) -> Block:
+        return self._with(metadata=self.metadata.with_(key, value))
+
+    def _with(
+        self,
+        *,
+        kind: str | None = None,
+        payload: Any = None,
+        role: str | None = None,
+        id: str | None = None,
+        metadata: Metadata | None = None,
+    ) -> Block:
+        return make_block(
+            self.kind if kind is None else require_str(kind, "a kind") or "other",
+            self.payload if payload is None else require_mapping(payload, "a payload"),
+            self.role if role is None else require_str(role, "a role"),
+            self.id if id is None else require_str(id, "an id"),
+            self.metadata if metadata is None else metadata,
+            self.extra,
+        )
+
+    def signed(self, id: str, metadata: Metadata) -> Block:
+        """The same block with what the loop gives each one: an id and a bag, both known to be in order."""
+        return make_block(self.kind, self.payload, self.role, id, metadata, self.extra)
+
+    def __add__(self, other_blocks: Any) -> Any:
+        """A Turn that begins with this block."""
+        from .turns import Turn
+
+        return other_blocks.insert(0, self) if isinstance(other_blocks, Turn) else Turn((self,)) + other_blocks
+
+    def to_dict(self) -> dict[str, Any]:
+        from ..serialization.serde import block_to_dict
+
+        return block_to_dict(self)
+
+    def __repr__(self) -> str:
+        from ..render.text import block_line
+
+        return f"<Block {block_line(self)}>"
+
+    def _repr_html_(self) -> str:
+        from ..render.html import turn_html
+        from .turns import Turn
+
+        return turn_html(Turn((self,)))
+
+
+refuse_assignment(Block)
+make_block = unchecked_constructor(Block)  # takes the fields of a Block, frozen and valid
+
+
+# What payloads hold, in geppetto's names (its `helpers_blocks.go`) and those of the providers' codecs.
+PAYLOAD_FIELDS = frozenset(
+    [
+        "text",
+        "images",
+        "id",
+        "name",
+        "args",
+        "args_raw",
+        "result",
+        "error",
+        "encrypted_content",
+        "summary",
+        "item_id",
+        "signature",
+        "correlation",
+        "refusal",
+        "annotations",
+        "citations",
+        "media",
+        "data",
+        "phase",
+        "parts",
+        "is_error",
+    ]
+)
+
+
+def _spelling_hint(name: str) -> str:
+    if name in ("kind", "role", "metadata"):
+        return f"; {name} is changed by .replace() or .with_metadata()"
+    similar_names = [
+        payload_name
+        for payload_name in PAYLOAD_FIELDS
+        if payload_name.startswith(name[:3]) or name.startswith(payload_name)
+    ]
+    return f"; did you mean {' or '.join(sorted(similar_names))}?" if similar_names else ""
+
+
+def system(text: str) -> Block:
+    return Block(Kind.SYSTEM, {"text": require_str(text, "a text")}, "system")
+
+
+def user(text: str = "", images: Iterable[Any] = ()) -> Block:
+    """A message of the user. `images`: one or several of `image(...)`, or paths, URLs, bytes, image maps."""
+    image_sources = (
+        images if isinstance(images, Iterable) and not isinstance(images, (str, bytes, Mapping)) else (images,)
+    )
+    image_maps = [normal_image(source) if isinstance(source, Mapping) else image(source) for source in image_sources]
+    payload = {"text": require_str(text, "a text")}
+    return Block(Kind.USER, {**payload, "images": image_maps} if image_maps else payload, "user")
+
+
+def assistant(text: str) -> Block:
+    return Block(Kind.LLM_TEXT, {"text": require_str(text, "a text")}, "assistant")
+
+
+def reasoning(text: str = "", **payload: Any) -> Block:
+    """A thought; `payload` may hold `summary`, `encrypted_content`, `item_id`, `signature`."""
+    return Block(Kind.REASONING, {"text": require_str(text, "a text"), **payload})
+
+
+def tool_call(id: str, name: str, args: Mapping[str, Any] | str | None = None) -> Block:
+    """The model asks for a tool. `id` is the provider's id of the call."""
+    frozen_args = EMPTY_DICT if args is None else freeze(args)
+    return make_block(
+        TOOL_CALL,
+        FrozenDict(id=require_str(id, "a call's id"), name=require_str(name, "a tool's name"), args=frozen_args),
+    )
+
+
+def tool_use(id: str, result: Any = None, error: str = "") -> Block:
+    """The answer to the call with this `id`: a result, or an error in words."""
+    error_text = require_str(error, "an error")
+    return make_block(TOOL_USE, FrozenDict(id=require_str(id, "a call's id"), result=freeze(result), error=error_text))
+
+
+def require_blocks(items: Iterable[Any]) -> Iterable[Block]:
+    """Return the items as they are. Raises MisuseError if one of them is not a Block."""
+    if type(items) not in (tuple, list):
+        if isinstance(items, (str, bytes, Mapping)) or not isinstance(items, Iterable):
+            raise MisuseError(
+                f"a Turn is made of Blocks, like nt.user(...), not of {type(items).__name__}: {items!r:.60}"
+            )
+        items = tuple(items)
+    for item in items:
+        if not isinstance(item, Block):
+            raise MisuseError(
+                f"a Turn is made of Blocks, like nt.user(...), not of {type(item).__name__}: {item!r:.60}"
+            )
+    return items
+
+
+def require_str(value: Any, description: str) -> str:
+    if type(value) is str:
+        return value
+    if not isinstance(value, str):
+        raise MisuseError(f"{description} is a str, not {type(value).__name__}: {value!r:.60}")
+    return str.__str__(value)
+
+
+def require_mapping(value: Any, description: str) -> FrozenDict:
+    if not isinstance(value, Mapping):
+        raise MisuseError(f"{description} is a mapping, not {type(value).__name__}: {value!r:.60}")
+    frozen: FrozenDict = freeze(value)
+    return frozen
+
+
+def extra_fields(extra: Any, field_names: str) -> FrozenDict:
+    """Return the fields of a file that the format does not know. Raises MisuseError for a name of the format."""
+    if reserved_names := [name for name in field_names.split() if name in extra]:
+        raise MisuseError(
+            f"extra is for names that are not of the format; {', '.join(reserved_names)} would be read as its own"
+        )
+    return require_mapping(extra, "extra")
+
+
+def results_of_blocks(blocks: Iterable[Block]) -> tuple[InferenceResult, ...]:
+    """The distinct results these blocks carry, in order.
+
+    Blocks of one call say so by its id; without ids (geppetto's files, where a whole
+    loop carries the result of its last call) blocks with an equal result are of one.
+    """
+    results_by_id: dict[Any, InferenceResult] = {}
+    for block in blocks:
+        if (result := block.inference) is not None:
+            results_by_id.setdefault(block.inference_id or result.inference_id or result, result)
+    return tuple(results_by_id.values())
+
+
+def comparable_content(blocks: Iterable[Block]) -> list[tuple[str, str, Mapping[str, Any]]]:
+    """Return kind, role and payload of each block; call ids become numbers, so that conversations can be compared."""
+    numbers: dict[str, int] = {}
+    count = 0
+
+    def payload(block: Block) -> Mapping[str, Any]:
+        nonlocal count
+        id = block.tool_call_id
+        if not id or block.kind not in ("tool_call", "tool_use"):
+            return block.payload
+        if block.kind == "tool_call" or id not in numbers:  # recordings use an id again, and mean another call
+            numbers[id] = count = count + 1
+        return {**block.payload, "id": numbers[id]}
+
+    return [(block.kind, block.role, payload(block)) for block in blocks]

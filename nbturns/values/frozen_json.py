@@ -1,0 +1,178 @@
+"""JSON-shaped values that cannot change, so that a snapshot is a reference.
+
+They are dicts and lists to every reader (`==`, `json.dumps`, pandas, pydantic)
+and refuse every write, in words that say what to do instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, FrozenInstanceError, fields
+from typing import Any, NoReturn, TypeVar, cast
+
+from ..errors import MisuseError
+from .persistent_list import PersistentList
+
+T = TypeVar("T")
+REFUSAL = "this does not change in place; make a new one with .edit(), .replace() or .with_…()"
+MAX_DEPTH = 100  # levels; pickle and YAML give up not far below
+
+
+class FrozenDict(dict[str, Any]):
+    """A dict that refuses to change. `.copy()` gives a plain dict that may."""
+
+    __slots__ = ()
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise MisuseError(REFUSAL)
+
+    __setitem__ = __delitem__ = update = pop = popitem = clear = setdefault = __ior__ = _refuse
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FrozenDict, (dict(self),)
+
+    def __copy__(self) -> FrozenDict:
+        return self
+
+    def __deepcopy__(self, memo: object) -> FrozenDict:
+        return self
+
+
+class FrozenList(list[Any]):
+    """A list that refuses to change. `.copy()` gives a plain list that may."""
+
+    __slots__ = ()
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise MisuseError(REFUSAL)
+
+    __setitem__ = __delitem__ = append = extend = insert = remove = pop = clear = sort = reverse = _refuse
+    __iadd__ = __imul__ = _refuse
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(tuple(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FrozenList, (list(self),)
+
+    def __copy__(self) -> FrozenList:
+        return self
+
+    def __deepcopy__(self, memo: object) -> FrozenList:
+        return self
+
+
+def unchecked_constructor(frozen_class: type[T]) -> Callable[..., T]:
+    """Return a function that makes a `frozen_class` of field values without checking or converting them.
+
+    For values whose parts are known to be frozen and valid. It takes the fields of the constructor in
+    order, then those with `init=False`, by position or name, and skips `__post_init__`.
+
+    A frozen dataclass sets each field through `object.__setattr__`, which is five times slower than an
+    assignment. So the function fills an object of a draft class, which has the same slots and no guard,
+    and then changes the object's `__class__`. It is generated, like the `__init__` of a dataclass.
+    """
+    free = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
+    draft_class = type(
+        f"{frozen_class.__name__}Draft",
+        frozen_class.__bases__,
+        {"__slots__": vars(frozen_class)["__slots__"], **free},
+    )
+    field_list = sorted(fields(cast(Any, frozen_class)), key=lambda field: not field.init)
+    defaults = {field.name: field.default for field in field_list if field.default is not MISSING}
+    parameters = [
+        f"{field.name}=defaults[{field.name!r}]" if field.name in defaults else field.name for field in field_list
+    ]
+    body = ["value = new(draft_class)", *(f"value.{field.name} = {field.name}" for field in field_list)]
+    lines = [f"def make({', '.join(parameters)}):", *body, "value.__class__ = frozen_class", "return value"]
+    namespace: dict[str, Any] = {
+        "new": object.__new__, "draft_class": draft_class, "frozen_class": frozen_class, "defaults": defaults,
+    }  # fmt: skip
+    exec("\n    ".join(lines), namespace)  # noqa: S102 - built from the names of the fields alone
+    return cast("Callable[..., T]", namespace["make"])
+
+
+def refuse_assignment(kind: type) -> None:
+    """Say what to do instead where somebody sets an attribute of a frozen class, whatever its name."""
+
+    def refuse(self: object, name: str, *_: object) -> NoReturn:
+        raise FrozenInstanceError(f"{type(self).__name__}.{name}: {REFUSAL}")
+
+    setattr(kind, "__setattr__", refuse)  # noqa: B010 - mypy knows no other way
+    setattr(kind, "__delattr__", refuse)  # noqa: B010
+
+
+EMPTY_DICT = FrozenDict()
+FROZEN_TYPES = frozenset({str, int, float, bool, type(None), bytes, FrozenDict, FrozenList, PersistentList})
+
+
+def freeze(value: Any) -> Any:
+    """Return JSON-shaped `value` (and bytes) as a value that cannot change.
+
+    Raises TypeError for anything JSON has no shape for, and for a value that
+    contains itself.
+    """
+    if type(value) in FROZEN_TYPES:
+        return value
+    try:
+        return _freeze(value, MAX_DEPTH)
+    except RecursionError:
+        raise MisuseError("this value is nested too deeply, or contains itself") from None
+
+
+def _freeze(value: Any, levels: int) -> Any:
+    kind = type(value)
+    if kind in FROZEN_TYPES:
+        return value
+    if not levels:
+        raise RecursionError
+    levels_left = levels - 1
+    if kind is dict:
+        return FrozenDict(
+            {
+                k if type(k) is str else key_name(k): v if type(v) in FROZEN_TYPES else _freeze(v, levels_left)
+                for k, v in value.items()
+            }
+        )
+    if kind is list or kind is tuple:
+        return FrozenList([v if type(v) in FROZEN_TYPES else _freeze(v, levels_left) for v in value])
+    if isinstance(value, str):  # an enum of strings keeps its value, not its name
+        return str.__str__(value)
+    if isinstance(value, Mapping):
+        return FrozenDict({key_name(k): _freeze(v, levels_left) for k, v in value.items()})
+    if isinstance(value, (list, tuple)):
+        return FrozenList([_freeze(v, levels_left) for v in value])
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, (bytearray, memoryview)):
+        return bytes(value)
+    if hasattr(value, "dtype") and hasattr(value, "tolist"):  # a number or an array of numpy's
+        return _freeze(value.tolist(), levels_left)
+    raise MisuseError(f"only JSON values and bytes can be kept here, not {kind.__name__}: {value!r:.80}")
+
+
+def key_name(key: Any) -> str:
+    """JSON has only strings as keys; YAML has more, and they become what JSON would write."""
+    if type(key) is str:
+        return key
+    if isinstance(key, str):
+        return str.__str__(key)
+    if key is None or isinstance(key, bool):
+        return {None: "null", True: "true", False: "false"}[key]
+    if isinstance(key, (int, float)):
+        return repr(key)
+    raise MisuseError(f"a key is a string here, not {type(key).__name__}: {key!r:.80}")
+
+
+def thaw(value: Any) -> Any:
+    """Return a plain, changeable copy: dicts and lists all the way down."""
+    if isinstance(value, Mapping):
+        return {k: thaw(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, PersistentList)):
+        return [thaw(v) for v in value]
+    return value

@@ -1,0 +1,334 @@
+"""Typed names for what a Turn or a Block carries besides its content.
+
+A value travels by name (`geppetto.session_id@v1`), so a file from another program
+keeps everything it came with. It is read by `Key`, so a misspelt name is found by
+the type checker and not by the reader of a chart. Values are kept in the shape they
+have on disk; a file and the Turn it came from are therefore equal.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import types
+import typing
+from collections.abc import Container, ItemsView, Iterator, Mapping
+from typing import Any, Generic, TypeAlias, TypeVar, Union, cast
+
+from ..errors import DecodeError, MisuseError
+from .frozen_json import EMPTY_DICT, FrozenDict, FrozenList, freeze, thaw
+from .persistent_list import PersistentList
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Key(Generic[T]):
+    """A name, and the type of the value behind it.
+
+    `type` may be a plain type, `list[str]`, `X | None`, an enum, a frozen dataclass,
+    a pydantic model, or a class with `from_dict` and `to_dict`.
+    """
+
+    name: str
+    type: type[T] | Any
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise MisuseError(f'a Key has a name, like "me.score@v1"; this one is {self.name!r}')
+
+    def decode(self, raw: Any) -> T:
+        """Return the typed value. Raises DecodeError when `raw` does not fit."""
+        try:
+            return cast(T, convert_value(raw, self.type))
+        except DecodeError:
+            raise
+        except Exception as error:  # a type of the user's may raise anything; the key says whose
+            raise DecodeError(f"{self.name} does not hold a {_type_name(self.type)}: {error}", key=self.name) from error
+
+    def encode(self, value: T) -> Any:
+        """Return the shape on disk. Raises TypeError for what JSON cannot hold."""
+        try:
+            raw = freeze(json_shape(value))
+        except TypeError as error:
+            raise MisuseError(f"{self.name}: {error}") from None
+        if not _needs_no_decoding(value, self.type):
+            self.decode(raw)
+        return raw
+
+
+def json_shape(value: Any) -> Any:
+    """Return the JSON shape of a typed value, one level at a time."""
+    if isinstance(value, enum.Enum):
+        return value.value
+    if hasattr(value, "written"):  # a frozen value that keeps its shape on disk
+        return value.written()
+    if hasattr(value, "to_dict"):
+        return value.to_dict()
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: json_shape(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {k: json_shape(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, PersistentList)):
+        return [json_shape(v) for v in value]
+    return value
+
+
+def convert_value(raw: Any, value_type: Any) -> Any:
+    """Return `raw` as a `to`; raise TypeError or ValueError when it is none."""
+    if value_type is Any or value_type is object:
+        return raw
+    if value_type is float and type(raw) is int:  # JSON and YAML writers drop the ".0"
+        return float(raw)
+    if value_type in (str, int, float, bool, bytes, dict, list, type(None), None):
+        if raw is None and value_type in (None, type(None)):
+            return None
+        if isinstance(raw, value_type) and (value_type is bool or not isinstance(raw, bool)):
+            return raw
+        raise TypeError(f"it is {raw!r:.80}, not {_type_name(value_type)}")
+    if origin := typing.get_origin(value_type):
+        return _convert_generic(raw, value_type, origin)
+    if hasattr(value_type, "from_dict"):
+        return value_type.from_dict(_require_mapping(raw))
+    if hasattr(value_type, "model_validate"):
+        return value_type.model_validate(raw)
+    if dataclasses.is_dataclass(value_type):
+        hints = typing.get_type_hints(value_type)
+        return cast(Any, value_type)(
+            **{name: convert_value(value, hints.get(name, Any)) for name, value in _require_mapping(raw).items()}
+        )
+    return value_type(raw)
+
+
+def _convert_generic(raw: Any, value_type: Any, origin: Any) -> Any:
+    args = typing.get_args(value_type)
+    if origin in (Union, types.UnionType):
+        for option in args:
+            try:
+                return convert_value(raw, option)
+            except (TypeError, ValueError):
+                continue
+        raise TypeError(f"it is {raw!r:.80}, not {_type_name(value_type)}")
+    if origin is typing.Literal:
+        if raw in args:
+            return raw
+        raise ValueError(f"it is {raw!r:.80}, not one of {', '.join(map(repr, args))}")
+    if issubclass(origin, (list, tuple, PersistentList)):
+        if not isinstance(raw, (list, tuple, PersistentList)):
+            raise TypeError(f"it is {raw!r:.80}, not a list")
+        kinds = args if origin is tuple and args[-1] is not ... else args[:1] * len(raw)
+        if len(kinds) != len(raw):
+            raise TypeError(f"it is {raw!r:.80}, not {len(kinds)} values")
+        items = list(map(convert_value, raw, kinds))
+        return FrozenList(items) if issubclass(origin, list) else origin(items)
+    if issubclass(origin, Mapping):
+        return FrozenDict({name: convert_value(value, args[1]) for name, value in _require_mapping(raw).items()})
+    return value_type(raw)
+
+
+def convert_fields(raw: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of `raw` for `names`, converted to their types. Raises TypeError or ValueError."""
+    values = {}
+    for name, to in names.items():
+        if raw.get(name) is not None:
+            try:
+                values[name] = convert_value(raw[name], to)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"{name}: {error}") from None
+    return values
+
+
+def _require_mapping(raw: Any) -> Mapping[str, Any]:
+    if not isinstance(raw, Mapping):
+        raise TypeError(f"it is {raw!r:.80}, not a mapping")
+    return raw
+
+
+def _type_name(value_type: Any) -> str:
+    return value_type.__name__ if isinstance(value_type, type) else str(value_type)
+
+
+def _needs_no_decoding(value: object, value_type: Any) -> bool:
+    """Return True for a frozen value of exactly this type that has its own `from_dict`."""
+    return type(value) is value_type and hasattr(value_type, "from_dict") and _is_immutable(value)
+
+
+def _is_immutable(value: object) -> bool:
+    """Return True when a decoded value cannot change, and may therefore be returned again."""
+    if isinstance(value, PersistentList):
+        return True
+    params = getattr(type(value), "__dataclass_params__", None)
+    return params is not None and params.frozen
+
+
+_new: Any = object.__new__
+NO_DECODED_VALUES: dict[str, tuple[Any, Any]] = {}  # shared by all bags nobody has read from; never written to
+
+
+class Metadata:
+    """A read-only bag of values, read by `Key`; every change returns a new bag.
+
+    A value is held in the shape it has on disk, or as (type, value) where the loop put it:
+    what nobody saves is never written.
+    """
+
+    __slots__ = ("_decoded", "_values")
+    _values: Mapping[str, Any]  # never written to once it is here
+    _decoded: dict[str, tuple[Any, Any]]  # name → (type it was decoded to, value)
+
+    def __new__(cls, items: Metadata | Mapping[Key[Any], Any] | None = None) -> Metadata:  # noqa: PYI034  # may be the one it is given
+        if isinstance(items, Metadata):
+            return items
+        values_by_key = {} if items is None else _require_key_mapping(items)
+        return metadata_from_dict({_require_key(key).name: key.encode(value) for key, value in values_by_key.items()})
+
+    def __getitem__(self, key: Key[T]) -> T:
+        name = key.name if type(key) is Key else _require_key(key).name
+        stored_value = self._values[name]
+        decoded_value = stored_value if type(stored_value) is tuple else self._decoded.get(name)
+        if decoded_value is not None and decoded_value[0] is key.type:
+            return cast(T, decoded_value[1])
+        value = key.decode(_disk_shape(stored_value))
+        if _is_immutable(value):
+            self._decoded = {**self._decoded, name: (key.type, value)}
+        return value
+
+    def get(self, key: Key[T]) -> T | None:
+        """The typed value, or None when absent. Raises DecodeError when it does not fit."""
+        if type(key) is not Key:
+            _require_key(key)
+        return self[key] if key.name in self._values else None  # this is what it would call
+
+    def with_(self, key: Key[T], value: T) -> Metadata:
+        raw = {_require_key(key).name: key.encode(value)}
+        return self.holding_all(
+            raw, {key.name: (key.type, value)} if _needs_no_decoding(value, key.type) else NO_DECODED_VALUES
+        )
+
+    def holding(self, key: Key[T], value: T, **beside: str) -> Metadata:
+        """Put a frozen value that fits its key, and names beside it, without another look at either.
+
+        It is written when somebody asks for the shape on disk.
+        """
+        return self.holding_all({key.name: (key.type, value), **beside})
+
+    def holding_all(
+        self, values: Mapping[str, Any], decoded: dict[str, tuple[Any, Any]] = NO_DECODED_VALUES
+    ) -> Metadata:
+        """Put values by name: frozen ones in the shape on disk, or pairs of type and value as in `holding`.
+
+        `read` is what is known of the former without decoding.
+        """
+        metadata: Metadata = _new(Metadata)
+        metadata._values = {**self._values, **values} if self._values else values
+        if self._decoded and (still_decoded := self._decoded_except(values)):
+            decoded = {**still_decoded, **decoded}
+        metadata._decoded = decoded
+        return metadata
+
+    def appended(self, key: Key[PersistentList[T]], value: T) -> Metadata:
+        """Lengthen a list-valued key by one, without copying the list."""
+        return self.holding(key, (self.get(key) or PersistentList()).append(value))
+
+    def without(self, *keys: Key[Any]) -> Metadata:
+        dropped_names = {_require_key(key).name for key in keys}
+        if dropped_names.isdisjoint(self._values):
+            return self
+        metadata = unchecked_metadata(
+            {name: value for name, value in self._values.items() if name not in dropped_names}
+        )
+        metadata._decoded = self._decoded_except(dropped_names)
+        return metadata
+
+    def with_raw(self, **raw: Any) -> Metadata:
+        """Put values that are already in the shape on disk, by name; they are frozen, not checked."""
+        return self.holding_all({name: freeze(value) for name, value in raw.items()})
+
+    def _decoded_except(self, changed_names: Container[str]) -> dict[str, tuple[Any, Any]]:
+        """Return the decoded values that a change keeps: a long ledger is not decoded again for each call."""
+        return {name: decoded_value for name, decoded_value in self._decoded.items() if name not in changed_names}
+
+    def raw(self, key: Key[Any]) -> Any:
+        """The value as on disk, or None when absent."""
+        value = self._values.get(key.name if type(key) is Key else _require_key(key).name)
+        return _disk_shape(value) if type(value) is tuple else value
+
+    def shares(self, key: Key[Any], other_metadata: Metadata) -> bool:
+        """Return True when both hold the same object under this key, or neither has the key."""
+        return self._values.get(key.name) is other_metadata._values.get(key.name)
+
+    def items(self) -> ItemsView[str, Any]:
+        """Name and value as on disk of each, known to us or not."""
+        return self._on_disk().items()
+
+    def _on_disk(self) -> Mapping[str, Any]:
+        values = self._values
+        if tuple not in set(map(type, values.values())):
+            return values
+        return {name: _disk_shape(value) for name, value in values.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data by name, as on disk; bytes stay bytes."""
+        plain: dict[str, Any] = thaw(self._on_disk())
+        return plain
+
+    def __contains__(self, key: object) -> bool:
+        return _require_key(key).name in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Metadata):
+            return NotImplemented
+        return self._values is other._values or self._on_disk() == other._on_disk()
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._on_disk().items()))
+
+    def __repr__(self) -> str:
+        return f"Metadata({', '.join(self._values)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return metadata_from_dict, (dict(self._on_disk()),)
+
+
+def metadata_from_dict(raw: Mapping[str, Any]) -> Metadata:
+    """Return metadata made of values in their shape on disk; for readers of files."""
+    return unchecked_metadata(freeze(raw) if raw else EMPTY_DICT)
+
+
+def unchecked_metadata(values: Mapping[str, Any]) -> Metadata:
+    """Return metadata of frozen values in their shape on disk, without checking them."""
+    metadata: Metadata = _new(Metadata)
+    metadata._values = values
+    metadata._decoded = NO_DECODED_VALUES
+    return metadata
+
+
+def _disk_shape(stored_value: Any) -> Any:
+    """Return the shape on disk of a stored value."""
+    return freeze(json_shape(stored_value[1])) if type(stored_value) is tuple else stored_value
+
+
+def _require_key_mapping(items: Any) -> Mapping[Key[Any], Any]:
+    if isinstance(items, Mapping):
+        return items
+    raise MisuseError(f"metadata and data are mappings from nt.Key to value, not {type(items).__name__}: {items!r:.60}")
+
+
+def _require_key(key: Any) -> Key[Any]:
+    if isinstance(key, Key):
+        return key
+    raise MisuseError(
+        f'metadata and data are read and set by nt.Key, not by {key!r}; try nt.Key("{key}", str), or a key of nt.keys'
+    )
+
+
+NO_METADATA = metadata_from_dict({})
+MetadataLike: TypeAlias = Metadata | Mapping[Key[Any], Any]  # what constructors take for a bag

@@ -1,0 +1,162 @@
+"""A sequence that never changes and is cheap to lengthen.
+
+A tool loop makes two longer Turns in every iteration. As plain tuples they would
+cost O(n) each, in time and in memory that snapshots keep; here a longer one shares
+all but its last chunk with the one before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from operator import index as as_index
+from operator import is_
+from typing import Any, Generic, TypeVar, overload
+
+from ..errors import MisuseError
+
+T = TypeVar("T")
+CHUNK_SIZE = 32
+_new: Any = object.__new__
+
+
+class PersistentList(Sequence[T], Generic[T]):
+    """An immutable sequence in chunks of 32; `+` appends in O(32 + n/32²)."""
+
+    __slots__ = ("_full", "_tail")
+    _full: tuple[tuple[T, ...], ...]
+    _tail: tuple[T, ...]
+
+    def __new__(cls, items: Iterable[T] = ()) -> PersistentList[T]:
+        return items if isinstance(items, PersistentList) else _from_chunks((), tuple(items))
+
+    def __add__(self, items: Iterable[T]) -> PersistentList[T]:
+        tail = self._tail + items if type(items) is tuple else (*self._tail, *items)
+        if len(tail) >= CHUNK_SIZE:
+            return _from_chunks(self._full, tail)
+        longer: PersistentList[T] = _new(PersistentList)
+        longer._full = self._full
+        longer._tail = tail
+        return longer
+
+    def append(self, item: T) -> PersistentList[T]:
+        return self.__add__((item,))
+
+    def replace(self, index: int, item: T) -> PersistentList[T]:
+        chunk_index, offset = divmod(self._position(index), CHUNK_SIZE)
+        if chunk_index == len(self._full):
+            return _from_chunks(self._full, (*self._tail[:offset], item, *self._tail[offset + 1 :]))
+        chunk = self._full[chunk_index]
+        chunk = (*chunk[:offset], item, *chunk[offset + 1 :])
+        return _from_chunks((*self._full[:chunk_index], chunk, *self._full[chunk_index + 1 :]), self._tail)
+
+    def insert(self, index: int, items: Iterable[T]) -> PersistentList[T]:
+        """Insert as a list does: an index beyond either end means that end."""
+        try:
+            start = slice(index, None).indices(len(self))[0]
+        except TypeError:
+            raise MisuseError(f"insert() needs an integer index, not {index!r:.60}") from None
+        return self.head(start) + chain(items, self.since(start))
+
+    def drop(self, index: int) -> PersistentList[T]:
+        at = self._position(index)
+        return self.head(at) + self.since(at + 1)
+
+    def head(self, length: int) -> PersistentList[T]:
+        """The first `length` items, sharing whole chunks."""
+        whole_chunks = min(length // CHUNK_SIZE, len(self._full))
+        return _from_chunks(
+            self._full[:whole_chunks],
+            tuple(islice(self.since(whole_chunks * CHUNK_SIZE), length - whole_chunks * CHUNK_SIZE)),
+        )
+
+    def since(self, start: int) -> Iterator[T]:
+        """The items from `start` on, without walking those before."""
+        whole_chunks = min(start // CHUNK_SIZE, len(self._full))
+        remaining_items = chain(chain.from_iterable(self._full[whole_chunks:]), self._tail)
+        return islice(remaining_items, start - whole_chunks * CHUNK_SIZE, None)
+
+    def rest(self, start: int) -> tuple[T, ...]:
+        """The items from `start` on, as a tuple."""
+        within = start - len(self._full) * CHUNK_SIZE
+        return self._tail[within:] if within >= 0 else tuple(self.since(start))
+
+    def shared(self, other: PersistentList[T]) -> int:
+        """Return the number of leading items that are the same objects in both."""
+        if self is other:
+            return len(self)
+        shared_chunks = len(self._full) if self._full is other._full else _common_length(self._full, other._full)
+        own_chunk = self._full[shared_chunks] if shared_chunks < len(self._full) else self._tail
+        other_chunk = other._full[shared_chunks] if shared_chunks < len(other._full) else other._tail
+        return shared_chunks * CHUNK_SIZE + _common_length(own_chunk, other_chunk)
+
+    def _position(self, index: int) -> int:
+        try:
+            index = as_index(index)
+        except TypeError:
+            raise MisuseError(
+                f"an index is an integer or a slice, like [0], [-1] or [1:3], not {index!r:.60}"
+            ) from None
+        position = index + len(self) if index < 0 else index
+        if not 0 <= position < len(self):
+            raise IndexError(f"index {index} out of range (length {len(self)})")
+        return position
+
+    def __len__(self) -> int:
+        return len(self._full) * CHUNK_SIZE + len(self._tail)
+
+    def __iter__(self) -> Iterator[T]:
+        return chain(chain.from_iterable(self._full), self._tail)
+
+    def __reversed__(self) -> Iterator[T]:
+        yield from reversed(self._tail)
+        for chunk in reversed(self._full):
+            yield from reversed(chunk)
+
+    @overload
+    def __getitem__(self, at: int) -> T: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[T, ...]: ...
+    def __getitem__(self, at: int | slice) -> T | tuple[T, ...]:
+        if isinstance(at, slice):
+            return tuple(self)[at]
+        chunk_index, offset = divmod(self._position(at), CHUNK_SIZE)
+        return self._tail[offset] if chunk_index == len(self._full) else self._full[chunk_index][offset]
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, PersistentList):
+            return self is other or (self._full == other._full and self._tail == other._tail)
+        if isinstance(other, (tuple, list)):
+            return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
+        return NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return repr(tuple(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PersistentList, (tuple(self),)
+
+
+def _common_length(own_items: tuple[Any, ...], other_items: tuple[Any, ...]) -> int:
+    if all(map(is_, own_items, other_items)):
+        return min(len(own_items), len(other_items))
+    count = 0
+    for own_item, other_item in zip(own_items, other_items, strict=False):
+        if own_item is not other_item:
+            break
+        count += 1
+    return count
+
+
+def _from_chunks(full: tuple[tuple[T, ...], ...], tail: tuple[T, ...]) -> PersistentList[T]:
+    if len(tail) >= CHUNK_SIZE:
+        cut = len(tail) - len(tail) % CHUNK_SIZE
+        full = (*full, *(tail[i : i + CHUNK_SIZE] for i in range(0, cut, CHUNK_SIZE)))
+        tail = tail[cut:]
+    result: PersistentList[T] = _new(PersistentList)
+    result._full = full
+    result._tail = tail
+    return result

@@ -1,0 +1,399 @@
+"""Turn and Run: the values everything else reads, wraps, draws or stores.
+
+None of them ever changes: a snapshot is a reference, and an edit cannot rewrite history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
+
+from ..errors import MisuseError
+from .blocks import Block as Block
+from .blocks import Kind as Kind
+from .blocks import assistant as assistant
+from .blocks import comparable_content, extra_fields, require_blocks, require_str
+from .blocks import reasoning as reasoning
+from .blocks import results_of_blocks as results_of_blocks
+from .blocks import system as _system
+from .blocks import system as system
+from .blocks import tool_call as tool_call
+from .blocks import tool_use as tool_use
+from .blocks import user as user
+from .frozen_json import EMPTY_DICT, FrozenDict, refuse_assignment, unchecked_constructor
+from .inference_results import OUTPUT, InferenceResult, Usage, ledger_results, total_cost, total_usage
+from .metadata import NO_METADATA, Key, Metadata, MetadataLike
+from .pending_calls import PendingCalls
+from .persistent_list import PersistentList
+from .provider_messages import ProviderMessages
+
+T = TypeVar("T")
+CallsAndAddedBlocks: TypeAlias = tuple[
+    PendingCalls, tuple[Block, ...]
+]  # what is known of some blocks, and those that were added to them
+MAX_UNSCANNED_BLOCKS = 64  # blocks added before one looks at them
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Turn(ProviderMessages):
+    """All that the model sees and all that it says, in order.
+
+    `metadata` is about the Turn (ids, results), `data` goes along with it (settings of
+    the next call). Both are read by `nt.Key`.
+    """
+
+    blocks: PersistentList[Block] = PersistentList()  # noqa: RUF009  # a value, which never changes
+    id: str = ""
+    metadata: Metadata = NO_METADATA
+    data: Metadata = NO_METADATA
+    extra: Mapping[str, Any] = field(default=EMPTY_DICT, kw_only=True)
+    _calls: PendingCalls | CallsAndAddedBlocks | None = field(default=None, init=False, compare=False)
+
+    if TYPE_CHECKING:  # what it takes; `__post_init__` makes of it what the fields say
+
+        def __init__(
+            self,
+            blocks: Iterable[Block] = (),
+            id: str = "",
+            metadata: MetadataLike = NO_METADATA,
+            data: MetadataLike = NO_METADATA,
+            *,
+            extra: Mapping[str, Any] = EMPTY_DICT,
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        if type(self.blocks) is not PersistentList:
+            put(self, "blocks", PersistentList(require_blocks(self.blocks)))
+        if type(self.metadata) is not Metadata:
+            put(self, "metadata", Metadata(self.metadata))
+        if type(self.data) is not Metadata:
+            put(self, "data", Metadata(self.data))
+        if type(self.id) is not str:
+            put(self, "id", require_str(self.id, "an id"))
+        if type(self.extra) is not FrozenDict:
+            put(self, "extra", extra_fields(self.extra, "version blocks shared_blocks id metadata data"))
+
+    # Growing and editing. Each returns a new Turn.
+
+    def __add__(self, added: Block | Iterable[Block]) -> Turn:
+        return self._grown((added,) if isinstance(added, Block) else tuple(require_blocks(added)), self, self.metadata)
+
+    def __radd__(self, head: Iterable[Block]) -> Turn:
+        return self._with(blocks=PersistentList((*require_blocks(head), *self.blocks)))
+
+    def edit(self, index: int, **payload: Any) -> Turn:
+        """The same Turn with some of one block's payload changed."""
+        return self.replace(index, self.blocks[index].edit(**payload))
+
+    def replace(self, index: int, block: Block) -> Turn:
+        return self._with(blocks=self.blocks.replace(index, *require_blocks((block,))))
+
+    def insert(self, index: int, block: Block | Iterable[Block]) -> Turn:
+        added = (block,) if isinstance(block, Block) else tuple(require_blocks(block))
+        return self._with(blocks=self.blocks.insert(index, added))
+
+    def drop(self, index: int) -> Turn:
+        return self._with(blocks=self.blocks.drop(index))
+
+    def with_metadata(self, key: Key[T], value: T) -> Turn:
+        return self._with(metadata=self.metadata.with_(key, value))
+
+    def with_data(self, key: Key[T], value: T) -> Turn:
+        return self._with(data=self.data.with_(key, value))
+
+    def with_id(self, id: str) -> Turn:
+        return self._with(id=require_str(id, "an id"))
+
+    def _with(
+        self, *, blocks: Any = None, id: str | None = None, metadata: Any = None, data: Any = None, extra: Any = None
+    ) -> Turn:
+        """Return a copy with some fields replaced; the call state is kept if the blocks are."""
+        return _make_turn(
+            self.blocks if blocks is None else blocks,
+            self.id if id is None else id,
+            self.metadata if metadata is None else metadata,
+            self.data if data is None else data,
+            self.extra if extra is None else extra,
+            self._calls if blocks is None else None,
+        )
+
+    def _grown(self, added: tuple[Block, ...], like: Turn, metadata: Metadata) -> Turn:
+        """Return this Turn with `added` blocks and the id, data and extra of `like`."""
+        call_state: Any = self._calls
+        if type(call_state) is PendingCalls:
+            call_state = (call_state, added)
+        elif call_state is not None:
+            call_state = (
+                (call_state[0], call_state[1] + added)
+                if len(call_state[1]) < MAX_UNSCANNED_BLOCKS
+                else (self.calls, added)
+            )
+        return _make_turn(self.blocks + added, like.id, metadata, like.data, like.extra, call_state)
+
+    def _added_to(self, shorter_turn: Turn) -> tuple[Block, ...] | None:
+        """Return the blocks that were added to `shorter_turn` to make this Turn; None when that is not known."""
+        call_state: Any = self._calls
+        return call_state[1] if type(call_state) is tuple and call_state[0] is shorter_turn._calls else None
+
+    # Reading.
+
+    @property
+    def calls(self) -> PendingCalls:
+        """The pending and the answered calls; updated as the Turn grows."""
+        call_state: Any = self._calls
+        if type(call_state) is not PendingCalls:
+            earlier_calls, added = (PendingCalls(), self.blocks) if call_state is None else call_state
+            call_state = earlier_calls.after(added)
+            object.__setattr__(self, "_calls", call_state)
+        return call_state  # type: ignore[no-any-return]
+
+    @property
+    def pending(self) -> tuple[Block, ...]:
+        """The tool calls nobody has answered. A Turn with some is a paused Turn."""
+        return tuple(self.calls.pending.values())
+
+    @property
+    def text(self) -> str:
+        """The last thing the model said."""
+        return next((b.text for b in reversed(self.blocks) if b.kind == "llm_text"), "")
+
+    def of_kind(self, *kinds: str) -> tuple[Block, ...]:
+        return tuple(block for block in self.blocks if block.kind in kinds)
+
+    @property
+    def inferences(self) -> tuple[InferenceResult, ...]:
+        """The result of each model call, once each, in order; of failed ones too, where a ledger was kept (here it is)."""
+        results = ledger_results(self.metadata)
+        return results_of_blocks(self.blocks) if results is None else results
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens, summed over `inferences`."""
+        return total_usage(self.inferences)
+
+    @property
+    def cost(self) -> float | None:
+        """USD, summed over `inferences`; None when it is not known of all."""
+        return total_cost(self.inferences)
+
+    @property
+    def output(self) -> Any:
+        """The checked answer of `session.ask(…, output=…)`: an object of that type; from a file its JSON; else None."""
+        return deepcopy(self.metadata.get(OUTPUT))
+
+    def same_content(self, other_turn: Turn) -> bool:
+        """Return True when kinds, roles and payloads are equal; ids may differ."""
+        return (
+            isinstance(other_turn, Turn)
+            and len(self) == len(other_turn)
+            and comparable_content(self) == comparable_content(other_turn)
+        )
+
+    def __contains__(self, item: object) -> bool:
+        """Return True when an equal Block is in this Turn. Raises MisuseError for a str, which no Turn contains."""
+        if isinstance(item, str):
+            raise MisuseError(
+                f"a Turn contains Blocks, not str; to search its text: [b for b in turn if {item[:60]!r} in b.text]"
+            )
+        return item in self.blocks
+
+    def __iter__(self) -> Iterator[Block]:
+        return iter(self.blocks)
+
+    def __reversed__(self) -> Iterator[Block]:
+        return reversed(self.blocks)
+
+    def __len__(self) -> int:
+        return len(self.blocks)
+
+    def __bool__(self) -> bool:
+        return True
+
+    @overload
+    def __getitem__(self, at: int) -> Block: ...
+    @overload
+    def __getitem__(self, at: slice) -> Turn: ...
+    def __getitem__(self, at: int | slice) -> Block | Turn:
+        return self._with(blocks=PersistentList(self.blocks[at])) if isinstance(at, slice) else self.blocks[at]
+
+    def __repr__(self) -> str:
+        pending_part = f", {n} pending" if (n := len(self.calls.pending)) else ""
+        return f"<Turn {len(self)} block{'s' * (len(self) != 1)}{pending_part}>"
+
+    # Doors to the floor above.
+
+    def __str__(self) -> str:
+        from ..render.text import transcript
+
+        return transcript(self)
+
+    def _repr_html_(self) -> str:
+        from ..render.html import turn_html
+
+        return turn_html(self)
+
+    def to_yaml(self, omit_data: bool = False) -> str:
+        from ..serialization.serde import turn_to_yaml
+
+        return turn_to_yaml(self, omit_data=omit_data)
+
+    @classmethod
+    def from_yaml(cls, text: str | bytes) -> Turn:
+        from ..serialization.serde import turn_from_yaml
+
+        return turn_from_yaml(text)
+
+    def to_dict(self) -> dict[str, Any]:
+        from ..serialization.serde import turn_to_dict
+
+        return turn_to_dict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Turn:
+        from ..serialization.serde import turn_from_dict
+
+        return turn_from_dict(data)
+
+
+refuse_assignment(Turn)
+_make_turn = unchecked_constructor(Turn)
+
+
+def turn(prompt: str | Block | Iterable[Block] = (), *, system: str = "") -> Turn:
+    """A Turn the short way: `nt.turn("What's 2+2?", system="Be brief.")`."""
+    blocks = (user(prompt),) if isinstance(prompt, str) else (prompt,) if isinstance(prompt, Block) else prompt
+    system_blocks = (_system(system),) if system else ()
+    return Turn(PersistentList((*system_blocks, *require_blocks(blocks))))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Run(ProviderMessages):
+    """A multi-turn record: one Turn per prompt, each holding all that came before it."""
+
+    turns: tuple[Turn, ...] = ()
+    id: str = ""
+    name: str = ""
+    metadata: Metadata = NO_METADATA
+    extra: Mapping[str, Any] = field(default=EMPTY_DICT, kw_only=True)
+    import_report: Any = field(default=None, kw_only=True, compare=False)
+
+    if TYPE_CHECKING:  # what it takes
+
+        def __init__(
+            self,
+            turns: Iterable[Turn] = (),
+            id: str = "",
+            name: str = "",
+            metadata: MetadataLike = NO_METADATA,
+            *,
+            extra: Mapping[str, Any] = EMPTY_DICT,
+            import_report: Any = None,
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        if type(self.turns) is not tuple:
+            if isinstance(self.turns, (Turn, Block)) or not isinstance(self.turns, Iterable):
+                raise MisuseError(f"a Run is made of Turns, like nt.Run([turn]), not of {self.turns!r:.60}")
+            put(self, "turns", tuple(self.turns))
+        for turn in self.turns:
+            if not isinstance(turn, Turn):
+                raise MisuseError(f"a Run is made of Turns, not of {type(turn).__name__}: {turn!r:.60}")
+        if type(self.metadata) is not Metadata:
+            put(self, "metadata", Metadata(self.metadata))
+        if type(self.extra) is not FrozenDict:
+            put(self, "extra", extra_fields(self.extra, "version turns id name metadata"))
+
+    @property
+    def latest(self) -> Turn:
+        """The last Turn; an empty one when there is none."""
+        return self.turns[-1] if self.turns else Turn()
+
+    @property
+    def inferences(self) -> tuple[InferenceResult, ...]:
+        """Every model call of all Turns, once each, in order."""
+        results_by_id: dict[Any, InferenceResult] = {}
+        previous_blocks: PersistentList[Block] = PersistentList()
+        for turn in self.turns:
+            results = ledger_results(turn.metadata)
+            if results is None:
+                results = results_of_blocks(turn.blocks.since(turn.blocks.shared(previous_blocks)))
+            for result in results:
+                results_by_id.setdefault(result.inference_id or result, result)
+            previous_blocks = turn.blocks
+        return tuple(results_by_id.values())
+
+    @property
+    def usage(self) -> Usage:
+        return total_usage(self.inferences)
+
+    @property
+    def cost(self) -> float | None:
+        return total_cost(self.inferences)
+
+    def __contains__(self, item: object) -> bool:
+        """Return True when an equal Turn is in this Run. Raises MisuseError for a str, which no Run contains."""
+        if isinstance(item, str):
+            raise MisuseError(
+                f"a Run contains Turns, not str; to search its text: [b for b in run.latest if {item[:60]!r} in b.text]"
+            )
+        return item in self.turns
+
+    def __iter__(self) -> Iterator[Turn]:
+        return iter(self.turns)
+
+    def __len__(self) -> int:
+        return len(self.turns)
+
+    def __bool__(self) -> bool:
+        return True
+
+    @overload
+    def __getitem__(self, at: int) -> Turn: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Turn, ...]: ...
+    def __getitem__(self, at: int | slice) -> Turn | tuple[Turn, ...]:
+        if not isinstance(at, slice) and not hasattr(at, "__index__"):
+            raise MisuseError(f"an index of a Run is an integer or a slice, like run[0] or run[-1], not {at!r:.60}")
+        return self.turns[at]
+
+    def __repr__(self) -> str:
+        name_part = f" {self.name!r}" if self.name else ""
+        return f"<Run{name_part} {len(self)} turn{'s' * (len(self) != 1)}, {len(self.latest)} blocks>"
+
+    # Doors to the floor above.
+
+    def __str__(self) -> str:
+        from ..render.text import transcript
+
+        return transcript(self.latest)
+
+    def _repr_html_(self) -> str:
+        from ..render.html import run_html
+
+        return run_html(self)
+
+    def to_yaml(self) -> str:
+        from ..serialization.serde import run_to_yaml
+
+        return run_to_yaml(self)
+
+    @classmethod
+    def from_yaml(cls, text: str | bytes) -> Run:
+        from ..serialization.serde import run_from_yaml
+
+        return run_from_yaml(text)
+
+    def to_dict(self) -> dict[str, Any]:
+        from ..serialization.serde import run_to_dict
+
+        return run_to_dict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Run:
+        from ..serialization.serde import run_from_dict
+
+        return run_from_dict(data)
