@@ -12,7 +12,7 @@ import pytest
 
 import nbturns as nt
 from nbturns.importers import Sample
-from nbturns.importers.openai_chat import score
+from nbturns.importers.openai_chat import score_openai_chat
 from nbturns.values.provenance import ARGUMENTS, MESSAGE
 from nbturns.values.provenance import OPENAI_CHAT_FIELDS as FIELDS
 
@@ -312,11 +312,13 @@ def test_the_line_of_a_broken_conversation_is_named(tmp_path: Path) -> None:
 
 
 def test_what_another_format_has_is_not_taken_for_a_chat() -> None:
-    assert score(Sample("json", values=(CHAT,))) and score(Sample("json", values=({"messages": CHAT},)))
+    assert score_openai_chat(Sample("json", values=(CHAT,))) and score_openai_chat(
+        Sample("json", values=({"messages": CHAT},))
+    )
     others: list[Any] = [
         [], {}, {"messages": []}, [{"role": "model", "parts": []}], [{"role": []}], ["a"],
         [{"role": "user", "content": "q"}, {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "f", "input": {}}]}],
         [{"role": "user", "content": "q"}, {"type": "function_call", "name": "f"}],
     ]  # fmt: skip
 
-    assert not any(score(Sample("json", values=(one,))) for one in others)
+    assert not any(score_openai_chat(Sample("json", values=(one,))) for one in others)

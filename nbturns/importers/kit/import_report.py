@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from ...errors import LoadError
 
-LISTS = ("guessed", "unknown", "dropped")
+NOTE_LISTS = ("guessed", "unknown", "dropped")
 
 
 def join_positions(*positions: str) -> str:
@@ -25,9 +25,9 @@ class Note(str):
     what: str
 
     def __new__(cls, what: str, position: str = "", file: str = "") -> Self:
-        note = super().__new__(cls, ": ".join(part for part in (file, position, what) if part))
-        note.file, note.position, note.what = file, position, what
-        return note
+        new_note = super().__new__(cls, ": ".join(note_part for note_part in (file, position, what) if note_part))
+        new_note.file, new_note.position, new_note.what = file, position, what
+        return new_note
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Note, (self.what, self.position, self.file)
@@ -61,9 +61,9 @@ class ImportReport:
 
     def notes(self) -> Iterator[tuple[str, str]]:
         """Yield each note with the name of its list: "guessed", "unknown", "dropped"."""
-        for name in LISTS:
-            for note in getattr(self, name):
-                yield name, note
+        for list_name in NOTE_LISTS:
+            for note in getattr(self, list_name):
+                yield list_name, note
 
     def to_df(self) -> Any:
         """Return a pandas DataFrame with a row for each note: kind, file, position, what."""
@@ -78,9 +78,9 @@ class ImportReport:
         return report_html(Run(import_report=self))
 
     def __str__(self) -> str:
-        counts = ", ".join(f"{len(getattr(self, name))} {name}" for name in LISTS)
+        counts = ", ".join(f"{len(getattr(self, list_name))} {list_name}" for list_name in NOTE_LISTS)
         summary = f"{self.format}: {self.read} records read, {self.blocks} blocks made, {counts}"
-        return "\n".join((summary, *(f"  {name}: {note}" for name, note in self.notes())))
+        return "\n".join((summary, *(f"  {list_name}: {note}" for list_name, note in self.notes())))
 
 
 class Notes:
