@@ -28,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _argument_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
     parser = argparse.ArgumentParser(prog="nbturns", description="Look at, step and count conversations with models.")
     commands = parser.add_subparsers(title="commands", required=True, metavar="command")
     profiles = commands.add_parser("profiles", help="named configurations of engine, prompt, tools and limits")
@@ -67,6 +68,7 @@ def _is_source(name: str) -> bool:
 
 
 def _list(options: argparse.Namespace) -> int:
+    """Print all profiles with their engines."""
     profiles = _load_profiles(options.names)
     default = profiles.resolve().name
     rows = [(name, *_engine_and_description(profiles, name)) for name in profiles]
@@ -86,7 +88,8 @@ def _engine_and_description(profiles: Profiles, name: str) -> tuple[str, str, st
 
 
 def _show(options: argparse.Namespace) -> int:
-    from .serialization.yaml_text import load
+    """Print the plan of one profile."""
+    from .serialization.yaml_text import load_yaml
 
     overrides = {}
     for assignment in options.set:
@@ -94,7 +97,7 @@ def _show(options: argparse.Namespace) -> int:
         if not (key and separator):
             raise ProfileError(f"--set needs KEY=VALUE, like --set temperature=0, not {key or assignment!r}", key=key)
         try:
-            overrides[key] = load(value)
+            overrides[key] = load_yaml(value)
         except LoadError as error:
             raise ProfileError(f"--set {key}: {error.reason}", key=key) from None
     names = [name for name in options.names if not _is_source(name)]
@@ -112,6 +115,7 @@ def _plan_to_dict(plan: Plan) -> dict[str, object]:
 
 
 def _check(options: argparse.Namespace) -> int:
+    """Resolve all profiles and print errors; return 1 if there are any."""
     profiles = _load_profiles(options.names)
     failures = 0
     for name in profiles:

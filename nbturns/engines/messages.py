@@ -11,8 +11,8 @@ from typing import Any
 
 from ..errors import EngineError
 from ..runtime.call_ids import PROVIDER_CALL_ID
-from ..runtime.engine_protocol import Scope, unheard
-from ..values.frozen_json import EMPTY, thaw
+from ..runtime.engine_protocol import Scope, discard_event
+from ..values.frozen_json import EMPTY_DICT, thaw
 from ..values.provenance import FIELDS, MESSAGE
 from ..values.turns import Block, Turn
 from .provider import MessageLayout, Provider
@@ -27,7 +27,7 @@ class Messages(list[dict[str, Any]]):
     `client.messages.create(**turn.to_messages("anthropic").body, …)`.
     """
 
-    def __init__(self, messages: Iterable[dict[str, Any]], field: str, head: Mapping[str, Any] = EMPTY) -> None:
+    def __init__(self, messages: Iterable[dict[str, Any]], field: str, head: Mapping[str, Any] = EMPTY_DICT) -> None:
         super().__init__(messages)
         self.body: dict[str, Any] = {**head, field: list(self)}
 
@@ -50,11 +50,11 @@ def to_messages(turn: Turn, provider: str) -> Messages:
 
 
 def _by_codec(turn: Turn, provider: Provider, layout: MessageLayout) -> Messages:
-    body = provider.request(turn, Scope(emit=unheard), "", {"stream": False})
+    body = provider.request(turn, Scope(emit=discard_event), "", {"stream": False})
     messages, head = body[layout.messages], body.get(layout.head)
     if isinstance(messages, str):
         messages = [{"role": "user", "content": messages}]
-    return Messages(messages, layout.messages, {layout.head: head} if head else EMPTY)
+    return Messages(messages, layout.messages, {layout.head: head} if head else EMPTY_DICT)
 
 
 def _verbatim(turn: Turn, provider: Provider, layout: MessageLayout) -> Messages | None:
@@ -74,7 +74,7 @@ def _verbatim(turn: Turn, provider: Provider, layout: MessageLayout) -> Messages
     if not all(is_message[head_end:]):
         return None
     parts = [raw for _, raw in originals[:head_end]]
-    head = {layout.head: layout.head_value(parts, originals[0][0])} if parts else EMPTY
+    head = {layout.head: layout.head_value(parts, originals[0][0])} if parts else EMPTY_DICT
     return Messages(_messages(originals[head_end:], wire, layout), layout.messages, head)
 
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from ..errors import EngineError
 from ..events import Delta
 from ..runtime.engine_protocol import Scope
-from ..runtime.engine_protocol import unheard as unheard
-from ..values.frozen_json import EMPTY, freeze, thaw, unchecked_constructor
+from ..runtime.engine_protocol import discard_event as discard_event
+from ..values.frozen_json import EMPTY_DICT, freeze, thaw, unchecked_constructor
 from ..values.inference_results import INFERENCE_RESULT, FinishClass, InferenceResult
 from ..values.inference_settings import StructuredOutputConfig
 from ..values.metadata import Key
@@ -76,7 +76,7 @@ class PortableSettings:
     """
 
     translate: Callable[[Parameters], Translation]
-    params: Mapping[str, Param] = EMPTY
+    params: Mapping[str, Param] = EMPTY_DICT
     turn_key: Key[Any] | None = None
     server_tools_key: Key[list[Any]] | None = None
 

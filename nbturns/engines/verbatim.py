@@ -16,7 +16,7 @@ from json.encoder import encode_basestring_ascii as _quoted
 from typing import Any
 
 from ..values.frozen_json import FrozenDict, freeze, thaw
-from ..values.metadata import Key, keyed
+from ..values.metadata import Key, metadata_from_dict
 from ..values.turns import Block
 
 SUFFIX = ".wire@v1"  # of the metadata that holds an original
@@ -53,7 +53,9 @@ class Wire:
         if index is not None:
             values[self.output_index.name] = index
         metadata = block.metadata
-        return block.signed(block.id, metadata.with_raw(**values) if len(metadata) else keyed(FrozenDict(values)))
+        return block.signed(
+            block.id, metadata.with_raw(**values) if len(metadata) else metadata_from_dict(FrozenDict(values))
+        )
 
     def raw(self, block: Block) -> Any:
         """Return the raw item to send back, as plain data; None without one, and when the payload has changed."""

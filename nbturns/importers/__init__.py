@@ -79,7 +79,7 @@ def detect_importer(sample: Sample) -> Importer | None:
     for importer, name in {importer: name for name, importer in importers().items()}.items():
         try:
             score = importer.score(sample)
-        except Exception as error:  # an importer may be anybody's
+        except Exception as error:  # importers of other packages may raise anything
             if name == OURS:
                 raise
             report_failure(entry_points(GROUP)[name], error)
@@ -108,7 +108,7 @@ def read_runs(source: Source, format: str | None = None) -> Iterator[Run | Note]
             raise
         except RecursionError:
             raise LoadError("nested too deeply", file=source.file) from None
-        except Exception as error:  # an importer may be anybody's, and a file may hold anything
+        except Exception as error:  # importers of other packages may raise anything
             reason = f"the importer {importer.name!r} failed: {type(error).__name__}: {error}"
             raise LoadError(reason, file=source.file) from error
         yield from source.take_problems()

@@ -2,7 +2,7 @@
 
 Messages have ids, `toolCalls` and `toolCallId`; the input of a run (`RunAgentInput`) has them with a thread.
 Events (`TEXT_MESSAGE_CONTENT`, `TOOL_CALL_ARGS`, …, in JSON Lines, a list or an event stream) are joined to
-messages first, by `ag_ui_events`. Events that are nobody's message (state, custom) are `other` blocks; those
+messages first, by `ag_ui_events`. Events that belong to no message (state, custom) are `other` blocks; those
 of a run (`RUN_STARTED`, `STEP_STARTED`) are kept in the Run's metadata. Source: AG-UI's `core/types` and
 `core/events`.
 """
@@ -183,7 +183,7 @@ def _image_payload(content_part: Mapping[str, Any]) -> dict[str, Any] | None:
     return omit_empty(media_type=media_type, content=image_data, url=image_url, file_id=file_id)
 
 
-# In files.
+# Files.
 
 
 def score_ag_ui(sample: Sample) -> int:

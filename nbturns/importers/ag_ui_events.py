@@ -33,7 +33,7 @@ def is_event(value: Any) -> bool:
 
 
 class EventStream:
-    """Joins the events of a stream to messages. Events that are nobody's message are `{"event": …}` in their place."""
+    """Joins the events of a stream to messages. Events that belong to no message are `{"event": …}` in their place."""
 
     def __init__(self, notes: Notes) -> None:
         self.notes = notes
@@ -86,7 +86,7 @@ class EventStream:
         self.run_events.append(event)
 
     def _replace_message(self, message: Record) -> None:
-        """Add a whole message, in place of what earlier events said of it."""
+        """Add a whole message, in place of the parts that earlier events added."""
         message_id = message.get("id")
         if not isinstance(message_id, str):
             self._append_message(message)

@@ -1,7 +1,7 @@
 """aider's chat histories (`.aider.chat.history.md`): sessions one after the other, as Markdown.
 
 A session begins with `# aider chat started at …`. Lines of the user begin with `#### `, lines of aider itself
-with `> `, the others are the model's. aider's own lines are nobody's message: `other` blocks with a text.
+with `> `, the others are the model's. aider's own lines belong to no message: `other` blocks with a text.
 A line of the model that begins with one of these marks cannot be distinguished from them. Source: aider's
 `io.py`, which writes the file, and `utils.py`, which reads it.
 """

@@ -1,6 +1,6 @@
 """Anthropic Messages: requests, replies, pairs of both, lists of messages.
 
-Source: Anthropic's Messages reference: `system` beside the messages, contents that are a text or
+Source: Anthropic's Messages reference: a `system` field next to the messages, contents that are a text or
 content blocks (`text`, `image`, `tool_use`, `tool_result`, `thinking`, …), replies of the type "message".
 """
 
@@ -25,9 +25,9 @@ FOREIGN_FIELDS = frozenset(
 )
 OTHER_TYPES = frozenset(
     {"server_tool_use", "mcp_tool_use", "compaction", "fallback", "container_upload", "tool_reference"}
-)  # which become `other` blocks without a note
+)  # types of parts that become `other` blocks without a note
 SYSTEM_FIELD_SCORE, TEXT_PARTS_SCORE, PLAIN_TEXTS_SCORE = 75, 55, 20  # scores
-MAX_MESSAGES = 100  # that a score looks at
+MAX_MESSAGES = 100  # number that a score checks
 
 
 def score_anthropic(sample: Sample) -> int:

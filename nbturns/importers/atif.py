@@ -86,7 +86,7 @@ class _StepReader:
     def add_reply(self, step: Mapping[str, Any], payload: dict[str, Any], timestamp: Any) -> None:
         transcript = self.transcript
         tool_calls = objects(step.get("tool_calls"), "tool_calls")
-        inference_result = self.inference_result(step, bool(tool_calls))
+        inference_result = self.step_result(step, bool(tool_calls))
         reasoning = optional_text(step.get("reasoning_content"), "reasoning_content")
         if reasoning:
             transcript.add_block(Kind.REASONING, {"text": reasoning}, result=inference_result, time=timestamp)
@@ -112,7 +112,7 @@ class _StepReader:
         if extra_fields := omit(observation, "results"):
             self.transcript.add_other({"observation": extra_fields})
 
-    def inference_result(self, step: Mapping[str, Any], pending: bool) -> InferenceResult:
+    def step_result(self, step: Mapping[str, Any], pending: bool) -> InferenceResult:
         metrics = object_or_empty(step.get("metrics"), "metrics")
         extra_metrics = object_or_empty(metrics.get("extra"), "extra")
         is_copy = bool(step.get("is_copied_context"))  # its tokens are counted in the step that it copies

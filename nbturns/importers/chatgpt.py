@@ -72,7 +72,7 @@ class _MessageReader(BranchReader):
         super().__init__(transcript)
         self.empty_messages: list[Any] = []
 
-    def read_message(self, record: Any) -> None:
+    def read_node_message(self, record: Any) -> None:
         message = expect(record, dict, "")
         author = expect(message.get("author"), dict, "author")
         content = expect(message.get("content"), dict, "content")

@@ -115,9 +115,7 @@ def _record_paths(records: Sequence[Record], notes: Notes) -> Iterator[RecordPat
         if parent in branch_starts:
             branch_starts[index] = branch_starts[parent]
         elif record.type not in MESSAGE_TYPES or record.has_result or record.message_id in main_calls or parent < 0:
-            main_indexes.add(
-                index
-            )  # parallel calls, their results, and records that are no messages do not begin a branch
+            main_indexes.add(index)  # parallel calls, their results and bookkeeping records do not begin a branch
         else:
             branch_starts[index] = index
     if main_indexes:
@@ -129,7 +127,7 @@ def _record_paths(records: Sequence[Record], notes: Notes) -> Iterator[RecordPat
 
 
 def _parent_indexes(records: Sequence[Record], notes: Notes) -> list[int]:
-    """Return the index of the record before each; always an earlier one, so there is no circle."""
+    """Return the index of the record before each; it is always an earlier one, so there are no cycles."""
     index_by_uuid: dict[str, int] = {}
     parent_indexes: list[int] = []
     for index, record in enumerate(records):

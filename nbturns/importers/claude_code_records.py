@@ -20,7 +20,7 @@ BOOKKEEPING = frozenset(
     | {"agent-name", "agent-color", "pr-link", "mode", "permission-mode", "saved_hook_context", "bridge_status"}
     | {"worktree-state", "content-replacement", "tag", "task-summary", "attribution-snapshot", "speculation-accept"}
 )  # types of records that are not part of a conversation
-OTHER_TYPES = frozenset({"system", "attachment"})  # which become `other` blocks without a note
+OTHER_TYPES = frozenset({"system", "attachment"})  # types of records that become `other` blocks without a note
 
 
 class Record:
@@ -60,7 +60,7 @@ def read_records(transcript: Transcript, records: Sequence[Record]) -> None:
         inference_result = None
         if record.type == "assistant" and record.message:
             last_record = last_records.get(record.message_id, record)
-            inference_result = _inference_result(
+            inference_result = _result_of_record(
                 last_record, f"{id_prefix}{record.message_id or record.raw.get('uuid') or record.number}"
             )
         content = record.message.get("content")
@@ -90,7 +90,7 @@ def _message_blocks(transcript: Transcript, record: Record, content_parts: Seque
 def _part_blocks(transcript: Transcript, record: Record, content_part: Any, part_path: str) -> list[Block]:
     try:
         part_blocks = list(history({"messages": [{"role": record.type, "content": [content_part]}]}))
-    except (EngineError, TypeError, ValueError, AttributeError):  # what the codec raises for hostile shapes
+    except (EngineError, TypeError, ValueError, AttributeError):  # errors of the codec for malformed values
         part_blocks = []
     if isinstance(content_part, str) and part_blocks:  # the codec reads a text as a content, not as a part
         part_blocks = list(history({"messages": [{"role": record.type, "content": content_part}]}))
@@ -106,7 +106,7 @@ def _part_blocks(transcript: Transcript, record: Record, content_part: Any, part
     return part_blocks or [other_block(content_part, record.type)]
 
 
-def _inference_result(record: Record, inference_id: str) -> InferenceResult:
+def _result_of_record(record: Record, inference_id: str) -> InferenceResult:
     message = record.message
     stop_reason = text_or_empty(message.get("stop_reason"))
     token_counts = message.get("usage")

@@ -35,7 +35,7 @@ FORMAT = "claude-export"
 ROOT_ID = "00000000-0000-4000-8000-000000000000"  # the parent of the first message
 MESSAGE_FIELDS = ("sender", "text", "content", "created_at", "attachments", "parent_message_uuid")
 CONVERSATION_FIELDS = ("uuid", "name", "created_at", "chat_messages")
-OTHER_TYPES = ("token_budget", "flag")  # which become `other` blocks without a note
+OTHER_TYPES = ("token_budget", "flag")  # types of parts that become `other` blocks without a note
 
 
 def is_conversation(value: Any) -> bool:
@@ -83,7 +83,7 @@ def _message_nodes(messages: list[Any]) -> dict[str, dict[str, Any]]:
 
 
 class _MessageReader(BranchReader):
-    def read_message(self, record: Any) -> None:
+    def read_node_message(self, record: Any) -> None:
         message = expect(record, dict, "")
         sender, plain_text = message.get("sender"), optional_text(message.get("text"), "text") or ""
         if sender not in ("human", "assistant"):

@@ -18,8 +18,8 @@ ROLES = frozenset({"user", "model", "function", "system", "tool"})
 OTHER_TYPES = frozenset(
     {"executableCode", "codeExecutionResult", "toolCall", "toolResponse", "inlineData", "fileData", "text", "thought"}
     | {"executable_code", "code_execution_result", "inline_data", "file_data", "thoughtSignature", "thought_signature"}
-)  # which become `other` blocks without a note
-MAX_CONTENTS = 100  # that a score looks at
+)  # types of parts that become `other` blocks without a note
+MAX_CONTENTS = 100  # number that a score checks
 
 
 def score_gemini(sample: Sample) -> int:

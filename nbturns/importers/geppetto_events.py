@@ -263,11 +263,11 @@ class _EventReader:
         results_by_call: dict[str, InferenceResult] = {}
         for index, call_key in self.call_keys.items():
             if call_key not in results_by_call:
-                results_by_call[call_key] = self.inference_result(call_key, call_key in calls_with_tools)
+                results_by_call[call_key] = self.call_result(call_key, call_key in calls_with_tools)
             metadata_values = {INFERENCE_ID.name: call_key, INFERENCE_RESULT.name: results_by_call[call_key].to_dict()}
             blocks[index] = blocks[index]._with(metadata=blocks[index].metadata.with_raw(**metadata_values))
 
-    def inference_result(self, call_key: str, pending: bool) -> InferenceResult:
+    def call_result(self, call_key: str, pending: bool) -> InferenceResult:
         call_fields = self.model_calls.get(call_key, {})
         usage_field = call_fields.get("usage")
         token_counts: Fields = usage_field if isinstance(usage_field, Mapping) else {}

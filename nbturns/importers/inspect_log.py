@@ -51,7 +51,7 @@ def read_inspect_log(source: Source) -> Iterator[Run]:
 
 
 def read_loaded_sample(load_sample: SampleLoader, log_header: Any, notes: Notes) -> Run:
-    """Return the Run of a sample of `samples`."""
+    """Return the Run of a sample that `iter_samples` yields."""
     return read_sample(load_sample(notes), log_header, notes)
 
 
@@ -145,7 +145,7 @@ def _messages_in_ranges(message_pool: list[Any], references: list[Any], notes: N
 
 
 def read_sample(sample: Any, log_header: Any, notes: Notes) -> Run:
-    """Return the Run of a sample; `log` is the header of its log."""
+    """Return the Run of a sample; `log_header` is the header of its log."""
     if not isinstance(sample, Mapping):
         raise notes.load_error("", faults.wrong_type("sample", sample, dict))
     evaluation = evaluation_of(log_header)

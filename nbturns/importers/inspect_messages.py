@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from ..values.blocks import block
+from ..values.blocks import make_block
 from ..values.frozen_json import freeze
 from ..values.inference_results import DURATION_MS, FinishClass, InferenceResult, Usage
 from ..values.turns import Block
@@ -63,7 +63,7 @@ class SampleEvents:
     """The results of a sample's model calls, by message, and the durations of its tool calls, from its events."""
 
     def __init__(self, events: Any, output: Any = None, model: str = "") -> None:
-        self.last_result = _inference_result(output, model, None) if isinstance(output, Mapping) else None
+        self.last_result = _result_of_output(output, model, None) if isinstance(output, Mapping) else None
         self.counts: Counter[str] = Counter()
         self.results: dict[str, InferenceResult] = {}
         self.durations: dict[str, float] = {}
@@ -85,7 +85,7 @@ class SampleEvents:
         output = event.get("output")
         if not isinstance(output, Mapping):
             return
-        inference_result = _inference_result(
+        inference_result = _result_of_output(
             output, str(event.get("model") or ""), _finite_or_none(event.get("working_time"))
         )
         for choice in output.get("choices") or ():
@@ -94,8 +94,8 @@ class SampleEvents:
                 self.results[message["id"]] = inference_result
 
 
-def _inference_result(output: Mapping[str, Any], model: str, duration_seconds: float | None) -> InferenceResult:
-    """Return the result of a model call from its output; `seconds` is the time it took."""
+def _result_of_output(output: Mapping[str, Any], model: str, duration_seconds: float | None) -> InferenceResult:
+    """Return the result of a model call from its output; `duration_seconds` is the duration of the call in seconds."""
     provider, answered_by, stop_reason, finish_class = call_outcome(output, model)
     duration_seconds = _finite_or_none(output.get("time")) if duration_seconds is None else duration_seconds
     return InferenceResult(
@@ -241,7 +241,7 @@ class _MessageReader:
         match self.message.get("role"):
             case "system" | "user" as message_role:
                 payload, other_blocks = self._prompt_payload(self.message.get("content"))
-                return [block(message_role, freeze(payload), message_role), *other_blocks]
+                return [make_block(message_role, freeze(payload), message_role), *other_blocks]
             case "assistant":
                 return [*self._reply_blocks(), *self._call_blocks()]
             case "tool":
@@ -277,19 +277,19 @@ class _MessageReader:
         content = self.message.get("content")
         if isinstance(content, str):
             is_empty = not content and self.message.get("tool_calls")
-            return [] if is_empty else [block("llm_text", freeze({"text": content}), "assistant")]
+            return [] if is_empty else [make_block("llm_text", freeze({"text": content}), "assistant")]
         reply_blocks = list[Block]()
         for part_index, content_part in enumerate(content if isinstance(content, list) else ()):
             match content_part:
                 case {"type": "text", "text": str(part_text)}:
                     payload = {"text": part_text, **_omit_falsy(omit(content_part, "type", "text"))}
-                    reply_blocks.append(block("llm_text", freeze(payload), "assistant"))
+                    reply_blocks.append(make_block("llm_text", freeze(payload), "assistant"))
                 case {"type": "reasoning", "reasoning": str(part_text)}:
                     payload = {"text": part_text, **_omit_falsy(omit(content_part, "type", "reasoning"))}
-                    reply_blocks.append(block("reasoning", freeze(payload), "assistant"))
+                    reply_blocks.append(make_block("reasoning", freeze(payload), "assistant"))
                 case {"type": "image", "image": str(image_url)}:
                     reply_blocks.append(
-                        block("llm_text", freeze({"text": "", "images": [{"url": image_url}]}), "assistant")
+                        make_block("llm_text", freeze({"text": "", "images": [{"url": image_url}]}), "assistant")
                     )
                 case _:
                     reply_blocks.append(self._other_block(content_part, part_index, "assistant"))
@@ -319,7 +319,7 @@ class _MessageReader:
                 payload["args_raw"] = tool_call.get("arguments")
             extra_fields = omit(tool_call, "id", "function", "arguments", "type")
             payload |= {name: value for name, value in extra_fields.items() if value is not None}
-            call_blocks.append(block("tool_call", freeze(payload)))
+            call_blocks.append(make_block("tool_call", freeze(payload)))
         return call_blocks
 
     def _result_block(self, events: SampleEvents) -> Block:
@@ -330,7 +330,7 @@ class _MessageReader:
         error_text = error if isinstance(error, str) else ""
         if isinstance(error, Mapping):
             error_text = str(error.get("message") or error.get("type") or "failed")
-        result_block = block("tool_use", freeze({"id": call_id, "result": content, "error": error_text}))
+        result_block = make_block("tool_use", freeze({"id": call_id, "result": content, "error": error_text}))
         duration_ms = events.durations.get(call_id)
         return result_block if duration_ms is None else result_block.with_metadata(DURATION_MS, float(duration_ms))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..values.frozen_json import EMPTY, freeze
+from ..values.frozen_json import EMPTY_DICT, freeze
 from ..values.provenance import OPENAI_CHAT_FIELDS
 from ..values.turns import Run
 from .kit.chat_messages import ROLES, read_messages
@@ -32,7 +32,7 @@ FOREIGN_PART_TYPES = frozenset(
 )
 FOREIGN_FIELDS = frozenset({"type", "parts", "toolCalls", "toolCallId", "kind", "lc", "uuid", "sender", "source"})
 OWN_MARK_SCORE, PLAIN_TEXTS_SCORE, TEXT_PARTS_SCORE = 85, 50, 35  # scores
-MAX_MESSAGES = 100  # that a score looks at
+MAX_MESSAGES = 100  # number that a score checks
 
 
 # Detection.
@@ -102,7 +102,7 @@ def _part_types(message: Mapping[str, Any]) -> list[str]:
 
 def read_chat(request: Any, notes: Notes) -> Run:
     """Return the Run of a list of messages, or of an object that has one."""
-    document: Mapping[str, Any] = EMPTY
+    document: Mapping[str, Any] = EMPTY_DICT
     messages = request
     if isinstance(request, Mapping):
         document = freeze(omit(request, "messages"))

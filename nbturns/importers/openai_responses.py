@@ -20,7 +20,7 @@ ITEM_TYPES = frozenset(
 OWN_ITEM_TYPES = ITEM_TYPES - {"message"}
 OWN_PART_TYPES = frozenset({"input_text", "output_text", "input_image", "input_file"})
 ROLES = frozenset({"user", "assistant", "system", "developer"})
-MAX_SCORED_ITEMS = 100  # that a score looks at
+MAX_SCORED_ITEMS = 100  # number that a score checks
 
 
 def score_openai_responses(sample: Sample) -> int:

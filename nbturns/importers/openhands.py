@@ -2,7 +2,7 @@
 
 An event is an action (of the user, the agent or the environment) or an observation (the outcome of an action,
 which is its `cause`). Events of the model carry its whole reply, from which its text, its tool calls with
-their exact arguments, and its tokens are read. Events that are nobody's message (`recall`, a change of state)
+their exact arguments, and its tokens are read. Events that belong to no message (`recall`, a change of state)
 are `other` blocks. Source: OpenHands' `openhands/events` and its evaluation output.
 """
 

@@ -2,7 +2,7 @@
 
 An event has a `kind`: a message, an action (a tool call, with the reasoning before it), an observation with
 its result (by `tool_call_id`), an error, a rejection. Actions of one model call have its `llm_response_id`.
-Events that are nobody's message (a change of state, a pause, a condensation) are `other` blocks. Source:
+Events that belong to no message (a change of state, a pause, a condensation) are `other` blocks. Source:
 `openhands.sdk.event` and `openhands.sdk.llm.message`.
 """
 
@@ -252,7 +252,7 @@ def _split_content(content: Any) -> tuple[list[str], list[dict[str, Any]]]:
     return text_parts, images
 
 
-# In files.
+# Files.
 
 
 def score_openhands_sdk(sample: Sample) -> int:

@@ -25,7 +25,9 @@ FORMAT = "openinference"
 BODY_FIELDS = ("messages", "input", "contents", "choices", "output", "content", "candidates", "system")
 INPUT_MESSAGES, OUTPUT_MESSAGES = MESSAGES = ("llm.input_messages", "llm.output_messages")
 RESULT_ATTRIBUTES = ("llm.model_name", "llm.provider", "llm.finish_reason", "openinference.span.kind")
-SHAPE_FIELDS = frozenset({"type", "role", "object", "status", "finish_reason", "detail"})  # whose texts are no content
+SHAPE_FIELDS = frozenset(
+    {"type", "role", "object", "status", "finish_reason", "detail"}
+)  # fields whose texts are not content
 REASONING_TYPES = ("reasoning", "thinking", "redacted_thinking")
 CALL_TYPES = ("tool_use", "tool_call")
 

@@ -75,7 +75,7 @@ def model_call(span: Span, notes: Notes) -> ModelCall | None:
 
 
 def other_messages(span: Span, notes: Notes) -> Drafts:
-    """Return the messages of a span that is no model call, such as an agent's, for conversations without others."""
+    """Return the messages of a span of another kind, such as an agent; used for conversations without model calls."""
     messages, reply = _from_attributes(span, notes)
     all_messages = _json_or_text(span.attributes.get("pydantic_ai.all_messages"))
     records = list_or_empty(all_messages, "pydantic_ai.all_messages")

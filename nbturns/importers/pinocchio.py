@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import LoadError
 from ..serialization.serde import block_from_dict
-from ..values.metadata import NOTHING, Metadata, keyed
+from ..values.metadata import NO_METADATA, Metadata, metadata_from_dict
 from ..values.provenance import FIELDS
 from ..values.turns import Block, Kind, Run, Turn
 from .kit.import_report import Notes
@@ -117,7 +117,7 @@ class _Store:
         ]
         extra_fields = omit_empty(conv_id=conversation_id, session_id=session_id)
         block_count = len({id(block) for turn in session_turns for block in turn.blocks})
-        metadata = keyed({FIELDS.name: extra_fields}) if extra_fields else NOTHING
+        metadata = metadata_from_dict({FIELDS.name: extra_fields}) if extra_fields else NO_METADATA
         return Run(session_turns, id=session_name, metadata=metadata, import_report=notes.report(block_count))
 
     def _read_snapshots(
@@ -192,11 +192,11 @@ class _Store:
     ) -> Metadata:
         """Return the metadata or the data of a Turn; what cannot be read of it goes to `extra_fields`."""
         try:
-            return keyed(expect(_parse_json(row.get(column_name)) or {}, dict, column_name))
+            return metadata_from_dict(expect(_parse_json(row.get(column_name)) or {}, dict, column_name))
         except (ValueError, RecursionError, TypeError, ShapeError) as error:
             notes.add_unknown(f"turn {_as_text(row.get('turn_id'))}", f"{column_name} cannot be read: {error}")
             extra_fields[column_name] = _decode_bytes(row.get(column_name))
-            return NOTHING
+            return NO_METADATA
 
 
 def _snapshot_rank(snapshot: tuple[Any, str]) -> tuple[bool, float, int]:
@@ -234,7 +234,7 @@ def _as_text(value: Any) -> str:
 
 
 def score_pinocchio(sample: Sample) -> int:
-    """Return SURE for a store, and MAYBE for any other SQLite database, whose error then says what is missing."""
+    """Return SURE for a store, and MAYBE for any other SQLite database, so that the error names the missing tables."""
     if sample.container != "sqlite":
         return 0
     return SURE if is_store(sample.head) else MAYBE

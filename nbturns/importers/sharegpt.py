@@ -112,7 +112,7 @@ class _MessageReader:
             extra_fields = {}
 
     def add_result(self, value: Any, extra_fields: dict[str, Any]) -> None:
-        """Add a result of the first call without one; a guess where there is none, or where a prompt came since."""
+        """Add a result of the first call without one; it is a guess when there is no such call or a later prompt."""
         call_id = self.pending_call_ids.pop(0) if self.pending_call_ids else ""
         if not call_id or call_id in self.overdue_call_ids:
             self.transcript.guess(no_result_id(call_id))

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..values.metadata import keyed
+from ..values.metadata import metadata_from_dict
 from ..values.provenance import FIELDS
 from ..values.turns import Kind, Run
 from . import openai_chat
@@ -58,7 +58,7 @@ def read_result(task_result: Any, notes: Notes) -> Run:
     messages = field_of_document(task_result, notes, "traj", (list, tuple))
     extra_fields = freeze_or_json(omit(task_result, "traj"))
     chat_run = openai_chat.read_chat(messages, notes)
-    return replace(chat_run, name=_run_name(task_result), metadata=keyed({FIELDS.name: extra_fields}))
+    return replace(chat_run, name=_run_name(task_result), metadata=metadata_from_dict({FIELDS.name: extra_fields}))
 
 
 def _run_name(task_run: Mapping[str, Any]) -> str:
@@ -156,7 +156,7 @@ class _MessageReader:
             )
 
 
-# In files.
+# Files.
 
 
 def score_tau_bench(sample: Sample) -> int:

@@ -93,7 +93,7 @@ class _MessageReader:
         transcript, first_block = self.transcript, len(self.transcript.blocks)
         steps = list(_split_steps(parts))
         inference_results = [
-            self.inference_result(message_id, step_index if len(steps) > 1 else None, step, extra_fields)
+            self.step_result(message_id, step_index if len(steps) > 1 else None, step, extra_fields)
             for step_index, step in enumerate(steps)
         ]
         part_number = 0
@@ -108,7 +108,7 @@ class _MessageReader:
             transcript.add_block(Kind.LLM_TEXT, {"text": ""}, "assistant", message_id, result=inference_results[0])
         transcript.add_extra_fields(first_block, extra_fields)
 
-    def inference_result(
+    def step_result(
         self, message_id: str, step_index: int | None, step: list[dict[str, Any]], message: Mapping[str, Any]
     ) -> InferenceResult:
         """Return the result of a step. Model and usage are those that pages put into `metadata` by the SDK's names."""
@@ -248,7 +248,7 @@ def _split_steps(parts: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 
 def _extra_fields(part: Mapping[str, Any], *block_fields: str) -> dict[str, Any]:
-    """Return the fields of a part without `names`, and without the state of a part that is done."""
+    """Return the fields of a part without `block_fields`, and without the state of a part that is done."""
     part_fields = omit(part, "type", *block_fields)
     return omit(part_fields, "state") if part_fields.get("state") == "done" else part_fields
 

@@ -9,7 +9,7 @@ from ..errors import BusyError, NbturnsError, ProfileError
 from ..runtime.engine_protocol import Engine
 from ..session import Session
 from ..tools import Tool
-from ..values.frozen_json import EMPTY, freeze
+from ..values.frozen_json import EMPTY_DICT, freeze
 from ..values.turns import Run
 from .build_session import build_session
 from .plan import Plan
@@ -74,7 +74,7 @@ class Conversations:
         self,
         id: str,
         profile: str | None = None,
-        overrides: Mapping[str, Any] = EMPTY,
+        overrides: Mapping[str, Any] = EMPTY_DICT,
         *,
         who: Requester = None,
     ) -> Conversation:
@@ -118,6 +118,7 @@ class Conversations:
         conversation.step = plan.config.loop.step
 
     def _build(self, id: str, plan: Plan, run: Run | None) -> Conversation:
+        """Build a conversation for the plan that continues `run`."""
         session_arguments = dict(self._session_arguments)
         if self._engine_factory is not None:
             session_arguments["engine"] = self._engine_factory(plan)

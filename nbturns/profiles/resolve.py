@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import ProfileError
 from ..session import RUNTIME
-from ..values.frozen_json import EMPTY, freeze
+from ..values.frozen_json import EMPTY_DICT, freeze
 from ..values.turns import Turn
 from . import sources as source_readers
 from .config import EngineConfig, config_from_layer, field_sources
@@ -37,8 +37,8 @@ def load_profiles(
     default: DefaultProfile = None,
     secrets: SecretLookup | Mapping[str, str] | None = None,
     env_file: str | os.PathLike[str] | None = ".env",
-    middleware: Mapping[str, Callable[..., Any]] = EMPTY,
-    sinks: Mapping[str, Callable[..., Any]] = EMPTY,
+    middleware: Mapping[str, Callable[..., Any]] = EMPTY_DICT,
+    sinks: Mapping[str, Callable[..., Any]] = EMPTY_DICT,
 ) -> Profiles:
     """Load profiles from registries. If two have the same name, the one in the later registry wins.
 
@@ -72,6 +72,7 @@ def load_profiles(
 
 
 def _registries_by_slug(registries: list[Registry]) -> dict[str, Registry]:
+    """Return the registries by slug. Raises ProfileError if a slug occurs twice or there is no registry."""
     if not registries:
         raise ProfileError("there is no profile to load; pass a file, a folder or a mapping", key="sources")
     by_slug: dict[str, Registry] = {}
@@ -97,8 +98,8 @@ class Profiles:
     registries: Mapping[str, Registry]
     default: DefaultProfile = None
     secrets: Secrets = field(default_factory=Secrets)
-    middleware: Mapping[str, Callable[..., Any]] = EMPTY
-    sinks: Mapping[str, Callable[..., Any]] = EMPTY
+    middleware: Mapping[str, Callable[..., Any]] = EMPTY_DICT
+    sinks: Mapping[str, Callable[..., Any]] = EMPTY_DICT
 
     def __iter__(self) -> Iterator[str]:
         """Yield the names; a name that a later registry also has is yielded with its registry."""
@@ -128,7 +129,7 @@ class Profiles:
         self,
         profile: str | None = None,
         conversation: Any = None,
-        overrides: Mapping[str, Any] | None = EMPTY,
+        overrides: Mapping[str, Any] | None = EMPTY_DICT,
         *,
         who: Requester = None,
     ) -> Plan:
@@ -138,7 +139,7 @@ class Profiles:
         Session, Run or Turn, or the name of a profile); the variable NBTURNS_PROFILE; the default of the requester `who`;
         the default of the last registry. Raises ProfileError, with the key.
         """
-        overrides = EMPTY if overrides is None else overrides
+        overrides = EMPTY_DICT if overrides is None else overrides
         if not isinstance(overrides, Mapping):
             raise ProfileError(
                 f'overrides must be a mapping, like {{"temperature": 0}}, not {describe_kind(overrides)}',
@@ -179,6 +180,7 @@ class Profiles:
         )
 
     def _choose_profile(self, profile: str | None, conversation: Any, who: Requester) -> tuple[str, str]:
+        """Return the name of the profile and the rule that chose it."""
         if profile:
             return profile, "argument"
         if conversation is not None and (name := profile_of(conversation)):
@@ -193,6 +195,7 @@ class Profiles:
         raise ProfileError("the registries contain no profile", key="profile")
 
     def _find_layer(self, name: str) -> ProfileLayer:
+        """Return the profile of this name, which may include its registry. Raises ProfileError if there is none."""
         if not isinstance(name, str):
             raise ProfileError(
                 f"the name of a profile must be a string, not {name!r:.60}", key="profile", known=tuple(self)
@@ -280,7 +283,7 @@ class Profile:
     def description(self) -> str:
         return self.layer.description or self.layer.display_name
 
-    def resolve(self, overrides: Mapping[str, Any] = EMPTY) -> Plan:
+    def resolve(self, overrides: Mapping[str, Any] = EMPTY_DICT) -> Plan:
         """Return the plan of this profile, with `overrides` applied."""
         return self.profiles.resolve(self.name, overrides=overrides)
 
@@ -289,7 +292,7 @@ class Profile:
         return self.resolve().config
 
     def session(
-        self, tools: Iterable[Any] = (), overrides: Mapping[str, Any] = EMPTY, **session_arguments: Any
+        self, tools: Iterable[Any] = (), overrides: Mapping[str, Any] = EMPTY_DICT, **session_arguments: Any
     ) -> Session:
         """Return a session that runs with this profile.
 
@@ -330,6 +333,7 @@ def profile_of(conversation: Any) -> str | None:
 
 
 def _default_for(default: DefaultProfile, who: Requester) -> str | None:
+    """Return the default profile of the requester, or None."""
     if default is None or isinstance(default, str):
         return default
     if callable(default):

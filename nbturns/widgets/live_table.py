@@ -13,10 +13,10 @@ from typing import Any
 import anywidget
 import traitlets
 
-from ..render.block_rows import model_calls
+from ..render.block_rows import model_call_cells_by_key
 from ..render.text import visible
 from ..render.timeline import pool_row
-from ..runtime.background_loop import call
+from ..runtime.background_loop import call_soon
 from ..values.persistent_list import PersistentList
 from ..values.turns import Block, Turn
 from .block_formats import format_block
@@ -53,12 +53,13 @@ class LiveTable(StaticFallback, anywidget.AnyWidget):
         return f"<{type(self).__name__} of {len(self._turn)} blocks>"
 
     def _full_table(self) -> dict[str, Any]:
+        """Return the whole table with its status, as sent to a page that attaches."""
         rows = [*map(pool_row, self._turn.blocks), *self._streaming_rows.rows()]
         self._sent_status = self._status()
         return {
             "number": self._number,
             "rows": rows,
-            "calls": model_calls(self._turn.blocks),
+            "calls": model_call_cells_by_key(self._turn.blocks),
             "status": {**self._sent_status, **self._elapsed()},
         }
 
@@ -80,6 +81,7 @@ class LiveTable(StaticFallback, anywidget.AnyWidget):
             self._send_throttled()
 
     def _send_changes(self) -> None:
+        """Send what changed since the last message."""
         if not self._page_attached:
             self._number += 1
             self._send_start()
@@ -95,7 +97,7 @@ class LiveTable(StaticFallback, anywidget.AnyWidget):
             )
             rows = [*finished_rows, *self._streaming_rows.rows()]
             self._mark_all_sent()
-            self._send_update({"from": start, "rows": rows, "calls": model_calls(unsent_blocks)})
+            self._send_update({"from": start, "rows": rows, "calls": model_call_cells_by_key(unsent_blocks)})
 
     def _send_text(self) -> None:
         texts = [[len(self._turn) + position, text] for position, text in self._streaming_rows.take_unsent_texts()]
@@ -134,9 +136,10 @@ class LiveTable(StaticFallback, anywidget.AnyWidget):
     # Messages from the page, which may arrive on any thread.
 
     def _on_page_message(self, _: Any, message: Any, __: Any) -> None:
-        call(self._handle_message, message if isinstance(message, dict) else {})
+        call_soon(self._handle_message, message if isinstance(message, dict) else {})
 
     def _handle_message(self, message: dict[str, Any]) -> None:
+        """Answer a request of the page; invalid messages are ignored."""
         match message:
             case {"request": "start"}:
                 self._page_attached = True

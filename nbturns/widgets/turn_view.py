@@ -12,8 +12,8 @@ from typing import Any
 import anywidget
 import traitlets
 
-from ..render.block_rows import body_of, model_calls, row
-from ..render.es_modules import packed
+from ..render.block_rows import block_body, block_row, model_call_cells_by_key
+from ..render.es_modules import packed_module
 from ..render.html import turn_html
 from ..render.text import visible
 from ..values.inference_results import total_cost, total_usage
@@ -44,7 +44,7 @@ class TurnView(StaticFallback, anywidget.AnyWidget):
     them can be observed and set, and all but `turn` can be linked in the browser.
     """
 
-    _esm = packed("turn_view.js", "block_table.css")
+    _esm = packed_module("turn_view.js", "block_table.css")
     turn = traitlets.Instance(Turn, help="the displayed Turn")
     selected = traitlets.List(traitlets.Int(), help="indices of the selected blocks, ascending").tag(sync=True)
     search = traitlets.Unicode(help="text to search for, ignoring case").tag(sync=True)
@@ -95,11 +95,12 @@ class TurnView(StaticFallback, anywidget.AnyWidget):
             "version": self._version,
             "total": len(turn),
             "rows": rows,
-            "calls": model_calls(initial_blocks.head(len(rows))),
+            "calls": model_call_cells_by_key(initial_blocks.head(len(rows))),
             "summary": self._summary(turn),
         }
 
     def _summary(self, turn: Turn) -> dict[str, Any]:
+        """Return the available filters and, for Turns that are not long, the totals."""
         kinds = sorted(self._block_index.kinds.items(), key=lambda entry: KIND_ORDER.get(entry[0], len(KIND_ORDER)))
         choices = {
             "kinds": [[visible(kind), count] for kind, count in kinds if count],
@@ -109,6 +110,7 @@ class TurnView(StaticFallback, anywidget.AnyWidget):
 
     @traitlets.observe("turn")
     def _on_turn_change(self, change: Any) -> None:
+        """Send the difference between the old and the new Turn to the page."""
         old_turn, new_turn = change["old"], change["new"]
         if not isinstance(old_turn, Turn) or old_turn is new_turn:
             return
@@ -132,7 +134,7 @@ class TurnView(StaticFallback, anywidget.AnyWidget):
                     "removed": removed,
                     "added": added,
                     "rows": rows,
-                    "calls": model_calls(new_turn.blocks[i] for i in range(start, start + len(rows))),
+                    "calls": model_call_cells_by_key(new_turn.blocks[i] for i in range(start, start + len(rows))),
                     "updated_partners": self._updated_partners(old_index, old_turn, change_range),
                     "summary": self._summary(new_turn),
                 }
@@ -160,6 +162,7 @@ class TurnView(StaticFallback, anywidget.AnyWidget):
 
     @traitlets.validate("selected")
     def _valid_selected(self, proposal: Any) -> list[int]:
+        """Return the selected indices sorted and non-negative. Raises TraitError if one is out of range."""
         count = len(self.turn)
         indices = [i + count if i < 0 else i for i in proposal["value"]]
         valid_indices = sorted({i for i in indices if 0 <= i < count})
@@ -181,6 +184,7 @@ class TurnView(StaticFallback, anywidget.AnyWidget):
         self.send({"id": message["id"], **answer})
 
     def _answer(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the answer to a request of the page."""
         turn, block_index, version = self.turn, self._block_index, self._version
         match message:
             case {"request": "changes", "version": int(page_version)}:
@@ -204,13 +208,14 @@ class TurnView(StaticFallback, anywidget.AnyWidget):
         return {"error": "unknown request"}
 
     def _answer_for_block(self, block: Block, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the answer to a request about one block."""
         match message:
             case {"request": "text", "from": int(start), "to": int(end)} if 0 <= start <= end:
-                body = body_of(block)
+                body = block_body(block)
                 end = min(end, start + MAX_TEXT_LENGTH, len(body))
                 return {"from": start, "text": {"text": body[start:end], "to": end}, "cut": end < len(body)}
             case {"request": "image", "image": int(number)}:
-                images = row(block).get("images", [])
+                images = block_row(block).get("images", [])
                 return {"image": images[number] if 0 <= number < len(images) else ""}
             case {"request": "format", "format": str(format_name)}:
                 return {"text": format_block(block, format_name)}
@@ -226,6 +231,7 @@ class TurnView(StaticFallback, anywidget.AnyWidget):
         return cached[1]
 
     def _page_of_rows(self, order: Sequence[int], start: int, end: int) -> dict[str, Any]:
+        """Return the rows at positions from `start` up to `end`, as many as fit into one answer."""
         block_index, version = self._block_index, self._version
         indices = order[start : min(end, start + MAX_PAGE_ROWS)]
         rows = rows_within_size((block_index.row_payload(i, block_index.blocks[i]) for i in indices), MAX_PAGE_SIZE)
@@ -233,7 +239,7 @@ class TurnView(StaticFallback, anywidget.AnyWidget):
             "version": version,
             "length": len(order),
             "rows": rows,
-            "calls": model_calls(block_index.blocks[i] for i in indices[: len(rows)]),
+            "calls": model_call_cells_by_key(block_index.blocks[i] for i in indices[: len(rows)]),
         }
         if not isinstance(order, range):
             answer["indices"] = list(indices[: len(rows)])

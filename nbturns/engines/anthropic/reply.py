@@ -12,12 +12,12 @@ from typing import Any
 
 from ...errors import EngineError
 from ...runtime.toolbox import CUT
-from ...values.blocks import block
-from ...values.frozen_json import EMPTY, FrozenDict, FrozenList
+from ...values.blocks import make_block
+from ...values.frozen_json import EMPTY_DICT, FrozenDict, FrozenList
 from ...values.inference_results import FinishClass, InferenceResult, Usage
 from ...values.turns import Block, Kind
 from ..json_access import count_of, frozen_part, json_of, mapping_of, mappings_of, text_of
-from ..provider import Hear, delta, unheard
+from ..provider import Hear, delta, discard_event
 from ..verbatim import Wire
 
 WIRE = Wire("claude")
@@ -31,9 +31,9 @@ DECODED_FIELDS = frozenset(
 class Reply:
     """A reply of Claude under construction. Raises EngineError for an error event and for an early end."""
 
-    def __init__(self, hear: Hear = unheard, inference_id: str = "") -> None:
+    def __init__(self, hear: Hear = discard_event, inference_id: str = "") -> None:
         self.complete = False
-        self._hear = None if hear is unheard else hear
+        self._hear = None if hear is discard_event else hear
         self._inference_id = inference_id
         self._message: dict[str, Any] = {}
         self._usage: dict[str, Any] = {}
@@ -228,7 +228,7 @@ class _ContentBlock:
             arguments is self.raw.get("input") or not isinstance(arguments, dict)
         ):  # invalid JSON, or not an object
             invalid_args = (
-                {"args": EMPTY, "args_raw": streamed_args}
+                {"args": EMPTY_DICT, "args_raw": streamed_args}
                 if block.kind == "tool_call"
                 else {"partial_json": streamed_args}
             )
@@ -247,16 +247,18 @@ def decoded(raw: FrozenDict) -> Block:
     kind = raw.get("type")
     value = raw.get(CONTENT_FIELDS.get(kind, "")) if isinstance(kind, str) else None
     if not isinstance(value, str):
-        return block("other", raw, "assistant")
+        return make_block("other", raw, "assistant")
     if kind == "text":
         citations = {"citations": raw["citations"]} if raw.get("citations") else {}
-        return block("llm_text", FrozenDict(text=value, **citations), "assistant")
+        return make_block("llm_text", FrozenDict(text=value, **citations), "assistant")
     if kind == "thinking":
         signature = {"signature": raw["signature"]} if raw.get("signature") else {}
-        return block("reasoning", FrozenDict(text=value, **signature), "assistant")
+        return make_block("reasoning", FrozenDict(text=value, **signature), "assistant")
     if kind == "redacted_thinking":
-        return block("reasoning", FrozenDict(text="", data=value), "assistant")
-    return block("tool_call", FrozenDict(id=text_of(raw.get("id")), name=value, args=raw.get("input") or EMPTY))
+        return make_block("reasoning", FrozenDict(text="", data=value), "assistant")
+    return make_block(
+        "tool_call", FrozenDict(id=text_of(raw.get("id")), name=value, args=raw.get("input") or EMPTY_DICT)
+    )
 
 
 def usage(raw: Mapping[str, Any]) -> Usage:

@@ -16,9 +16,9 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
 
 from ...errors import EngineError
-from ...packages import installed
+from ...packages import is_installed
 from ...runtime.engine_protocol import Scope
-from ...values.frozen_json import EMPTY, thaw
+from ...values.frozen_json import EMPTY_DICT, thaw
 from ...values.images import normal_image
 from ...values.turns import Block, Turn
 from ..json_access import are_parts
@@ -45,7 +45,7 @@ Content: TypeAlias = list[dict[str, Any]] | str
 # Encoding a Turn.
 
 
-def request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
+def request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY_DICT) -> dict[str, Any]:
     """Return the body of `POST /v1/messages`. `max_tokens` is 4096 unless given.
 
     System blocks at the head become `system`; later ones system messages, or user text with
@@ -68,7 +68,7 @@ COUNTED_FIELDS = frozenset(
 )
 
 
-def count_request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
+def count_request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY_DICT) -> dict[str, Any]:
     """Return the body of `POST /v1/messages/count_tokens`: the request without parameters of the answer."""
     return only_fields(request(turn, scope, model, params), COUNTED_FIELDS)
 
@@ -189,7 +189,7 @@ def _with_cache_control(parts: list[dict[str, Any]], payload: Mapping[str, Any])
 
 def _image(raw_image: Any) -> dict[str, Any]:
     try:
-        image = normal_image(raw_image) if isinstance(raw_image, Mapping) else EMPTY
+        image = normal_image(raw_image) if isinstance(raw_image, Mapping) else EMPTY_DICT
     except ValueError as error:
         raise EngineError(str(error), kind="unsupported") from None
     if image.get("file_id"):
@@ -297,8 +297,8 @@ def transport(settings: Mapping[str, Any]) -> Transport:
     if settings.get("betas"):
         headers["anthropic-beta"] = ",".join(settings["betas"])
     client = settings.get("client")
-    has_no_sdk = client is None and not installed("anthropic")
-    if is_http(client) or (has_no_sdk and any(map(installed, PACKAGES))):
+    has_no_sdk = client is None and not is_installed("anthropic")
+    if is_http(client) or (has_no_sdk and any(map(is_installed, PACKAGES))):
         return http_transport(
             settings,
             name="anthropic",

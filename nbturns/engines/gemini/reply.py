@@ -13,11 +13,11 @@ from typing import Any
 
 from ...errors import EngineError
 from ...runtime.toolbox import CUT
-from ...values.frozen_json import EMPTY, FrozenDict, freeze
+from ...values.frozen_json import EMPTY_DICT, FrozenDict, freeze
 from ...values.inference_results import FinishClass, InferenceResult, Usage
 from ...values.turns import Block
 from ..json_access import count_of, frozen_part, mapping_of, mappings_of, text_of
-from ..provider import Hear, delta, unheard
+from ..provider import Hear, delta, discard_event
 from .parts import PLAIN, WIRE, Part, camel, field_of
 
 ANSWER = frozenset({"candidates", "promptFeedback", "usageMetadata"})  # one of these makes it an answer
@@ -31,15 +31,15 @@ PROMPT = "PROMPT_"  # what blocked the prompt and not the answer is told apart b
 class Reply:
     """A reply of Gemini under construction. Raises EngineError for an error in the stream and for an early end."""
 
-    def __init__(self, hear: Hear = unheard, inference_id: str = "") -> None:
+    def __init__(self, hear: Hear = discard_event, inference_id: str = "") -> None:
         self.complete = False
-        self._hear = None if hear is unheard else hear
+        self._hear = None if hear is discard_event else hear
         self._inference_id = inference_id
         self._id: Any = ""
         self._model: Any = ""
         self._reason = ""
         self._known: dict[str, Any] = {}
-        self._usage: Any = EMPTY
+        self._usage: Any = EMPTY_DICT
         self._others: dict[int, dict[str, Any]] = {}
         self._parts: list[Part] = []
 
@@ -230,7 +230,7 @@ def _harmless(value: Mapping[str, Any]) -> FrozenDict:
     try:
         frozen: FrozenDict = freeze(value)
     except TypeError:
-        return EMPTY
+        return EMPTY_DICT
     return frozen
 
 

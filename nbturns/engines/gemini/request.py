@@ -19,7 +19,7 @@ from ...errors import EngineError
 from ...runtime.call_ids import PROVIDER_CALL_ID
 from ...runtime.engine_protocol import Scope
 from ...values import provenance
-from ...values.frozen_json import EMPTY, thaw
+from ...values.frozen_json import EMPTY_DICT, thaw
 from ...values.images import normal_image
 from ...values.turns import Block, Turn
 from ..media import content_parts
@@ -64,7 +64,7 @@ def _path(model: str) -> str:
 # Encoding a Turn.
 
 
-def request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
+def request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY_DICT) -> dict[str, Any]:
     """Return the body of `POST /v1beta/models/{model}:generateContent`; the model is in its `path`.
 
     All system blocks become `systemInstruction`; with `later_system="user"`, those after the
@@ -91,13 +91,15 @@ def request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EM
     return GeminiBody(body | body_fields | _tools(scope, body_fields), model, method)
 
 
-def count_request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
+def count_request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY_DICT) -> dict[str, Any]:
     """Return the body of `POST /v1beta/models/{model}:countTokens`, which holds the whole request."""
     body = request(turn, scope, model, params)
     return GeminiBody({"generateContentRequest": {"model": _path(model), **body}}, model, "countTokens")
 
 
-def vertex_count_request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
+def vertex_count_request(
+    turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY_DICT
+) -> dict[str, Any]:
     """Return the body of Vertex's `:countTokens`, which accepts fewer fields."""
     return GeminiBody(only_fields(request(turn, scope, model, params), VERTEX_COUNTS), model, "countTokens")
 
@@ -282,7 +284,7 @@ def _result(block: Block, call: Block | None) -> dict[str, Any]:
 
 def _image(raw_image: Any) -> dict[str, Any]:
     try:
-        image = normal_image(raw_image) if isinstance(raw_image, Mapping) else EMPTY
+        image = normal_image(raw_image) if isinstance(raw_image, Mapping) else EMPTY_DICT
     except ValueError as error:
         raise EngineError(str(error), kind="unsupported") from None
     if image.get("content") and image.get("media_type"):
@@ -316,7 +318,7 @@ def transport(settings: Mapping[str, Any]) -> Transport:
 
 def _instruction(parts: list[Any], first: Block) -> dict[str, Any]:
     """Return `systemInstruction` with the fields it had besides its parts."""
-    fields = thaw(first.metadata.get(provenance.FIELDS) or EMPTY)
+    fields = thaw(first.metadata.get(provenance.FIELDS) or EMPTY_DICT)
     return {**fields, "parts": parts[0] if "parts" in fields else parts}
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...values.frozen_json import EMPTY
+from ...values.frozen_json import EMPTY_DICT
 from ..json_access import frozen_part
 from ..provider import Hear, delta
 
@@ -75,7 +75,7 @@ class Candidate:
             if value is None or value == "" or name in OF_A_CHUNK:
                 continue
             if name == "content" and type(value) is str:
-                self._add("text", value, EMPTY)
+                self._add("text", value, EMPTY_DICT)
                 continue
             match name:
                 case "content":

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ...errors import EngineError
-from ...values.frozen_json import EMPTY, thaw
+from ...values.frozen_json import EMPTY_DICT, thaw
 from ...values.images import normal_image
 from ...values.inference_results import INFERENCE_RESULT
 from ...values.provenance import ARGUMENTS, MESSAGE
@@ -315,7 +315,7 @@ def _is_own_sound(media: Any) -> bool:
 
 def _image(given: Any) -> dict[str, Any]:
     try:
-        image = normal_image(given) if isinstance(given, Mapping) else EMPTY
+        image = normal_image(given) if isinstance(given, Mapping) else EMPTY_DICT
     except ValueError as error:
         raise EngineError(str(error), kind="unsupported") from None
     if image.get("url"):

@@ -15,14 +15,14 @@ from typing import Any
 from ...errors import EngineError
 from ...runtime.call_ids import PROVIDER_CALL_ID
 from ...runtime.toolbox import CUT
-from ...values.frozen_json import EMPTY, FrozenDict, freeze
-from ...values.images import seen
+from ...values.frozen_json import EMPTY_DICT, FrozenDict, freeze
+from ...values.images import normal_or_raw_image
 from ...values.inference_results import FinishClass, InferenceResult, Usage
 from ...values.metadata import Key
 from ...values.provenance import OPENAI_CHAT_FIELDS as FIELDS
 from ...values.turns import Block, Kind
 from ..json_access import cost_of, count_of, frozen_part, json_of, mapping_of, text_of
-from ..provider import Hear, unheard
+from ..provider import Hear, discard_event
 from ..receiver import DONE
 from ..transports import openai_client
 from ..verbatim import Wire
@@ -40,13 +40,13 @@ UNKEPT = frozenset({"error", "object"})
 class Reply:
     """What a chat model has said so far. Raises EngineError for an error in it, and for an early end."""
 
-    def __init__(self, hear: Hear = unheard, inference_id: str = "", server: str = "openai") -> None:
+    def __init__(self, hear: Hear = discard_event, inference_id: str = "", server: str = "openai") -> None:
         self.complete = False
         self.server = server
         self._inference_id = inference_id
-        self._hear = None if hear is unheard else hear
+        self._hear = None if hear is discard_event else hear
         self._message: dict[str, Any] = {}
-        self._head: Mapping[str, Any] = EMPTY  # what the last chunk said beside its choices
+        self._head: Mapping[str, Any] = EMPTY_DICT  # what the last chunk said beside its choices
         self._candidates: dict[int, Candidate] = {}
         self._made: tuple[Block, ...] | None = None  # of a complete answer
 
@@ -66,7 +66,7 @@ class Reply:
                 raise error_of(data)
         elif name == DONE:
             self.complete = True
-            self._checked(EMPTY)
+            self._checked(EMPTY_DICT)
 
     def end(self) -> None:
         """Finish at the end of the stream. Raises EngineError when a candidate is not complete."""
@@ -74,7 +74,7 @@ class Reply:
         if not candidates or not all(candidate.stop for candidate in candidates):
             raise EngineError("the stream ended before [DONE] and before a finish_reason", kind="stream_cut")
         self.complete = True
-        self._checked(EMPTY)
+        self._checked(EMPTY_DICT)
 
     def _checked(self, data: Mapping[str, Any]) -> None:
         if _is_error(data):
@@ -251,7 +251,7 @@ def _with_media(made: list[tuple[Block, dict[str, Any]]], message: FrozenDict) -
         piece["audio"] = audio
         payload["media"] = [{"type": "audio", **audio}]
     if isinstance(images := message.get("images"), list) and images:
-        payload["images"] = [seen(mapping_of(one)) for one in images]
+        payload["images"] = [normal_or_raw_image(mapping_of(one)) for one in images]
     if not payload:
         return
     for at, (block, its) in enumerate(made):
@@ -271,7 +271,7 @@ def call_block(raw: Any, place: str) -> Block:
     args = arguments if isinstance(arguments, dict) else parsed(arguments)
     id = text_of(raw.get("id"))
     made = id or "call_" + hashlib.sha256(f"{place}{name}{arguments}".encode("utf-8", "replace")).hexdigest()[:24]
-    said = {"args": EMPTY, "args_raw": arguments} if args is None else {"args": args}
+    said = {"args": EMPTY_DICT, "args_raw": arguments} if args is None else {"args": args}
     block = Block(Kind.TOOL_CALL, {"id": made, "name": name, **said})
     return block if id else block._with(metadata=block.metadata.with_raw(**{PROVIDER_CALL_ID.name: id}))
 
@@ -279,7 +279,7 @@ def call_block(raw: Any, place: str) -> Block:
 def parsed(text: Any) -> Any:
     """The arguments as an object; an empty one when there are none, None when they are something else."""
     if text is None or (isinstance(text, str) and text.strip() in ("", "null")):
-        return EMPTY
+        return EMPTY_DICT
     args = json_of(text) if isinstance(text, str) else None
     return args if isinstance(args, dict) else None
 

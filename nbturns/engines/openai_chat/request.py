@@ -13,9 +13,9 @@ from functools import partial
 from typing import Any
 
 from ...errors import EngineError
-from ...packages import installed
+from ...packages import is_installed
 from ...runtime.engine_protocol import Scope
-from ...values.frozen_json import EMPTY, FrozenDict, freeze, thaw
+from ...values.frozen_json import EMPTY_DICT, FrozenDict, freeze, thaw
 from ...values.persistent_list import PersistentList
 from ...values.provenance import MESSAGE
 from ...values.turns import Block, Kind, Turn
@@ -33,7 +33,7 @@ from .settings import PARAMS, PORTABLE, structured_output
 
 
 def request(
-    turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY, dialect: Dialect = OPENAI
+    turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY_DICT, dialect: Dialect = OPENAI
 ) -> dict[str, Any]:
     """Return the body of `POST /chat/completions` in this dialect.
 
@@ -48,7 +48,7 @@ def request(
             own_params.setdefault(server_name, own_params.pop(name))
     if own_params.get("stream") and dialect.stream_options:
         own_params.setdefault("stream_options", {"include_usage": True})
-    if own_params.get("stream_options", EMPTY) is None:
+    if own_params.get("stream_options", EMPTY_DICT) is None:
         del own_params["stream_options"]
     messages = write_messages(turn, dialect, model, role if dialect.developer else "system")
     return {"model": model, "messages": messages} | own_params | _tools(scope, own_params, dialect)
@@ -140,7 +140,7 @@ def transport(settings: Mapping[str, Any], dialect: Dialect = OPENAI) -> Transpo
     """Return the transport: OpenAI's client for OpenAI and for a client of the user's, else plain HTTP."""
     settings = {name: value for name, value in settings.items() if name != "dialect"}
     is_openai = "base_url" not in settings or dialect_of_url(str(settings["base_url"])) is OPENAI
-    uses_sdk = dialect is OPENAI and is_openai and installed("openai")
+    uses_sdk = dialect is OPENAI and is_openai and is_installed("openai")
     if uses_sdk or (settings.get("client") is not None and not is_http(settings["client"])):
         return openai_client.transport_by(openai_client.open_completion, "/chat/completions", error_of)(settings)
     return chat_transport(settings, dialect, error_of)

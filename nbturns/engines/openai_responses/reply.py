@@ -12,12 +12,12 @@ from typing import Any
 
 from ...errors import EngineError
 from ...runtime.toolbox import CUT
-from ...values.frozen_json import EMPTY, FrozenDict, freeze
+from ...values.frozen_json import EMPTY_DICT, FrozenDict, freeze
 from ...values.images import normal_image
 from ...values.inference_results import FinishClass, InferenceResult, Usage
 from ...values.turns import Block, Kind
 from ..json_access import cost_of, count_of, frozen_part, json_of, mapping_of, mappings_of, text_of
-from ..provider import Hear, delta, unheard
+from ..provider import Hear, delta, discard_event
 from ..transports.openai_client import error_of
 from ..verbatim import Wire
 
@@ -52,9 +52,9 @@ UNKEPT = {  # the items, and what an answer only says again of its request; a bl
 class Reply:
     """What the model has said so far. Raises EngineError for an error, a failed response, an early end."""
 
-    def __init__(self, hear: Hear = unheard, inference_id: str = "") -> None:
+    def __init__(self, hear: Hear = discard_event, inference_id: str = "") -> None:
         self.complete = False
-        self._hear = None if hear is unheard else hear
+        self._hear = None if hear is discard_event else hear
         self._inference_id = inference_id
         self._response: dict[str, Any] = {}
         self._parts: dict[int, _Part] = {}
@@ -217,7 +217,7 @@ class _Part:
     """One output item on its way: how it began, and what came after."""
 
     place: int
-    raw: FrozenDict = EMPTY
+    raw: FrozenDict = EMPTY_DICT
     closed: bool = False
     named: bool = False
     heard: bool = False
@@ -332,8 +332,8 @@ def _seen(part: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def arguments(written: str) -> dict[str, Any]:
     """The arguments of a call; those that are no JSON object stay as they were written."""
-    args = json_of(written) if written.strip() else EMPTY
-    return {"args": args} if isinstance(args, dict) else {"args": EMPTY, "args_raw": written}
+    args = json_of(written) if written.strip() else EMPTY_DICT
+    return {"args": args} if isinstance(args, dict) else {"args": EMPTY_DICT, "args_raw": written}
 
 
 def usage(raw: Mapping[str, Any]) -> Usage:

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from ...errors import EngineError
 from ...runtime.engine_protocol import Scope
-from ...values.frozen_json import EMPTY, FrozenDict, freeze, thaw
+from ...values.frozen_json import EMPTY_DICT, FrozenDict, freeze, thaw
 from ...values.images import normal_image
 from ...values.inference_results import FinishClass
 from ...values.persistent_list import PersistentList
@@ -48,7 +48,7 @@ Said: TypeAlias = tuple[Block, Item]
 # A Turn → a request.
 
 
-def request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
+def request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY_DICT) -> dict[str, Any]:
     """The body of `POST /responses`. Parameters not named here go out as they are.
 
     `store=False` asks for encrypted reasoning, without which thoughts cannot be sent
@@ -75,14 +75,14 @@ COUNTED = frozenset(
 )
 
 
-def count_request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
+def count_request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY_DICT) -> dict[str, Any]:
     """The body of `POST /responses/input_tokens`: the request without what limits and steers the answer."""
     return only_fields(request(turn, scope, model, params), COUNTED)
 
 
 def _is_instructions(block: Block) -> bool:
     """Whether a system block was read from `instructions`, which are no item."""
-    return block.kind == "system" and isinstance((block.metadata.get(WIRE.kept) or EMPTY).get("raw"), str)
+    return block.kind == "system" and isinstance((block.metadata.get(WIRE.kept) or EMPTY_DICT).get("raw"), str)
 
 
 def _include(model: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -204,8 +204,8 @@ def _placed(before: Block | None, block: Block, item: Item) -> Item:
 
 def _kept(block: Block) -> Mapping[str, Any]:
     """What OpenAI wrote for this block, edited since or not."""
-    raw = (block.metadata.get(WIRE.kept) or EMPTY).get("raw")
-    return raw if isinstance(raw, Mapping) else EMPTY
+    raw = (block.metadata.get(WIRE.kept) or EMPTY_DICT).get("raw")
+    return raw if isinstance(raw, Mapping) else EMPTY_DICT
 
 
 def _item(block: Block, custom: set[str]) -> Item | None:
@@ -299,7 +299,7 @@ def _reasoning(block: Block) -> Item | None:
 
 def _image(given: Any) -> Item:
     try:
-        image = normal_image(given) if isinstance(given, Mapping) else EMPTY
+        image = normal_image(given) if isinstance(given, Mapping) else EMPTY_DICT
     except ValueError as error:
         raise EngineError(str(error), kind="unsupported") from None
     if image.get("file_id"):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...errors import LoadError
-from ...values.metadata import keyed
+from ...values.metadata import metadata_from_dict
 from ...values.persistent_list import PersistentList
 from ...values.provenance import BRANCH_OF
 from ...values.turns import Block, Kind, Run, Turn
@@ -66,14 +66,14 @@ class BranchReader:
     def __init__(self, transcript: Transcript) -> None:
         self.transcript = transcript
         self.paths: dict[str, BranchPath] = {}
-        self.pending_call_id = ""  # of the tool call that waits for a result
+        self.pending_call_id = ""  # id of the tool call that waits for a result
 
-    def read_message(self, record: Any) -> None:
+    def read_node_message(self, record: Any) -> None:
         """Add the blocks of one message."""
         raise NotImplementedError
 
     def read_branch(self, tree: Tree, leaf_key: str) -> BranchPath:
-        """Return the path to `leaf`, and read the nodes on it that were not read before."""
+        """Return the path to `leaf_key`, and read its nodes that were not read before."""
         unread_keys: list[str] = []
         node_key: str | None = leaf_key
         while node_key is not None and node_key not in self.paths:
@@ -84,7 +84,7 @@ class BranchReader:
             if (message := tree.nodes[node_key].get("message")) is not None:
                 block_count = len(self.transcript.blocks)
                 self.pending_call_id = path.pending_call_id
-                self.transcript.read_record(f"{tree.name}[{node_key!r}]", message, self.read_message)
+                self.transcript.read_record(f"{tree.name}[{node_key!r}]", message, self.read_node_message)
                 path = path.extend(self.transcript.blocks[block_count:], self.pending_call_id)
             self.paths[node_key] = path
         return path
@@ -107,7 +107,7 @@ class BranchReader:
                 path.turns(),
                 id=conversation_id if branch_number == 0 else f"{conversation_id}/{leaves[branch_number]}",
                 name=name if isinstance(name, str) else "",
-                metadata=keyed(metadata() if branch_number == 0 else {BRANCH_OF.name: conversation_id}),
+                metadata=metadata_from_dict(metadata() if branch_number == 0 else {BRANCH_OF.name: conversation_id}),
                 import_report=report,
             )
 
@@ -117,7 +117,7 @@ class Tree:
 
     def __init__(self, mapping: Mapping[str, Any], notes: Notes, list_name: str = "mapping") -> None:
         self.notes = notes
-        self.name = list_name  # of the field with the nodes, for positions
+        self.name = list_name  # name of the field with the nodes, for positions
         self.nodes = {node_key: node for node_key, node in mapping.items() if isinstance(node, Mapping)}
         self.invalid_nodes = {node_key: node for node_key, node in mapping.items() if node_key not in self.nodes}
         for node_key, node in self.invalid_nodes.items():
@@ -192,7 +192,7 @@ class Tree:
         return leaves_with_messages
 
 
-# In files.
+# Files.
 
 
 def export_score(is_conversation: Callable[[Any], bool]) -> Callable[[Sample], int]:

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...engines.openai_chat.reply import WIRE
-from ...values.blocks import block
-from ...values.frozen_json import EMPTY, freeze, key_name
+from ...values.blocks import make_block
+from ...values.frozen_json import EMPTY_DICT, freeze, key_name
 from ...values.provenance import ARGUMENTS, MESSAGE, OPENAI_CHAT_FIELDS
 from ...values.turns import Block
 from . import faults
@@ -72,13 +72,15 @@ class _UnusualMessage:
         elif role in ("system", "developer", "user"):
             kind = "user" if role == "user" else "system"
             payload = self.read_content(message.get("content"))
-            self.add_block(block(kind, freeze(payload), role), message, _extra_metadata(message, "role", "content"))
+            self.add_block(
+                make_block(kind, freeze(payload), role), message, _extra_metadata(message, "role", "content")
+            )
         elif role in ("tool", "function"):
             self.read_result(message, role)
         else:
             fault_text = faults.missing_field("role", message) if role is None else faults.unknown_value("role", role)
             self.unknown(fault_text)
-            other_message = block("other", freeze({"message": message}), role if isinstance(role, str) else "")
+            other_message = make_block("other", freeze({"message": message}), role if isinstance(role, str) else "")
             self.add_block(other_message, message if "role" in message else None, {})
 
     def read_content(self, content: Any) -> dict[str, Any]:
@@ -105,7 +107,7 @@ class _UnusualMessage:
     def read_reply(self, message: dict[str, Any]) -> None:
         """Add a reply of the model: reasoning, text and tool calls of one model call."""
         block_pieces: BlockPieces = [
-            (block("reasoning", freeze({"text": message[name]})), {name: message.pop(name)})
+            (make_block("reasoning", freeze({"text": message[name]})), {name: message.pop(name)})
             for name in REASONING_FIELDS
             if isinstance(message.get(name), str) and message[name]
         ]
@@ -129,7 +131,7 @@ class _UnusualMessage:
         payload = self.read_content(text_fields.get("content"))
         if refusal:
             payload["refusal"] = refusal
-        return [(block("llm_text", freeze(payload), "assistant"), text_fields)]
+        return [(make_block("llm_text", freeze(payload), "assistant"), text_fields)]
 
     def call_pieces(self, message: dict[str, Any]) -> BlockPieces:
         block_pieces: BlockPieces = []
@@ -166,7 +168,7 @@ class _UnusualMessage:
         payload = {"id": call_id, "name": function_name, "args": {} if parsed_arguments is None else parsed_arguments}
         if parsed_arguments is None:
             payload["args_raw"] = arguments
-        call_block = block("tool_call", freeze(payload))
+        call_block = make_block("tool_call", freeze(payload))
         is_json_text = parsed_arguments is not None and isinstance(arguments, str) and arguments not in ("", "{}")
         return (
             call_block._with(metadata=call_block.metadata.with_raw(**{ARGUMENTS.name: arguments}))
@@ -182,7 +184,7 @@ class _UnusualMessage:
                 self.guess(faults.no_result_id(call_id))
         result_payload = freeze({"id": call_id, "result": message.get("content"), "error": ""})
         extra_fields = _extra_metadata(message, "role", "content", "tool_call_id")
-        self.add_block(block("tool_use", result_payload), message, extra_fields)
+        self.add_block(make_block("tool_use", result_payload), message, extra_fields)
 
 
 def _extra_metadata(message: Mapping[str, Any], *names: str) -> dict[str, Any]:
@@ -199,4 +201,4 @@ def _is_call(function_call: Any) -> bool:
 def _image_fields(image_value: Any) -> Any:
     image_url_text = image_value.get("url") if isinstance(image_value, Mapping) else image_value
     detail = image_value.get("detail") if isinstance(image_value, Mapping) else None
-    return freeze({"url": image_url_text} | ({"detail": detail} if detail else EMPTY))
+    return freeze({"url": image_url_text} | ({"detail": detail} if detail else EMPTY_DICT))

@@ -29,7 +29,7 @@ def describe_value(value: Any) -> str:
 
 
 def wrong_type(field_name: str, value: Any, *expected: type) -> str:
-    """Report a value of another JSON type than the format documents; `name` is that of its field."""
+    """Report a value of another JSON type than the format documents; `field_name` may be empty."""
     expected_labels = dict.fromkeys(
         TYPE_LABELS.get(expected_type, expected_type.__name__) for expected_type in expected
     )
@@ -78,7 +78,7 @@ def unknown_parent(parent_id: Any, consequence: str) -> str:
     return f"parent {parent_id!r:.60} does not exist; {consequence}"
 
 
-# What cannot be read at all.
+# Unreadable content.
 
 
 def unreadable(error: BaseException, subject: str = "") -> str:

@@ -1,4 +1,4 @@
-"""Import reports: what an importer assumed, did not understand, or left out, with the position of each."""
+"""Import reports: the assumptions of an importer, and the values it did not understand or left out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def join_positions(*positions: str) -> str:
 
 
 class Note(str):
-    """A remark, "file: position: what". It reads as that text, and has the three parts as attributes."""
+    """A text "file: position: what" whose three parts are attributes."""
 
     __slots__ = ("file", "position", "what")
     file: str
@@ -37,8 +37,8 @@ class Note(str):
 class ImportReport:
     """The report of one conversation. `read` counts the records of the source, `blocks` the blocks made of them.
 
-    `guessed` lists what the file does not say and the importer assumed, `unknown` what is kept as it
-    is in `other` blocks, `dropped` what is left out and why. Each is a `Note`: a text with the
+    `guessed` lists assumptions about values that the file lacks, `unknown` values that are kept as they
+    are in `other` blocks, `dropped` values that are left out, with the reason. Each is a `Note`: a text with the
     attributes `file`, `position` and `what`.
     """
 
@@ -105,15 +105,15 @@ class Notes:
         self.dropped: list[Note] = []
 
     def add_guess(self, position: str, message: str) -> None:
-        """Report what the file does not say and the importer assumes."""
+        """Report an assumption about a value that the file lacks."""
         self._add(self.guessed, position, message)
 
     def add_unknown(self, position: str, message: str) -> None:
-        """Report what the importer does not understand and keeps as it is."""
+        """Report a value that the importer does not understand and keeps as it is."""
         self._add(self.unknown, position, message)
 
     def add_dropped(self, position: str, message: str) -> None:
-        """Report what the importer leaves out, and why."""
+        """Report a value that the importer leaves out, with the reason."""
         self._add(self.dropped, position, message)
 
     def load_error(self, position: str, message: str) -> LoadError:
@@ -126,7 +126,7 @@ class Notes:
         notes.append(Note(message, join_positions(self.position, position), self.file))
 
     def report(self, block_count: int) -> ImportReport:
-        """Return the report of the conversation, of which `block_count` blocks were made."""
+        """Return the report of the conversation, which became `block_count` blocks."""
         return ImportReport(
             self.format,
             self.record_count,

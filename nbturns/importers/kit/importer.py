@@ -13,7 +13,11 @@ from .import_report import Notes
 from .sample import Sample
 from .source import Source
 
-SURE, LIKELY, MAYBE = 90, 60, 30  # scores: a mark of this format alone, a shape that fits, one that fits others as well
+SURE, LIKELY, MAYBE = (
+    90,
+    60,
+    30,
+)  # scores: a mark of this format only, a shape that fits, a shape that fits other formats as well
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ def document_reader(format: str, read_conversation: Callable[[Any, Notes], Run])
 
 
 def try_read(source: Source, position: str, read_conversation: Callable[..., Run], *arguments: Any) -> Iterator[Run]:
-    """Yield the Run that `read_one` returns; where it fails, report a problem of the source and yield nothing.
+    """Yield the Run that `read_conversation` returns; on an error, report a problem of the source and yield nothing.
 
     Raises LoadError when strict.
     """
@@ -48,7 +52,7 @@ def try_read(source: Source, position: str, read_conversation: Callable[..., Run
         if source.strict:
             raise
         source.add_problem(error.position or position, error.reason)
-    except Exception as error:  # an importer may be anybody's, and one hostile line must not hide the others
+    except Exception as error:  # importers of other packages may raise anything; one bad line must not hide the others
         source.add_problem(position, unreadable(error, "this conversation"))
     else:
         yield run

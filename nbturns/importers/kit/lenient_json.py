@@ -1,4 +1,4 @@
-"""JSON of files: parsed fast, with errors explained, and as far as it goes where it is broken.
+"""Parse JSON of files: fast, with explained errors, and up to the damage in a damaged file.
 
 pydantic's parser needs two fifths of the time of Python's. What it refuses (half a surrogate pair,
 deep nesting) goes to Python's parser, which decides.
@@ -31,7 +31,7 @@ def fast_parser() -> Callable[..., Any]:
 
 
 def parse_fast(text: bytes | str) -> Any:
-    """Return the value of a JSON text by the fast parser. Raises ValueError as `parser` does.
+    """Return the value of a JSON text by the fast parser. Raises ValueError as `fast_parser` does.
 
     Names are cached, because they repeat, and texts are not: that saves a fifth of the time.
     """
@@ -55,7 +55,7 @@ def parse_beginning(text: bytes) -> Any:
 
 
 def parse_before_error(json_text: bytes, error: Exception) -> Any:
-    """Return the value before the place where a JSON text is broken; None when that is nothing."""
+    """Return the value before the position of the error in a JSON text; None when it is empty."""
     if not isinstance(error, json.JSONDecodeError):
         return None
     partial_value = parse_beginning(error.doc[: error.pos].encode("utf-8", "surrogatepass"))

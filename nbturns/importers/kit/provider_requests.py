@@ -1,7 +1,7 @@
 """Requests and replies of Anthropic, Gemini and OpenAI Responses, read by the codecs of the engines.
 
-A codec knows what a request says (`history`) and what a reply says (`decode`). This module adds the
-positions of messages, the model calls that made them, and what to do with a value that is no message.
+A codec reads the messages of a request (`history`) and those of a reply (`decode`). This module adds the
+positions of messages and the model calls that made them, and keeps values that are not messages.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from ...engines import decode, find
 from ...errors import EngineError
-from ...values.frozen_json import EMPTY, freeze
+from ...values.frozen_json import EMPTY_DICT, freeze
 from ...values.inference_results import InferenceResult
 from ...values.provenance import FIELDS
 from ...values.turns import Block, Run
@@ -24,7 +24,7 @@ from .source import Source
 from .transcript import Transcript, other_block
 
 MODEL_KINDS = frozenset({"llm_text", "reasoning", "tool_call"})
-CODEC_ERRORS = (EngineError, TypeError, ValueError, AttributeError)  # what codecs raise for hostile shapes
+CODEC_ERRORS = (EngineError, TypeError, ValueError, AttributeError)  # errors of codecs for malformed values
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +77,11 @@ class RequestLayout:
         return value, value if is_reply else None
 
     def _extra_fields(self, document: Mapping[str, Any]) -> Any:
-        """Return the fields of a request that are no messages: model, tools, parameters."""
+        """Return the fields of a request other than its messages: model, tools, parameters."""
         try:
             return freeze(omit(document, self.list_name, *self.prompt_names, "content", "output", "candidates"))
         except TypeError:
-            return EMPTY
+            return EMPTY_DICT
 
     # Requests.
 
@@ -143,7 +143,7 @@ class RequestLayout:
             transcript.add_blocks(blocks, result=inference_result, extra_fields=extra_fields)
 
     def _message_blocks(self, messages: Sequence[Any]) -> list[list[Block] | None]:
-        """Return the blocks of each message, None for a value that is none.
+        """Return the blocks of each message; None for a value that is not a message.
 
         All are read together, because results refer to calls in earlier messages.
         """
@@ -166,7 +166,7 @@ class RequestLayout:
         return blocks_by_message
 
     def _message_fields(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the fields of a message besides its parts, and the name of parts that are an object and no list."""
+        """Return the fields of a message besides its parts, and `parts_name` with {} when the parts are an object."""
         is_object = isinstance(message.get(self.parts_name), Mapping)
         return omit(message, self.parts_name) | ({self.parts_name: {}} if is_object else {})
 

@@ -1,4 +1,4 @@
-"""Fields of a record that another program wrote: read with their types checked, or left over.
+"""Fields of a record that another program wrote: their types are checked when they are read.
 
 A field of another type than its format documents raises ShapeError. `Transcript.read_record`
 then keeps the record as it is, so one odd record does not cost the others.
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any, TypeVar
 
-from ...values.frozen_json import EMPTY
+from ...values.frozen_json import EMPTY_DICT
 from ...values.inference_results import Usage
 from . import lenient_json
 from .faults import unknown_value, wrong_type
@@ -25,7 +25,7 @@ class ShapeError(Exception):
 
 
 def expect(value: Any, expected_type: type[T] | tuple[type[T], ...], field_name: str) -> T:
-    """Return `value`, which is a `kind`. Raises ShapeError when it is not."""
+    """Return `value` when it is an `expected_type`. Raises ShapeError when it is not."""
     if isinstance(value, expected_type) and (expected_type is bool or not isinstance(value, bool)):
         return value
     raise ShapeError(
@@ -102,21 +102,21 @@ def token_usage(
     )
 
 
-# What is left of a record when its known fields are taken.
+# Remaining fields of a record.
 
 
 def omit(record: Mapping[str, Any], *field_names: str) -> dict[str, Any]:
-    """Return the fields of a record without those in `names`."""
+    """Return the fields of a record without `field_names`."""
     return {field_name: value for field_name, value in record.items() if field_name not in field_names}
 
 
-def omit_empty(record: Mapping[str, Any] = EMPTY, **fields: Any) -> dict[str, Any]:
+def omit_empty(record: Mapping[str, Any] = EMPTY_DICT, **fields: Any) -> dict[str, Any]:
     """Return the fields of a record, and `fields`, without those that are null or empty."""
     return {field_name: value for field_name, value in (*record.items(), *fields.items()) if value not in EMPTY_VALUES}
 
 
 def pop_text(record: dict[str, Any], *field_names: str) -> str:
-    """Remove the first of `names` that holds a text and return the text; "" without any."""
+    """Remove the first of `field_names` that has a non-empty text and return the text; "" without one."""
     for field_name in field_names:
         if isinstance(record.get(field_name), str) and record[field_name]:
             return str(record.pop(field_name))
@@ -124,7 +124,7 @@ def pop_text(record: dict[str, Any], *field_names: str) -> str:
 
 
 def split_document(value: Any, notes: Notes, list_name: str = "messages") -> tuple[list[Any], dict[str, Any]]:
-    """Return the list of records in a document, which is a list or an object with a list `name`, and its other fields.
+    """Return the records of a document, which is a list or an object with a list `list_name`, and its other fields.
 
     Raises LoadError for a document without such a list.
     """
@@ -152,7 +152,7 @@ def field_of_document(value: Any, notes: Notes, field_name: str, expected_type: 
 def parse_arguments(arguments: Any) -> tuple[Any, bool]:
     """Return the arguments of a tool call as an object, and whether JSON would write them in the same way.
 
-    The object is None for arguments that are no JSON object.
+    The object is None for arguments that are not a JSON object.
     """
     if isinstance(arguments, Mapping):
         return arguments, True

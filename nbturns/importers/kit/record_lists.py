@@ -40,7 +40,7 @@ def _conversations(source: Source, is_record: Callable[[Any], bool]) -> Iterator
 
 
 def first_items(sample: Sample, *list_names: str) -> list[Any]:
-    """Return the first records of a source: those of a list under one of `names`, or the values themselves."""
+    """Return the first records of a source: those of a list in a field of `list_names`, or the values themselves."""
     if sample.container != "json":
         return []
     document = sample.record

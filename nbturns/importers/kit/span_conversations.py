@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import Any
 
 from ...values.inference_results import INFERENCES, InferenceResult
-from ...values.metadata import keyed
+from ...values.metadata import metadata_from_dict
 from ...values.turns import Kind, Run, Turn
 from .import_report import Notes
 from .record_fields import ShapeError, omit_empty
@@ -70,7 +70,7 @@ def read_span_groups(spans: list[Span], new_notes: Callable[[], Notes], reader: 
 
 
 class _CallThread:
-    """A sequence of model calls of which each continues the one before; it becomes a Run."""
+    """A sequence of model calls, each a continuation of the one before; it becomes a Run."""
 
     def __init__(self, transcript: Transcript) -> None:
         self.transcript = transcript
@@ -116,7 +116,7 @@ class _CallThread:
                 for block_count, result in self.results
                 if start_length < block_count and (is_last or block_count <= len(turn))
             ]
-            turns.append(Turn(turn.blocks, metadata=keyed({INFERENCES.name: turn_results})))
+            turns.append(Turn(turn.blocks, metadata=metadata_from_dict({INFERENCES.name: turn_results})))
         return Run(turns, id=run.id, name=run.name, metadata=run.metadata, import_report=run.import_report)
 
 

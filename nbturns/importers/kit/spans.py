@@ -18,7 +18,7 @@ from .record_fields import ShapeError, omit_empty, to_number
 from .sample import Sample
 
 MODEL_PREFIXES = ("gen_ai.", "llm.", "openinference.")  # of the attributes of model calls
-MAX_SPANS = 64  # of a record, that a score looks at
+MAX_SPANS = 64  # number of spans in a record that a score checks
 ENVELOPES = ("resourceSpans", "resource_spans", "resourceLogs", "resource_logs")
 SCOPES = ("scopeSpans", "scope_spans", "scopeLogs", "scope_logs", "instrumentationLibrarySpans")
 SCOPE_RECORDS = ("spans", "logRecords", "log_records")
@@ -53,7 +53,7 @@ class Span:
         return next((id for id in ids if isinstance(id, str) and id), "")
 
     def extra_fields(self) -> dict[str, Any]:
-        """Return the fields of the span that are no attributes."""
+        """Return the fields of the span that are not attributes."""
         fields = {"name": self.name, "trace_id": self.trace, "end_time": self.end, "resource": self.resource}
         return {**fields, **self.invalid_fields}
 
@@ -135,7 +135,7 @@ def _iter_records(position: str, document: Any) -> Iterator[tuple[str, Any, RawO
         resource_attributes = flat_attributes(_first_field(resource, "attributes")) or omit_empty(resource=resource)
         scope_items = list(_positioned_items(_first_field(resource_group, *SCOPES), f"{group_position}.scopes"))
         if not scope_items and resource_group != {}:
-            yield group_position, resource_group, {}  # which is reported as no span
+            yield group_position, resource_group, {}  # read_spans reports it: it is not a span
         for scope_position, scope in scope_items:
             scope_name = _first_field(scope, "scope", "instrumentationLibrary")
             scope_attributes = {**resource_attributes, **({"scope": scope_name} if scope_name else {})}
@@ -147,7 +147,7 @@ def _iter_records(position: str, document: Any) -> Iterator[tuple[str, Any, RawO
 
 
 def _positioned_items(value: Any, position: str) -> Iterator[tuple[str, Any]]:
-    """Yield the items of a list with their positions; a value that is no list as the only item."""
+    """Yield the items of a list with their positions; a value that is not a list is the only item."""
     if isinstance(value, list):
         yield from ((f"{position}[{index}]", item) for index, item in enumerate(value))
     elif value is not None:
@@ -236,7 +236,7 @@ def _invalid_fields(raw_span: RawObject, attributes: RawObject) -> dict[str, Any
 
 
 def _is_event(raw_event: Any) -> bool:
-    """Return True for an event of which all attributes can be read."""
+    """Return True for an event whose attributes can all be read."""
     if not isinstance(raw_event, Mapping):
         return False
     attributes = raw_event.get("attributes")

@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...values.blocks import block
-from ...values.frozen_json import EMPTY, freeze
+from ...values.blocks import make_block
+from ...values.frozen_json import EMPTY_DICT, freeze
 from ...values.inference_results import INFERENCE_ID, INFERENCE_RESULT, FinishClass, InferenceResult
-from ...values.metadata import NOTHING, keyed
+from ...values.metadata import NO_METADATA, metadata_from_dict
 from ...values.persistent_list import PersistentList
 from ...values.provenance import ARGUMENTS, FIELDS, MESSAGE, TIMESTAMP
-from ...values.turns import Block, Kind, Run, Turn, _turn
+from ...values.turns import Block, Kind, Run, Turn, _make_turn
 from . import faults
 from .import_report import Notes
 from .record_fields import ShapeError, expect, omit_empty, parse_arguments, pop_text, split_document
@@ -33,24 +33,26 @@ class Transcript:
 
     def __init__(self, notes: Notes) -> None:
         self.notes = notes
-        self.key = conversation_key(notes)  # the beginning of the ids of its model calls
+        self.key = conversation_key(notes)  # prefix of the ids of its model calls
         self.blocks: list[Block] = []
-        self.position = ""  # of the current record
-        self.index: int | None = None  # of the current record, where the records are a list
-        self.turn_starts: list[int] = []  # indexes of blocks, where the format itself says what a Turn is
-        self.record_starts: list[int] = []  # the number of blocks before each record of `messages`, if added at once
-        self._positions: list[str] = []  # of each block's record
+        self.position = ""  # position of the current record
+        self.index: int | None = None  # index of the current record, when the records are a list
+        self.turn_starts: list[int] = []  # indexes of first blocks, in formats that mark where a Turn begins
+        self.record_starts: list[
+            int
+        ] = []  # number of blocks before each record of `messages`, when those are added together
+        self._positions: list[str] = []  # position of the record of each block
 
-    # One record after the other.
+    # Reading records.
 
     def begin_record(self, position: str, index: int | None = None) -> None:
-        """Say which record the next blocks belong to."""
+        """Set the record that the next blocks belong to."""
         self.position, self.index = position, index
 
     def read_record(
         self, position: str, record: Any, read_blocks: Callable[[Any], None], index: int | None = None
     ) -> None:
-        """Let `read` add the blocks of one record; where it raises ShapeError, keep the record as it is."""
+        """Call `read_blocks` to add the blocks of one record; keep the record as it is when that raises ShapeError."""
         self.begin_record(position, index)
         self.notes.record_count += 1
         lengths_before = [len(growing_list) for growing_list in self._growing_lists()]
@@ -62,7 +64,7 @@ class Transcript:
             self.add_unknown(record, str(error))
 
     def read_records(self, list_name: str, records: Iterable[Any], read_blocks: Callable[[Any], None]) -> None:
-        """Let `read` add the blocks of each record of the list `name`."""
+        """Call `read_blocks` to add the blocks of each record of the list `list_name`."""
         for index, record in enumerate(records):
             self.read_record(f"{list_name}[{index}]", record, read_blocks, index)
 
@@ -70,14 +72,14 @@ class Transcript:
         return self.blocks, self._positions, self.turn_starts, self.notes.guessed, self.notes.unknown
 
     def guess(self, message: str, path: str = "") -> None:
-        """Report what the record does not say and is assumed; `path` leads from the record to the place."""
+        """Report an assumption about a value that the record lacks; `path` leads from the record to the value."""
         self.notes.add_guess(f"{self.position}{path}", message)
 
     def unknown(self, message: str, path: str = "") -> None:
-        """Report what is not understood and kept as it is; `path` leads from the record to the place."""
+        """Report a value that is not understood and kept as it is; `path` leads from the record to the value."""
         self.notes.add_unknown(f"{self.position}{path}", message)
 
-    # Blocks.
+    # Adding blocks.
 
     def add_block(
         self,
@@ -89,11 +91,11 @@ class Transcript:
         result: InferenceResult | None = None,
         extra_fields: Mapping[str, Any] | None = None,
         time: Any = None,
-        metadata: Mapping[str, Any] = EMPTY,
+        metadata: Mapping[str, Any] = EMPTY_DICT,
     ) -> None:
         """Add a block. `result` is that of its model call, `time` as the file writes it.
 
-        `extra_fields` are those of the record that no block holds; `metadata` goes by its full names.
+        `extra_fields` are fields of the record that no block holds; the keys of `metadata` are full key names.
         """
         metadata_values = dict(metadata)
         if self.index is not None:
@@ -106,8 +108,8 @@ class Transcript:
             metadata_values[INFERENCE_ID.name] = result.inference_id
             metadata_values[INFERENCE_RESULT.name] = result.to_dict()
         block_id = id if isinstance(id, str) else ""
-        block_metadata = keyed(metadata_values) if metadata_values else NOTHING
-        self.blocks.append(block(str(kind), freeze(payload), role, block_id, block_metadata))
+        block_metadata = metadata_from_dict(metadata_values) if metadata_values else NO_METADATA
+        self.blocks.append(make_block(str(kind), freeze(payload), role, block_id, block_metadata))
         self._positions.append(self.position)
 
     def add_blocks(
@@ -118,7 +120,7 @@ class Transcript:
         extra_fields: Mapping[str, Any] | None = None,
         time: Any = None,
     ) -> None:
-        """Add blocks that were made elsewhere, by a codec for example; `extra_fields` go to the first of them."""
+        """Add existing blocks, such as those of a codec; `extra_fields` go to the first block."""
         for new_block in blocks:
             metadata_values: dict[str, Any] = {} if self.index is None else {MESSAGE.name: self.index}
             if extra_fields:
@@ -161,7 +163,7 @@ class Transcript:
         )
 
     def add_other(self, value: Any, *, result: InferenceResult | None = None) -> None:
-        """Add an `other` block with a value as it is: of a record that is nobody's message, for example."""
+        """Add an `other` block with a value as it is: of a record that belongs to no message, for example."""
         role = value.get("role") if isinstance(value, Mapping) else ""
         new_block = other_block(value, role if isinstance(role, str) else "")
         self.add_block(new_block.kind, new_block.payload, new_block.role, result=result)
@@ -175,7 +177,7 @@ class Transcript:
         """Keep the fields of a record that no block holds with the block at `index`, its first."""
         if new_fields := omit_empty(fields):
             first_block = self.blocks[index]
-            present_fields = first_block.metadata.raw(FIELDS) or EMPTY
+            present_fields = first_block.metadata.raw(FIELDS) or EMPTY_DICT
             merged_fields = (
                 {"part": present_fields, **new_fields}
                 if present_fields.keys() & new_fields.keys()
@@ -186,7 +188,7 @@ class Transcript:
             )
 
     def start_turn(self) -> None:
-        """Begin a Turn with the next block, in a format that says where they begin."""
+        """Begin a Turn with the next block, in formats that mark where Turns begin."""
         self.turn_starts.append(len(self.blocks))
 
     def inference_result(
@@ -198,9 +200,9 @@ class Transcript:
         extra: Mapping[str, Any] | None = None,
         **result_fields: Any,
     ) -> InferenceResult:
-        """Return the result of a model call, for `add_block(result=…)`. `id` is made of the position where there is none.
+        """Return the result of a model call, for `add_block(result=…)`. Without an `id` the position is used.
 
-        `pending` says that it called tools; `fields` are those of InferenceResult, of which None is left out.
+        `pending` is True when the reply calls tools; `fields` are fields of InferenceResult, and None values are left out.
         """
         reason_text = stop_reason if isinstance(stop_reason, str) else ""
         result_fields = {field_name: value for field_name, value in result_fields.items() if value is not None}
@@ -211,7 +213,7 @@ class Transcript:
             stop_reason=reason_text,
             finish_class=FinishClass.of(reason_text, pending=pending),
             truncated=FinishClass.of(reason_text) is FinishClass.MAX_TOKENS,
-            extra=freeze(omit_empty(extra or EMPTY)),
+            extra=freeze(omit_empty(extra or EMPTY_DICT)),
             **result_fields,
         )
 
@@ -224,12 +226,12 @@ class Transcript:
         name: str = "",
         time: Any = None,
         extra_fields: Mapping[str, Any] | None = None,
-        metadata: Mapping[str, Any] = EMPTY,
+        metadata: Mapping[str, Any] = EMPTY_DICT,
     ) -> Run:
         """Return the conversation as a Run: a Turn for each prompt, each with all blocks before it.
 
-        Without an `id` it is known by its position in its file. `extra_fields` are those of the document that
-        no block holds; `metadata` goes by its full names.
+        Without an `id` the Run has its position in the file. `extra_fields` are fields of the document
+        that no block holds; the keys of `metadata` are full key names.
         """
         check_calls(self.blocks, self.notes, self.position_of)
         metadata_values = omit_empty(metadata)
@@ -241,12 +243,12 @@ class Transcript:
             turns_by_start(self.blocks, self.turn_starts) if self.turn_starts else turns_by_prompt(self.blocks),
             id=id or self.key,
             name=name,
-            metadata=keyed(metadata_values) if metadata_values else NOTHING,
+            metadata=metadata_from_dict(metadata_values) if metadata_values else NO_METADATA,
             import_report=self.notes.report(len(self.blocks)),
         )
 
     def position_of(self, index: int) -> str:
-        """Return the position of the record that a block is of."""
+        """Return the position of the record that the block at `index` came from."""
         if self.record_starts:
             return f"messages[{bisect_right(self.record_starts, index) - 1}]"
         return self._positions[index]
@@ -261,8 +263,8 @@ def run_of_messages(
 ) -> Run:
     """Return the Run of a list of messages, of one message, or of an object with a list `messages`.
 
-    `reader` returns the function that adds the blocks of a message; `id_names` are fields of the
-    object that hold the id of the conversation.
+    `message_reader` returns the function that adds the blocks of a message; `id_names` are the fields
+    of the object that may hold the id of the conversation.
     """
     messages, extra_fields = split_document([value] if is_message(value) else value, notes)
     transcript = Transcript(notes)
@@ -277,9 +279,9 @@ def conversation_key(notes: Notes) -> str:
 
 
 def check_calls(blocks: Sequence[Block], notes: Notes, position_of: Callable[[int], str]) -> None:
-    """Report ids that two tool calls have, results of unknown calls, and calls that were left without a result."""
+    """Report duplicate tool call ids, results of unknown calls, and calls without a result."""
     pending_calls: dict[str, int] = {}
-    unanswered_calls: dict[str, int] = {}  # before a prompt of the user
+    unanswered_calls: dict[str, int] = {}  # calls that had no result before the next prompt of the user
     call_ids: set[str] = set()
     for index, tool_block in enumerate(blocks):
         kind = tool_block.kind
@@ -315,17 +317,17 @@ def turns_by_prompt(blocks: Iterable[Block]) -> tuple[Turn, ...]:
     for next_block in blocks:
         if next_block.kind == "user" and has_answer:
             earlier_blocks += new_blocks
-            turns.append(_turn(earlier_blocks, "", NOTHING, NOTHING, EMPTY, None))
+            turns.append(_make_turn(earlier_blocks, "", NO_METADATA, NO_METADATA, EMPTY_DICT, None))
             new_blocks, has_answer = [], False
         has_answer = has_answer or next_block.kind not in PROMPT_KINDS
         new_blocks.append(next_block)
     if new_blocks or not turns:
-        turns.append(_turn(earlier_blocks + new_blocks, "", NOTHING, NOTHING, EMPTY, None))
+        turns.append(_make_turn(earlier_blocks + new_blocks, "", NO_METADATA, NO_METADATA, EMPTY_DICT, None))
     return tuple(turns)
 
 
 def turns_by_start(blocks: Sequence[Block], turn_starts: Iterable[int]) -> tuple[Turn, ...]:
-    """Return a Turn from each of the indexes `starts` on; every Turn has all blocks before it."""
+    """Return a Turn for each index in `turn_starts`, where its first new block is; every Turn has all blocks before it."""
     turns: list[Turn] = []
     turn_blocks: PersistentList[Block] = PersistentList()
     for turn_end in sorted({*(turn_start for turn_start in turn_starts if 0 < turn_start < len(blocks)), len(blocks)}):
@@ -339,11 +341,11 @@ def other_block(value: Any, role: str = "") -> Block:
 
     A value that is nested deeper than a block can hold is kept as the text of its JSON, in `json`.
     """
-    return block("other", freeze_or_json(value if isinstance(value, Mapping) else {"value": value}, value), role)
+    return make_block("other", freeze_or_json(value if isinstance(value, Mapping) else {"value": value}, value), role)
 
 
 def freeze_or_json(value: Mapping[str, Any], source: Any = None) -> Any:
-    """Return a frozen value; where it is nested too deeply, one with the JSON of `source`, which is the value if not given."""
+    """Return a frozen value; for a value that is nested too deeply, one with the JSON of `source` (default: the value)."""
     try:
         return freeze(value)
     except TypeError:
