@@ -61,7 +61,7 @@ class BranchPath:
 
 
 class BranchReader:
-    """Reads each node of a tree once, however many branches it is on. A subclass has a method `message`."""
+    """Reads each node of a tree once, however many branches it is on. A subclass defines `read_node_message`."""
 
     def __init__(self, transcript: Transcript) -> None:
         self.transcript = transcript

@@ -61,7 +61,7 @@ class Source:
         return Notes(format, self.file, position, strict=self.strict)
 
     def add_problem(self, position: str, reason: str) -> None:
-        """Report what cannot be read and belongs to no conversation. Raises LoadError when strict."""
+        """Report unreadable content that belongs to no conversation. Raises LoadError when strict."""
         if self.strict:
             raise LoadError(reason, file=self.file, position=position)
         self.problems.append(Note(reason, position, self.file))
