@@ -131,7 +131,9 @@ class Session:
             for text in notices:
                 execution.emit(Notice(text))
             scope = self._scope(execution.emit, self._ids.new)
-            return await run_loop(turn, self._asking(shape=shape), scope, execution._steps, limit=max_calls)
+            return await run_loop(
+                turn, self._recording_engine(shape=shape), scope, execution._step_controller, limit=max_calls
+            )
 
         self.execution = Execution(
             drive,
@@ -151,7 +153,7 @@ class Session:
     def _scope(self, emit: Sink, new_id: Callable[[], str]) -> Scope:
         return Scope(tools=self.tools, tool_config=self.tool_config, emit=emit, new_id=new_id)
 
-    def _asking(self, note: Callable[[ModelCall], object] = id, shape: tuple[Middleware, ...] = ()) -> Engine:
+    def _recording_engine(self, note: Callable[[ModelCall], object] = id, shape: tuple[Middleware, ...] = ()) -> Engine:
         """Return the engine that the loop calls: wrapped in the middlewares and the system prompt."""
         layers = (*self.middleware, system_prompt(self.system)) if self.system else self.middleware
         return recording_engine(self.engine, (*shape, *layers), note)
@@ -237,11 +239,11 @@ class Session:
         data = turn.data
         if definitions:
             data = data.with_raw(
-                **{TOOL_CONFIG.name: self._config_of(prompt).to_dict(), TOOL_DEFINITIONS.name: definitions}
+                **{TOOL_CONFIG.name: self._tool_config_for(prompt).to_dict(), TOOL_DEFINITIONS.name: definitions}
             )
         return turn._with(id=turn.id or self._ids.new(), metadata=metadata, data=data)
 
-    def _config_of(self, prompt: Any) -> ToolConfig:
+    def _tool_config_for(self, prompt: Any) -> ToolConfig:
         """The tool settings to go by: a Turn that is asked may choose otherwise whether tools are called."""
         turn_config = prompt.data.get(TOOL_CONFIG) if isinstance(prompt, Turn) else None
         return (
@@ -279,10 +281,10 @@ class _SessionEngine:
         self._session = session
 
     async def __call__(self, turn: Turn, scope: Scope) -> Turn:
-        return await self.signing(id)(turn, scope)
+        return await self.signing_engine(id)(turn, scope)
 
-    def signing(self, note: Callable[[ModelCall], object]) -> Engine:
-        session, ask = self._session, self._session._asking(note)
+    def signing_engine(self, note: Callable[[ModelCall], object]) -> Engine:
+        session, ask = self._session, self._session._recording_engine(note)
         config = session.tool_config
 
         async def engine(turn: Turn, scope: Scope) -> Turn:
@@ -345,7 +347,7 @@ def _with_open_calls_answered(turn: Turn) -> Turn:
 
 def _is_beginning_of(earlier: Turn, turn: Turn) -> bool:
     """Return True when `turn` begins with all blocks of `earlier`, and has more."""
-    return len(earlier) < len(turn) and earlier.blocks.shared(turn.blocks) == len(earlier)
+    return len(earlier) < len(turn) and earlier.blocks.shared_length(turn.blocks) == len(earlier)
 
 
 class _IdSource:

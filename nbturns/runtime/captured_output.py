@@ -20,36 +20,36 @@ class CapturedOutput:
     Entered and left on the host's loop alone, so nobody counts the users at the same time.
     """
 
-    __slots__ = ("_before", "_pieces", "_room", "_tee")
-    _before: Token[CapturedOutput | None]
+    __slots__ = ("_characters_left", "_context_token", "_recorded_pieces", "_tee")
+    _context_token: Token[CapturedOutput | None]
     _install_tee: _Tee
 
     def __init__(self) -> None:
-        self._pieces: list[str] = []
-        self._room = MAX_CHARACTERS
+        self._recorded_pieces: list[str] = []
+        self._characters_left = MAX_CHARACTERS
 
     @property
     def text(self) -> str:
-        return "".join(self._pieces) if self._pieces else ""
+        return "".join(self._recorded_pieces) if self._recorded_pieces else ""
 
-    def keep(self, text: str) -> None:
-        if self._room > 0:
-            self._pieces.append(text[: self._room])
-            self._room -= len(text)
+    def record(self, text: str) -> None:
+        if self._characters_left > 0:
+            self._recorded_pieces.append(text[: self._characters_left])
+            self._characters_left -= len(text)
 
     def __enter__(self) -> Self:
-        self._before = _active_capture.set(self)
+        self._context_token = _active_capture.set(self)
         self._tee = tee = _install_tee()
-        tee.users += 1
+        tee.user_count += 1
         sys.stdout = cast(TextIO, tee)
         return self
 
     def __exit__(self, *_: object) -> None:
-        _active_capture.reset(self._before)
+        _active_capture.reset(self._context_token)
         tee = self._tee
-        tee.users -= 1
-        if not tee.users and sys.stdout is tee:
-            sys.stdout = tee.real
+        tee.user_count -= 1
+        if not tee.user_count and sys.stdout is tee:
+            sys.stdout = tee.real_stdout
 
 
 class _Tee:
@@ -59,14 +59,14 @@ class _Tee:
     """
 
     def __init__(self, real: TextIO) -> None:
-        self.real = real
-        self.users = 0
+        self.real_stdout = real
+        self.user_count = 0
 
     def write(self, text: str) -> int:
         said = _active_capture.get()
         if said is not None:
-            said.keep(text)
-        return self.real.write(text)
+            said.record(text)
+        return self.real_stdout.write(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
         for line in lines:
@@ -74,7 +74,7 @@ class _Tee:
 
     def close(self) -> None:
         """Flush; the real stream is for others to print to."""
-        self.real.flush()
+        self.real_stdout.flush()
 
     def __enter__(self) -> Self:
         return self
@@ -83,7 +83,7 @@ class _Tee:
         self.close()
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.real, name)
+        return getattr(self.real_stdout, name)
 
 
 _active_capture: ContextVar[CapturedOutput | None] = ContextVar("listening", default=None)
@@ -94,6 +94,6 @@ def _install_tee() -> _Tee:
     now: Any = sys.stdout
     if isinstance(now, _Tee):
         return now
-    if not _reusable_tees or _reusable_tees[0].real is not now:
+    if not _reusable_tees or _reusable_tees[0].real_stdout is not now:
         _reusable_tees[:] = (_Tee(now),)
     return _reusable_tees[0]

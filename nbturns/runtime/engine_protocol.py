@@ -44,21 +44,23 @@ class Scope:
     inference_id: str = ""
     iteration: int = 0
     attempt: int = 1  # which try of this call it is; a middleware that asks again counts it up
-    instead: Engine | None = None  # what a middleware lets answer in the engine's place, and be signed like it
+    replacement_engine: Engine | None = (
+        None  # what a middleware lets answer in the engine's place, and be signed like it
+    )
 
     def replace(self, **changes: Any) -> Scope:
         return replace(self, **changes)
 
-    def at(self, iteration: int) -> Scope:
+    def at_iteration(self, iteration: int) -> Scope:
         return self._derive(self.emit, self.inference_id, iteration, self.tools)
 
-    def of_call(self, id: str, emit: Sink, allowed: Container[str] | None) -> Scope:
+    def for_model_call(self, id: str, emit: Sink, allowed: Container[str] | None) -> Scope:
         return self._derive(emit, id, self.iteration, self.tools if allowed is None else self.tools.only(allowed))
 
     def _derive(self, emit: Sink, inference_id: str, iteration: int, tools: Toolbox) -> Scope:
         """Return a copy with these values; faster than `replace`, because there are two a model call."""
         return _make_scope(
-            tools, self.tool_config, emit, self.new_id, inference_id, iteration, self.attempt, self.instead
+            tools, self.tool_config, emit, self.new_id, inference_id, iteration, self.attempt, self.replacement_engine
         )
 
 
@@ -120,7 +122,9 @@ def recording_engine(
         note(call)
 
     record = calls.append if note is id else record_and_note
-    signed_engine = _multi_call_engine(engine, record) if hasattr(engine, "signing") else signing_engine(engine, record)
+    signed_engine = (
+        _multi_call_engine(engine, record) if hasattr(engine, "signing_engine") else signing_engine(engine, record)
+    )
     layers = wrap_with_middleware(signed_engine, (*middleware_list, *_engine_layers(engine, middleware_list)))
 
     async def asked_engine(turn: Turn, scope: Scope) -> Turn:
@@ -135,7 +139,7 @@ def recording_engine(
             so_far = _partial_turn(error, calls[-1].answer if calls else turn)
             error.turn = with_block_ids(_with_ledger(so_far, turn, calls), turn, scope.new_id)  # type: ignore[union-attr]
             raise
-        if len(calls) == 1 and calls[0].asked is turn and calls[0].answer is answer:
+        if len(calls) == 1 and calls[0].input_turn is turn and calls[0].answer is answer:
             return answer  # nobody stood between
         return with_block_ids(_with_ledger(answer, turn, calls), turn, scope.new_id)
 
@@ -144,10 +148,10 @@ def recording_engine(
 
 def _multi_call_engine(engine: Any, note: Callable[[ModelCall], object]) -> Engine:
     """An engine that makes several calls and signs each; what answers in its place is one call, signed here."""
-    sign_each, sign_once = engine.signing(note), signing_engine(engine, note)
+    sign_each, sign_once = engine.signing_engine(note), signing_engine(engine, note)
 
     async def signed(turn: Turn, scope: Scope) -> Turn:
-        answer: Turn = await (sign_each if scope.instead is None else sign_once)(turn, scope)
+        answer: Turn = await (sign_each if scope.replacement_engine is None else sign_once)(turn, scope)
         return answer
 
     signed.__wrapped__ = engine  # type: ignore[attr-defined]  # see `innermost`
@@ -167,13 +171,15 @@ def _with_ledger(answer: Turn, asked_turn: Turn, calls: Iterable[ModelCall]) -> 
     if INFERENCES in answer.metadata and len(answer.metadata[INFERENCES]) == len(complete_ledger):
         return answer
     return (
-        answer._with(metadata=answer.metadata.holding(INFERENCES, complete_ledger)) if len(complete_ledger) else answer
+        answer._with(metadata=answer.metadata.with_frozen(INFERENCES, complete_ledger))
+        if len(complete_ledger)
+        else answer
     )
 
 
 def with_block_ids(turn: Turn, known_turn: Turn, new_id: Callable[[], str]) -> Turn:
     """`turn` with an id on each block that was not in `before` and has none."""
-    for index in range(turn.blocks.shared(known_turn.blocks), len(turn)):
+    for index in range(turn.blocks.shared_length(known_turn.blocks), len(turn)):
         if not turn.blocks[index].id:
             turn = turn.replace(index, turn.blocks[index]._with(id=new_id()))
     return turn
@@ -190,7 +196,7 @@ def signing_engine(engine: Engine, note: Callable[[ModelCall], object] = id) -> 
     async def signed(turn: Turn, scope: Scope) -> Turn:
         call = ModelCall(turn, scope, note)
         try:
-            coming = (scope.instead or engine)(call.asked, call.scope)
+            coming = (scope.replacement_engine or engine)(call.input_turn, call.scope)
             if not hasattr(coming, "__await__"):
                 raise EngineError(
                     f"an engine is an async function; write `async def {_function_name(engine)}(turn, scope)`"
@@ -201,19 +207,19 @@ def signing_engine(engine: Engine, note: Callable[[ModelCall], object] = id) -> 
                     f"an engine returns a Turn, and this one returned {type(answer).__name__}: add blocks to the Turn it was given"
                 )
         except asyncio.CancelledError as stop:
-            stop.turn = call.signed(_partial_turn(stop, call.asked), failed="interrupted")  # type: ignore[attr-defined]  # partial work travels with the stop
+            stop.turn = call.sign(_partial_turn(stop, call.input_turn), failed="interrupted")  # type: ignore[attr-defined]  # partial work travels with the stop
             raise
         except NbturnsError as error:
-            error.turn = call.signed(_partial_turn(error, call.asked), failed="error")
+            error.turn = call.sign(_partial_turn(error, call.input_turn), failed="error")
             raise
         except (
             Exception,
             SystemExit,
             KeyboardInterrupt,
         ) as error:  # an engine is any function, and may raise anything; the Turn must travel with it
-            so_far = call.signed(_partial_turn(error, call.asked), failed="error")
+            so_far = call.sign(_partial_turn(error, call.input_turn), failed="error")
             raise EngineError(f"the engine raised {type(error).__name__}: {error}", turn=so_far) from error
-        return call.signed(answer)
+        return call.sign(answer)
 
     signed.__wrapped__ = engine  # type: ignore[attr-defined]  # see `innermost`
     return signed
@@ -241,75 +247,77 @@ class ModelCall:
 
     __slots__ = (
         "answer",
-        "asked",
         "attempt",
         "emit",
         "first_token_ms",
         "id",
+        "input_turn",
         "new_id",
-        "note",
+        "record_call",
         "result",
         "scope",
-        "started",
+        "started_at",
     )
     answer: Turn
     result: InferenceResult
 
     def __init__(self, turn: Turn, scope: Scope, note: Callable[[ModelCall], object]) -> None:
         self.id = scope.new_id()
-        self.note = note
-        self.asked = turn
+        self.record_call = note
+        self.input_turn = turn
         self.emit = scope.emit
         self.new_id = scope.new_id
         self.attempt = scope.attempt
-        self.scope = scope.of_call(self.id, self._hear, scope.tool_config.allowed_in(turn))
+        self.scope = scope.for_model_call(self.id, self._forward_event, scope.tool_config.allowed_in(turn))
         self.first_token_ms: int | None = None
         scope.emit(inference_started(self.id, turn))
         turn.calls  # noqa: B018 - known from here on, so that what is added to the Turn can be told from it
-        self.started = time.perf_counter()
+        self.started_at = time.perf_counter()
 
-    def _hear(self, event: Event) -> None:
+    def _forward_event(self, event: Event) -> None:
         if self.first_token_ms is None and isinstance(event, Delta):
             self.first_token_ms = self._elapsed_ms()
         self.emit(event)
 
     def _elapsed_ms(self) -> int:
-        return round((time.perf_counter() - self.started) * 1000)
+        return round((time.perf_counter() - self.started_at) * 1000)
 
-    def signed(self, answer: Turn, failed: str = "") -> Turn:
+    def sign(self, answer: Turn, failed: str = "") -> Turn:
         """`answer` with this call's result on the blocks that were not there before."""
-        new_blocks = answer._added_to(self.asked)
-        head, old_blocks = (self.asked, NO_BLOCK_IDS) if new_blocks is not None else self._divided(answer)
+        new_blocks = answer._blocks_added_to(self.input_turn)
+        head, old_blocks = (
+            (self.input_turn, NO_BLOCK_IDS) if new_blocks is not None else self._split_at_shared_head(answer)
+        )
         if new_blocks is None:
-            new_blocks = answer.blocks.rest(len(head))
+            new_blocks = answer.blocks.tuple_from(len(head))
         own_blocks = tuple([block for block in new_blocks if id(block) not in old_blocks]) if old_blocks else new_blocks
         self.result = result = self._result(answer.metadata, own_blocks, failed)
         signature = (InferenceResult, result)
-        all_blocks, signed_blocks = self._marked(
+        all_blocks, signed_blocks = self._sign_blocks(
             new_blocks, old_blocks, {INFERENCE_RESULT.name: signature, INFERENCE_ID.name: self.id}
         )
         ledger = answer.metadata.get(INFERENCES) or NO_LEDGER
         metadata_values = {INFERENCE_RESULT.name: signature, INFERENCES.name: (INFERENCES.type, ledger.append(result))}
         self.emit(inference_finished(result, signed_blocks))
-        self.answer = head._grown(all_blocks, answer, answer.metadata.holding_all(metadata_values))
-        self.note(self)
+        self.answer = head._with_appended(all_blocks, answer, answer.metadata.with_stored_values(metadata_values))
+        self.record_call(self)
         return self.answer
 
-    def _divided(self, answer: Turn) -> tuple[Turn, Container[int]]:
+    def _split_at_shared_head(self, answer: Turn) -> tuple[Turn, Container[int]]:
         """The head of `answer` that is the Turn's own, and which of the blocks behind it the Turn had as well."""
-        asked_turn = self.asked
-        kept_count = answer.blocks.shared(asked_turn.blocks)
+        asked_turn = self.input_turn
+        kept_count = answer.blocks.shared_length(asked_turn.blocks)
         if kept_count == len(asked_turn):
             return asked_turn, NO_BLOCK_IDS
         return answer._with(blocks=answer.blocks.head(kept_count)), frozenset(
-            map(id, asked_turn.blocks.rest(kept_count))
+            map(id, asked_turn.blocks.tuple_from(kept_count))
         )
 
-    def _marked(
+    def _sign_blocks(
         self, new_blocks: tuple[Block, ...], old_blocks: Container[int], signature: dict[str, Any]
     ) -> tuple[tuple[Block, ...], tuple[Block, ...]]:
         """`rest` with an id and the signature on each block that is not one of the `old`; and the signed alone."""
-        shared_metadata = NO_METADATA.holding_all(signature)  # one bag for all blocks that bring none
+        shared_metadata = NO_METADATA.with_stored_values(signature)  # one bag for all blocks that bring none
         used_ids: set[str] = set()
         all_blocks: list[Block] = []
         signed_blocks: list[Block] = []
@@ -317,10 +325,10 @@ class ModelCall:
             is_call = block.kind == "tool_call"
             if not old_blocks or id(block) not in old_blocks:
                 if is_call:
-                    block = self._identified(block, used_ids)
+                    block = self._with_distinct_call_id(block, used_ids)
                 metadata = block.metadata
-                metadata = shared_metadata if metadata is NO_METADATA else metadata.holding_all(signature)
-                block = block.signed(block.id or self.new_id(), metadata)
+                metadata = shared_metadata if metadata is NO_METADATA else metadata.with_stored_values(signature)
+                block = block.with_signature(block.id or self.new_id(), metadata)
                 signed_blocks.append(block)
             if is_call:
                 used_ids.add(block.tool_call_id)
@@ -330,7 +338,7 @@ class ModelCall:
 
     def _result(self, metadata: Metadata, own_blocks: tuple[Block, ...], failed: str) -> InferenceResult:
         result = EMPTY_RESULT
-        if not metadata.shares(INFERENCE_RESULT, self.asked.metadata):  # else it is of the call before
+        if not metadata.shares_value(INFERENCE_RESULT, self.input_turn.metadata):  # else it is of the call before
             result = metadata.get(INFERENCE_RESULT) or EMPTY_RESULT
         reason = result.stop_reason or failed
         finish_class = result.finish_class
@@ -342,10 +350,10 @@ class ModelCall:
             result = result.replace(attempts=self.attempt)
         return result.completed(self.id, reason, finish_class, self._elapsed_ms(), self.first_token_ms)
 
-    def _identified(self, block: Block, used_ids: set[str]) -> Block:
+    def _with_distinct_call_id(self, block: Block, used_ids: set[str]) -> Block:
         """A call without an id, or with one that was used before, gets one of its own."""
         id = block.tool_call_id
-        if id and id not in used_ids and not self.asked.calls.knows(id):
+        if id and id not in used_ids and not self.input_turn.calls.contains_id(id):
             return block
         distinct_id = f"call_{self.new_id()}"
         self.emit(

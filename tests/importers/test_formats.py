@@ -299,7 +299,7 @@ def test_branches_share_the_blocks_before_they_part() -> None:
     first, _, third, _ = nt.load_all(FIXTURES / "chatgpt.json")
 
     assert all(mine is theirs for mine, theirs in zip(list(first.latest)[:3], third.latest, strict=False))
-    assert first[0].blocks.shared(third[0].blocks) == 3
+    assert first[0].blocks.shared_length(third[0].blocks) == 3
 
 
 def test_the_export_is_read_from_the_zip_that_was_sent(tmp_path: Path) -> None:
@@ -387,7 +387,7 @@ def test_an_export_of_claudes_pages_has_thoughts_calls_attachments_and_branches(
     ]
     assert first.latest[8].error == OFFLINE
     assert (first.name, first.id, branch.metadata[BRANCH_OF]) == ("Tomatoes", "conv-greenhouse", "conv-greenhouse")
-    assert branch.latest.text == "You are welcome." and branch[0].blocks.shared(first[0].blocks) == 6
+    assert branch.latest.text == "You are welcome." and branch[0].blocks.shared_length(first[0].blocks) == 6
     assert [told(block) for block in old.latest] == [("user", "Name a herb."), ("llm_text", "Basil.")]
     packed = tmp_path / "data.zip"
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -126,7 +126,7 @@ class Transcript:
             metadata = made.metadata.with_raw(**fields) if fields else made.metadata
             if result is not None:
                 call_id = {INFERENCE_ID.name: result.inference_id}
-                metadata = metadata.holding(INFERENCE_RESULT, result, **call_id)
+                metadata = metadata.with_frozen(INFERENCE_RESULT, result, **call_id)
             self.blocks.append(made._with(metadata=metadata))
             self._positions.append(self.position)
 
