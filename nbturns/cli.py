@@ -28,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _argument_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
     parser = argparse.ArgumentParser(prog="nbturns", description="Look at, step and count conversations with models.")
     commands = parser.add_subparsers(title="commands", required=True, metavar="command")
     profiles = commands.add_parser("profiles", help="named configurations of engine, prompt, tools and limits")
@@ -67,6 +68,7 @@ def _is_source(name: str) -> bool:
 
 
 def _list(options: argparse.Namespace) -> int:
+    """Print all profiles with their engines."""
     profiles = _load_profiles(options.names)
     default = profiles.resolve().name
     rows = [(name, *_engine_and_description(profiles, name)) for name in profiles]
@@ -86,6 +88,7 @@ def _engine_and_description(profiles: Profiles, name: str) -> tuple[str, str, st
 
 
 def _show(options: argparse.Namespace) -> int:
+    """Print the plan of one profile."""
     from .serialization.yaml_text import load_yaml
 
     overrides = {}
@@ -112,6 +115,7 @@ def _plan_to_dict(plan: Plan) -> dict[str, object]:
 
 
 def _check(options: argparse.Namespace) -> int:
+    """Resolve all profiles and print errors; return 1 if there are any."""
     profiles = _load_profiles(options.names)
     failures = 0
     for name in profiles:

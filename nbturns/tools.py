@@ -7,7 +7,7 @@ import re
 import types
 import typing
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Literal
 
 from .errors import MisuseError
@@ -62,7 +62,7 @@ class Tool:
     @cached_property
     def parameters(self) -> FrozenDict:
         """The arguments as a JSON Schema, every reference written out."""
-        schema = self._adapter.json_schema()
+        schema = self._adapter.json_schema(schema_generator=_schema_generator())
         clean = _inline_references(schema, schema.get("$defs", {}), ())
         for name, default in self._defaults.items():
             clean["properties"][name].setdefault("default", default)
@@ -152,6 +152,21 @@ def _type_hints(function: Callable[..., Any], name: str) -> dict[str, Any]:
         return typing.get_type_hints(getattr(function, "func", target), include_extras=True)
     except NameError as error:
         raise MisuseError(f"{name} is annotated with a name that is not defined: {error}") from error
+
+
+@cache
+def _schema_generator() -> type[Any]:
+    from pydantic.json_schema import GenerateJsonSchema
+
+    class SchemaGenerator(GenerateJsonSchema):
+        def dataclass_schema(self, schema: Any) -> dict[str, Any]:
+            """Forbid other fields where a dataclass does, as pydantic does from 2.14 on."""
+            json_schema = super().dataclass_schema(schema)
+            if schema.get("config", {}).get("extra_fields_behavior") == "forbid":
+                json_schema.setdefault("additionalProperties", False)
+            return json_schema
+
+    return SchemaGenerator
 
 
 def _inline_references(schema: Any, defs: Mapping[str, Any], inside: tuple[str, ...]) -> Any:

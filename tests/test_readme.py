@@ -41,7 +41,7 @@ loose: Any = nt  # as seen by who reads no types
         (lambda: nt.load("fixtures/greenhouse.yml"), "did you mean 'greenhouse.yaml'"),
         (lambda: nt.load("fixture/greenhouse.yaml"), "no folder fixture"),
         (lambda: nt.loads("fixtures/greenhouse.yaml"), r"nt.load\('fixtures/greenhouse.yaml'\) opens it"),
-        (lambda: nt.loads("hello"), "it begins with 'hello'; known are ag-ui"),
+        (lambda: nt.loads("hello"), r"begins with 'hello'\); the formats are ag-ui"),
         (lambda: loose.save("run.yaml", nt.turn("x")), r"nt.save\(what, path\)"),
         (lambda: nt.user("x", images=["leaf.png"]), "leaf.png: this image cannot be read: No such file"),
         (lambda: nt.user("x", images=["fixtures/greenhouse.md"]), 'media_type="image/png"'),

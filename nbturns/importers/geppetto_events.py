@@ -1,8 +1,8 @@
-"""Geppetto's event logs: an event a line, as its sinks publish them, alone or as `{"event": …, "meta": …}`.
+"""Geppetto's event logs: an event in each line, as its sinks publish them, alone or as `{"event": …, "meta": …}`.
 
-What a segment said stands whole in its finishing event, so deltas add nothing, unless a stream was cut: then the last
-one tells how far it came. A run (`run_id`) is a Turn. Prompts are not in such a log, but for `run-started`'s.
-Source: geppetto's `pkg/events`.
+The event that finishes a segment has its whole text, so deltas add nothing, except where a stream was cut: then
+the last one has the text so far. A run (`run_id`) is a Turn. Such a log has no prompts, except that of
+`run-started`. Source: geppetto's `pkg/events`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from .kit.record_fields import (
     omit,
     omit_empty,
     optional_text,
+    text_or_empty,
     to_number,
     token_usage,
 )
@@ -31,17 +32,12 @@ from .kit.source import Source
 from .kit.transcript import Transcript
 
 FORMAT = "geppetto-events"
-SEGMENTS = ("text-segment-started", "text-delta", "reasoning-segment-started", "reasoning-delta")
-ENDS = {"text-segment-finished": Kind.LLM_TEXT, "reasoning-segment-finished": Kind.REASONING}
-CALLS = ("provider-call-started", "provider-call-metadata-updated", "provider-call-finished")
-FRAMES = (
-    "run-finished",
-    "tool-call-started",
-    "tool-call-arguments-delta",
-    "tool-execution-started",
-    "tool-call-finished",
-)
-OTHERS = (
+SEGMENT_EVENTS = ("text-segment-started", "text-delta", "reasoning-segment-started", "reasoning-delta")
+SEGMENT_ENDS = {"text-segment-finished": Kind.LLM_TEXT, "reasoning-segment-finished": Kind.REASONING}
+MODEL_CALL_EVENTS = ("provider-call-started", "provider-call-metadata-updated", "provider-call-finished")
+TOOL_CALL_PARTS = ("tool-call-started", "tool-call-arguments-delta")
+BOUNDARY_EVENTS = ("run-finished", "tool-execution-started", "tool-call-finished")
+OTHER_EVENTS = (
     "error",
     "interrupt",
     "log",
@@ -52,231 +48,240 @@ OTHERS = (
     "agent-mode-switch",
     "citation",
 )
-LATER = ("web-search-", "file-search-", "code-interpreter-", "mcp-", "image-generation-", "tool-search-")
+BUILTIN_TOOLS = (
+    "web-search-",
+    "file-search-",
+    "code-interpreter-",
+    "mcp-",
+    "image-generation-",
+    "tool-search-",
+)
+CALL_FIELDS = ("stop_reason", "usage", "duration_ms", "finish_class", "stop_sequence")
+Fields = Mapping[str, Any]
 
 
-def event_of(value: Any) -> Mapping[str, Any] | None:
-    """The event in a line, which may be wrapped; None when it is none."""
+def event_of(value: Any) -> Fields | None:
+    """Return the event in a line, which may be wrapped; None for another value."""
     if not isinstance(value, Mapping):
         return None
-    event = value.get("event") if isinstance(value.get("event"), Mapping) else value
-    assert isinstance(event, Mapping)
+    wrapped = value.get("event")
+    event: Fields = wrapped if isinstance(wrapped, Mapping) else value
     meta = event.get("meta")
     if not isinstance(event.get("type"), str) or not isinstance(meta, Mapping):
         return None
     return event if "correlation" in event or "message_id" in meta else None
 
 
-def read_all(values: Iterable[tuple[str, Any]], notes: Notes) -> Run:
-    """The events of a log as one Run."""
-    reader = _Reader(Transcript(notes))
+def is_event(value: Any) -> bool:
+    """Return True for a line with an event."""
+    return event_of(value) is not None
+
+
+def read_log(values: Iterable[tuple[str, Any]], notes: Notes) -> Run:
+    """Return the Run of all events of a log."""
+    transcript = Transcript(notes)
+    reader = _EventReader(transcript)
     for position, value in values:
-        reader.transcript.read_record(position, value, reader.line)
-    reader.cut()
-    reader.sign()
-    return reader.transcript.to_run(id=reader.session, extra_fields={"settings": reader.settings})
+        transcript.read_record(position, value, reader.read_line)
+    reader.add_unfinished()
+    reader.sign_blocks()
+    return transcript.to_run(id=reader.session_id, extra_fields={"settings": reader.settings})
 
 
-class _Reader:
+class _EventReader:
     def __init__(self, transcript: Transcript) -> None:
         transcript.turn_starts = [0]
         self.transcript = transcript
-        self.run = ""
-        self.last = ""  # the model call that was told of last, in this run
-        self.session = ""
+        self.run_id = ""
+        self.last_call_key = ""  # of the last model call of the run
+        self.session_id = ""
         self.settings: Any = None
-        self.open: dict[str, tuple[Kind, str, Mapping[str, Any]]] = {}  # segments that have not ended
-        self.begun: dict[str, tuple[str, str, Mapping[str, Any]]] = {}  # calls of which only pieces came
-        self.calls: dict[str, dict[str, Any]] = {}  # what is known of each model call
-        self.of: dict[int, str] = {}  # which call made a block
+        self.open_segments: dict[str, tuple[Kind, str, Fields]] = {}  # kind, text so far, correlation
+        self.open_tool_calls: dict[str, tuple[str, str, Fields]] = {}  # name, arguments so far, correlation
+        self.model_calls: dict[str, dict[str, Any]] = {}  # the fields of each model call, by its key
+        self.call_keys: dict[int, str] = {}  # the model call of each block, by the index of the block
 
-    def line(self, raw: Any) -> None:
-        event = event_of(raw)
+    def read_line(self, record: Any) -> None:
+        event = event_of(record)
         if event is None:
-            raise ShapeError(missing_field("type", raw if isinstance(raw, Mapping) else ()))
-        kind, meta = event["type"], object_or_empty(event.get("meta"), "meta")
-        about = object_or_empty(event.get("correlation"), "correlation")
-        outer = raw.get("meta") if raw.get("event") is event else {}
-        self.place(meta, about)
-        if kind in CALLS:
-            self.called(event, {**meta, **(outer if isinstance(outer, Mapping) else {})}, about)
-        elif kind in SEGMENTS:
-            self.piece(event, about)
-        elif kind in ENDS:
-            self.ended(event, about, ENDS[kind])
-        elif kind == "tool-call-requested":
-            self.requested(event, about)
-        elif kind == "tool-result-ready":
-            self.answered(event)
-        elif kind == "run-started":
-            prompt = optional_text(event.get("prompt"), "prompt")
-            if prompt:
+            raise ShapeError(missing_field("meta", record if isinstance(record, Mapping) else ()))
+        type, meta = event["type"], object_or_empty(event.get("meta"), "meta")
+        correlation = object_or_empty(event.get("correlation"), "correlation")
+        envelope_meta = record.get("meta") if record.get("event") is event else {}
+        self.begin_run(meta, correlation)
+        if type in MODEL_CALL_EVENTS:
+            all_meta = {**meta, **(envelope_meta if isinstance(envelope_meta, Mapping) else {})}
+            self.update_model_call(event, all_meta, correlation)
+        elif type in SEGMENT_EVENTS:
+            self.extend_segment(event, correlation)
+        elif type in SEGMENT_ENDS:
+            self.end_segment(event, correlation, SEGMENT_ENDS[type])
+        elif type in TOOL_CALL_PARTS:
+            self.extend_tool_call(event, correlation)
+        elif type == "tool-call-requested":
+            self.add_tool_call(event, correlation)
+        elif type == "tool-result-ready":
+            self.add_result(event)
+        elif type == "run-started":
+            if prompt := optional_text(event.get("prompt"), "prompt"):
                 self.transcript.add(Kind.USER, {"text": prompt}, "user")
-        elif kind in FRAMES:
-            self.framed(event, about)
-        elif kind in OTHERS or kind.startswith(LATER):
-            if kind in ("error", "interrupt"):
-                self.broken(kind, about)
+        elif type in OTHER_EVENTS or type.startswith(BUILTIN_TOOLS):
+            if type in ("error", "interrupt"):
+                self.fail_model_call(type, correlation)
             self.transcript.add_other(event)
-        else:
-            self.transcript.add_unknown(event, unknown_value("type", kind))
+        elif type not in BOUNDARY_EVENTS:
+            self.transcript.add_unknown(event, unknown_value("type", type))
 
-    def place(self, meta: Mapping[str, Any], about: Mapping[str, Any]) -> None:
-        """Which session and run this is of; another run is another Turn."""
-        self.session = self.session or next(
-            (one for one in (meta.get("session_id"), about.get("session_id")) if isinstance(one, str)), ""
-        )
-        run = about.get("run_id") or meta.get("inference_id") or meta.get("message_id")
-        if isinstance(run, str) and run != self.run:
-            self.cut()
+    def begin_run(self, meta: Fields, correlation: Fields) -> None:
+        """Take the session of an event; an event of another run begins a Turn."""
+        session_ids = (meta.get("session_id"), correlation.get("session_id"))
+        self.session_id = self.session_id or next((id for id in session_ids if isinstance(id, str)), "")
+        run_id = correlation.get("run_id") or meta.get("inference_id") or meta.get("message_id")
+        if isinstance(run_id, str) and run_id != self.run_id:
+            self.add_unfinished()
             if self.transcript.blocks:
                 self.transcript.start_turn()
-            self.run, self.last = run, ""
+            self.run_id, self.last_call_key = run_id, ""
         extra = meta.get("extra")
         if self.settings is None and isinstance(extra, Mapping):
             self.settings = extra.get("settings")
 
-    def call(self, about: Mapping[str, Any]) -> dict[str, Any]:
-        return self.calls.setdefault(self.call_id(about), {})
+    def call_key(self, correlation: Fields) -> str:
+        """Return the key of the model call of an event."""
+        key = correlation.get("provider_call_id") or correlation.get("run_id") or self.run_id
+        return expect(key, str, "provider_call_id")
 
-    def call_id(self, about: Mapping[str, Any]) -> str:
-        id = about.get("provider_call_id") or about.get("run_id") or self.run
-        return expect(id, str, "provider_call_id")
-
-    def called(self, event: Mapping[str, Any], meta: Mapping[str, Any], about: Mapping[str, Any]) -> None:
-        """Keep what an event tells of a model call; the last one knows best."""
-        known, self.last = self.call(about), self.call_id(about)
-        known["order"] = known.get("order", len(self.calls))
-        for name in ("model", "max_tokens"):
-            if meta.get(name):
-                known[name] = meta[name]
-        for name in ("stop_reason", "usage", "duration_ms", "finish_class", "stop_sequence"):
-            if event.get(name) not in (None, ""):
-                known[name] = event[name]
+    def update_model_call(self, event: Fields, meta: Fields, correlation: Fields) -> None:
+        """Keep the fields of a model call; those of a later event win."""
+        self.last_call_key = self.call_key(correlation)
+        fields = self.model_calls.setdefault(self.last_call_key, {})
+        fields.update({name: meta[name] for name in ("model", "max_tokens") if meta.get(name)})
+        fields.update({name: event[name] for name in CALL_FIELDS if event.get(name) not in (None, "")})
         extra = meta.get("extra")
         if isinstance(extra, Mapping):
-            known["extra"] = omit(extra, "settings")
+            fields["extra"] = omit(extra, "settings")
 
-    def piece(self, event: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+    # Text and reasoning.
+
+    def extend_segment(self, event: Fields, correlation: Fields) -> None:
         kind = Kind.REASONING if str(event["type"]).startswith("reasoning") else Kind.LLM_TEXT
-        id = optional_text(about.get("segment_id"), "segment_id") or kind
-        _, before, _ = self.open.get(id, (kind, "", about))
+        id = optional_text(correlation.get("segment_id"), "segment_id") or kind
+        _, text_so_far, _ = self.open_segments.get(id, (kind, "", correlation))
         text = optional_text(event.get("text"), "text")
         delta = optional_text(event.get("delta"), "delta")
-        self.open[id] = (
-            kind,
-            before if text is None and delta is None else text if text is not None else before + (delta or ""),
-            about,
-        )
+        self.open_segments[id] = (kind, text_so_far + (delta or "") if text is None else text, correlation)
 
-    def ended(self, event: Mapping[str, Any], about: Mapping[str, Any], kind: Kind) -> None:
-        id = optional_text(about.get("segment_id"), "segment_id") or kind
-        _, so_far, _ = self.open.pop(id, (kind, "", about))
+    def end_segment(self, event: Fields, correlation: Fields, kind: Kind) -> None:
+        id = optional_text(correlation.get("segment_id"), "segment_id") or kind
+        _, text_so_far, _ = self.open_segments.pop(id, (kind, "", correlation))
         text = optional_text(event.get("text"), "text")
         extra_fields = omit_empty(source=event.get("source"), finish_reason=event.get("finish_reason"))
-        self.write(kind, text if text is not None else so_far, about, id if id != kind else "", extra_fields)
+        self.add_text(kind, text_so_far if text is None else text, correlation, id, extra_fields)
 
-    def write(self, kind: Kind, text: str, about: Mapping[str, Any], id: str, extra_fields: Mapping[str, Any]) -> None:
-        self.of[len(self.transcript.blocks)] = self.call_id(about)
-        self.transcript.add(
-            kind, {"text": text}, "assistant" if kind == Kind.LLM_TEXT else "", id, extra_fields=extra_fields
-        )
+    def add_text(self, kind: Kind, text: str, correlation: Fields, id: str, extra_fields: Fields) -> None:
+        self.call_keys[len(self.transcript.blocks)] = self.call_key(correlation)
+        role, block_id = "assistant" if kind == Kind.LLM_TEXT else "", "" if id == kind else id
+        self.transcript.add(kind, {"text": text}, role, block_id, extra_fields=extra_fields)
 
-    def cut(self) -> None:
-        """What was being said, or called, when the stream ended without saying that it did."""
-        for id, (kind, text, about) in self.open.items():
+    def add_unfinished(self) -> None:
+        """Add the texts and tool calls of a stream that ended before they did."""
+        for id, (kind, text, correlation) in self.open_segments.items():
             if text:
-                self.write(kind, text, about, id if id != kind else "", {"cut": True})
-        self.open.clear()
-        for id, (name, written, about) in self.begun.items():
-            self.of[len(self.transcript.blocks)] = self.call_id(about)
-            self.transcript.add_call(id, name, written, extra_fields={"cut": True})
-        self.begun.clear()
+                self.add_text(kind, text, correlation, id, {"cut": True})
+        self.open_segments.clear()
+        for id, (name, arguments, correlation) in self.open_tool_calls.items():
+            self.call_keys[len(self.transcript.blocks)] = self.call_key(correlation)
+            self.transcript.add_call(id, name, arguments, extra_fields={"cut": True})
+        self.open_tool_calls.clear()
 
-    def broken(self, kind: str, about: Mapping[str, Any]) -> None:
-        """A model call that failed, or was interrupted: it made at least the event that says so, which follows."""
-        self.cut()
-        id = self.call_id(about) if "provider_call_id" in about else self.last or self.call_id(about)
-        self.calls.setdefault(id, {}).setdefault("stop_reason", "error" if kind == "error" else "interrupted")
-        self.of[len(self.transcript.blocks)] = id
+    def fail_model_call(self, type: str, correlation: Fields) -> None:
+        """End a model call that failed or was interrupted; the event itself, which follows, is of that call."""
+        self.add_unfinished()
+        key = self.call_key(correlation)
+        if "provider_call_id" not in correlation:
+            key = self.last_call_key or key
+        reason = "error" if type == "error" else "interrupted"
+        self.model_calls.setdefault(key, {}).setdefault("stop_reason", reason)
+        self.call_keys[len(self.transcript.blocks)] = key
 
-    def framed(self, event: Mapping[str, Any], about: Mapping[str, Any]) -> None:
-        """Remember a call that has begun, in case that it never is requested."""
-        if event["type"] in ("tool-call-started", "tool-call-arguments-delta"):
-            id = expect(event.get("tool_call_id") or about.get("tool_call_id"), str, "tool_call_id")
-            name, written, _ = self.begun.get(id, ("", "", about))
-            name = optional_text(event.get("tool_name"), "tool_name") or name
-            whole = optional_text(event.get("arguments"), "arguments")
-            written = whole if whole is not None else written + (optional_text(event.get("delta"), "delta") or "")
-            self.begun[id] = (name, written, about)
+    # Tool calls.
 
-    def requested(self, event: Mapping[str, Any], about: Mapping[str, Any]) -> None:
-        id = expect(event.get("tool_call_id") or about.get("tool_call_id"), str, "tool_call_id")
-        self.begun.pop(id, None)
-        self.of[len(self.transcript.blocks)] = self.call_id(about)
-        self.transcript.add_call(
-            id, event.get("tool_name"), event.get("input"), extra_fields=omit_empty(correlation=about)
-        )
+    def extend_tool_call(self, event: Fields, correlation: Fields) -> None:
+        """Keep a tool call that has started, for the case that its request never comes."""
+        id = _tool_call_id(event, correlation)
+        name, arguments, _ = self.open_tool_calls.get(id, ("", "", correlation))
+        name = optional_text(event.get("tool_name"), "tool_name") or name
+        whole = optional_text(event.get("arguments"), "arguments")
+        delta = optional_text(event.get("delta"), "delta") or ""
+        self.open_tool_calls[id] = (name, arguments + delta if whole is None else whole, correlation)
 
-    def answered(self, event: Mapping[str, Any]) -> None:
-        result, status = event.get("result"), event.get("status")
-        about = object_or_empty(event.get("correlation"), "correlation")
-        id = event.get("tool_call_id") or about.get("tool_call_id")
+    def add_tool_call(self, event: Fields, correlation: Fields) -> None:
+        id = _tool_call_id(event, correlation)
+        self.open_tool_calls.pop(id, None)
+        self.call_keys[len(self.transcript.blocks)] = self.call_key(correlation)
+        extra_fields = omit_empty(correlation=correlation)
+        self.transcript.add_call(id, event.get("tool_name"), event.get("input"), extra_fields=extra_fields)
+
+    def add_result(self, event: Fields) -> None:
+        value, status = event.get("result"), event.get("status")
+        correlation = object_or_empty(event.get("correlation"), "correlation")
         error = ""
         if status == "error":  # written as "Error: …", after the result if there is one
-            before, _, error = result.rpartition("Error: ") if isinstance(result, str) else (result, "", "")
-            result, error = (
-                (before.removesuffix(" | ") or None) if isinstance(before, str) else before,
-                error or "error",
-            )
-        extra_fields = omit_empty(
-            tool_name=event.get("tool_name"), status=None if status in ("success", "error") else status
-        )
-        self.transcript.add_result(id, result, error, extra_fields=extra_fields)
+            if isinstance(value, str):
+                before, _, error = value.rpartition("Error: ")
+                value = before.removesuffix(" | ") or None
+            error = error or "error"
+        other_status = None if status in ("success", "error") else status
+        extra_fields = omit_empty(tool_name=event.get("tool_name"), status=other_status)
+        call_id = event.get("tool_call_id") or correlation.get("tool_call_id")
+        self.transcript.add_result(call_id, value, error, extra_fields=extra_fields)
 
-    def sign(self) -> None:
-        """Put the record of its model call on each block that one made."""
-        had_calls = {self.of[index] for index in self.of if self.transcript.blocks[index].kind == Kind.TOOL_CALL}
+    # Model calls.
+
+    def sign_blocks(self) -> None:
+        """Add the result of its model call to each block that a model made."""
+        blocks = self.transcript.blocks
+        calls_with_tools = {key for index, key in self.call_keys.items() if blocks[index].kind == Kind.TOOL_CALL}
         results: dict[str, InferenceResult] = {}
-        for index, id in self.of.items():
-            if id not in results:
-                results[id] = self.result(id, id in had_calls)
-            known = {INFERENCE_ID.name: id, INFERENCE_RESULT.name: results[id].to_dict()}
-            one = self.transcript.blocks[index]
-            self.transcript.blocks[index] = one._with(metadata=one.metadata.with_raw(**known))
+        for index, key in self.call_keys.items():
+            if key not in results:
+                results[key] = self.inference_result(key, key in calls_with_tools)
+            entries = {INFERENCE_ID.name: key, INFERENCE_RESULT.name: results[key].to_dict()}
+            blocks[index] = blocks[index]._with(metadata=blocks[index].metadata.with_raw(**entries))
 
-    def result(self, id: str, pending: bool) -> InferenceResult:
-        known = self.calls.get(id, {})
-        counts = known.get("usage") if isinstance(known.get("usage"), Mapping) else {}
-        assert isinstance(counts, Mapping)
-        duration, most, model = (
-            to_number(known.get("duration_ms")),
-            to_number(known.get("max_tokens")),
-            known.get("model"),
-        )
-        provider = id.partition(":")[0] if ":" in id else ""
-        read, wrote = (
-            counts.get("cache_read_input_tokens") or counts.get("cached_tokens"),
-            counts.get("cache_creation_input_tokens"),
-        )
-        made = self.transcript.inference_result(
-            model=model if isinstance(model, str) else "",
-            stop_reason=known.get("stop_reason"),
+    def inference_result(self, key: str, pending: bool) -> InferenceResult:
+        fields = self.model_calls.get(key, {})
+        usage = fields.get("usage")
+        counts: Fields = usage if isinstance(usage, Mapping) else {}
+        duration, max_tokens = to_number(fields.get("duration_ms")), to_number(fields.get("max_tokens"))
+        result = self.transcript.inference_result(
+            model=text_or_empty(fields.get("model")),
+            stop_reason=fields.get("stop_reason"),
             pending=pending,
-            usage=token_usage(counts.get("input_tokens"), counts.get("output_tokens"), cached=read, written=wrote),
+            usage=token_usage(
+                counts.get("input_tokens"),
+                counts.get("output_tokens"),
+                cached=counts.get("cache_read_input_tokens") or counts.get("cached_tokens"),
+                written=counts.get("cache_creation_input_tokens"),
+            ),
             duration_ms=None if duration is None else round(duration),
-            max_tokens=None if most is None else int(most),
-            extra=omit_empty(known.get("extra") or {}, stop_sequence=known.get("stop_sequence")),
+            max_tokens=None if max_tokens is None else int(max_tokens),
+            extra=omit_empty(fields.get("extra") or {}, stop_sequence=fields.get("stop_sequence")),
         )
-        written = known.get("finish_class")
-        finish = FinishClass(written) if written in set(FinishClass) else made.finish_class
-        whole = {**made.to_dict(), "provider": provider, "inference_id": id, "finish_class": finish}
-        return replace(InferenceResult.from_dict(whole), inference_id=id)
+        finish_class = fields.get("finish_class")
+        finish_class = FinishClass(finish_class) if finish_class in set(FinishClass) else result.finish_class
+        provider = key.partition(":")[0] if ":" in key else ""
+        whole = {**result.to_dict(), "provider": provider, "inference_id": key, "finish_class": finish_class}
+        return replace(InferenceResult.from_dict(whole), inference_id=key)
+
+
+def _tool_call_id(event: Fields, correlation: Fields) -> str:
+    return expect(event.get("tool_call_id") or correlation.get("tool_call_id"), str, "tool_call_id")
 
 
 def read(source: Source) -> Iterator[Run]:
-    """The events of a file, one a line or in a list, as one Run."""
-    yield read_all(source.records(), source.notes(FORMAT))
+    """Yield the Run of all events of a file, in lines or in a list."""
+    yield read_log(source.records(), source.notes(FORMAT))
 
 
-IMPORTER = Importer(FORMAT, item_score(lambda value: event_of(value) is not None), read)
+IMPORTER = Importer(FORMAT, item_score(is_event), read)

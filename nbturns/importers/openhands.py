@@ -1,9 +1,9 @@
 """OpenHands' event streams: `output.jsonl` of an evaluation, and trajectories that are saved or downloaded.
 
-An event is an action (somebody wants something) or an observation (what came of it, whose `cause` is the
-action). Those of the model carry the model's whole reply, so its words, its calls with their exact
-arguments, and its tokens are read from there. Events that are nobody's message (`recall`, a change of
-state) are `other` blocks. Source: OpenHands' `openhands/events` and its evaluation output.
+An event is an action (of the user, the agent or the environment) or an observation (the outcome of an action,
+which is its `cause`). Events of the model carry its whole reply, from which its text, its tool calls with
+their exact arguments, and its tokens are read. Events that are nobody's message (`recall`, a change of state)
+are `other` blocks. Source: OpenHands' `openhands/events` and its evaluation output.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from .kit.record_fields import (
     omit,
     omit_empty,
     optional_text,
+    split_document,
+    text_or_empty,
     to_number,
     token_usage,
 )
@@ -31,11 +33,14 @@ from .kit.source import Sample
 from .kit.transcript import Transcript
 
 FORMAT = "openhands"
-THOUGHT = ("thought", "final_thought")
+REASONING_FIELDS = ("thought", "final_thought")
+ACTION_FIELDS = ("action", "args", "timestamp", "source", "message", "tool_call_metadata")
+AGENT_ACTIONS = ("run", "run_ipython", "finish", "reject", "delegate")
+STATE_ACTIONS = ("recall", "change_agent_state", "null", "condensation")
 
 
 def is_event(value: Any) -> bool:
-    """Whether this is an action or an observation."""
+    """Return True for an action or an observation."""
     if not isinstance(value, Mapping) or not isinstance(value.get("source", ""), str):
         return False
     if isinstance(value.get("action"), str) and isinstance(value.get("args"), Mapping):
@@ -44,194 +49,192 @@ def is_event(value: Any) -> bool:
 
 
 def is_history(value: Any) -> bool:
-    """Whether this is a line of `output.jsonl`, or a list of events."""
+    """Return True for a line of `output.jsonl`, and for a list of events."""
     history = value.get("history") if isinstance(value, Mapping) else value
-    return isinstance(history, list) and any(is_event(event) for event in _flat(history[:4]))
+    return isinstance(history, list) and any(map(is_event, _flatten(history[:4])))
 
 
-def _flat(history: list[Any]) -> list[Any]:
-    """The events; in older files pairs of an action and its observation."""
-    return [event for one in history for event in (one if isinstance(one, list) else [one])]
+def _flatten(history: list[Any]) -> list[Any]:
+    """Return the events of a history, which in older files has pairs of an action and its observation."""
+    return [event for item in history for event in (item if isinstance(item, list) else [item])]
 
 
 def read_one(value: Any, notes: Notes) -> Run:
-    """One stream of events as a Run: a Turn per message of the user's."""
-    if is_event(value):
-        value = [value]
-    history = value.get("history") if isinstance(value, Mapping) else value
-    if not isinstance(history, (list, tuple)):
-        raise notes.load_error("", "a trajectory of OpenHands has a history of events")
-    reader = _Reader(Transcript(notes))
-    events = _flat(list(history))
-    reader.answered = {str(event.get("cause")) for event in events if isinstance(event, Mapping) and "cause" in event}
-    reader.transcript.read_records("history", events, reader.event)
-    other_fields = omit(value, "history") if isinstance(value, Mapping) else {}
-    id = other_fields.get("instance_id")
-    return reader.transcript.to_run(name=id if isinstance(id, str) else "", extra_fields=other_fields)
+    """Return the Run of one stream of events: a Turn for each message of the user."""
+    history, extra_fields = split_document([value] if is_event(value) else value, notes, "history")
+    events = _flatten(history)
+    transcript = Transcript(notes)
+    transcript.read_records("history", events, _EventReader(transcript, events).read_event)
+    return transcript.to_run(name=text_or_empty(extra_fields.get("instance_id")), extra_fields=extra_fields)
 
 
-class _Reader:
-    def __init__(self, transcript: Transcript) -> None:
+class _EventReader:
+    def __init__(self, transcript: Transcript, events: list[Any]) -> None:
         self.transcript = transcript
-        self.replies: set[str] = set()  # of which the words were written
-        self.calls: dict[str, str] = {}  # id of an action → id of its call
-        self.made: set[str] = set()  # ids of calls
-        self.answered: set[str] = set()  # ids of actions
+        self.observed_actions = {
+            str(event.get("cause")) for event in events if isinstance(event, Mapping) and "cause" in event
+        }
+        self.reply_keys: set[str] = set()  # of replies whose text was added
+        self.call_ids: dict[str, str] = {}  # by the id of the action
+        self.model_call_ids: set[str] = set()  # of calls in a reply of the model
 
-    def event(self, raw: Any) -> None:
-        event = expect(raw, dict, "")
+    def read_event(self, record: Any) -> None:
+        event = expect(record, dict, "")
         if "observation" in event:
-            self.observation(event)
+            self.add_observation(event)
         elif "action" in event:
-            self.action(event, object_or_empty(event.get("args"), "args"))
+            self.add_action(event, object_or_empty(event.get("args"), "args"))
         else:
             self.transcript.add_unknown(event, missing_field("action", event))
 
-    def action(self, event: dict[str, Any], args: dict[str, Any]) -> None:
+    def add_action(self, event: dict[str, Any], args: dict[str, Any]) -> None:
         transcript, name, source, time = self.transcript, event["action"], event.get("source"), event.get("timestamp")
-        extra_fields = omit(event, "action", "args", "timestamp", "source", "message", "tool_call_metadata")
-        if (name in ("system", "message") and source != "agent") or name == "system":
-            kind = Kind.SYSTEM if name == "system" else Kind.USER
-            text = expect(args.get("content", event.get("message")), str, "content")
-            images = [
-                {"url": url} for url in list_or_empty(args.get("image_urls"), "image_urls") if isinstance(url, str)
-            ]
-            more = omit_empty(args=omit(args, "content", "image_urls"), source=source)
-            transcript.add(
-                kind, {"text": text} | omit_empty(images=images), str(kind), time=time, extra_fields=extra_fields | more
-            )
+        extra_fields = omit(event, *ACTION_FIELDS)
+        if name == "system" or (name == "message" and source != "agent"):
+            self.add_prompt(event, args, extra_fields)
         elif event.get("tool_call_metadata") is not None:
-            self.call(event, args, extra_fields)
+            self.add_tool_call(event, args, extra_fields)
         elif name == "message":
             text = expect(args.get("content", event.get("message")), str, "content")
-            result = self.result({}, event, pending=False)
-            more = omit_empty(args=omit(args, "content"))
+            result = self.inference_result({}, event, pending=False)
+            extra_fields |= omit_empty(args=omit(args, "content"))
             transcript.add(
-                Kind.LLM_TEXT, {"text": text}, "assistant", time=time, result=result, extra_fields=extra_fields | more
+                Kind.LLM_TEXT, {"text": text}, "assistant", time=time, result=result, extra_fields=extra_fields
             )
-        elif source == "agent" and (name in ("run", "run_ipython", "finish", "reject", "delegate") or self._ran(event)):
-            self.text_call(event, args, extra_fields)
+        elif source == "agent" and (name in AGENT_ACTIONS or self._has_observation(event)):
+            self.add_text_action(event, args, extra_fields)
         else:
             transcript.add_other(event)
 
-    def _ran(self, event: Mapping[str, Any]) -> bool:
-        return event.get("action") not in ("recall", "change_agent_state", "null", "condensation") and (
-            str(event.get("id")) in self.answered
-        )
+    def _has_observation(self, event: Mapping[str, Any]) -> bool:
+        return event.get("action") not in STATE_ACTIONS and str(event.get("id")) in self.observed_actions
 
-    def call(self, event: dict[str, Any], args: dict[str, Any], extra_fields: dict[str, Any]) -> None:
-        """A call of the model, in its reply's own words."""
+    def add_prompt(self, event: dict[str, Any], args: dict[str, Any], extra_fields: dict[str, Any]) -> None:
+        kind = Kind.SYSTEM if event["action"] == "system" else Kind.USER
+        text = expect(args.get("content", event.get("message")), str, "content")
+        urls = list_or_empty(args.get("image_urls"), "image_urls")
+        images = [{"url": url} for url in urls if isinstance(url, str)]
+        other_args = omit(args, "content", "image_urls")
+        extra_fields |= omit_empty(args=other_args, source=event.get("source"))
+        payload = {"text": text} | omit_empty(images=images)
+        self.transcript.add(kind, payload, str(kind), time=event.get("timestamp"), extra_fields=extra_fields)
+
+    def add_tool_call(self, event: dict[str, Any], args: dict[str, Any], extra_fields: dict[str, Any]) -> None:
+        """Add a tool call of the model with the arguments of its reply."""
         transcript, time = self.transcript, event.get("timestamp")
-        about = expect(event["tool_call_metadata"], dict, "tool_call_metadata")
-        reply = object_or_empty(about.get("model_response"), "model_response")
+        metadata = expect(event["tool_call_metadata"], dict, "tool_call_metadata")
+        reply = object_or_empty(metadata.get("model_response"), "model_response")
         message = _message(reply)
-        id = optional_text(about.get("tool_call_id"), "tool_call_id")
-        result = self.result(reply, event, pending=True)
-        key = reply.get("id") if isinstance(reply.get("id"), str) else transcript.position
-        assert isinstance(key, str)
-        if key not in self.replies:
-            self.replies.add(key)
-            thought = message.get("reasoning_content")
-            if isinstance(thought, str) and thought:
-                transcript.add(Kind.REASONING, {"text": thought}, result=result, time=time)
-            text = message.get("content") or next((args[name] for name in THOUGHT if args.get(name)), None)
-            if isinstance(text, str) and text:
+        id = optional_text(metadata.get("tool_call_id"), "tool_call_id")
+        result = self.inference_result(reply, event, pending=True)
+        reply_id = reply.get("id")
+        reply_key = reply_id if isinstance(reply_id, str) else transcript.position
+        if reply_key not in self.reply_keys:
+            self.reply_keys.add(reply_key)
+            reasoning = text_or_empty(message.get("reasoning_content"))
+            if reasoning:
+                transcript.add(Kind.REASONING, {"text": reasoning}, result=result, time=time)
+            thoughts = (args[name] for name in REASONING_FIELDS if args.get(name))
+            text = text_or_empty(message.get("content") or next(thoughts, None))
+            if text:
                 transcript.add(Kind.LLM_TEXT, {"text": text}, "assistant", result=result, time=time)
-            extra_fields["tool_call_metadata"] = omit(about, "function_name", "tool_call_id")
-        written = next((function for one, function in _calls(message) if one == id), None)
-        given = args if written is None else written.get("arguments")
+            extra_fields["tool_call_metadata"] = omit(metadata, "function_name", "tool_call_id")
+        function = next((function for call_id, function in _calls(message) if call_id == id), None)
+        arguments = args if function is None else function.get("arguments")
         extra_fields |= omit_empty(
             source=event.get("source"), message=event.get("message"), action=event["action"], args=args
         )
-        name = about.get("function_name") or event["action"]
-        made = transcript.add_call(id, name, given, result=result, time=time, extra_fields=extra_fields)
-        self.calls[str(event.get("id"))] = made
-        self.made.add(made)
+        name = metadata.get("function_name") or event["action"]
+        call_id = transcript.add_call(id, name, arguments, result=result, time=time, extra_fields=extra_fields)
+        self.call_ids[str(event.get("id"))] = call_id
+        self.model_call_ids.add(call_id)
 
-    def text_call(self, event: dict[str, Any], args: dict[str, Any], extra_fields: dict[str, Any]) -> None:
-        """An action that the model wrote as text, in times before calls: it is known by the id of its event."""
+    def add_text_action(self, event: dict[str, Any], args: dict[str, Any], extra_fields: dict[str, Any]) -> None:
+        """Add an action that the model wrote as text, as a tool call with the id of its event."""
         transcript, time = self.transcript, event.get("timestamp")
-        result = self.result({}, event, pending=True)
-        if isinstance(args.get("thought"), str) and args["thought"]:
-            transcript.add(Kind.LLM_TEXT, {"text": args["thought"]}, "assistant", result=result, time=time)
+        result = self.inference_result({}, event, pending=True)
+        if thought := text_or_empty(args.get("thought")):
+            transcript.add(Kind.LLM_TEXT, {"text": thought}, "assistant", result=result, time=time)
         extra_fields |= omit_empty(source=event.get("source"), message=event.get("message"))
         id = f"event-{event.get('id', transcript.position)}"
         name = expect(event["action"], str, "action")
-        self.calls[str(event.get("id"))] = transcript.add_call(
-            id, name, omit(args, "thought"), result=result, time=time, extra_fields=extra_fields
+        arguments = omit(args, "thought")
+        self.call_ids[str(event.get("id"))] = transcript.add_call(
+            id, name, arguments, result=result, time=time, extra_fields=extra_fields
         )
 
-    def observation(self, event: dict[str, Any]) -> None:
-        about = object_or_empty(event.get("tool_call_metadata"), "tool_call_metadata")
-        id = about.get("tool_call_id") or self.calls.get(str(event.get("cause")))
-        if id is None:
+    def add_observation(self, event: dict[str, Any]) -> None:
+        metadata = object_or_empty(event.get("tool_call_metadata"), "tool_call_metadata")
+        call_id = metadata.get("tool_call_id") or self.call_ids.get(str(event.get("cause")))
+        if call_id is None:
             self.transcript.add_other(event)
             return
         content = event.get("content")
         failed = event.get("observation") == "error"
         error = (content if isinstance(content, str) and content else "it failed") if failed else ""
         extra_fields = omit(event, "content", "timestamp", "tool_call_metadata")
-        if about and id not in self.made:  # else it is the action's, word for word
-            extra_fields["tool_call_metadata"] = about
-        self.transcript.add_result(
-            id, None if error else content, error, time=event.get("timestamp"), extra_fields=extra_fields
-        )
+        if metadata and call_id not in self.model_call_ids:  # else it repeats that of the action
+            extra_fields["tool_call_metadata"] = metadata
+        value = None if error else content
+        self.transcript.add_result(call_id, value, error, time=event.get("timestamp"), extra_fields=extra_fields)
 
-    def result(self, reply: Mapping[str, Any], event: Mapping[str, Any], *, pending: bool) -> InferenceResult:
-        """The model call behind an action; the metrics of its event are of all calls so far."""
+    def inference_result(self, reply: Mapping[str, Any], event: Mapping[str, Any], *, pending: bool) -> InferenceResult:
+        """Return the result of the model call of an action; the metrics of its event are those of all calls so far."""
         counts = object_or_empty(reply.get("usage"), "usage")
-        read = object_or_empty(counts.get("prompt_tokens_details"), "prompt_tokens_details")
-        wrote = object_or_empty(counts.get("completion_tokens_details"), "completion_tokens_details")
-        choice = _choice(reply)
+        input_details = object_or_empty(counts.get("prompt_tokens_details"), "prompt_tokens_details")
+        output_details = object_or_empty(counts.get("completion_tokens_details"), "completion_tokens_details")
         id = optional_text(reply.get("id"), "id") or ""
         return self.transcript.inference_result(
             id=id,
             model=reply.get("model"),
             response_id=id,
-            stop_reason=choice.get("finish_reason"),
+            stop_reason=_first_choice(reply).get("finish_reason"),
             pending=pending,
             usage=token_usage(
                 counts.get("prompt_tokens"),
                 counts.get("completion_tokens"),
-                cached=read.get("cached_tokens"),
-                reasoning=wrote.get("reasoning_tokens"),
+                cached=input_details.get("cached_tokens"),
+                reasoning=output_details.get("reasoning_tokens"),
             ),
-            duration_ms=self._latency(event, id),
+            duration_ms=_latency(event, id),
         )
 
-    def _latency(self, event: Mapping[str, Any], id: str) -> int | None:
-        metrics = event.get("llm_metrics")
-        listed = metrics.get("response_latencies") if isinstance(metrics, Mapping) else None
-        for one in reversed(listed if isinstance(listed, list) else []):
-            if isinstance(one, Mapping) and one.get("response_id") == id and id:
-                seconds = to_number(one.get("latency"))
-                return None if seconds is None else round(seconds * 1000)
-        return None
+
+def _latency(event: Mapping[str, Any], id: str) -> int | None:
+    """Return the latency of a reply in milliseconds; None where the metrics of an event have none."""
+    metrics = event.get("llm_metrics")
+    latencies = metrics.get("response_latencies") if isinstance(metrics, Mapping) else None
+    for latency in reversed(latencies if isinstance(latencies, list) else []):
+        if isinstance(latency, Mapping) and latency.get("response_id") == id and id:
+            seconds = to_number(latency.get("latency"))
+            return None if seconds is None else round(seconds * 1000)
+    return None
 
 
-def _choice(reply: Mapping[str, Any]) -> Mapping[str, Any]:
+def _first_choice(reply: Mapping[str, Any]) -> Mapping[str, Any]:
     choices = reply.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else {}
     return first if isinstance(first, Mapping) else {}
 
 
 def _message(reply: Mapping[str, Any]) -> Mapping[str, Any]:
-    message = _choice(reply).get("message")
+    message = _first_choice(reply).get("message")
     return message if isinstance(message, Mapping) else {}
 
 
 def _calls(message: Mapping[str, Any]) -> list[tuple[Any, Mapping[str, Any]]]:
-    listed = message.get("tool_calls")
-    calls = [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
+    """Return the tool calls of a message: id and function of each."""
+    items = message.get("tool_calls")
+    calls = [call for call in items if isinstance(call, Mapping)] if isinstance(items, list) else []
     functions = [(call.get("id"), call.get("function")) for call in calls]
     return [(id, function) for id, function in functions if isinstance(function, Mapping)]
 
 
 def score(sample: Sample) -> int:
-    """Sure of a history of actions and observations, and of a list of them."""
+    """Return SURE for a history of actions and observations, and for a list of them."""
     if sample.container != "json":
         return 0
-    return SURE if any(is_event(one) or is_history(one) for one in sample.records) else 0
+    return SURE if any(is_event(value) or is_history(value) for value in sample.records) else 0
 
 
 IMPORTER = Importer(FORMAT, score, list_reader(FORMAT, is_event, read_one))

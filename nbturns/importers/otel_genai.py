@@ -1,8 +1,8 @@
 """OpenTelemetry's spans of generative AI: the semantic conventions `gen_ai.*`, in all their forms.
 
-Messages stand in attributes (`gen_ai.input.messages`, `gen_ai.output.messages`: JSON of roles and parts; before
-that, with `gen_ai.prompt.0.role`), or in events and log records (`gen_ai.user.message`, `gen_ai.choice`). Spans are read
-from OTLP's JSON and from the JSON of the SDK for Python; see `span_conversations.py` for how conversations are made of them.
+Messages are in attributes (`gen_ai.input.messages`, `gen_ai.output.messages`: JSON of roles and parts; before
+that, `gen_ai.prompt.0.role`), or in events and log records (`gen_ai.user.message`, `gen_ai.choice`). Spans come
+in OTLP's JSON or in that of the SDK for Python; `span_conversations.py` makes conversations of them.
 Source: "Semantic conventions for generative AI" 1.27 to 1.38, and OpenLLMetry's names before them.
 """
 
@@ -16,100 +16,109 @@ from ..values.turns import Kind
 from .kit.faults import unknown_value
 from .kit.import_report import Notes
 from .kit.importer import Importer
-from .kit.record_fields import expect, list_or_empty, object_or_empty, omit_empty, optional_text, to_number, token_usage
+from .kit.record_fields import (
+    expect,
+    list_or_empty,
+    object_or_empty,
+    objects,
+    omit_empty,
+    optional_text,
+    text_or_empty,
+    to_float,
+    to_number,
+    token_usage,
+)
 from .kit.span_conversations import Draft, ModelCall, SpanReader, span_reader
 from .kit.spans import Span, span_score
 
 FORMAT = "otel-genai"
-CHATS = ("chat", "text_completion", "generate_content", "completion", "create_message", "responses")
+CHAT_OPERATIONS = ("chat", "text_completion", "generate_content", "completion", "create_message", "responses")
 MESSAGES = ("gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions")
-OUTPUT = ("gen_ai.choice", "gen_ai.content.completion")
-READ = (
-    *MESSAGES,
+NUMBERED_MESSAGES = ("gen_ai.prompt.", "gen_ai.completion.")
+CALL_PREFIXES = (*NUMBERED_MESSAGES, "gen_ai.input.", "gen_ai.response.")  # of attributes of model calls
+REPLY_EVENTS = ("gen_ai.choice", "gen_ai.content.completion")
+RESULT_ATTRIBUTES = (
     "gen_ai.usage.input_tokens",
     "gen_ai.usage.output_tokens",
     "gen_ai.response.model",
     "gen_ai.response.id",
     "gen_ai.response.finish_reasons",
 )
+MESSAGE_KINDS = {"system": Kind.SYSTEM, "developer": Kind.SYSTEM, "assistant": Kind.LLM_TEXT}  # by role
+Drafts = list[Draft]
 
 
-def call_of(span: Span, notes: Notes) -> ModelCall | None:
-    """The model call a span tells of; None when it tells of none."""
-    attributes = dict(span.attributes)
-    if not _is_call(span):
+def model_call(span: Span, notes: Notes) -> ModelCall | None:
+    """Return the model call of a span; None for a span of another kind."""
+    if not _is_model_call(span):
         return None
-    given, answered = _from_attributes(span, notes)
+    attributes = dict(span.attributes)
+    messages, reply = _from_attributes(span, notes)
     for event in span.events:
-        more, transcript = _from_event(event, span, notes)
-        given += more
-        answered += transcript
-    older, replies = _numbered(attributes, "gen_ai.prompt"), _numbered(attributes, "gen_ai.completion")
-    given += [draft for message in older for draft in _legacy(message, "user")]
-    answered += [draft for message in replies for draft in _legacy(message, "assistant")]
-    extra_fields = {
-        name: one for name, one in attributes.items() if not name.startswith(("gen_ai.prompt.", "gen_ai.completion."))
+        event_messages, event_reply = _from_event(event, span, notes)
+        messages += event_messages
+        reply += event_reply
+    for message in _numbered(attributes, "gen_ai.prompt"):
+        messages += _chat_drafts(message, "user")
+    for message in _numbered(attributes, "gen_ai.completion"):
+        reply += _chat_drafts(message, "assistant")
+    extra_attributes = {
+        name: value
+        for name, value in attributes.items()
+        if not name.startswith(NUMBERED_MESSAGES)
+        and name not in MESSAGES
+        and not (name in RESULT_ATTRIBUTES and is_simple(value))
     }
-    extra_fields = {
-        name: one for name, one in extra_fields.items() if name not in READ or not (name in MESSAGES or is_simple(one))
-    }
-    kept = [one for one in span.events if not str(one.get("name")).startswith("gen_ai.")]
-    return ModelCall(given, answered, _about(span), omit_empty(span=extra_fields, events=kept, **span.extra_fields()))
+    other_events = [event for event in span.events if not str(event.get("name")).startswith("gen_ai.")]
+    extra_fields = omit_empty(span=extra_attributes, events=other_events, **span.extra_fields())
+    return ModelCall(messages, reply, _result_fields(span), extra_fields)
 
 
-def spoken(span: Span, notes: Notes) -> list[Draft]:
-    """The messages on a span that is no model call: an agent's, for where the model's own spans have none."""
-    given, answered = _from_attributes(span, notes)
-    listed = list_or_empty(_parsed(span.attributes.get("pydantic_ai.all_messages")), "pydantic_ai.all_messages")
-    return given + answered or [draft for message in listed for draft in drafts_of(message, span.position, notes)]
+def other_messages(span: Span, notes: Notes) -> Drafts:
+    """Return the messages of a span that is no model call, such as an agent's, for conversations without others."""
+    messages, reply = _from_attributes(span, notes)
+    all_messages = _json_or_text(span.attributes.get("pydantic_ai.all_messages"))
+    records = list_or_empty(all_messages, "pydantic_ai.all_messages")
+    return messages + reply or [draft for record in records for draft in drafts_of(record, span.position, notes)]
 
 
 def is_simple(value: Any) -> bool:
-    """Whether an attribute has the type it should: a text, a number, or a list of them."""
-    return all(isinstance(one, (str, int, float)) for one in (value if isinstance(value, list) else [value]))
+    """Return True for an attribute of a documented type: a text, a number, or a list of them."""
+    return all(isinstance(item, (str, int, float)) for item in (value if isinstance(value, list) else [value]))
 
 
-def _is_call(span: Span) -> bool:
+def _is_model_call(span: Span) -> bool:
     attributes = span.attributes
     operation = attributes.get("gen_ai.operation.name") or attributes.get("llm.request.type")
     if isinstance(operation, str):
-        return operation in CHATS
+        return operation in CHAT_OPERATIONS
     if any(str(event.get("name")).startswith("gen_ai.") for event in span.events):
         return True
-    return any(
-        name.startswith(("gen_ai.prompt.", "gen_ai.completion.", "gen_ai.input.", "gen_ai.response."))
-        for name in attributes
-    )
+    return any(name.startswith(CALL_PREFIXES) for name in attributes)
 
 
-def _about(span: Span) -> dict[str, Any]:
-    attributes = span.attributes
+def _result_fields(span: Span) -> dict[str, Any]:
+    attributes, usage, details = span.attributes, "gen_ai.usage.", "gen_ai.usage.details."
     reasons = attributes.get("gen_ai.response.finish_reasons")
     reason = reasons[0] if isinstance(reasons, list) and reasons else reasons
-    if span.error and not reason:
-        reason = "error"
-    cost = to_number(attributes.get("operation.cost", attributes.get("gen_ai.usage.cost")))
+    max_tokens = to_number(attributes.get("gen_ai.request.max_tokens"))
     provider = attributes.get("gen_ai.provider.name") or attributes.get("gen_ai.system")
     model = attributes.get("gen_ai.response.model") or attributes.get("gen_ai.request.model")
-    response, most = attributes.get("gen_ai.response.id"), to_number(attributes.get("gen_ai.request.max_tokens"))
-    detail = "gen_ai.usage.details."
+    cache_read = attributes.get(f"{details}cache_read_input_tokens")
+    cache_written = attributes.get(f"{details}cache_creation_input_tokens")
     return {
-        "provider": provider if isinstance(provider, str) else "",
-        "model": model if isinstance(model, str) else "",
-        "response_id": response if isinstance(response, str) else "",
-        "stop_reason": reason,
-        "max_tokens": None if most is None else int(most),
-        "cost": None if cost is None else float(cost),
+        "provider": text_or_empty(provider),
+        "model": text_or_empty(model),
+        "response_id": text_or_empty(attributes.get("gen_ai.response.id")),
+        "stop_reason": "error" if span.error and not reason else reason,
+        "max_tokens": None if max_tokens is None else int(max_tokens),
+        "cost": to_float(attributes.get("operation.cost", attributes.get(f"{usage}cost"))),
         "usage": token_usage(
-            attributes.get("gen_ai.usage.input_tokens", attributes.get("gen_ai.usage.prompt_tokens")),
-            attributes.get("gen_ai.usage.output_tokens", attributes.get("gen_ai.usage.completion_tokens")),
-            cached=attributes.get(
-                "gen_ai.usage.cache_read.input_tokens", attributes.get(f"{detail}cache_read_input_tokens")
-            ),
-            written=attributes.get(
-                "gen_ai.usage.cache_creation.input_tokens", attributes.get(f"{detail}cache_creation_input_tokens")
-            ),
-            reasoning=attributes.get(f"{detail}reasoning_tokens", attributes.get("gen_ai.usage.reasoning_tokens")),
+            attributes.get(f"{usage}input_tokens", attributes.get(f"{usage}prompt_tokens")),
+            attributes.get(f"{usage}output_tokens", attributes.get(f"{usage}completion_tokens")),
+            cached=attributes.get(f"{usage}cache_read.input_tokens", cache_read),
+            written=attributes.get(f"{usage}cache_creation.input_tokens", cache_written),
+            reasoning=attributes.get(f"{details}reasoning_tokens", attributes.get(f"{usage}reasoning_tokens")),
         ),
         "extra": omit_empty(error=span.error),
     }
@@ -118,31 +127,36 @@ def _about(span: Span) -> dict[str, Any]:
 # Messages in attributes.
 
 
-def _from_attributes(span: Span, notes: Notes) -> tuple[list[Draft], list[Draft]]:
-    given: list[Draft] = []
-    instructions = _parsed(span.attributes.get("gen_ai.system_instructions"))
+def _from_attributes(span: Span, notes: Notes) -> tuple[Drafts, Drafts]:
+    """Return the blocks of the messages and of the reply."""
+    messages: Drafts = []
+    instructions = _json_or_text(span.attributes.get("gen_ai.system_instructions"))
     if instructions:
         parts = instructions if isinstance(instructions, list) else [instructions]
-        given += drafts_of({"role": "system", "parts": parts}, span.position, notes)
-    for message in list_or_empty(_parsed(span.attributes.get("gen_ai.input.messages")), "gen_ai.input.messages"):
-        given += drafts_of(message, span.position, notes)
-    answered: list[Draft] = []
-    for message in list_or_empty(_parsed(span.attributes.get("gen_ai.output.messages")), "gen_ai.output.messages"):
-        answered += drafts_of(message, span.position, notes)
-        _ended(span, message.get("finish_reason"))
-    return given, answered
+        messages += drafts_of({"role": "system", "parts": parts}, span.position, notes)
+    for message in _attribute_list(span, "gen_ai.input.messages"):
+        messages += drafts_of(message, span.position, notes)
+    reply: Drafts = []
+    for message in _attribute_list(span, "gen_ai.output.messages"):
+        reply += drafts_of(message, span.position, notes)
+        _add_finish_reason(span, message.get("finish_reason"))
+    return messages, reply
 
 
-def _ended(span: Span, reason: Any) -> None:
-    """Why a reply ended, as the reply says it: for where its span does not."""
-    written = span.attributes.get("gen_ai.response.finish_reasons")
-    told_there = written[0] if isinstance(written, list) and written else written
-    if isinstance(reason, str) and reason and not isinstance(told_there, str):
+def _attribute_list(span: Span, name: str) -> list[Any]:
+    return list_or_empty(_json_or_text(span.attributes.get(name)), name)
+
+
+def _add_finish_reason(span: Span, reason: Any) -> None:
+    """Add the finish reason of a reply to a span without one."""
+    reasons = span.attributes.get("gen_ai.response.finish_reasons")
+    span_reason = reasons[0] if isinstance(reasons, list) and reasons else reasons
+    if isinstance(reason, str) and reason and not isinstance(span_reason, str):
         span.attributes["gen_ai.response.finish_reasons"] = [reason]
 
 
-def _parsed(value: Any) -> Any:
-    """An attribute that is JSON; a text that is none is itself."""
+def _json_or_text(value: Any) -> Any:
+    """Return the value of an attribute that is JSON; a text that is not JSON as it is; None for an empty text."""
     if isinstance(value, str):
         try:
             return json.loads(value) if value else None
@@ -151,139 +165,140 @@ def _parsed(value: Any) -> Any:
     return value
 
 
-def drafts_of(raw: Any, place: str, notes: Notes) -> list[Draft]:
-    """The blocks of a message of roles and parts."""
-    message = expect(raw, dict, "")
+def drafts_of(record: Any, position: str, notes: Notes) -> Drafts:
+    """Return the blocks of a message with a role and parts."""
+    message = expect(record, dict, "message")
     role = optional_text(message.get("role"), "role") or "user"
-    parts = message.get("parts")
-    if parts is None and "content" in message:
-        return _legacy(message, role)
-    made: list[Draft] = []
+    if message.get("parts") is None and "content" in message:
+        return _chat_drafts(message, role)
+    drafts: Drafts = []
     texts: list[str] = []
     images: list[dict[str, Any]] = []
-    for part in list_or_empty(parts, "parts"):
+    for part in list_or_empty(message.get("parts"), "parts"):
         if isinstance(part, str):
             texts.append(part)
             continue
-        kind = expect(part, dict, "a part").get("type")
-        content = part.get("content")
-        if kind == "text" and role == "assistant":
-            made.append(Draft(Kind.LLM_TEXT, {"text": optional_text(content, "content") or ""}, role))
-        elif kind == "text":
+        type, content = expect(part, dict, "part").get("type"), part.get("content")
+        if type == "text" and role == "assistant":
+            drafts.append(Draft(Kind.LLM_TEXT, {"text": optional_text(content, "content") or ""}, role))
+        elif type == "text":
             texts.append(optional_text(content, "content") or "")
         elif (image := _image(part)) is not None:
             images.append(image)
         else:
-            made.append(_part(part, kind, place, notes))
+            drafts.append(_part_draft(part, type, position, notes))
     if texts or images:
         payload = {"text": "\n".join(texts)} | omit_empty(images=images)
-        kind = {"system": Kind.SYSTEM, "developer": Kind.SYSTEM, "assistant": Kind.LLM_TEXT}.get(role, Kind.USER)
-        made.insert(0, Draft(kind, payload, role))
-    if not made and role == "assistant":
-        made.append(Draft(Kind.LLM_TEXT, {"text": ""}, role))
-    return made
+        drafts.insert(0, Draft(MESSAGE_KINDS.get(role, Kind.USER), payload, role))
+    if not drafts and role == "assistant":
+        drafts.append(Draft(Kind.LLM_TEXT, {"text": ""}, role))
+    return drafts
 
 
-def _part(part: dict[str, Any], kind: Any, place: str, notes: Notes) -> Draft:
-    if kind in ("tool_call", "server_tool_call"):
-        given = _parsed(part.get("arguments")) if isinstance(part.get("arguments"), str) else part.get("arguments")
-        return _call(part.get("id"), part.get("name"), given, part.get("arguments"))
-    if kind in ("tool_call_response", "server_tool_call_response"):
-        held = next((name for name in ("response", "result", "content") if name in part), None)
-        id = optional_text(part.get("id"), "the id of a result") or ""
-        result = None if held is None else part[held]
+def _part_draft(part: dict[str, Any], type: Any, position: str, notes: Notes) -> Draft:
+    if type in ("tool_call", "server_tool_call"):
+        arguments = part.get("arguments")
+        return _call_draft(part.get("id"), part.get("name"), arguments)
+    if type in ("tool_call_response", "server_tool_call_response"):
+        result = next((part[name] for name in ("response", "result", "content") if name in part), None)
+        id = optional_text(part.get("id"), "tool call id") or ""
         return Draft(Kind.TOOL_USE, {"id": id, "result": result, "error": ""})
-    if kind in ("reasoning", "thinking"):
+    if type in ("reasoning", "thinking"):
         return Draft(Kind.REASONING, {"text": optional_text(part.get("content"), "content") or ""})
-    notes.add_unknown(place, unknown_value("type", kind))
+    notes.add_unknown(position, unknown_value("type", type))
     return Draft(Kind.OTHER, part)
 
 
-def _call(id: Any, name: Any, given: Any, written: Any) -> Draft:
-    known = optional_text(id, "the id of a call") or ""
-    args = {"args": given} if isinstance(given, Mapping) else {"args": {}} | omit_empty(args_raw=written)
-    return Draft(Kind.TOOL_CALL, {"id": known, "name": optional_text(name, "the name of a tool") or "", **args})
+def _call_draft(id: Any, name: Any, arguments: Any) -> Draft:
+    """Return the block of a tool call. `arguments`: an object, or JSON; anything else is kept in `args_raw`."""
+    parsed = _json_or_text(arguments)
+    args = {"args": parsed} if isinstance(parsed, Mapping) else {"args": {}} | omit_empty(args_raw=arguments)
+    call_id = optional_text(id, "tool call id") or ""
+    return Draft(Kind.TOOL_CALL, {"id": call_id, "name": optional_text(name, "tool name") or "", **args})
 
 
 def _image(part: Mapping[str, Any]) -> dict[str, Any] | None:
-    kind, media = part.get("type"), part.get("mime_type") or part.get("media_type")
-    pictured = part.get("modality") == "image" or str(media).startswith("image/") or kind == "image-url"
-    if kind not in ("blob", "uri", "file", "image-url", "binary") or not pictured:
+    type, media_type = part.get("type"), part.get("mime_type") or part.get("media_type")
+    is_image = part.get("modality") == "image" or str(media_type).startswith("image/") or type == "image-url"
+    if type not in ("blob", "uri", "file", "image-url", "binary") or not is_image:
         return None
     content = part.get("content") if isinstance(part.get("content"), str) else part.get("data")
-    return omit_empty(
-        media_type=media, content=content, url=part.get("uri") or part.get("url"), file_id=part.get("file_id")
-    )
+    url = part.get("uri") or part.get("url")
+    return omit_empty(media_type=media_type, content=content, url=url, file_id=part.get("file_id"))
 
 
 # Messages in events and log records.
 
 
-def _from_event(event: Mapping[str, Any], span: Span, notes: Notes) -> tuple[list[Draft], list[Draft]]:
+def _from_event(event: Mapping[str, Any], span: Span, notes: Notes) -> tuple[Drafts, Drafts]:
+    """Return the blocks of the messages and of the reply in an event."""
     name, attributes = str(event.get("name")), object_or_empty(event.get("attributes"), "attributes")
     if not name.startswith("gen_ai."):
         return [], []
-    if any(one in attributes for one in MESSAGES):  # `gen_ai.client.inference.operation.details`
+    if any(message_name in attributes for message_name in MESSAGES):  # gen_ai.client.inference.operation.details
         return _from_attributes(Span(span.position, {}, attributes=attributes), notes)
-    body = event.get("body")
-    body = _parsed(body) if body is not None else {one: _parsed(held) for one, held in attributes.items()}
     if name in ("gen_ai.content.prompt", "gen_ai.content.completion"):
-        listed = list_or_empty(_parsed(attributes.get(name.replace("content.", ""))), name)
-        drafts = [draft for one in listed for draft in _legacy(expect(one, dict, "a message"), "user")]
-        return ([], drafts) if name in OUTPUT else (drafts, [])
-    if not name.endswith(".message") and name not in OUTPUT:
+        records = _json_or_text(attributes.get(name.replace("content.", "")))
+        drafts = [draft for record in objects(records, name) for draft in _chat_drafts(record, "user")]
+        return ([], drafts) if name in REPLY_EVENTS else (drafts, [])
+    if not name.endswith(".message") and name not in REPLY_EVENTS:
         return [], []
-    held = expect({} if body is None else body, dict, "the body of an event")
+    body = _event_body(event, attributes)
     if name == "gen_ai.choice":
-        message = held.get("message")
-        message = _parsed(message) if message is not None else held
-        if isinstance(message, str):
-            message = {"content": message}
-        drafts = _legacy(expect(message, dict, "a message"), "assistant")
-        _ended(span, held.get("finish_reason"))
-        return [], drafts
-    role = name.removeprefix("gen_ai.").removesuffix(".message")
-    return _legacy(held, role), []
+        return [], _choice_drafts(body, span)
+    return _chat_drafts(body, name.removeprefix("gen_ai.").removesuffix(".message")), []
 
 
-def _legacy(message: Mapping[str, Any], role: str) -> list[Draft]:
-    """The blocks of a message like OpenAI's: a content, calls, the id of the call it answers."""
-    role = optional_text(message.get("role"), "role") or role
+def _event_body(event: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[str, Any]:
+    body = event.get("body")
+    if body is None:
+        return {name: _json_or_text(value) for name, value in attributes.items()}
+    parsed = _json_or_text(body)
+    return expect({} if parsed is None else parsed, dict, "body")
+
+
+def _choice_drafts(body: dict[str, Any], span: Span) -> Drafts:
+    message = body.get("message")
+    message = body if message is None else _json_or_text(message)
+    if isinstance(message, str):
+        message = {"content": message}
+    drafts = _chat_drafts(expect(message, dict, "message"), "assistant")
+    _add_finish_reason(span, body.get("finish_reason"))
+    return drafts
+
+
+def _chat_drafts(message: Mapping[str, Any], default_role: str) -> Drafts:
+    """Return the blocks of a message like OpenAI's: a content, tool calls, the id of the call that it answers."""
+    role = optional_text(message.get("role"), "role") or default_role
     content = message.get("content")
-    if isinstance(content, str) and content[:1] == "[" and isinstance(parts := _parsed(content), list):
-        content = parts if all(isinstance(one, Mapping) and "type" in one for one in parts) else content
-    id = message.get("tool_call_id") or message.get("id")
+    if isinstance(content, str) and content.startswith("[") and isinstance(parts := _json_or_text(content), list):
+        content = parts if all(isinstance(part, Mapping) and "type" in part for part in parts) else content
     if role == "tool":
-        return [
-            Draft(Kind.TOOL_USE, {"id": optional_text(id, "the id of a result") or "", "result": content, "error": ""})
-        ]
-    texts, images, others = _content(content)
-    made: list[Draft] = []
+        id = optional_text(message.get("tool_call_id") or message.get("id"), "tool call id") or ""
+        return [Draft(Kind.TOOL_USE, {"id": id, "result": content, "error": ""})]
+    texts, images, has_more = _content(content)
     calls = _calls(message)
-    if role == "assistant":
-        if any(texts) or images or not calls:
-            made.append(Draft(Kind.LLM_TEXT, {"text": "\n".join(texts)} | omit_empty(images=images), role))
-    else:
-        kind = Kind.SYSTEM if role in ("system", "developer") else Kind.USER
-        made.append(Draft(kind, {"text": "\n".join(texts)} | omit_empty(images=images), role))
-    if others and made:
-        made[0].extra_fields = {"content": content}
+    drafts: Drafts = []
+    if role != "assistant" or any(texts) or images or not calls:
+        payload = {"text": "\n".join(texts)} | omit_empty(images=images)
+        drafts.append(Draft(MESSAGE_KINDS.get(role, Kind.USER), payload, role))
+    if has_more and drafts:
+        drafts[0].extra_fields = {"content": content}
     for call in calls:
-        function = call.get("function") if isinstance(call.get("function"), Mapping) else call
-        assert isinstance(function, Mapping)
-        written = function.get("arguments")
-        made.append(_call(call.get("id"), function.get("name"), _parsed(written), written))
-    return made
+        function = call["function"] if isinstance(call.get("function"), Mapping) else call
+        drafts.append(_call_draft(call.get("id"), function.get("name"), function.get("arguments")))
+    return drafts
 
 
 def _calls(message: Mapping[str, Any]) -> list[dict[str, Any]]:
-    listed = _parsed(message.get("tool_calls"))
-    if isinstance(listed, Mapping):  # numbered attributes
-        listed = [listed[name] for name in sorted(listed, key=lambda one: (len(one), one))]
-    return [expect(call, dict, "a call") for call in list_or_empty(listed, "tool_calls")]
+    calls = _json_or_text(message.get("tool_calls"))
+    if isinstance(calls, Mapping):  # numbered attributes
+        calls = [calls[name] for name in sorted(calls, key=lambda name: (len(name), name))]
+    return objects(calls, "tool_calls")
 
 
 def _content(content: Any) -> tuple[list[str], list[dict[str, Any]], bool]:
+    """Return texts and images of a content, and whether it has more."""
     if content is None or isinstance(content, str):
         return [content or ""], [], False
     if not isinstance(content, list):
@@ -295,38 +310,37 @@ def _content(content: Any) -> tuple[list[str], list[dict[str, Any]], bool]:
             texts.append(part)
         elif isinstance(part, Mapping) and isinstance(part.get("text", part.get("content")), str):
             texts.append(part.get("text", part.get("content")))
-        elif isinstance(part, Mapping) and isinstance(given := part.get("image_url"), Mapping):
-            images.append(omit_empty(url=given.get("url"), detail=given.get("detail")))
+        elif isinstance(part, Mapping) and isinstance(image_url := part.get("image_url"), Mapping):
+            images.append(omit_empty(url=image_url.get("url"), detail=image_url.get("detail")))
         elif isinstance(part, Mapping) and (image := _image(part)) is not None:
             images.append(image)
     return texts, images, len(content) > 1 or len(texts) + len(images) != len(content)
 
 
 def _numbered(attributes: Mapping[str, Any], prefix: str) -> list[dict[str, Any]]:
-    """Messages whose fields are attributes of their own: `gen_ai.prompt.0.role`."""
-    tree = nested(attributes, prefix)
-    return [one for one in in_order(tree) if isinstance(one, dict)]
+    """Return messages whose fields are attributes of their own: `gen_ai.prompt.0.role`."""
+    return [message for message in in_order(to_tree(attributes, prefix)) if isinstance(message, dict)]
 
 
-def nested(attributes: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """The attributes below a prefix as a tree: `a.0.b` is `{"0": {"b": …}}`."""
+def to_tree(attributes: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Return the attributes below a prefix as a tree: `a.0.b` is `{"0": {"b": …}}`."""
     tree: dict[str, Any] = {}
     for name, value in attributes.items():
         if not name.startswith(prefix + "."):
             continue
-        *way, last = name.removeprefix(prefix + ".").split(".")
-        here = tree
-        for step in way:
-            below = here.setdefault(step, {})
-            if not isinstance(below, dict):
-                below = here[step] = {"": below}
-            here = below
-        here[last] = value if not isinstance(here.get(last), dict) else {**here[last], "": value}
+        *steps, last = name.removeprefix(prefix + ".").split(".")
+        node = tree
+        for step in steps:
+            child = node.setdefault(step, {})
+            if not isinstance(child, dict):
+                child = node[step] = {"": child}
+            node = child
+        node[last] = value if not isinstance(node.get(last), dict) else {**node[last], "": value}
     return tree
 
 
 def in_order(tree: Any) -> list[Any]:
-    """The branches of a tree that are numbered, in the order of their numbers."""
+    """Return the numbered branches of a tree in the order of their numbers."""
     if isinstance(tree, list):
         return tree
     if not isinstance(tree, Mapping):
@@ -334,4 +348,5 @@ def in_order(tree: Any) -> list[Any]:
     return [tree[name] for name in sorted((name for name in tree if name.isdigit()), key=int)]
 
 
-IMPORTER = Importer(FORMAT, span_score("gen_ai."), span_reader(FORMAT, SpanReader(call_of, spoken)))
+READER = SpanReader(model_call, other_messages)
+IMPORTER = Importer(FORMAT, span_score("gen_ai."), span_reader(FORMAT, READER))

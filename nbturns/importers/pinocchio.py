@@ -1,8 +1,8 @@
-"""Pinocchio's turn store, a SQLite database: `turns`, `blocks`, and which block stands where in which snapshot.
+"""Pinocchio's turn store, a SQLite database: `turns`, `blocks`, and the membership of blocks in snapshots.
 
-A session is a Run. A turn was kept at several phases; its Turn is the one of the phase `final`, else the last one there
-is. Blocks that other snapshots of it had are kept beside the Turn. Blocks are kept once per id and content there, and are
-the same objects here. Source: pinocchio's `pkg/persistence/chatstore`.
+A session is a Run. A turn has a snapshot for each of several phases; its Turn is the one of the phase `final`,
+else the last one. Blocks of other snapshots are kept in the Turn's metadata. The store has a block once for each
+id and content, and so does a Run. Source: pinocchio's `pkg/persistence/chatstore`.
 """
 
 from __future__ import annotations
@@ -31,41 +31,41 @@ if TYPE_CHECKING:
 FORMAT = "pinocchio"
 TABLES = frozenset({"turns", "blocks", "turn_block_membership"})
 PHASES = ("draft", "snapshot", "pre_inference", "post_inference", "post_tools", "failed", "final")
-TURN = ("conv_id", "session_id", "turn_id", "turn_metadata_json", "turn_data_json")
+TURN_FIELDS = ("conv_id", "session_id", "turn_id", "turn_metadata_json", "turn_data_json")
 Rows = list[dict[str, Any]]
 
 
 def is_store(head: bytes) -> bool:
-    """Whether the head of a SQLite file tells of these tables; its schema is on its first page."""
+    """Return True for a SQLite file with the tables of a store; the schema is on its first page."""
     return all(name.encode() in head for name in TABLES)
 
 
 def read(source: Source) -> Iterator[Run]:
-    """Every session of a store, oldest first."""
+    """Yield every session of a store, the oldest first."""
     import sqlite3
 
     try:
-        with closing(_opened(source)) as store:
+        with closing(_connect(source)) as store:
             store.row_factory = sqlite3.Row
             yield from _Store(store, source).runs()
     except sqlite3.Error as error:
         raise LoadError(f"the database cannot be read: {error}", file=source.file) from None
 
 
-def _opened(source: Source) -> sqlite3.Connection:
-    """The database of a file, which is not written to; of bytes, in memory."""
+def _connect(source: Source) -> sqlite3.Connection:
+    """Open the database of a file for reading, or that of bytes in memory."""
     import sqlite3
 
     if source.path is None:
         content = bytearray(source.read_bytes())
-        content[18:20] = b"\x01\x01"  # no journal: in memory there is no place for one
+        content[18:20] = b"\x01\x01"  # no journal, which a database in memory cannot have
         memory = sqlite3.connect(":memory:")
         memory.deserialize(bytes(content))
         return memory
     path = source.path.absolute()
     journal = path.with_name(f"{path.name}-wal")
-    how = "mode=ro" if journal.exists() else "immutable=1"  # else SQLite would make a journal to read
-    return sqlite3.connect(f"{path.as_uri()}?{how}", uri=True)
+    mode = "mode=ro" if journal.exists() else "immutable=1"  # without it SQLite creates a journal
+    return sqlite3.connect(f"{path.as_uri()}?{mode}", uri=True)
 
 
 class _Store:
@@ -75,23 +75,24 @@ class _Store:
         self.blocks: dict[tuple[str, str], Block] = {}
 
     def runs(self) -> Iterator[Run]:
+        """Yield a Run for each session."""
         missing = TABLES - {row[0] for row in self.connection.execute("SELECT name FROM sqlite_master")}
         if missing:
             raise LoadError(f"the database has no table {', '.join(sorted(missing))}", file=self.source.file)
         sessions: dict[tuple[str, str], Rows] = {}
         for row in self.rows("SELECT * FROM turns ORDER BY turn_created_at_ms, rowid"):
             sessions.setdefault((_text(row.get("conv_id")), _text(row.get("session_id"))), []).append(row)
-        known = "SELECT DISTINCT conv_id, session_id FROM turn_block_membership"
-        for row in self.rows(known):
+        for row in self.rows("SELECT DISTINCT conv_id, session_id FROM turn_block_membership"):
             sessions.setdefault((_text(row["conv_id"]), _text(row["session_id"])), [])
         names = Counter(session or conversation for conversation, session in sessions)
         for (conversation, session), turns in sessions.items():
-            own = session or conversation
-            name = own if names[own] == 1 else f"{conversation}/{session}"
+            name = session or conversation
+            if names[name] > 1:
+                name = f"{conversation}/{session}"
             yield self.run(name, conversation, session, turns)
 
     def rows(self, query: str, *values: str) -> Iterator[dict[str, Any]]:
-        """The rows of a query. What a damaged database no longer gives is a problem of its file."""
+        """Yield the rows of a query; a damaged database is reported as a problem of the source."""
         import sqlite3
 
         try:
@@ -105,21 +106,21 @@ class _Store:
     def run(self, name: str, conversation: str, session: str, turns: Rows) -> Run:
         notes = self.source.notes(FORMAT, name)
         snapshots = self.snapshots(conversation, session, notes)
-        listed = {_text(row.get("turn_id")) for row in turns}
+        turn_ids = {_text(row.get("turn_id")) for row in turns}
         for turn_id in snapshots:
-            if turn_id not in listed:
+            if turn_id not in turn_ids:
                 notes.add_guess(f"turn {turn_id}", "the turn has blocks, but no row of its own")
                 turns.append({"turn_id": turn_id})
-        made = [self.turn(row, snapshots.get(_text(row.get("turn_id")), {}), notes) for row in turns]
-        other_fields = omit_empty(conv_id=conversation, session_id=session)
-        blocks = len({id(block) for turn in made for block in turn.blocks})
-        bag = metadata_from_dict({FIELDS.name: other_fields}) if other_fields else NO_METADATA
-        return Run(made, id=name, metadata=bag, import_report=notes.report(blocks))
+        session_turns = [self.turn(row, snapshots.get(_text(row.get("turn_id")), {}), notes) for row in turns]
+        extra_fields = omit_empty(conv_id=conversation, session_id=session)
+        block_count = len({id(block) for turn in session_turns for block in turn.blocks})
+        metadata = metadata_from_dict({FIELDS.name: extra_fields}) if extra_fields else NO_METADATA
+        return Run(session_turns, id=name, metadata=metadata, import_report=notes.report(block_count))
 
     def snapshots(self, conversation: str, session: str, notes: Notes) -> dict[str, dict[tuple[Any, str], list[Block]]]:
-        """The blocks of each snapshot of each turn, by time and phase."""
+        """Return the blocks of each snapshot of each turn, by time and phase."""
         query = (
-            "SELECT m.*, b.block_id AS found, b.kind, b.role, b.payload_json, b.block_metadata_json"
+            "SELECT m.*, b.block_id AS stored_id, b.kind, b.role, b.payload_json, b.block_metadata_json"
             " FROM turn_block_membership m LEFT JOIN blocks b ON b.block_id = m.block_id AND b.content_hash = m.content_hash"
             " WHERE m.conv_id = ? AND m.session_id = ? ORDER BY m.snapshot_created_at_ms, m.phase, m.ordinal"
         )
@@ -133,13 +134,13 @@ class _Store:
         key = (_text(row["block_id"]), _text(row["content_hash"]))
         if key not in self.blocks:
             notes.record_count += 1
-            self.blocks[key] = self._block(row, key[0], notes)
+            self.blocks[key] = self._read_block(row, key[0], notes)
         return self.blocks[key]
 
-    def _block(self, row: Mapping[str, Any], id: str, notes: Notes) -> Block:
-        place = f"block {id}"
-        if row["found"] is None:
-            notes.add_unknown(place, "the block does not exist; a snapshot refers to it")
+    def _read_block(self, row: Mapping[str, Any], id: str, notes: Notes) -> Block:
+        position = f"block {id}"
+        if row["stored_id"] is None:
+            notes.add_unknown(position, "the block does not exist; a snapshot refers to it")
             return other_block({"block_id": id, "content_hash": row["content_hash"]})
         kind = row["kind"] if isinstance(row["kind"], str) and row["kind"].strip() else str(Kind.OTHER)
         try:
@@ -148,54 +149,53 @@ class _Store:
                     "id": id,
                     "kind": kind,
                     "role": _text(row["role"]) or None,
-                    "payload": _json(row["payload_json"]),
-                    "metadata": _json(row["block_metadata_json"]),
+                    "payload": _parse_json(row["payload_json"]),
+                    "metadata": _parse_json(row["block_metadata_json"]),
                 }
             )
         except (ValueError, RecursionError, LoadError) as error:
-            notes.add_unknown(place, f"the block cannot be read: {error}")
+            notes.add_unknown(position, f"the block cannot be read: {error}")
             return other_block({name: _plain(value) for name, value in row.items() if value is not None})
 
     def turn(self, row: Mapping[str, Any], snapshots: dict[tuple[Any, str], list[Block]], notes: Notes) -> Turn:
-        best = max(snapshots, key=_late, default=None)
+        best = max(snapshots, key=_rank, default=None)
         blocks = snapshots[best] if best is not None else []
-        about: dict[str, Any] = {name: _plain(value) for name, value in row.items() if name not in TURN}
+        extra_fields: dict[str, Any] = {name: _plain(value) for name, value in row.items() if name not in TURN_FIELDS}
         if best is not None:
-            about |= {"phase": best[1], "snapshot_created_at_ms": _plain(best[0])}
-        about["snapshots"] = [_of_another(key, held, blocks) for key, held in snapshots.items() if key != best]
-        metadata = self.bag(row, "turn_metadata_json", about, notes)
-        data = self.bag(row, "turn_data_json", about, notes)
-        kept = {FIELDS.name: freeze_or_json(omit_empty(about))}
-        return Turn(blocks, id=_text(row.get("turn_id")), metadata=metadata.with_raw(**kept), data=data)
+            extra_fields |= {"phase": best[1], "snapshot_created_at_ms": _plain(best[0])}
+        extra_fields["snapshots"] = [_summary(key, others, blocks) for key, others in snapshots.items() if key != best]
+        metadata = self.bag(row, "turn_metadata_json", extra_fields, notes)
+        data = self.bag(row, "turn_data_json", extra_fields, notes)
+        entries = {FIELDS.name: freeze_or_json(omit_empty(extra_fields))}
+        return Turn(blocks, id=_text(row.get("turn_id")), metadata=metadata.with_raw(**entries), data=data)
 
-    def bag(self, row: Mapping[str, Any], name: str, about: dict[str, Any], notes: Notes) -> Metadata:
-        """A Turn's metadata or data; what cannot be read of it goes to what is kept beside."""
+    def bag(self, row: Mapping[str, Any], name: str, extra_fields: dict[str, Any], notes: Notes) -> Metadata:
+        """Return the metadata or the data of a Turn; what cannot be read of it goes to `extra_fields`."""
         try:
-            return metadata_from_dict(expect(_json(row.get(name)) or {}, dict, name))
+            return metadata_from_dict(expect(_parse_json(row.get(name)) or {}, dict, name))
         except (ValueError, RecursionError, TypeError, ShapeError) as error:
             notes.add_unknown(f"turn {_text(row.get('turn_id'))}", f"{name} cannot be read: {error}")
-            about[name] = _plain(row.get(name))
+            extra_fields[name] = _plain(row.get(name))
             return NO_METADATA
 
 
-def _late(snapshot: tuple[Any, str]) -> tuple[bool, float, int]:
-    """Which of a turn's snapshots counts: the final one, else the last."""
+def _rank(snapshot: tuple[Any, str]) -> tuple[bool, float, int]:
+    """Return the rank of a snapshot of a turn: the final one is highest, then the last."""
     created, phase = snapshot
-    when = created if isinstance(created, (int, float)) else 0
-    return phase == "final", when, PHASES.index(phase) if phase in PHASES else 1
+    time = created if isinstance(created, (int, float)) else 0
+    return phase == "final", time, PHASES.index(phase) if phase in PHASES else 1
 
 
-def _of_another(key: tuple[Any, str], held: list[Block], kept: list[Block]) -> dict[str, Any]:
-    """A snapshot that is not shown: when and how long it was, and its blocks that the one that is does not have."""
-    shown = set(map(id, kept))
-    more = [block.to_dict() for block in held if id(block) not in shown]
-    return omit_empty(phase=key[1], created_at_ms=_plain(key[0]), count=len(held), blocks=more)
+def _summary(key: tuple[Any, str], blocks: list[Block], final_blocks: list[Block]) -> dict[str, Any]:
+    """Return a summary of another snapshot of a turn, with the blocks that the final one does not have."""
+    final_ids = set(map(id, final_blocks))
+    other_blocks = [block.to_dict() for block in blocks if id(block) not in final_ids]
+    return omit_empty(phase=key[1], created_at_ms=_plain(key[0]), count=len(blocks), blocks=other_blocks)
 
 
-def _json(written: Any) -> Any:
-    if isinstance(written, bytes):
-        written = written.decode("utf-8", "replace")
-    return json.loads(written) if isinstance(written, str) and written.strip() else None
+def _parse_json(value: Any) -> Any:
+    text = _plain(value)
+    return json.loads(text) if isinstance(text, str) and text.strip() else None
 
 
 def _plain(value: Any) -> Any:
@@ -207,6 +207,7 @@ def _text(value: Any) -> str:
 
 
 def score(sample: Sample) -> int:
+    """Return SURE for a store, and MAYBE for any other SQLite database, whose error then says what is missing."""
     if sample.container != "sqlite":
         return 0
     return SURE if is_store(sample.head) else MAYBE

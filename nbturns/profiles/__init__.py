@@ -4,9 +4,9 @@
     plan = profiles.resolve("assistant")           # the final settings and their sources; nothing is built yet
     session = profiles["assistant"].session()
 
-`fields` is the schema, `registry` reads one file and `sources` finds the files. `stack` merges a profile with its
-bases, `overrides` applies changes of the caller, `resolving` combines all of this, and `config` is the result.
-`building` builds a session from it, and `conversations` keeps many sessions.
+Each profile of a registry is read into a layer, a mapping from field paths to values with their sources. To resolve
+a profile, its layer is merged with those of its bases, overrides are applied, and the result becomes an
+`EngineConfig`. Only `session()` builds engines, tools and middlewares from it.
 """
 
 from .config import EngineConfig as EngineConfig

@@ -94,6 +94,7 @@ def build_engine(config: EngineConfig, secrets: Secrets) -> Engine:
 
 
 def _client_settings(config: EngineConfig) -> dict[str, Any]:
+    """Return the engine parameters for geppetto's `client` section."""
     client = dict(config.client)
     settings: dict[str, Any] = {}
     if client.get("proxy_url"):

@@ -1,7 +1,4 @@
-"""An `EngineConfig`: everything a session will use, as one printable value.
-
-Building it allocates nothing; `nbturns.profiles.build_session` builds a session from it.
-"""
+"""An `EngineConfig`: everything a session will use, as one printable value. Creating it builds no engine."""
 
 from __future__ import annotations
 
@@ -40,6 +37,7 @@ PROVIDERS = {
 """geppetto's `api_type` → the prefix of our engine. Names of compatible servers mean `openai-chat`."""
 
 PROVIDER_SECTIONS = {"openai-chat": "openai", "openai": "openai", "anthropic": "claude", "gemini": "gemini"}
+# Under these names geppetto looks up the key and address of an API, in this order.
 API_NAMES = {"open-responses": ("open-responses", "openai-responses", "openai"), "claude": ("claude", "anthropic")}
 PARAM_ALIASES = {"max_response_tokens": "max_tokens"}  # geppetto's name → ours
 STRUCTURED_OUTPUT_PREFIX = "structured_output_"
@@ -116,6 +114,7 @@ class EngineConfig:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def _signed_fields(self) -> dict[str, Any]:
+        """Return what the signature depends on."""
         info = self.model_info or find_model_info(self.model)
         signed: dict[str, Any] = {
             "engine": self.engine,
@@ -286,6 +285,7 @@ def is_http_url(text: str) -> bool:
 
 
 def _first_api_entry(layer: Layer, api_type: str, mapping_name: str, suffix: str) -> SourcedValue | None:
+    """Return the first entry of `api_keys` or `base_urls` under one of the API's names."""
     entries = (layer.get(("api", mapping_name, f"{name}-{suffix}")) for name in API_NAMES.get(api_type, (api_type,)))
     return next((entry for entry in entries if entry and entry.value), None)
 
@@ -308,6 +308,7 @@ def _param_entries(layer: Layer, provider: str) -> dict[str, SourcedValue]:
 
 
 def _check_param(name: str, entry: SourcedValue, provider: str) -> None:
+    """Raise ProfileError if the provider does not know the parameter or rejects its value."""
     target = find_provider(provider)
     if target.params is None:
         return
@@ -332,6 +333,7 @@ def _check_param(name: str, entry: SourcedValue, provider: str) -> None:
 
 
 def _structured_output(layer: Layer) -> StructuredOutputConfig | None:
+    """Return the structured output that geppetto's `chat` section requests, or None."""
     fields = {
         path[1].removeprefix(STRUCTURED_OUTPUT_PREFIX): entry.value
         for path, entry in layer.items()
@@ -349,6 +351,7 @@ def _structured_output(layer: Layer) -> StructuredOutputConfig | None:
 
 
 def _loop(settings: dict[str, Any]) -> LoopConfig:
+    """Return the loop config; times are converted to seconds, and 0 becomes None."""
     for name in ("execution_timeout", "pause_timeout"):
         if isinstance(settings.get(name), str):
             settings[name] = parse_go_duration(settings[name], name)
@@ -360,6 +363,7 @@ def _loop(settings: dict[str, Any]) -> LoopConfig:
 
 
 def _model_info(layer: Layer, model: str) -> ModelInfo | None:
+    """Return the shipped model info changed by the profile's, or None if the profile sets none."""
     overrides = {path[1]: entry.value for path, entry in layer.items() if path[0] == "model_info"}
     if not overrides:
         return None

@@ -118,6 +118,7 @@ class Conversations:
         conversation.step = plan.config.loop.step
 
     def _build(self, id: str, plan: Plan, run: Run | None) -> Conversation:
+        """Build a conversation for the plan that continues `run`."""
         session_arguments = dict(self._session_arguments)
         if self._engine_factory is not None:
             session_arguments["engine"] = self._engine_factory(plan)

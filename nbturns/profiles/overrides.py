@@ -81,7 +81,7 @@ def full_names(layer: Layer) -> dict[str, str]:
 
 
 def _provider_params(layer: Layer) -> Mapping[str, Any]:
-    """Return the parameters of the layer's provider."""
+    """Return the parameters of the layer's provider, by name."""
     api_type = layer[("chat", "api_type")].value if ("chat", "api_type") in layer else "openai"
     return {
         name: param
@@ -101,6 +101,7 @@ def printable_overrides(overrides: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _flattened(overrides: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the overrides by name; those of a group get names like "params.temperature"."""
     for name, value in overrides.items():
         if name in GROUP_EXAMPLES and isinstance(value, Mapping):
             yield from ((f"{name}.{field_name}", item) for field_name, item in value.items())
@@ -109,6 +110,7 @@ def _flattened(overrides: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _override_values(name: str, full_name: str, value: Any) -> Iterator[tuple[FieldPath, Any]]:
+    """Yield the field paths and values that an override sets, after checking its type."""
     group, separator, field_name = full_name.partition(".")
     if full_name == "engine":
         yield from _engine_values(value)
@@ -122,6 +124,7 @@ def _override_values(name: str, full_name: str, value: Any) -> Iterator[tuple[Fi
 
 
 def _path_and_type(group: str, name: str) -> tuple[FieldPath, Any]:
+    """Return the field path and the expected type of a parameter or a loop setting."""
     if group == "loop":
         return ("loop", name), LOOP_FIELDS[name]
     path = SHORT_PARAMS.get(name, ("params", name))
@@ -129,6 +132,7 @@ def _path_and_type(group: str, name: str) -> tuple[FieldPath, Any]:
 
 
 def _engine_values(value: Any) -> Iterator[tuple[FieldPath, Any]]:
+    """Yield the fields that an override of `engine` sets."""
     prefix, separator, model = value.partition(":") if isinstance(value, str) else ("", "", "")
     if not (prefix and separator and model):
         raise ProfileError(
@@ -140,6 +144,7 @@ def _engine_values(value: Any) -> Iterator[tuple[FieldPath, Any]]:
 
 
 def _check_narrower_tools(layer: Layer, requested_tools: list[str], profile: str) -> None:
+    """Raise ProfileError if the override adds tools and the profile does not allow it."""
     profile_tools = layer[("tools",)].value if ("tools",) in layer else None
     added_tools = [] if profile_tools is None else [tool for tool in requested_tools if tool not in profile_tools]
     if (added_tools and ("widen_tools",) not in layer) or (added_tools and not layer[("widen_tools",)].value):

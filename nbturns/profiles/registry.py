@@ -16,7 +16,7 @@ from ..errors import ProfileError
 from ..values.frozen_json import EMPTY_DICT
 from . import schema
 from .middleware_uses import checked_uses
-from .schema import FieldPath, describe_kind, did_you_mean, find_mismatch, suggest
+from .schema import DocumentPath, FieldPath, describe_kind, did_you_mean, dotted_path, find_mismatch, suggest
 from .secrets import REFERENCE as SECRET_REFERENCE
 from .secrets import SHELL_VARIABLE, is_secret_name, wrap_secrets
 
@@ -39,8 +39,6 @@ class SourcedValue:
 
 
 Layer = dict[FieldPath, SourcedValue]
-DocumentPath: TypeAlias = tuple[str | int, ...]
-"""The keys and indices that lead to a value in a document."""
 FieldValues: TypeAlias = Iterator[tuple[FieldPath, Any, DocumentPath]]
 """Triples of the path of a field, its value, and the position of the value in the document."""
 
@@ -127,6 +125,7 @@ class RegistryReader:
         )
 
     def _profile_layer(self, name: str, data: Any, registry: str, loops: Mapping[str, Any]) -> ProfileLayer:
+        """Check one profile and return its layer; `loops` are the shared loops of the registry."""
         profile_path = ("profiles", name)
         self._check_fields(data, schema.PROFILE_FIELDS, profile_path)
         slug = self._slug(data.get("slug") or name, (*profile_path, "slug"), "a profile")
@@ -153,13 +152,14 @@ class RegistryReader:
                 and not SECRET_REFERENCE.search(value)
             ):
                 self._fail(
-                    value_path, f"{_dotted_path(value_path)}: shell variables are not expanded; write ${{env:NAME}}"
+                    value_path, f"{dotted_path(value_path)}: shell variables are not expanded; write ${{env:NAME}}"
                 )
             source = layer.name + (f", {self._location(value_path)}" if self.source else "")
             layer.values[field_path] = SourcedValue(wrap_secrets(value, field_path[-1], secret=secret), source)
         return layer
 
     def _stack(self, data: Mapping[str, Any], registry: str, profile_path: FieldPath) -> tuple[tuple[str, str], ...]:
+        """Return (registry, profile) of each base named in `like` and `stack`."""
         bases: list[tuple[str, str]] = []
         like = data.get("like") or ()
         for i, name in enumerate([like] if isinstance(like, str) else like):
@@ -206,6 +206,7 @@ class RegistryReader:
         yield from self._short_form_values(data, profile_path, loops)
 
     def _settings_values(self, settings: Mapping[str, Any], settings_path: DocumentPath) -> FieldValues:
+        """Yield the fields of geppetto's `inference_settings`."""
         self._check_fields(settings, dict.fromkeys(schema.SETTINGS_SECTIONS, dict), settings_path)
         for section, section_values in settings.items():
             section_values = dict(section_values or {})
@@ -247,6 +248,7 @@ class RegistryReader:
     def _short_form_values(
         self, data: Mapping[str, Any], profile_path: FieldPath, loops: Mapping[str, Any]
     ) -> FieldValues:
+        """Yield the fields of the short form."""
         engine = data.get("engine")
         if engine:
             prefix, separator, model = engine.partition(":")
@@ -272,6 +274,7 @@ class RegistryReader:
                 yield (name,), self._checked_uses(data[name], (*profile_path, name)), (*profile_path, name)
 
     def _param_values(self, params: Mapping[str, Any], profile_path: FieldPath) -> FieldValues:
+        """Yield the fields of `params`; known parameters are stored under geppetto's paths."""
         for name, value in params.items():
             if name in ("api_key", "base_url") and value is not None:  # parameters of nt.engine, so accepted here too
                 self._check_fields({name: value}, {name: str}, (*profile_path, "params"))
@@ -294,6 +297,7 @@ class RegistryReader:
                 yield field_path, value, (*profile_path, "params", name)
 
     def _check_allowed_overrides(self, keys: list[str], list_path: DocumentPath) -> None:
+        """Raise ProfileError for an unknown key in `allow_overrides`."""
         overridable = {
             *schema.RUNTIME_FIELDS,
             *schema.LOOP_FIELDS,
@@ -316,7 +320,7 @@ class RegistryReader:
 
     def _checked_uses(self, raw: Any, list_path: DocumentPath) -> list[dict[str, Any]]:
         def fail(item_path: DocumentPath, message: str, valid_names: tuple[str, ...]) -> NoReturn:
-            self._fail((*list_path, *item_path), f"{_dotted_path((*list_path, *item_path))}: {message}", valid_names)
+            self._fail((*list_path, *item_path), f"{dotted_path((*list_path, *item_path))}: {message}", valid_names)
 
         return checked_uses(raw, fail)
 
@@ -347,17 +351,18 @@ class RegistryReader:
     # Validation and errors.
 
     def _check_fields(self, data: Any, field_types: Mapping[str, Any], path: DocumentPath) -> None:
+        """Raise ProfileError for unknown fields and values of the wrong type."""
         if not isinstance(data, Mapping):
-            self._fail(path, f"{_dotted_path(path) or 'the document'} must be a mapping, not {describe_kind(data)}")
+            self._fail(path, f"{dotted_path(path) or 'the document'} must be a mapping, not {describe_kind(data)}")
         for name, value in data.items():
             if name not in field_types:
                 self._fail(
                     (*path, name),
-                    f"unknown field {_dotted_path((*path, name))}; {suggest(name, field_types)}",
+                    f"unknown field {dotted_path((*path, name))}; {suggest(name, field_types)}",
                     tuple(field_types),
                 )
             if value is not None and (mismatch := find_mismatch(value, field_types[name], (*path, name))):
-                self._fail(mismatch.path, f"{_dotted_path(mismatch.path)} {mismatch.message}")
+                self._fail(mismatch.path, f"{dotted_path(mismatch.path)} {mismatch.message}")
 
     def _slug(self, slug: Any, path: DocumentPath, noun: str) -> str:
         name = str(slug or "").strip().lower()
@@ -373,10 +378,11 @@ class RegistryReader:
         return f"{self.source} line {line}" if line else self.source
 
     def _fail(self, path: DocumentPath, message: str, valid_names: tuple[str, ...] = ()) -> NoReturn:
+        """Raise ProfileError for the value at `path`, with its line."""
         line = next((self.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.lines), None)
         raise ProfileError(
             message,
-            key=_dotted_path(path[2:] if path[:1] == ("profiles",) else path) or _dotted_path(path),
+            key=dotted_path(path[2:] if path[:1] == ("profiles",) else path) or dotted_path(path),
             known=valid_names,
             file=self.source,
             position=f"line {line}" if line else "",
@@ -390,10 +396,3 @@ def _leaf_values(value: Any, field_path: FieldPath, value_path: DocumentPath) ->
             yield from _leaf_values(item, (*field_path, str(name)), (*value_path, str(name)))
     elif value is not None:
         yield field_path, value, value_path
-
-
-def _dotted_path(path: DocumentPath) -> str:
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return text

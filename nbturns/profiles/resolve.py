@@ -72,6 +72,7 @@ def load_profiles(
 
 
 def _registries_by_slug(registries: list[Registry]) -> dict[str, Registry]:
+    """Return the registries by slug. Raises ProfileError if a slug occurs twice or there is no registry."""
     if not registries:
         raise ProfileError("there is no profile to load; pass a file, a folder or a mapping", key="sources")
     by_slug: dict[str, Registry] = {}
@@ -179,6 +180,7 @@ class Profiles:
         )
 
     def _choose_profile(self, profile: str | None, conversation: Any, who: Requester) -> tuple[str, str]:
+        """Return the name of the profile and the rule that chose it."""
         if profile:
             return profile, "argument"
         if conversation is not None and (name := profile_of(conversation)):
@@ -193,6 +195,7 @@ class Profiles:
         raise ProfileError("the registries contain no profile", key="profile")
 
     def _find_layer(self, name: str) -> ProfileLayer:
+        """Return the profile of this name, which may include its registry. Raises ProfileError if there is none."""
         if not isinstance(name, str):
             raise ProfileError(
                 f"the name of a profile must be a string, not {name!r:.60}", key="profile", known=tuple(self)
@@ -330,6 +333,7 @@ def profile_of(conversation: Any) -> str | None:
 
 
 def _default_for(default: DefaultProfile, who: Requester) -> str | None:
+    """Return the default profile of the requester, or None."""
     if default is None or isinstance(default, str):
         return default
     if callable(default):

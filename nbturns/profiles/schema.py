@@ -19,6 +19,8 @@ from ..runtime.toolbox import parse_go_duration
 from .secrets import HEADER_FIELDS, is_secret_name
 
 FieldPath: TypeAlias = tuple[str, ...]
+DocumentPath: TypeAlias = tuple[str | int, ...]
+"""The keys and indices that lead to a value in a document."""
 
 STRING_LIST = list[str]
 ANY = object  # accepted unchecked and passed on unchanged
@@ -204,11 +206,11 @@ FIELD_SYNONYMS = {
 class Mismatch:
     """A value of the wrong type: its path, and a message like "must be a list, not 3"."""
 
-    path: tuple[str | int, ...]
+    path: DocumentPath
     message: str
 
 
-def find_mismatch(value: Any, expected: Any, path: tuple[str | int, ...] = ()) -> Mismatch | None:
+def find_mismatch(value: Any, expected: Any, path: DocumentPath = ()) -> Mismatch | None:
     """Return the first place in `value` that does not match the type `expected`, or None if all of it matches.
 
     `path` leads to `value`; the path of the result starts with it.
@@ -248,6 +250,7 @@ def find_mismatch(value: Any, expected: Any, path: tuple[str | int, ...] = ()) -
 
 
 def _matches_type(value: Any, expected: Any) -> bool:
+    """Return whether the value matches a type that is neither a generic alias nor a union."""
     if isinstance(expected, AtLeast):
         return _matches_type(value, expected.kind) and bool(value >= expected.minimum)
     if isinstance(expected, Duration):
@@ -281,7 +284,7 @@ def describe_kind(value: Any) -> str:
     )
 
 
-def describe_value(value: Any, path: tuple[str | int, ...]) -> str:
+def describe_value(value: Any, path: DocumentPath) -> str:
     """Return the value for an error message, or only its type if it is a container or may hold a secret."""
     may_hold_secret = any(
         isinstance(path_part, str) and (is_secret_name(path_part) or path_part in HEADER_FIELDS) for path_part in path
@@ -334,3 +337,11 @@ def all_param_names() -> frozenset[str]:
     from ..engines.registry import installed_providers
 
     return frozenset(SHORT_PARAMS).union(*(params_of(provider) for provider in installed_providers()))
+
+
+def dotted_path(path: DocumentPath) -> str:
+    """Return a path as text, like "profiles.base.like[0]"."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text

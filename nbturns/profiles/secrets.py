@@ -116,6 +116,7 @@ class Secrets:
         return value
 
     def _lookup_reference(self, kind: str, name: str, key: str) -> str:
+        """Return the text for one reference. Raises ProfileError if it cannot be resolved."""
         secret = self.environment_value(name) if kind == "env" else _keyring_password(name, key)
         if secret is None:
             if kind == "keyring":
@@ -128,6 +129,7 @@ class Secrets:
 
 
 def _keyring_password(name: str, key: str) -> str | None:
+    """Return the password of the keyring entry "service/user", or None."""
     try:
         require("keyring")
     except MissingPackageError as error:

@@ -61,6 +61,7 @@ def _registry_from_mapping(data: Mapping[str, Any]) -> Registry:
 
 
 def _registries_from_name(name: str) -> Iterator[Registry]:
+    """Yield the registries of a path, or of a name with the scheme `yaml:`, `sqlite:` or `sqlite-dsn:`."""
     scheme, separator, location = name.partition(":")
     if separator and scheme == "yaml":
         yield _registry_from_yaml(Path(location))
@@ -90,6 +91,7 @@ def _is_sqlite_file(path: Path) -> bool:
 
 
 def _registry_from_yaml(path: Path) -> Registry:
+    """Return the registry of a YAML file. Raises ProfileError with the line for an unreadable file."""
     from ..serialization.yaml_text import lines_by_path, yaml_documents
 
     try:

@@ -12,7 +12,7 @@
  *     table.close();                                      // when the view is removed
  *
  * Up to MAX_FULL_ROWS rows are all in the document, so that the browser can search and print them. Of a longer table
- * only the rows near the visible part are; empty elements of the same height replace the others (virtual_rows.js).
+ * only the rows near the visible part are; empty elements of the same height replace the others (VirtualRows).
  */
 
 import { attributes, button, element } from "./elements.js";

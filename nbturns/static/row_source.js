@@ -11,7 +11,7 @@
  */
 
 /**
- * One block, as created by `rows.row` and `page_rows.BlockIndex.row_payload`. `cut`: `body` is only the beginning,
+ * One block, as created by `rows.row` and `BlockIndex.row_payload`. `cut`: `body` is only the beginning,
  * `loadMore` gets the rest. `received`: characters of a cut body that have arrived, as the kernel counts them.
  * `first_of_call`: the first block of its model call. `partner`: the index of its result or of its call.
  * An image is a data URL, or "" if it must be requested. `open`: the block is streaming, and its body grows.

@@ -90,9 +90,9 @@ export class RunSource {
     if (!this.isNext(update?.number)) return;
     const from = update.from ?? this.turns.length;
     if (update.turns) {
-      const old = this.turns[from];
-      const first = update.turns[0];
-      if (old && first && update.phases_from) first.phases = [...old.phases.slice(0, update.phases_from), ...first.phases];
+      const oldEntry = this.turns[from];
+      const firstEntry = update.turns[0];
+      if (oldEntry && firstEntry && update.phases_from) firstEntry.phases = [...oldEntry.phases.slice(0, update.phases_from), ...firstEntry.phases];
       this.turns.splice(from, Infinity, ...update.turns);
     }
     const rows = (update.rows ?? []).map((/** @type {Row & {remaining_text?: string}} */ row, /** @type {number} */ n) =>

@@ -195,7 +195,7 @@ export class RunView {
     this.phases.hidden = !entry.phases.length;
     const focused = this.phases.contains(document.activeElement);
     /** @type {HTMLElement[]} */
-    const tabs = [this.phaseTab("whole Turn", entry.blocks, "", -1, selectedPhase)];
+    const tabs = [this.phaseTab("Whole Turn", entry.blocks, "", -1, selectedPhase)];
     entry.phases.forEach((phase, n) => {
       if (!n || phase.iteration !== entry.phases[n - 1].iteration) tabs.push(iterationLabel(phase.iteration));
       const previousLength = n ? entry.phases[n - 1].blocks : (entry.fresh[0]?.[0] ?? 0);

@@ -92,6 +92,7 @@ def last_user_text(request: Any) -> tuple[str, int]:
 
 
 def _texts_and_results(item: Mapping[str, Any]) -> tuple[list[str], int]:
+    """Return the texts of a message and its number of tool results."""
     if item.get("role") == "tool" or item.get("type") == "function_call_output":
         return [], 1
     content = item.get("content") or item.get("parts") or ()
@@ -115,6 +116,7 @@ def read_exchanges(paths: Iterable[str | Path] = ()) -> list[Exchange]:
 
 
 def _exchanges_of_path(path: Path) -> Iterator[Exchange]:
+    """Yield the exchanges of a file or of all files in a folder."""
     if path.is_dir():
         files = (
             sorted(path.glob("*.jsonl"))
@@ -138,6 +140,7 @@ def _exchanges_of_path(path: Path) -> Iterator[Exchange]:
 
 
 def _exchange(raw: Mapping[str, Any], path: Path, number: int) -> Exchange:
+    """Return the exchange of one line of a file."""
     request, response = raw.get("request") or {}, raw["response"]
     return Exchange(
         id=str(raw.get("id") or f"{path.stem}-{number}"),

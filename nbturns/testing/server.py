@@ -71,6 +71,7 @@ class Server:
         await self._server.serve_forever()
 
     async def _on_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer the requests of one connection."""
         self._open_connections.add(writer)
         try:
             while await self._handle_request(reader, writer):
@@ -140,6 +141,7 @@ class Server:
         return count
 
     def _find_exchange(self, path: str, request: Any) -> tuple[Exchange | None, dict[str, Any]]:
+        """Return the exchange for a request, or None, and the details for the log."""
         if path.startswith("/_case/"):
             exchange = self._by_id.get(path.split("/")[2])
         elif path.startswith("/_session/"):
@@ -204,6 +206,7 @@ async def _send_error(writer: asyncio.StreamWriter, faults: Mapping[str, str], e
 
 
 def _response_head(status: int, headers: Mapping[str, str], length: int | None) -> bytes:
+    """Return the status line and headers; without a `length` the body is chunked."""
     framing_headers = {"transfer-encoding": "chunked"} if length is None else {"content-length": str(length)}
     recorded_headers = {
         name: value
@@ -247,6 +250,7 @@ async def _send_recorded(writer: asyncio.StreamWriter, exchange: Exchange, fault
 
 
 def _body_parts(exchange: Exchange, end: int | None, size: int) -> Iterator[bytes]:
+    """Yield the recorded body up to `end`, split by `size`, as recorded, or after each event."""
     body = exchange.body if end is None else exchange.body[:end]
     if size:
         split_offsets: Iterable[int] = range(size, len(body), size)

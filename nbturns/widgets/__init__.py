@@ -1,6 +1,6 @@
 """Live views. Python holds the data and decides, and JavaScript draws.
 
-Values also display as static tables (`render/html.py`); these views let you explore them and follow running executions.
+Values also display as static tables; these views let you explore them and follow running executions.
 """
 
 from __future__ import annotations

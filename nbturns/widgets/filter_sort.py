@@ -129,6 +129,7 @@ def searchable_text(block: Block, block_index: BlockIndex) -> str:
 
 
 def _sorted_indices(indices: list[int], block_index: BlockIndex, sort: str) -> list[int]:
+    """Return the indices sorted by a column, with unknown values last."""
     name, descending = sort.removeprefix("-"), sort.startswith("-")
     if name == "number":
         return indices[::-1] if descending else indices

@@ -53,6 +53,7 @@ class LiveTable(StaticFallback, anywidget.AnyWidget):
         return f"<{type(self).__name__} of {len(self._turn)} blocks>"
 
     def _full_table(self) -> dict[str, Any]:
+        """Return the whole table with its status, as sent to a page that attaches."""
         rows = [*map(pool_row, self._turn.blocks), *self._streaming_rows.rows()]
         self._sent_status = self._status()
         return {
@@ -80,6 +81,7 @@ class LiveTable(StaticFallback, anywidget.AnyWidget):
             self._send_throttled()
 
     def _send_changes(self) -> None:
+        """Send what changed since the last message."""
         if not self._page_attached:
             self._number += 1
             self._send_start()
@@ -137,6 +139,7 @@ class LiveTable(StaticFallback, anywidget.AnyWidget):
         call_soon(self._handle_message, message if isinstance(message, dict) else {})
 
     def _handle_message(self, message: dict[str, Any]) -> None:
+        """Answer a request of the page; invalid messages are ignored."""
         match message:
             case {"request": "start"}:
                 self._page_attached = True

@@ -90,6 +90,7 @@ class ProfilePicker(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
     # Display.
 
     def _on_change(self, change: Mapping[str, Any]) -> None:
+        """Update the fields and the plan after a change of the profile or the overrides."""
         if change["name"] == "profile":
             self._profile_list.value = self.profile
             self._fields.children = [self._override_field(key) for key in self._override_keys()]
@@ -115,6 +116,7 @@ class ProfilePicker(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         return tuple(name for key in allowed_overrides for name in (("limit", "step") if key == "loop" else (key,)))
 
     def _override_field(self, key: str) -> Any:
+        """Return the text field for one override."""
         plan_values = {plan_field.name: plan_field.value for plan_field in self.profiles[self.profile].resolve().fields}
         value = next((plan_values[name] for name in (key, f"params.{key}", f"loop.{key}") if name in plan_values), None)
         field = ipywidgets.Text(

@@ -42,6 +42,7 @@ class BlockIndex:
         return BlockIndex(blocks)
 
     def _append(self, blocks: PersistentList[Block]) -> None:
+        """Add the new blocks at the end of `blocks` to the index."""
         start = len(self.blocks)
         self.kinds.update([block.kind for block in blocks.since(start)])
         for index, block in enumerate(blocks.since(start), start):

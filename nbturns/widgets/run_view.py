@@ -114,6 +114,7 @@ class RunView(StaticFallback, anywidget.AnyWidget):
         session.watch(lambda execution: call_soon(self._on_execution_start, execution))
 
     def _on_execution_start(self, execution: Execution) -> None:
+        """Follow an execution of the session, from its first event."""
         if self._followed_execution is execution:
             return
         self._followed_execution = execution
@@ -175,6 +176,7 @@ class RunView(StaticFallback, anywidget.AnyWidget):
     # Sent without a request.
 
     def _full_state(self) -> dict[str, Any]:
+        """Return the state that is sent to a page that attaches."""
         timeline = self._timeline
         name = self._run.name
         self._sent_counts = (
@@ -251,6 +253,7 @@ class RunView(StaticFallback, anywidget.AnyWidget):
         call_soon(self._handle_message, message if isinstance(message, dict) else {})
 
     def _handle_message(self, message: Mapping[str, Any]) -> None:
+        """Answer a request of the page; invalid messages are ignored."""
         blocks = self._timeline.pool.blocks
         match message:
             case {"request": "start"}:

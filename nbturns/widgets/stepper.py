@@ -71,6 +71,7 @@ class Stepper(LiveTable):
         self._schedule_send()
 
     def _on_event(self, event: Event) -> None:
+        """Update the state after an event and send it to the page."""
         match event:
             case Delta():
                 self._streaming_rows.add(event)
@@ -131,6 +132,7 @@ class Stepper(LiveTable):
     # Messages from the page.
 
     def _handle_message(self, message: dict[str, Any]) -> None:
+        """Handle a click on a button, or a request of the page; invalid messages are ignored."""
         match message:
             case {"press": "step", "pause": int(number)}:
                 self.execution.step(number=number)

@@ -100,6 +100,7 @@ class TurnView(StaticFallback, anywidget.AnyWidget):
         }
 
     def _summary(self, turn: Turn) -> dict[str, Any]:
+        """Return the available filters and, for Turns that are not long, the totals."""
         kinds = sorted(self._block_index.kinds.items(), key=lambda entry: KIND_ORDER.get(entry[0], len(KIND_ORDER)))
         choices = {
             "kinds": [[visible(kind), count] for kind, count in kinds if count],
@@ -109,6 +110,7 @@ class TurnView(StaticFallback, anywidget.AnyWidget):
 
     @traitlets.observe("turn")
     def _on_turn_change(self, change: Any) -> None:
+        """Send the difference between the old and the new Turn to the page."""
         old_turn, new_turn = change["old"], change["new"]
         if not isinstance(old_turn, Turn) or old_turn is new_turn:
             return
@@ -160,6 +162,7 @@ class TurnView(StaticFallback, anywidget.AnyWidget):
 
     @traitlets.validate("selected")
     def _valid_selected(self, proposal: Any) -> list[int]:
+        """Return the selected indices sorted and non-negative. Raises TraitError if one is out of range."""
         count = len(self.turn)
         indices = [i + count if i < 0 else i for i in proposal["value"]]
         valid_indices = sorted({i for i in indices if 0 <= i < count})
@@ -181,6 +184,7 @@ class TurnView(StaticFallback, anywidget.AnyWidget):
         self.send({"id": message["id"], **answer})
 
     def _answer(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the answer to a request of the page."""
         turn, block_index, version = self.turn, self._block_index, self._version
         match message:
             case {"request": "changes", "version": int(page_version)}:
@@ -204,6 +208,7 @@ class TurnView(StaticFallback, anywidget.AnyWidget):
         return {"error": "unknown request"}
 
     def _answer_for_block(self, block: Block, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the answer to a request about one block."""
         match message:
             case {"request": "text", "from": int(start), "to": int(end)} if 0 <= start <= end:
                 body = block_body(block)
@@ -226,6 +231,7 @@ class TurnView(StaticFallback, anywidget.AnyWidget):
         return cached[1]
 
     def _page_of_rows(self, order: Sequence[int], start: int, end: int) -> dict[str, Any]:
+        """Return the rows at positions from `start` up to `end`, as many as fit into one answer."""
         block_index, version = self._block_index, self._version
         indices = order[start : min(end, start + MAX_PAGE_ROWS)]
         rows = rows_within_size((block_index.row_payload(i, block_index.blocks[i]) for i in indices), MAX_PAGE_SIZE)

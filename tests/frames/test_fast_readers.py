@@ -24,6 +24,7 @@ from nbturns.frames.fast import block_batch, chat_lines, inspect_samples, nbturn
 from nbturns.frames.fast.block_arrays import VECTORS, VectorBlockBuilder, _Vectors
 from nbturns.frames.frame_pass import FrameRequest
 from nbturns.frames.scheduler import ReadOptions, read_all
+from nbturns.values.provenance import FIELDS, FORMER_NAMES, OPENAI_CHAT_FIELDS, TIMESTAMP
 
 
 def by_row(of: Callable[[Any], Any], row: Any) -> Any:
@@ -484,7 +485,7 @@ ODD_NAMES = st.sampled_from(
         ),
         *("input_tokens", "!!binary", "!!binary!", "provider", "finish_class", "inference_id", "duration_ms"),
         *(key.name for key in (nt.keys.SESSION_ID, nt.keys.INFERENCE_ID, nt.keys.INFERENCE_RESULT, nt.keys.INFERENCES)),
-        *("imported.time@v1", "imported.fields@v1", "openai_chat.fields@v1"),
+        *(TIMESTAMP.name, FIELDS.name, OPENAI_CHAT_FIELDS.name, *FORMER_NAMES),
     ]
 )
 
@@ -544,6 +545,24 @@ def usual_run_with_fields() -> dict[str, Any]:
     return {"version": 1, **record.to_dict()}
 
 
+def usual_run_of_another_program() -> dict[str, Any]:
+    """A run whose calls are listed late, and whose blocks have times, images and unknown fields."""
+    result = {"inference_id": "i", "provider": "claude", "model": "m", "usage": {"input_tokens": 1, "output_tokens": 2}}
+    call = {
+        nt.keys.INFERENCE_ID.name: "i",
+        nt.keys.INFERENCE_RESULT.name: result,
+        TIMESTAMP.name: "2024-01-01T10:00:00",
+    }
+    prompt = {"kind": "user", "payload": {"text": "q", "images": [{"url": "u"}]}, "unknown": {"a": [1]}}
+    reply = {"kind": "llm_text", "payload": {"text": "a"}, "metadata": call}
+    tool_call = {"kind": "tool_call", "payload": {"id": "c", "name": "f", "args": {"x": [1]}}, "metadata": call}
+    failure = {"kind": "tool_use", "payload": {"id": "c", "result": None, "error": "no"}}
+    ledger = [{**result, "stop_reason": "stop", "finish_class": "completed"}]
+    first = {"blocks": [prompt, reply, tool_call]}
+    second = {"shared_blocks": 3, "blocks": [failure, reply], "metadata": {nt.keys.INFERENCES.name: ledger}}
+    return {"version": 1, "turns": [first, second]}
+
+
 USUAL_SAMPLE = {
     "id": 1,
     "epoch": 1,
@@ -562,7 +581,7 @@ USUAL_SAMPLE = {
         {"event": "model", "model": "openai/y", "output": {"model": "y", "choices": [{"message": {"id": "m2"}}]}}
     ],
 }
-RUNS = [usual_run(), usual_run_with_fields()]
+RUNS = [usual_run(), usual_run_with_fields(), usual_run_of_another_program()]
 
 
 @settings(max_examples=100)

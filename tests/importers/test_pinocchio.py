@@ -187,7 +187,7 @@ def test_another_database_is_no_turn_store(tmp_path: Path) -> None:
         store.execute("CREATE TABLE logs (id INTEGER, text TEXT)")
     store.close()
 
-    with pytest.raises(nt.LoadError, match="there is no table"):
+    with pytest.raises(nt.LoadError, match="the database has no table"):
         nt.load(path)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ...importers import Notes
-from ...importers.inspect_log import evaluation_of, messages_of, run_id
+from ...importers.inspect_log import EVALUATION_FIELDS, LARGE_FIELDS, evaluation_of, messages_of, run_id
 from ...importers.inspect_messages import (
     Attachments,
     SampleEvents,
@@ -25,7 +25,7 @@ from ...values.turns import Block
 from ..block_frame import tool_name
 from ..sources import SourceFile
 from ..traversal import text_of
-from .block_batch import BlockBatch, CallSummary, plain_json
+from .block_batch import BlockBatch, CallSummary, plain_json, require_levels
 
 # Fields of a part of a message, or of a call, that would replace the values of the frame.
 IN_PART = frozenset({"id", "name", "error", "images"})
@@ -50,10 +50,22 @@ def add_sample(
     sample_id = file.distinct_id(run_id(sample, about, notes))
     attachment_texts = sample.get("attachments")
     attachments = Attachments(attachment_texts, notes) if attachment_texts else None
+    messages = messages_of(sample)
+    _require_plain_fields(sample, about, messages)
     reader = _SampleReader(batch, str(file.path), outputs, notes)
-    reader.add(messages_of(sample), attachments)
+    reader.add(messages, attachments)
     batch.set_run_id(reader.run, unique_id(sample_id))
     return True
+
+
+def _require_plain_fields(sample: dict[str, Any], evaluation: Mapping[str, Any], messages: list[Any]) -> None:
+    """Raise an exception for fields of a sample that the importer refuses although no block has them."""
+    require_levels([value for name, value in sample.items() if name not in LARGE_FIELDS])
+    require_levels([evaluation.get(name) for name in EVALUATION_FIELDS])
+    events_data = sample.get("events_data")
+    earlier_messages = events_data.get("messages") if type(events_data) is dict else None
+    if type(earlier_messages) is list:
+        hash(tuple(message.get("id") for message in (*messages, *earlier_messages) if type(message) is dict))
 
 
 class _ModelOutputs:
@@ -159,7 +171,7 @@ class _SampleReader:
 
     def _add_result(self, message: dict[str, Any], extra: str | None) -> bool:
         call_id, text = message.get("tool_call_id"), message.get("content")
-        if type(call_id) is not str or not call_id or type(text) is not str or message.get("error"):
+        if type(call_id) is not str or not call_id or type(text) is not str or message.get("error") is not None:
             return False
         row = self._add("tool_use", None, text, extra)
         self.batch.tool_call_ids[row] = call_id
@@ -206,6 +218,8 @@ def _texts(message: dict[str, Any]) -> list[tuple[str, str]] | None:
     for part in content:
         if type(part) is not dict or not IN_PART.isdisjoint(part):
             return None
+        if len(part) > 2:
+            require_levels(part)
         part_type = part.get("type")
         if part_type not in ("text", "reasoning"):
             return None
@@ -227,6 +241,8 @@ def _tool_calls(message: dict[str, Any]) -> list[tuple[str, str, str]] | None:
     for call in tool_calls:
         if type(call) is not dict or not (CALL.issuperset(call) or IN_CALL.isdisjoint(call)):
             return None
+        if len(call) > 4:
+            require_levels(call)
         call_id, name, args = call.get("id"), call.get("function"), call.get("arguments")
         if type(call_id) is not str or not call_id or type(name) is not str or type(args) is not dict:
             return None

@@ -7,6 +7,7 @@ traversal of the Run; for any other `add_run` returns False, and the record is l
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from ...keys import SESSION_ID
@@ -24,21 +25,26 @@ BLOCK_FIELDS = frozenset({"id", "kind", "role", "payload", "metadata"})
 CALL_METADATA = frozenset({INFERENCE_ID.name, INFERENCE_RESULT.name, DURATION_MS.name})  # never part of `extra`
 EMPTY_PAYLOAD: dict[str, Any] = {}
 FINISH_CLASSES = {finish.value: finish.value for finish in FinishClass}
-COUNT = (int,)
-NUMBER = (int, float)
-# The fields of a model call with the types that need no decoding; `usage` is checked by itself.
+# The fields of the record of a model call, with the types that need no decoding.
 CALL_FIELDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(
         ("inference_id", "provider", "model", "stop_reason", "finish_class", "request_id", "response_id"), (str,)
     ),
-    **dict.fromkeys(("max_tokens", "duration_ms", "time_to_first_token_ms", "cost"), NUMBER),
-    "attempts": COUNT,
+    **dict.fromkeys(("max_tokens", "duration_ms", "time_to_first_token_ms"), (int, float)),
+    "cost": (float,),
+    "attempts": (int,),
     "truncated": (bool,),
     "usage": (dict,),
+    "extra": (dict,),
 }
-USAGE_FIELDS = frozenset(
-    ["input_tokens", "output_tokens", "cached_tokens", "cache_creation_input_tokens", "reasoning_tokens"]
-)
+TOKEN_COUNTS = {
+    "input_tokens",
+    "output_tokens",
+    "cached_tokens",
+    "cache_creation_input_tokens",
+    "cache_read_input_tokens",
+    "reasoning_tokens",
+}
 
 
 def add_run(
@@ -60,12 +66,9 @@ def _turns(record: dict[str, Any]) -> list[dict[str, Any]]:
     if "turns" not in record:
         return [record]
     turns = record["turns"]
-    if (
-        type(turns) is not list
-        or not RUN_FIELDS.issuperset(record)
-        or record.get("version", FORMAT_VERSION) != FORMAT_VERSION
-    ):
+    if type(turns) is not list or record.get("version", FORMAT_VERSION) != FORMAT_VERSION:
         raise NotPlainError
+    _require_plain_extra(record, RUN_FIELDS)
     _optional_text(record.get("name"))
     require_levels(_mapping(record.get("metadata")))
     return [turn if type(turn) is dict else _refuse() for turn in turns]
@@ -86,9 +89,10 @@ class _RunReader:
         self.block_ids: set[str] = set()
         self.tool_names: dict[str, str] = {}  # by tool call id
         self.calls: dict[str, int] = {}  # numbers of model calls, by id
-        self.call_records: dict[str, Any] = {}  # the records of these calls on blocks
+        self.call_records: dict[str, Any] = {}  # of these calls, checked
         self.unlisted_calls: set[str] = set()  # calls that no Turn so far lists
         self.has_ledger = False  # of the current Turn
+        self.previous_data: dict[str, Any] = {}
         self.summaries: dict[tuple[Any, ...], CallSummary] = {}  # by the values in the file
 
     def add(self, turns: list[dict[str, Any]]) -> None:
@@ -97,21 +101,29 @@ class _RunReader:
             shared, blocks = turn.get("shared_blocks", 0), turn.get("blocks")
             if type(shared) is not int or not 0 <= shared <= length or type(blocks) is not list:
                 raise NotPlainError
-            if turn.get("version", FORMAT_VERSION) != FORMAT_VERSION or not TURN_FIELDS.issuperset(turn):
+            if turn.get("version", FORMAT_VERSION) != FORMAT_VERSION:
                 raise NotPlainError
+            _require_plain_extra(turn, TURN_FIELDS)
             self.batch.begin_turn(self.run, _optional_text(turn.get("id")), index, shared)
-            require_levels(_mapping(turn.get("data")))
-            metadata = _mapping(turn.get("metadata"))
-            if metadata:
-                require_levels([value for name, value in metadata.items() if name != INFERENCES.name])
-                if type(metadata.get(SESSION_ID.name, "")) is not str:
-                    raise NotPlainError
-            self.has_ledger = INFERENCES.name in metadata
-            if self.has_ledger:
-                self._add_ledger(metadata[INFERENCES.name])
+            data = _mapping(turn.get("data"))
+            if data != self.previous_data:  # nearly all Turns have the data of the previous one
+                require_levels(data)
+                self.previous_data = data
+            self._read_metadata(_mapping(turn.get("metadata")))
             for block in blocks:
                 self._add_block(block)
             length = shared + len(blocks)
+
+    def _read_metadata(self, metadata: dict[str, Any]) -> None:
+        """Add the model calls of the ledger of a Turn."""
+        if type(metadata.get(SESSION_ID.name, "")) is not str:
+            raise NotPlainError
+        for name, value in metadata.items():
+            if type(value) is not str and name != INFERENCES.name:
+                require_levels(value)
+        self.has_ledger = INFERENCES.name in metadata
+        if self.has_ledger:
+            self._add_ledger(metadata[INFERENCES.name])
 
     def _add_ledger(self, ledger: Any) -> None:
         if type(ledger) is not list:
@@ -123,6 +135,7 @@ class _RunReader:
                 raise NotPlainError
             if call_id not in self.calls:
                 self.calls[call_id] = self.batch.add_call(call_id, summary)
+                self.call_records[call_id] = call_record
             elif call_id in self.unlisted_calls:  # from here on its blocks have this record
                 raise NotPlainError
 
@@ -130,12 +143,10 @@ class _RunReader:
         """Return the summary of the record of a model call. Most calls of a Run have the same one."""
         if type(call_record) is not dict or not call_record:
             raise NotPlainError
-        for name, value in call_record.items():
-            if type(value) not in CALL_FIELDS.get(name, ()):
-                raise NotPlainError
-        for name, value in call_record.get("usage", EMPTY_PAYLOAD).items():
-            if type(value) is not int or name not in USAGE_FIELDS:
-                raise NotPlainError
+        for name in _nested_fields(*call_record, *map(type, call_record.values())):
+            require_levels(call_record[name])
+        if usage := call_record.get("usage"):
+            _check_token_counts(*usage, *map(type, usage.values()))
         get = call_record.get
         key = get("provider"), get("model"), get("stop_reason"), get("finish_class")
         summary = self.summaries.get(key)
@@ -261,6 +272,40 @@ def _json(value: Any) -> str:
 
 
 FORM = TextForm(_arguments, _value, labels=False)  # type: ignore[arg-type]  # a payload here is always a dict
+
+
+@lru_cache(1_024)  # the records of a program have few shapes
+def _nested_fields(*names_and_types: Any) -> tuple[str, ...]:
+    """Return the names of the dicts and lists in a record of a model call, whose names and types follow each other.
+
+    Raises NotPlainError for a field of another type than it has in our files.
+    """
+    half = len(names_and_types) // 2
+    types = dict(zip(names_and_types[:half], names_and_types[half:], strict=True))
+    for name, kind in types.items():
+        if name in CALL_FIELDS and kind not in CALL_FIELDS[name] and kind is not type(None):
+            raise NotPlainError
+    return tuple(name for name, kind in types.items() if kind in (dict, list))
+
+
+@lru_cache(1_024)
+def _check_token_counts(*names_and_types: Any) -> None:
+    """Raise NotPlainError for a count of tokens that is not an integer; names and types follow each other."""
+    half = len(names_and_types) // 2
+    for name, kind in zip(names_and_types[:half], names_and_types[half:], strict=True):
+        if name in TOKEN_COUNTS and kind is not int and kind is not type(None):
+            raise NotPlainError
+
+
+def _require_plain_extra(mapping: dict[str, Any], own_fields: frozenset[str]) -> None:
+    """Raise NotPlainError for unknown fields that a Run or a Turn cannot hold as they are."""
+    if own_fields.issuperset(mapping):
+        return
+    for name, value in mapping.items():
+        if name not in own_fields:
+            if name.startswith(BYTES_KEY):
+                raise NotPlainError
+            require_levels(value)
 
 
 def _summary_of(provider: str | None, model: str | None, stop_reason: str | None, finish: str | None) -> CallSummary:
