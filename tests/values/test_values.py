@@ -256,7 +256,7 @@ def test_an_id_is_known_for_as_long_as_the_turn_is(answered: int, asked: int) ->
     calls = PendingCalls().after_blocks([nt.tool_use(str(n)) for n in range(answered)])
 
     assert calls.contains_id(str(asked)) == (asked < answered)
-    assert PendingCalls().after_blocks([nt.tool_call("x", "f")]).knows("x")
+    assert PendingCalls().after_blocks([nt.tool_call("x", "f")]).contains_id("x")
 
 
 # Blocks and Turns.
