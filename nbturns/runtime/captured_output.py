@@ -1,7 +1,7 @@
-"""What a tool prints: it reaches the user as ever, and is kept with the tool's result.
+"""Output of tools: it is shown as usual and stored with the result of the tool.
 
-`sys.stdout` is shared by all threads, so what is printed is told apart by context: each
-call of a tool listens in a context of its own, and prints of other cells pass untouched.
+All threads share `sys.stdout`, so output is assigned to a tool call by its context: each call
+has its own, and output of other cells passes through.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Iterable
 from contextvars import ContextVar, Token
 from typing import Any, Self, TextIO, cast
 
-MAX_CHARACTERS = 100_000  # characters kept of one call; what is printed beyond is shown and not kept
+MAX_CHARACTERS = 100_000  # characters stored per call; further output is only shown
 
 
 class CapturedOutput:
-    """Keeps what is printed in this context, threads that run in copies of it included.
+    """Record the output printed in this context and in threads that run in copies of it.
 
-    Entered and left on the host's loop alone, so nobody counts the users at the same time.
+    Only the thread of the event loop enters and exits it, so `user_count` needs no lock.
     """
 
     __slots__ = ("_characters_left", "_context_token", "_recorded_pieces", "_tee")
@@ -53,19 +53,19 @@ class CapturedOutput:
 
 
 class _Tee:
-    """Stands in for `sys.stdout` while a tool runs, and passes everything on.
+    """A replacement of `sys.stdout` while tools run, which also writes to the real one.
 
-    No `io.TextIOBase`: its finalizer would close the stand-in, and with that flush a stream that may be gone by then.
+    It does not derive from `io.TextIOBase`, whose finalizer would flush a stream that may be gone by then.
     """
 
-    def __init__(self, real: TextIO) -> None:
-        self.real_stdout = real
+    def __init__(self, real_stdout: TextIO) -> None:
+        self.real_stdout = real_stdout
         self.user_count = 0
 
     def write(self, text: str) -> int:
-        said = _active_capture.get()
-        if said is not None:
-            said.record(text)
+        capture = _active_capture.get()
+        if capture is not None:
+            capture.record(text)
         return self.real_stdout.write(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
@@ -73,7 +73,7 @@ class _Tee:
             self.write(line)
 
     def close(self) -> None:
-        """Flush; the real stream is for others to print to."""
+        """Flush only; the real stream stays open for others."""
         self.real_stdout.flush()
 
     def __enter__(self) -> Self:
@@ -87,13 +87,13 @@ class _Tee:
 
 
 _active_capture: ContextVar[CapturedOutput | None] = ContextVar("listening", default=None)
-_reusable_tees: list[_Tee] = []  # used again as long as `sys.stdout` is the same
+_reusable_tees: list[_Tee] = []  # at most one, reused while `sys.stdout` is the same
 
 
 def _install_tee() -> _Tee:
-    now: Any = sys.stdout
-    if isinstance(now, _Tee):
-        return now
-    if not _reusable_tees or _reusable_tees[0].real_stdout is not now:
-        _reusable_tees[:] = (_Tee(now),)
+    current_stdout: Any = sys.stdout
+    if isinstance(current_stdout, _Tee):
+        return current_stdout
+    if not _reusable_tees or _reusable_tees[0].real_stdout is not current_stdout:
+        _reusable_tees[:] = (_Tee(current_stdout),)
     return _reusable_tees[0]
