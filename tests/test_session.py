@@ -35,7 +35,7 @@ def test_each_ask_adds_a_turn_that_holds_all_before_it() -> None:
 
     assert asked.turns == (one, two) and asked.latest is two and asked.run.turns == (one, two)
     assert (texts(one), texts(two)) == (["x", "a"], ["x", "a", "y", "b"])
-    assert two.blocks.shared(one.blocks) == 2
+    assert two.blocks.shared_length(one.blocks) == 2
     assert (one.id, two.id) == (asked.turns[0].id, asked.turns[1].id) and one.id != two.id
 
 
@@ -172,7 +172,7 @@ def test_the_system_prompt_is_one_block_at_the_head_however_often_one_asks() -> 
 
     assert [b.text for b in asked.latest.of_kind("system")] == ["Be brief."]
     assert (asked.latest[0].kind, asked.latest[0].metadata.get(nt.keys.MIDDLEWARE)) == ("system", "systemprompt")
-    assert asked.turns[1].blocks.shared(asked.turns[0].blocks) == len(asked.turns[0])
+    assert asked.turns[1].blocks.shared_length(asked.turns[0].blocks) == len(asked.turns[0])
 
 
 def test_the_system_prompt_is_inserted_replaced_or_left_as_it_is() -> None:

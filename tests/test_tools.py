@@ -62,7 +62,7 @@ def weather(city: Annotated[str, "The city's name"], unit: Unit = Unit.CELSIUS, 
 
 def answers(config: ToolConfig, tools: list[Any], *calls: nt.Block) -> list[nt.Block]:
     done: dict[str, nt.Block] = {}
-    Waiting(Toolbox(tools).answer(calls, config, lambda _: None, done)).result(60)
+    Waiting(Toolbox(tools).answer_calls(calls, config, lambda _: None, done)).result(60)
     return [done[call.tool_call_id] for call in calls if call.tool_call_id in done]
 
 

@@ -84,7 +84,7 @@ class Cassette:
         conditions = _conditions(turn, scope, innermost_engine(engine))
         recorded_call = self._find_call(conditions, turn)
         if recorded_call is not None and (self.record != "again" or recorded_call.digest in self._new_digests):
-            return await engine(turn, scope.replace(instead=self._playback_engine(recorded_call)))
+            return await engine(turn, scope.replace(replacement_engine=self._playback_engine(recorded_call)))
         if not self.record:
             raise self._drift_error(conditions, turn)
         answer = await engine(turn, scope)

@@ -85,7 +85,7 @@ def recorded_answers(turns: tuple[Turn, ...]) -> Iterator[RecordedAnswer]:
     """Yield the recorded model calls of these Turns, in order, each once."""
     previous_turn = Turn()
     for turn in turns:
-        start = turn.blocks.shared(previous_turn.blocks)
+        start = turn.blocks.shared_length(previous_turn.blocks)
         while start < len(turn):
             end = _end_of_answer(turn, start)
             if end > start:

@@ -53,7 +53,7 @@ class Wire:
         if index is not None:
             values[self.output_index.name] = index
         metadata = block.metadata
-        return block.signed(
+        return block.with_signature(
             block.id, metadata.with_raw(**values) if len(metadata) else metadata_from_dict(FrozenDict(values))
         )
 

@@ -114,7 +114,7 @@ def test_one_pass_reads_each_file_once(folder: Path, monkeypatch: pytest.MonkeyP
         read.append(path.name)
         return each(path)
 
-    monkeypatch.setattr(scheduler, "each", counted)
+    monkeypatch.setattr(scheduler, "read_runs_of_file", counted)
 
     frames.read(folder)
 

@@ -132,7 +132,7 @@ def test_a_chat_is_a_run_with_a_turn_a_prompt_each_holding_all_before_it() -> No
         ["system", "user", "tool_call", "tool_use", "llm_text"],
         ["system", "user", "tool_call", "tool_use", "llm_text", "user"],
     ]
-    assert run[1].blocks.shared(run[0].blocks) == 5
+    assert run[1].blocks.shared_length(run[0].blocks) == 5
     assert run.import_report.read == len(CHAT)
 
 

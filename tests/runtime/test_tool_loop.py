@@ -94,7 +94,7 @@ def test_a_tool_loop_has_its_phases_in_order_and_each_snapshot_the_turn_of_its_t
         "llm_text",
     ]
     assert all(
-        a.blocks.shared(b.blocks) == len(a)
+        a.blocks.shared_length(b.blocks) == len(a)
         for a, b in zip([s.turn for s in execution.snapshots], [s.turn for s in execution.snapshots[1:]], strict=False)
     )
 

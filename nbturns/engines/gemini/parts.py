@@ -88,7 +88,7 @@ def decoded(raw: FrozenDict) -> Block:
     signature = field_of(raw, "thoughtSignature")
     if not isinstance(signature, str) or not signature:
         return block_made
-    return block_made.signed("", metadata_from_dict(FrozenDict({SIGNATURE.name: signature})))
+    return block_made.with_signature("", metadata_from_dict(FrozenDict({SIGNATURE.name: signature})))
 
 
 def _payload(raw: FrozenDict, kind: str) -> FrozenDict:

@@ -130,7 +130,7 @@ class Transcript:
             block_metadata = new_block.metadata.with_raw(**metadata_values) if metadata_values else new_block.metadata
             if result is not None:
                 call_metadata = {INFERENCE_ID.name: result.inference_id}
-                block_metadata = block_metadata.holding(INFERENCE_RESULT, result, **call_metadata)
+                block_metadata = block_metadata.with_frozen(INFERENCE_RESULT, result, **call_metadata)
             self.blocks.append(new_block._with(metadata=block_metadata))
             self._positions.append(self.position)
 
