@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 import nbturns as nt
 from nbturns.engines import decode, find, request
 from nbturns.engines.openai_responses import request as openai_responses
+from nbturns.engines.openai_responses.history import history
 from nbturns.engines.openai_responses.reply import WIRE, Reply
-from nbturns.engines.openai_responses.request import history
 from nbturns.events import Delta
 from nbturns.keys import CUT
 from tests.engines import stream_pieces
