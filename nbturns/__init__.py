@@ -116,9 +116,9 @@ def _imported(module: str) -> Any:
     try:
         return importlib.import_module(module, __name__)
     except ModuleNotFoundError as error:
-        from .packages import named
+        from .packages import failed_import_error
 
-        raise named(error) from None
+        raise failed_import_error(error) from None
 
 
 def __dir__() -> list[str]:

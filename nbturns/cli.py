@@ -89,7 +89,7 @@ def _engine_and_description(profiles: Profiles, name: str) -> tuple[str, str, st
 
 def _show(options: argparse.Namespace) -> int:
     """Print the plan of one profile."""
-    from .serialization.yaml_text import load
+    from .serialization.yaml_text import load_yaml
 
     overrides = {}
     for assignment in options.set:
@@ -97,7 +97,7 @@ def _show(options: argparse.Namespace) -> int:
         if not (key and separator):
             raise ProfileError(f"--set needs KEY=VALUE, like --set temperature=0, not {key or assignment!r}", key=key)
         try:
-            overrides[key] = load(value)
+            overrides[key] = load_yaml(value)
         except LoadError as error:
             raise ProfileError(f"--set {key}: {error.reason}", key=key) from None
     names = [name for name in options.names if not _is_source(name)]

@@ -17,7 +17,7 @@ from .importers import OURS, ImportReport, read_runs
 from .importers.kit.import_report import Note
 from .importers.kit.source import Source
 from .render.comparison import Comparison
-from .serialization.serde import VERSION, run_to_dict
+from .serialization.serde import FORMAT_VERSION, run_to_dict
 from .values.provenance import BRANCH_OF
 from .values.turns import Block, Run, Turn
 
@@ -39,14 +39,14 @@ def load(path: str | Path, format: str | None = None, strict: bool = False) -> R
     run = next(runs, None)
     if run is None:
         raise LoadError("there is no conversation in it", file=str(path))
-    if not _is_whole(run, runs):
+    if not _is_only_conversation(run, runs):
         raise LoadError(
             "there are several conversations in it; nt.load_all(path) gives one after the other", file=str(path)
         )
     return run
 
 
-def _is_whole(run: Run, others: Iterator[Run]) -> bool:
+def _is_only_conversation(run: Run, others: Iterator[Run]) -> bool:
     """Whether what else is in a file are branches of `run` alone."""
     return all(other.metadata.get(BRANCH_OF) == run.id for other in others)
 
@@ -83,9 +83,9 @@ class Runs(Iterator[Run]):
 
     def _read(self, paths: str | Path | Iterable[str | Path], format: str | None, strict: bool) -> Iterator[Run]:
         one = isinstance(paths, (str, Path)) and Path(paths).expanduser().is_file()
-        for path in _matched(paths):
+        for path in _matching_paths(paths):
             try:
-                yield from _reported(Source.of_file(path, strict=strict), format)
+                yield from _runs_with_reports(Source.of_file(path, strict=strict), format)
             except LoadError as error:
                 if one or strict:
                     raise
@@ -94,7 +94,7 @@ class Runs(Iterator[Run]):
             raise self.errors[0]
 
 
-def each(path: Path, format: str | None = None, strict: bool = False) -> Iterator[Run | LoadError]:
+def read_runs_of_file(path: Path, format: str | None = None, strict: bool = False) -> Iterator[Run | LoadError]:
     """What can be read of one file, and a LoadError in the place of each thing that cannot.
 
     A broken line among others is one error, and the lines after it are read.
@@ -119,9 +119,9 @@ def loads(
     else:
         content = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(memoryview(text))
         source = Source.of_bytes(content, strict=strict)
-    runs = _reported(source, format)
+    runs = _runs_with_reports(source, format)
     run = next(runs, None)
-    if run is None or not _is_whole(run, runs):
+    if run is None or not _is_only_conversation(run, runs):
         raise LoadError(f"there {'are several conversations' if run else 'is no conversation'} in this text")
     return run
 
@@ -131,7 +131,7 @@ def example() -> Run:
     return loads((resources.files("nbturns") / "data" / "example.yaml").read_bytes())
 
 
-def _reported(source: Source, format: str | None) -> Iterator[Run]:
+def _runs_with_reports(source: Source, format: str | None) -> Iterator[Run]:
     """The Runs of a source, each with the problems that came behind it in its report; those before all in the first's."""
     if source.strict:  # there are no problems then
         yield from (found for found in read_runs(source, format) if isinstance(found, Run))
@@ -173,8 +173,8 @@ def save(value: Any, path: str | Path) -> Path:
     if not isinstance(path, (str, os.PathLike)):
         raise MisuseError(f"nt.save(what, path) writes to a path, like 'run.yaml', not to {path!r:.60}")
     path = Path(path).expanduser()
-    writers = {".html": _as_html} if isinstance(value, Comparison) else WRITERS
-    value = value if isinstance(value, Comparison) else _conversation(value)
+    writers = {".html": _to_html} if isinstance(value, Comparison) else WRITERS
+    value = value if isinstance(value, Comparison) else _run_or_turn(value)
     if path.suffix.lower() not in writers:
         raise MisuseError(
             f"{path.name}: no format for {path.suffix or 'a name without suffix'}; there are: {', '.join(writers)}"
@@ -197,7 +197,7 @@ def save(value: Any, path: str | Path) -> Path:
     return path
 
 
-def _conversation(value: Any) -> Run | Turn:
+def _run_or_turn(value: Any) -> Run | Turn:
     """What is to be saved of `value`: sessions hold a Run, executions and snapshots a Turn."""
     for one in (value, getattr(value, "run", None), getattr(value, "turn", None)):
         if isinstance(one, (Run, Turn)):
@@ -209,43 +209,43 @@ def _conversation(value: Any) -> Run | Turn:
     )
 
 
-def _as_yaml(value: Run | Turn) -> str:
+def _to_yaml(value: Run | Turn) -> str:
     return value.to_yaml()
 
 
-def _as_json(value: Run | Turn) -> str:
-    return json.dumps({"version": VERSION, **value.to_dict()}, ensure_ascii=False, indent=1) + "\n"
+def _to_json(value: Run | Turn) -> str:
+    return json.dumps({"version": FORMAT_VERSION, **value.to_dict()}, ensure_ascii=False, indent=1) + "\n"
 
 
-def _as_json_lines(value: Run | Turn) -> str:
+def _to_json_line(value: Run | Turn) -> str:
     """One conversation a line, so that files can be put together by appending."""
     run = value if isinstance(value, Run) else Run((value,))
     return json.dumps(run_to_dict(run), ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
-def _as_markdown(value: Run | Turn) -> str:
+def _to_markdown(value: Run | Turn) -> str:
     from .render.markdown import run_markdown, turn_markdown
 
     return (run_markdown(value) if isinstance(value, Run) else turn_markdown(value)) + "\n"
 
 
-def _as_html(value: Run | Turn | Comparison) -> str:
-    from .render.standalone_page import page
+def _to_html(value: Run | Turn | Comparison) -> str:
+    from .render.standalone_page import render_page
 
-    return page(value)
+    return render_page(value)
 
 
 WRITERS: dict[str, Callable[[Any], str]] = {
-    ".yaml": _as_yaml,
-    ".yml": _as_yaml,
-    ".json": _as_json,
-    ".jsonl": _as_json_lines,
-    ".html": _as_html,
-    ".md": _as_markdown,
+    ".yaml": _to_yaml,
+    ".yml": _to_yaml,
+    ".json": _to_json,
+    ".jsonl": _to_json_line,
+    ".html": _to_html,
+    ".md": _to_markdown,
 }
 
 
-def _matched(paths: str | Path | Iterable[str | Path]) -> Iterator[Path]:
+def _matching_paths(paths: str | Path | Iterable[str | Path]) -> Iterator[Path]:
     if not paths or not isinstance(paths, (str, os.PathLike, Iterable)) or isinstance(paths, bytes):
         raise MisuseError(f"nt.load_all opens a path, a glob, a folder or a list of these, not {paths!r:.60}")
     for path in (paths,) if isinstance(paths, (str, os.PathLike)) else paths:
@@ -258,12 +258,12 @@ def _matched(paths: str | Path | Iterable[str | Path]) -> Iterator[Path]:
                 raise LoadError("no file matches this pattern", file=str(path))
             yield from (one for one in map(Path, found) if one.is_file())
         elif plain.is_dir():
-            yield from _in_folder(plain)
+            yield from _files_in_folder(plain)
         else:
-            raise LoadError(f"there is no such file{_instead_of(plain)}", file=str(path))
+            raise LoadError(f"there is no such file{_missing_file_hint(plain)}", file=str(path))
 
 
-def _instead_of(path: Path) -> str:
+def _missing_file_hint(path: Path) -> str:
     """Which file may have been meant, and where a path that says no folder was looked for."""
     from difflib import get_close_matches
 
@@ -275,7 +275,7 @@ def _instead_of(path: Path) -> str:
     return where + (f"; did you mean {near[0]!r}?" if near else "")
 
 
-def _in_folder(folder: Path) -> Iterator[Path]:
+def _files_in_folder(folder: Path) -> Iterator[Path]:
     """The files in a folder and in those below it, but for what programs hide there (.git, __pycache__).
 
     A link to nothing is given too, and a folder that cannot be looked into, for somebody to say so; a

@@ -29,11 +29,11 @@ def require(*packages: str, extra: str = "") -> None:
     MissingPackageError for the first package that is missing.
     """
     for package in packages:
-        if not installed(package):
-            raise missing(package, extra=extra)
+        if not is_installed(package):
+            raise missing_package_error(package, extra=extra)
 
 
-def installed(package: str) -> bool:
+def is_installed(package: str) -> bool:
     """Return whether `package` can be imported; nothing is imported but its parents."""
     if package in sys.modules:
         return sys.modules[package] is not None
@@ -43,16 +43,16 @@ def installed(package: str) -> bool:
         return False
 
 
-def missing(package: str, *, extra: str = "") -> MissingPackageError:
+def missing_package_error(package: str, *, extra: str = "") -> MissingPackageError:
     """Return the error for a package that is not installed."""
     wanted = f"'nbturns[{extra}]'" if extra else DISTRIBUTIONS.get(package, package)
     command = f"pip install {wanted}"
     return MissingPackageError(f"the package {package} is not installed: {command}", package=package, command=command)
 
 
-def named(error: ModuleNotFoundError) -> ModuleNotFoundError:
+def failed_import_error(error: ModuleNotFoundError) -> ModuleNotFoundError:
     """Return the error that names the missing package of a failed import; `error` itself when no package is missing."""
     package = error.name or ""
-    if isinstance(error, MissingPackageError) or "." in package or installed(package or "sys"):
+    if isinstance(error, MissingPackageError) or "." in package or is_installed(package or "sys"):
         return error
-    return missing(package)
+    return missing_package_error(package)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_reported: set[tuple[str, str, str]] = set()  # group, name and package of what was warned of in this process
+_reported_failures: set[tuple[str, str, str]] = set()  # group, name and package of what was warned of in this process
 
 
 def entry_points(group: str) -> dict[str, EntryPoint]:
@@ -44,12 +44,12 @@ def load_plugins(group: str, prepare: Callable[[Any], T]) -> dict[str, T]:
 def report_failure(point: EntryPoint, error: Exception) -> None:
     """Warn of a plugin that failed: once in a process for each entry point."""
     key = (point.group, point.name, package_of(point))
-    if key not in _reported:
-        _reported.add(key)
-        warnings.warn(f"{failure(point, error)}; it is left out", RuntimeWarning, stacklevel=3)
+    if key not in _reported_failures:
+        _reported_failures.add(key)
+        warnings.warn(f"{failure_text(point, error)}; it is left out", RuntimeWarning, stacklevel=3)
 
 
-def failure(point: EntryPoint, error: Exception) -> str:
+def failure_text(point: EntryPoint, error: Exception) -> str:
     """Return a sentence that names the package, the entry point, and the error."""
     return (
         f"the package {package_of(point)!r} failed "

@@ -11,10 +11,10 @@ from .errors import BusyError, MisuseError
 from .events import Event, Notice, Pause, Sink, Snapshot
 from .middleware.checked_output import CheckedOutput
 from .middleware.system_prompts import system_prompt, with_system_prompt
-from .runtime.call_ids import with_distinct_calls
-from .runtime.engine_protocol import Call, Engine, Middleware, Scope, asking, identified
+from .runtime.call_ids import with_distinct_call_ids
+from .runtime.engine_protocol import Engine, Middleware, ModelCall, Scope, recording_engine, with_block_ids
 from .runtime.execution import STATUS, Execution
-from .runtime.step_controller import Breakpoint, StepController, points_of
+from .runtime.step_controller import Breakpoint, StepController, parse_pause_phases
 from .runtime.tool_loop import run_loop
 from .runtime.toolbox import TOOL_CONFIG, Toolbox, ToolConfig
 from .tools import Tool
@@ -56,24 +56,24 @@ class Session:
         runtime: Mapping[str, Any] | None = None,
     ) -> None:
         _refuse_misuse(engine, system, tool_config, run)
-        points_of(step)
+        parse_pause_phases(step)
         self.id = id or (run.id if run else "") or uuid4().hex
         self.engine = engine
         self.system = system
         self.tools = tools if isinstance(tools, Toolbox) else Toolbox(tools)
-        self.middleware = _callables(middleware, "middleware")
-        self.sinks = _callables(sinks, "sinks")
+        self.middleware = _require_callables(middleware, "middleware")
+        self.sinks = _require_callables(sinks, "sinks")
         self.on_snapshot = on_snapshot
-        _callables(() if on_snapshot is None else (on_snapshot,), "on_snapshot")
+        _require_callables(() if on_snapshot is None else (on_snapshot,), "on_snapshot")
         self.tool_config = tool_config
         self.step = step
-        self.break_when = _callables(break_when, "break_when")
+        self.break_when = _require_callables(break_when, "break_when")
         self.runtime = None if runtime is None else freeze(runtime)
         self.execution: Execution | None = None
         self._executions: list[Execution] = []
         self._watchers: list[Callable[[Execution], object]] = []
         self._turns: tuple[Turn, ...] = run.turns if run else ()
-        self._ids = _Ids()
+        self._ids = _IdSource()
         if unknown := [name for name in tool_config.allowed or () if name not in self.tools]:
             tool_names = ", ".join(tool.name for tool in self.tools) or "none"
             raise MisuseError(f"tool_config allows {unknown[0]!r}, which is no tool here; there are: {tool_names}")
@@ -122,7 +122,7 @@ class Session:
             )
         shape = () if output is None else (CheckedOutput(output),)
         execution_id = self._ids.new()
-        turn, notices = with_distinct_calls(self._seed(prompt, execution_id), self._ids.new)
+        turn, notices = with_distinct_call_ids(self._seed(prompt, execution_id), self._ids.new)
         max_calls = limit if limit is not None else self.tool_config.max_iterations
         if not isinstance(max_calls, int) or isinstance(max_calls, bool) or max_calls < 1:
             raise MisuseError(f"limit is the number of model calls, at least 1, not {max_calls!r:.60}")
@@ -151,10 +151,10 @@ class Session:
     def _scope(self, emit: Sink, new_id: Callable[[], str]) -> Scope:
         return Scope(tools=self.tools, tool_config=self.tool_config, emit=emit, new_id=new_id)
 
-    def _asking(self, note: Callable[[Call], object] = id, shape: tuple[Middleware, ...] = ()) -> Engine:
+    def _asking(self, note: Callable[[ModelCall], object] = id, shape: tuple[Middleware, ...] = ()) -> Engine:
         """Return the engine that the loop calls: wrapped in the middlewares and the system prompt."""
         layers = (*self.middleware, system_prompt(self.system)) if self.system else self.middleware
-        return asking(self.engine, (*shape, *layers), note)
+        return recording_engine(self.engine, (*shape, *layers), note)
 
     def as_engine(self) -> Engine:
         """Return this session as an engine for another session.
@@ -200,7 +200,7 @@ class Session:
             turn = at.turn if isinstance(at, (Snapshot, Pause)) else at
             if not isinstance(turn, Turn):
                 raise MisuseError(f"a fork goes on from a snapshot, a Turn or the number of one, not from {at!r:.60}")
-            turns = (*(t for t in self._turns if _precedes(t, turn)), turn)
+            turns = (*(t for t in self._turns if _is_beginning_of(t, turn)), turn)
         return Session(
             self.engine,
             system=self.system,
@@ -224,12 +224,12 @@ class Session:
         if isinstance(prompt, Turn):
             turn = prompt
         else:
-            turn = _closed(self.latest)
+            turn = _with_open_calls_answered(self.latest)
             turn = turn._with(metadata=turn.metadata.without(INFERENCE_RESULT, INFERENCES, STATUS, OUTPUT), id="")
             turn = turn + (user(prompt) if isinstance(prompt, str) else prompt)
         if not len(turn):
             raise MisuseError("there is nothing to ask: the Turn has no blocks")
-        turn = identified(turn, Turn(), self._ids.new)
+        turn = with_block_ids(turn, Turn(), self._ids.new)
         definitions = [{"name": t.name, "description": t.description, "parameters": t.parameters} for t in self.tools]
         metadata = turn.metadata.without(STATUS).with_raw(**{SESSION_ID.name: self.id, EXECUTION_ID.name: execution_id})
         if self.runtime is not None:
@@ -260,7 +260,7 @@ class Session:
 
     def __str__(self) -> str:
         """Describe the layers of an `ask`, outermost first."""
-        layers = [_called(layer) for layer in self.middleware] + (["system prompt"] if self.system else [])
+        layers = [_layer_name(layer) for layer in self.middleware] + (["system prompt"] if self.system else [])
         tools = ", ".join(f"{tool.name} ({tool.effect})" for tool in self.tools) or "none"
         lines = {
             "session": f"{self.id}, {len(self._turns)} turn{'s' * (len(self._turns) != 1)}",
@@ -281,7 +281,7 @@ class _SessionEngine:
     async def __call__(self, turn: Turn, scope: Scope) -> Turn:
         return await self.signing(id)(turn, scope)
 
-    def signing(self, note: Callable[[Call], object]) -> Engine:
+    def signing(self, note: Callable[[ModelCall], object]) -> Engine:
         session, ask = self._session, self._session._asking(note)
         config = session.tool_config
 
@@ -313,7 +313,7 @@ def _refuse_misuse(engine: Any, system: Any, tool_config: Any, run: Any) -> None
         raise MisuseError(f"run is an nt.Run, like nt.load(path), not {type(run).__name__}: {run!r:.60}")
 
 
-def _callables(functions: Any, name: str) -> tuple[Any, ...]:
+def _require_callables(functions: Any, name: str) -> tuple[Any, ...]:
     if callable(functions) or isinstance(functions, str) or not isinstance(functions, Iterable):
         raise MisuseError(f"{name} is a list of functions: {name}=[...], not {functions!r:.60}")
     checked_functions = tuple(functions)
@@ -328,13 +328,13 @@ def _callables(functions: Any, name: str) -> tuple[Any, ...]:
     return checked_functions
 
 
-def _called(layer: Middleware) -> str:
+def _layer_name(layer: Middleware) -> str:
     """A middleware made by a function of ours bears that function's name."""
     name: str = getattr(layer, "name", "") or getattr(layer, "__qualname__", type(layer).__qualname__)
     return name.partition(".<locals>")[0]
 
 
-def _closed(turn: Turn) -> Turn:
+def _with_open_calls_answered(turn: Turn) -> Turn:
     """Calls that were never run are answered with that, because no provider takes an open call."""
     return (
         turn + tuple(tool_use(call.tool_call_id, error="not run: stopped") for call in turn.pending)
@@ -343,12 +343,12 @@ def _closed(turn: Turn) -> Turn:
     )
 
 
-def _precedes(earlier: Turn, turn: Turn) -> bool:
+def _is_beginning_of(earlier: Turn, turn: Turn) -> bool:
     """Return True when `turn` begins with all blocks of `earlier`, and has more."""
     return len(earlier) < len(turn) and earlier.blocks.shared(turn.blocks) == len(earlier)
 
 
-class _Ids:
+class _IdSource:
     """Ids that no other session makes, short enough to read."""
 
     def __init__(self) -> None:

@@ -15,8 +15,8 @@ from .packages import require
 from .values.frozen_json import FrozenDict, freeze, thaw
 
 Effect = Literal["pure", "idempotent", "effectful"]
-NAME = re.compile(r"[\w.:/-]{1,128}", re.ASCII)  # wide: each provider refuses some of these itself
-ATOMS = frozenset({str, int, float, bool, type(None)})
+TOOL_NAME = re.compile(r"[\w.:/-]{1,128}", re.ASCII)  # wide: each provider refuses some of these itself
+SCALAR_TYPES = frozenset({str, int, float, bool, type(None)})
 
 
 class Tool:
@@ -44,7 +44,7 @@ class Tool:
             raise MisuseError(f"timeout is a number of seconds above 0, not {timeout!r:.60}")
         self.function = function
         self.name = name or str(getattr(function, "__name__", type(function).__name__))
-        if not NAME.fullmatch(self.name):
+        if not TOOL_NAME.fullmatch(self.name):
             raise MisuseError(
                 f'{self.name!r:.60} is no name a model could call; give it one with nt.Tool(function, name="look_up")'
             )
@@ -63,7 +63,7 @@ class Tool:
     def parameters(self) -> FrozenDict:
         """The arguments as a JSON Schema, every reference written out."""
         schema = self._adapter.json_schema(schema_generator=_schema_generator())
-        clean = _clean(schema, schema.get("$defs", {}), ())
+        clean = _inline_references(schema, schema.get("$defs", {}), ())
         for name, default in self._defaults.items():
             clean["properties"][name].setdefault("default", default)
         frozen: FrozenDict = freeze({"type": "object", "properties": {}, "additionalProperties": False, **clean})
@@ -71,7 +71,9 @@ class Tool:
 
     def arguments(self, args: Mapping[str, Any]) -> dict[str, Any]:
         """Return `args` as the function takes them. Raises ValueError that says what does not fit."""
-        arguments = args if ATOMS.issuperset(map(type, args.values())) else thaw(args)  # what it is given it may change
+        arguments = (
+            args if SCALAR_TYPES.issuperset(map(type, args.values())) else thaw(args)
+        )  # what it is given it may change
         validate, refusal = self._validation
         try:
             fitted: dict[str, Any] = validate(arguments)
@@ -120,7 +122,7 @@ class Tool:
         from pydantic import ConfigDict, Field, PydanticSchemaGenerationError, TypeAdapter
         from typing_extensions import TypedDict
 
-        hints = _hints(self.function, self.name)
+        hints = _type_hints(self.function, self.name)
         fields: dict[str, Any] = {}
         for name in self._fields:
             parameter = self._signature[name]
@@ -144,7 +146,7 @@ class Tool:
             ) from error
 
 
-def _hints(function: Callable[..., Any], name: str) -> dict[str, Any]:
+def _type_hints(function: Callable[..., Any], name: str) -> dict[str, Any]:
     target = function if isinstance(function, (types.FunctionType, types.MethodType)) else type(function).__call__
     try:
         return typing.get_type_hints(getattr(function, "func", target), include_extras=True)
@@ -156,21 +158,21 @@ def _hints(function: Callable[..., Any], name: str) -> dict[str, Any]:
 def _schema_generator() -> type[Any]:
     from pydantic.json_schema import GenerateJsonSchema
 
-    class Generator(GenerateJsonSchema):
+    class SchemaGenerator(GenerateJsonSchema):
         def dataclass_schema(self, schema: Any) -> dict[str, Any]:
-            """Say where a dataclass takes no other fields, as pydantic itself does from 2.14 on."""
-            made = super().dataclass_schema(schema)
+            """Forbid other fields where a dataclass does, as pydantic does from 2.14 on."""
+            json_schema = super().dataclass_schema(schema)
             if schema.get("config", {}).get("extra_fields_behavior") == "forbid":
-                made.setdefault("additionalProperties", False)
-            return made
+                json_schema.setdefault("additionalProperties", False)
+            return json_schema
 
-    return Generator
+    return SchemaGenerator
 
 
-def _clean(schema: Any, defs: Mapping[str, Any], inside: tuple[str, ...]) -> Any:
+def _inline_references(schema: Any, defs: Mapping[str, Any], inside: tuple[str, ...]) -> Any:
     """Write references out and drop pydantic's titles, which only repeat names."""
     if isinstance(schema, list):
-        return [_clean(item, defs, inside) for item in schema]
+        return [_inline_references(item, defs, inside) for item in schema]
     if not isinstance(schema, dict):
         return schema
     if reference := schema.get("$ref"):
@@ -178,10 +180,14 @@ def _clean(schema: Any, defs: Mapping[str, Any], inside: tuple[str, ...]) -> Any
         if name in inside:
             raise MisuseError(f"{name} contains itself; a tool's schema must end somewhere")
         siblings = {k: v for k, v in schema.items() if k != "$ref"}
-        return {**_clean(defs[name], defs, (*inside, name)), **_clean(siblings, defs, inside)}
-    clean = {k: _clean(v, defs, inside) for k, v in schema.items() if k not in ("title", "$defs", "properties")}
+        return {**_inline_references(defs[name], defs, (*inside, name)), **_inline_references(siblings, defs, inside)}
+    clean = {
+        k: _inline_references(v, defs, inside) for k, v in schema.items() if k not in ("title", "$defs", "properties")
+    }
     if "properties" in schema:
-        clean["properties"] = {name: _clean(item, defs, inside) for name, item in schema["properties"].items()}
+        clean["properties"] = {
+            name: _inline_references(item, defs, inside) for name, item in schema["properties"].items()
+        }
     return clean
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import nbturns as nt
-from nbturns.files import each
+from nbturns.files import read_runs_of_file
 
 GOOD = json.dumps({"messages": [{"role": "user", "content": "hi"}]})
 MESSAGE = json.dumps({"role": "user", "content": "hi"})
@@ -18,7 +18,7 @@ def test_lines_behind_a_broken_one_are_read(tmp_path: Path) -> None:
     path = tmp_path / "some.jsonl"
     path.write_text(f"{GOOD}\nnot json\n{GOOD}\n[1, 2]\n{GOOD}\n")
 
-    found = list(each(path))
+    found = list(read_runs_of_file(path))
 
     assert [isinstance(one, nt.Run) for one in found] == [True, False, True, False, True]
     assert [one.position for one in found if isinstance(one, nt.LoadError)] == ["line 2, column 1", "line 4"]
@@ -32,14 +32,14 @@ def test_of_messages_on_lines_all_but_a_broken_one_are_kept(tmp_path: Path) -> N
     path = tmp_path / "one.jsonl"
     path.write_text(f"{MESSAGE}\n{MESSAGE}\nnot json\n{MESSAGE}\n")
 
-    error, run = each(path)
+    error, run = read_runs_of_file(path)
 
     assert isinstance(error, nt.LoadError) and error.position == "line 3, column 1"
     assert isinstance(run, nt.Run) and len(run.latest) == 3
 
 
 def test_a_file_that_is_not_there_any_more_is_an_error_that_names_it(tmp_path: Path) -> None:
-    (error,) = each(tmp_path / "gone.jsonl")
+    (error,) = read_runs_of_file(tmp_path / "gone.jsonl")
 
     assert isinstance(error, nt.LoadError)
     assert error.file.endswith("gone.jsonl")

@@ -25,7 +25,7 @@ from pydantic import BaseModel, Field
 
 import nbturns as nt
 from nbturns.runtime.background_loop import Waiting
-from nbturns.runtime.toolbox import RetryConfig, Toolbox, ToolConfig, duration, seconds
+from nbturns.runtime.toolbox import RetryConfig, Toolbox, ToolConfig, format_go_duration, parse_go_duration
 
 SOON = ToolConfig(retry_config=RetryConfig(backoff_base=0.001))
 
@@ -563,18 +563,18 @@ def test_every_call_has_its_two_events_also_one_that_is_not_run() -> None:
     ],
 )
 def test_a_duration_is_read_as_go_writes_it(text: Any, value: float) -> None:
-    assert seconds(text) == pytest.approx(value)
+    assert parse_go_duration(text) == pytest.approx(value)
 
 
 @pytest.mark.parametrize("text", ["soon", "2", "2 s", "", None, True, "s", "1x"])
 def test_what_is_no_duration_is_refused_by_name(text: Any) -> None:
     with pytest.raises(ValueError, match=r'backoff_base: .* is no duration; write it like "2s"'):
-        seconds(text, "backoff_base")
+        parse_go_duration(text, "backoff_base")
 
 
 @given(st.floats(1e-6, 1e7))
 def test_a_duration_comes_back_as_it_was(value: float) -> None:
-    assert seconds(duration(value)) == pytest.approx(value, abs=1e-9)
+    assert parse_go_duration(format_go_duration(value)) == pytest.approx(value, abs=1e-9)
 
 
 configs = st.builds(

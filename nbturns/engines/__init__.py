@@ -23,12 +23,12 @@ from typing import Any
 from ..errors import EngineError
 from ..middleware.retries import Retry
 from ..runtime.call_ids import PROVIDER_CALL_ID
-from ..runtime.engine_protocol import Scope, unheard
+from ..runtime.engine_protocol import Scope, discard_event
 from ..runtime.toolbox import Toolbox, ToolConfig
 from ..tools import Tool
-from ..values.frozen_json import EMPTY, freeze
+from ..values.frozen_json import EMPTY_DICT, freeze
 from ..values.inference_results import INFERENCE_RESULT, INFERENCES, InferenceResult
-from ..values.model_info import ModelInfo, priced
+from ..values.model_info import ModelInfo, with_cost
 from ..values.persistent_list import PersistentList
 from ..values.turns import Block, Turn
 from .cassette_file import Cassette as Cassette
@@ -115,7 +115,7 @@ def request(
     tools = tuple(tools)
     provider_tools = [tool for tool in tools if isinstance(tool, Mapping)]
     toolbox = Toolbox(tool for tool in tools if not isinstance(tool, Mapping))
-    scope = Scope(tools=toolbox, tool_config=tool_config or ToolConfig(), emit=unheard)
+    scope = Scope(tools=toolbox, tool_config=tool_config or ToolConfig(), emit=discard_event)
     body_params |= {"stream": stream, **({"tools": provider_tools} if provider_tools else {})}
     unsent_engine = ProviderEngine(
         provider, model, body_params, _NoTransport(), extra_body=engine_params.get("extra_body")
@@ -146,7 +146,7 @@ def decode(
     price of the model where the shipped table has none.
     """
     provider = find(name.partition(":")[0])
-    reply = provider.reply(unheard, "")
+    reply = provider.reply(discard_event, "")
     receiver = Receiver(reply, content_type or "")
     try:
         if isinstance(body, Mapping):
@@ -176,7 +176,7 @@ def _token_count(provider: Provider, body: Any, error: EngineError) -> Turn | No
     return None
 
 
-def provider_and_model(name: str, params: Mapping[str, Any] = EMPTY) -> tuple[Provider, str]:
+def provider_and_model(name: str, params: Mapping[str, Any] = EMPTY_DICT) -> tuple[Provider, str]:
     """Return the provider, in its variant for `params`, and the model of a name like "anthropic:claude-sonnet-5-5"."""
     if not isinstance(name, str) or ":" not in name:
         raise EngineError(
@@ -225,7 +225,7 @@ def _result(reply: Reply, provider: Provider, failure: str, info: ModelInfo | No
     result = reply.result()
     own_prices = (replace(info, id=result.model),) if info else ()
     result = result if result.provider else result.replace(provider=provider.name)
-    return ended(priced(result, own_prices), failure)
+    return ended(with_cost(result, own_prices), failure)
 
 
 def _reply_turn(blocks: Iterable[Any], result: InferenceResult) -> Turn:

@@ -17,14 +17,14 @@ from typing import Any, Literal
 from ..errors import DriftError, LoadError
 from ..render.text import block_line
 from ..runtime.call_ids import PROVIDER_CALL_ID
-from ..runtime.engine_protocol import Engine, Scope, innermost
+from ..runtime.engine_protocol import Engine, Scope, innermost_engine
 from ..runtime.toolbox import TOOL_CONFIG
 from ..serialization.serde import block_from_dict, block_to_dict, yamlable
-from ..values.blocks import Block, content
+from ..values.blocks import Block, comparable_content
 from ..values.frozen_json import freeze, thaw
 from ..values.inference_results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult, total_cost, total_usage
 from ..values.inference_settings import INFERENCE_CONFIG, STRUCTURED_OUTPUT_CONFIG
-from ..values.metadata import NOTHING, Key
+from ..values.metadata import NO_METADATA, Key
 from ..values.turns import Turn
 from .registry import installed_providers
 from .streaming_playback import play_back
@@ -55,7 +55,7 @@ class CassetteCall:
 
 def question_digest(conditions: Mapping[str, Any], question: Turn) -> str:
     """Return a digest that is equal for questions which are equal to a model; the engine is not part of it."""
-    question_content = [[kind, role, thaw(payload)] for kind, role, payload in content(question)]
+    question_content = [[kind, role, thaw(payload)] for kind, role, payload in comparable_content(question)]
     known_conditions = {name: value for name, value in conditions.items() if name != "engine"}
     text = json.dumps([known_conditions, question_content], sort_keys=True, default=repr)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
@@ -81,7 +81,7 @@ class Cassette:
 
     async def __call__(self, turn: Turn, scope: Scope, engine: Engine) -> Turn:
         self._refresh()
-        conditions = _conditions(turn, scope, innermost(engine))
+        conditions = _conditions(turn, scope, innermost_engine(engine))
         recorded_call = self._find_call(conditions, turn)
         if recorded_call is not None and (self.record != "again" or recorded_call.digest in self._new_digests):
             return await engine(turn, scope.replace(instead=self._playback_engine(recorded_call)))
@@ -148,10 +148,10 @@ class Cassette:
             self.calls.append(call)
         else:
             self.calls[index] = call
-        from ..serialization.yaml_text import dump  # brings yaml with it
+        from ..serialization.yaml_text import dump_yaml  # brings yaml with it
 
         self._new_digests.add(call.digest)
-        text = HEAD + dump({"version": VERSION, "calls": list(_file_calls(self.calls))})
+        text = HEAD + dump_yaml({"version": VERSION, "calls": list(_file_calls(self.calls))})
         new_file = self.path.with_name(f".{self.path.name}.new")
         new_file.write_text(text, encoding="utf-8")
         new_file.replace(self.path)
@@ -247,7 +247,7 @@ def _similarity(call: CassetteCall, conditions: Mapping[str, Any], turn: Turn) -
 
 
 def _lines(turn: Turn) -> Iterator[str]:
-    for (kind, role, payload), block in zip(content(turn), turn, strict=True):
+    for (kind, role, payload), block in zip(comparable_content(turn), turn, strict=True):
         del kind, role
         yield f"{block_line(block)} {_digest(thaw(payload))}"
 
@@ -268,7 +268,7 @@ def _differences(call: CassetteCall, conditions: Mapping[str, Any], turn: Turn) 
 
 
 def _content_differences(recorded_turn: Turn, turn: Turn) -> Iterator[str]:
-    contents, recorded_contents = content(turn), content(recorded_turn)
+    contents, recorded_contents = comparable_content(turn), comparable_content(recorded_turn)
     index = next(
         (i for i, (a, b) in enumerate(zip(contents, recorded_contents, strict=False)) if a != b),
         min(len(contents), len(recorded_contents)),
@@ -299,7 +299,7 @@ def _file_calls(calls: Sequence[CassetteCall]) -> Iterator[dict[str, Any]]:
     """Yield each call for the file; a question leaves out what an earlier call already holds."""
     earlier_contents: list[list[Any]] = []
     for call in calls:
-        question = content(call.question)
+        question = comparable_content(call.question)
         number_before, start = 0, 0
         for number, earlier in enumerate(earlier_contents, 1):
             if start < len(earlier) <= len(question) and question[: len(earlier)] == earlier:
@@ -308,11 +308,11 @@ def _file_calls(calls: Sequence[CassetteCall]) -> Iterator[dict[str, Any]]:
         question_data = {**({"after": number_before} if number_before else {}), "blocks": new_blocks}
         answer_data = {"blocks": [_answer_dict(block) for block in call.blocks], "result": _result_dict(call.result)}
         yield {**call.conditions, "asked": question_data, "answer": answer_data}
-        earlier_contents.append(content((*call.question, *call.blocks)))
+        earlier_contents.append(comparable_content((*call.question, *call.blocks)))
 
 
 def _question_dict(block: Block) -> dict[str, Any]:
-    return block_to_dict(block._with(id="", metadata=NOTHING), plain=yamlable)
+    return block_to_dict(block._with(id="", metadata=NO_METADATA), plain=yamlable)
 
 
 def _answer_dict(block: Block) -> dict[str, Any]:
@@ -329,9 +329,9 @@ def _result_dict(result: InferenceResult) -> dict[str, Any]:
 
 def _read_calls(path: Path) -> Iterator[CassetteCall]:
     """Yield the calls of a file. Raises LoadError that names the position."""
-    from ..serialization.yaml_text import load  # brings yaml with it
+    from ..serialization.yaml_text import load_yaml  # brings yaml with it
 
-    raw = load(path.read_bytes(), str(path))
+    raw = load_yaml(path.read_bytes(), str(path))
     if not isinstance(raw, Mapping) or not isinstance(raw.get("calls"), list):
         raise LoadError("a cassette needs a list of calls", file=str(path))
     if raw.get("version", VERSION) != VERSION:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from ..errors import EngineError
-from ..values.frozen_json import EMPTY
+from ..values.frozen_json import EMPTY_DICT
 
 MISTRAL_ID = re.compile(r"[a-zA-Z0-9]{9}")
 
@@ -36,8 +36,8 @@ class Dialect:
     reasoning: Literal["", "same", "reasoning_content", "reasoning_details", "content"] = ""
     empty_content: Literal["null", ""] | None = "null"
     stream_options: bool = True
-    choices: Mapping[str, str] = EMPTY  # its words for a tool choice
-    renamed: Mapping[str, str] = EMPTY  # its names of parameters
+    choices: Mapping[str, str] = EMPTY_DICT  # its words for a tool choice
+    renamed: Mapping[str, str] = EMPTY_DICT  # its names of parameters
     developer: bool = False  # whether it knows the role developer
     tool_name: bool = False  # whether a tool message must name its tool
     id: re.Pattern[str] | None = None  # the ids of calls that it accepts

@@ -8,12 +8,12 @@ from collections.abc import Container, Mapping
 from typing import Any, NoReturn
 
 from ..errors import EngineError
-from ..values.frozen_json import EMPTY, freeze
+from ..values.frozen_json import EMPTY_DICT, freeze
 
 
 def mapping_of(value: Any) -> Mapping[str, Any]:
     """Return an object, else an empty one."""
-    return value if isinstance(value, dict) else EMPTY
+    return value if isinstance(value, dict) else EMPTY_DICT
 
 
 def mappings_of(value: Any) -> list[Mapping[str, Any]]:

@@ -20,7 +20,7 @@ from ..runtime.engine_protocol import Middleware, Scope
 from ..runtime.toolbox import TOOL_CONFIG, Toolbox, ToolConfig
 from ..values.frozen_json import FrozenDict, freeze
 from ..values.inference_settings import STRUCTURED_OUTPUT_CONFIG
-from ..values.model_info import ModelInfo, priced
+from ..values.model_info import ModelInfo, with_cost
 from ..values.turns import Turn, user
 from .cross_provider import unsent_notice
 from .parameters.portable import merged, translated
@@ -216,7 +216,7 @@ class _EngineCall:
             extra=self._with_raw(decoded.extra),
         )
         info = self.engine.model_info
-        result = priced(result, (replace(info, id=result.model),) if info else ())
+        result = with_cost(result, (replace(info, id=result.model),) if info else ())
         return answered(self.turn, self.reply.blocks(), ended(result, failure))
 
     def _with_raw(self, extra: FrozenDict) -> FrozenDict:

@@ -7,7 +7,7 @@ from functools import cache
 from importlib.metadata import EntryPoint
 
 from ..errors import EngineError
-from ..plugins import entry_points, failure, load_plugins
+from ..plugins import entry_points, failure_text, load_plugins
 from .parameters.schema import nearest_name
 from .provider import Provider
 
@@ -36,7 +36,7 @@ def find(name: str) -> Provider:
     try:
         return _provider_of(points[name].load())
     except Exception as error:  # the code of another package
-        raise EngineError(failure(points[name], error), kind="unknown_provider") from error
+        raise EngineError(failure_text(points[name], error), kind="unknown_provider") from error
 
 
 @cache

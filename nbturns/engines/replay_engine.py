@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import DriftError
-from ..render.text import block_line, content
+from ..render.text import block_line, transcript_text
 from ..runtime.engine_protocol import Scope
 from ..values.inference_results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult
 from ..values.turns import Block, Run, Turn
@@ -124,5 +124,7 @@ def _equal_blocks(a: Turn, b: Turn) -> int:
 
 def _lines(turn: Turn, start: int) -> list[str]:
     return [
-        line for block in list(turn)[start : start + 3] for line in (f"[{block.kind}]", *content(block).splitlines())
+        line
+        for block in list(turn)[start : start + 3]
+        for line in (f"[{block.kind}]", *transcript_text(block).splitlines())
     ]

@@ -17,7 +17,7 @@ from ..values.turns import Block, Kind
 from .arrow_arrays import to_json
 from .builder import FrameBuilder
 from .columns import Column
-from .shared_columns import FILE, RECORDED, RUN_ID, TURN_KEYS
+from .shared_columns import FILE, RESULT_COLUMNS, RUN_ID, TURN_KEYS
 from .traversal import ModelCall, Row, Traversal, TurnVisit, text_of
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
@@ -98,7 +98,7 @@ BLOCK: tuple[Column, ...] = (
     Column("name", lambda row: row.name or None, "string", doc="name of the tool, on a call and on its result"),
     Column("error", lambda row: row.block.error or None, "string", doc="error of the tool"),
     Column("inference_id", lambda row: row.inference_id or None, "string", doc="id of the model call"),
-    *RECORDED,
+    *RESULT_COLUMNS,
     Column("at", lambda row: time_of(row.block), "time", doc="time of the message, if the source has it"),
     Column("extra", lambda row: extra_of(row.block), "string", doc="unknown fields of the source, as JSON"),
     FILE,

@@ -8,7 +8,7 @@ from ..values.inference_results import InferenceResult, Usage
 from ..values.turns import Block
 from .builder import FrameBuilder
 from .columns import Column
-from .shared_columns import FILE, RECORDED, RUN_ID, RUNTIME, SESSION_ID, TOKENS, TURN_KEYS
+from .shared_columns import FILE, PROFILE_COLUMNS, RESULT_COLUMNS, RUN_ID, SESSION_ID, TOKEN_COLUMNS, TURN_KEYS
 from .traversal import Row, TurnVisit, text_of
 
 
@@ -58,7 +58,7 @@ INFERENCE: tuple[Column, ...] = (
         doc="id of the call; without one, made of turn and call index",
     ),
     Column("inference_index", lambda row: row.index, "Int64", doc="index among the calls of its Turn, from 0"),
-    *RECORDED,
+    *RESULT_COLUMNS,
     Column("truncated", lambda row: row.inference.truncated, "boolean", doc="true if the reply was cut"),
     Column(
         "attempts",
@@ -67,7 +67,7 @@ INFERENCE: tuple[Column, ...] = (
         unit="attempts",
         doc="number of the attempt; 2 follows a failed one",
     ),
-    *TOKENS,
+    *TOKEN_COLUMNS,
     Column("max_tokens", lambda row: row.inference.max_tokens, "Int64", unit="tokens", doc="limit of output tokens"),
     Column("duration_ms", lambda row: row.inference.duration_ms, "Int64", unit="ms", doc="from request to last token"),
     Column(
@@ -88,7 +88,7 @@ INFERENCE: tuple[Column, ...] = (
     *_kind_columns("text", "llm_text", "texts"),
     *_kind_columns("reasoning", "reasoning", "reasoning blocks"),
     *_kind_columns("tool_call", "tool_call", "tool calls"),
-    *RUNTIME,
+    *PROFILE_COLUMNS,
     FILE,
 )
 

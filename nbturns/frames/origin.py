@@ -8,7 +8,7 @@ from numbers import Integral
 from typing import Any
 
 from ..errors import LoadError, MisuseError
-from ..files import each
+from ..files import read_runs_of_file
 from ..values.turns import Run, Turn
 from .sources import RunIds, RunSource, SourceFile, are_paths, expand, is_path_input
 
@@ -136,7 +136,7 @@ def _candidate_runs(x: Any, keys: list[TurnKey]) -> Iterator[tuple[set[str], str
 def _runs_of_file(file: SourceFile) -> Iterator[tuple[set[str], str, Run]]:
     """Return the Runs of a file; in a frame of many files an id may begin with the name of its file."""
     own_ids, prefixed_ids, position = RunIds(), RunIds(), 0
-    for item in each(file.path):
+    for item in read_runs_of_file(file.path):
         run = item.run if isinstance(item, LoadError) else item
         if run is not None:
             run_id = file.run_id(run, position)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import LoadError, MisuseError
-from ..files import each
+from ..files import read_runs_of_file
 from ..importers import pause_gc
 from .cache import Cache, CacheEntry, RowRange
 from .fast.dispatch import read_fast
@@ -265,7 +265,7 @@ def read_runs(frame_pass: FramePass, file: SourceFile) -> None:
     """Read every Run of a file as values. A problem is an error row, and the next Run follows."""
     position = 0
     try:
-        for item in each(file.path):
+        for item in read_runs_of_file(file.path):
             run = item.run if isinstance(item, LoadError) else item
             if run is not None:
                 frame_pass.read(file.source(run, position))

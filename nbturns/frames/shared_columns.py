@@ -34,7 +34,7 @@ def _runtime_text(row: Any, name: str) -> str | None:
     return value if value and isinstance(value, str) else None
 
 
-RUNTIME: tuple[Column, ...] = (
+PROFILE_COLUMNS: tuple[Column, ...] = (
     Column("profile", lambda row: _runtime_text(row, "runtime_key"), "string", doc="name of the profile"),
     Column(
         "signature",
@@ -50,7 +50,7 @@ def _result_column(name: str, doc: str, dtype: str = "string", known: tuple[str,
     return Column(name, lambda row: getattr(row.inference, name, None) or None, dtype, doc=doc, known=known)
 
 
-RECORDED: tuple[Column, ...] = (
+RESULT_COLUMNS: tuple[Column, ...] = (
     _result_column("provider", "provider of the model"),
     _result_column("model", "name of the model"),
     _result_column("stop_reason", "stop reason of the model call, as the provider names it"),
@@ -63,7 +63,7 @@ def _token_column(name: str, doc: str) -> Column:
     return Column(name, lambda row: getattr(row.usage, name, None), "Int64", unit="tokens", doc=doc)
 
 
-TOKENS: tuple[Column, ...] = (
+TOKEN_COLUMNS: tuple[Column, ...] = (
     _token_column("input_tokens", "all input, cache reads and writes included"),
     _token_column("output_tokens", "all output, reasoning included"),
     _token_column("cached_tokens", "input read from the cache of the provider"),

@@ -189,9 +189,9 @@ def _files(names: Iterable[str | os.PathLike[str]]) -> Iterator[SourceFile | Loa
 
 def paths(name: str | os.PathLike[str]) -> list[Path]:
     """Return the files of a path, a glob or a folder. Raises LoadError if there are none."""
-    from ..files import _matched
+    from ..files import _matching_paths
 
-    return list(_matched(name if isinstance(name, str) else Path(name)))
+    return list(_matching_paths(name if isinstance(name, str) else Path(name)))
 
 
 def _labelled_files(all_paths: list[Path]) -> Iterator[SourceFile]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..keys import ATTEMPTS, DURATION_MS
-from ..render.text import shown_value
+from ..render.text import result_text
 from ..values.turns import Block
 from .block_frame import BlockRow
 from .builder import FrameBuilder
@@ -50,7 +50,7 @@ class ToolCallRow(BlockRow):
     def result(self) -> str | None:
         """The result as text: a string as it is, anything else as JSON."""
         result = self.answer.block.result if self.answer is not None else None
-        return None if result is None else shown_value(result)
+        return None if result is None else result_text(result)
 
     @property
     def error(self) -> str | None:

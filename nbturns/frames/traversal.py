@@ -12,8 +12,8 @@ from typing import Any
 
 from ..errors import DecodeError
 from ..render.text import TextForm, block_text
-from ..values.blocks import block as block_of
-from ..values.inference_results import INFERENCE_ID, InferenceResult, ledger
+from ..values.blocks import make_block as block_of
+from ..values.inference_results import INFERENCE_ID, InferenceResult, ledger_results
 from ..values.persistent_list import PersistentList
 from ..values.turns import Block, Run, Turn
 from .arrow_arrays import to_json
@@ -134,7 +134,7 @@ class Traversal:
 
     def _collect(self, visit: TurnVisit) -> None:
         """Add the new blocks and model calls of the Turn to its visit."""
-        results = ledger(visit.turn.metadata)
+        results = ledger_results(visit.turn.metadata)
         for result in results or ():
             self._list_call(visit, result, result.inference_id)
         previous_call: ModelCall | None = None

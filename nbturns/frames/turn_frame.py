@@ -12,7 +12,7 @@ from ..values.pending_calls import PendingCalls
 from ..values.turns import Block
 from .builder import FrameBuilder
 from .columns import Column
-from .shared_columns import FILE, RUN_ID, RUNTIME, SESSION_ID, TOKENS, TURN_KEYS
+from .shared_columns import FILE, PROFILE_COLUMNS, RUN_ID, SESSION_ID, TOKEN_COLUMNS, TURN_KEYS
 from .traversal import Row, Traversal, TurnVisit
 
 
@@ -83,12 +83,12 @@ TURN: tuple[Column, ...] = (
     Column("tool_errors", lambda row: row.tool_errors, "Int64", unit="results", doc="new tool results that are errors"),
     Column("pending", lambda row: row.pending, "Int64", unit="calls", doc="tool calls without a result"),
     Column("inferences", lambda row: len(row.inferences), "Int64", unit="model calls", doc="model calls of this Turn"),
-    *TOKENS,
+    *TOKEN_COLUMNS,
     Column("duration_ms", lambda row: row.duration_ms, "Int64", unit="ms", doc="time of its model calls"),
     Column(
         "cost", lambda row: row.cost, "Float64", unit="USD", doc="price of its model calls, if all prices are known"
     ),
-    *RUNTIME,
+    *PROFILE_COLUMNS,
     Column("prompt", lambda row: row.prompt, "string", doc="last new message of the user"),
     Column("text", lambda row: row.text, "string", doc="last text of the model, as `turn.text`"),
 )

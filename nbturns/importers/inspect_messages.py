@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from ..values.blocks import block
+from ..values.blocks import make_block
 from ..values.frozen_json import freeze
 from ..values.inference_results import DURATION_MS, FinishClass, InferenceResult, Usage
 from ..values.turns import Block
@@ -202,7 +202,7 @@ class _MessageReader:
         match self.message.get("role"):
             case "system" | "user" as role:
                 payload, others = self._prompt(self.message.get("content"))
-                return [block(role, freeze(payload), role), *others]
+                return [make_block(role, freeze(payload), role), *others]
             case "assistant":
                 return [*self._reply(), *self._calls()]
             case "tool":
@@ -236,18 +236,18 @@ class _MessageReader:
         content = self.message.get("content")
         if isinstance(content, str):
             is_empty = not content and self.message.get("tool_calls")
-            return [] if is_empty else [block("llm_text", freeze({"text": content}), "assistant")]
+            return [] if is_empty else [make_block("llm_text", freeze({"text": content}), "assistant")]
         blocks = list[Block]()
         for number, part in enumerate(content if isinstance(content, list) else ()):
             match part:
                 case {"type": "text", "text": str(text)}:
                     payload = {"text": text, **_filled(omit(part, "type", "text"))}
-                    blocks.append(block("llm_text", freeze(payload), "assistant"))
+                    blocks.append(make_block("llm_text", freeze(payload), "assistant"))
                 case {"type": "reasoning", "reasoning": str(text)}:
                     payload = {"text": text, **_filled(omit(part, "type", "reasoning"))}
-                    blocks.append(block("reasoning", freeze(payload), "assistant"))
+                    blocks.append(make_block("reasoning", freeze(payload), "assistant"))
                 case {"type": "image", "image": str(url)}:
-                    blocks.append(block("llm_text", freeze({"text": "", "images": [{"url": url}]}), "assistant"))
+                    blocks.append(make_block("llm_text", freeze({"text": "", "images": [{"url": url}]}), "assistant"))
                 case _:
                     blocks.append(self._other(part, number, "assistant"))
         return blocks
@@ -272,7 +272,7 @@ class _MessageReader:
                 payload["args_raw"] = call.get("arguments")
             extra_fields = omit(call, "id", "function", "arguments", "type")
             payload |= {name: value for name, value in extra_fields.items() if value is not None}
-            blocks.append(block("tool_call", freeze(payload)))
+            blocks.append(make_block("tool_call", freeze(payload)))
         return blocks
 
     def _result(self, events: SampleEvents) -> Block:
@@ -283,7 +283,7 @@ class _MessageReader:
         error_text = error if isinstance(error, str) else ""
         if isinstance(error, Mapping):
             error_text = str(error.get("message") or error.get("type") or "failed")
-        result = block("tool_use", freeze({"id": id, "result": content, "error": error_text}))
+        result = make_block("tool_use", freeze({"id": id, "result": content, "error": error_text}))
         duration = events.durations.get(id)
         return result if duration is None else result.with_metadata(DURATION_MS, float(duration))
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import LoadError
-from ..serialization.serde import is_ours, run_from_dict, runs_from_yaml
+from ..serialization.serde import is_nbturns_data, run_from_dict, runs_from_yaml
 from ..values.turns import Run
 from . import OURS
 from .kit.import_report import Notes, join_positions
@@ -30,7 +30,7 @@ def _is_ours(record: Mapping[str, Any]) -> bool:
     turns = record.get("turns")
     if isinstance(turns, list) and turns and "version" in record:
         return isinstance(turns[0], Mapping) and "blocks" in turns[0]
-    return is_ours(record)
+    return is_nbturns_data(record)
 
 
 def read(source: Source) -> Iterator[Run]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..values.frozen_json import EMPTY, freeze
+from ..values.frozen_json import EMPTY_DICT, freeze
 from ..values.provenance import OPENAI_CHAT_FIELDS
 from ..values.turns import Run
 from .kit.chat_messages import ROLES, read_messages
@@ -98,7 +98,7 @@ def _part_types(message: Mapping[str, Any]) -> list[str]:
 
 def read_one(value: Any, notes: Notes) -> Run:
     """Return the Run of a list of messages, or of an object that has one."""
-    document: Mapping[str, Any] = EMPTY
+    document: Mapping[str, Any] = EMPTY_DICT
     messages = value
     if isinstance(value, Mapping):
         document = freeze(omit(value, "messages"))

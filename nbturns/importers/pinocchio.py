@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import LoadError
 from ..serialization.serde import block_from_dict
-from ..values.metadata import NOTHING, Metadata, keyed
+from ..values.metadata import NO_METADATA, Metadata, metadata_from_dict
 from ..values.provenance import FIELDS
 from ..values.turns import Block, Kind, Run, Turn
 from .kit.import_report import Notes
@@ -114,7 +114,7 @@ class _Store:
         session_turns = [self.turn(row, snapshots.get(_text(row.get("turn_id")), {}), notes) for row in turns]
         extra_fields = omit_empty(conv_id=conversation, session_id=session)
         block_count = len({id(block) for turn in session_turns for block in turn.blocks})
-        metadata = keyed({FIELDS.name: extra_fields}) if extra_fields else NOTHING
+        metadata = metadata_from_dict({FIELDS.name: extra_fields}) if extra_fields else NO_METADATA
         return Run(session_turns, id=name, metadata=metadata, import_report=notes.report(block_count))
 
     def snapshots(self, conversation: str, session: str, notes: Notes) -> dict[str, dict[tuple[Any, str], list[Block]]]:
@@ -172,11 +172,11 @@ class _Store:
     def bag(self, row: Mapping[str, Any], name: str, extra_fields: dict[str, Any], notes: Notes) -> Metadata:
         """Return the metadata or the data of a Turn; what cannot be read of it goes to `extra_fields`."""
         try:
-            return keyed(expect(_parse_json(row.get(name)) or {}, dict, name))
+            return metadata_from_dict(expect(_parse_json(row.get(name)) or {}, dict, name))
         except (ValueError, RecursionError, TypeError, ShapeError) as error:
             notes.add_unknown(f"turn {_text(row.get('turn_id'))}", f"{name} cannot be read: {error}")
             extra_fields[name] = _plain(row.get(name))
-            return NOTHING
+            return NO_METADATA
 
 
 def _rank(snapshot: tuple[Any, str]) -> tuple[bool, float, int]:

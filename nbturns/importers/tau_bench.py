@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..values.metadata import keyed
+from ..values.metadata import metadata_from_dict
 from ..values.provenance import FIELDS
 from ..values.turns import Kind, Run
 from . import openai_chat
@@ -57,7 +57,7 @@ def read_result(value: Any, notes: Notes) -> Run:
     messages = field_of_document(value, notes, "traj", (list, tuple))
     extra_fields = freeze_or_json(omit(value, "traj"))
     chat = openai_chat.read_one(messages, notes)
-    return replace(chat, name=_name(value), metadata=keyed({FIELDS.name: extra_fields}))
+    return replace(chat, name=_name(value), metadata=metadata_from_dict({FIELDS.name: extra_fields}))
 
 
 def _name(value: Mapping[str, Any]) -> str:

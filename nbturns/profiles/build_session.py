@@ -13,7 +13,7 @@ from ..events import Phase, Sink, Snapshot
 from ..middleware import limits, log_calls, reorder_tool_results, retry, system_prompt
 from ..plugins import load_plugins
 from ..runtime.engine_protocol import Engine, Middleware, Scope
-from ..runtime.tag_extraction import extracting
+from ..runtime.tag_extraction import extract_tags
 from ..runtime.toolbox import Toolbox
 from ..session import Session
 from ..tools import Tool
@@ -155,7 +155,7 @@ def _middlewares(config: EngineConfig, profiles: Profiles) -> Iterable[Middlewar
 
 def _sink(use: Use, profiles: Profiles) -> Sink:
     sink = _call_factory(use, {**_entry_point_factories("nbturns.sinks"), **profiles.sinks}, "sinks", profiles.secrets)
-    return extracting(sink, dict.fromkeys(use.extract)) if use.extract else sink
+    return extract_tags(sink, dict.fromkeys(use.extract)) if use.extract else sink
 
 
 def _call_factory(use: Use, factories: Mapping[str, Callable[..., Any]], argument: str, secrets: Secrets) -> Any:

@@ -15,11 +15,11 @@ from ..engines.parameters.schema import params_of, snake
 from ..engines.registry import find as find_provider
 from ..engines.registry import provider_entry_points
 from ..errors import EngineError, ProfileError
-from ..runtime.toolbox import ToolConfig, seconds
-from ..values.frozen_json import EMPTY
+from ..runtime.toolbox import ToolConfig, parse_go_duration
+from ..values.frozen_json import EMPTY_DICT
 from ..values.inference_settings import StructuredOutputConfig
 from ..values.model_info import ModelInfo, Prices
-from ..values.model_info import find as find_model_info
+from ..values.model_info import find_model as find_model_info
 from .middleware_uses import Use, enabled_uses
 from .registry import Layer, SourcedValue
 from .schema import describe_kind, suggest
@@ -86,8 +86,8 @@ class EngineConfig:
     model: str
     base_url: str = ""
     api_key: Secret | Reference | None = None
-    params: Mapping[str, Any] = EMPTY
-    client: Mapping[str, Any] = EMPTY
+    params: Mapping[str, Any] = EMPTY_DICT
+    client: Mapping[str, Any] = EMPTY_DICT
     structured_output: StructuredOutputConfig | None = None
     system: str = ""
     tools: tuple[str, ...] | None = None
@@ -354,7 +354,7 @@ def _loop(settings: dict[str, Any]) -> LoopConfig:
     """Return the loop config; times are converted to seconds, and 0 becomes None."""
     for name in ("execution_timeout", "pause_timeout"):
         if isinstance(settings.get(name), str):
-            settings[name] = seconds(settings[name], name)
+            settings[name] = parse_go_duration(settings[name], name)
         if name in settings:
             settings[name] = settings[name] or None
     if isinstance(settings.get("step"), (list, tuple)):

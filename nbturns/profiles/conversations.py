@@ -9,7 +9,7 @@ from ..errors import BusyError, NbturnsError, ProfileError
 from ..runtime.engine_protocol import Engine
 from ..session import Session
 from ..tools import Tool
-from ..values.frozen_json import EMPTY, freeze
+from ..values.frozen_json import EMPTY_DICT, freeze
 from ..values.turns import Run
 from .build_session import build_session
 from .plan import Plan
@@ -74,7 +74,7 @@ class Conversations:
         self,
         id: str,
         profile: str | None = None,
-        overrides: Mapping[str, Any] = EMPTY,
+        overrides: Mapping[str, Any] = EMPTY_DICT,
         *,
         who: Requester = None,
     ) -> Conversation:

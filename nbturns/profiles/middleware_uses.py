@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..runtime.tag_extraction import TAG
-from ..values.frozen_json import EMPTY
+from ..runtime.tag_extraction import TAG_PATTERN
+from ..values.frozen_json import EMPTY_DICT
 from .schema import describe_kind, find_mismatch, suggest
 
 USE_FIELDS: dict[str, Any] = {"name": str, "id": str, "enabled": bool, "config": dict, "extract": list[str]}
@@ -20,7 +20,7 @@ class Use:
     name: str
     id: str = ""
     enabled: bool = True
-    config: Mapping[str, Any] = EMPTY
+    config: Mapping[str, Any] = EMPTY_DICT
     extract: tuple[str, ...] = ()
 
     @property
@@ -45,7 +45,7 @@ def checked_uses(
             if value is not None and (mismatch := find_mismatch(value, USE_FIELDS[name], (name,))):
                 fail((i, name), f"{name} {mismatch.message}", ())
         for tag in use.get("extract") or ():
-            if not TAG.fullmatch(tag):
+            if not TAG_PATTERN.fullmatch(tag):
                 fail(
                     (i, "extract"),
                     f"a tag must look like package:type:version, for example notes:todo:v1, not {tag!r:.60}",
@@ -87,7 +87,7 @@ def merge_uses(
 def enabled_uses(use_mappings: Sequence[Mapping[str, Any]]) -> tuple[Use, ...]:
     """Return the enabled entries as Use values."""
     return tuple(
-        Use(use["name"], use.get("id", ""), True, use.get("config", EMPTY), tuple(use.get("extract", ())))
+        Use(use["name"], use.get("id", ""), True, use.get("config", EMPTY_DICT), tuple(use.get("extract", ())))
         for use in use_mappings
         if use.get("enabled", True)
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..values.frozen_json import EMPTY
+from ..values.frozen_json import EMPTY_DICT
 from .config import EngineConfig
 
 
@@ -35,8 +35,8 @@ class Plan:
     config: EngineConfig
     fields: tuple[Field, ...]
     version: int | None = None
-    overrides: Mapping[str, Any] = EMPTY
-    extensions: Mapping[str, Any] = EMPTY
+    overrides: Mapping[str, Any] = EMPTY_DICT
+    extensions: Mapping[str, Any] = EMPTY_DICT
     allow_overrides: bool | tuple[str, ...] = False
 
     @property

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeAlias
 
 from ..errors import ProfileError
-from ..values.frozen_json import EMPTY
+from ..values.frozen_json import EMPTY_DICT
 from . import schema
 from .middleware_uses import checked_uses
 from .schema import DocumentPath, FieldPath, describe_kind, did_you_mean, dotted_path, find_mismatch, suggest
@@ -67,7 +67,7 @@ class Registry:
 
     slug: str
     profiles: Mapping[str, ProfileLayer]
-    loops: Mapping[str, Mapping[str, Any]] = EMPTY
+    loops: Mapping[str, Mapping[str, Any]] = EMPTY_DICT
     source: str = ""
     display_name: str = ""
     description: str = ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import ProfileError
 from ..session import RUNTIME
-from ..values.frozen_json import EMPTY, freeze
+from ..values.frozen_json import EMPTY_DICT, freeze
 from ..values.turns import Turn
 from . import sources as source_readers
 from .config import EngineConfig, config_from_layer, field_sources
@@ -37,8 +37,8 @@ def load_profiles(
     default: DefaultProfile = None,
     secrets: SecretLookup | Mapping[str, str] | None = None,
     env_file: str | os.PathLike[str] | None = ".env",
-    middleware: Mapping[str, Callable[..., Any]] = EMPTY,
-    sinks: Mapping[str, Callable[..., Any]] = EMPTY,
+    middleware: Mapping[str, Callable[..., Any]] = EMPTY_DICT,
+    sinks: Mapping[str, Callable[..., Any]] = EMPTY_DICT,
 ) -> Profiles:
     """Load profiles from registries. If two have the same name, the one in the later registry wins.
 
@@ -98,8 +98,8 @@ class Profiles:
     registries: Mapping[str, Registry]
     default: DefaultProfile = None
     secrets: Secrets = field(default_factory=Secrets)
-    middleware: Mapping[str, Callable[..., Any]] = EMPTY
-    sinks: Mapping[str, Callable[..., Any]] = EMPTY
+    middleware: Mapping[str, Callable[..., Any]] = EMPTY_DICT
+    sinks: Mapping[str, Callable[..., Any]] = EMPTY_DICT
 
     def __iter__(self) -> Iterator[str]:
         """Yield the names; a name that a later registry also has is yielded with its registry."""
@@ -129,7 +129,7 @@ class Profiles:
         self,
         profile: str | None = None,
         conversation: Any = None,
-        overrides: Mapping[str, Any] | None = EMPTY,
+        overrides: Mapping[str, Any] | None = EMPTY_DICT,
         *,
         who: Requester = None,
     ) -> Plan:
@@ -139,7 +139,7 @@ class Profiles:
         Session, Run or Turn, or the name of a profile); the variable NBTURNS_PROFILE; the default of the requester `who`;
         the default of the last registry. Raises ProfileError, with the key.
         """
-        overrides = EMPTY if overrides is None else overrides
+        overrides = EMPTY_DICT if overrides is None else overrides
         if not isinstance(overrides, Mapping):
             raise ProfileError(
                 f'overrides must be a mapping, like {{"temperature": 0}}, not {describe_kind(overrides)}',
@@ -283,7 +283,7 @@ class Profile:
     def description(self) -> str:
         return self.layer.description or self.layer.display_name
 
-    def resolve(self, overrides: Mapping[str, Any] = EMPTY) -> Plan:
+    def resolve(self, overrides: Mapping[str, Any] = EMPTY_DICT) -> Plan:
         """Return the plan of this profile, with `overrides` applied."""
         return self.profiles.resolve(self.name, overrides=overrides)
 
@@ -292,7 +292,7 @@ class Profile:
         return self.resolve().config
 
     def session(
-        self, tools: Iterable[Any] = (), overrides: Mapping[str, Any] = EMPTY, **session_arguments: Any
+        self, tools: Iterable[Any] = (), overrides: Mapping[str, Any] = EMPTY_DICT, **session_arguments: Any
     ) -> Session:
         """Return a session that runs with this profile.
 

@@ -15,7 +15,7 @@ from math import isfinite
 from typing import Any, Literal, TypeAlias, get_args, get_origin
 
 from ..engines.parameters.schema import looks_like_a_key
-from ..runtime.toolbox import seconds
+from ..runtime.toolbox import parse_go_duration
 from .secrets import HEADER_FIELDS, is_secret_name
 
 FieldPath: TypeAlias = tuple[str, ...]
@@ -268,7 +268,7 @@ def _is_duration(value: Any) -> bool:
     if not isinstance(value, str):
         return _matches_type(value, AtLeast(float, 0))
     try:
-        seconds(value, "")
+        parse_go_duration(value, "")
     except ValueError:
         return False
     return True

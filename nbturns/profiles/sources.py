@@ -92,7 +92,7 @@ def _is_sqlite_file(path: Path) -> bool:
 
 def _registry_from_yaml(path: Path) -> Registry:
     """Return the registry of a YAML file. Raises ProfileError with the line for an unreadable file."""
-    from ..serialization.yaml_text import documents, lines_of
+    from ..serialization.yaml_text import lines_by_path, yaml_documents
 
     try:
         content = path.expanduser().read_bytes()
@@ -106,7 +106,7 @@ def _registry_from_yaml(path: Path) -> Registry:
             "the file is not UTF-8; save it as UTF-8", key=str(path), file=str(path), position=f"line {line}"
         ) from None
     try:
-        (data,) = [document for _, document in documents(content, str(path))] or [None]
+        (data,) = [document for _, document in yaml_documents(content, str(path))] or [None]
     except ValueError:  # more than one document to unpack
         raise ProfileError(
             "a file must hold one registry, but this one has several documents separated by ---",
@@ -115,7 +115,7 @@ def _registry_from_yaml(path: Path) -> Registry:
         ) from None
     except LoadError as error:
         raise ProfileError(error.reason, key=str(path), file=str(path), position=error.position) from None
-    return RegistryReader(str(path), lines_of(content)).read_registry(data)
+    return RegistryReader(str(path), lines_by_path(content)).read_registry(data)
 
 
 def _registries_from_sqlite(name: str) -> Iterator[Registry]:

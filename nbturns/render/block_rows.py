@@ -16,15 +16,15 @@ from ..values.frozen_json import thaw
 from ..values.images import image_bytes, normal_image
 from ..values.inference_results import DURATION_MS, STDOUT, InferenceResult
 from ..values.turns import Block
-from .pretty_json import laid_out
-from .text import TextForm, block_text, call_line, content, shortened, visible
+from .pretty_json import format_json
+from .text import TextForm, block_text, call_line, shorten, transcript_text, visible
 
 ICONS = {"system": "§", "user": "›", "llm_text": "¶", "tool_call": "ƒ", "tool_use": "↳", "reasoning": "∴"}
-OTHER = "◇"
-PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+OTHER_ICON = "◇"
+IMAGE_MEDIA_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
-HEAD = 160  # characters of the line that stands for folded content
-BODY = 2_000  # characters that go with a row; more is asked for when it is unfolded
+HEAD_LENGTH = 160  # characters of the line that stands for folded content
+BODY_LENGTH = 2_000  # characters that go with a row; more is asked for when it is unfolded
 OPEN_TEXT = 1_200  # characters (and lines) up to which what is said stands open
 OPEN_LINES = 16
 OPEN_DATA = 300
@@ -54,7 +54,7 @@ class Row(TypedDict, total=False):
     open: bool
 
 
-class Call(TypedDict, total=False):
+class ModelCallCells(TypedDict, total=False):
     """One model call: what the cells of its rows say, unknown ones left out."""
 
     provider: str
@@ -71,17 +71,17 @@ class Call(TypedDict, total=False):
     first: int
 
 
-def row(block: Block) -> Row:
+def block_row(block: Block) -> Row:
     """Return the table row of a block."""
-    text = body_of(block)
+    text = block_body(block)
     table_row: Row = {
         "kind": visible(block.kind),
-        "icon": ICONS.get(block.kind, OTHER),
-        "head": head_of(block),
+        "icon": ICONS.get(block.kind, OTHER_ICON),
+        "head": block_head(block),
         "size": len(text),
     }
-    table_row["fold"] = _folds(block, text)
-    if len(text) <= BODY:
+    table_row["fold"] = _is_folded(block, text)
+    if len(text) <= BODY_LENGTH:
         table_row["body"] = text
     if block.role:
         table_row["role"] = visible(block.role)
@@ -93,69 +93,69 @@ def row(block: Block) -> Row:
         table_row["error"] = True
     if (duration_ms := block.metadata.get(DURATION_MS)) is not None:
         table_row["ms"] = duration_ms
-    if key := call_key(block):
+    if key := model_call_key(block):
         table_row["inference"] = key
-    pictures = [_picture(image) for image in block.images]
+    pictures = [_image_data_url(image) for image in block.images]
     if picture_urls := [picture for picture in pictures if picture]:
         table_row["images"] = picture_urls
     if other_addresses := [
-        _address(image) for image, picture in zip(block.images, pictures, strict=True) if not picture
+        _image_address(image) for image, picture in zip(block.images, pictures, strict=True) if not picture
     ]:
         table_row["elsewhere"] = other_addresses
     return table_row
 
 
-def head_of(block: Block) -> str:
+def block_head(block: Block) -> str:
     """The line that stands for the block when it is folded."""
     if block.kind == "tool_call":
-        return call_line(block, HEAD)
-    return shortened(content(block), HEAD)
+        return call_line(block, HEAD_LENGTH)
+    return shorten(transcript_text(block), HEAD_LENGTH)
 
 
-def body_of(block: Block) -> str:
+def block_body(block: Block) -> str:
     """Return the text of the block for reading: JSON over several lines, and what a tool printed."""
     text = block_text(block.kind, block.payload, BODY_FORM)
     if block.kind != "tool_use":
         return visible(text)
-    result = _result(block.result) if block.error and block.result is not None else ""
+    result = _format_result(block.result) if block.error and block.result is not None else ""
     printed = block.metadata.get(STDOUT)
     parts = (text, result, f"printed: {printed.rstrip()}" if printed else "")
     return visible("\n".join(part for part in parts if part))
 
 
-def _arguments(payload: Mapping[str, Any]) -> str:
+def _format_arguments(payload: Mapping[str, Any]) -> str:
     raw = payload.get("args_raw")
-    return raw if isinstance(raw, str) else _laid_out(payload.get("args"))
+    return raw if isinstance(raw, str) else _format_value(payload.get("args"))
 
 
-def _result(result: Any) -> str:
+def _format_result(result: Any) -> str:
     """Return a result over several lines; geppetto keeps results as JSON text, which is parsed first."""
     if isinstance(result, str) and result[:1] in ("{", "["):
         try:
-            return _laid_out(json.loads(result))
+            return _format_value(json.loads(result))
         except (ValueError, RecursionError):  # it only begins like JSON, or is too deep to lay out
             return visible(result)
-    return _laid_out(result)
+    return _format_value(result)
 
 
-def _laid_out(value: Any) -> str:
-    return visible(value if isinstance(value, str) else laid_out(thaw(value)))
+def _format_value(value: Any) -> str:
+    return visible(value if isinstance(value, str) else format_json(thaw(value)))
 
 
-BODY_FORM = TextForm(_arguments, _result)
+BODY_FORM = TextForm(_format_arguments, _format_result)
 
 
-def _folds(block: Block, text: str) -> bool:
+def _is_folded(block: Block, text: str) -> bool:
     if block.kind in ("user", "llm_text"):
         return len(text) > OPEN_TEXT or text.count("\n") >= OPEN_LINES
     if block.kind == "tool_call":  # the head says it all, unless it had to be cut
         return True
     if block.kind == "reasoning":
-        return len(text) > HEAD or "\n" in text
+        return len(text) > HEAD_LENGTH or "\n" in text
     return len(text) > OPEN_DATA or text.count("\n") >= OPEN_DATA_LINES
 
 
-def _picture(raw_image: Any) -> str:
+def _image_data_url(raw_image: Any) -> str:
     """An image as a data URL of a kind that cannot run; "" for what would be fetched from elsewhere."""
     if not isinstance(raw_image, Mapping):
         return ""
@@ -164,12 +164,12 @@ def _picture(raw_image: Any) -> str:
         content = image_bytes(image_map)
     except (ValueError, TypeError):
         return ""
-    if content is None or image_map.get("media_type") not in PICTURES:
+    if content is None or image_map.get("media_type") not in IMAGE_MEDIA_TYPES:
         return ""
     return f"data:{image_map['media_type']};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def _address(image: Any) -> str:
+def _image_address(image: Any) -> str:
     """Return the address of an image that is not embedded, as text; a table fetches nothing."""
     if not isinstance(image, Mapping):
         return visible(str(image))
@@ -178,7 +178,7 @@ def _address(image: Any) -> str:
     )
 
 
-def call_key(block: Block) -> str:
+def model_call_key(block: Block) -> str:
     """Return a key that the blocks of one model call share: its id, or a hash of the result if there is no id."""
     if block.inference_id:
         return visible(block.inference_id)
@@ -186,18 +186,18 @@ def call_key(block: Block) -> str:
     return "" if result is None else visible(result.inference_id) or f"result {hash(result)}"
 
 
-def model_calls(blocks: Iterable[Block]) -> dict[str, Call]:
+def model_call_cells_by_key(blocks: Iterable[Block]) -> dict[str, ModelCallCells]:
     """The cells of each model call these blocks name, by `call_key`."""
-    calls_by_key: dict[str, Call] = {}
+    calls_by_key: dict[str, ModelCallCells] = {}
     for block in blocks:
-        key = call_key(block)
+        key = model_call_key(block)
         if key and key not in calls_by_key and block.inference is not None:
-            calls_by_key[key] = model_call(block.inference)
+            calls_by_key[key] = model_call_cells(block.inference)
     return calls_by_key
 
 
-def model_call(result: InferenceResult) -> Call:
-    call_cells: Call = {"finish": str(result.finish_class)}
+def model_call_cells(result: InferenceResult) -> ModelCallCells:
+    call_cells: ModelCallCells = {"finish": str(result.finish_class)}
     if result.provider:
         call_cells["provider"] = visible(result.provider)
     if result.model:
@@ -219,7 +219,7 @@ def model_call(result: InferenceResult) -> Call:
     return call_cells
 
 
-def duration(ms: float | None) -> str:
+def duration_text(ms: float | None) -> str:
     """A duration as people say it: 340 ms, 2.31 s, 1 min 12 s; "" when unknown."""
     if ms is None:
         return ""
@@ -232,6 +232,6 @@ def duration(ms: float | None) -> str:
     return f"{int(ms // 60_000)} min {int(ms % 60_000 // 1000)} s"
 
 
-def tokens(call: Call) -> str:
+def token_text(call: ModelCallCells) -> str:
     """Return input and output tokens as "1,204 → 318"; "" when unknown."""
     return f"{call['input']:,} → {call['output']:,}" if "input" in call else ""

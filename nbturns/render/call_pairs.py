@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-OTHER = {"tool_call": "tool_use", "tool_use": "tool_call"}
+PARTNER_KINDS = {"tool_call": "tool_use", "tool_use": "tool_call"}
 
 
-class Pairs:
+class CallPairs:
     """Places of calls and results. Each is known by a token, which is its own among those of one Turn."""
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Pairs:
 
     def partner(self, kind: str, id: str, token: Hashable) -> int | None:
         """The place of the result of a call, or of the call a result answers."""
-        key = (OTHER[kind], id)
+        key = (PARTNER_KINDS[kind], id)
         order = self._order.get(token, 0) if self._order else 0
         if order and (places := self._again.get(key)):
             return places[min(order, len(places) - 1)]

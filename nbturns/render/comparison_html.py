@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from .block_rows import ICONS, OPEN_LINES, OPEN_TEXT, OTHER, head_of
-from .comparison import SIGNS, Change, Comparison
+from .block_rows import ICONS, OPEN_LINES, OPEN_TEXT, OTHER_ICON, block_head
+from .comparison import CHANGE_SIGNS, Change, Comparison
 from .diff import Piece
-from .html import MOST_ROWS, MOST_TEXT, NO_SHORTCUTS, block_classes, framed
-from .text import shortened, visible
+from .html import MAX_ROWS, MAX_TEXT_LENGTH, NO_SHORTCUTS, block_classes, styled_table
+from .text import shorten, visible
 
-FEW = 2  # same blocks in a row that stand open
-AROUND = 160  # characters of unchanged text shown on both sides of a change
-COLUMNS = 6
-COLS = (
+MAX_OPEN_SAME_ROWS = 2  # same blocks in a row that stand open
+CONTEXT_LENGTH = 160  # characters of unchanged text shown on both sides of a change
+COLUMN_COUNT = 6
+COLUMN_GROUP = (
     "<colgroup>"
     + "".join(f'<col class="nbt-col-{name}">' for name in ["what", "kind", "n", "said", "n", "said"])
     + "</colgroup>"
@@ -26,28 +26,28 @@ COLS = (
 
 def comparison_html(comparison: Comparison, *, whole: bool = False) -> str:
     """A comparison as a table: of limited size for a cell, or `whole`."""
-    body = list(_body(comparison.rows, whole=whole))
+    body = list(_body_rows(comparison.rows, whole=whole))
     head_a, head_b = comparison.heads
     head = (
         '<th scope="col">change</th><th scope="col">kind</th>'
         f'<th scope="col" colspan="2">A · {escape(head_a)}</th><th scope="col" colspan="2">B · {escape(head_b)}</th>'
     )
-    return framed(
-        f'<table class="nbt-compare"><caption>{caption(comparison)}</caption>{COLS}<thead><tr>{head}</tr></thead><tbody>\n'
+    return styled_table(
+        f'<table class="nbt-compare"><caption>{comparison_caption(comparison)}</caption>{COLUMN_GROUP}<thead><tr>{head}</tr></thead><tbody>\n'
         + "\n".join(body)
         + "\n</tbody></table>",
         "compare.css",
     )
 
 
-def caption(comparison: Comparison) -> str:
+def comparison_caption(comparison: Comparison) -> str:
     count_parts = [f"{count:,} {'the same' if what == 'same' else what}" for what, count in comparison.counts.items()]
     return " · ".join(["Comparison", *(count_parts or ["of nothing with nothing"])])
 
 
-def _body(rows: Sequence[Change], *, whole: bool) -> Iterator[str]:
+def _body_rows(rows: Sequence[Change], *, whole: bool) -> Iterator[str]:
     shown_count, previous_turns = 0, (0, 0)
-    for group in groups(rows):
+    for group in row_groups(rows):
         first = group[0]
         current_turns = (
             previous_turns[0] if first.a_turn is None else first.a_turn,
@@ -60,19 +60,23 @@ def _body(rows: Sequence[Change], *, whole: bool) -> Iterator[str]:
                 if current_turns[0] == current_turns[1]
                 else f"turn {current_turns[0]} of A, turn {current_turns[1]} of B"
             )
-            yield f'<tr class="nbt-part"><th scope="rowgroup" colspan="{COLUMNS}">{turn_label}</th></tr>'
-        if shown_count >= MOST_ROWS and not whole:
+            yield f'<tr class="nbt-part"><th scope="rowgroup" colspan="{COLUMN_COUNT}">{turn_label}</th></tr>'
+        if shown_count >= MAX_ROWS and not whole:
             remaining_count = len(rows) - shown_count
             yield (
-                f'<tr class="nbt-part"><td colspan="{COLUMNS}">… {remaining_count:,} more rows: <code>comparison.changes</code>, '
+                f'<tr class="nbt-part"><td colspan="{COLUMN_COUNT}">… {remaining_count:,} more rows: <code>comparison.changes</code>, '
                 '<code>.to_df()</code>, or <code>nt.save(comparison, "comparison.html")</code></td></tr>'
             )
             return
         shown_count += len(group)
-        yield _folded(group) if len(group) > FEW else "\n".join(_row(row, whole=whole) for row in group)
+        yield (
+            _folded_group(group)
+            if len(group) > MAX_OPEN_SAME_ROWS
+            else "\n".join(_change_row(row, whole=whole) for row in group)
+        )
 
 
-def groups(rows: Sequence[Change]) -> Iterator[list[Change]]:
+def row_groups(rows: Sequence[Change]) -> Iterator[list[Change]]:
     """Same rows of one Turn together, each other row by itself."""
     group: list[Change] = []
     for row in rows:
@@ -88,67 +92,69 @@ def groups(rows: Sequence[Change]) -> Iterator[list[Change]]:
         yield group
 
 
-def _folded(group: list[Change]) -> str:
-    lines = "\n".join(f"{row.b_index} {row.kind}: {head_of(row.b)}" for row in group[:MOST_ROWS] if row.b is not None)
-    if len(group) > MOST_ROWS:
-        lines += f"\n… and {len(group) - MOST_ROWS:,} more"
-    summary = f"{len(group):,} blocks the same: {_range(group, 'a_index')} · {_range(group, 'b_index')}"
+def _folded_group(group: list[Change]) -> str:
+    lines = "\n".join(f"{row.b_index} {row.kind}: {block_head(row.b)}" for row in group[:MAX_ROWS] if row.b is not None)
+    if len(group) > MAX_ROWS:
+        lines += f"\n… and {len(group) - MAX_ROWS:,} more"
+    summary = f"{len(group):,} blocks the same: {_index_range(group, 'a_index')} · {_index_range(group, 'b_index')}"
     return (
-        f'<tr class="nbt-same"><td class="nbt-what">{SIGNS["same"]} same</td><td colspan="{COLUMNS - 1}" class="nbt-content">'
+        f'<tr class="nbt-same"><td class="nbt-what">{CHANGE_SIGNS["same"]} same</td><td colspan="{COLUMN_COUNT - 1}" class="nbt-content">'
         f"<details><summary {NO_SHORTCUTS}>{summary}</summary><pre>{escape(lines)}</pre></details></td></tr>"
     )
 
 
-def _range(group: list[Change], name: str) -> str:
+def _index_range(group: list[Change], name: str) -> str:
     return f"#{getattr(group[0], name)}–#{getattr(group[-1], name)}"
 
 
-def _row(row: Change, *, whole: bool) -> str:
+def _change_row(row: Change, *, whole: bool) -> str:
     differs = ", ".join(name for name in row.fields if name not in ("text", "args", "result", "error"))
     note = f"<small>{escape(visible(differs))}</small>" if differs else ""
-    kind = f'<td class="nbt-kind"><b>{ICONS.get(row.kind, OTHER)}</b> {escape(visible(row.kind))}</td>'
-    cells = f'<td class="nbt-what">{SIGNS[row.what]} {row.what}{note}</td>{kind}'
+    kind = f'<td class="nbt-kind"><b>{ICONS.get(row.kind, OTHER_ICON)}</b> {escape(visible(row.kind))}</td>'
+    cells = f'<td class="nbt-what">{CHANGE_SIGNS[row.what]} {row.what}{note}</td>{kind}'
     if row.what == "same":
         block = row.b or row.a
-        text = escape(head_of(block)) if block else ""
+        text = escape(block_head(block)) if block else ""
         cells += (
             f'<td class="nbt-n">{row.a_index}</td><td colspan="3" class="nbt-content"><pre>{text}</pre>'
             f"{'' if row.a_index == row.b_index else f'<small>#{row.b_index} in B</small>'}</td>"
         )
     else:
         pieces = row.pieces
-        cells += _side(row.a_index, pieces, "removed", whole=whole) + _side(row.b_index, pieces, "added", whole=whole)
+        cells += _side_cells(row.a_index, pieces, "removed", whole=whole) + _side_cells(
+            row.b_index, pieces, "added", whole=whole
+        )
     return f'<tr class="{block_classes(row.kind)} nbt-{row.what}">{cells}</tr>'
 
 
-def _side(index: int | None, pieces: Sequence[Piece], side: str, *, whole: bool) -> str:
+def _side_cells(index: int | None, pieces: Sequence[Piece], side: str, *, whole: bool) -> str:
     """One of the two sides: what both say, and what it alone says, marked."""
     if index is None:
         return '<td class="nbt-n"></td><td class="nbt-content"></td>'
     mark = "del" if side == "removed" else "ins"
     side_pieces = [(what, text) for what, text in pieces if what in ("same", side)]
     marked_text = "".join(
-        f"<{mark}>{_limited(text, whole=whole)}</{mark}>" if what == side else _shortened(text, whole=whole)
+        f"<{mark}>{_limit_text(text, whole=whole)}</{mark}>" if what == side else _shorten_middle(text, whole=whole)
         for what, text in side_pieces
     )
     length = sum(len(text) for _, text in side_pieces)
     lines = sum(text.count("\n") for _, text in side_pieces)
     content = f"<pre>{marked_text}</pre>" if marked_text else "<small>empty</small>"
     if length > OPEN_TEXT or lines >= OPEN_LINES:
-        head = escape(shortened("".join(text for _, text in side_pieces)[:400], 100))
+        head = escape(shorten("".join(text for _, text in side_pieces)[:400], 100))
         content = f"<details><summary {NO_SHORTCUTS}>{head}</summary>{content}</details>"
     return f'<td class="nbt-n">{index}</td><td class="nbt-content">{content}</td>'
 
 
-def _limited(text: str, *, whole: bool) -> str:
-    if whole or len(text) <= MOST_TEXT:
+def _limit_text(text: str, *, whole: bool) -> str:
+    if whole or len(text) <= MAX_TEXT_LENGTH:
         return escape(text)
-    return f"{escape(text[:MOST_TEXT])}<small>… {len(text) - MOST_TEXT:,} more characters</small>"
+    return f"{escape(text[:MAX_TEXT_LENGTH])}<small>… {len(text) - MAX_TEXT_LENGTH:,} more characters</small>"
 
 
-def _shortened(text: str, *, whole: bool) -> str:
+def _shorten_middle(text: str, *, whole: bool) -> str:
     """Unchanged text, without the middle of what is long."""
-    if whole or len(text) <= 4 * AROUND:
+    if whole or len(text) <= 4 * CONTEXT_LENGTH:
         return escape(text)
-    omitted_count = len(text) - 2 * AROUND
-    return f"{escape(text[:AROUND])}<small>… {omitted_count:,} characters the same …</small>{escape(text[-AROUND:])}"
+    omitted_count = len(text) - 2 * CONTEXT_LENGTH
+    return f"{escape(text[:CONTEXT_LENGTH])}<small>… {omitted_count:,} characters the same …</small>{escape(text[-CONTEXT_LENGTH:])}"

@@ -17,15 +17,15 @@ from typing import TypeAlias
 Piece: TypeAlias = tuple[str, str]
 """What became of a stretch of text ("same", "removed" or "added"), and the text."""
 
-THOROUGH = 1_000_000  # pairs of the same up to which a stretch is aligned thoroughly where nothing stands once
-BY_WORD = 200_000  # characters of a text up to which its words are aligned; beyond, its lines
-ALIKE = 0.2  # the share of words in common below which two texts are two texts
+MAX_EQUAL_PAIRS = 1_000_000  # pairs of the same up to which a stretch is aligned thoroughly where nothing stands once
+MAX_WORD_DIFF_LENGTH = 200_000  # characters of a text up to which its words are aligned; beyond, its lines
+MIN_COMMON_SHARE = 0.2  # the share of words in common below which two texts are two texts
 
 _WORDS = re.compile(r"\d+(?:[.,]\d+)*|\w+|\n|[^\S\n]+|[^\w\s]")
 _LINES = re.compile(r"[^\n]*\n|[^\n]+")
 
 
-def matches(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[tuple[int, int]]:
+def matching_positions(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[tuple[int, int]]:
     """Places in `a` and `b` that hold the same, both in order."""
     matching_places: list[tuple[int, int]] = []
     ranges = [(0, len(a), 0, len(b))]
@@ -39,10 +39,10 @@ def matches(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[tuple[int, int
             matching_places.append((a_to, b_to))
         if a_from == a_to or b_from == b_to:
             continue
-        if anchors := _standing_once(a[a_from:a_to], b[b_from:b_to]):
+        if anchors := _unique_matches(a[a_from:a_to], b[b_from:b_to]):
             edges = [(a_from, b_from), *((a_from + i, b_from + j) for i, j in anchors), (a_to, b_to)]
             ranges += [(i, next_i, j, next_j) for (i, j), (next_i, next_j) in itertools.pairwise(edges)]
-        elif _candidates(a[a_from:a_to], b[b_from:b_to]) <= THOROUGH:
+        elif _equal_pair_count(a[a_from:a_to], b[b_from:b_to]) <= MAX_EQUAL_PAIRS:
             matcher = SequenceMatcher(None, a[a_from:a_to], b[b_from:b_to], autojunk=False)
             for matching_block in matcher.get_matching_blocks():
                 matching_places += [
@@ -54,13 +54,13 @@ def matches(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[tuple[int, int
     return sorted(matching_places)
 
 
-def _candidates(a: Sequence[Hashable], b: Sequence[Hashable]) -> int:
+def _equal_pair_count(a: Sequence[Hashable], b: Sequence[Hashable]) -> int:
     """Return the number of pairs of equal items, which is the cost of a thorough alignment."""
     mine, theirs = Counter(a), Counter(b)
     return sum(count * theirs[item] for item, count in mine.items())
 
 
-def _standing_once(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[tuple[int, int]]:
+def _unique_matches(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[tuple[int, int]]:
     """The longest row of pairs, in order in both, of what stands exactly once in each."""
     once = {item for item, count in Counter(a).items() if count == 1}
     once &= {item for item, count in Counter(b).items() if count == 1}
@@ -82,17 +82,17 @@ def _standing_once(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[tuple[i
     return row[::-1]
 
 
-def pieces(old_text: str, new_text: str) -> tuple[Piece, ...]:
+def diff_pieces(old_text: str, new_text: str) -> tuple[Piece, ...]:
     """Return the changes from one text to the other, word by word; texts with little in common are kept whole."""
     if old_text == new_text:
         return (("same", old_text),) if old_text else ()
-    split = _WORDS if max(len(old_text), len(new_text)) <= BY_WORD else _LINES
+    split = _WORDS if max(len(old_text), len(new_text)) <= MAX_WORD_DIFF_LENGTH else _LINES
     a, b = split.findall(old_text), split.findall(new_text)
-    pairs = matches(a, b)
+    pairs = matching_positions(a, b)
     common = sum(len(a[i]) for i, _ in pairs if not a[i].isspace())
-    if common < ALIKE * max(len(old_text), len(new_text), 1):
+    if common < MIN_COMMON_SHARE * max(len(old_text), len(new_text), 1):
         return tuple(piece for piece in (("removed", old_text), ("added", new_text)) if piece[1])
-    return tuple(_joined(_stretches(a, b, pairs)))
+    return tuple(_join_changes(_stretches(a, b, pairs)))
 
 
 def _stretches(a: list[str], b: list[str], pairs: list[tuple[int, int]]) -> Iterator[tuple[str, str, str]]:
@@ -109,27 +109,27 @@ def _stretches(a: list[str], b: list[str], pairs: list[tuple[int, int]]) -> Iter
         i, j, number = next_i + length, next_j + length, end
 
 
-def _joined(stretches: Iterator[tuple[str, str, str]]) -> Iterator[Piece]:
+def _join_changes(stretches: Iterator[tuple[str, str, str]]) -> Iterator[Piece]:
     """Changes with nothing but a space between them are one change: it reads better."""
     removed = added = ""
     for out, come, same in stretches:
         removed, added = removed + out, added + come
         if bool(removed) != bool(added):
-            slid, stretch, same = _slid(removed or added, same)
+            slid, stretch, same = _shift_stretch(removed or added, same)
             removed, added = (stretch, "") if removed else ("", stretch)
             if slid:
                 yield "same", slid
         if same.isspace() and "\n" not in same and (removed or added):
             removed, added = removed + same, added + same
             continue
-        yield from _changed(removed, added)
+        yield from _change_pieces(removed, added)
         removed = added = ""
         if same:
             yield "same", same
-    yield from _changed(removed, added)
+    yield from _change_pieces(removed, added)
 
 
-def _slid(stretch: str, following_text: str) -> tuple[str, str, str]:
+def _shift_stretch(stretch: str, following_text: str) -> tuple[str, str, str]:
     """A stretch that begins like what follows it, moved on: "a[. b]." is better said as "a.[ b.]"."""
     mine, theirs = _WORDS.findall(stretch), _WORDS.findall(following_text[: len(stretch)])
     count = 0
@@ -140,7 +140,7 @@ def _slid(stretch: str, following_text: str) -> tuple[str, str, str]:
     return slid, stretch[length:] + stretch[:length], following_text[len(slid) :]
 
 
-def _changed(removed: str, added: str) -> Iterator[Piece]:
+def _change_pieces(removed: str, added: str) -> Iterator[Piece]:
     tail = ""
     while removed and added and removed[-1].isspace() and removed[-1] == added[-1]:
         removed, added, tail = removed[:-1], added[:-1], removed[-1] + tail

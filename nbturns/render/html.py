@@ -11,16 +11,16 @@ from html import escape
 
 from ..values.inference_results import InferenceResult
 from ..values.turns import Block, Run, Turn
-from .block_rows import Call, Row, body_of, duration, model_calls, row, tokens
-from .call_pairs import Pairs
-from .es_modules import squeezed
-from .text import shortened, visible
-from .totals import counted, sums
+from .block_rows import ModelCallCells, Row, block_body, block_row, duration_text, model_call_cells_by_key, token_text
+from .call_pairs import CallPairs
+from .es_modules import compact_styles
+from .text import shorten, visible
+from .totals import count_phrase, usage_phrases
 
-MOST_ROWS = 400  # rows of a static table; more are counted, and where they are is said
-MOST_REPORTED = 50  # lines of what an importer tells of one sort
-REPORTED = ("guessed", "unknown", "dropped")
-MOST_TEXT = 40_000  # characters of one block in a static table
+MAX_ROWS = 400  # rows of a static table; more are counted, and where they are is said
+MAX_REPORT_LINES = 50  # lines of what an importer tells of one sort
+REPORT_SECTIONS = ("guessed", "unknown", "dropped")
+MAX_TEXT_LENGTH = 40_000  # characters of one block in a static table
 
 # On what can have the focus: with "b" JupyterLab would add a cell.
 NO_SHORTCUTS = 'data-lm-suppress-shortcuts="true"'
@@ -29,18 +29,22 @@ NO_MATH = "tex2jax_ignore mathjax_ignore"
 COLUMNS = ("#", "kind", "content", "model", "stop", "tokens in → out", "time")
 
 
-def turn_html(turn: Turn, *, whole: bool = False, max_rows: int = MOST_ROWS) -> str:
+def turn_html(turn: Turn, *, whole: bool = False, max_rows: int = MAX_ROWS) -> str:
     """A Turn as a block table: of limited size for a cell (`most` rows), or `whole`."""
-    return framed(_table(_caption(turn), _Rows(turn.blocks, whole=whole, max_rows=max_rows), "turn"))
+    return styled_table(
+        _block_table(_turn_caption(turn), _TableRows(turn.blocks, whole=whole, max_rows=max_rows), "turn")
+    )
 
 
 def run_html(run: Run, *, whole: bool = False) -> str:
     """A Run as one table: each Turn under a line of its own, with the blocks that are new in it."""
     if len(run) == 1:
-        return framed(_table(_caption(run[0]), _Rows(run[0].blocks, whole=whole), "turn") + report_html(run))
-    rows = _Rows(run.latest.blocks, whole=whole)
-    rows.parts = list(_parts(run))
-    return framed(_table(_run_caption(run), rows, "run.latest") + report_html(run))
+        return styled_table(
+            _block_table(_turn_caption(run[0]), _TableRows(run[0].blocks, whole=whole), "turn") + report_html(run)
+        )
+    rows = _TableRows(run.latest.blocks, whole=whole)
+    rows.parts = list(_turn_headings(run))
+    return styled_table(_block_table(_run_caption(run), rows, "run.latest") + report_html(run))
 
 
 def report_html(run: Run) -> str:
@@ -48,20 +52,20 @@ def report_html(run: Run) -> str:
     report = run.import_report
     if report is None:
         return ""
-    report_lines = [line for name in REPORTED for line in _reported(name, getattr(report, name, ()))]
-    counts = [counted(getattr(report, "read", 0), "record")] if getattr(report, "read", 0) else []
-    counts += [f"{len(getattr(report, name, ())):,} {name}" for name in REPORTED if getattr(report, name, ())]
+    report_lines = [line for name in REPORT_SECTIONS for line in _report_items(name, getattr(report, name, ()))]
+    counts = [count_phrase(getattr(report, "read", 0), "record")] if getattr(report, "read", 0) else []
+    counts += [f"{len(getattr(report, name, ())):,} {name}" for name in REPORT_SECTIONS if getattr(report, name, ())]
     head = f"read as {escape(visible(str(getattr(report, 'format', ''))))}: {', '.join(counts) or 'nothing to tell'}"
     if not report_lines:
         return f'<p class="nbt-report">{head}</p>'
     return f'<details class="nbt-report"><summary {NO_SHORTCUTS}>{head}</summary><ul>{"".join(report_lines)}</ul></details>'
 
 
-def _reported(name: str, lines: Iterable[object]) -> Iterable[str]:
+def _report_items(name: str, lines: Iterable[object]) -> Iterable[str]:
     lines = list(lines)
-    yield from (f"<li>{name}: {escape(shortened(str(line), 300))}</li>" for line in lines[:MOST_REPORTED])
-    if len(lines) > MOST_REPORTED:
-        yield f"<li>{name}: {len(lines) - MOST_REPORTED:,} more in run.import_report.{name}</li>"
+    yield from (f"<li>{name}: {escape(shorten(str(line), 300))}</li>" for line in lines[:MAX_REPORT_LINES])
+    if len(lines) > MAX_REPORT_LINES:
+        yield f"<li>{name}: {len(lines) - MAX_REPORT_LINES:,} more in run.import_report.{name}</li>"
 
 
 def execution_html(turn: Turn, status: str, error: BaseException | None) -> str:
@@ -69,25 +73,27 @@ def execution_html(turn: Turn, status: str, error: BaseException | None) -> str:
     summary = f"Execution {status}; <code>nt.view(execution)</code> opens its live view again"
     if error is not None:
         summary += f': <span class="nbt-warn">{escape(visible(f"{type(error).__name__}: {error}"))}</span>'
-    return framed(f'<p class="nbt-status">{summary}</p>{_table(_caption(turn), _Rows(turn.blocks), "execution.turn")}')
+    return styled_table(
+        f'<p class="nbt-status">{summary}</p>{_block_table(_turn_caption(turn), _TableRows(turn.blocks), "execution.turn")}'
+    )
 
 
-def framed(table: str, *looks: str) -> str:
+def styled_table(table: str, *looks: str) -> str:
     """A table with its style: `looks` are the style sheets it has besides that of every table."""
-    return f'<div class="nbturns {NO_MATH}"><style>{squeezed("table.css", *looks)}</style>\n{table}</div>'
+    return f'<div class="nbturns {NO_MATH}"><style>{compact_styles("table.css", *looks)}</style>\n{table}</div>'
 
 
-class _Rows:
+class _TableRows:
     """The blocks of one table, and what joins them."""
 
-    def __init__(self, blocks: Sequence[Block], *, whole: bool = False, max_rows: int = MOST_ROWS) -> None:
+    def __init__(self, blocks: Sequence[Block], *, whole: bool = False, max_rows: int = MAX_ROWS) -> None:
         self.blocks = blocks
         self.whole = whole
         self.shown = list(blocks) if whole else list(blocks[:max_rows])
-        self.rows: list[Row] = [row(block) for block in self.shown]
-        self.calls: dict[str, Call] = model_calls(self.shown)
+        self.rows: list[Row] = [block_row(block) for block in self.shown]
+        self.calls: dict[str, ModelCallCells] = model_call_cells_by_key(self.shown)
         self.parts: list[tuple[int, str]] = []
-        self._pairs = Pairs()
+        self._pairs = CallPairs()
         for index, table_row in enumerate(self.rows):
             if call := table_row.get("call"):
                 self._pairs.add(table_row["kind"], call, index, index)
@@ -110,14 +116,14 @@ class _Rows:
         return end - index
 
 
-def _table(caption: str, rows: _Rows, variable_name: str) -> str:
+def _block_table(caption: str, rows: _TableRows, variable_name: str) -> str:
     head = "".join(f'<th scope="col">{name}</th>' for name in COLUMNS)
     parts = dict(rows.parts)
     body: list[str] = []
     for index in range(len(rows.rows)):
         if index in parts:
             body.append(f'<tr class="nbt-part"><th scope="rowgroup" colspan="{len(COLUMNS)}">{parts[index]}</th></tr>')
-        body.append(_row(index, rows))
+        body.append(_block_row_html(index, rows))
     if not rows.blocks:
         body.append(f'<tr class="nbt-part"><td colspan="{len(COLUMNS)}">no blocks yet</td></tr>')
     if hidden_count := len(rows.blocks) - len(rows.rows):
@@ -128,13 +134,13 @@ def _table(caption: str, rows: _Rows, variable_name: str) -> str:
     return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>\n{chr(10).join(body)}\n</tbody></table>"
 
 
-def _row(index: int, rows: _Rows) -> str:
+def _block_row_html(index: int, rows: _TableRows) -> str:
     row = rows.rows[index]
     kind = row["kind"]
     cells = [
         f'<td class="nbt-n">{index}</td>',
         f'<td class="nbt-kind"><b>{row["icon"]}</b> {escape(kind)}</td>',
-        f'<td class="nbt-content">{_content(index, row, rows)}</td>',
+        f'<td class="nbt-content">{_content_cell(index, row, rows)}</td>',
         *_call_cells(row, rows, rows.span(index)),
     ]
     joined = " nbt-made" if row.get("inference") else ""
@@ -147,55 +153,55 @@ def block_classes(kind: str) -> str:
     return f"nbt-{kind}" if kind.replace("_", "").isalpha() and kind.isascii() else "nbt-other"
 
 
-def _call_cells(row: Row, rows: _Rows, span: int) -> list[str]:
+def _call_cells(row: Row, rows: _TableRows, span: int) -> list[str]:
     """Model, stop, tokens and time: once for all rows of one model call."""
     if span == 0:
         return []
     call = rows.calls.get(row.get("inference", ""))
     if call is None:
-        return ["<td></td><td></td><td></td>", f'<td class="nbt-time">{escape(duration(row.get("ms")))}</td>']
+        return ["<td></td><td></td><td></td>", f'<td class="nbt-time">{escape(duration_text(row.get("ms")))}</td>']
     rowspan = f' rowspan="{span}"' if span > 1 else ""
     token_details = ((call.get("cached"), "from cache"), (call.get("reasoning"), "reasoning"))
     detail = "".join(f"<small>{count:,} {label}</small>" for count, label in token_details if count)
-    first = f' title="first token after {escape(duration(call["first"]))}"' if call.get("first") else ""
+    first = f' title="first token after {escape(duration_text(call["first"]))}"' if call.get("first") else ""
     cut = ' <span class="nbt-warn">⚠ cut</span>' if call.get("truncated") else ""
     return [
         f'<td{rowspan} class="nbt-model">{escape(call.get("model") or call.get("provider") or "—")}</td>',
         f'<td{rowspan} class="nbt-stop nbt-is-{escape(call["finish"])}">{escape(call.get("stop") or "—")}{cut}</td>',
-        f'<td{rowspan} class="nbt-tokens">{tokens(call) or "—"}{detail}</td>',
-        f'<td{rowspan} class="nbt-time"{first}>{escape(duration(call.get("ms"))) or "—"}</td>',
+        f'<td{rowspan} class="nbt-tokens">{token_text(call) or "—"}{detail}</td>',
+        f'<td{rowspan} class="nbt-time"{first}>{escape(duration_text(call.get("ms"))) or "—"}</td>',
     ]
 
 
-def _content(index: int, row: Row, rows: _Rows) -> str:
+def _content_cell(index: int, row: Row, rows: _TableRows) -> str:
     block = rows.shown[index]
-    link = _link(index, row, rows)
+    link = _partner_link(index, row, rows)
     pictures = "".join(
         f'<img alt="image {n + 1}" src="{escape(source)}">' for n, source in enumerate(row.get("images", ()))
     )
     if elsewhere := row.get("elsewhere"):
-        pictures += f"<small>{counted(len(elsewhere), 'image')} elsewhere: {escape(shortened(', '.join(elsewhere), 120))}</small>"
+        pictures += f"<small>{count_phrase(len(elsewhere), 'image')} elsewhere: {escape(shorten(', '.join(elsewhere), 120))}</small>"
     head = f'<span class="nbt-head">{escape(row["head"])}</span>'
-    text = row.get("body") if "body" in row else body_of(block)
+    text = row.get("body") if "body" in row else block_body(block)
     if not row["fold"]:
         body = f"<pre>{escape(text)}</pre>" if text else "" if pictures else "<small>empty</small>"
         return f"{link}{body}{pictures}"
     if row["kind"] == "tool_call" and not _worth_unfolding(row, text or ""):
         return f"{link}{head}{pictures}"
-    return f"{link}<details><summary {NO_SHORTCUTS}>{head}</summary><pre>{escape(text or '') if rows.whole else _cut(text or '')}</pre></details>{pictures}"
+    return f"{link}<details><summary {NO_SHORTCUTS}>{head}</summary><pre>{escape(text or '') if rows.whole else _limit_text(text or '')}</pre></details>{pictures}"
 
 
 def _worth_unfolding(row: Row, text: str) -> bool:
     return row["head"].endswith("…") or "\n" in text
 
 
-def _cut(text: str) -> str:
-    if len(text) <= MOST_TEXT:
+def _limit_text(text: str) -> str:
+    if len(text) <= MAX_TEXT_LENGTH:
         return escape(text)
-    return f"{escape(text[:MOST_TEXT])}</pre><small>… {len(text) - MOST_TEXT:,} more characters are in the block itself</small><pre>"
+    return f"{escape(text[:MAX_TEXT_LENGTH])}</pre><small>… {len(text) - MAX_TEXT_LENGTH:,} more characters are in the block itself</small><pre>"
 
 
-def _link(index: int, row: Row, rows: _Rows) -> str:
+def _partner_link(index: int, row: Row, rows: _TableRows) -> str:
     """Return the link from a call to its result, or from a result to its call."""
     if not row.get("call") or len(rows.blocks) == 1:  # a block alone has nobody to point at
         return ""
@@ -214,24 +220,26 @@ def _link(index: int, row: Row, rows: _Rows) -> str:
     return f'<span class="nbt-link">← #{partner} {escape(rows.rows[partner].get("name", ""))}</span> '
 
 
-def _caption(turn: Turn) -> str:
-    return " · ".join(["Turn", counted(len(turn), "block"), *_sums(turn.inferences), *_open(turn)])
+def _turn_caption(turn: Turn) -> str:
+    return " · ".join(
+        ["Turn", count_phrase(len(turn), "block"), *_result_phrases(turn.inferences), *_pending_phrases(turn)]
+    )
 
 
 def _run_caption(run: Run) -> str:
-    name_part = f"Run <b>{escape(shortened(run.name, 60))}</b>" if run.name else "Run"
+    name_part = f"Run <b>{escape(shorten(run.name, 60))}</b>" if run.name else "Run"
     return " · ".join(
         [
             name_part,
-            counted(len(run), "turn"),
-            counted(len(run.latest), "block"),
-            *_sums(run.inferences),
-            *_open(run.latest),
+            count_phrase(len(run), "turn"),
+            count_phrase(len(run.latest), "block"),
+            *_result_phrases(run.inferences),
+            *_pending_phrases(run.latest),
         ]
     )
 
 
-def _parts(run: Run) -> Iterable[tuple[int, str]]:
+def _turn_headings(run: Run) -> Iterable[tuple[int, str]]:
     """Yield the index of the first new block of each Turn, and the heading of the Turn.
 
     A Turn that was edited on the way has its new blocks where they differ from the one before.
@@ -244,7 +252,10 @@ def _parts(run: Run) -> Iterable[tuple[int, str]]:
             yield (
                 start,
                 " · ".join(
-                    [f"turn {index}", *_sums(turn.inferences if index == 0 else _new_calls(turn, previous_turn))]
+                    [
+                        f"turn {index}",
+                        *_result_phrases(turn.inferences if index == 0 else _new_calls(turn, previous_turn)),
+                    ]
                 ),
             )
         previous_turn = turn
@@ -257,12 +268,12 @@ def _new_calls(turn: Turn, previous_turn: Turn) -> tuple[InferenceResult, ...]:
     )
 
 
-def _open(turn: Turn) -> list[str]:
+def _pending_phrases(turn: Turn) -> list[str]:
     pending_count = len(turn.pending)
-    return [f'<span class="nbt-warn">{counted(pending_count, "call")} pending</span>'] if pending_count else []
+    return [f'<span class="nbt-warn">{count_phrase(pending_count, "call")} pending</span>'] if pending_count else []
 
 
-def _sums(results: Sequence[InferenceResult]) -> list[str]:
+def _result_phrases(results: Sequence[InferenceResult]) -> list[str]:
     failed = sum(result.finish_class in ("error", "interrupted") for result in results)
     failure_part = [f'<span class="nbt-warn">{failed} failed or stopped</span>'] if failed else []
-    return [*sums(results), *failure_part]
+    return [*usage_phrases(results), *failure_part]

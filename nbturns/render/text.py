@@ -8,24 +8,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..values.blocks import block as block_of
+from ..values.blocks import make_block as block_of
 from ..values.frozen_json import thaw
 from ..values.turns import Block, Turn
 
 # What steers a terminal, turns text around, hides in it, or cannot be written in UTF-8 at all.
-CONTROL = re.compile(
+CONTROL_CHARACTERS = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
 )
 JOINERS = "\u200c\u200d"  # between letters of Persian, signs of Hindi or faces of a family they are spelling
-LINE = 80
+LINE_LENGTH = 80
 
 
 def visible(text: str) -> str:
     """`text` with control and invisible characters written out: it steers no terminal and hides nothing."""
-    return CONTROL.sub(_written_out, text)
+    return CONTROL_CHARACTERS.sub(_escape_character, text)
 
 
-def _written_out(match: re.Match[str]) -> str:
+def _escape_character(match: re.Match[str]) -> str:
     item, at = match[0], match.start()
     if item in JOINERS and at and match.string[at - 1] > "\x7f":
         return item
@@ -33,23 +33,23 @@ def _written_out(match: re.Match[str]) -> str:
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-def shortened(text: str, length: int = LINE) -> str:
+def shorten(text: str, length: int = LINE_LENGTH) -> str:
     """The first line of `text`, cut to `length` characters with an ellipsis."""
     line = " ".join(visible(text[: length * 4]).split())
     return line if len(line) <= length and len(text) <= length * 4 else line[: length - 1] + "…"
 
 
-def call_line(block: Block, length: int = LINE) -> str:
+def call_line(block: Block, length: int = LINE_LENGTH) -> str:
     """A call as Python would write it: `weather(city='Paris')`."""
     raw = block.payload.get("args_raw") or block.payload.get("args")
     if isinstance(raw, str) and not block.args:
-        return shortened(f"{block.name}({raw})", length)
-    return shortened(
+        return shorten(f"{block.name}({raw})", length)
+    return shorten(
         f"{block.name}({', '.join(f'{name}={thaw(value)!r}' for name, value in block.args.items())})", length
     )
 
 
-def shown_value(value: Any) -> str:
+def result_text(value: Any) -> str:
     """A result as text: a string as it is, anything else as JSON."""
     return value if isinstance(value, str) else json.dumps(thaw(value), ensure_ascii=False, default=repr)
 
@@ -95,25 +95,25 @@ def _call_text(payload: Mapping[str, Any]) -> str:
     return call_line(block_of("tool_call", payload), 10**9)
 
 
-TRANSCRIPT = TextForm(_call_text, shown_value, images=True)
+TRANSCRIPT_FORM = TextForm(_call_text, result_text, images=True)
 
 
-def content(block: Block) -> str:
+def transcript_text(block: Block) -> str:
     """Return the text of a block as a transcript shows it."""
-    return block_text(block.kind, block.payload, TRANSCRIPT)
+    return block_text(block.kind, block.payload, TRANSCRIPT_FORM)
 
 
 def block_line(block: Block) -> str:
     """Kind and beginning of a block, in one line."""
-    return f"{shortened(block.kind, 24)} {shortened(content(block))}".rstrip()
+    return f"{shorten(block.kind, 24)} {shorten(transcript_text(block))}".rstrip()
 
 
 def transcript(turn: Turn) -> str:
     """The whole Turn, block by block."""
     return "\n".join(
-        f"[{index}] {visible(block.kind)}\n{_indented(content(block))}" for index, block in enumerate(turn)
+        f"[{index}] {visible(block.kind)}\n{_indent(transcript_text(block))}" for index, block in enumerate(turn)
     ) or repr(turn)
 
 
-def _indented(text: str) -> str:
+def _indent(text: str) -> str:
     return "\n".join(f"    {visible(line)}" for line in text.splitlines())

@@ -12,22 +12,22 @@ from typing import Any, TypeAlias
 from ..events import Snapshot
 from ..values.persistent_list import PersistentList
 from ..values.turns import Block, Run, Turn
-from .block_rows import BODY, body_of, duration, head_of, row
+from .block_rows import BODY_LENGTH, block_body, block_head, block_row, duration_text
 from .comparison import Change
-from .text import shortened, visible
-from .totals import counted
-from .turn_summaries import TurnOutline, phases_of
+from .text import shorten, visible
+from .totals import count_phrase
+from .turn_summaries import TurnSummary, inferred_phases
 
 Stretch: TypeAlias = list[int]
 """Places in the pool from the first up to, not including, the second."""
 
-REPORTED = ("guessed", "unknown", "dropped")
-MOST_REPORTED = 200  # lines of an importer's report
-MOST_CHANGES = 100  # of one Turn that go with it; the others are counted
-MOST_TEXT = 4_000  # characters of a text in a change
+REPORT_SECTIONS = ("guessed", "unknown", "dropped")
+MAX_REPORT_LINES = 200  # lines of an importer's report
+MAX_CHANGES = 100  # of one Turn that go with it; the others are counted
+MAX_CHANGE_LENGTH = 4_000  # characters of a text in a change
 
 
-class Pool:
+class BlockPool:
     """The blocks of all Turns, each once, in the order they came."""
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Pool:
         """Return the places of these blocks; new blocks are appended."""
         previous_blocks, previous_stretches = self._last
         shared = blocks.shared(previous_blocks)
-        stretches = _head(previous_stretches, shared)
+        stretches = _first_stretches(previous_stretches, shared)
         for block in blocks.since(shared):
             place = self._place(block)
             if stretches and stretches[-1][1] == place:
@@ -57,7 +57,7 @@ class Pool:
         return place
 
 
-def _head(stretches: list[Stretch], length: int) -> list[Stretch]:
+def _first_stretches(stretches: list[Stretch], length: int) -> list[Stretch]:
     head_stretches: list[Stretch] = []
     for start, end in stretches:
         if length <= 0:
@@ -67,7 +67,7 @@ def _head(stretches: list[Stretch], length: int) -> list[Stretch]:
     return head_stretches
 
 
-def turn_entry(outline: TurnOutline, pool: Pool) -> dict[str, Any]:
+def turn_entry(outline: TurnSummary, pool: BlockPool) -> dict[str, Any]:
     """Return the timeline entry of a Turn, without unknown values."""
     entry: dict[str, Any] = {
         "index": outline.index,
@@ -76,8 +76,8 @@ def turn_entry(outline: TurnOutline, pool: Pool) -> dict[str, Any]:
         "blocks": len(outline.turn),
         "stretches": pool.stretches(outline.turn.blocks),
         "calls": len(outline.results),
-        "phases": list(_phases(outline, pool)),
-        **_sums(outline),
+        "phases": list(_phase_entries(outline, pool)),
+        **_usage_totals(outline),
     }
     if outline.grown:
         return {**entry, "added": len(outline.turn) - outline.shared, "fresh": [[outline.shared, len(outline.turn)]]}
@@ -88,13 +88,13 @@ def turn_entry(outline: TurnOutline, pool: Pool) -> dict[str, Any]:
     return {
         **entry,
         **counts,
-        "fresh": _joined(fresh),
-        "changes": [change_entry(row) for row in changes[:MOST_CHANGES]],
-        "more_changes": max(0, len(changes) - MOST_CHANGES),
+        "fresh": _to_stretches(fresh),
+        "changes": [change_entry(row) for row in changes[:MAX_CHANGES]],
+        "more_changes": max(0, len(changes) - MAX_CHANGES),
     }
 
 
-def _sums(outline: TurnOutline) -> dict[str, Any]:
+def _usage_totals(outline: TurnSummary) -> dict[str, Any]:
     totals: dict[str, Any] = {}
     if (usage := outline.usage) is not None:
         totals |= {"input": usage.input_tokens, "output": usage.output_tokens, "cached": usage.cached_tokens}
@@ -106,25 +106,25 @@ def _sums(outline: TurnOutline) -> dict[str, Any]:
     return {**totals, "models": sorted(models)} if models else totals
 
 
-def _phases(outline: TurnOutline, pool: Pool) -> Iterable[dict[str, Any]]:
+def _phase_entries(outline: TurnSummary, pool: BlockPool) -> Iterable[dict[str, Any]]:
     previous_blocks = outline.before.blocks
     for snapshot in outline.phases:
         blocks = snapshot.turn.blocks
         entry: dict[str, Any] = {"phase": str(snapshot.phase), "iteration": snapshot.iteration, "blocks": len(blocks)}
         if blocks.shared(previous_blocks) < len(previous_blocks):
-            entry["fresh"] = _new_places(blocks, previous_blocks)
+            entry["fresh"] = _new_stretches(blocks, previous_blocks)
         if blocks.shared(outline.turn.blocks) < len(blocks):  # it was edited afterwards
             entry["stretches"] = pool.stretches(blocks)
         yield entry
         previous_blocks = blocks
 
 
-def _new_places(blocks: PersistentList[Block], previous_blocks: PersistentList[Block]) -> list[Stretch]:
+def _new_stretches(blocks: PersistentList[Block], previous_blocks: PersistentList[Block]) -> list[Stretch]:
     previous_ids = {id(block) for block in previous_blocks}
-    return _joined([place for place, block in enumerate(blocks) if id(block) not in previous_ids])
+    return _to_stretches([place for place, block in enumerate(blocks) if id(block) not in previous_ids])
 
 
-def _joined(places: Iterable[int]) -> list[Stretch]:
+def _to_stretches(places: Iterable[int]) -> list[Stretch]:
     stretches: list[Stretch] = []
     for place in sorted(places):
         if stretches and stretches[-1][1] == place:
@@ -134,21 +134,23 @@ def _joined(places: Iterable[int]) -> list[Stretch]:
     return stretches
 
 
-def change_entry(row: Change, max_characters: int | None = MOST_TEXT) -> dict[str, Any]:
+def change_entry(row: Change, max_characters: int | None = MAX_CHANGE_LENGTH) -> dict[str, Any]:
     """A pair of blocks for a page, with at most `most` characters of what they say."""
     block = row.b or row.a
     entry: dict[str, Any] = {"what": row.what, "kind": visible(row.kind)}
     places = {"a": row.a_index, "b": row.b_index, "a_turn": row.a_turn, "b_turn": row.b_turn}
     entry |= {name: place for name, place in places.items() if place is not None}
     if row.what == "same":
-        return {**entry, "head": head_of(block) if block else ""}
+        return {**entry, "head": block_head(block) if block else ""}
     if fields := row.fields:
         entry["fields"] = [visible(name) for name in fields]
-    entry["pieces"] = list(map(list, row.pieces)) if max_characters is None else list(_short(row, max_characters))
+    entry["pieces"] = (
+        list(map(list, row.pieces)) if max_characters is None else list(_limited_pieces(row, max_characters))
+    )
     return entry
 
 
-def _short(row: Change, characters_left: int) -> Iterable[list[Any]]:
+def _limited_pieces(row: Change, characters_left: int) -> Iterable[list[Any]]:
     for what, text in row.pieces:
         if characters_left <= 0:
             yield ["cut", ""]
@@ -159,10 +161,10 @@ def _short(row: Change, characters_left: int) -> Iterable[list[Any]]:
         characters_left -= len(text)
 
 
-def pool_row(block: Block, max_characters: int | None = BODY) -> dict[str, Any]:
+def pool_row(block: Block, max_characters: int | None = BODY_LENGTH) -> dict[str, Any]:
     """The row of a block for a page (`static/row_source.js`), with at most `most` characters of what it says."""
-    page_row: dict[str, Any] = dict(row(block))
-    body = body_of(block)
+    page_row: dict[str, Any] = dict(block_row(block))
+    body = block_body(block)
     cut = max_characters is not None and len(body) > max_characters
     page_row["body"] = body[:max_characters] if cut else body
     if cut:
@@ -180,12 +182,12 @@ def report_entry(run: Run) -> dict[str, Any] | None:
     report = run.import_report
     if report is None:
         return None
-    lines = [(name, visible(str(line))) for name in REPORTED for line in getattr(report, name, ())]
+    lines = [(name, visible(str(line))) for name in REPORT_SECTIONS for line in getattr(report, name, ())]
     counts = [f"{count:,} {name}" for name in ("read", "blocks") if (count := getattr(report, name, 0))]
-    counts += [f"{len(getattr(report, name)):,} {name}" for name in REPORTED if getattr(report, name, ())]
+    counts += [f"{len(getattr(report, name)):,} {name}" for name in REPORT_SECTIONS if getattr(report, name, ())]
     return {
         "head": f"read as {visible(str(getattr(report, 'format', '')))}: {', '.join(counts) or 'nothing to tell'}",
-        "lines": [f"{name}: {shortened(line, 300)}" for name, line in lines[:MOST_REPORTED]],
+        "lines": [f"{name}: {shorten(line, 300)}" for name, line in lines[:MAX_REPORT_LINES]],
     }
 
 
@@ -193,7 +195,7 @@ class Timeline:
     """The Turns of a Run as entries, kept up to date as it grows."""
 
     def __init__(self) -> None:
-        self.pool = Pool()
+        self.pool = BlockPool()
         self.entries: list[dict[str, Any]] = []
         self.turns: list[Turn] = []
         self._known: dict[object, int] = {}  # which Turn a model call was made in
@@ -206,8 +208,8 @@ class Timeline:
             for result in turn.inferences
             if self._known.setdefault(result.inference_id or result, index) == index
         )
-        phases = phases_of(turn, previous_turn) if marks is None else marks
-        entry = turn_entry(TurnOutline(index, turn, previous_turn, results, tuple(phases)), self.pool)
+        phases = inferred_phases(turn, previous_turn) if marks is None else marks
+        entry = turn_entry(TurnSummary(index, turn, previous_turn, results, tuple(phases)), self.pool)
         del self.entries[index:], self.turns[index:]
         self.entries.append({**entry, "state": state} if state else entry)
         self.turns.append(turn)
@@ -216,9 +218,9 @@ class Timeline:
     def head(self) -> str:
         """The totals in words."""
         entries = self.entries
-        parts = [counted(len(entries), "turn"), counted(len(self.pool.blocks), "block")]
+        parts = [count_phrase(len(entries), "turn"), count_phrase(len(self.pool.blocks), "block")]
         if calls := sum(entry["calls"] for entry in entries):
-            parts.append(counted(calls, "model call"))
+            parts.append(count_phrase(calls, "model call"))
         if any("input" in entry for entry in entries):
             input_tokens, output_tokens = (sum(entry.get(name, 0) for entry in entries) for name in ("input", "output"))
             parts.append(f"{input_tokens:,} → {output_tokens:,} tokens")
@@ -227,5 +229,5 @@ class Timeline:
         ):
             parts.append(f"${sum(entry.get('cost', 0) for entry in entries):.4f}")
         if duration_ms := sum(entry.get("ms", 0) for entry in entries):
-            parts.append(duration(duration_ms))
+            parts.append(duration_text(duration_ms))
         return " · ".join(parts)

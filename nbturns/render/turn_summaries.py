@@ -14,17 +14,17 @@ from ..runtime.execution import STATUS
 from ..values.inference_results import FinishClass, InferenceResult, Usage, total_cost, total_usage
 from ..values.persistent_list import PersistentList
 from ..values.turns import Block, Turn
-from .block_rows import call_key
+from .block_rows import model_call_key
 from .comparison import Comparison, compare
-from .text import shortened
+from .text import shorten
 
-MADE_BY_A_MODEL = ("llm_text", "reasoning", "tool_call")
-BAD = (FinishClass.ERROR, FinishClass.INTERRUPTED)
-CUT = (FinishClass.MAX_TOKENS, FinishClass.REFUSED, FinishClass.FILTERED)
+MODEL_BLOCK_KINDS = ("llm_text", "reasoning", "tool_call")
+FAILED_CLASSES = (FinishClass.ERROR, FinishClass.INTERRUPTED)
+CUT_CLASSES = (FinishClass.MAX_TOKENS, FinishClass.REFUSED, FinishClass.FILTERED)
 
 
 @dataclass(frozen=True, slots=True)
-class TurnOutline:
+class TurnSummary:
     """One Turn on the timeline: `results` are the model calls made in it, once each."""
 
     index: int
@@ -53,7 +53,7 @@ class TurnOutline:
         """The last prompt of the Turn in one line."""
         new_blocks = self.turn.blocks.since(self.shared)
         prompts = [block.text for block in new_blocks if block.kind == "user"]
-        return shortened(prompts[-1], 120) if prompts else ""
+        return shorten(prompts[-1], 120) if prompts else ""
 
     @property
     def usage(self) -> Usage | None:
@@ -74,46 +74,52 @@ class TurnOutline:
     @property
     def state(self) -> str:
         """The state: ok, cut (limit reached, refused), failed, stopped, or waiting for tools."""
-        if ending := {"failed": "failed", "stopped": "stopped"}.get(_status(self.turn)):
+        if ending := {"failed": "failed", "stopped": "stopped"}.get(_turn_status(self.turn)):
             return ending
         if self.turn.pending:
             return "waiting"
         last_result = self.results[-1] if self.results else None
-        if last_result is not None and last_result.finish_class in BAD:
+        if last_result is not None and last_result.finish_class in FAILED_CLASSES:
             return "failed"
-        return "cut" if last_result is not None and (last_result.truncated or last_result.finish_class in CUT) else "ok"
+        return (
+            "cut"
+            if last_result is not None and (last_result.truncated or last_result.finish_class in CUT_CLASSES)
+            else "ok"
+        )
 
 
-def phases_of(turn: Turn, previous_turn: Turn) -> Iterator[Snapshot]:
+def inferred_phases(turn: Turn, previous_turn: Turn) -> Iterator[Snapshot]:
     """The phases a Turn must have gone through, going by who made its blocks."""
     start = turn.blocks.shared(previous_turn.blocks)
     iteration, in_model_call, has_tool_results, key = -1, False, False, ""
     for index, block in enumerate(turn.blocks.since(start), start):
-        is_model_block = block.kind in MADE_BY_A_MODEL
-        is_other_call = bool(is_model_block and in_model_call and call_key(block) and key and call_key(block) != key)
+        is_model_block = block.kind in MODEL_BLOCK_KINDS
+        is_other_call = bool(
+            is_model_block and in_model_call and model_call_key(block) and key and model_call_key(block) != key
+        )
         if in_model_call and (not is_model_block or is_other_call):
-            yield Snapshot(Phase.POST_INFERENCE, _head(turn, index), iteration)
+            yield Snapshot(Phase.POST_INFERENCE, _turn_head(turn, index), iteration)
             in_model_call = False
         if has_tool_results and block.kind != "tool_use":
-            yield Snapshot(Phase.POST_TOOLS, _head(turn, index), iteration)
+            yield Snapshot(Phase.POST_TOOLS, _turn_head(turn, index), iteration)
             has_tool_results = False
         if is_model_block and not in_model_call:
             iteration, in_model_call = iteration + 1, True
-            yield Snapshot(Phase.PRE_INFERENCE, _head(turn, index), iteration)
+            yield Snapshot(Phase.PRE_INFERENCE, _turn_head(turn, index), iteration)
         has_tool_results = has_tool_results or (block.kind == "tool_use" and iteration >= 0)
-        key = call_key(block) if is_model_block else ""
+        key = model_call_key(block) if is_model_block else ""
     if in_model_call or has_tool_results:
         yield Snapshot(Phase.POST_INFERENCE if in_model_call else Phase.POST_TOOLS, turn, iteration)
-    if in_model_call and not turn.pending and _status(turn) in ("", "done"):
+    if in_model_call and not turn.pending and _turn_status(turn) in ("", "done"):
         yield Snapshot(Phase.FINAL, turn, iteration)
 
 
-def _head(turn: Turn, length: int) -> Turn:
+def _turn_head(turn: Turn, length: int) -> Turn:
     blocks: PersistentList[Block] = turn.blocks.head(length)
     return turn._with(blocks=blocks)
 
 
-def _status(turn: Turn) -> str:
+def _turn_status(turn: Turn) -> str:
     """Return the status of the execution (`nbturns.status@v1`); "" when unknown."""
     status = turn.metadata.raw(STATUS)
     return status if isinstance(status, str) else ""

@@ -19,7 +19,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 T = TypeVar("T")
-SLICE = 0.25  # seconds; a wait without end cannot be interrupted on every platform
+WAIT_SLICE = 0.25  # seconds; a wait without end cannot be interrupted on every platform
 
 
 class Waiting(Generic[T]):
@@ -32,10 +32,10 @@ class Waiting(Generic[T]):
     def __init__(self, coroutine: Coroutine[Any, Any, T], context: contextvars.Context | None = None) -> None:
         self._future: Future[T] = Future()
         self._task: asyncio.Task[T] | None = None
-        call(self._begin, coroutine, context)
+        call_soon(self._begin, coroutine, context)
 
     def _begin(self, coroutine: Coroutine[Any, Any, T], context: contextvars.Context | None) -> None:
-        self._task = loop().create_task(coroutine, context=context)
+        self._task = background_loop().create_task(coroutine, context=context)
         self._task.add_done_callback(self._finish)
         _tasks.add(self._task)
 
@@ -55,8 +55,8 @@ class Waiting(Generic[T]):
 
     def result(self, timeout: float | None = None) -> T:
         """Wait here, without `await`. Raises TimeoutError after `timeout` seconds."""
-        refuse_on_host("result()")
-        return wait(self._future, timeout)
+        refuse_on_loop_thread("result()")
+        return wait_for_future(self._future, timeout)
 
     if not TYPE_CHECKING:  # to which nothing is there but what is written above
 
@@ -66,20 +66,20 @@ class Waiting(Generic[T]):
 
     def __await__(self) -> Generator[Any, None, T]:
         coming = asyncio.wrap_future(self._future)
-        coming.add_done_callback(_retrieve)  # the shield forgets it when its awaiter gives up
+        coming.add_done_callback(_retrieve_exception)  # the shield forgets it when its awaiter gives up
         return asyncio.shield(coming).__await__()
 
 
-def _retrieve(future: asyncio.Future[Any]) -> None:
+def _retrieve_exception(future: asyncio.Future[Any]) -> None:
     if not future.cancelled():
         future.exception()  # asyncio complains of an error that was never asked for
 
 
-def wait(future: Future[T], timeout: float | None = None) -> T:
+def wait_for_future(future: Future[T], timeout: float | None = None) -> T:
     """Wait for `future` in slices, so that Ctrl-C and the stop button are heard."""
     seconds_left = timeout
     while True:
-        slice_ = SLICE if seconds_left is None else min(SLICE, seconds_left)
+        slice_ = WAIT_SLICE if seconds_left is None else min(WAIT_SLICE, seconds_left)
         try:
             return future.result(slice_)
         except WaitedTooLong:
@@ -91,45 +91,45 @@ def wait(future: Future[T], timeout: float | None = None) -> T:
                     raise TimeoutError(f"nothing came within {timeout} s; it goes on, ask again") from None
 
 
-def refuse_on_host(caller: str) -> None:
+def refuse_on_loop_thread(caller: str) -> None:
     """Waiting on the host's own thread would wait for itself, for ever."""
-    if on_host():
+    if on_loop_thread():
         raise RuntimeError(
             f"{caller} was called on the thread that would have to answer it (from a sink or an async tool); use await"
         )
 
 
-def call(function: Callable[..., object], *args: object) -> None:
+def call_soon(function: Callable[..., object], *args: object) -> None:
     """Call `function` on the loop, soon, from any thread."""
-    loop().call_soon_threadsafe(function, *args)
+    background_loop().call_soon_threadsafe(function, *args)
 
 
-def loop() -> asyncio.AbstractEventLoop:
+def background_loop() -> asyncio.AbstractEventLoop:
     """The loop of this process; started when first asked for."""
-    return _started()[0]
+    return _loop_and_thread()[0]
 
 
-def on_host() -> bool:
+def on_loop_thread() -> bool:
     """Return True on the thread of the event loop."""
     return threading.current_thread() is _thread()
 
 
 def _thread() -> threading.Thread:
-    return _started()[1]
+    return _loop_and_thread()[1]
 
 
 _tasks: set[asyncio.Task[Any]] = set()  # a loop alone forgets those that wait for a click
 
 
 @cache
-def _started() -> tuple[asyncio.AbstractEventLoop, threading.Thread]:
+def _loop_and_thread() -> tuple[asyncio.AbstractEventLoop, threading.Thread]:
     event_loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=_for_ever, args=(event_loop,), name="nbturns", daemon=True)
+    thread = threading.Thread(target=_run_loop_forever, args=(event_loop,), name="nbturns", daemon=True)
     thread.start()
     return event_loop, thread
 
 
-def _for_ever(event_loop: asyncio.AbstractEventLoop) -> None:
+def _run_loop_forever(event_loop: asyncio.AbstractEventLoop) -> None:
     while True:
         try:
             event_loop.run_forever()
@@ -137,7 +137,7 @@ def _for_ever(event_loop: asyncio.AbstractEventLoop) -> None:
             continue
 
 
-async def in_worker(function: Callable[[], T]) -> T:
+async def run_in_worker(function: Callable[[], T]) -> T:
     """Run a blocking `function` on a worker thread, in a copy of this context.
 
     The copy is what makes a tool's prints reach the cell that asked. Workers are daemon
@@ -146,34 +146,34 @@ async def in_worker(function: Callable[[], T]) -> T:
     """
     calling_loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = calling_loop.create_future()
-    jobs = _idle.pop() if _idle else _worker()
+    jobs = _idle_workers.pop() if _idle_workers else _start_worker()
     jobs.put((contextvars.copy_context(), function, future, calling_loop))
     return await future
 
 
 _Jobs = SimpleQueue[Any]
-_idle: deque[_Jobs] = deque()
+_idle_workers: deque[_Jobs] = deque()
 
 
-def _worker() -> _Jobs:
+def _start_worker() -> _Jobs:
     jobs: _Jobs = SimpleQueue()
-    threading.Thread(target=_work, args=(jobs,), name="nbturns-tool", daemon=True).start()
+    threading.Thread(target=_run_jobs, args=(jobs,), name="nbturns-tool", daemon=True).start()
     return jobs
 
 
-def _work(jobs: _Jobs) -> None:
+def _run_jobs(jobs: _Jobs) -> None:
     while True:
         context, function, future, calling_loop = jobs.get()
         try:
             outcome, error = context.run(function), None
         except BaseException as raised:  # a tool may even raise SystemExit; that is its result, not our end
             outcome, error = None, raised
-        calling_loop.call_soon_threadsafe(_hand_over, jobs, future, outcome, error)
+        calling_loop.call_soon_threadsafe(_deliver_outcome, jobs, future, outcome, error)
         del context, function, future, outcome, error
 
 
-def _hand_over(jobs: _Jobs, future: asyncio.Future[Any], outcome: Any, error: BaseException | None) -> None:
-    _idle.append(jobs)
+def _deliver_outcome(jobs: _Jobs, future: asyncio.Future[Any], outcome: Any, error: BaseException | None) -> None:
+    _idle_workers.append(jobs)
     if future.done():  # nobody waits any more: timed out, or stopped
         return
     if error is None:

@@ -17,7 +17,7 @@ from ..values.turns import Turn
 PROVIDER_CALL_ID: Key[str] = Key("nbturns.provider_call_id@v1", str)
 
 
-def with_distinct_calls(turn: Turn, new_id: Callable[[], str]) -> tuple[Turn, tuple[str, ...]]:
+def with_distinct_call_ids(turn: Turn, new_id: Callable[[], str]) -> tuple[Turn, tuple[str, ...]]:
     """`turn` with an id on each call, unanswered ones each their own; and what was done, in words.
 
     A result without an id answers the oldest call without one.

@@ -11,22 +11,22 @@ from collections.abc import Iterable
 from contextvars import ContextVar, Token
 from typing import Any, Self, TextIO, cast
 
-MOST = 100_000  # characters kept of one call; what is printed beyond is shown and not kept
+MAX_CHARACTERS = 100_000  # characters kept of one call; what is printed beyond is shown and not kept
 
 
-class Prints:
+class CapturedOutput:
     """Keeps what is printed in this context, threads that run in copies of it included.
 
     Entered and left on the host's loop alone, so nobody counts the users at the same time.
     """
 
     __slots__ = ("_before", "_pieces", "_room", "_tee")
-    _before: Token[Prints | None]
-    _tee: _Tee
+    _before: Token[CapturedOutput | None]
+    _install_tee: _Tee
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
-        self._room = MOST
+        self._room = MAX_CHARACTERS
 
     @property
     def text(self) -> str:
@@ -38,14 +38,14 @@ class Prints:
             self._room -= len(text)
 
     def __enter__(self) -> Self:
-        self._before = _listening.set(self)
-        self._tee = tee = _tee()
+        self._before = _active_capture.set(self)
+        self._tee = tee = _install_tee()
         tee.users += 1
         sys.stdout = cast(TextIO, tee)
         return self
 
     def __exit__(self, *_: object) -> None:
-        _listening.reset(self._before)
+        _active_capture.reset(self._before)
         tee = self._tee
         tee.users -= 1
         if not tee.users and sys.stdout is tee:
@@ -63,7 +63,7 @@ class _Tee:
         self.users = 0
 
     def write(self, text: str) -> int:
-        said = _listening.get()
+        said = _active_capture.get()
         if said is not None:
             said.keep(text)
         return self.real.write(text)
@@ -86,14 +86,14 @@ class _Tee:
         return getattr(self.real, name)
 
 
-_listening: ContextVar[Prints | None] = ContextVar("listening", default=None)
-_last: list[_Tee] = []  # used again as long as `sys.stdout` is the same
+_active_capture: ContextVar[CapturedOutput | None] = ContextVar("listening", default=None)
+_reusable_tees: list[_Tee] = []  # used again as long as `sys.stdout` is the same
 
 
-def _tee() -> _Tee:
+def _install_tee() -> _Tee:
     now: Any = sys.stdout
     if isinstance(now, _Tee):
         return now
-    if not _last or _last[0].real is not now:
-        _last[:] = (_Tee(now),)
-    return _last[0]
+    if not _reusable_tees or _reusable_tees[0].real is not now:
+        _reusable_tees[:] = (_Tee(now),)
+    return _reusable_tees[0]

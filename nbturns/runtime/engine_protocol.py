@@ -17,14 +17,14 @@ from ..errors import EngineError, NbturnsError
 from ..events import Delta, Event, Notice, Sink, inference_finished, inference_started
 from ..values.frozen_json import unchecked_constructor
 from ..values.inference_results import INFERENCE_ID, INFERENCE_RESULT, INFERENCES, FinishClass, InferenceResult
-from ..values.metadata import NOTHING, Metadata
+from ..values.metadata import NO_METADATA, Metadata
 from ..values.persistent_list import PersistentList
 from ..values.turns import Block, Turn
 from .call_ids import PROVIDER_CALL_ID
 from .toolbox import Toolbox, ToolConfig
 
 
-def unheard(event: Event) -> None:
+def discard_event(event: Event) -> None:
     """The sink of a call nobody listens to."""
 
 
@@ -39,7 +39,7 @@ class Scope:
 
     tools: Toolbox = field(default_factory=Toolbox)
     tool_config: ToolConfig = ToolConfig()  # noqa: RUF009  # a value, which never changes
-    emit: Sink = unheard
+    emit: Sink = discard_event
     new_id: Callable[[], str] = no_id
     inference_id: str = ""
     iteration: int = 0
@@ -72,16 +72,16 @@ Middleware: TypeAlias = Callable[[Turn, Scope, Engine], Awaitable[Turn]]
 def wrap_with_middleware(engine: Engine, middleware: Iterable[Middleware]) -> Engine:
     """Wrap `engine` in `middleware`; the first is the outermost."""
     for layer in reversed(tuple(middleware)):
-        engine = _around(layer, engine)
+        engine = _wrap_engine(layer, engine)
     return engine
 
 
-def _around(layer: Middleware, inner: Engine) -> Engine:
+def _wrap_engine(layer: Middleware, inner: Engine) -> Engine:
     async def engine(turn: Turn, scope: Scope) -> Turn:
         coming = layer(turn, scope, inner)
         if not hasattr(coming, "__await__"):
             raise EngineError(
-                f"a middleware is an async function; write `async def {_name(layer)}(turn, scope, engine)`"
+                f"a middleware is an async function; write `async def {_function_name(layer)}(turn, scope, engine)`"
             )
         return await coming
 
@@ -89,19 +89,21 @@ def _around(layer: Middleware, inner: Engine) -> Engine:
     return engine
 
 
-def innermost(engine: Any) -> Any:
+def innermost_engine(engine: Any) -> Any:
     """The engine itself, below all that stands around it."""
     while (inner := getattr(engine, "__wrapped__", None)) is not None:
         engine = inner
     return engine
 
 
-def _name(function: Any) -> str:
+def _function_name(function: Any) -> str:
     name: str = getattr(function, "__name__", type(function).__name__)
     return name if name.isidentifier() else "ask"
 
 
-def asking(engine: Engine, middleware: Iterable[Middleware], note: Callable[[Call], object] = id) -> Engine:
+def recording_engine(
+    engine: Engine, middleware: Iterable[Middleware], note: Callable[[ModelCall], object] = id
+) -> Engine:
     """Return the engine that the loop calls: the signing engine wrapped in `middleware`, with a ledger of its calls.
 
     A middleware may ask twice, drop an answer, insert blocks. Whatever it returns or
@@ -110,16 +112,16 @@ def asking(engine: Engine, middleware: Iterable[Middleware], note: Callable[[Cal
     bring `layers`, which stand closest around it, but for those of a kind that is listed
     already. `note` is told of each call when it is over.
     """
-    calls: list[Call] = []
+    calls: list[ModelCall] = []
     middleware_list = tuple(middleware)
 
-    def record_and_note(call: Call) -> None:
+    def record_and_note(call: ModelCall) -> None:
         calls.append(call)
         note(call)
 
     record = calls.append if note is id else record_and_note
-    signed_engine = _of_several(engine, record) if hasattr(engine, "signing") else signing(engine, record)
-    layers = wrap_with_middleware(signed_engine, (*middleware_list, *_brought(engine, middleware_list)))
+    signed_engine = _multi_call_engine(engine, record) if hasattr(engine, "signing") else signing_engine(engine, record)
+    layers = wrap_with_middleware(signed_engine, (*middleware_list, *_engine_layers(engine, middleware_list)))
 
     async def asked_engine(turn: Turn, scope: Scope) -> Turn:
         calls.clear()
@@ -130,19 +132,19 @@ def asking(engine: Engine, middleware: Iterable[Middleware], note: Callable[[Cal
                     f"a middleware returns a Turn, and one returned {type(answer).__name__}: return what the engine gave it"
                 )
         except (asyncio.CancelledError, Exception) as error:  # whatever it is, the Turn must travel with it
-            so_far = _so_far(error, calls[-1].answer if calls else turn)
-            error.turn = identified(_accounted(so_far, turn, calls), turn, scope.new_id)  # type: ignore[union-attr]
+            so_far = _partial_turn(error, calls[-1].answer if calls else turn)
+            error.turn = with_block_ids(_with_ledger(so_far, turn, calls), turn, scope.new_id)  # type: ignore[union-attr]
             raise
         if len(calls) == 1 and calls[0].asked is turn and calls[0].answer is answer:
             return answer  # nobody stood between
-        return identified(_accounted(answer, turn, calls), turn, scope.new_id)
+        return with_block_ids(_with_ledger(answer, turn, calls), turn, scope.new_id)
 
     return asked_engine
 
 
-def _of_several(engine: Any, note: Callable[[Call], object]) -> Engine:
+def _multi_call_engine(engine: Any, note: Callable[[ModelCall], object]) -> Engine:
     """An engine that makes several calls and signs each; what answers in its place is one call, signed here."""
-    sign_each, sign_once = engine.signing(note), signing(engine, note)
+    sign_each, sign_once = engine.signing(note), signing_engine(engine, note)
 
     async def signed(turn: Turn, scope: Scope) -> Turn:
         answer: Turn = await (sign_each if scope.instead is None else sign_once)(turn, scope)
@@ -152,13 +154,13 @@ def _of_several(engine: Any, note: Callable[[Call], object]) -> Engine:
     return signed
 
 
-def _brought(engine: Engine, middleware: tuple[Middleware, ...]) -> Iterable[Middleware]:
+def _engine_layers(engine: Engine, middleware: tuple[Middleware, ...]) -> Iterable[Middleware]:
     """The layers an engine brings along, but those of a kind that was listed by hand."""
     kinds = {type(layer) for layer in middleware}
     return [layer for layer in getattr(engine, "layers", ()) if type(layer) not in kinds]
 
 
-def _accounted(answer: Turn, asked_turn: Turn, calls: Iterable[Call]) -> Turn:
+def _with_ledger(answer: Turn, asked_turn: Turn, calls: Iterable[ModelCall]) -> Turn:
     """`answer` with the result of each call that was made for it in its ledger."""
     previous_ledger = asked_turn.metadata.get(INFERENCES) or PersistentList()
     complete_ledger = previous_ledger + (call.result for call in calls)
@@ -169,7 +171,7 @@ def _accounted(answer: Turn, asked_turn: Turn, calls: Iterable[Call]) -> Turn:
     )
 
 
-def identified(turn: Turn, known_turn: Turn, new_id: Callable[[], str]) -> Turn:
+def with_block_ids(turn: Turn, known_turn: Turn, new_id: Callable[[], str]) -> Turn:
     """`turn` with an id on each block that was not in `before` and has none."""
     for index in range(turn.blocks.shared(known_turn.blocks), len(turn)):
         if not turn.blocks[index].id:
@@ -177,7 +179,7 @@ def identified(turn: Turn, known_turn: Turn, new_id: Callable[[], str]) -> Turn:
     return turn
 
 
-def signing(engine: Engine, note: Callable[[Call], object] = id) -> Engine:
+def signing_engine(engine: Engine, note: Callable[[ModelCall], object] = id) -> Engine:
     """The innermost layer: one call, its result, and its name on the blocks it made.
 
     A failed call is signed too: whatever it had brought so far is on `error.turn`, with
@@ -186,28 +188,30 @@ def signing(engine: Engine, note: Callable[[Call], object] = id) -> Engine:
     """
 
     async def signed(turn: Turn, scope: Scope) -> Turn:
-        call = Call(turn, scope, note)
+        call = ModelCall(turn, scope, note)
         try:
             coming = (scope.instead or engine)(call.asked, call.scope)
             if not hasattr(coming, "__await__"):
-                raise EngineError(f"an engine is an async function; write `async def {_name(engine)}(turn, scope)`")
+                raise EngineError(
+                    f"an engine is an async function; write `async def {_function_name(engine)}(turn, scope)`"
+                )
             answer = await coming
             if not isinstance(answer, Turn):
                 raise EngineError(
                     f"an engine returns a Turn, and this one returned {type(answer).__name__}: add blocks to the Turn it was given"
                 )
         except asyncio.CancelledError as stop:
-            stop.turn = call.signed(_so_far(stop, call.asked), failed="interrupted")  # type: ignore[attr-defined]  # partial work travels with the stop
+            stop.turn = call.signed(_partial_turn(stop, call.asked), failed="interrupted")  # type: ignore[attr-defined]  # partial work travels with the stop
             raise
         except NbturnsError as error:
-            error.turn = call.signed(_so_far(error, call.asked), failed="error")
+            error.turn = call.signed(_partial_turn(error, call.asked), failed="error")
             raise
         except (
             Exception,
             SystemExit,
             KeyboardInterrupt,
         ) as error:  # an engine is any function, and may raise anything; the Turn must travel with it
-            so_far = call.signed(_so_far(error, call.asked), failed="error")
+            so_far = call.signed(_partial_turn(error, call.asked), failed="error")
             raise EngineError(f"the engine raised {type(error).__name__}: {error}", turn=so_far) from error
         return call.signed(answer)
 
@@ -215,13 +219,13 @@ def signing(engine: Engine, note: Callable[[Call], object] = id) -> Engine:
     return signed
 
 
-def _so_far(error: BaseException, turn: Turn) -> Turn:
+def _partial_turn(error: BaseException, turn: Turn) -> Turn:
     partial = getattr(error, "turn", None)
     return partial if isinstance(partial, Turn) else turn
 
 
-UNTOLD = InferenceResult()  # of an engine that says nothing of its calls
-NONE: frozenset[int] = frozenset()
+EMPTY_RESULT = InferenceResult()  # of an engine that says nothing of its calls
+NO_BLOCK_IDS: frozenset[int] = frozenset()
 NO_LEDGER: PersistentList[InferenceResult] = PersistentList()
 
 
@@ -232,7 +236,7 @@ def _calls_a_tool(blocks: tuple[Block, ...]) -> bool:
     return False
 
 
-class Call:
+class ModelCall:
     """One model call while it lasts, and what became of it."""
 
     __slots__ = (
@@ -251,7 +255,7 @@ class Call:
     answer: Turn
     result: InferenceResult
 
-    def __init__(self, turn: Turn, scope: Scope, note: Callable[[Call], object]) -> None:
+    def __init__(self, turn: Turn, scope: Scope, note: Callable[[ModelCall], object]) -> None:
         self.id = scope.new_id()
         self.note = note
         self.asked = turn
@@ -275,7 +279,7 @@ class Call:
     def signed(self, answer: Turn, failed: str = "") -> Turn:
         """`answer` with this call's result on the blocks that were not there before."""
         new_blocks = answer._added_to(self.asked)
-        head, old_blocks = (self.asked, NONE) if new_blocks is not None else self._divided(answer)
+        head, old_blocks = (self.asked, NO_BLOCK_IDS) if new_blocks is not None else self._divided(answer)
         if new_blocks is None:
             new_blocks = answer.blocks.rest(len(head))
         own_blocks = tuple([block for block in new_blocks if id(block) not in old_blocks]) if old_blocks else new_blocks
@@ -296,7 +300,7 @@ class Call:
         asked_turn = self.asked
         kept_count = answer.blocks.shared(asked_turn.blocks)
         if kept_count == len(asked_turn):
-            return asked_turn, NONE
+            return asked_turn, NO_BLOCK_IDS
         return answer._with(blocks=answer.blocks.head(kept_count)), frozenset(
             map(id, asked_turn.blocks.rest(kept_count))
         )
@@ -305,7 +309,7 @@ class Call:
         self, new_blocks: tuple[Block, ...], old_blocks: Container[int], signature: dict[str, Any]
     ) -> tuple[tuple[Block, ...], tuple[Block, ...]]:
         """`rest` with an id and the signature on each block that is not one of the `old`; and the signed alone."""
-        shared_metadata = NOTHING.holding_all(signature)  # one bag for all blocks that bring none
+        shared_metadata = NO_METADATA.holding_all(signature)  # one bag for all blocks that bring none
         used_ids: set[str] = set()
         all_blocks: list[Block] = []
         signed_blocks: list[Block] = []
@@ -315,7 +319,7 @@ class Call:
                 if is_call:
                     block = self._identified(block, used_ids)
                 metadata = block.metadata
-                metadata = shared_metadata if metadata is NOTHING else metadata.holding_all(signature)
+                metadata = shared_metadata if metadata is NO_METADATA else metadata.holding_all(signature)
                 block = block.signed(block.id or self.new_id(), metadata)
                 signed_blocks.append(block)
             if is_call:
@@ -325,9 +329,9 @@ class Call:
         return signed, tuple(signed_blocks) if old_blocks else signed
 
     def _result(self, metadata: Metadata, own_blocks: tuple[Block, ...], failed: str) -> InferenceResult:
-        result = UNTOLD
+        result = EMPTY_RESULT
         if not metadata.shares(INFERENCE_RESULT, self.asked.metadata):  # else it is of the call before
-            result = metadata.get(INFERENCE_RESULT) or UNTOLD
+            result = metadata.get(INFERENCE_RESULT) or EMPTY_RESULT
         reason = result.stop_reason or failed
         finish_class = result.finish_class
         if failed and finish_class in (FinishClass.UNKNOWN, FinishClass.TOOL_CALLS_PENDING, FinishClass.COMPLETED):

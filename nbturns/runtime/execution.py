@@ -19,8 +19,8 @@ from ..errors import EndedError, HeldError, MisuseError
 from ..events import Delta, Ended, Event, InferenceFinished, Pause, Phase, Sink, Snapshot, Started, put_at, put_seq
 from ..values.metadata import Key
 from ..values.turns import Turn
-from .background_loop import SLICE, Waiting, call, on_host, refuse_on_host
-from .step_controller import TOO_LATE, Breakpoint, Decision, StepController, phase_of
+from .background_loop import WAIT_SLICE, Waiting, call_soon, on_loop_thread, refuse_on_loop_thread
+from .step_controller import DECISION_TOO_LATE, Breakpoint, Decision, StepController, parse_phase
 from .toolbox import ToolConfig
 
 Status: TypeAlias = Literal["running", "pausing", "paused", "done", "stopped", "failed"]
@@ -124,7 +124,7 @@ class Execution(Waiting[Turn]):
             if (
                 len(self.sink_errors) == 1
             ):  # said beside the run, where a filter that makes errors of warnings cannot end it
-                call(
+                call_soon(
                     warnings.warn,
                     f"a listener failed and the run goes on; see execution.sink_errors: {type(error).__name__}: {error}",
                 )
@@ -134,10 +134,10 @@ class Execution(Waiting[Turn]):
 
         Of the deltas it hears those of the model call in progress; finished blocks are in the snapshots.
         """
-        if on_host():
+        if on_loop_thread():
             self._attach(sink, replay)
         else:
-            call(self._attach, sink, replay)
+            call_soon(self._attach, sink, replay)
 
     def _attach(self, sink: Sink, replay: bool) -> None:
         for event in sorted((*self._events, *self._deltas), key=lambda event: event.seq) if replay else ():
@@ -145,7 +145,7 @@ class Execution(Waiting[Turn]):
         self._sinks.append(sink)
 
     def unlisten(self, sink: Sink) -> None:
-        call(lambda: self._sinks.remove(sink) if sink in self._sinks else None)
+        call_soon(lambda: self._sinks.remove(sink) if sink in self._sinks else None)
 
     @property
     def deltas(self) -> tuple[Delta, ...]:
@@ -209,21 +209,21 @@ class Execution(Waiting[Turn]):
         if decision.says_something:
             if (pause := self.paused_at) is None:
                 if self._ended is not None:
-                    raise EndedError(TOO_LATE)
+                    raise EndedError(DECISION_TOO_LATE)
                 raise MisuseError(
                     "it stands at no pause, so there is nothing to decide; execution.next() waits for one"
                 )
             verdict = decision.at(pause)
-        call(self._steps.resume, verdict, by)
+        call_soon(self._steps.resume, verdict, by)
 
     def pause(self) -> None:
         """Stand at the next boundary. The model's text goes on until there."""
-        call(self._steps.hold)
+        call_soon(self._steps.hold)
 
     def stop(self) -> None:
         """End it here: a call to a model is cut off, no tool is started. `turn` is what there is."""
         self._stopping = True
-        call(self._stop)
+        call_soon(self._stop)
 
     def _stop(self) -> None:
         if self._began and self._task is not None:  # before that, it stops as it begins
@@ -236,12 +236,12 @@ class Execution(Waiting[Turn]):
         if predicate is not None and not callable(predicate):
             raise MisuseError(f"a breakpoint is a function of a snapshot, or tool=… or phase=…, not {predicate!r:.60}")
         if predicate is not None:
-            call(self._steps.breakpoints.append, (predicate, getattr(predicate, "__name__", "predicate")))
+            call_soon(self._steps.breakpoints.append, (predicate, getattr(predicate, "__name__", "predicate")))
         if tool is not None:
-            call(self._steps.breakpoints.append, (_before(tool), f"tool {tool}"))
+            call_soon(self._steps.breakpoints.append, (_calls_tool(tool), f"tool {tool}"))
         if phase is not None:
-            at = phase_of(phase)
-            call(self._steps.breakpoints.append, (lambda snapshot: snapshot.phase is at, f"phase {at}"))
+            at = parse_phase(phase)
+            call_soon(self._steps.breakpoints.append, (lambda snapshot: snapshot.phase is at, f"phase {at}"))
         return self
 
     def result(self, timeout: float | None = None, *, wait: bool = False) -> Turn:
@@ -250,12 +250,12 @@ class Execution(Waiting[Turn]):
         Standing at a pause it raises HeldError at once, because only a step moves it;
         `wait=True` waits all the same. A keyboard interrupt stops the execution.
         """
-        refuse_on_host("result()")
+        refuse_on_loop_thread("result()")
         deadline = None if timeout is None else time.monotonic() + timeout
         pause_future = Waiting(self._steps.next())._future if not wait else Future[Any]()
         try:
             while True:
-                seconds_left = SLICE if deadline is None else min(SLICE, deadline - time.monotonic())
+                seconds_left = WAIT_SLICE if deadline is None else min(WAIT_SLICE, deadline - time.monotonic())
                 if self._wait_for_either(pause_future, max(seconds_left, 0)):
                     return self._future.result()
                 if seconds_left <= 0:
@@ -309,7 +309,7 @@ class Execution(Waiting[Turn]):
         return f"<Execution {self.status}: {n} snapshot{'s' * (n != 1)}, {len(self.turn)} blocks>"
 
 
-def _before(tool: str) -> Breakpoint:
+def _calls_tool(tool: str) -> Breakpoint:
     def about_to_run(snapshot: Snapshot) -> bool:
         return snapshot.phase is Phase.POST_INFERENCE and any(call.name == tool for call in snapshot.turn.pending)
 

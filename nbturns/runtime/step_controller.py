@@ -14,12 +14,12 @@ from typing import Any
 
 from ..errors import EndedError, MisuseError
 from ..events import Notice, Pause, Paused, Phase, Resumed, Sink, Snapshot
-from ..values.frozen_json import EMPTY
+from ..values.frozen_json import EMPTY_DICT
 from ..values.turns import Block, Turn, tool_use
 from .toolbox import ToolConfig
 
 Breakpoint = Callable[[Snapshot], object]
-TOO_LATE = "this execution is over, and what was decided for its next pause comes too late; session.ask(turn) goes on from a Turn"
+DECISION_TOO_LATE = "this execution is over, and what was decided for its next pause comes too late; session.ask(turn) goes on from a Turn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Verdict:
     """
 
     turn: Turn
-    answers: Mapping[str, Block] = EMPTY
+    answers: Mapping[str, Block] = EMPTY_DICT
     by: str = "step"
     pause: int = 0  # the number of the pause it is for
 
@@ -78,16 +78,16 @@ class Decision:
         return {id: tool_use(id, result, error) for id, (result, error) in given.items()}
 
 
-def points_of(step: Any) -> frozenset[Phase] | None:
+def parse_pause_phases(step: Any) -> frozenset[Phase] | None:
     """The phases to pause at; None for the usual ones. Raises TypeError or ValueError for what names none."""
     if isinstance(step, bool):
         return None
     if not isinstance(step, Iterable):
         raise MisuseError(f"step is True, False, or phases to pause at, like step={{'post_tools'}}, not {step!r:.60}")
-    return frozenset(map(phase_of, (step,) if isinstance(step, str) else step))
+    return frozenset(map(parse_phase, (step,) if isinstance(step, str) else step))
 
 
-def phase_of(name: Any) -> Phase:
+def parse_phase(name: Any) -> Phase:
     try:
         return Phase(name)
     except ValueError:
@@ -98,7 +98,7 @@ class StepController:
     """Holds an execution at its boundaries, and lets it go on with the Turn it is given."""
 
     def __init__(self, step: bool | Iterable[str], config: ToolConfig, emit: Sink) -> None:
-        self.points = points_of(step)
+        self.points = parse_pause_phases(step)
         self.holding = bool(step)
         self.asked_to_pause = False
         self.breakpoints: list[tuple[Breakpoint, str]] = []
@@ -207,7 +207,7 @@ class StepController:
                 pause = await self.next()
                 if pause is None:
                     if decision.says_something:
-                        raise EndedError(TOO_LATE)
+                        raise EndedError(DECISION_TOO_LATE)
                     return None
                 self._decide(decision.at(pause))
                 passed = pause.number

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 from ..errors import MisuseError
 from ..events import Delta, Event, InferenceFinished, Sink, stamp
 
-TAG = re.compile(r"[A-Za-z0-9_.-]+:[A-Za-z0-9_.-]+:[A-Za-z0-9_.-]+")
+TAG_PATTERN = re.compile(r"[A-Za-z0-9_.-]+:[A-Za-z0-9_.-]+:[A-Za-z0-9_.-]+")
 Extractor: TypeAlias = Callable[[str], Any] | None
 """What makes a value of a span's text, when it is complete; None leaves it a text."""
 
@@ -37,7 +37,7 @@ class Extracted(Event):
     error: str = ""
 
 
-def extracting(
+def extract_tags(
     sink: Sink, tags: Mapping[str, Extractor], *, malformed: Literal["error", "text", "ignore"] = "error"
 ) -> Sink:
     """A sink that takes spans with these tags out of the text before `sink` hears it.
@@ -46,16 +46,16 @@ def extracting(
     stood ("text"), or nothing ("ignore"). Raises ValueError for what is no tag.
     """
     for tag in tags:
-        if not TAG.fullmatch(tag):
+        if not TAG_PATTERN.fullmatch(tag):
             raise MisuseError(f"a tag is package:type:version, like notes:todo:v1, not {tag!r}")
-    streams: dict[tuple[str, int], _Spans] = {}
+    streams: dict[tuple[str, int], _SpanParser] = {}
     counts: dict[str, int] = {}
 
     def hear(event: Event) -> None:
         if isinstance(event, Delta) and event.kind == "llm_text":
             key = (event.inference_id, event.index)
             if key not in streams:
-                streams[key] = _Spans(tags, counts)
+                streams[key] = _SpanParser(tags, counts)
             for span_event in streams[key].feed(event):
                 stamp(span_event, event.seq, event.at)
                 sink(span_event)
@@ -72,7 +72,7 @@ def extracting(
     return hear
 
 
-class _Spans:
+class _SpanParser:
     """The text of one block on its way: outside the spans, or in one."""
 
     def __init__(self, tags: Mapping[str, Extractor], counts: dict[str, int]) -> None:

@@ -11,14 +11,14 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from ..errors import MisuseError
-from ..values.metadata import Key, fitted
+from ..values.metadata import Key, convert_fields
 from ..values.turns import Turn
 
 AGENT_MODE_ALLOWED_TOOLS: Key[list[str]] = Key("geppetto.agent_mode_allowed_tools@v1", list[str])
-UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+SECONDS_PER_UNIT = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-def seconds(raw: Any, name: str = "duration") -> float:
+def parse_go_duration(raw: Any, name: str = "duration") -> float:
     """Read a duration as Go writes it: "1h30m", "2s", "100ms", or a number of nanoseconds."""
     if isinstance(raw, (int, float)) and not isinstance(raw, bool):
         return raw / 1e9
@@ -29,10 +29,10 @@ def seconds(raw: Any, name: str = "duration") -> float:
         return 0.0
     if not parts or "".join(n + unit for n, unit in parts) != raw:
         raise MisuseError(f'{name}: {raw!r} is no duration; write it like "2s", "100ms" or "1h30m"')
-    return sum(float(n) * UNITS[unit] for n, unit in parts)
+    return sum(float(n) * SECONDS_PER_UNIT[unit] for n, unit in parts)
 
 
-def duration(value: float | None) -> str | None:
+def format_go_duration(value: float | None) -> str | None:
     """Write seconds as Go reads them."""
     if value is None:
         return None
@@ -40,7 +40,7 @@ def duration(value: float | None) -> str | None:
     return f"{number:.9f}".rstrip("0").rstrip(".") + unit
 
 
-def _whole(config: Any, name: str, least: int) -> None:
+def _require_integer(config: Any, name: str, least: int) -> None:
     value = getattr(config, name)
     if not isinstance(value, int) or isinstance(value, bool):
         raise MisuseError(f"{name} is a whole number, not {value!r:.60}")
@@ -48,9 +48,9 @@ def _whole(config: Any, name: str, least: int) -> None:
         raise MisuseError(f"{name} is at least {least}, not {value}")
 
 
-def _time(value: Any, name: str, least: float | None = None) -> float:
+def _require_seconds(value: Any, name: str, least: float | None = None) -> float:
     """Seconds, from a number of them or a text like "2s"."""
-    number = seconds(value, name) if isinstance(value, str) else value
+    number = parse_go_duration(value, name) if isinstance(value, str) else value
     if not isinstance(number, (int, float)) or isinstance(number, bool):
         raise MisuseError(f'{name} is a number of seconds, or a text like "2s", not {value!r:.60}')
     if not math.isfinite(number) or (number <= 0 if least is None else number < least):
@@ -58,7 +58,7 @@ def _time(value: Any, name: str, least: float | None = None) -> float:
     return number
 
 
-def _names(allowed: Any) -> tuple[str, ...]:
+def _require_tool_names(allowed: Any) -> tuple[str, ...]:
     if isinstance(allowed, str) or not isinstance(allowed, Iterable):
         raise MisuseError(f'allowed is a list of names of tools, like allowed=["search"], not {allowed!r:.60}')
     names = tuple(allowed)
@@ -83,8 +83,8 @@ class RetryConfig:
     backoff_factor: float = 2.0
 
     def __post_init__(self) -> None:
-        _whole(self, "max_retries", 0)
-        object.__setattr__(self, "backoff_base", _time(self.backoff_base, "backoff_base", least=0.0))
+        _require_integer(self, "max_retries", 0)
+        object.__setattr__(self, "backoff_base", _require_seconds(self.backoff_base, "backoff_base", least=0.0))
         if not isinstance(self.backoff_factor, (int, float)) or not self.backoff_factor >= 0:
             raise MisuseError(f"backoff_factor is a number from 0 up, not {self.backoff_factor!r:.60}")
 
@@ -93,14 +93,16 @@ class RetryConfig:
         return self.backoff_base * self.backoff_factor ** (attempts - 1)
 
     def to_dict(self) -> dict[str, Any]:
-        return {f.name: getattr(self, f.name) for f in fields(self)} | {"backoff_base": duration(self.backoff_base)}
+        return {f.name: getattr(self, f.name) for f in fields(self)} | {
+            "backoff_base": format_go_duration(self.backoff_base)
+        }
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> RetryConfig:
-        field_values = fitted(raw, {"max_retries": int, "backoff_base": object, "backoff_factor": float})
+        field_values = convert_fields(raw, {"max_retries": int, "backoff_base": object, "backoff_factor": float})
         return cls(
             **field_values
-            | {name: seconds(field_values[name], name) for name in ("backoff_base",) if name in field_values}
+            | {name: parse_go_duration(field_values[name], name) for name in ("backoff_base",) if name in field_values}
         )
 
 
@@ -133,11 +135,11 @@ class ToolConfig:
                 raise MisuseError(
                     f"{name} is {', '.join(choices[:-1])} or {choices[-1]}, not {getattr(self, name)!r:.60}"
                 )
-        _whole(self, "max_iterations", 1)
-        _whole(self, "max_parallel_tools", 0)
+        _require_integer(self, "max_iterations", 1)
+        _require_integer(self, "max_parallel_tools", 0)
         for name in ("execution_timeout", "pause_timeout"):
             if getattr(self, name) is not None:
-                put(self, name, _time(getattr(self, name), name))
+                put(self, name, _require_seconds(getattr(self, name), name))
         if isinstance(self.retry_config, Mapping):
             put(self, "retry_config", RetryConfig.from_dict(self.retry_config))
         if not isinstance(self.retry_config, RetryConfig):
@@ -145,7 +147,7 @@ class ToolConfig:
                 f"retry_config is a RetryConfig, or a mapping of its fields, not {self.retry_config!r:.60}"
             )
         if self.allowed is not None:
-            put(self, "allowed", _names(self.allowed))
+            put(self, "allowed", _require_tool_names(self.allowed))
 
     def allowed_in(self, turn: Turn) -> frozenset[str] | None:
         """The names of the tools that may be offered and run for this Turn; None when all may.
@@ -165,10 +167,10 @@ class ToolConfig:
         """The shape on disk: geppetto's names, durations as it writes them ("30s")."""
         written = {f.name: getattr(self, f.name) for f in fields(self)}
         written |= {
-            "execution_timeout": duration(self.execution_timeout or 0),
+            "execution_timeout": format_go_duration(self.execution_timeout or 0),
             "retry_config": self.retry_config.to_dict(),
         }
-        written["pause_timeout"] = duration(self.pause_timeout)
+        written["pause_timeout"] = format_go_duration(self.pause_timeout)
         written["allowed"] = None if self.allowed is None else list(self.allowed)
         return {
             name: value
@@ -178,17 +180,17 @@ class ToolConfig:
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> ToolConfig:
-        field_values = fitted({name: value for name, value in raw.items() if value != ""}, _SHAPE)
+        field_values = convert_fields({name: value for name, value in raw.items() if value != ""}, _FIELD_TYPES)
         for name in ("execution_timeout", "pause_timeout"):
             if name in field_values:
-                field_values[name] = seconds(field_values[name], name) or None
+                field_values[name] = parse_go_duration(field_values[name], name) or None
         if field_values.get("max_iterations", 1) < 1:  # as in geppetto, where it says nothing
             del field_values["max_iterations"]
         return cls(**field_values)
 
 
 TOOL_CONFIG: Key[ToolConfig] = Key("geppetto.tool_config@v1", ToolConfig)
-_SHAPE: dict[str, Any] = {
+_FIELD_TYPES: dict[str, Any] = {
     **dict.fromkeys(("enabled", "inline"), bool),
     **dict.fromkeys(("max_iterations", "max_parallel_tools"), int),
     **dict.fromkeys(("execution_timeout", "pause_timeout"), object),

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping
 
 from ..errors import LimitReached, ToolError
 from ..events import Notice, Phase, snapshot
-from ..values.frozen_json import EMPTY
+from ..values.frozen_json import EMPTY_DICT
 from ..values.inference_results import INFERENCE_RESULT, FinishClass
 from ..values.turns import Block, Turn
-from .call_ids import with_distinct_calls
-from .engine_protocol import Engine, Scope, identified
+from .call_ids import with_distinct_call_ids
+from .engine_protocol import Engine, Scope, with_block_ids
 from .step_controller import StepController
 
-PATIENCE = 0.002  # seconds an engine and tools that never wait may keep the loop to themselves
+MAX_SECONDS_WITHOUT_YIELD = 0.002  # seconds an engine and tools that never wait may keep the loop to themselves
 
 
 async def run_loop(turn: Turn, engine: Engine, scope: Scope, steps: StepController, *, limit: int) -> Turn:
@@ -36,8 +36,10 @@ async def run_loop(turn: Turn, engine: Engine, scope: Scope, steps: StepControll
             turn = await loop.closed(turn, iteration)
         turn = await engine(turn, scope.at(iteration))
         if task is not None and task.cancelling():  # a stop that the engine kept for itself
-            raise _stopped(turn)
-        if clock() - rested > PATIENCE:  # others live on this loop too: a stop, a click, a view that draws
+            raise _cancellation(turn)
+        if (
+            clock() - rested > MAX_SECONDS_WITHOUT_YIELD
+        ):  # others live on this loop too: a stop, a click, a view that draws
             await asyncio.sleep(0)
             rested = clock()
         last = iteration + 1 == limit
@@ -48,7 +50,7 @@ async def run_loop(turn: Turn, engine: Engine, scope: Scope, steps: StepControll
         turn = await loop.at(Phase.POST_INFERENCE, turn, iteration)
         if turn.calls.pending:
             turn = turn if last else await loop.called(turn, iteration, new=False)
-        elif not _asks_again(turn, edited=turn is not before):
+        elif not _needs_another_call(turn, edited=turn is not before):
             return await loop.at(Phase.FINAL, turn, iteration)
     raise LimitReached(
         f"still calling tools after {limit} model calls; go on with session.ask(error.turn), or set a higher limit",
@@ -56,13 +58,13 @@ async def run_loop(turn: Turn, engine: Engine, scope: Scope, steps: StepControll
     )
 
 
-def _stopped(turn: Turn) -> asyncio.CancelledError:
+def _cancellation(turn: Turn) -> asyncio.CancelledError:
     stop = asyncio.CancelledError()
     stop.turn = turn  # type: ignore[attr-defined]  # what was done travels with the stop
     return stop
 
 
-def _asks_again(turn: Turn, *, edited: bool) -> bool:
+def _needs_another_call(turn: Turn, *, edited: bool) -> bool:
     """Return True when the model must be called again: it asked to continue, or an edit left something to answer."""
     if edited and len(turn) and turn[-1].kind in ("user", "tool_use"):
         return True
@@ -88,10 +90,10 @@ class _Loop:
         """The Turn somebody hands over at a pause, with an id on each new block and each call its own."""
         if turn is known_turn:
             return turn
-        turn, notices = with_distinct_calls(turn, self.scope.new_id)
+        turn, notices = with_distinct_call_ids(turn, self.scope.new_id)
         for text in notices:
             self.emit(Notice(text))
-        return identified(turn, known_turn, self.scope.new_id)
+        return with_block_ids(turn, known_turn, self.scope.new_id)
 
     async def closed(self, turn: Turn, iteration: int) -> Turn:
         """With the calls answered that came with the Turn: no model is asked while one is open."""
@@ -107,13 +109,13 @@ class _Loop:
         seen = snapshot(Phase.POST_INFERENCE, turn, iteration)
         if new:
             self.emit(seen)
-        answers: Mapping[str, Block] = EMPTY
+        answers: Mapping[str, Block] = EMPTY_DICT
         if reason := self.steps.due(seen):
             verdict = await self.steps.gate(seen, reason)
             turn = self.handed(verdict.turn, turn)
             answers = {id: answer.replace(id=self.scope.new_id()) for id, answer in verdict.answers.items()}
         if not run:
-            return turn + _in_order(turn.calls.pending, answers) if answers else turn
+            return turn + _answers_in_call_order(turn.calls.pending, answers) if answers else turn
         if turn.calls.pending:
             turn = await self.answered(turn, answers)
         return await self.at(Phase.POST_TOOLS, turn, iteration)
@@ -133,11 +135,11 @@ class _Loop:
                 new_id=scope.new_id,
             )
         except asyncio.CancelledError as stop:
-            stop.turn = turn + _in_order(pending, answers)  # type: ignore[attr-defined]  # what was answered travels with the stop
+            stop.turn = turn + _answers_in_call_order(pending, answers)  # type: ignore[attr-defined]  # what was answered travels with the stop
             raise
-        turn += _in_order(pending, answers)
+        turn += _answers_in_call_order(pending, answers)
         if (task := asyncio.current_task()) is not None and task.cancelling():  # a stop that a tool kept for itself
-            raise _stopped(turn)
+            raise _cancellation(turn)
         if config.tool_error_handling == "abort":
             for call in calls:
                 answer = answers.get(call.tool_call_id)
@@ -146,6 +148,6 @@ class _Loop:
         return turn
 
 
-def _in_order(calls: Iterable[str], answers: Mapping[str, Block]) -> tuple[Block, ...]:
+def _answers_in_call_order(calls: Iterable[str], answers: Mapping[str, Block]) -> tuple[Block, ...]:
     """The answers there are, in the order of the calls."""
     return tuple([answers[id] for id in calls if id in answers])

@@ -16,19 +16,19 @@ from ..errors import MisuseError
 from ..events import Sink, tool_finished, tool_started
 from ..packages import require
 from ..tools import Tool
-from ..values.blocks import TOOL_USE, Block, block
-from ..values.frozen_json import EMPTY, LASTING, FrozenDict, freeze, thaw
+from ..values.blocks import TOOL_USE, Block, make_block
+from ..values.frozen_json import EMPTY_DICT, FROZEN_TYPES, FrozenDict, freeze, thaw
 from ..values.inference_results import DURATION_MS, STDOUT
-from ..values.metadata import NOTHING, Key
+from ..values.metadata import NO_METADATA, Key
 from ..values.turns import Run, Turn
-from .background_loop import in_worker
-from .captured_output import Prints
+from .background_loop import run_in_worker
+from .captured_output import CapturedOutput
 from .tool_config import AGENT_MODE_ALLOWED_TOOLS as AGENT_MODE_ALLOWED_TOOLS
 from .tool_config import TOOL_CONFIG as TOOL_CONFIG
 from .tool_config import RetryConfig as RetryConfig
 from .tool_config import ToolConfig as ToolConfig
-from .tool_config import duration as duration
-from .tool_config import seconds as seconds
+from .tool_config import format_go_duration as format_go_duration
+from .tool_config import parse_go_duration as parse_go_duration
 
 ATTEMPTS: Key[int] = Key("nbturns.attempts@v1", int)
 CUT: Key[bool] = Key("nbturns.cut@v1", bool)
@@ -105,17 +105,17 @@ class Toolbox:
         emit(tool_started(call))
         attempts = 1
         started = time.perf_counter()
-        with Prints() as prints:
+        with CapturedOutput() as prints:
             try:
                 tool, args = self._ready(call, config)
             except ValueError as refused:
                 result, error = None, str(refused)
             else:
-                result, error = await _attempt(tool, args, config)
+                result, error = await _call_tool_once(tool, args, config)
                 while error and config.tool_error_handling == "retry" and attempts <= config.retry_config.max_retries:
                     await asyncio.sleep(config.retry_config.wait(attempts))
                     attempts += 1
-                    result, error = await _attempt(tool, args, config)
+                    result, error = await _call_tool_once(tool, args, config)
         duration_ms = round((time.perf_counter() - started) * 1000, 3)
         metadata: dict[str, Any] = {DURATION_MS.name: duration_ms}
         if attempts > 1:
@@ -123,7 +123,7 @@ class Toolbox:
         if printed_text := prints.text:
             metadata[STDOUT.name] = printed_text
         payload = FrozenDict(id=call.payload["id"], result=result, error=error)
-        answer = block(TOOL_USE, payload, "", new_id(), NOTHING.holding_all(metadata))
+        answer = make_block(TOOL_USE, payload, "", new_id(), NO_METADATA.holding_all(metadata))
         emit(tool_finished(call, answer, duration_ms))
         return answer
 
@@ -138,7 +138,7 @@ class Toolbox:
         tool = self._tools.get(call.name)
         if tool is None:
             raise ValueError(f"no tool {call.name!r}; there are: {', '.join(self._tools) or 'none'}")
-        raw_args = call.payload.get("args", EMPTY)
+        raw_args = call.payload.get("args", EMPTY_DICT)
         args = raw_args if type(raw_args) is FrozenDict else call.args
         is_unparsed = isinstance(raw_args, str) and not args and raw_args.strip() not in ("", "{}")
         if is_unparsed or not isinstance(raw_args, (dict, str)) or call.payload.get("args_raw") is not None:
@@ -149,20 +149,20 @@ class Toolbox:
             raise ValueError(f"not run: the arguments do not fit: {error}") from None
 
 
-async def _attempt(tool: Tool, args: dict[str, Any], config: ToolConfig) -> tuple[Any, str]:
+async def _call_tool_once(tool: Tool, args: dict[str, Any], config: ToolConfig) -> tuple[Any, str]:
     """Call the tool once, and return its result and an error message, one of which is empty."""
     timeout = config.execution_timeout if tool.timeout is None else tool.timeout
     try:
         if config.inline and not tool.is_async:
             result = tool.function(**args)
-            if type(result) not in LASTING and isinstance(result, Awaitable):
+            if type(result) not in FROZEN_TYPES and isinstance(result, Awaitable):
                 result = await result
         else:
             async with asyncio.timeout(timeout) as limit:
-                result = await _beside_the_loop(tool, args)
+                result = await _run_tool_function(tool, args)
             if limit.expired():  # it heard of its end, and went on
                 raise TimeoutError
-        return shown(result), ""
+        return jsonable_result(result), ""
     except TimeoutError as error:
         late = f"timed out after {timeout:g} s" if timeout else ""
         return None, str(error) or late or "timed out"
@@ -179,14 +179,14 @@ async def _attempt(tool: Tool, args: dict[str, Any], config: ToolConfig) -> tupl
         return None, f"{type(error).__name__}: {error}"
 
 
-async def _beside_the_loop(tool: Tool, args: dict[str, Any]) -> Any:
+async def _run_tool_function(tool: Tool, args: dict[str, Any]) -> Any:
     if tool.is_async:
         return await tool.function(**args)
-    result = await in_worker(partial(tool.function, **args))
+    result = await run_in_worker(partial(tool.function, **args))
     return await result if isinstance(result, Awaitable) else result
 
 
-def shown(result: Any) -> Any:
+def jsonable_result(result: Any) -> Any:
     """Return the result of a tool as JSON-shaped data; other objects become their str()."""
     try:
         return freeze(result.to_dict() if isinstance(result, (Block, Turn, Run)) else result)

@@ -17,14 +17,14 @@ from ..values.inference_results import InferenceResult
 from ..values.turns import Turn
 from .serde import block_from_dict, block_to_dict, turn_from_dict, turn_to_dict
 
-TYPES: dict[str, type[Event]] = {
+EVENT_CLASSES: dict[str, type[Event]] = {
     name: getattr(events, name)
     for name in (
         "Started", "Snapshot", "InferenceStarted", "Delta", "InferenceFinished", "ToolStarted", "ToolFinished", "Paused", "Resumed", "Notice", "Ended",
     )
 }  # fmt: skip
 
-GEPPETTO = {
+GEPPETTO_NAMES = {
     "Started": "run-started",
     "Snapshot": "",  # geppetto has a hook instead
     "InferenceStarted": "provider-call-started",
@@ -37,17 +37,21 @@ GEPPETTO = {
     "Notice": "info",
     "Ended": "",  # depends on the status
 }
-DELTAS = {"llm_text": "text-delta", "reasoning": "reasoning-delta", "tool_call": "tool-call-arguments-delta"}
-ENDS = {"done": "run-finished", "stopped": "run-stopped", "failed": "run-failed"}
+GEPPETTO_DELTA_NAMES = {
+    "llm_text": "text-delta",
+    "reasoning": "reasoning-delta",
+    "tool_call": "tool-call-arguments-delta",
+}
+GEPPETTO_END_NAMES = {"done": "run-finished", "stopped": "run-stopped", "failed": "run-failed"}
 
 
 def geppetto_name(event: Event) -> str:
     """Return the name of the same event in geppetto, "" if there is none."""
     if isinstance(event, Delta):
-        return DELTAS.get(event.kind, "")
+        return GEPPETTO_DELTA_NAMES.get(event.kind, "")
     if isinstance(event, Ended):
-        return ENDS.get(event.status, "")
-    return GEPPETTO[type(event).__name__]
+        return GEPPETTO_END_NAMES.get(event.status, "")
+    return GEPPETTO_NAMES[type(event).__name__]
 
 
 def event_to_dict(event: Event) -> dict[str, Any]:
@@ -58,9 +62,9 @@ def event_to_dict(event: Event) -> dict[str, Any]:
 
 def event_from_dict(raw: Mapping[str, Any]) -> Event:
     """Return the event of a dict that `event_to_dict` made. Raises LoadError for another dict."""
-    event_class = TYPES.get(raw.get("type", ""))
+    event_class = EVENT_CLASSES.get(raw.get("type", ""))
     if event_class is None:
-        raise LoadError(f"unknown event type {raw.get('type')!r}; the types are {', '.join(TYPES)}")
+        raise LoadError(f"unknown event type {raw.get('type')!r}; the types are {', '.join(EVENT_CLASSES)}")
     field_names = [f.name for f in fields(event_class) if f.name not in ("seq", "at")]
     try:
         event = event_class(**{name: _from_json(name, raw[name]) for name in field_names if name in raw})

@@ -11,24 +11,24 @@ from typing import Any, TypeAlias, TypeVar
 
 from ..errors import LoadError, MisuseError
 from ..values.frozen_json import FrozenDict, FrozenList, freeze, key_name
-from ..values.metadata import Metadata, keyed
+from ..values.metadata import Metadata, metadata_from_dict
 from ..values.persistent_list import PersistentList
 from ..values.provenance import with_current_names
 from ..values.turns import Block, Kind, Run, Turn
 
-VERSION = 1
-BYTES = "!!binary"
-KINDS = frozenset(Kind)
-ROLES = {"llm_text": "assistant"}  # what a block without a role is given when it is read, as in geppetto
+FORMAT_VERSION = 1
+BYTES_KEY = "!!binary"
+KNOWN_KINDS = frozenset(Kind)
+DEFAULT_ROLES = {"llm_text": "assistant"}  # what a block without a role is given when it is read, as in geppetto
 NO_BLOCKS: PersistentList[Block] = PersistentList()
-SHARED = {"shared_blocks"}  # the keys of what stands for blocks of the Turn before
-MISPLACED = {  # by kind: what belongs in the payload, and is seen beside it in files written by hand
+SHARED_BLOCKS_KEYS = {"shared_blocks"}  # the keys of what stands for blocks of the Turn before
+MISPLACED_FIELDS = {  # by kind: what belongs in the payload, and is seen beside it in files written by hand
     "tool_call": ("name", "args"),
     "tool_use": ("result", "error"),
     "user": ("text", "images"),
 }
 V = TypeVar("V")
-Plain: TypeAlias = Callable[[Any], Any]
+PlainConverter: TypeAlias = Callable[[Any], Any]
 
 
 # A value → plain data.
@@ -37,7 +37,7 @@ Plain: TypeAlias = Callable[[Any], Any]
 def jsonable(value: Any) -> Any:
     """Plain data that JSON can hold: bytes as `{"!!binary": base64}`."""
     if isinstance(value, bytes):
-        return {BYTES: base64.b64encode(value).decode("ascii")}
+        return {BYTES_KEY: base64.b64encode(value).decode("ascii")}
     return _plain(value, jsonable)
 
 
@@ -46,28 +46,32 @@ def yamlable(value: Any) -> Any:
     return _plain(value, yamlable)
 
 
-def _plain(value: Any, inside: Plain) -> Any:
+def _plain(value: Any, inside: PlainConverter) -> Any:
     if isinstance(value, Mapping):  # a key that looks like our mark of bytes gets an exclamation mark more
-        return {f"{k}!" if k.rstrip("!") == BYTES else k: inside(v) for k, v in value.items()}
+        return {f"{k}!" if k.rstrip("!") == BYTES_KEY else k: inside(v) for k, v in value.items()}
     if isinstance(value, (list, tuple, PersistentList)):
         return [inside(v) for v in value]
     return value
 
 
-def block_to_dict(block: Block, *, plain: Plain = jsonable) -> dict[str, Any]:
+def block_to_dict(block: Block, *, plain: PlainConverter = jsonable) -> dict[str, Any]:
     written: dict[str, Any] = {"id": block.id} if block.id else {}
     written["kind"] = block.kind
-    if block.role or block.kind in ROLES:
+    if block.role or block.kind in DEFAULT_ROLES:
         written["role"] = block.role or None
     if block.payload or block.extra:  # without one, a text beside the kind is taken for what belongs in it
         written["payload"] = plain(block.payload)
     if len(block.metadata):
-        written["metadata"] = _bag(block.metadata, plain)
+        written["metadata"] = _metadata_to_dict(block.metadata, plain)
     return {**written, **plain(block.extra)}
 
 
 def turn_to_dict(
-    turn: Turn, *, omit_data: bool = False, previous_blocks: PersistentList[Block] = NO_BLOCKS, plain: Plain = jsonable
+    turn: Turn,
+    *,
+    omit_data: bool = False,
+    previous_blocks: PersistentList[Block] = NO_BLOCKS,
+    plain: PlainConverter = jsonable,
 ) -> dict[str, Any]:
     """The shape on disk, without the blocks that the Turn `before` has as well: they are named by their place there."""
     written: dict[str, Any] = {"id": turn.id} if turn.id else {}
@@ -76,14 +80,14 @@ def turn_to_dict(
         written["shared_blocks"] = shared_count
     written["blocks"] = _blocks_to_list(turn.blocks.since(shared_count), previous_blocks, shared_count, plain)
     if len(turn.metadata):
-        written["metadata"] = _bag(turn.metadata, plain)
+        written["metadata"] = _metadata_to_dict(turn.metadata, plain)
     if len(turn.data) and not omit_data:
-        written["data"] = _bag(turn.data, plain)
+        written["data"] = _metadata_to_dict(turn.data, plain)
     return {**written, **plain(turn.extra)}
 
 
 def _blocks_to_list(
-    blocks: Iterable[Block], previous_blocks: PersistentList[Block], shared: int, plain: Plain
+    blocks: Iterable[Block], previous_blocks: PersistentList[Block], shared: int, plain: PlainConverter
 ) -> list[dict[str, Any]]:
     places = {id(block): place for place, block in enumerate(previous_blocks)} if shared < len(previous_blocks) else {}
     written: list[dict[str, Any]] = []
@@ -91,19 +95,19 @@ def _blocks_to_list(
         place = places.get(id(block))
         if place is None:
             written.append(block_to_dict(block, plain=plain))
-        elif written and written[-1].keys() == SHARED and written[-1]["shared_blocks"][1] == place:
+        elif written and written[-1].keys() == SHARED_BLOCKS_KEYS and written[-1]["shared_blocks"][1] == place:
             written[-1]["shared_blocks"][1] += 1
         else:
             written.append({"shared_blocks": [place, place + 1]})
     return written
 
 
-def run_to_dict(run: Run, *, plain: Plain = jsonable) -> dict[str, Any]:
+def run_to_dict(run: Run, *, plain: PlainConverter = jsonable) -> dict[str, Any]:
     """A Run with each block once: a Turn says which it shares with the one before.
 
     `shared_blocks` of a Turn is how many at its head; among its blocks, from where to where (exclusive).
     """
-    written: dict[str, Any] = {"version": VERSION}
+    written: dict[str, Any] = {"version": FORMAT_VERSION}
     if run.id:
         written["id"] = run.id
     if run.name:
@@ -114,28 +118,28 @@ def run_to_dict(run: Run, *, plain: Plain = jsonable) -> dict[str, Any]:
         turns.append(turn_to_dict(turn, previous_blocks=previous_blocks, plain=plain))
         previous_blocks = turn.blocks
     if len(run.metadata):
-        written["metadata"] = _bag(run.metadata, plain)
+        written["metadata"] = _metadata_to_dict(run.metadata, plain)
     return {**written, **plain(run.extra)}
 
 
-def _bag(bag: Metadata, plain: Plain) -> dict[str, Any]:
+def _metadata_to_dict(bag: Metadata, plain: PlainConverter) -> dict[str, Any]:
     return {name: plain(value) for name, value in sorted(bag.items())}
 
 
 # Plain data → a value.
 
 
-Guess: TypeAlias = Callable[[str, str], object]  # is told a place, and what was assumed there
+GuessReporter: TypeAlias = Callable[[str, str], object]  # is told a place, and what was assumed there
 
 
-def unheard(_position: str, _guess: str) -> None:
+def discard_guess(_position: str, _guess: str) -> None:
     """For guesses nobody keeps a report of."""
 
 
 class _Reader:
     """Convert plain data to values; an error names the file and the path in it. Equal blocks become one object."""
 
-    def __init__(self, file: str = "", strict: bool = False, guess: Guess = unheard) -> None:
+    def __init__(self, file: str = "", strict: bool = False, guess: GuessReporter = discard_guess) -> None:
         self.file = file
         self.strict = strict
         self.guess = guess
@@ -146,9 +150,9 @@ class _Reader:
 
     def mapping(self, raw: Any, position: str, description: str) -> dict[str, Any]:
         if not isinstance(raw, Mapping):
-            raise self.refuse(position, f"{description} is a mapping, not {_said(raw)}")
+            raise self.refuse(position, f"{description} is a mapping, not {_describe(raw)}")
         try:
-            return _named(raw)
+            return _with_string_keys(raw)
         except TypeError as error:
             raise self.refuse(position, str(error)) from None
 
@@ -169,11 +173,11 @@ class _Reader:
         try:
             return key_name(raw)
         except TypeError:
-            raise self.refuse(position, f"{description} is a text, not {_said(raw)}") from None
+            raise self.refuse(position, f"{description} is a text, not {_describe(raw)}") from None
 
     def bag(self, raw: Any, position: str, description: str) -> Metadata:
         values = self.frozen(self.mapping({} if raw is None else raw, position, description), position)
-        return keyed(with_current_names(values))
+        return metadata_from_dict(with_current_names(values))
 
     def block(self, raw: Any, position: str) -> Block:
         fields = self.mapping(raw, position, "a block")
@@ -193,7 +197,7 @@ class _Reader:
 
     def misplaced(self, fields: dict[str, Any], kind: str, position: str) -> dict[str, Any]:
         """Remove payload fields from the top level of a block without payload, and return them."""
-        names = [name for name in MISPLACED.get(kind, ("text",)) if name in fields]
+        names = [name for name in MISPLACED_FIELDS.get(kind, ("text",)) if name in fields]
         if names:
             verb = "belongs" if len(names) == 1 else "belong"
             complaint = f"{' and '.join(names)} {verb} in the payload: payload: {{{names[0]}: …}}"
@@ -207,22 +211,22 @@ class _Reader:
             raise self.refuse(position, f"a block has a kind; this one has {', '.join(fields) or 'nothing'}")
         kind = self.text(raw, f"{position}.kind", "a kind")
         normal_kind = kind.strip().lower()
-        if normal_kind in KINDS:
+        if normal_kind in KNOWN_KINDS:
             return normal_kind
         if self.strict:
-            raise self.refuse(f"{position}.kind", f"{kind!r} is no kind; there are: {', '.join(sorted(KINDS))}")
+            raise self.refuse(f"{position}.kind", f"{kind!r} is no kind; there are: {', '.join(sorted(KNOWN_KINDS))}")
         return kind or "other"
 
     def role(self, raw: Any, kind: str, position: str) -> str:
         """Blank is left to the kind, as in geppetto; null says that there is none."""
         role = self.text(raw, position, "a role")
-        return role if raw is None or role.strip() else ROLES.get(kind, role)
+        return role if raw is None or role.strip() else DEFAULT_ROLES.get(kind, role)
 
     def blocks(self, raw: Any, position: str, previous_blocks: PersistentList[Block]) -> Iterator[Block]:
         if not isinstance(raw, (list, tuple, type(None))):
-            raise self.refuse(position, f"blocks are a list, not {_said(raw)}")
+            raise self.refuse(position, f"blocks are a list, not {_describe(raw)}")
         for index, item in enumerate(raw or ()):
-            if isinstance(item, Mapping) and item.keys() == SHARED:
+            if isinstance(item, Mapping) and item.keys() == SHARED_BLOCKS_KEYS:
                 yield from self.shared(item["shared_blocks"], f"{position}[{index}].shared_blocks", previous_blocks)
             else:
                 yield self.block(item, f"{position}[{index}]")
@@ -261,7 +265,7 @@ class _Reader:
         raw_turns = fields.pop("turns", None)
         raw_turns = [] if raw_turns is None else raw_turns
         if not isinstance(raw_turns, (list, tuple)):
-            raise self.refuse("turns", f"turns are a list, not {_said(raw_turns)}")
+            raise self.refuse("turns", f"turns are a list, not {_describe(raw_turns)}")
         turns: list[Turn] = []
         for index, raw_turn in enumerate(raw_turns):
             turns.append(self.turn(raw_turn, f"turns[{index}]", turns[-1].blocks if turns else PersistentList()))
@@ -274,15 +278,15 @@ class _Reader:
         )
 
     def version(self, fields: dict[str, Any], position: str) -> None:
-        version = fields.pop("version", VERSION)
-        if version != VERSION:
+        version = fields.pop("version", FORMAT_VERSION)
+        if version != FORMAT_VERSION:
             raise self.refuse(
                 f"{position}.version".lstrip("."),
-                f"version {version!r} is not one this nbturns reads; it reads {VERSION}",
+                f"version {version!r} is not one this nbturns reads; it reads {FORMAT_VERSION}",
             )
 
 
-def _said(raw: Any) -> str:
+def _describe(raw: Any) -> str:
     names = {
         dict: "a mapping",
         list: "a list",
@@ -297,18 +301,21 @@ def _said(raw: Any) -> str:
 
 def _from_jsonable(value: Any) -> Any:
     if isinstance(value, Mapping):
-        if len(value) == 1 and isinstance(value.get(BYTES), str):
+        if len(value) == 1 and isinstance(value.get(BYTES_KEY), str):
             try:
-                return base64.b64decode(value[BYTES], validate=True)
+                return base64.b64decode(value[BYTES_KEY], validate=True)
             except ValueError:  # somebody else's mapping, which happens to have that key
                 return value
-        return {k[:-1] if k.rstrip("!") == BYTES != k else k: _from_jsonable(v) for k, v in _named(value).items()}
+        return {
+            k[:-1] if k.rstrip("!") == BYTES_KEY != k else k: _from_jsonable(v)
+            for k, v in _with_string_keys(value).items()
+        }
     if isinstance(value, (list, tuple)):
         return [_from_jsonable(v) for v in value]
     return value
 
 
-def _named(raw: Mapping[Any, Any]) -> dict[str, Any]:
+def _with_string_keys(raw: Mapping[Any, Any]) -> dict[str, Any]:
     """The same mapping with texts as keys. Raises TypeError when two become one."""
     by_name = {key_name(k): v for k, v in raw.items()}
     if len(by_name) != len(raw):
@@ -321,12 +328,16 @@ def block_from_dict(data: Mapping[str, Any], *, file: str = "", strict: bool = F
     return _Reader(file, strict).block(data, "")
 
 
-def turn_from_dict(data: Mapping[str, Any], *, file: str = "", strict: bool = False, guess: Guess = unheard) -> Turn:
+def turn_from_dict(
+    data: Mapping[str, Any], *, file: str = "", strict: bool = False, guess: GuessReporter = discard_guess
+) -> Turn:
     """Raises LoadError that names the place."""
     return _Reader(file, strict, guess).turn(data)
 
 
-def run_from_dict(data: Mapping[str, Any], *, file: str = "", strict: bool = False, guess: Guess = unheard) -> Run:
+def run_from_dict(
+    data: Mapping[str, Any], *, file: str = "", strict: bool = False, guess: GuessReporter = discard_guess
+) -> Run:
     """A Run, or a Turn as a Run of one. Raises LoadError that names the place."""
     reader = _Reader(file, strict, guess)
     if isinstance(data, Mapping) and "turns" not in data and "blocks" in data:
@@ -334,7 +345,7 @@ def run_from_dict(data: Mapping[str, Any], *, file: str = "", strict: bool = Fal
     return reader.run(data)
 
 
-def is_ours(data: Any) -> bool:
+def is_nbturns_data(data: Any) -> bool:
     """Return True when plain data looks like a Turn or a Run of nbturns or geppetto."""
     if not isinstance(data, Mapping):
         return False
@@ -349,50 +360,52 @@ def is_ours(data: Any) -> bool:
 
 
 def turn_to_yaml(turn: Turn, *, omit_data: bool = False) -> str:
-    from .yaml_text import dump
+    from .yaml_text import dump_yaml
 
-    return dump({"version": VERSION, **turn_to_dict(turn, omit_data=omit_data, plain=yamlable)})
+    return dump_yaml({"version": FORMAT_VERSION, **turn_to_dict(turn, omit_data=omit_data, plain=yamlable)})
 
 
 def run_to_yaml(run: Run) -> str:
-    from .yaml_text import dump
+    from .yaml_text import dump_yaml
 
-    return dump(run_to_dict(run, plain=yamlable))
+    return dump_yaml(run_to_dict(run, plain=yamlable))
 
 
 def turn_from_yaml(text: str | bytes) -> Turn:
     """Raises LoadError with line and block for what is not a Turn, or several."""
-    (turn,) = _from_yaml(text, "", turn_from_dict, single=True)
+    (turn,) = _read_yaml(text, "", turn_from_dict, single=True)
     return turn
 
 
 def run_from_yaml(text: str | bytes) -> Run:
     """Raises LoadError with line and block for what is not a Run, or several."""
-    (run,) = _from_yaml(text, "", _only_a_run, single=True)
+    (run,) = _read_yaml(text, "", _run_from_data, single=True)
     return run
 
 
-def runs_from_yaml(text: str | bytes, *, file: str = "", strict: bool = False, guess: Guess = unheard) -> Iterator[Run]:
+def runs_from_yaml(
+    text: str | bytes, *, file: str = "", strict: bool = False, guess: GuessReporter = discard_guess
+) -> Iterator[Run]:
     """The Runs and Turns of a stream of documents. Raises LoadError with line and block for what is neither."""
-    return _from_yaml(text, file, lambda data: run_from_dict(data, file=file, strict=strict, guess=guess))
+    return _read_yaml(text, file, lambda data: run_from_dict(data, file=file, strict=strict, guess=guess))
 
 
-def _only_a_run(data: Any) -> Run:
+def _run_from_data(data: Any) -> Run:
     return _Reader().run(data)
 
 
-def _from_yaml(text: str | bytes, file: str, convert: Callable[[Any], V], *, single: bool = False) -> Iterator[V]:
+def _read_yaml(text: str | bytes, file: str, convert: Callable[[Any], V], *, single: bool = False) -> Iterator[V]:
     """Read YAML; a complaint about a block gets the line it stands on."""
-    from .yaml_text import documents, line_of
+    from .yaml_text import line_of_path, yaml_documents
 
     if not isinstance(text, (str, bytes)):
         raise MisuseError(
             f"this reads the text of a file, not {type(text).__name__}: {text!r:.60}; nt.load(path) opens one"
         )
-    yaml_documents = documents(text, file, single=single)
-    for number, data in yaml_documents if yaml_documents or not single else ((0, None),):
+    documents = yaml_documents(text, file, single=single)
+    for number, data in documents if documents or not single else ((0, None),):
         try:
             yield convert({} if data is None else data)
         except LoadError as error:
-            line = line_of(text, error.position, number)
+            line = line_of_path(text, error.position, number)
             raise LoadError(error.reason, file=file, position=f"line {line}, {error.position}".rstrip(", ")) from None

@@ -10,20 +10,20 @@ import re
 from typing import Any, ClassVar
 
 from ..errors import LoadError, MisuseError
-from ..packages import named
-from ..values.frozen_json import DEEPEST as DEEPEST_VALUE
+from ..packages import failed_import_error
+from ..values.frozen_json import MAX_DEPTH as DEEPEST_VALUE
 from ..values.frozen_json import key_name
 
 try:
     import yaml
 except ModuleNotFoundError as error:
-    raise named(error) from None
+    raise failed_import_error(error) from None
 
-DEEPEST = 2 * DEEPEST_VALUE  # levels: a value's, and those it stands in
-MOST_UNFOLDED = 1_000_000  # values a file may have more than it has bytes, by aliases
-MOST_MERGED = 100_000  # keys a file may merge more than it has bytes
+MAX_DEPTH = 2 * DEEPEST_VALUE  # levels: a value's, and those it stands in
+MAX_UNFOLDED_VALUES = 1_000_000  # values a file may have more than it has bytes, by aliases
+MAX_MERGED_KEYS = 100_000  # keys a file may merge more than it has bytes
 MERGE_TAG = "tag:yaml.org,2002:merge"
-HALF = re.compile("[\ud800-\udfff]")
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 Resolvers = dict[str | None, list[tuple[str, re.Pattern[str]]]]
 
 
@@ -33,12 +33,12 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
 
     def __init__(self, text: str | bytes) -> None:
         super().__init__(text)
-        self.merge_budget = len(text) + MOST_MERGED
+        self.merge_budget = len(text) + MAX_MERGED_KEYS
 
     def descend_resolver(self, parent: Any, _: Any) -> None:
         """Called on the way into each node, where the C loader would go down until the stack ends."""
         self.depth += 1
-        if self.depth > DEEPEST:
+        if self.depth > MAX_DEPTH:
             raise yaml.constructor.ConstructorError(
                 None, None, "nested too deeply", getattr(parent, "start_mark", None)
             )
@@ -108,13 +108,13 @@ class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[mi
         return True
 
 
-def _str(dumper: Any, text: str) -> Any:
-    if not text.isascii() and HALF.search(text):
+def _represent_str(dumper: Any, text: str) -> Any:
+    if not text.isascii() and LONE_SURROGATE.search(text):
         raise MisuseError(f"YAML cannot hold half a character, as in {text!r:.60}; JSON can: save it as .json")
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
 
 
-_Dumper.add_representer(str, _str)
+_Dumper.add_representer(str, _represent_str)
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda loader, node: loader.construct_scalar(node))
 for _tag, _pattern, _first in (
@@ -131,7 +131,7 @@ for _tag, _pattern, _first in (
         )
 
 
-def dump(data: Any) -> str:
+def dump_yaml(data: Any) -> str:
     """Plain data as YAML; the same data always gives the same text."""
     text: str = yaml.dump(
         data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**31 - 1, default_flow_style=False
@@ -139,18 +139,18 @@ def dump(data: Any) -> str:
     return text
 
 
-def load(text: str | bytes, file: str = "") -> Any:
+def load_yaml(text: str | bytes, file: str = "") -> Any:
     """The one document as plain data; None when there is nothing in it. Raises LoadError with line and column."""
-    loaded_documents = documents(text, file, single=True)
+    loaded_documents = yaml_documents(text, file, single=True)
     return loaded_documents[0][1] if loaded_documents else None
 
 
-def documents(text: str | bytes, file: str = "", *, single: bool = False) -> list[tuple[int, Any]]:
+def yaml_documents(text: str | bytes, file: str = "", *, single: bool = False) -> list[tuple[int, Any]]:
     """The documents with something in them as plain data, each with its number in the stream.
 
     Raises LoadError with line and column, and for several documents where a `single` one was to be read.
     """
-    loaded = _loaded(text, file)
+    loaded = _parse_documents(text, file)
     loaded = [(number, data) for number, data in enumerate(loaded) if data is not None]
     if single and len(loaded) > 1:
         raise LoadError(
@@ -159,11 +159,11 @@ def documents(text: str | bytes, file: str = "", *, single: bool = False) -> lis
         )
     if b"*" in text if isinstance(text, bytes) else "*" in text:
         for _, data in loaded:
-            _refuse_bombs(data, len(text), file)
+            _refuse_alias_bombs(data, len(text), file)
     return loaded
 
 
-def _loaded(text: str | bytes, file: str) -> list[Any]:
+def _parse_documents(text: str | bytes, file: str) -> list[Any]:
     loader = None
     documents: list[Any] = []
     try:
@@ -186,7 +186,7 @@ def _loaded(text: str | bytes, file: str) -> list[Any]:
     return documents
 
 
-def _refuse_bombs(data: Any, length: int, file: str) -> None:
+def _refuse_alias_bombs(data: Any, length: int, file: str) -> None:
     """A few aliases can stand for billions of values; a value must stay near its file's size."""
     sizes: dict[int, int | None] = {}
 
@@ -203,13 +203,13 @@ def _refuse_bombs(data: Any, length: int, file: str) -> None:
         return value_size
 
     try:
-        if size(data) > length + MOST_UNFOLDED:
+        if size(data) > length + MAX_UNFOLDED_VALUES:
             raise LoadError(f"its aliases unfold to {size(data):,} values; that is no conversation", file=file)
     except RecursionError:
         raise LoadError("nested too deeply", file=file) from None
 
 
-def line_of(text: str | bytes, path: str, document: int = 0) -> int:
+def line_of_path(text: str | bytes, path: str, document: int = 0) -> int:
     """The line on which `path`, like `turns[0].blocks[3].kind`, or the nearest thing above it, begins."""
     loader = _Loader(text)
     node = None
@@ -228,7 +228,7 @@ def line_of(text: str | bytes, path: str, document: int = 0) -> int:
     return line
 
 
-def lines_of(text: str | bytes) -> dict[tuple[str | int, ...], int]:
+def lines_by_path(text: str | bytes) -> dict[tuple[str | int, ...], int]:
     """The line on which each value stands, by its path; of a mapping's value, the line of its key."""
     loader = _Loader(text)
     lines: dict[tuple[str | int, ...], int] = {}

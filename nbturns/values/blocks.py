@@ -12,10 +12,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import MisuseError
-from .frozen_json import EMPTY, FrozenDict, FrozenList, freeze, refuse_assignment, unchecked_constructor
-from .images import image, normal_image, seen
+from .frozen_json import EMPTY_DICT, FrozenDict, FrozenList, freeze, refuse_assignment, unchecked_constructor
+from .images import image, normal_image, normal_or_raw_image
 from .inference_results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult
-from .metadata import NOTHING, Key, Metadata, MetadataLike
+from .metadata import NO_METADATA, Key, Metadata, MetadataLike
 
 T = TypeVar("T")
 
@@ -44,39 +44,39 @@ class Block:
     """
 
     kind: str
-    payload: Mapping[str, Any] = EMPTY
+    payload: Mapping[str, Any] = EMPTY_DICT
     role: str = ""
     id: str = ""
-    metadata: Metadata = NOTHING
-    extra: Mapping[str, Any] = field(default=EMPTY, kw_only=True)
+    metadata: Metadata = NO_METADATA
+    extra: Mapping[str, Any] = field(default=EMPTY_DICT, kw_only=True)
 
     if TYPE_CHECKING:  # what it takes; `__post_init__` makes of it what the fields say
 
         def __init__(
             self,
             kind: str,
-            payload: Mapping[str, Any] = EMPTY,
+            payload: Mapping[str, Any] = EMPTY_DICT,
             role: str = "",
             id: str = "",
-            metadata: MetadataLike = NOTHING,
+            metadata: MetadataLike = NO_METADATA,
             *,
-            extra: Mapping[str, Any] = EMPTY,
+            extra: Mapping[str, Any] = EMPTY_DICT,
         ) -> None: ...
 
     def __post_init__(self) -> None:
         put = object.__setattr__
         if type(self.kind) is not str or not self.kind:
-            put(self, "kind", word(self.kind, "a kind") or "other")
+            put(self, "kind", require_str(self.kind, "a kind") or "other")
         if type(self.payload) is not FrozenDict:
-            put(self, "payload", mapping(self.payload, "a payload"))
+            put(self, "payload", require_mapping(self.payload, "a payload"))
         if type(self.role) is not str:
-            put(self, "role", word(self.role, "a role"))
+            put(self, "role", require_str(self.role, "a role"))
         if type(self.id) is not str:
-            put(self, "id", word(self.id, "an id"))
+            put(self, "id", require_str(self.id, "an id"))
         if type(self.metadata) is not Metadata:
             put(self, "metadata", Metadata(self.metadata))
         if type(self.extra) is not FrozenDict:
-            put(self, "extra", extra_names(self.extra, "kind payload role id metadata"))
+            put(self, "extra", extra_fields(self.extra, "kind payload role id metadata"))
 
     @property
     def text(self) -> str:
@@ -99,8 +99,8 @@ class Block:
             try:
                 args = freeze(json.loads(args))
             except (ValueError, TypeError, RecursionError):  # no JSON, or nested without end
-                return EMPTY
-        return args if isinstance(args, FrozenDict) else EMPTY
+                return EMPTY_DICT
+        return args if isinstance(args, FrozenDict) else EMPTY_DICT
 
     @property
     def result(self) -> Any:
@@ -115,7 +115,7 @@ class Block:
     def images(self) -> FrozenList:
         """The images that go with a message, in one shape whatever a file had."""
         images = self.payload.get("images")
-        return FrozenList(map(seen, images)) if isinstance(images, FrozenList) else FrozenList()
+        return FrozenList(map(normal_or_raw_image, images)) if isinstance(images, FrozenList) else FrozenList()
 
     @property
     def tool_call_id(self) -> str:
@@ -139,12 +139,12 @@ class Block:
         misspelt one would change nothing. `replace(payload={…})` sets whatever you like.
         """
         for name in payload:
-            if name not in self.payload and name not in PAYLOAD:
+            if name not in self.payload and name not in PAYLOAD_FIELDS:
                 raise MisuseError(
-                    f"a {self.kind} block has no {name!r}; it has {', '.join(self.payload) or 'no payload'}{_meant(name)}"
+                    f"a {self.kind} block has no {name!r}; it has {', '.join(self.payload) or 'no payload'}{_spelling_hint(name)}"
                 )
         if "text" in payload:
-            word(payload["text"], "a text")
+            require_str(payload["text"], "a text")
         return self._with(payload=freeze({**self.payload, **payload}))
 
     def replace(
@@ -170,18 +170,18 @@ class Block:
         id: str | None = None,
         metadata: Metadata | None = None,
     ) -> Block:
-        return block(
-            self.kind if kind is None else word(kind, "a kind") or "other",
-            self.payload if payload is None else mapping(payload, "a payload"),
-            self.role if role is None else word(role, "a role"),
-            self.id if id is None else word(id, "an id"),
+        return make_block(
+            self.kind if kind is None else require_str(kind, "a kind") or "other",
+            self.payload if payload is None else require_mapping(payload, "a payload"),
+            self.role if role is None else require_str(role, "a role"),
+            self.id if id is None else require_str(id, "an id"),
             self.metadata if metadata is None else metadata,
             self.extra,
         )
 
     def signed(self, id: str, metadata: Metadata) -> Block:
         """The same block with what the loop gives each one: an id and a bag, both known to be in order."""
-        return block(self.kind, self.payload, self.role, id, metadata, self.extra)
+        return make_block(self.kind, self.payload, self.role, id, metadata, self.extra)
 
     def __add__(self, other_blocks: Any) -> Any:
         """A Turn that begins with this block."""
@@ -207,11 +207,11 @@ class Block:
 
 
 refuse_assignment(Block)
-block = unchecked_constructor(Block)  # takes the fields of a Block, frozen and valid
+make_block = unchecked_constructor(Block)  # takes the fields of a Block, frozen and valid
 
 
 # What payloads hold, in geppetto's names (its `helpers_blocks.go`) and those of the providers' codecs.
-PAYLOAD = frozenset(
+PAYLOAD_FIELDS = frozenset(
     [
         "text",
         "images",
@@ -238,17 +238,19 @@ PAYLOAD = frozenset(
 )
 
 
-def _meant(name: str) -> str:
+def _spelling_hint(name: str) -> str:
     if name in ("kind", "role", "metadata"):
         return f"; {name} is changed by .replace() or .with_metadata()"
     similar_names = [
-        payload_name for payload_name in PAYLOAD if payload_name.startswith(name[:3]) or name.startswith(payload_name)
+        payload_name
+        for payload_name in PAYLOAD_FIELDS
+        if payload_name.startswith(name[:3]) or name.startswith(payload_name)
     ]
     return f"; did you mean {' or '.join(sorted(similar_names))}?" if similar_names else ""
 
 
 def system(text: str) -> Block:
-    return Block(Kind.SYSTEM, {"text": word(text, "a text")}, "system")
+    return Block(Kind.SYSTEM, {"text": require_str(text, "a text")}, "system")
 
 
 def user(text: str = "", images: Iterable[Any] = ()) -> Block:
@@ -257,32 +259,35 @@ def user(text: str = "", images: Iterable[Any] = ()) -> Block:
         images if isinstance(images, Iterable) and not isinstance(images, (str, bytes, Mapping)) else (images,)
     )
     image_maps = [normal_image(source) if isinstance(source, Mapping) else image(source) for source in image_sources]
-    payload = {"text": word(text, "a text")}
+    payload = {"text": require_str(text, "a text")}
     return Block(Kind.USER, {**payload, "images": image_maps} if image_maps else payload, "user")
 
 
 def assistant(text: str) -> Block:
-    return Block(Kind.LLM_TEXT, {"text": word(text, "a text")}, "assistant")
+    return Block(Kind.LLM_TEXT, {"text": require_str(text, "a text")}, "assistant")
 
 
 def reasoning(text: str = "", **payload: Any) -> Block:
     """A thought; `payload` may hold `summary`, `encrypted_content`, `item_id`, `signature`."""
-    return Block(Kind.REASONING, {"text": word(text, "a text"), **payload})
+    return Block(Kind.REASONING, {"text": require_str(text, "a text"), **payload})
 
 
 def tool_call(id: str, name: str, args: Mapping[str, Any] | str | None = None) -> Block:
     """The model asks for a tool. `id` is the provider's id of the call."""
-    frozen_args = EMPTY if args is None else freeze(args)
-    return block(TOOL_CALL, FrozenDict(id=word(id, "a call's id"), name=word(name, "a tool's name"), args=frozen_args))
+    frozen_args = EMPTY_DICT if args is None else freeze(args)
+    return make_block(
+        TOOL_CALL,
+        FrozenDict(id=require_str(id, "a call's id"), name=require_str(name, "a tool's name"), args=frozen_args),
+    )
 
 
 def tool_use(id: str, result: Any = None, error: str = "") -> Block:
     """The answer to the call with this `id`: a result, or an error in words."""
-    error_text = word(error, "an error")
-    return block(TOOL_USE, FrozenDict(id=word(id, "a call's id"), result=freeze(result), error=error_text))
+    error_text = require_str(error, "an error")
+    return make_block(TOOL_USE, FrozenDict(id=require_str(id, "a call's id"), result=freeze(result), error=error_text))
 
 
-def all_blocks(items: Iterable[Any]) -> Iterable[Block]:
+def require_blocks(items: Iterable[Any]) -> Iterable[Block]:
     """Return the items as they are. Raises MisuseError if one of them is not a Block."""
     if type(items) not in (tuple, list):
         if isinstance(items, (str, bytes, Mapping)) or not isinstance(items, Iterable):
@@ -298,7 +303,7 @@ def all_blocks(items: Iterable[Any]) -> Iterable[Block]:
     return items
 
 
-def word(value: Any, description: str) -> str:
+def require_str(value: Any, description: str) -> str:
     if type(value) is str:
         return value
     if not isinstance(value, str):
@@ -306,23 +311,23 @@ def word(value: Any, description: str) -> str:
     return str.__str__(value)
 
 
-def mapping(value: Any, description: str) -> FrozenDict:
+def require_mapping(value: Any, description: str) -> FrozenDict:
     if not isinstance(value, Mapping):
         raise MisuseError(f"{description} is a mapping, not {type(value).__name__}: {value!r:.60}")
     frozen: FrozenDict = freeze(value)
     return frozen
 
 
-def extra_names(extra: Any, field_names: str) -> FrozenDict:
+def extra_fields(extra: Any, field_names: str) -> FrozenDict:
     """Return the fields of a file that the format does not know. Raises MisuseError for a name of the format."""
     if reserved_names := [name for name in field_names.split() if name in extra]:
         raise MisuseError(
             f"extra is for names that are not of the format; {', '.join(reserved_names)} would be read as its own"
         )
-    return mapping(extra, "extra")
+    return require_mapping(extra, "extra")
 
 
-def results_on(blocks: Iterable[Block]) -> tuple[InferenceResult, ...]:
+def results_of_blocks(blocks: Iterable[Block]) -> tuple[InferenceResult, ...]:
     """The distinct results these blocks carry, in order.
 
     Blocks of one call say so by its id; without ids (geppetto's files, where a whole
@@ -335,7 +340,7 @@ def results_on(blocks: Iterable[Block]) -> tuple[InferenceResult, ...]:
     return tuple(results_by_id.values())
 
 
-def content(blocks: Iterable[Block]) -> list[tuple[str, str, Mapping[str, Any]]]:
+def comparable_content(blocks: Iterable[Block]) -> list[tuple[str, str, Mapping[str, Any]]]:
     """Return kind, role and payload of each block; call ids become numbers, so that conversations can be compared."""
     numbers: dict[str, int] = {}
     count = 0

@@ -15,7 +15,7 @@ from .persistent_list import PersistentList
 
 T = TypeVar("T")
 REFUSAL = "this does not change in place; make a new one with .edit(), .replace() or .with_…()"
-DEEPEST = 100  # levels; pickle and YAML give up not far below
+MAX_DEPTH = 100  # levels; pickle and YAML give up not far below
 
 
 class FrozenDict(dict[str, Any]):
@@ -105,8 +105,8 @@ def refuse_assignment(kind: type) -> None:
     setattr(kind, "__delattr__", refuse)  # noqa: B010
 
 
-EMPTY = FrozenDict()
-LASTING = frozenset({str, int, float, bool, type(None), bytes, FrozenDict, FrozenList, PersistentList})
+EMPTY_DICT = FrozenDict()
+FROZEN_TYPES = frozenset({str, int, float, bool, type(None), bytes, FrozenDict, FrozenList, PersistentList})
 
 
 def freeze(value: Any) -> Any:
@@ -115,17 +115,17 @@ def freeze(value: Any) -> Any:
     Raises TypeError for anything JSON has no shape for, and for a value that
     contains itself.
     """
-    if type(value) in LASTING:
+    if type(value) in FROZEN_TYPES:
         return value
     try:
-        return _freeze(value, DEEPEST)
+        return _freeze(value, MAX_DEPTH)
     except RecursionError:
         raise MisuseError("this value is nested too deeply, or contains itself") from None
 
 
 def _freeze(value: Any, levels: int) -> Any:
     kind = type(value)
-    if kind in LASTING:
+    if kind in FROZEN_TYPES:
         return value
     if not levels:
         raise RecursionError
@@ -133,12 +133,12 @@ def _freeze(value: Any, levels: int) -> Any:
     if kind is dict:
         return FrozenDict(
             {
-                k if type(k) is str else key_name(k): v if type(v) in LASTING else _freeze(v, levels_left)
+                k if type(k) is str else key_name(k): v if type(v) in FROZEN_TYPES else _freeze(v, levels_left)
                 for k, v in value.items()
             }
         )
     if kind is list or kind is tuple:
-        return FrozenList([v if type(v) in LASTING else _freeze(v, levels_left) for v in value])
+        return FrozenList([v if type(v) in FROZEN_TYPES else _freeze(v, levels_left) for v in value])
     if isinstance(value, str):  # an enum of strings keeps its value, not its name
         return str.__str__(value)
     if isinstance(value, Mapping):

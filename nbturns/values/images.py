@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import LoadError, MisuseError
 from .frozen_json import FrozenDict, freeze
 
-DETAILS = ("low", "high", "auto", "original")
+DETAIL_LEVELS = ("low", "high", "auto", "original")
 
 
 def image(
@@ -35,19 +35,19 @@ def image(
         if media_type:
             image_map["media_type"] = media_type
     elif isinstance(source, str) and source.startswith("data:"):
-        image_map["media_type"], image_map["content"] = from_data_url(source)
+        image_map["media_type"], image_map["content"] = parse_data_url(source)
     else:
-        content, type_by_name = (source, None) if isinstance(source, bytes) else _read(source)
-        image_map["media_type"] = media_type or _looks_like(content) or type_by_name
+        content, type_by_name = (source, None) if isinstance(source, bytes) else _read_image_file(source)
+        image_map["media_type"] = media_type or _sniff_media_type(content) or type_by_name
         if not image_map["media_type"]:
             raise MisuseError('image content requires a media_type, like media_type="image/png"')
-        image_map["content"] = _text(content)
+        image_map["content"] = _encode_base64(content)
     if detail is not None:
         image_map["detail"] = normal_detail(detail)
     return FrozenDict(image_map)
 
 
-def _read(path: str | os.PathLike[str]) -> tuple[bytes, str | None]:
+def _read_image_file(path: str | os.PathLike[str]) -> tuple[bytes, str | None]:
     """The bytes of a file, and the media type its name speaks of."""
     import mimetypes
 
@@ -74,7 +74,7 @@ def normal_image(raw: Mapping[str, Any]) -> FrozenDict:
     content = raw.get("content")
     if isinstance(url, str) and url:
         if url.startswith("data:"):
-            image_map["media_type"], image_map["content"] = from_data_url(url)
+            image_map["media_type"], image_map["content"] = parse_data_url(url)
             image_map.pop("url", None)
         else:
             image_map["url"] = url
@@ -90,7 +90,7 @@ def normal_image(raw: Mapping[str, Any]) -> FrozenDict:
     return frozen
 
 
-def seen(raw: Any) -> Any:
+def normal_or_raw_image(raw: Any) -> Any:
     """An image map in one shape, as in `normal_image`; one that has none stays as it is."""
     try:
         return normal_image(raw) if isinstance(raw, Mapping) else raw
@@ -100,16 +100,16 @@ def seen(raw: Any) -> Any:
 
 def _normal_content(content: Any, media_type: Any) -> dict[str, Any]:
     if isinstance(content, str) and content.startswith("data:"):
-        url_media_type, text = from_data_url(content)
+        url_media_type, text = parse_data_url(content)
         return {"media_type": url_media_type, "content": text}
     if not media_type:
         raise MisuseError("image content requires a media_type")
     if isinstance(content, bytes):
-        return {"content": _text(content)}
+        return {"content": _encode_base64(content)}
     if isinstance(content, (list, tuple)):  # geppetto writes bytes as a list of integers
-        return {"content": _text(bytes(content))}
+        return {"content": _encode_base64(bytes(content))}
     if not _is_base64(content):  # what is no base64 are the bytes themselves
-        return {"content": _text(str(content).encode())}
+        return {"content": _encode_base64(str(content).encode())}
     return {}
 
 
@@ -119,7 +119,7 @@ def image_bytes(image: Mapping[str, Any]) -> bytes | None:
     return binascii.a2b_base64(content) if isinstance(content, str) and content else None
 
 
-def from_data_url(url: str) -> tuple[str, str]:
+def parse_data_url(url: str) -> tuple[str, str]:
     """The media type and base64 text of a data URL. Raises ValueError when it is not base64."""
     head, comma, body = url.partition(",")
     if not comma or not head.endswith(";base64") or not _is_base64(body):
@@ -129,7 +129,7 @@ def from_data_url(url: str) -> tuple[str, str]:
 
 def normal_detail(detail: Any) -> str:
     lowered = str(detail).strip().lower()
-    return lowered if lowered in DETAILS else "auto"
+    return lowered if lowered in DETAIL_LEVELS else "auto"
 
 
 def _is_base64(text: Any) -> bool:
@@ -140,13 +140,13 @@ def _is_base64(text: Any) -> bool:
     return True
 
 
-def _looks_like(content: bytes) -> str | None:
+def _sniff_media_type(content: bytes) -> str | None:
     starts = {b"\x89PNG\r\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return "image/webp"
     return next((media_type for start, media_type in starts.items() if content.startswith(start)), None)
 
 
-def _text(content: bytes) -> str:
+def _encode_base64(content: bytes) -> str:
     """Bytes in base64, as `base64.b64encode` has them; that module would cost every import of ours a millisecond."""
     return binascii.b2a_base64(content, newline=False).decode("ascii")

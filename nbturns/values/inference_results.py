@@ -13,8 +13,8 @@ from operator import attrgetter
 from typing import Any
 
 from ..errors import MisuseError
-from .frozen_json import EMPTY, FrozenDict, freeze, unchecked_constructor
-from .metadata import Key, Metadata, fitted
+from .frozen_json import EMPTY_DICT, FrozenDict, freeze, unchecked_constructor
+from .metadata import Key, Metadata, convert_fields
 from .persistent_list import PersistentList
 
 
@@ -37,10 +37,10 @@ class FinishClass(StrEnum):
         if pending:
             return cls.TOOL_CALLS_PENDING
         reason = stop_reason.strip().lower()
-        return _CLASSES.get(reason, cls.UNKNOWN)
+        return _CLASS_OF_REASON.get(reason, cls.UNKNOWN)
 
 
-_CLASSES: dict[str, FinishClass] = {
+_CLASS_OF_REASON: dict[str, FinishClass] = {
     reason: finish
     for finish, reasons in {
         FinishClass.COMPLETED: "stop end_turn stop_sequence completed complete eos tool_use tool_calls function_call",
@@ -59,7 +59,7 @@ _CLASSES: dict[str, FinishClass] = {
 }
 
 
-def is_cut(stop_reason: str) -> bool:
+def is_token_limit(stop_reason: str) -> bool:
     """Return True when a call ended at its token limit."""
     return bool(stop_reason) and FinishClass.of(stop_reason) is FinishClass.MAX_TOKENS
 
@@ -96,13 +96,13 @@ class Usage:
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Usage:
-        counts = {f.name: _count(raw[f.name], f.name) for f in fields(cls) if raw.get(f.name) is not None}
+        counts = {f.name: _token_count(raw[f.name], f.name) for f in fields(cls) if raw.get(f.name) is not None}
         if not counts.get("cached_tokens") and raw.get("cache_read_input_tokens"):
-            counts["cached_tokens"] = _count(raw["cache_read_input_tokens"], "cache_read_input_tokens")
+            counts["cached_tokens"] = _token_count(raw["cache_read_input_tokens"], "cache_read_input_tokens")
         return cls(**counts)
 
 
-def _count(value: Any, name: str) -> int:
+def _token_count(value: Any, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):
         raise MisuseError(f"{name} is {value!r}, not a number of tokens")
     return int(value)
@@ -131,7 +131,7 @@ class InferenceResult:
     request_id: str = ""
     response_id: str = ""
     attempts: int = 1
-    extra: FrozenDict = EMPTY
+    extra: FrozenDict = EMPTY_DICT
     _disk: FrozenDict | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -164,7 +164,7 @@ class InferenceResult:
             self.model,
             stop_reason,
             finish,
-            self.truncated or is_cut(stop_reason),
+            self.truncated or is_token_limit(stop_reason),
             self.usage,
             self.max_tokens,
             duration_ms if self.duration_ms is None else self.duration_ms,
@@ -187,7 +187,7 @@ class InferenceResult:
         """The shape on disk: geppetto's names; what is unknown or empty is left out."""
         written = {
             name: value
-            for name, value in zip(_NAMES, _values(self), strict=True)
+            for name, value in zip(_FIELD_NAMES, _field_values(self), strict=True)
             if value or (value == 0 and value is not False)
         }
         if self.usage is not None:
@@ -200,21 +200,21 @@ class InferenceResult:
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> InferenceResult:
         """Read what `to_dict` or geppetto wrote; names we do not know go to `extra`."""
-        field_values = fitted(raw, _SHAPE)
+        field_values = convert_fields(raw, _FIELD_TYPES)
         field_values["extra"] = freeze(
-            {**field_values.get("extra", EMPTY), **{k: v for k, v in raw.items() if k not in _SHAPE}}
+            {**field_values.get("extra", EMPTY_DICT), **{k: v for k, v in raw.items() if k not in _FIELD_TYPES}}
         )
         if "finish_class" in field_values:
             field_values["finish_class"] = _finish_class(field_values["finish_class"])
         if field_values.get("provider") == "claude":
-            field_values |= _inclusive(field_values)
+            field_values |= _with_inclusive_usage(field_values)
         return cls(**field_values)
 
 
-_NAMES = tuple(f.name for f in fields(InferenceResult) if f.init)
-_values = attrgetter(*_NAMES)
+_FIELD_NAMES = tuple(f.name for f in fields(InferenceResult) if f.init)
+_field_values = attrgetter(*_FIELD_NAMES)
 _make_result = unchecked_constructor(InferenceResult)
-_SHAPE: dict[str, Any] = {
+_FIELD_TYPES: dict[str, Any] = {
     **dict.fromkeys(
         ("inference_id", "provider", "model", "stop_reason", "finish_class", "request_id", "response_id"), str
     ),
@@ -234,7 +234,7 @@ def _finish_class(raw: str) -> FinishClass:
         return FinishClass.of(raw)
 
 
-def _inclusive(fields: dict[str, Any]) -> dict[str, Any]:
+def _with_inclusive_usage(fields: dict[str, Any]) -> dict[str, Any]:
     """Claude's own counts, as geppetto keeps them, exclude the cache from the input; ours include it."""
     usage: Usage | None = fields.get("usage")
     if usage is None:
@@ -252,7 +252,7 @@ STDOUT: Key[str] = Key("nbturns.stdout@v1", str)  # on a tool_use block: what th
 DURATION_MS: Key[float] = Key("nbturns.duration_ms@v1", float)  # on a tool_use block: how long the tool took
 
 
-def ledger(metadata: Metadata) -> tuple[InferenceResult, ...] | None:
+def ledger_results(metadata: Metadata) -> tuple[InferenceResult, ...] | None:
     """Every model call a Turn's metadata lists, in order; None when it keeps no ledger."""
     results = metadata.get(INFERENCES)
     return None if results is None else tuple(results)

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Self
 
-from .frozen_json import EMPTY, FrozenDict, FrozenList, freeze
-from .metadata import Key, _fit
+from .frozen_json import EMPTY_DICT, FrozenDict, FrozenList, freeze
+from .metadata import Key, convert_value
 
 
 class _Settings:
@@ -27,7 +27,7 @@ class _Settings:
     def from_dict(cls, raw: Mapping[str, Any]) -> Self:
         hints = typing.get_type_hints(cls)
         known_fields = {f.name: raw[f.name] for f in fields(cls) if raw.get(f.name) is not None}  # type: ignore[arg-type]
-        return cls(**{name: _fit(value, hints[name]) for name, value in known_fields.items()})
+        return cls(**{name: convert_value(value, hints[name]) for name, value in known_fields.items()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ class StructuredOutputConfig(_Settings):
     mode: Literal["off", "json_schema"] = "json_schema"
     name: str = ""
     description: str = ""
-    schema: dict[str, Any] = EMPTY
+    schema: dict[str, Any] = EMPTY_DICT
     strict: bool = True
     require_valid: bool = False
 

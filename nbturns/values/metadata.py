@@ -16,7 +16,7 @@ from collections.abc import Container, ItemsView, Iterator, Mapping
 from typing import Any, Generic, TypeAlias, TypeVar, Union, cast
 
 from ..errors import DecodeError, MisuseError
-from .frozen_json import EMPTY, FrozenDict, FrozenList, freeze, thaw
+from .frozen_json import EMPTY_DICT, FrozenDict, FrozenList, freeze, thaw
 from .persistent_list import PersistentList
 
 T = TypeVar("T")
@@ -40,24 +40,24 @@ class Key(Generic[T]):
     def decode(self, raw: Any) -> T:
         """Return the typed value. Raises DecodeError when `raw` does not fit."""
         try:
-            return cast(T, _fit(raw, self.type))
+            return cast(T, convert_value(raw, self.type))
         except DecodeError:
             raise
         except Exception as error:  # a type of the user's may raise anything; the key says whose
-            raise DecodeError(f"{self.name} does not hold a {_called(self.type)}: {error}", key=self.name) from error
+            raise DecodeError(f"{self.name} does not hold a {_type_name(self.type)}: {error}", key=self.name) from error
 
     def encode(self, value: T) -> Any:
         """Return the shape on disk. Raises TypeError for what JSON cannot hold."""
         try:
-            raw = freeze(plain(value))
+            raw = freeze(json_shape(value))
         except TypeError as error:
             raise MisuseError(f"{self.name}: {error}") from None
-        if not _is_ours(value, self.type):
+        if not _needs_no_decoding(value, self.type):
             self.decode(raw)
         return raw
 
 
-def plain(value: Any) -> Any:
+def json_shape(value: Any) -> Any:
     """Return the JSON shape of a typed value, one level at a time."""
     if isinstance(value, enum.Enum):
         return value.value
@@ -68,15 +68,15 @@ def plain(value: Any) -> Any:
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {f.name: json_shape(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {k: plain(v) for k, v in value.items()}
+        return {k: json_shape(v) for k, v in value.items()}
     if isinstance(value, (list, tuple, PersistentList)):
-        return [plain(v) for v in value]
+        return [json_shape(v) for v in value]
     return value
 
 
-def _fit(raw: Any, value_type: Any) -> Any:
+def convert_value(raw: Any, value_type: Any) -> Any:
     """Return `raw` as a `to`; raise TypeError or ValueError when it is none."""
     if value_type is Any or value_type is object:
         return raw
@@ -87,30 +87,30 @@ def _fit(raw: Any, value_type: Any) -> Any:
             return None
         if isinstance(raw, value_type) and (value_type is bool or not isinstance(raw, bool)):
             return raw
-        raise TypeError(f"it is {raw!r:.80}, not {_called(value_type)}")
+        raise TypeError(f"it is {raw!r:.80}, not {_type_name(value_type)}")
     if origin := typing.get_origin(value_type):
-        return _fit_generic(raw, value_type, origin)
+        return _convert_generic(raw, value_type, origin)
     if hasattr(value_type, "from_dict"):
-        return value_type.from_dict(_mapping(raw))
+        return value_type.from_dict(_require_mapping(raw))
     if hasattr(value_type, "model_validate"):
         return value_type.model_validate(raw)
     if dataclasses.is_dataclass(value_type):
         hints = typing.get_type_hints(value_type)
         return cast(Any, value_type)(
-            **{name: _fit(value, hints.get(name, Any)) for name, value in _mapping(raw).items()}
+            **{name: convert_value(value, hints.get(name, Any)) for name, value in _require_mapping(raw).items()}
         )
     return value_type(raw)
 
 
-def _fit_generic(raw: Any, value_type: Any, origin: Any) -> Any:
+def _convert_generic(raw: Any, value_type: Any, origin: Any) -> Any:
     args = typing.get_args(value_type)
     if origin in (Union, types.UnionType):
         for option in args:
             try:
-                return _fit(raw, option)
+                return convert_value(raw, option)
             except (TypeError, ValueError):
                 continue
-        raise TypeError(f"it is {raw!r:.80}, not {_called(value_type)}")
+        raise TypeError(f"it is {raw!r:.80}, not {_type_name(value_type)}")
     if origin is typing.Literal:
         if raw in args:
             return raw
@@ -121,41 +121,41 @@ def _fit_generic(raw: Any, value_type: Any, origin: Any) -> Any:
         kinds = args if origin is tuple and args[-1] is not ... else args[:1] * len(raw)
         if len(kinds) != len(raw):
             raise TypeError(f"it is {raw!r:.80}, not {len(kinds)} values")
-        items = list(map(_fit, raw, kinds))
+        items = list(map(convert_value, raw, kinds))
         return FrozenList(items) if issubclass(origin, list) else origin(items)
     if issubclass(origin, Mapping):
-        return FrozenDict({name: _fit(value, args[1]) for name, value in _mapping(raw).items()})
+        return FrozenDict({name: convert_value(value, args[1]) for name, value in _require_mapping(raw).items()})
     return value_type(raw)
 
 
-def fitted(raw: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
+def convert_fields(raw: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of `raw` for `names`, converted to their types. Raises TypeError or ValueError."""
     values = {}
     for name, to in names.items():
         if raw.get(name) is not None:
             try:
-                values[name] = _fit(raw[name], to)
+                values[name] = convert_value(raw[name], to)
             except (TypeError, ValueError) as error:
                 raise type(error)(f"{name}: {error}") from None
     return values
 
 
-def _mapping(raw: Any) -> Mapping[str, Any]:
+def _require_mapping(raw: Any) -> Mapping[str, Any]:
     if not isinstance(raw, Mapping):
         raise TypeError(f"it is {raw!r:.80}, not a mapping")
     return raw
 
 
-def _called(value_type: Any) -> str:
+def _type_name(value_type: Any) -> str:
     return value_type.__name__ if isinstance(value_type, type) else str(value_type)
 
 
-def _is_ours(value: object, value_type: Any) -> bool:
+def _needs_no_decoding(value: object, value_type: Any) -> bool:
     """Return True for a frozen value of exactly this type that has its own `from_dict`."""
-    return type(value) is value_type and hasattr(value_type, "from_dict") and _lasting(value)
+    return type(value) is value_type and hasattr(value_type, "from_dict") and _is_immutable(value)
 
 
-def _lasting(value: object) -> bool:
+def _is_immutable(value: object) -> bool:
     """Return True when a decoded value cannot change, and may therefore be returned again."""
     if isinstance(value, PersistentList):
         return True
@@ -164,7 +164,7 @@ def _lasting(value: object) -> bool:
 
 
 _new: Any = object.__new__
-UNREAD: dict[str, tuple[Any, Any]] = {}  # shared by all bags nobody has read from; never written to
+NO_DECODED_VALUES: dict[str, tuple[Any, Any]] = {}  # shared by all bags nobody has read from; never written to
 
 
 class Metadata:
@@ -181,29 +181,31 @@ class Metadata:
     def __new__(cls, items: Metadata | Mapping[Key[Any], Any] | None = None) -> Metadata:  # noqa: PYI034  # may be the one it is given
         if isinstance(items, Metadata):
             return items
-        values_by_key = {} if items is None else _bag_of(items)
-        return keyed({_checked(key).name: key.encode(value) for key, value in values_by_key.items()})
+        values_by_key = {} if items is None else _require_key_mapping(items)
+        return metadata_from_dict({_require_key(key).name: key.encode(value) for key, value in values_by_key.items()})
 
     def __getitem__(self, key: Key[T]) -> T:
-        name = key.name if type(key) is Key else _checked(key).name
+        name = key.name if type(key) is Key else _require_key(key).name
         stored_value = self._values[name]
         decoded_value = stored_value if type(stored_value) is tuple else self._decoded.get(name)
         if decoded_value is not None and decoded_value[0] is key.type:
             return cast(T, decoded_value[1])
-        value = key.decode(_written(stored_value))
-        if _lasting(value):
+        value = key.decode(_disk_shape(stored_value))
+        if _is_immutable(value):
             self._decoded = {**self._decoded, name: (key.type, value)}
         return value
 
     def get(self, key: Key[T]) -> T | None:
         """The typed value, or None when absent. Raises DecodeError when it does not fit."""
         if type(key) is not Key:
-            _checked(key)
+            _require_key(key)
         return self[key] if key.name in self._values else None  # this is what it would call
 
     def with_(self, key: Key[T], value: T) -> Metadata:
-        raw = {_checked(key).name: key.encode(value)}
-        return self.holding_all(raw, {key.name: (key.type, value)} if _is_ours(value, key.type) else UNREAD)
+        raw = {_require_key(key).name: key.encode(value)}
+        return self.holding_all(
+            raw, {key.name: (key.type, value)} if _needs_no_decoding(value, key.type) else NO_DECODED_VALUES
+        )
 
     def holding(self, key: Key[T], value: T, **beside: str) -> Metadata:
         """Put a frozen value that fits its key, and names beside it, without another look at either.
@@ -212,7 +214,9 @@ class Metadata:
         """
         return self.holding_all({key.name: (key.type, value), **beside})
 
-    def holding_all(self, values: Mapping[str, Any], decoded: dict[str, tuple[Any, Any]] = UNREAD) -> Metadata:
+    def holding_all(
+        self, values: Mapping[str, Any], decoded: dict[str, tuple[Any, Any]] = NO_DECODED_VALUES
+    ) -> Metadata:
         """Put values by name: frozen ones in the shape on disk, or pairs of type and value as in `holding`.
 
         `read` is what is known of the former without decoding.
@@ -229,10 +233,12 @@ class Metadata:
         return self.holding(key, (self.get(key) or PersistentList()).append(value))
 
     def without(self, *keys: Key[Any]) -> Metadata:
-        dropped_names = {_checked(key).name for key in keys}
+        dropped_names = {_require_key(key).name for key in keys}
         if dropped_names.isdisjoint(self._values):
             return self
-        metadata = bag({name: value for name, value in self._values.items() if name not in dropped_names})
+        metadata = unchecked_metadata(
+            {name: value for name, value in self._values.items() if name not in dropped_names}
+        )
         metadata._decoded = self._decoded_except(dropped_names)
         return metadata
 
@@ -246,8 +252,8 @@ class Metadata:
 
     def raw(self, key: Key[Any]) -> Any:
         """The value as on disk, or None when absent."""
-        value = self._values.get(key.name if type(key) is Key else _checked(key).name)
-        return _written(value) if type(value) is tuple else value
+        value = self._values.get(key.name if type(key) is Key else _require_key(key).name)
+        return _disk_shape(value) if type(value) is tuple else value
 
     def shares(self, key: Key[Any], other_metadata: Metadata) -> bool:
         """Return True when both hold the same object under this key, or neither has the key."""
@@ -261,7 +267,7 @@ class Metadata:
         values = self._values
         if tuple not in set(map(type, values.values())):
             return values
-        return {name: _written(value) for name, value in values.items()}
+        return {name: _disk_shape(value) for name, value in values.items()}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data by name, as on disk; bytes stay bytes."""
@@ -269,7 +275,7 @@ class Metadata:
         return plain
 
     def __contains__(self, key: object) -> bool:
-        return _checked(key).name in self._values
+        return _require_key(key).name in self._values
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
@@ -289,34 +295,34 @@ class Metadata:
         return f"Metadata({', '.join(self._values)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return keyed, (dict(self._on_disk()),)
+        return metadata_from_dict, (dict(self._on_disk()),)
 
 
-def keyed(raw: Mapping[str, Any]) -> Metadata:
+def metadata_from_dict(raw: Mapping[str, Any]) -> Metadata:
     """Return metadata made of values in their shape on disk; for readers of files."""
-    return bag(freeze(raw) if raw else EMPTY)
+    return unchecked_metadata(freeze(raw) if raw else EMPTY_DICT)
 
 
-def bag(values: Mapping[str, Any]) -> Metadata:
+def unchecked_metadata(values: Mapping[str, Any]) -> Metadata:
     """Return metadata of frozen values in their shape on disk, without checking them."""
     metadata: Metadata = _new(Metadata)
     metadata._values = values
-    metadata._decoded = UNREAD
+    metadata._decoded = NO_DECODED_VALUES
     return metadata
 
 
-def _written(stored_value: Any) -> Any:
+def _disk_shape(stored_value: Any) -> Any:
     """Return the shape on disk of a stored value."""
-    return freeze(plain(stored_value[1])) if type(stored_value) is tuple else stored_value
+    return freeze(json_shape(stored_value[1])) if type(stored_value) is tuple else stored_value
 
 
-def _bag_of(items: Any) -> Mapping[Key[Any], Any]:
+def _require_key_mapping(items: Any) -> Mapping[Key[Any], Any]:
     if isinstance(items, Mapping):
         return items
     raise MisuseError(f"metadata and data are mappings from nt.Key to value, not {type(items).__name__}: {items!r:.60}")
 
 
-def _checked(key: Any) -> Key[Any]:
+def _require_key(key: Any) -> Key[Any]:
     if isinstance(key, Key):
         return key
     raise MisuseError(
@@ -324,5 +330,5 @@ def _checked(key: Any) -> Key[Any]:
     )
 
 
-NOTHING = keyed({})
+NO_METADATA = metadata_from_dict({})
 MetadataLike: TypeAlias = Metadata | Mapping[Key[Any], Any]  # what constructors take for a bag

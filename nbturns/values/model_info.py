@@ -75,11 +75,11 @@ class ModelInfo:
 
 
 # The end of a name that does not make it another model: a date, a revision, "latest".
-SUFFIX = re.compile(r"(?:[-@:](?:\d{8}|\d{4}-\d{2}-\d{2}|\d{3,4}|latest|v\d+(?::\d+)?))+")
-VENDOR = re.compile(r"^(?:[a-z]{2}\.)?(?:[\w-]+[/.])?(?=(?:claude|gpt|o[134]|chatgpt|gemini)[-\d])")
+REVISION_SUFFIX = re.compile(r"(?:[-@:](?:\d{8}|\d{4}-\d{2}-\d{2}|\d{3,4}|latest|v\d+(?::\d+)?))+")
+VENDOR_PREFIX = re.compile(r"^(?:[a-z]{2}\.)?(?:[\w-]+[/.])?(?=(?:claude|gpt|o[134]|chatgpt|gemini)[-\d])")
 
 
-def find(model: str, own_models: Iterable[ModelInfo] = ()) -> ModelInfo | None:
+def find_model(model: str, own_models: Iterable[ModelInfo] = ()) -> ModelInfo | None:
     """Return the entry of `model`, named with or without a date and a vendor's prefix; None without one."""
     own_by_id = {info.id: info for info in own_models}
     return _find_in(model, {**MODELS, **own_by_id}) if own_by_id else _find_shipped(model)
@@ -91,16 +91,16 @@ def _find_shipped(model: str) -> ModelInfo | None:
 
 
 def _find_in(model: str, models: Mapping[str, ModelInfo]) -> ModelInfo | None:
-    for name in (model, VENDOR.sub("", model.lower()).replace("4.5", "4-5").replace("4.6", "4-6")):
+    for name in (model, VENDOR_PREFIX.sub("", model.lower()).replace("4.5", "4-5").replace("4.6", "4-6")):
         if name in models:
             return models[name]
         for id in sorted(models, key=len, reverse=True):
-            if name.startswith(id) and SUFFIX.fullmatch(name[len(id) :]):
+            if name.startswith(id) and REVISION_SUFFIX.fullmatch(name[len(id) :]):
                 return models[id]
     return None
 
 
-def priced(result: InferenceResult, own_models: Iterable[ModelInfo] = ()) -> InferenceResult:
+def with_cost(result: InferenceResult, own_models: Iterable[ModelInfo] = ()) -> InferenceResult:
     """Return `result` with its cost in USD, unless the provider reported one or the model is unknown.
 
     The cost is that of the tokens, without the uses of a server's tools. A faster service tier has
@@ -108,10 +108,10 @@ def priced(result: InferenceResult, own_models: Iterable[ModelInfo] = ()) -> Inf
     """
     if result.cost is not None or result.usage is None:
         return result
-    info = find(result.model, own_models)
+    info = find_model(result.model, own_models)
     counts = result.extra.get("usage")
     counts = counts if isinstance(counts, Mapping) else {}
-    share = TIERS.get(str(result.extra.get("service_tier") or counts.get("service_tier") or "").lower())
+    share = TIER_SHARES.get(str(result.extra.get("service_tier") or counts.get("service_tier") or "").lower())
     cache_writes = counts.get("cache_creation")
     hour_tokens = cache_writes.get("ephemeral_1h_input_tokens") if isinstance(cache_writes, Mapping) else 0
     cost = info.cost(result.usage, hour_tokens if isinstance(hour_tokens, int) else 0) if info and share else None
@@ -119,7 +119,7 @@ def priced(result: InferenceResult, own_models: Iterable[ModelInfo] = ()) -> Inf
 
 
 # The price of a service tier as a share of the usual price, from the same pages.
-TIERS = {
+TIER_SHARES = {
     **dict.fromkeys(("", "auto", "default", "standard", "on_demand"), 1.0),
     **dict.fromkeys(("batch", "flex"), 0.5),
 }

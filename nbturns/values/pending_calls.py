@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-NOTHING: Mapping[str, Any] = {}  # never written to
-RECENT = 16
-CALLING = frozenset({"tool_call", "tool_use"})
+NO_CALLS: Mapping[str, Any] = {}  # never written to
+RECENT_LIMIT = 16
+CALL_KINDS = frozenset({"tool_call", "tool_use"})
 
 
 class PendingCalls(NamedTuple):
     """The pending and answered calls of one sequence of blocks. Each sequence has an object of its own."""
 
-    pending: Mapping[str, Any] = NOTHING  # block by call id, in the order of the blocks
+    pending: Mapping[str, Any] = NO_CALLS  # block by call id, in the order of the blocks
     recent: tuple[str, ...] = ()
     answered: tuple[frozenset[str], ...] = ()
 
@@ -27,7 +27,7 @@ class PendingCalls(NamedTuple):
         pending, recent, answered = self
         for block in blocks:
             kind = block.kind
-            if kind not in CALLING:
+            if kind not in CALL_KINDS:
                 continue
             id = block.payload.get("id")
             if not id or not isinstance(id, str):
@@ -36,19 +36,19 @@ class PendingCalls(NamedTuple):
                 if id in pending:
                     pending = {pending_id: call for pending_id, call in pending.items() if pending_id != id}
                 recent = (*recent, id)
-                if len(recent) >= RECENT:
-                    answered = _sealed(answered, frozenset(recent))
+                if len(recent) >= RECENT_LIMIT:
+                    answered = _merge_id_sets(answered, frozenset(recent))
                     recent = ()
-            elif id not in pending and not _answered(recent, answered, id):
+            elif id not in pending and not _is_answered(recent, answered, id):
                 pending = {**pending, id: block}
         return PendingCalls(pending, recent, answered)
 
     def knows(self, id: str) -> bool:
         """Return True when a call with this id is pending or answered."""
-        return id in self.pending or _answered(self.recent, self.answered, id)
+        return id in self.pending or _is_answered(self.recent, self.answered, id)
 
 
-def _answered(recent: tuple[str, ...], answered: tuple[frozenset[str], ...], id: str) -> bool:
+def _is_answered(recent: tuple[str, ...], answered: tuple[frozenset[str], ...], id: str) -> bool:
     if id in recent:
         return True
     for ids in answered:  # noqa: SIM110  # asked for each call of a loop, and any() takes as long again
@@ -57,7 +57,7 @@ def _answered(recent: tuple[str, ...], answered: tuple[frozenset[str], ...], id:
     return False
 
 
-def _sealed(answered: tuple[frozenset[str], ...], ids: frozenset[str]) -> tuple[frozenset[str], ...]:
+def _merge_id_sets(answered: tuple[frozenset[str], ...], ids: frozenset[str]) -> tuple[frozenset[str], ...]:
     while answered and len(answered[-1]) <= len(ids):
         ids |= answered[-1]
         answered = answered[:-1]

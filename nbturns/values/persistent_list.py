@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar, overload
 from ..errors import MisuseError
 
 T = TypeVar("T")
-SIZE = 32
+CHUNK_SIZE = 32
 _new: Any = object.__new__
 
 
@@ -28,12 +28,12 @@ class PersistentList(Sequence[T], Generic[T]):
     _tail: tuple[T, ...]
 
     def __new__(cls, items: Iterable[T] = ()) -> PersistentList[T]:
-        return items if isinstance(items, PersistentList) else _made((), tuple(items))
+        return items if isinstance(items, PersistentList) else _from_chunks((), tuple(items))
 
     def __add__(self, items: Iterable[T]) -> PersistentList[T]:
         tail = self._tail + items if type(items) is tuple else (*self._tail, *items)
-        if len(tail) >= SIZE:
-            return _made(self._full, tail)
+        if len(tail) >= CHUNK_SIZE:
+            return _from_chunks(self._full, tail)
         longer: PersistentList[T] = _new(PersistentList)
         longer._full = self._full
         longer._tail = tail
@@ -43,12 +43,12 @@ class PersistentList(Sequence[T], Generic[T]):
         return self.__add__((item,))
 
     def replace(self, index: int, item: T) -> PersistentList[T]:
-        chunk_index, offset = divmod(self._position(index), SIZE)
+        chunk_index, offset = divmod(self._position(index), CHUNK_SIZE)
         if chunk_index == len(self._full):
-            return _made(self._full, (*self._tail[:offset], item, *self._tail[offset + 1 :]))
+            return _from_chunks(self._full, (*self._tail[:offset], item, *self._tail[offset + 1 :]))
         chunk = self._full[chunk_index]
         chunk = (*chunk[:offset], item, *chunk[offset + 1 :])
-        return _made((*self._full[:chunk_index], chunk, *self._full[chunk_index + 1 :]), self._tail)
+        return _from_chunks((*self._full[:chunk_index], chunk, *self._full[chunk_index + 1 :]), self._tail)
 
     def insert(self, index: int, items: Iterable[T]) -> PersistentList[T]:
         """Insert as a list does: an index beyond either end means that end."""
@@ -64,30 +64,31 @@ class PersistentList(Sequence[T], Generic[T]):
 
     def head(self, length: int) -> PersistentList[T]:
         """The first `length` items, sharing whole chunks."""
-        whole_chunks = min(length // SIZE, len(self._full))
-        return _made(
-            self._full[:whole_chunks], tuple(islice(self.since(whole_chunks * SIZE), length - whole_chunks * SIZE))
+        whole_chunks = min(length // CHUNK_SIZE, len(self._full))
+        return _from_chunks(
+            self._full[:whole_chunks],
+            tuple(islice(self.since(whole_chunks * CHUNK_SIZE), length - whole_chunks * CHUNK_SIZE)),
         )
 
     def since(self, start: int) -> Iterator[T]:
         """The items from `start` on, without walking those before."""
-        whole_chunks = min(start // SIZE, len(self._full))
+        whole_chunks = min(start // CHUNK_SIZE, len(self._full))
         remaining_items = chain(chain.from_iterable(self._full[whole_chunks:]), self._tail)
-        return islice(remaining_items, start - whole_chunks * SIZE, None)
+        return islice(remaining_items, start - whole_chunks * CHUNK_SIZE, None)
 
     def rest(self, start: int) -> tuple[T, ...]:
         """The items from `start` on, as a tuple."""
-        within = start - len(self._full) * SIZE
+        within = start - len(self._full) * CHUNK_SIZE
         return self._tail[within:] if within >= 0 else tuple(self.since(start))
 
     def shared(self, other: PersistentList[T]) -> int:
         """Return the number of leading items that are the same objects in both."""
         if self is other:
             return len(self)
-        shared_chunks = len(self._full) if self._full is other._full else _same(self._full, other._full)
+        shared_chunks = len(self._full) if self._full is other._full else _common_length(self._full, other._full)
         own_chunk = self._full[shared_chunks] if shared_chunks < len(self._full) else self._tail
         other_chunk = other._full[shared_chunks] if shared_chunks < len(other._full) else other._tail
-        return shared_chunks * SIZE + _same(own_chunk, other_chunk)
+        return shared_chunks * CHUNK_SIZE + _common_length(own_chunk, other_chunk)
 
     def _position(self, index: int) -> int:
         try:
@@ -102,7 +103,7 @@ class PersistentList(Sequence[T], Generic[T]):
         return position
 
     def __len__(self) -> int:
-        return len(self._full) * SIZE + len(self._tail)
+        return len(self._full) * CHUNK_SIZE + len(self._tail)
 
     def __iter__(self) -> Iterator[T]:
         return chain(chain.from_iterable(self._full), self._tail)
@@ -119,7 +120,7 @@ class PersistentList(Sequence[T], Generic[T]):
     def __getitem__(self, at: int | slice) -> T | tuple[T, ...]:
         if isinstance(at, slice):
             return tuple(self)[at]
-        chunk_index, offset = divmod(self._position(at), SIZE)
+        chunk_index, offset = divmod(self._position(at), CHUNK_SIZE)
         return self._tail[offset] if chunk_index == len(self._full) else self._full[chunk_index][offset]
 
     def __eq__(self, other: object) -> bool:
@@ -139,7 +140,7 @@ class PersistentList(Sequence[T], Generic[T]):
         return PersistentList, (tuple(self),)
 
 
-def _same(own_items: tuple[Any, ...], other_items: tuple[Any, ...]) -> int:
+def _common_length(own_items: tuple[Any, ...], other_items: tuple[Any, ...]) -> int:
     if all(map(is_, own_items, other_items)):
         return min(len(own_items), len(other_items))
     count = 0
@@ -150,10 +151,10 @@ def _same(own_items: tuple[Any, ...], other_items: tuple[Any, ...]) -> int:
     return count
 
 
-def _made(full: tuple[tuple[T, ...], ...], tail: tuple[T, ...]) -> PersistentList[T]:
-    if len(tail) >= SIZE:
-        cut = len(tail) - len(tail) % SIZE
-        full = (*full, *(tail[i : i + SIZE] for i in range(0, cut, SIZE)))
+def _from_chunks(full: tuple[tuple[T, ...], ...], tail: tuple[T, ...]) -> PersistentList[T]:
+    if len(tail) >= CHUNK_SIZE:
+        cut = len(tail) - len(tail) % CHUNK_SIZE
+        full = (*full, *(tail[i : i + CHUNK_SIZE] for i in range(0, cut, CHUNK_SIZE)))
         tail = tail[cut:]
     result: PersistentList[T] = _new(PersistentList)
     result._full = full

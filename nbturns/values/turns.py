@@ -13,27 +13,27 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 from ..errors import MisuseError
 from .blocks import Block as Block
 from .blocks import Kind as Kind
-from .blocks import all_blocks, content, extra_names, word
 from .blocks import assistant as assistant
+from .blocks import comparable_content, extra_fields, require_blocks, require_str
 from .blocks import reasoning as reasoning
-from .blocks import results_on as results_on
+from .blocks import results_of_blocks as results_of_blocks
 from .blocks import system as _system
 from .blocks import system as system
 from .blocks import tool_call as tool_call
 from .blocks import tool_use as tool_use
 from .blocks import user as user
-from .frozen_json import EMPTY, FrozenDict, refuse_assignment, unchecked_constructor
-from .inference_results import OUTPUT, InferenceResult, Usage, ledger, total_cost, total_usage
-from .metadata import NOTHING, Key, Metadata, MetadataLike
+from .frozen_json import EMPTY_DICT, FrozenDict, refuse_assignment, unchecked_constructor
+from .inference_results import OUTPUT, InferenceResult, Usage, ledger_results, total_cost, total_usage
+from .metadata import NO_METADATA, Key, Metadata, MetadataLike
 from .pending_calls import PendingCalls
 from .persistent_list import PersistentList
 from .provider_messages import ProviderMessages
 
 T = TypeVar("T")
-Later: TypeAlias = tuple[
+CallsAndAddedBlocks: TypeAlias = tuple[
     PendingCalls, tuple[Block, ...]
 ]  # what is known of some blocks, and those that were added to them
-SOON = 64  # blocks added before one looks at them
+MAX_UNSCANNED_BLOCKS = 64  # blocks added before one looks at them
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -46,10 +46,10 @@ class Turn(ProviderMessages):
 
     blocks: PersistentList[Block] = PersistentList()  # noqa: RUF009  # a value, which never changes
     id: str = ""
-    metadata: Metadata = NOTHING
-    data: Metadata = NOTHING
-    extra: Mapping[str, Any] = field(default=EMPTY, kw_only=True)
-    _calls: PendingCalls | Later | None = field(default=None, init=False, compare=False)
+    metadata: Metadata = NO_METADATA
+    data: Metadata = NO_METADATA
+    extra: Mapping[str, Any] = field(default=EMPTY_DICT, kw_only=True)
+    _calls: PendingCalls | CallsAndAddedBlocks | None = field(default=None, init=False, compare=False)
 
     if TYPE_CHECKING:  # what it takes; `__post_init__` makes of it what the fields say
 
@@ -57,42 +57,42 @@ class Turn(ProviderMessages):
             self,
             blocks: Iterable[Block] = (),
             id: str = "",
-            metadata: MetadataLike = NOTHING,
-            data: MetadataLike = NOTHING,
+            metadata: MetadataLike = NO_METADATA,
+            data: MetadataLike = NO_METADATA,
             *,
-            extra: Mapping[str, Any] = EMPTY,
+            extra: Mapping[str, Any] = EMPTY_DICT,
         ) -> None: ...
 
     def __post_init__(self) -> None:
         put = object.__setattr__
         if type(self.blocks) is not PersistentList:
-            put(self, "blocks", PersistentList(all_blocks(self.blocks)))
+            put(self, "blocks", PersistentList(require_blocks(self.blocks)))
         if type(self.metadata) is not Metadata:
             put(self, "metadata", Metadata(self.metadata))
         if type(self.data) is not Metadata:
             put(self, "data", Metadata(self.data))
         if type(self.id) is not str:
-            put(self, "id", word(self.id, "an id"))
+            put(self, "id", require_str(self.id, "an id"))
         if type(self.extra) is not FrozenDict:
-            put(self, "extra", extra_names(self.extra, "version blocks shared_blocks id metadata data"))
+            put(self, "extra", extra_fields(self.extra, "version blocks shared_blocks id metadata data"))
 
     # Growing and editing. Each returns a new Turn.
 
     def __add__(self, added: Block | Iterable[Block]) -> Turn:
-        return self._grown((added,) if isinstance(added, Block) else tuple(all_blocks(added)), self, self.metadata)
+        return self._grown((added,) if isinstance(added, Block) else tuple(require_blocks(added)), self, self.metadata)
 
     def __radd__(self, head: Iterable[Block]) -> Turn:
-        return self._with(blocks=PersistentList((*all_blocks(head), *self.blocks)))
+        return self._with(blocks=PersistentList((*require_blocks(head), *self.blocks)))
 
     def edit(self, index: int, **payload: Any) -> Turn:
         """The same Turn with some of one block's payload changed."""
         return self.replace(index, self.blocks[index].edit(**payload))
 
     def replace(self, index: int, block: Block) -> Turn:
-        return self._with(blocks=self.blocks.replace(index, *all_blocks((block,))))
+        return self._with(blocks=self.blocks.replace(index, *require_blocks((block,))))
 
     def insert(self, index: int, block: Block | Iterable[Block]) -> Turn:
-        added = (block,) if isinstance(block, Block) else tuple(all_blocks(block))
+        added = (block,) if isinstance(block, Block) else tuple(require_blocks(block))
         return self._with(blocks=self.blocks.insert(index, added))
 
     def drop(self, index: int) -> Turn:
@@ -105,13 +105,13 @@ class Turn(ProviderMessages):
         return self._with(data=self.data.with_(key, value))
 
     def with_id(self, id: str) -> Turn:
-        return self._with(id=word(id, "an id"))
+        return self._with(id=require_str(id, "an id"))
 
     def _with(
         self, *, blocks: Any = None, id: str | None = None, metadata: Any = None, data: Any = None, extra: Any = None
     ) -> Turn:
         """Return a copy with some fields replaced; the call state is kept if the blocks are."""
-        return _turn(
+        return _make_turn(
             self.blocks if blocks is None else blocks,
             self.id if id is None else id,
             self.metadata if metadata is None else metadata,
@@ -126,8 +126,12 @@ class Turn(ProviderMessages):
         if type(call_state) is PendingCalls:
             call_state = (call_state, added)
         elif call_state is not None:
-            call_state = (call_state[0], call_state[1] + added) if len(call_state[1]) < SOON else (self.calls, added)
-        return _turn(self.blocks + added, like.id, metadata, like.data, like.extra, call_state)
+            call_state = (
+                (call_state[0], call_state[1] + added)
+                if len(call_state[1]) < MAX_UNSCANNED_BLOCKS
+                else (self.calls, added)
+            )
+        return _make_turn(self.blocks + added, like.id, metadata, like.data, like.extra, call_state)
 
     def _added_to(self, shorter_turn: Turn) -> tuple[Block, ...] | None:
         """Return the blocks that were added to `shorter_turn` to make this Turn; None when that is not known."""
@@ -162,8 +166,8 @@ class Turn(ProviderMessages):
     @property
     def inferences(self) -> tuple[InferenceResult, ...]:
         """The result of each model call, once each, in order; of failed ones too, where a ledger was kept (here it is)."""
-        results = ledger(self.metadata)
-        return results_on(self.blocks) if results is None else results
+        results = ledger_results(self.metadata)
+        return results_of_blocks(self.blocks) if results is None else results
 
     @property
     def usage(self) -> Usage:
@@ -182,7 +186,11 @@ class Turn(ProviderMessages):
 
     def same_content(self, other_turn: Turn) -> bool:
         """Return True when kinds, roles and payloads are equal; ids may differ."""
-        return isinstance(other_turn, Turn) and len(self) == len(other_turn) and content(self) == content(other_turn)
+        return (
+            isinstance(other_turn, Turn)
+            and len(self) == len(other_turn)
+            and comparable_content(self) == comparable_content(other_turn)
+        )
 
     def __contains__(self, item: object) -> bool:
         """Return True when an equal Block is in this Turn. Raises MisuseError for a str, which no Turn contains."""
@@ -251,14 +259,14 @@ class Turn(ProviderMessages):
 
 
 refuse_assignment(Turn)
-_turn = unchecked_constructor(Turn)
+_make_turn = unchecked_constructor(Turn)
 
 
 def turn(prompt: str | Block | Iterable[Block] = (), *, system: str = "") -> Turn:
     """A Turn the short way: `nt.turn("What's 2+2?", system="Be brief.")`."""
     blocks = (user(prompt),) if isinstance(prompt, str) else (prompt,) if isinstance(prompt, Block) else prompt
     system_blocks = (_system(system),) if system else ()
-    return Turn(PersistentList((*system_blocks, *all_blocks(blocks))))
+    return Turn(PersistentList((*system_blocks, *require_blocks(blocks))))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -268,8 +276,8 @@ class Run(ProviderMessages):
     turns: tuple[Turn, ...] = ()
     id: str = ""
     name: str = ""
-    metadata: Metadata = NOTHING
-    extra: Mapping[str, Any] = field(default=EMPTY, kw_only=True)
+    metadata: Metadata = NO_METADATA
+    extra: Mapping[str, Any] = field(default=EMPTY_DICT, kw_only=True)
     import_report: Any = field(default=None, kw_only=True, compare=False)
 
     if TYPE_CHECKING:  # what it takes
@@ -279,9 +287,9 @@ class Run(ProviderMessages):
             turns: Iterable[Turn] = (),
             id: str = "",
             name: str = "",
-            metadata: MetadataLike = NOTHING,
+            metadata: MetadataLike = NO_METADATA,
             *,
-            extra: Mapping[str, Any] = EMPTY,
+            extra: Mapping[str, Any] = EMPTY_DICT,
             import_report: Any = None,
         ) -> None: ...
 
@@ -297,7 +305,7 @@ class Run(ProviderMessages):
         if type(self.metadata) is not Metadata:
             put(self, "metadata", Metadata(self.metadata))
         if type(self.extra) is not FrozenDict:
-            put(self, "extra", extra_names(self.extra, "version turns id name metadata"))
+            put(self, "extra", extra_fields(self.extra, "version turns id name metadata"))
 
     @property
     def latest(self) -> Turn:
@@ -310,9 +318,9 @@ class Run(ProviderMessages):
         results_by_id: dict[Any, InferenceResult] = {}
         previous_blocks: PersistentList[Block] = PersistentList()
         for turn in self.turns:
-            results = ledger(turn.metadata)
+            results = ledger_results(turn.metadata)
             if results is None:
-                results = results_on(turn.blocks.since(turn.blocks.shared(previous_blocks)))
+                results = results_of_blocks(turn.blocks.since(turn.blocks.shared(previous_blocks)))
             for result in results:
                 results_by_id.setdefault(result.inference_id or result, result)
             previous_blocks = turn.blocks

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pprint import pformat
 from typing import Any
 
-from ..render.block_rows import body_of
-from ..render.text import content
+from ..render.block_rows import block_body
+from ..render.text import transcript_text
 from ..serialization.serde import block_to_dict, jsonable, yamlable
-from ..serialization.yaml_text import dump
+from ..serialization.yaml_text import dump_yaml
 from ..values.frozen_json import thaw
 from ..values.metadata import Metadata
 from ..values.turns import Block
@@ -25,9 +25,9 @@ def format_block(block: Block, format_name: str) -> str:
     """Return a block in one of the formats; "" if it has nothing in that format."""
     match format_name:
         case "text":
-            return content(block) if block.kind == "tool_call" else body_of(block)
+            return transcript_text(block) if block.kind == "tool_call" else block_body(block)
         case "body":
-            return body_of(block)
+            return block_body(block)
         case "json":
             return json_text(block_to_dict(block))
         case "provider":
@@ -37,7 +37,7 @@ def format_block(block: Block, format_name: str) -> str:
         case "python":
             return python_expression(block)
         case "yaml":
-            return dump(block_to_dict(block, plain=yamlable))
+            return dump_yaml(block_to_dict(block, plain=yamlable))
     return ""
 
 

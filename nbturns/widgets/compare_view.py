@@ -10,9 +10,9 @@ import traitlets
 
 from ..render.comparison import Change, Comparison
 from ..render.comparison_html import comparison_html
-from ..render.es_modules import packed
+from ..render.es_modules import packed_module
 from ..render.timeline import change_entry
-from ..runtime.background_loop import call
+from ..runtime.background_loop import call_soon
 from .static_fallback import StaticFallback
 
 INITIAL_PAIRS = 200  # sent with the view; the page requests more
@@ -26,7 +26,7 @@ class CompareView(StaticFallback, anywidget.AnyWidget):
     `change` is that pair.
     """
 
-    _esm = packed("compare_view.js", "table.css", "block_table.css", "compare.css", "views.css")
+    _esm = packed_module("compare_view.js", "table.css", "block_table.css", "compare.css", "views.css")
     selected = traitlets.Int(-1, help="index of the selected pair in comparison.rows; -1 for none").tag(sync=True)
     start = traitlets.Dict().tag(sync=True)
 
@@ -57,7 +57,7 @@ class CompareView(StaticFallback, anywidget.AnyWidget):
         return self.comparison.rows[self.selected] if 0 <= self.selected < len(self.comparison.rows) else None
 
     def _on_page_message(self, _: Any, message: Any, __: Any) -> None:
-        call(self._handle_message, message if isinstance(message, dict) else {})
+        call_soon(self._handle_message, message if isinstance(message, dict) else {})
 
     def _handle_message(self, message: Mapping[str, Any]) -> None:
         match message:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
-from ..render.block_rows import body_of
+from ..render.block_rows import block_body
 from ..values.inference_results import DURATION_MS, InferenceResult
 from ..values.turns import Block
 from .row_payloads import BlockIndex
@@ -23,7 +23,7 @@ SortValue = str | float | None
 BLOCK_SORT_VALUES: dict[str, Callable[[Block], SortValue]] = {
     "kind": attrgetter("kind"),
     "role": lambda block: block.role or None,
-    "content": lambda block: len(body_of(block)),
+    "content": lambda block: len(block_body(block)),
 }
 CALL_SORT_VALUES: dict[str, Callable[[InferenceResult], SortValue]] = {
     "provider": lambda result: result.provider or None,
@@ -112,7 +112,7 @@ class FilterSort:
             return None
         next_number, previous_number = bisect_right(matches, position), bisect_left(matches, position) - 1
         number = (next_number if step > 0 else previous_number) % len(matches)
-        offset = body_of(block_index.blocks[order[matches[number]]]).lower().find(search)
+        offset = block_body(block_index.blocks[order[matches[number]]]).lower().find(search)
         return {
             "position": matches[number],
             "number": number + 1,
@@ -125,7 +125,7 @@ def searchable_text(block: Block, block_index: BlockIndex) -> str:
     """Return the text of a block that is searched, in lower case."""
     if block.kind in ("user", "llm_text", "system", "reasoning") and block.text:
         return block.text.lower()
-    return f"{block_index.tool_name(block)}\n{body_of(block)}".lower()
+    return f"{block_index.tool_name(block)}\n{block_body(block)}".lower()
 
 
 def _sorted_indices(indices: list[int], block_index: BlockIndex, sort: str) -> list[int]:

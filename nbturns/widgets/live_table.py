@@ -13,10 +13,10 @@ from typing import Any
 import anywidget
 import traitlets
 
-from ..render.block_rows import model_calls
+from ..render.block_rows import model_call_cells_by_key
 from ..render.text import visible
 from ..render.timeline import pool_row
-from ..runtime.background_loop import call
+from ..runtime.background_loop import call_soon
 from ..values.persistent_list import PersistentList
 from ..values.turns import Block, Turn
 from .block_formats import format_block
@@ -59,7 +59,7 @@ class LiveTable(StaticFallback, anywidget.AnyWidget):
         return {
             "number": self._number,
             "rows": rows,
-            "calls": model_calls(self._turn.blocks),
+            "calls": model_call_cells_by_key(self._turn.blocks),
             "status": {**self._sent_status, **self._elapsed()},
         }
 
@@ -97,7 +97,7 @@ class LiveTable(StaticFallback, anywidget.AnyWidget):
             )
             rows = [*finished_rows, *self._streaming_rows.rows()]
             self._mark_all_sent()
-            self._send_update({"from": start, "rows": rows, "calls": model_calls(unsent_blocks)})
+            self._send_update({"from": start, "rows": rows, "calls": model_call_cells_by_key(unsent_blocks)})
 
     def _send_text(self) -> None:
         texts = [[len(self._turn) + position, text] for position, text in self._streaming_rows.take_unsent_texts()]
@@ -136,7 +136,7 @@ class LiveTable(StaticFallback, anywidget.AnyWidget):
     # Messages from the page, which may arrive on any thread.
 
     def _on_page_message(self, _: Any, message: Any, __: Any) -> None:
-        call(self._handle_message, message if isinstance(message, dict) else {})
+        call_soon(self._handle_message, message if isinstance(message, dict) else {})
 
     def _handle_message(self, message: dict[str, Any]) -> None:
         """Answer a request of the page; invalid messages are ignored."""

@@ -13,7 +13,7 @@ import traitlets
 from ..errors import LoadError, ProfileError
 from ..profiles.plan import Plan, plan_html
 from ..profiles.resolve import Profiles, Requester
-from ..serialization.yaml_text import dump, load
+from ..serialization.yaml_text import dump_yaml, load_yaml
 from ..tools import Tool
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class ProfilePicker(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
     def _on_override_typed(self, key: str, text: str) -> None:
         overrides = {name: value for name, value in self.overrides.items() if name != key}
         try:
-            self.overrides = overrides | ({key: load(text)} if text.strip() else {})
+            self.overrides = overrides | ({key: load_yaml(text)} if text.strip() else {})
         except LoadError as error:
             self._show_error(ProfileError(f"{key}: {error.reason}", key=key))
 
@@ -96,7 +96,7 @@ class ProfilePicker(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
             self._fields.children = [self._override_field(key) for key in self._override_keys()]
         for field in self._fields.children:
             text = _yaml_text(self.overrides[field.description]) if field.description in self.overrides else ""
-            if load(field.value) != load(text):
+            if load_yaml(field.value) != load_yaml(text):
                 field.value = text
         try:
             self.plan = self.profiles[self.profile].resolve(self.overrides)
@@ -155,5 +155,7 @@ class ProfilePicker(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
 def _yaml_text(value: Any) -> str:
     """Return a value as a user would type it."""
     return (
-        json.dumps(value, ensure_ascii=False) if isinstance(value, list) else dump(value).strip().removesuffix("\n...")
+        json.dumps(value, ensure_ascii=False)
+        if isinstance(value, list)
+        else dump_yaml(value).strip().removesuffix("\n...")
     )

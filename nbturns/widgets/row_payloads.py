@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..render.block_rows import BODY, body_of, call_key, row
-from ..render.call_pairs import Pairs
+from ..render.block_rows import BODY_LENGTH, block_body, block_row, model_call_key
+from ..render.call_pairs import CallPairs
 from ..render.text import visible
 from ..values.persistent_list import PersistentList
 from ..values.turns import Block
@@ -29,7 +29,7 @@ class BlockIndex:
         self.blocks: PersistentList[Block] = PersistentList()
         self.kinds: Counter[str] = Counter()
         self.tool_names: dict[str, None] = {}  # an ordered set of names
-        self._pairs = Pairs()
+        self._pairs = CallPairs()
         self._append(blocks)
 
     def updated(self, blocks: PersistentList[Block]) -> BlockIndex:
@@ -68,7 +68,7 @@ class BlockIndex:
 
     def row_payload(self, index: int, block: Block) -> dict[str, Any]:
         """Return the row of the block at `index`, as typed in `static/row_source.js`."""
-        payload: dict[str, Any] = dict(row(block))
+        payload: dict[str, Any] = dict(block_row(block))
         text = payload.pop("body", None)
         if text is None:
             beginning = body_beginning(block)
@@ -86,7 +86,7 @@ class BlockIndex:
             payload["partner"] = partner_index
         if key := payload.get("inference"):
             previous_block = self.blocks[index - 1] if index else None
-            payload["first_of_call"] = previous_block is None or call_key(previous_block) != key
+            payload["first_of_call"] = previous_block is None or model_call_key(previous_block) != key
         if images := payload.get("images"):
             payload["images"] = [image if len(image) <= MAX_INLINE_IMAGE else "" for image in images]
         return payload
@@ -94,7 +94,7 @@ class BlockIndex:
 
 def body_beginning(block: Block) -> str:
     """Return the first characters of a long body."""
-    return body_of(block)[:BODY]
+    return block_body(block)[:BODY_LENGTH]
 
 
 def rows_within_size(rows: Iterable[dict[str, Any]], size: int) -> list[dict[str, Any]]:

@@ -13,12 +13,12 @@ import anywidget
 import traitlets
 
 from ..events import Delta, Ended, Event, InferenceFinished, InferenceStarted, Paused, Resumed, Snapshot
-from ..render.block_rows import body_of, model_calls
-from ..render.es_modules import packed
+from ..render.block_rows import block_body, model_call_cells_by_key
+from ..render.es_modules import packed_module
 from ..render.html import run_html
-from ..render.text import shortened, visible
+from ..render.text import shorten, visible
 from ..render.timeline import Timeline, pool_row, report_entry
-from ..runtime.background_loop import call
+from ..runtime.background_loop import call_soon
 from ..runtime.execution import Execution
 from ..session import EXECUTION_ID, Session
 from ..values.persistent_list import PersistentList
@@ -40,7 +40,7 @@ class RunView(StaticFallback, anywidget.AnyWidget):
     `displayed_turn` is the Turn at that phase, and `selection` a Turn of the selected blocks.
     """
 
-    _esm = packed("run_view.js", "table.css", "block_table.css", "compare.css", "views.css")
+    _esm = packed_module("run_view.js", "table.css", "block_table.css", "compare.css", "views.css")
     turn = traitlets.Int(-1, help="index of the displayed Turn; -1 is the last").tag(sync=True)
     phase = traitlets.Int(-1, help="index of the displayed phase; -1 is the whole Turn").tag(sync=True)
     selected = traitlets.List(traitlets.Int(), help="indices of the selected blocks, ascending").tag(sync=True)
@@ -63,7 +63,7 @@ class RunView(StaticFallback, anywidget.AnyWidget):
         super().__init__(start=self._full_state(), **settings)
         self.on_msg(self._on_page_message)
         if isinstance(source, Session):
-            call(self._follow, source)
+            call_soon(self._follow, source)
 
     def __repr__(self) -> str:
         return f"<RunView of {self._source!r}>"
@@ -111,7 +111,7 @@ class RunView(StaticFallback, anywidget.AnyWidget):
         for execution in session.executions[-1:]:
             if not execution.done:
                 self._on_execution_start(execution)
-        session.watch(lambda execution: call(self._on_execution_start, execution))
+        session.watch(lambda execution: call_soon(self._on_execution_start, execution))
 
     def _on_execution_start(self, execution: Execution) -> None:
         """Follow an execution of the session, from its first event."""
@@ -187,7 +187,7 @@ class RunView(StaticFallback, anywidget.AnyWidget):
         self._streaming_rows.mark_all_sent()
         return {
             "number": self._number,
-            "name": f"Run {shortened(name, 80)}" if name else type(self._source).__name__,
+            "name": f"Run {shorten(name, 80)}" if name else type(self._source).__name__,
             "report": report_entry(self._run),
             "turns": timeline.entries,
             "open": self._streaming_rows.rows(),
@@ -211,7 +211,7 @@ class RunView(StaticFallback, anywidget.AnyWidget):
             rows.append(pool_row(block))
             if size is not None and (size := size - len(str(rows[-1]))) < 0:
                 break
-        return {"at": start, "rows": rows, "calls": model_calls(blocks[: len(rows)])}
+        return {"at": start, "rows": rows, "calls": model_call_cells_by_key(blocks[: len(rows)])}
 
     def _send_changes(self) -> None:
         if self._only_text_changed and self._streaming_rows.page_has_same_blocks:
@@ -240,7 +240,7 @@ class RunView(StaticFallback, anywidget.AnyWidget):
         update |= {
             "at": sent_blocks,
             "rows": list(self._streaming_rows.finished_rows(blocks)),
-            "calls": model_calls(blocks),
+            "calls": model_call_cells_by_key(blocks),
         }
         update["open"] = self._streaming_rows.rows()
         self._streaming_rows.mark_all_sent()
@@ -250,7 +250,7 @@ class RunView(StaticFallback, anywidget.AnyWidget):
     # Requests of the page, which may arrive on any thread.
 
     def _on_page_message(self, _: Any, message: Any, __: Any) -> None:
-        call(self._handle_message, message if isinstance(message, dict) else {})
+        call_soon(self._handle_message, message if isinstance(message, dict) else {})
 
     def _handle_message(self, message: Mapping[str, Any]) -> None:
         """Answer a request of the page; invalid messages are ignored."""
@@ -262,7 +262,7 @@ class RunView(StaticFallback, anywidget.AnyWidget):
             case {"request": "rows", "from": int(start), "to": int(end)} if 0 <= start < end:
                 self._run_in_cell(self.send, self._rows_between(start, min(end, start + MAX_PAGE_ROWS)))
             case {"request": "body", "place": int(place)} if 0 <= place < len(blocks):
-                self._run_in_cell(self.send, {"place": place, "body": body_of(blocks[place])})
+                self._run_in_cell(self.send, {"place": place, "body": block_body(blocks[place])})
             case {"request": "format", "place": int(place), "format": str(name), "id": int(id)} if (
                 0 <= place < len(blocks)
             ):

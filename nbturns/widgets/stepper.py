@@ -22,9 +22,9 @@ from ..events import (
     ToolFinished,
     ToolStarted,
 )
-from ..render.es_modules import packed
+from ..render.es_modules import packed_module
 from ..render.text import call_line, visible
-from ..runtime.background_loop import call
+from ..runtime.background_loop import call_soon
 from ..runtime.execution import Execution
 from .live_table import LiveTable
 
@@ -35,7 +35,7 @@ MAX_LISTED_CALLS = 8  # above the table, which shows all of them
 class Stepper(LiveTable):
     """The live view of one execution."""
 
-    _esm = packed("stepper.js", "block_table.css", "views.css")
+    _esm = packed_module("stepper.js", "block_table.css", "views.css")
 
     def __init__(self, execution: Execution) -> None:
         self.execution = execution
@@ -46,7 +46,7 @@ class Stepper(LiveTable):
         self._running_tools: dict[str, str] = {}
         self._first_new_block = len(execution.turn)
         super().__init__(execution.turn)
-        call(self._start_listening)
+        call_soon(self._start_listening)
 
     def __repr__(self) -> str:
         return f"<Stepper of {self.execution!r}>"

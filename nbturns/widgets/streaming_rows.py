@@ -10,7 +10,7 @@ from itertools import zip_longest
 from typing import Any
 
 from ..events import Delta, InferenceFinished
-from ..render.block_rows import body_of
+from ..render.block_rows import block_body
 from ..render.text import visible
 from ..render.timeline import pool_row
 from ..values.turns import Block
@@ -100,7 +100,7 @@ class StreamingRows:
             if (
                 streaming_block is not None
                 and streaming_block.kind == block.kind
-                and body_of(block) == streaming_block.text
+                and block_body(block) == streaming_block.text
             ):
                 payload.pop("cut", None)
                 del payload["body"]

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from ..runtime.background_loop import loop
+from ..runtime.background_loop import background_loop
 
 FRAMES_PER_SECOND = 30  # without this limit a burst of changes overloads the kernel
 TEXT_FRAMES_PER_SECOND = 25  # for changes that only append text, whose messages are mostly overhead
@@ -32,7 +32,7 @@ class Throttle:
         if delay <= 0:
             self.now()
         else:
-            self._timer = loop().call_later(delay, self.now)
+            self._timer = background_loop().call_later(delay, self.now)
 
     def now(self) -> None:
         """Call the function immediately and cancel the pending call."""

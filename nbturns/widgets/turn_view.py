@@ -12,8 +12,8 @@ from typing import Any
 import anywidget
 import traitlets
 
-from ..render.block_rows import body_of, model_calls, row
-from ..render.es_modules import packed
+from ..render.block_rows import block_body, block_row, model_call_cells_by_key
+from ..render.es_modules import packed_module
 from ..render.html import turn_html
 from ..render.text import visible
 from ..values.inference_results import total_cost, total_usage
@@ -44,7 +44,7 @@ class TurnView(StaticFallback, anywidget.AnyWidget):
     them can be observed and set, and all but `turn` can be linked in the browser.
     """
 
-    _esm = packed("turn_view.js", "block_table.css")
+    _esm = packed_module("turn_view.js", "block_table.css")
     turn = traitlets.Instance(Turn, help="the displayed Turn")
     selected = traitlets.List(traitlets.Int(), help="indices of the selected blocks, ascending").tag(sync=True)
     search = traitlets.Unicode(help="text to search for, ignoring case").tag(sync=True)
@@ -95,7 +95,7 @@ class TurnView(StaticFallback, anywidget.AnyWidget):
             "version": self._version,
             "total": len(turn),
             "rows": rows,
-            "calls": model_calls(initial_blocks.head(len(rows))),
+            "calls": model_call_cells_by_key(initial_blocks.head(len(rows))),
             "summary": self._summary(turn),
         }
 
@@ -134,7 +134,7 @@ class TurnView(StaticFallback, anywidget.AnyWidget):
                     "removed": removed,
                     "added": added,
                     "rows": rows,
-                    "calls": model_calls(new_turn.blocks[i] for i in range(start, start + len(rows))),
+                    "calls": model_call_cells_by_key(new_turn.blocks[i] for i in range(start, start + len(rows))),
                     "updated_partners": self._updated_partners(old_index, old_turn, change_range),
                     "summary": self._summary(new_turn),
                 }
@@ -211,11 +211,11 @@ class TurnView(StaticFallback, anywidget.AnyWidget):
         """Return the answer to a request about one block."""
         match message:
             case {"request": "text", "from": int(start), "to": int(end)} if 0 <= start <= end:
-                body = body_of(block)
+                body = block_body(block)
                 end = min(end, start + MAX_TEXT_LENGTH, len(body))
                 return {"from": start, "text": {"text": body[start:end], "to": end}, "cut": end < len(body)}
             case {"request": "image", "image": int(number)}:
-                images = row(block).get("images", [])
+                images = block_row(block).get("images", [])
                 return {"image": images[number] if 0 <= number < len(images) else ""}
             case {"request": "format", "format": str(format_name)}:
                 return {"text": format_block(block, format_name)}
@@ -239,7 +239,7 @@ class TurnView(StaticFallback, anywidget.AnyWidget):
             "version": version,
             "length": len(order),
             "rows": rows,
-            "calls": model_calls(block_index.blocks[i] for i in indices[: len(rows)]),
+            "calls": model_call_cells_by_key(block_index.blocks[i] for i in indices[: len(rows)]),
         }
         if not isinstance(order, range):
             answer["indices"] = list(indices[: len(rows)])

@@ -13,7 +13,7 @@ import pytest
 
 import nbturns as nt
 from nbturns.engines import decode, request
-from nbturns.values.frozen_json import EMPTY
+from nbturns.values.frozen_json import EMPTY_DICT
 from tests.engines.recorded_traffic import Case, recorded
 
 FAMILIES = {
@@ -63,7 +63,7 @@ def joined(events: list[bytes]) -> bytes:
 def read(provider: str, body: Any) -> tuple[tuple[Any, ...], nt.InferenceResult]:
     """What is to be seen of an answer, and its record, without what is the provider's own."""
     turn = decode(provider, body)
-    return tuple((block.kind, block.payload) for block in turn), turn.inferences[0].replace(extra=EMPTY)
+    return tuple((block.kind, block.payload) for block in turn), turn.inferences[0].replace(extra=EMPTY_DICT)
 
 
 def everywhere(value: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:

@@ -108,7 +108,7 @@ def test_all_frames_are_those_that_are_made_one_by_one(folder: Path) -> None:
 
 def test_one_pass_reads_each_file_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
-    each = files.each
+    each = files.read_runs_of_file
 
     def counted(path: Path) -> Iterator[Any]:
         read.append(path.name)

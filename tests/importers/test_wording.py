@@ -54,7 +54,14 @@ PYDANTIC_CALL: Any = {"part_kind": "tool-call", "tool_name": "f", "args": {}, "t
 PYDANTIC_ASK: Any = {"kind": "request", "parts": [{"part_kind": "user-prompt", "content": "q"}]}
 
 RESULT_OF_NO_CALL: Conversation = {
-    CHAT: (chat({"role": "tool", "tool_call_id": "zz", "content": "r"}), "messages[1]"),
+    CHAT: (
+        chat(
+            {**chat_call("c"), "content": "two blocks of one message"},
+            {"role": "tool", "tool_call_id": "c", "content": "r"},
+            {"role": "tool", "tool_call_id": "zz", "content": "r"},
+        ),
+        "messages[3]",
+    ),
     "anthropic": ([ASK, claude("user", CLAUDE_RESULT)], "messages[1]"),
     "inspect": (sample(ASK, {"role": "tool", "tool_call_id": "zz", "content": "r"}), "samples[0], messages[1]"),
     "claude-code": (session(ASK, claude("user", CLAUDE_RESULT)), "loglines[1]"),

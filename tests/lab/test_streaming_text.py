@@ -7,7 +7,7 @@ import json
 import pytest
 from playwright.sync_api import Browser
 
-from nbturns.render.es_modules import module
+from nbturns.render.es_modules import joined_module
 
 STREAM = """async ([code, initial, pieces]) => {
     const { streamingText, appendText } = await import(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
@@ -39,7 +39,7 @@ def test_streamed_text_is_laid_out_like_the_whole_text_and_only_its_end_is_laid_
     page = browser.new_page()
     page.goto("about:blank")
 
-    streamed = page.evaluate(STREAM, [module("streaming_text.js"), initial, pieces])
+    streamed = page.evaluate(STREAM, [joined_module("streaming_text.js"), initial, pieces])
     page.close()
 
     assert streamed["text"] == initial + "".join(pieces)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nbturns as nt
-from nbturns.render.diff import matches, pieces
+from nbturns.render.diff import diff_pieces, matching_positions
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "greenhouse.yaml"
 EVIL = "<img src=x onerror=alert(1)>\"'><script>alert(1)</script>"
@@ -150,7 +150,7 @@ words = st.lists(st.sampled_from(["a", "b", "ab", " ", "\n", ".", "1.5"]), max_s
 
 @given(words, words)
 def test_pieces_put_together_are_both_texts(before: str, after: str) -> None:
-    found = pieces(before, after)
+    found = diff_pieces(before, after)
 
     assert "".join(text for what, text in found if what != "added") == before
     assert "".join(text for what, text in found if what != "removed") == after
@@ -159,7 +159,7 @@ def test_pieces_put_together_are_both_texts(before: str, after: str) -> None:
 
 @given(st.lists(st.integers(0, 6), max_size=40), st.lists(st.integers(0, 6), max_size=40))
 def test_matches_are_the_same_and_in_order(a: list[int], b: list[int]) -> None:
-    found = matches(a, b)
+    found = matching_positions(a, b)
 
     assert all(a[i] == b[j] for i, j in found)
     assert all(i < k and j < m for (i, j), (k, m) in zip(found, found[1:], strict=False))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import nbturns as nt
-from nbturns.render.es_modules import module, packed, styles
+from nbturns.render.es_modules import joined_module, joined_styles, packed_module
 from tests.lab.typescript import CHECKER, node
 
 STATIC = Path(nt.__file__).parent / "static"
@@ -41,8 +41,8 @@ def test_the_types_of_our_modules_are_correct() -> None:
 @pytest.mark.parametrize("path", VIEWS, ids=lambda path: path.name)
 def test_a_view_is_one_module_without_duplicate_names(path: Path, tmp_path: Path) -> None:
     joined_file, packed_file = tmp_path / "joined.mjs", tmp_path / "sent.mjs"
-    joined_file.write_text(module(path.name), encoding="utf-8")
-    (encoded,) = re.findall(r'atob\("([^"]+)"\)', packed(path.name, "block_table.css"))
+    joined_file.write_text(joined_module(path.name), encoding="utf-8")
+    (encoded,) = re.findall(r'atob\("([^"]+)"\)', packed_module(path.name, "block_table.css"))
     packed_file.write_bytes(gzip.decompress(base64.b64decode(encoded)))
 
     for file in (joined_file, packed_file):
@@ -63,4 +63,4 @@ def test_no_module_parses_html_or_contacts_another_machine(path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted(STATIC.glob("*.css")), ids=lambda path: path.name)
 def test_no_stylesheet_contacts_another_machine(path: Path) -> None:
-    assert not re.search(r"url\(|@import|https?:", styles(path.name))
+    assert not re.search(r"url\(|@import|https?:", joined_styles(path.name))

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 import nbturns as nt
 from nbturns.importers.kit.import_report import ImportReport
-from nbturns.render.html import MOST_ROWS, MOST_TEXT
-from nbturns.render.standalone_page import page
+from nbturns.render.html import MAX_ROWS, MAX_TEXT_LENGTH
+from nbturns.render.standalone_page import render_page
 
 EVIL = "<img src=x onerror=alert(1)>\"'><script>alert(1)</script>&lt;"
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "greenhouse.yaml"
@@ -159,21 +159,21 @@ def test_long_content_folds_and_short_content_stands_open() -> None:
 
 
 def test_a_table_stays_small_and_says_what_it_left_out() -> None:
-    many = nt.Turn([nt.user(f"{n}") for n in range(MOST_ROWS + 7)])._repr_html_()
+    many = nt.Turn([nt.user(f"{n}") for n in range(MAX_ROWS + 7)])._repr_html_()
     huge = nt.Turn([nt.assistant("x" * 10_000_000)])._repr_html_()
 
     assert "7 more blocks" in many
-    assert f"{10_000_000 - MOST_TEXT:,} more characters" in huge
-    assert len(huge) < MOST_TEXT + 20_000
+    assert f"{10_000_000 - MAX_TEXT_LENGTH:,} more characters" in huge
+    assert len(huge) < MAX_TEXT_LENGTH + 20_000
 
 
 def test_a_saved_page_holds_all_there_is(tmp_path: Path) -> None:
-    many = nt.Turn([*(nt.user(f"block {n}") for n in range(MOST_ROWS + 7)), nt.assistant("x" * (MOST_TEXT + 9))])
+    many = nt.Turn([*(nt.user(f"block {n}") for n in range(MAX_ROWS + 7)), nt.assistant("x" * (MAX_TEXT_LENGTH + 9))])
 
     text = nt.save(many, tmp_path / "all.html").read_text()
 
-    assert f"block {MOST_ROWS + 6}" in text
-    assert "x" * (MOST_TEXT + 9) in text
+    assert f"block {MAX_ROWS + 6}" in text
+    assert "x" * (MAX_TEXT_LENGTH + 9) in text
     assert "more blocks" not in text
 
 
@@ -182,7 +182,7 @@ def test_the_same_value_always_makes_the_same_text() -> None:
 
 
 def test_a_saved_page_runs_its_own_script_alone_and_requests_nothing() -> None:
-    text = page(nt.load(FIXTURE))
+    text = render_page(nt.load(FIXTURE))
 
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)
     assert policy
@@ -197,7 +197,7 @@ def test_a_saved_page_runs_its_own_script_alone_and_requests_nothing() -> None:
 
 @given(blocks)
 def test_what_a_saved_page_holds_is_data_and_cannot_end_its_element(block: nt.Block) -> None:
-    text = page(nt.Turn([block, nt.user(EVIL)]))
+    text = render_page(nt.Turn([block, nt.user(EVIL)]))
 
     (data,) = re.findall(r'<script type="application/json" id="nbturns-data">(.*?)</script>', text, re.DOTALL)
     assert json.loads(data)["start"]["rows"][1]["body"] == EVIL
@@ -205,9 +205,9 @@ def test_what_a_saved_page_holds_is_data_and_cannot_end_its_element(block: nt.Bl
 
 
 def test_a_long_turn_in_a_page_has_all_its_blocks_and_a_short_static_table() -> None:
-    text = page(nt.Turn(nt.user(f"said {n}") for n in range(3_000)))
+    text = render_page(nt.Turn(nt.user(f"said {n}") for n in range(3_000)))
 
-    assert text.count("<tr") < MOST_ROWS + 10
+    assert text.count("<tr") < MAX_ROWS + 10
     assert "said 2999" in text
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nbturns as nt
-from nbturns.render.pretty_json import WIDE, laid_out
+from nbturns.render.pretty_json import LINE_WIDTH, format_json
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -21,21 +21,21 @@ VALUES = st.recursive(
 
 @given(VALUES)
 def test_what_is_laid_out_is_still_the_same_json(value: Any) -> None:
-    assert json.loads(laid_out(value)) == value
+    assert json.loads(format_json(value)) == value
 
 
 @given(st.lists(st.integers(-(10**6), 10**6) | st.sampled_from(["north bench", "south"]), min_size=30))
 def test_a_list_of_numbers_and_words_fills_its_lines(values: list[Any]) -> None:
-    lines = laid_out({"hourly": values}).splitlines()
+    lines = format_json({"hourly": values}).splitlines()
 
-    assert all(len(line) <= WIDE for line in lines)
-    assert len(lines) <= 6 + len(json.dumps(values)) // (WIDE - 20)
+    assert all(len(line) <= LINE_WIDTH for line in lines)
+    assert len(lines) <= 6 + len(json.dumps(values)) // (LINE_WIDTH - 20)
 
 
 def test_what_is_short_stands_on_one_line_at_every_depth() -> None:
     rows = [{"city": city, "celsius": 18, "sky": ["clear", "calm"]} for city in ("Paris", "Lyon", "Nice", "Brest")]
 
-    assert laid_out({"rows": rows}).splitlines() == [
+    assert format_json({"rows": rows}).splitlines() == [
         "{",
         '  "rows": [',
         '    {"city": "Paris", "celsius": 18, "sky": ["clear", "calm"]},',

@@ -16,7 +16,7 @@ import pytest
 import nbturns as nt
 from nbturns.events import Ended, Event, Notice, Pause, Paused, Resumed
 from nbturns.runtime.background_loop import Waiting
-from nbturns.runtime.background_loop import call as on_host
+from nbturns.runtime.background_loop import call_soon as on_host
 from tests.runtime.test_tool_loop import call, double, until
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbturns.events import Delta, Event, InferenceFinished
-from nbturns.runtime.tag_extraction import Extracted, Extractor, extracting
+from nbturns.runtime.tag_extraction import Extracted, Extractor, extract_tags
 from nbturns.values.inference_results import InferenceResult
 
 TAG = "notes:todo:v1"
@@ -19,7 +19,7 @@ LEFT = "a <b>  c <other:tag:v1>d</other:tag:v1> <notes:todo:v2>"
 
 def heard(pieces: list[str], malformed: str = "error", extractor: Extractor = None) -> list[Event]:
     events: list[Event] = []
-    sink = extracting(events.append, {TAG: extractor}, malformed=malformed)  # type: ignore[arg-type]
+    sink = extract_tags(events.append, {TAG: extractor}, malformed=malformed)  # type: ignore[arg-type]
     for piece in pieces:
         sink(Delta("call", 0, "llm_text", piece))
     sink(InferenceFinished(InferenceResult()))
@@ -81,8 +81,8 @@ def test_an_extractor_makes_a_value_and_one_that_raises_is_told() -> None:
 
 def test_thoughts_and_arguments_pass_as_they_are_and_what_is_no_tag_is_refused() -> None:
     events: list[Event] = []
-    sink = extracting(events.append, {TAG: None})
+    sink = extract_tags(events.append, {TAG: None})
     sink(Delta("call", 0, "reasoning", f"<{TAG}>"))
     assert text(events) == f"<{TAG}>"
     with pytest.raises(ValueError, match="package:type:version"):
-        extracting(events.append, {"todo": None})
+        extract_tags(events.append, {"todo": None})

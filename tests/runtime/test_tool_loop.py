@@ -330,7 +330,7 @@ def test_any_other_end_is_the_end(reason: str) -> None:
 def test_a_stop_before_it_begins_asks_no_model() -> None:
     hold = threading.Event()
     engine = nt.scripted("never")
-    from nbturns.runtime.background_loop import call as on_host
+    from nbturns.runtime.background_loop import call_soon as on_host
 
     on_host(hold.wait, 5)
     execution = nt.Session(engine).ask("q")

@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 import nbturns as nt
 from nbturns import events
 from nbturns.events import Delta, Event
-from nbturns.serialization.event_json import GEPPETTO, TYPES, event_from_dict, event_to_dict, geppetto_name
+from nbturns.serialization.event_json import (
+    EVENT_CLASSES,
+    GEPPETTO_NAMES,
+    event_from_dict,
+    event_to_dict,
+    geppetto_name,
+)
 
 
 def add(a: int, b: int) -> int:
@@ -42,7 +48,7 @@ def test_every_event_of_a_run_survives_json() -> None:
 def test_every_kind_of_event_is_known_by_name() -> None:
     made = {cls.__name__ for cls in Event.__subclasses__() if cls.__module__ == Event.__module__}
 
-    assert set(TYPES) == set(GEPPETTO) == made
+    assert set(EVENT_CLASSES) == set(GEPPETTO_NAMES) == made
 
 
 def test_geppetto_would_know_them() -> None:

@@ -287,10 +287,10 @@ def test_a_role_left_blank_is_the_kinds_own() -> None:
     ],
 )  # fmt: skip
 def test_a_plain_scalar_is_what_geppetto_takes_it_for(text: str, value: Any) -> None:
-    read = yaml_text.load(f"x: {text}")["x"]
+    read = yaml_text.load_yaml(f"x: {text}")["x"]
 
     assert (type(read), read) == (type(value), value)
-    assert yaml_text.load(yaml_text.dump({"x": value}))["x"] == value
+    assert yaml_text.load_yaml(yaml_text.dump_yaml({"x": value}))["x"] == value
 
 
 def test_keys_that_are_no_texts_become_what_json_would_write() -> None:
@@ -405,7 +405,7 @@ def test_an_alias_bomb_is_refused_quickly(bomb: str) -> None:
 
 
 def test_merge_keys_mean_the_same_whichever_yaml_reader_is_installed() -> None:
-    data = yaml_text.load(
+    data = yaml_text.load_yaml(
         "a: &a {x: 1, y: 1}\nb: &b {<<: *a, x: 2, z: 2}\n"
         "first: {<<: [*a, *b]}\nown: {<<: [*b, *a], y: 3}\ntwice: {<<: *b, <<: *a}\nagain: *b\nself: &s {<<: *s, x: 1}\n"
     )
@@ -418,7 +418,7 @@ def test_merge_keys_mean_the_same_whichever_yaml_reader_is_installed() -> None:
 
 
 def test_a_harmless_file_may_merge_one_mapping_a_billion_times() -> None:
-    data = yaml_text.load(f"a: &a {{k: 1}}\n{MERGES}")
+    data = yaml_text.load_yaml(f"a: &a {{k: 1}}\n{MERGES}")
 
     assert list(data.values()) == [{"k": 1}] * 13
 

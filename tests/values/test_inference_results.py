@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 import nbturns as nt
 from nbturns.events import InferenceFinished, InferenceStarted
-from nbturns.runtime.engine_protocol import Engine, Scope, asking, signing
+from nbturns.runtime.engine_protocol import Engine, Scope, recording_engine, signing_engine
 from nbturns.values.inference_results import total_cost, total_usage
 from nbturns.values.persistent_list import PersistentList
-from nbturns.values.turns import results_on
+from nbturns.values.turns import results_of_blocks
 
 INFERENCE_RESULT, INFERENCE_ID, INFERENCES = nt.keys.INFERENCE_RESULT, nt.keys.INFERENCE_ID, nt.keys.INFERENCES
 counts = st.integers(0, 10**6)
@@ -142,7 +142,7 @@ def test_a_geppetto_loop_stamped_with_its_last_result_counts_that_once() -> None
     )
 
     assert nt.Turn(loop).usage == nt.Usage(10, 1)
-    assert results_on(loop) == (last,)
+    assert results_of_blocks(loop) == (last,)
 
 
 def test_a_run_counts_a_call_once_however_many_turns_hold_its_blocks() -> None:
@@ -429,10 +429,10 @@ def run(call: Awaitable[nt.Turn]) -> nt.Turn:
 
 
 def test_a_call_outside_a_session_is_signed_as_well() -> None:
-    turn = run(signing(nt.scripted(said("a", 3)))(nt.turn("q"), Scope()))
+    turn = run(signing_engine(nt.scripted(said("a", 3)))(nt.turn("q"), Scope()))
 
     assert turn[-1].inference is not None and turn.usage == nt.Usage(3, 1)
-    again = run(asking(nt.scripted(said("b", 4)), ())(turn + nt.user("r"), Scope()))
+    again = run(recording_engine(nt.scripted(said("b", 4)), ())(turn + nt.user("r"), Scope()))
     assert again.usage == nt.Usage(7, 2)
 
 

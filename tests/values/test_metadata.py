@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 import nbturns as nt
 from nbturns.runtime.toolbox import ToolConfig
-from nbturns.values.metadata import Metadata, keyed
+from nbturns.values.metadata import Metadata, metadata_from_dict
 from nbturns.values.persistent_list import PersistentList
 from tests.values.test_values import payloads
 
@@ -117,7 +117,7 @@ def test_absent_decodable_and_undecodable_are_three_answers() -> None:
     ],
 )
 def test_what_does_not_fit_is_a_decode_error_and_stays_in_the_turn(type_: Any, raw: Any) -> None:
-    bag = keyed({"me.value@v1": raw})
+    bag = metadata_from_dict({"me.value@v1": raw})
 
     with pytest.raises(nt.DecodeError, match="me.value@v1"):
         bag.get(nt.Key("me.value@v1", type_))
@@ -202,10 +202,10 @@ def test_names_we_do_not_know_are_kept_with_their_values(raw: dict[str, Any]) ->
 
 @given(payloads)
 def test_a_bag_pickles_copies_and_hashes(raw: dict[str, Any]) -> None:
-    bag = keyed(raw)
+    bag = metadata_from_dict(raw)
 
     assert pickle.loads(pickle.dumps(bag)) == bag == copy.deepcopy(bag)
-    assert hash(bag) == hash(keyed(copy.deepcopy(raw)))
+    assert hash(bag) == hash(metadata_from_dict(copy.deepcopy(raw)))
 
 
 def test_the_known_keys_have_geppettos_names_and_each_name_stands_once() -> None:

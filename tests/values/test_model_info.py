@@ -8,7 +8,7 @@ import pytest
 
 import nbturns as nt
 from nbturns.values.frozen_json import freeze
-from nbturns.values.model_info import AS_OF, MODELS, SOURCES, ModelInfo, Prices, find, priced
+from nbturns.values.model_info import AS_OF, MODELS, SOURCES, ModelInfo, Prices, find_model, with_cost
 
 
 def test_cached_tokens_are_priced_as_cached_and_never_twice() -> None:
@@ -41,7 +41,7 @@ def test_tokens_without_a_price_of_their_own_cost_as_input_does() -> None:
     ],
 )
 def test_a_model_is_found_with_or_without_its_date_and_vendor(name: str, id: str) -> None:
-    found = find(name)
+    found = find_model(name)
 
     assert found is not None
     assert found.id == id
@@ -49,13 +49,13 @@ def test_a_model_is_found_with_or_without_its_date_and_vendor(name: str, id: str
 
 @pytest.mark.parametrize("name", ["gpt-5-pro", "gpt-5-mini-turbo", "claude-sonnet-9", "llama3", "", "gpt"])
 def test_a_model_is_never_taken_for_another_one(name: str) -> None:
-    assert find(name) is None
+    assert find_model(name) is None
 
 
 def test_your_own_entry_wins() -> None:
     mine = ModelInfo(id="gpt-4o", prices=Prices(1, 1))
 
-    assert find("gpt-4o-2024-08-06", [mine]) is mine
+    assert find_model("gpt-4o-2024-08-06", [mine]) is mine
 
 
 def test_a_long_prompt_has_a_price_of_its_own() -> None:
@@ -77,20 +77,20 @@ def test_what_is_cached_for_an_hour_costs_more_than_what_is_cached_for_five_minu
         model="claude-sonnet-4-5", usage=usage, extra=freeze({"usage": {"cache_creation": written}})
     )
 
-    assert priced(result).cost == pytest.approx((1_000 * 3 + 1_000 * 3.75 + 3_000 * 6) / 1e6)
+    assert with_cost(result).cost == pytest.approx((1_000 * 3 + 1_000 * 3.75 + 3_000 * 6) / 1e6)
 
 
 def test_reasoning_is_output_and_is_not_paid_twice() -> None:
     usage = nt.Usage(input_tokens=0, output_tokens=1_000, reasoning_tokens=900)
 
-    assert priced(nt.InferenceResult(model="gpt-5", usage=usage)).cost == pytest.approx(0.01)
+    assert with_cost(nt.InferenceResult(model="gpt-5", usage=usage)).cost == pytest.approx(0.01)
 
 
 @pytest.mark.parametrize(("tier", "cost"), [("default", 0.01), ("flex", 0.005), ("batch", 0.005), ("priority", None)])
 def test_a_tier_has_its_share_of_the_price_or_no_cost(tier: str, cost: float | None) -> None:
     result = nt.InferenceResult(model="gpt-5", usage=nt.Usage(0, 1_000), extra=freeze({"service_tier": tier}))
 
-    assert priced(result).cost == (cost if cost is None else pytest.approx(cost))
+    assert with_cost(result).cost == (cost if cost is None else pytest.approx(cost))
 
 
 def test_a_model_of_your_own_is_priced_wherever_it_is_read() -> None:

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nbturns as nt
-from nbturns.values.frozen_json import DEEPEST, FrozenDict, FrozenList, freeze, thaw
+from nbturns.values.frozen_json import MAX_DEPTH, FrozenDict, FrozenList, freeze, thaw
 from nbturns.values.images import image_bytes, normal_image
 from nbturns.values.pending_calls import PendingCalls
-from nbturns.values.persistent_list import SIZE, PersistentList
+from nbturns.values.persistent_list import CHUNK_SIZE, PersistentList
 
 SCORE: nt.Key[float] = nt.Key("me.score@v1", float)
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 8
@@ -145,7 +145,7 @@ def test_a_value_that_contains_itself_is_refused() -> None:
 
 def test_whatever_may_be_kept_can_be_hashed_pickled_and_written() -> None:
     deepest: Any = {}
-    for level in range(DEEPEST - 1):
+    for level in range(MAX_DEPTH - 1):
         deepest = {"a": deepest} if level % 2 == 0 else [deepest]
     turn = nt.Turn((nt.Block("user", deepest),))
 
@@ -160,7 +160,7 @@ def test_whatever_may_be_kept_can_be_hashed_pickled_and_written() -> None:
 # PersistentList, against a tuple.
 
 
-@given(st.lists(st.integers(), max_size=3 * SIZE), st.lists(st.integers(), max_size=2 * SIZE), st.data())
+@given(st.lists(st.integers(), max_size=3 * CHUNK_SIZE), st.lists(st.integers(), max_size=2 * CHUNK_SIZE), st.data())
 def test_chunks_do_what_a_tuple_does(head: list[int], tail: list[int], data: st.DataObject) -> None:
     chunks, model = PersistentList(head) + tail, (*head, *tail)
     at = data.draw(st.integers(-len(model) - 3, len(model) + 3))
@@ -178,7 +178,7 @@ def test_chunks_do_what_a_tuple_does(head: list[int], tail: list[int], data: st.
     assert pickle.loads(pickle.dumps(chunks)) == chunks
 
 
-@given(st.integers(1, 3 * SIZE), st.data())
+@given(st.integers(1, 3 * CHUNK_SIZE), st.data())
 def test_one_item_of_chunks_is_replaced_and_dropped_as_in_a_list(length: int, data: st.DataObject) -> None:
     chunks, model = PersistentList(range(length)), list(range(length))
     at = data.draw(st.integers(-length, length - 1))
@@ -201,7 +201,7 @@ def test_an_index_that_is_not_there_is_an_index_error(index: int) -> None:
             touch()
 
 
-@given(st.integers(0, 3 * SIZE), st.integers(0, 3 * SIZE), st.booleans())
+@given(st.integers(0, 3 * CHUNK_SIZE), st.integers(0, 3 * CHUNK_SIZE), st.booleans())
 def test_shared_counts_the_items_at_the_head_that_are_the_same_objects(length: int, at: int, same: bool) -> None:
     items = [object() for _ in range(length)]
     first = PersistentList(items)
@@ -211,7 +211,7 @@ def test_shared_counts_the_items_at_the_head_that_are_the_same_objects(length: i
 
 
 def test_a_longer_sequence_shares_the_chunks_of_the_shorter() -> None:
-    short = PersistentList(range(10 * SIZE))
+    short = PersistentList(range(10 * CHUNK_SIZE))
 
     long = short.append(1)
 

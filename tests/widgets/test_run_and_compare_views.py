@@ -14,7 +14,7 @@ import pytest
 import nbturns as nt
 from nbturns.importers.kit.import_report import ImportReport
 from nbturns.render.timeline import Timeline
-from nbturns.render.turn_summaries import phases_of
+from nbturns.render.turn_summaries import inferred_phases
 from nbturns.widgets import CompareView, RunView, Stepper, TurnView
 from tests.engines.stream_pieces import send_from_page
 
@@ -135,7 +135,7 @@ def test_inferred_phases_equal_the_snapshots() -> None:
     execution = asked_session.ask("1 + 2?")
     turn = execution.result(5)
 
-    phases = [(mark.phase, mark.iteration, len(mark.turn)) for mark in phases_of(turn, nt.Turn())]
+    phases = [(mark.phase, mark.iteration, len(mark.turn)) for mark in inferred_phases(turn, nt.Turn())]
 
     assert phases == [(mark.phase, mark.iteration, len(mark.turn)) for mark in execution.snapshots]
 

@@ -16,9 +16,9 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
 
 from ...errors import EngineError
-from ...packages import installed
+from ...packages import is_installed
 from ...runtime.engine_protocol import Scope
-from ...values.frozen_json import EMPTY, thaw
+from ...values.frozen_json import EMPTY_DICT, thaw
 from ...values.images import normal_image
 from ...values.turns import Block, Turn
 from ..json_access import are_parts
@@ -30,7 +30,7 @@ from ..transports.sdk_client import OfficialClient, OfficialTransport
 from .history import MEDIA, RESULT_PARTS, text_part
 from .history import history as history
 from .media import read_medium, write_medium
-from .reply import WIRE, Reply, error_of
+from .reply import ORIGINALS, Reply, error_of
 from .settings import PARAMS, PORTABLE, SAMPLING, STRUCTURED_OUTPUT, remove_unsupported
 
 VERSION = "2026-10-21"  # of the API, for clients other than Anthropic's
@@ -45,7 +45,7 @@ Content: TypeAlias = list[dict[str, Any]] | str
 # Encoding a Turn.
 
 
-def request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
+def request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY_DICT) -> dict[str, Any]:
     """Return the body of `POST /v1/messages`. `max_tokens` is 4096 unless given.
 
     System blocks at the head become `system`; later ones system messages, or user text with
@@ -68,7 +68,7 @@ COUNTED_FIELDS = frozenset(
 )
 
 
-def count_request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
+def count_request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY_DICT) -> dict[str, Any]:
     """Return the body of `POST /v1/messages/count_tokens`: the request without parameters of the answer."""
     return only_fields(request(turn, scope, model, params), COUNTED_FIELDS)
 
@@ -100,7 +100,7 @@ def _message_groups(blocks: Iterable[Block], later_role: str) -> Iterator[tuple[
     for block in blocks:
         if not (content := _block_content(block)):
             continue
-        block_role, place = _role(block, later_role), WIRE.place(block)
+        block_role, place = _role(block, later_role), ORIGINALS.reply_position(block)
         if group and (block_role != role or _are_separate(last_place, place)):
             yield role, group
             group = []
@@ -125,7 +125,7 @@ def _role(block: Block, later_role: str) -> str:
 
 def _block_content(block: Block) -> Content:
     """Return the content of a block, verbatim if unedited, else from its payload; without blank texts, which are refused."""
-    raw = WIRE.raw(block)
+    raw = ORIGINALS.raw_item(block)
     if isinstance(raw, str):
         return raw.strip() and raw
     parts = [raw] if isinstance(raw, dict) else _parts(block)
@@ -167,14 +167,14 @@ def _parts(block: Block) -> list[dict[str, Any]]:
             )
         case "tool_use":
             return _with_cache_control([_tool_result(block)], payload)
-        case "other" if WIRE.kept in block.metadata:
+        case "other" if ORIGINALS.item_key in block.metadata:
             return [thaw(payload)]
     return []
 
 
 def _is_foreign(block: Block) -> bool:
     """Tell whether another provider made this block, so that Claude cannot read its signatures."""
-    if WIRE.kept in block.metadata:
+    if ORIGINALS.item_key in block.metadata:
         return False
     made_by = block.inference.provider if block.inference else ""
     return made_by not in ("", "anthropic", "scripted") or any(name.endswith(".wire@v1") for name in block.metadata)
@@ -189,7 +189,7 @@ def _with_cache_control(parts: list[dict[str, Any]], payload: Mapping[str, Any])
 
 def _image(raw_image: Any) -> dict[str, Any]:
     try:
-        image = normal_image(raw_image) if isinstance(raw_image, Mapping) else EMPTY
+        image = normal_image(raw_image) if isinstance(raw_image, Mapping) else EMPTY_DICT
     except ValueError as error:
         raise EngineError(str(error), kind="unsupported") from None
     if image.get("file_id"):
@@ -297,8 +297,8 @@ def transport(settings: Mapping[str, Any]) -> Transport:
     if settings.get("betas"):
         headers["anthropic-beta"] = ",".join(settings["betas"])
     client = settings.get("client")
-    has_no_sdk = client is None and not installed("anthropic")
-    if is_http(client) or (has_no_sdk and any(map(installed, PACKAGES))):
+    has_no_sdk = client is None and not is_installed("anthropic")
+    if is_http(client) or (has_no_sdk and any(map(is_installed, PACKAGES))):
         return http_transport(
             settings,
             name="anthropic",
@@ -335,6 +335,6 @@ PROVIDER = Provider(
     structured_output=STRUCTURED_OUTPUT,
     messages=MessageLayout(messages="messages", head="system", parts="content"),
     read_medium=read_medium,
-    namespace=WIRE.namespace,
+    namespace=ORIGINALS.namespace,
     output_limits=("max_tokens",),
 )

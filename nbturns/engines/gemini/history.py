@@ -15,7 +15,7 @@ from ...runtime.call_ids import PROVIDER_CALL_ID
 from ...values.frozen_json import FrozenDict, freeze
 from ...values.persistent_list import PersistentList
 from ...values.turns import Block, Kind, Turn
-from .parts import WIRE, decoded, field_of
+from .parts import ORIGINALS, decoded, field_of
 
 
 def history(request: Mapping[str, Any]) -> Turn:
@@ -45,9 +45,9 @@ def _content_blocks(content: Any, role: str, pairs: _Pairs) -> Iterator[Block]:
         if not isinstance(part, FrozenDict):
             raise EngineError(f"a content has parts, and each is an object, not {part!r:.60}", kind="bad_request")
         if role == "model":
-            yield pairs.called(WIRE.marked(decoded(part), raw=part, index=index))
+            yield pairs.called(ORIGINALS.attach(decoded(part), raw=part, index=index))
         else:
-            yield WIRE.marked(_input_block(part, role, pairs), raw=part, index=index)
+            yield ORIGINALS.attach(_input_block(part, role, pairs), raw=part, index=index)
 
 
 @dataclass(slots=True)

@@ -12,15 +12,15 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from ...values.blocks import block
-from ...values.frozen_json import EMPTY, FrozenDict, freeze
-from ...values.metadata import Key, keyed
+from ...values.blocks import make_block
+from ...values.frozen_json import EMPTY_DICT, FrozenDict, freeze
+from ...values.metadata import Key, metadata_from_dict
 from ...values.turns import Block, Kind
 from ..json_access import mapping_of, text_of
-from ..verbatim import Wire
+from ..verbatim import OriginalItems
 from .streamed_arguments import Arguments
 
-WIRE = Wire("gemini")
+ORIGINALS = OriginalItems("gemini")
 SIGNATURE: Key[str] = Key("gemini.thought_signature@v1", str)  # geppetto's name for it
 PLAIN = frozenset({"text", "thought"})  # a part of nothing else may grow while it streams
 
@@ -77,18 +77,18 @@ class Part:
         assert self.arguments is not None
         args_text = json.dumps(self.arguments.pieces, ensure_ascii=False)
         if over:
-            return decoded(self.raw).edit(args=EMPTY, args_raw=args_text)
+            return decoded(self.raw).edit(args=EMPTY_DICT, args_raw=args_text)
         return Block(Kind.OTHER, {**self.raw, "partial_json": args_text}, "assistant")
 
 
 def decoded(raw: FrozenDict) -> Block:
     """Return the block of one part of the model's; an unknown one becomes `other`."""
     kind = _kind(raw)
-    block_made = block(kind, _payload(raw, kind), "" if kind == "tool_call" else "assistant")
+    block_made = make_block(kind, _payload(raw, kind), "" if kind == "tool_call" else "assistant")
     signature = field_of(raw, "thoughtSignature")
     if not isinstance(signature, str) or not signature:
         return block_made
-    return block_made.signed("", keyed(FrozenDict({SIGNATURE.name: signature})))
+    return block_made.signed("", metadata_from_dict(FrozenDict({SIGNATURE.name: signature})))
 
 
 def _payload(raw: FrozenDict, kind: str) -> FrozenDict:
@@ -97,7 +97,7 @@ def _payload(raw: FrozenDict, kind: str) -> FrozenDict:
     if kind != "tool_call":
         return FrozenDict(text=raw["text"])
     call = field_of(raw, "functionCall")
-    return FrozenDict(id=text_of(call.get("id")), name=call["name"], args=call.get("args") or EMPTY)
+    return FrozenDict(id=text_of(call.get("id")), name=call["name"], args=call.get("args") or EMPTY_DICT)
 
 
 def _kind(raw: FrozenDict) -> str:

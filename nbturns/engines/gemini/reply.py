@@ -13,12 +13,12 @@ from typing import Any
 
 from ...errors import EngineError
 from ...runtime.toolbox import CUT
-from ...values.frozen_json import EMPTY, FrozenDict, freeze
+from ...values.frozen_json import EMPTY_DICT, FrozenDict, freeze
 from ...values.inference_results import FinishClass, InferenceResult, Usage
 from ...values.turns import Block
 from ..json_access import count_of, frozen_part, mapping_of, mappings_of, text_of
-from ..provider import Hear, delta, unheard
-from .parts import PLAIN, WIRE, Part, camel, field_of
+from ..provider import DeltaListener, delta, discard_event
+from .parts import ORIGINALS, PLAIN, Part, camel, field_of
 
 ANSWER = frozenset({"candidates", "promptFeedback", "usageMetadata"})  # one of these makes it an answer
 USUAL = frozenset({"candidates", "usageMetadata", "modelVersion", "responseId", "content", "finishReason", "index"})
@@ -31,15 +31,15 @@ PROMPT = "PROMPT_"  # what blocked the prompt and not the answer is told apart b
 class Reply:
     """A reply of Gemini under construction. Raises EngineError for an error in the stream and for an early end."""
 
-    def __init__(self, hear: Hear = unheard, inference_id: str = "") -> None:
+    def __init__(self, on_delta: DeltaListener = discard_event, inference_id: str = "") -> None:
         self.complete = False
-        self._hear = None if hear is unheard else hear
+        self._on_delta = None if on_delta is discard_event else on_delta
         self._inference_id = inference_id
         self._id: Any = ""
         self._model: Any = ""
         self._reason = ""
         self._known: dict[str, Any] = {}
-        self._usage: Any = EMPTY
+        self._usage: Any = EMPTY_DICT
         self._others: dict[int, dict[str, Any]] = {}
         self._parts: list[Part] = []
 
@@ -139,8 +139,8 @@ class Reply:
         self._tell(part, part.text, part.name)
 
     def _tell(self, part: Part, text: str, name: str = "") -> None:
-        if self._hear is not None and (text or name) and part.kind != "other":
-            self._hear(delta(self._inference_id, part.place, part.kind, text, name))
+        if self._on_delta is not None and (text or name) and part.kind != "other":
+            self._on_delta(delta(self._inference_id, part.place, part.kind, text, name))
 
     def blocks(self) -> tuple[Block, ...]:
         """Return the blocks so far. An incomplete one cannot be sent back, and is not a call."""
@@ -152,7 +152,9 @@ class Reply:
             if self._is_cut(part):
                 block = block.with_metadata(CUT, True)
             whole = not part.broken and (is_over or part is not self._parts[-1] or not part.grows)
-            blocks.append(WIRE.marked(block, raw=raw if whole else None, response_id=response_id, index=part.place))
+            blocks.append(
+                ORIGINALS.attach(block, raw=raw if whole else None, response_id=response_id, index=part.place)
+            )
         return tuple(blocks)
 
     def _is_cut(self, part: Part) -> bool:
@@ -230,7 +232,7 @@ def _harmless(value: Mapping[str, Any]) -> FrozenDict:
     try:
         frozen: FrozenDict = freeze(value)
     except TypeError:
-        return EMPTY
+        return EMPTY_DICT
     return frozen
 
 

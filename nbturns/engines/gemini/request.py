@@ -19,7 +19,7 @@ from ...errors import EngineError
 from ...runtime.call_ids import PROVIDER_CALL_ID
 from ...runtime.engine_protocol import Scope
 from ...values import provenance
-from ...values.frozen_json import EMPTY, thaw
+from ...values.frozen_json import EMPTY_DICT, thaw
 from ...values.images import normal_image
 from ...values.turns import Block, Turn
 from ..media import content_parts
@@ -27,7 +27,7 @@ from ..provider import MessageLayout, Provider, Transport
 from ..token_endpoint import Counting, only_fields
 from .history import history as history
 from .media import read_medium, write_medium
-from .parts import SIGNATURE, WIRE, camel, field_of
+from .parts import ORIGINALS, SIGNATURE, camel, field_of
 from .reply import Reply
 from .settings import PARAMS, PORTABLE, STRUCTURED_OUTPUT
 from .transport import GeminiTransport
@@ -64,7 +64,7 @@ def _path(model: str) -> str:
 # Encoding a Turn.
 
 
-def request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
+def request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY_DICT) -> dict[str, Any]:
     """Return the body of `POST /v1beta/models/{model}:generateContent`; the model is in its `path`.
 
     All system blocks become `systemInstruction`; with `later_system="user"`, those after the
@@ -91,13 +91,15 @@ def request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EM
     return GeminiBody(body | body_fields | _tools(scope, body_fields), model, method)
 
 
-def count_request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
+def count_request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY_DICT) -> dict[str, Any]:
     """Return the body of `POST /v1beta/models/{model}:countTokens`, which holds the whole request."""
     body = request(turn, scope, model, params)
     return GeminiBody({"generateContentRequest": {"model": _path(model), **body}}, model, "countTokens")
 
 
-def vertex_count_request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
+def vertex_count_request(
+    turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY_DICT
+) -> dict[str, Any]:
     """Return the body of Vertex's `:countTokens`, which accepts fewer fields."""
     return GeminiBody(only_fields(request(turn, scope, model, params), VERTEX_COUNTS), model, "countTokens")
 
@@ -209,7 +211,7 @@ def _role(block: Block) -> str:
 
 
 def _are_separate(block: Block, next_block: Block) -> bool:
-    (reply, place), (next_reply, next_place) = WIRE.place(block), WIRE.place(next_block)
+    (reply, place), (next_reply, next_place) = ORIGINALS.reply_position(block), ORIGINALS.reply_position(next_block)
     if reply and next_reply and reply != next_reply:
         return True
     if (
@@ -222,7 +224,7 @@ def _are_separate(block: Block, next_block: Block) -> bool:
 def _original_parts(block: Block) -> list[dict[str, Any]]:
     """Return the original part of an unedited block; an id that was assigned here is not an edit."""
     provider_id = block.metadata.get(PROVIDER_CALL_ID)
-    raw = WIRE.raw(block if provider_id is None else block.edit(id=provider_id))
+    raw = ORIGINALS.raw_item(block if provider_id is None else block.edit(id=provider_id))
     return [raw] if isinstance(raw, dict) else []
 
 
@@ -237,20 +239,20 @@ def _parts(block: Block) -> list[dict[str, Any]]:
             return [*text, *map(_image, payload.get("images") or ()), *map(_media, payload.get("media") or ())]
         case "llm_text" if block.text or signature_field:
             return [{"text": block.text} | signature_field]
-        case "reasoning" if signature_field or WIRE.kept in block.metadata:
+        case "reasoning" if signature_field or ORIGINALS.item_key in block.metadata:
             return [{"text": block.text} | ({"thought": True} if block.text else {}) | signature_field]
         case "tool_call":
             return [
                 {"functionCall": {"name": block.name, "args": _args(block)} | _call_id_field(block)} | signature_field
             ]
-        case "other" if WIRE.kept in block.metadata:
+        case "other" if ORIGINALS.item_key in block.metadata:
             return [thaw(payload)]
     return []
 
 
 def _call_id_field(call: Block | None) -> dict[str, Any]:
     """Return the id of a call if Gemini gave it one; some of its servers do not know the field."""
-    if call is None or WIRE.kept not in call.metadata:
+    if call is None or ORIGINALS.item_key not in call.metadata:
         return {}
     provider_id = call.metadata.get(PROVIDER_CALL_ID)
     call_id = call.tool_call_id if provider_id is None else provider_id
@@ -282,7 +284,7 @@ def _result(block: Block, call: Block | None) -> dict[str, Any]:
 
 def _image(raw_image: Any) -> dict[str, Any]:
     try:
-        image = normal_image(raw_image) if isinstance(raw_image, Mapping) else EMPTY
+        image = normal_image(raw_image) if isinstance(raw_image, Mapping) else EMPTY_DICT
     except ValueError as error:
         raise EngineError(str(error), kind="unsupported") from None
     if image.get("content") and image.get("media_type"):
@@ -316,7 +318,7 @@ def transport(settings: Mapping[str, Any]) -> Transport:
 
 def _instruction(parts: list[Any], first: Block) -> dict[str, Any]:
     """Return `systemInstruction` with the fields it had besides its parts."""
-    fields = thaw(first.metadata.get(provenance.FIELDS) or EMPTY)
+    fields = thaw(first.metadata.get(provenance.FIELDS) or EMPTY_DICT)
     return {**fields, "parts": parts[0] if "parts" in fields else parts}
 
 
@@ -342,7 +344,7 @@ PROVIDER = Provider(
         messages="contents", head="systemInstruction", parts="parts", model_role="model", head_value=_instruction
     ),
     read_medium=read_medium,
-    namespace=WIRE.namespace,
+    namespace=ORIGINALS.namespace,
     output_limits=("generationConfig.maxOutputTokens",),
     counting=Counting(request=count_request, total="totalTokens", cached="cachedContentTokenCount"),
 )

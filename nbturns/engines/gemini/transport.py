@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ...errors import EngineError
-from ...runtime.background_loop import in_worker
+from ...runtime.background_loop import run_in_worker
 from ..provider import ResponseStream, kind_at
 from ..transports.exchange_recorder import recording
 from ..transports.sdk_client import CONNECT, error_text, need, refuse_keys, retry_after, without_keys
@@ -65,7 +65,7 @@ class GeminiTransport:
             return self.settings["client"]
         loop = asyncio.get_running_loop()
         if loop not in self._clients:
-            httpx = await in_worker(lambda: importlib.import_module("httpx"))  # others live on this loop
+            httpx = await run_in_worker(lambda: importlib.import_module("httpx"))  # others live on this loop
             self._clients = {loop: client for loop, client in self._clients.items() if not loop.is_closed()}
             if loop not in self._clients:
                 self._clients[loop] = self._new(httpx)

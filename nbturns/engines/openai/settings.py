@@ -12,7 +12,7 @@ from typing import Any
 
 from ...values.frozen_json import thaw
 from ...values.inference_settings import StructuredOutputConfig
-from ...values.model_info import find as find_model
+from ...values.model_info import find_model as find_model
 from ..parameters.schema import Json, table
 from ..parameters.structured_output import can_be_strict, closed, schema_name
 from ..parameters.unsupported import remove

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...values.frozen_json import EMPTY
+from ...values.frozen_json import EMPTY_DICT
 from ..json_access import frozen_part
-from ..provider import Hear, delta
+from ..provider import DeltaListener, delta
 
 REASONING_FIELDS = ("reasoning_content", "reasoning")  # servers use one or both for the text of the reasoning
 CHUNK_ONLY_FIELDS = frozenset({"token_id", "channel", "role"})  # of a delta, not of its message
@@ -25,7 +25,7 @@ class Candidate:
     """One choice of a reply under construction. `is_body` tells that it arrives in one piece."""
 
     def __init__(
-        self, index: int, on_delta: Hear | None = None, inference_id: str = "", *, is_body: bool = False
+        self, index: int, on_delta: DeltaListener | None = None, inference_id: str = "", *, is_body: bool = False
     ) -> None:
         self.finish_reason = ""
         self.choice_fields: dict[str, Any] = {}  # of the choice, not of its message
@@ -78,7 +78,7 @@ class Candidate:
             if value is None or value == "" or name in CHUNK_ONLY_FIELDS:
                 continue
             if name == "content" and type(value) is str:
-                self._add_text("text", value, EMPTY)
+                self._add_text("text", value, EMPTY_DICT)
                 continue
             match name:
                 case "content":

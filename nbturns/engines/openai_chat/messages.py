@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import Any
 
 from ...errors import EngineError
-from ...values.frozen_json import EMPTY, thaw
+from ...values.frozen_json import EMPTY_DICT, thaw
 from ...values.images import normal_image
 from ...values.inference_results import INFERENCE_RESULT
 from ...values.provenance import ARGUMENTS, MESSAGE
@@ -24,7 +24,7 @@ from ..dialects import Dialect
 from ..media import content_parts, medium
 from ..openai.media import write_chat_medium
 from .candidate import REASONING_FIELDS
-from .reply import WIRE, parse_arguments
+from .reply import ORIGINALS, parse_arguments
 
 MEDIA_TYPES = frozenset({"input_audio", "file", "document_url", "video_url", "audio_url"})
 SPOKEN_FIELDS = ("content", "tool_calls", "function_call", "refusal", "audio")  # a message without these is empty
@@ -82,7 +82,10 @@ def _message_groups(blocks: Iterable[Block]) -> Iterator[list[Block]]:
 def _begins_new_message(block: Block, block_group: list[Block]) -> bool:
     """Tell whether a block begins another message than the blocks before it."""
     last_block = block_group[-1]
-    (last_reply, last_index), (block_reply, block_index) = WIRE.place(last_block), WIRE.place(block)
+    (last_reply, last_index), (block_reply, block_index) = (
+        ORIGINALS.reply_position(last_block),
+        ORIGINALS.reply_position(block),
+    )
     identity_pairs = (
         (last_reply, block_reply),
         (last_block.inference_id, block.inference_id),
@@ -130,12 +133,12 @@ class _Writer:
             case _ if first_block.role == "assistant":
                 if message := self._assistant_message(block_group):
                     yield OTHER_RANK, message
-            case _ if (raw_message := WIRE.raw(first_block)) is not None and "role" in raw_message:
+            case _ if (raw_message := ORIGINALS.raw_item(first_block)) is not None and "role" in raw_message:
                 yield OTHER_RANK, raw_message
 
     def _recorded_message(self, block: Block) -> dict[str, Any] | None:
         """Return the message as it was recorded; None without a record, or after an edit."""
-        raw_message = WIRE.raw(block)
+        raw_message = ORIGINALS.raw_item(block)
         return raw_message if isinstance(raw_message, dict) and "role" in raw_message else None
 
     def _prompt_message(self, block: Block) -> dict[str, Any]:
@@ -206,7 +209,7 @@ class _Writer:
 
     def _message_piece(self, block: Block) -> dict[str, Any]:
         """Return the fields that a block adds to its message: verbatim where allowed, else from its payload."""
-        raw_piece = WIRE.raw(block)
+        raw_piece = ORIGINALS.raw_item(block)
         raw_piece = raw_piece if isinstance(raw_piece, dict) else None
         if block.kind == "tool_call":
             self.tool_names[block.tool_call_id] = block.name
@@ -322,7 +325,7 @@ def _imported_fields(block: Block) -> dict[str, Any]:
 
 
 def _has_original(block: Block) -> bool:
-    return WIRE.kept in block.metadata
+    return ORIGINALS.item_key in block.metadata
 
 
 def _is_server_audio(media_item: Any) -> bool:
@@ -333,7 +336,7 @@ def _is_server_audio(media_item: Any) -> bool:
 def _image_part(image_value: Any) -> dict[str, Any]:
     """Return an image as a part. Raises EngineError for an invalid or incomplete one."""
     try:
-        image = normal_image(image_value) if isinstance(image_value, Mapping) else EMPTY
+        image = normal_image(image_value) if isinstance(image_value, Mapping) else EMPTY_DICT
     except ValueError as error:
         raise EngineError(str(error), kind="unsupported") from None
     if image.get("url"):

@@ -14,20 +14,20 @@ from typing import Any
 from ...errors import EngineError
 from ...runtime.call_ids import PROVIDER_CALL_ID
 from ...runtime.toolbox import CUT
-from ...values.frozen_json import EMPTY, FrozenDict, freeze
-from ...values.images import seen
+from ...values.frozen_json import EMPTY_DICT, FrozenDict, freeze
+from ...values.images import normal_or_raw_image
 from ...values.inference_results import FinishClass, InferenceResult, Usage
 from ...values.metadata import Key
 from ...values.provenance import OPENAI_CHAT_FIELDS as FIELDS
 from ...values.turns import Block, Kind
 from ..json_access import cost_of, count_of, frozen_part, json_of, mapping_of, text_of
-from ..provider import Hear, unheard
+from ..provider import DeltaListener, discard_event
 from ..receiver import DONE
 from ..transports import openai_client
-from ..verbatim import Wire
+from ..verbatim import OriginalItems
 from .candidate import REASONING_FIELDS, Candidate, has_content, merge_values
 
-WIRE = Wire("openai_chat")
+ORIGINALS = OriginalItems("openai_chat")
 LOGPROBS: Key[dict[str, Any]] = Key("openai_chat.logprobs@v1", dict)
 
 TRUNCATED_REASONS = frozenset({"length", "max_tokens", "model_length"})
@@ -39,13 +39,13 @@ IGNORED_FIELDS = frozenset({"error", "object"})
 class Reply:
     """A chat reply under construction. Raises EngineError for an error in it and for an early end."""
 
-    def __init__(self, on_delta: Hear = unheard, inference_id: str = "", server: str = "openai") -> None:
+    def __init__(self, on_delta: DeltaListener = discard_event, inference_id: str = "", server: str = "openai") -> None:
         self.complete = False
         self.server = server
         self._inference_id = inference_id
-        self._on_delta = None if on_delta is unheard else on_delta
+        self._on_delta = None if on_delta is discard_event else on_delta
         self._reply_fields: dict[str, Any] = {}
-        self._last_chunk_fields: Mapping[str, Any] = EMPTY  # fields of the last chunk, without its choices
+        self._last_chunk_fields: Mapping[str, Any] = EMPTY_DICT  # fields of the last chunk, without its choices
         self._candidates: dict[int, Candidate] = {}
         self._final_blocks: tuple[Block, ...] | None = None  # blocks of a complete reply
 
@@ -65,7 +65,7 @@ class Reply:
                 raise error_of(data)
         elif name == DONE:
             self.complete = True
-            self._raise_for_error(EMPTY)
+            self._raise_for_error(EMPTY_DICT)
 
     def end(self) -> None:
         """Finish at the end of the stream. Raises EngineError when a candidate is not complete."""
@@ -73,7 +73,7 @@ class Reply:
         if not candidates or not all(candidate.finish_reason for candidate in candidates):
             raise EngineError("the stream ended before [DONE] and before a finish_reason", kind="stream_cut")
         self.complete = True
-        self._raise_for_error(EMPTY)
+        self._raise_for_error(EMPTY_DICT)
 
     def _raise_for_error(self, error_data: Mapping[str, Any]) -> None:
         if _is_error(error_data):
@@ -130,13 +130,15 @@ class Reply:
         response_id, candidate = text_of(self._reply_fields.get("id")), self._first_candidate
         if candidate.finish_reason in FAILED_REASONS or not (self.complete or candidate.finish_reason):
             incomplete_blocks = enumerate(_incomplete_blocks(candidate))
-            return tuple(WIRE.marked(block, response_id=response_id, index=index) for index, block in incomplete_blocks)
+            return tuple(
+                ORIGINALS.attach(block, response_id=response_id, index=index) for index, block in incomplete_blocks
+            )
         message: FrozenDict = freeze(candidate.message())
         block_pieces = message_pieces(message, response_id)
         if block_pieces and block_pieces[-1][0].kind == "tool_call" and candidate.finish_reason in TRUNCATED_REASONS:
             block_pieces[-1] = (block_pieces[-1][0].with_metadata(CUT, True), block_pieces[-1][1])
         blocks = [
-            WIRE.marked(block, raw=message_piece, response_id=response_id, index=block_index)
+            ORIGINALS.attach(block, raw=message_piece, response_id=response_id, index=block_index)
             for block_index, (block, message_piece) in enumerate(block_pieces)
         ]
         if blocks:
@@ -273,7 +275,7 @@ def _attach_media(block_pieces: list[tuple[Block, dict[str, Any]]], message: Fro
         media_piece["audio"] = audio
         payload["media"] = [{"type": "audio", **audio}]
     if isinstance(images := message.get("images"), list) and images:
-        payload["images"] = [seen(mapping_of(image_part)) for image_part in images]
+        payload["images"] = [normal_or_raw_image(mapping_of(image_part)) for image_part in images]
     if not payload:
         return
     for block_index, (block, text_piece) in enumerate(block_pieces):
@@ -293,7 +295,7 @@ def call_block(raw_call: Any, position: str) -> Block:
     args = arguments if isinstance(arguments, dict) else parse_arguments(arguments)
     call_id = text_of(raw_call.get("id"))
     call_digest = hashlib.sha256(f"{position}{name}{arguments}".encode("utf-8", "replace")).hexdigest()
-    args_payload = {"args": EMPTY, "args_raw": arguments} if args is None else {"args": args}
+    args_payload = {"args": EMPTY_DICT, "args_raw": arguments} if args is None else {"args": args}
     block = Block(Kind.TOOL_CALL, {"id": call_id or f"call_{call_digest[:24]}", "name": name, **args_payload})
     return block if call_id else block._with(metadata=block.metadata.with_raw(**{PROVIDER_CALL_ID.name: call_id}))
 
@@ -301,7 +303,7 @@ def call_block(raw_call: Any, position: str) -> Block:
 def parse_arguments(arguments_value: Any) -> Any:
     """Return the arguments as an object: empty for null and blank ones, None when they are not an object."""
     if arguments_value is None or (isinstance(arguments_value, str) and arguments_value.strip() in ("", "null")):
-        return EMPTY
+        return EMPTY_DICT
     args = json_of(arguments_value) if isinstance(arguments_value, str) else None
     return args if isinstance(args, dict) else None
 

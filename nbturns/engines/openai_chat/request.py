@@ -13,9 +13,9 @@ from functools import partial
 from typing import Any
 
 from ...errors import EngineError
-from ...packages import installed
+from ...packages import is_installed
 from ...runtime.engine_protocol import Scope
-from ...values.frozen_json import EMPTY, FrozenDict, freeze, thaw
+from ...values.frozen_json import EMPTY_DICT, FrozenDict, freeze, thaw
 from ...values.persistent_list import PersistentList
 from ...values.provenance import MESSAGE
 from ...values.turns import Block, Kind, Turn
@@ -26,14 +26,14 @@ from ..provider import MessageLayout, Provider, Transport
 from ..transports import openai_client
 from ..transports.plain_http import chat_transport, is_http
 from .messages import write_messages
-from .reply import WIRE, Reply, error_of, message_pieces
+from .reply import ORIGINALS, Reply, error_of, message_pieces
 from .settings import PARAMS, PORTABLE, structured_output
 
 # Encoding a Turn.
 
 
 def request(
-    turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY, dialect: Dialect = OPENAI
+    turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY_DICT, dialect: Dialect = OPENAI
 ) -> dict[str, Any]:
     """Return the body of `POST /chat/completions` in this dialect.
 
@@ -48,7 +48,7 @@ def request(
             own_params.setdefault(server_name, own_params.pop(name))
     if own_params.get("stream") and dialect.stream_options:
         own_params.setdefault("stream_options", {"include_usage": True})
-    if own_params.get("stream_options", EMPTY) is None:
+    if own_params.get("stream_options", EMPTY_DICT) is None:
         del own_params["stream_options"]
     messages = write_messages(turn, dialect, model, role if dialect.developer else "system")
     return {"model": model, "messages": messages} | own_params | _tools(scope, own_params, dialect)
@@ -89,7 +89,7 @@ def history(request: Mapping[str, Any]) -> Turn:
         if not isinstance(message, Mapping):
             raise EngineError(f"expected a message object, got {message!r:.60}", kind="bad_request")
         for block_index, (block, raw_piece) in enumerate(_message_blocks(message_index, freeze(message), last_call)):
-            marked_block = WIRE.marked(block, raw=raw_piece, index=block_index)
+            marked_block = ORIGINALS.attach(block, raw=raw_piece, index=block_index)
             blocks.append(marked_block._with(metadata=marked_block.metadata.with_raw(**{MESSAGE.name: message_index})))
             last_call = block.tool_call_id if block.kind == "tool_call" else last_call
     return Turn(PersistentList(blocks))
@@ -142,7 +142,7 @@ def transport(settings: Mapping[str, Any], dialect: Dialect = OPENAI) -> Transpo
     """Return the transport: OpenAI's client for OpenAI and for a client of the user's, else plain HTTP."""
     settings = {name: value for name, value in settings.items() if name != "dialect"}
     is_openai = "base_url" not in settings or dialect_of_url(str(settings["base_url"])) is OPENAI
-    uses_sdk = dialect is OPENAI and is_openai and installed("openai")
+    uses_sdk = dialect is OPENAI and is_openai and is_installed("openai")
     if uses_sdk or (settings.get("client") is not None and not is_http(settings["client"])):
         return openai_client.transport_by(openai_client.open_completion, "/chat/completions", error_of)(settings)
     return chat_transport(settings, dialect, error_of)
@@ -171,7 +171,7 @@ def provider_for(dialect: Dialect) -> Provider:
         structured_output=structured_output(dialect),
         messages=MessageLayout(messages="messages", write=_all_messages),
         read_medium=read_chat_medium,
-        namespace=WIRE.namespace,
+        namespace=ORIGINALS.namespace,
         result_names=frozenset(),  # its "openai" may be of Responses, too
         output_limits=("max_tokens", "max_completion_tokens"),
     )

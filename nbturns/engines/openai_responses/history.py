@@ -9,7 +9,7 @@ from ...errors import EngineError
 from ...values.frozen_json import FrozenDict, freeze
 from ...values.persistent_list import PersistentList
 from ...values.turns import Block, Kind, Turn
-from .reply import WIRE, block_of_item
+from .reply import ORIGINALS, block_of_item
 
 
 def history(request: Mapping[str, Any]) -> Turn:
@@ -23,13 +23,15 @@ def history(request: Mapping[str, Any]) -> Turn:
         raise EngineError("expected a Responses request with an input, a string or a list of items", kind="bad_request")
     blocks: list[Block] = []
     if isinstance(instructions := request.get("instructions"), str):
-        blocks.append(WIRE.marked(Block(Kind.SYSTEM, {"text": instructions}, "system"), raw=instructions))
+        blocks.append(ORIGINALS.attach(Block(Kind.SYSTEM, {"text": instructions}, "system"), raw=instructions))
     if isinstance(input_value, str):
         return Turn(
-            PersistentList((*blocks, WIRE.marked(Block(Kind.USER, {"text": input_value}, "user"), raw=input_value)))
+            PersistentList(
+                (*blocks, ORIGINALS.attach(Block(Kind.USER, {"text": input_value}, "user"), raw=input_value))
+            )
         )
     for index, item in enumerate(input_value):
         if not isinstance(item, Mapping):
             raise EngineError(f"expected an input item to be an object, got {item!r:.60}", kind="bad_request")
-        blocks.append(WIRE.marked(block_of_item(FrozenDict(item)), raw=item, index=index))
+        blocks.append(ORIGINALS.attach(block_of_item(FrozenDict(item)), raw=item, index=index))
     return Turn(PersistentList(blocks))

@@ -12,16 +12,16 @@ from typing import Any
 
 from ...errors import EngineError
 from ...runtime.toolbox import CUT
-from ...values.frozen_json import EMPTY, FrozenDict, freeze
+from ...values.frozen_json import EMPTY_DICT, FrozenDict, freeze
 from ...values.images import normal_image
 from ...values.inference_results import FinishClass, InferenceResult, Usage
 from ...values.turns import Block, Kind
 from ..json_access import cost_of, count_of, frozen_part, json_of, mapping_of, mappings_of, text_of
-from ..provider import Hear, delta, unheard
+from ..provider import DeltaListener, delta, discard_event
 from ..transports.openai_client import error_of
-from ..verbatim import Wire
+from ..verbatim import OriginalItems
 
-WIRE = Wire("openai_responses")
+ORIGINALS = OriginalItems("openai_responses")
 ITEM_OF_DELTA = {  # type of event → (type of its item, type of part or name of field)
     "response.output_text.delta": ("message", "output_text"),
     "response.refusal.delta": ("message", "refusal"),
@@ -55,9 +55,9 @@ REQUEST_FIELDS = {  # the items, and the parameters of the request that every re
 class Reply:
     """A reply under construction. Raises EngineError for an error, a failed response and an early end."""
 
-    def __init__(self, on_delta: Hear = unheard, inference_id: str = "") -> None:
+    def __init__(self, on_delta: DeltaListener = discard_event, inference_id: str = "") -> None:
         self.complete = False
-        self._on_delta = None if on_delta is unheard else on_delta
+        self._on_delta = None if on_delta is discard_event else on_delta
         self._inference_id = inference_id
         self._response_fields: dict[str, Any] = {}
         self._items: dict[int, _PartialItem] = {}
@@ -174,10 +174,12 @@ class Reply:
                 if block.kind == "tool_call" and self._is_truncated(partial_item):
                     block = block.with_metadata(CUT, True)
                 blocks.append(
-                    WIRE.marked(block, raw=raw_item, response_id=response_id, index=partial_item.output_index)
+                    ORIGINALS.attach(block, raw=raw_item, response_id=response_id, index=partial_item.output_index)
                 )
             elif (incomplete_block := partial_item.incomplete_block()) is not None:
-                blocks.append(WIRE.marked(incomplete_block, response_id=response_id, index=partial_item.output_index))
+                blocks.append(
+                    ORIGINALS.attach(incomplete_block, response_id=response_id, index=partial_item.output_index)
+                )
         return tuple(blocks)
 
     def _ordered_items(self) -> Iterator[_PartialItem]:
@@ -241,7 +243,7 @@ class _PartialItem:
     """An output item under construction: its first state, and the texts of its deltas."""
 
     output_index: int
-    raw_item: FrozenDict = EMPTY
+    raw_item: FrozenDict = EMPTY_DICT
     closed: bool = False
     has_emitted_name: bool = False
     has_emitted_text: bool = False
@@ -364,8 +366,8 @@ def _read_image(image_part: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def call_arguments(arguments_text: str) -> dict[str, Any]:
     """Return the payload of a call's arguments; text that is not a JSON object is kept in `args_raw`."""
-    args = json_of(arguments_text) if arguments_text.strip() else EMPTY
-    return {"args": args} if isinstance(args, dict) else {"args": EMPTY, "args_raw": arguments_text}
+    args = json_of(arguments_text) if arguments_text.strip() else EMPTY_DICT
+    return {"args": args} if isinstance(args, dict) else {"args": EMPTY_DICT, "args_raw": arguments_text}
 
 
 def usage_of_counts(usage_counts: Mapping[str, Any]) -> Usage:

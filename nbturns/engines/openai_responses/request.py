@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from ...errors import EngineError
 from ...runtime.engine_protocol import Scope
-from ...values.frozen_json import EMPTY, thaw
+from ...values.frozen_json import EMPTY_DICT, thaw
 from ...values.images import normal_image
 from ...values.inference_results import FinishClass
 from ...values.turns import Block, Turn
@@ -27,7 +27,7 @@ from ..provider import MessageLayout, Provider
 from ..token_endpoint import Counting, only_fields
 from ..transports import openai_client
 from .history import history
-from .reply import CALL_ARGUMENTS, WIRE, Reply
+from .reply import CALL_ARGUMENTS, ORIGINALS, Reply
 from .settings import PARAMS, PORTABLE, STRUCTURED_OUTPUT
 
 ENCRYPTED_REASONING = "reasoning.encrypted_content"
@@ -47,7 +47,7 @@ BlockItem: TypeAlias = tuple[Block, Item]
 # Encoding a Turn.
 
 
-def request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
+def request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY_DICT) -> dict[str, Any]:
     """Return the body of `POST /responses`. Parameters without a rule here go out unchanged.
 
     `store=False` asks for encrypted reasoning, without which reasoning cannot be sent back. With
@@ -76,14 +76,14 @@ COUNTED_FIELDS = frozenset(
 )
 
 
-def count_request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY) -> dict[str, Any]:
+def count_request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY_DICT) -> dict[str, Any]:
     """Return the body of `POST /responses/input_tokens`: the request without the parameters of the answer."""
     return only_fields(request(turn, scope, model, params), COUNTED_FIELDS)
 
 
 def _is_instructions(block: Block) -> bool:
     """Tell whether a system block was read from `instructions`, which are not an item."""
-    return block.kind == "system" and isinstance((block.metadata.get(WIRE.kept) or EMPTY).get("raw"), str)
+    return block.kind == "system" and isinstance((block.metadata.get(ORIGINALS.item_key) or EMPTY_DICT).get("raw"), str)
 
 
 def _include(model: str, own_params: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,7 +145,8 @@ def _first_unsent_block(turn: Turn, own_params: dict[str, Any]) -> int:
             del own_params["previous_response_id"]
     elif server_id := own_params.get("previous_response_id"):
         first_unsent = max(
-            (block_end for block_end, block in enumerate(turn, 1) if WIRE.place(block)[0] == server_id), default=0
+            (block_end for block_end, block in enumerate(turn, 1) if ORIGINALS.reply_position(block)[0] == server_id),
+            default=0,
         )
     return first_unsent
 
@@ -160,9 +161,9 @@ def _response_ends(turn: Turn) -> dict[str, int]:
     """Return the ids of the unedited responses in this Turn, each with the index after its last block; stops at an edit."""
     response_ends: dict[str, int] = {}
     for block_end, block in enumerate(turn, 1):
-        response_id, _ = WIRE.place(block)
+        response_id, _ = ORIGINALS.reply_position(block)
         finish_class = block.inference.finish_class if block.inference else None
-        is_edited = (response_id or WIRE.kept in block.metadata) and WIRE.raw(block) is None
+        is_edited = (response_id or ORIGINALS.item_key in block.metadata) and ORIGINALS.raw_item(block) is None
         if is_edited or (response_id and finish_class in (FinishClass.ERROR, FinishClass.INTERRUPTED)):
             response_ends.pop(response_id, None)
             break
@@ -176,7 +177,7 @@ def _response_ends(turn: Turn) -> dict[str, int]:
 
 def _input_items(blocks: Sequence[Block], custom_call_ids: set[str], *, stored: bool) -> list[Item] | str:
     """Return the items of these blocks; a single recorded text stays a string."""
-    if len(blocks) == 1 and isinstance(raw_text := WIRE.raw(blocks[0]), str):
+    if len(blocks) == 1 and isinstance(raw_text := ORIGINALS.raw_item(blocks[0]), str):
         return raw_text
     block_items = [(block, item) for block in blocks if (item := _item(block, custom_call_ids)) is not None]
     return [
@@ -208,7 +209,10 @@ def _with_sendable_reasoning(block_items: list[BlockItem], *, stored: bool) -> I
 
 def _precedes(reasoning_block: Block, next_block: Block) -> bool:
     """Tell whether a reasoning block led to the block after it: one of the model, of the same response."""
-    reasoning_response, next_response = WIRE.place(reasoning_block)[0], WIRE.place(next_block)[0]
+    reasoning_response, next_response = (
+        ORIGINALS.reply_position(reasoning_block)[0],
+        ORIGINALS.reply_position(next_block)[0],
+    )
     is_from_model = next_block.kind in ("reasoning", "llm_text", "tool_call") or (
         next_block.kind == "other" and next_block.role != "user"
     )
@@ -217,8 +221,11 @@ def _precedes(reasoning_block: Block, next_block: Block) -> bool:
 
 def _without_orphaned_id(previous_block: Block | None, block: Block, item: Item) -> Item:
     """Return the item; without its id where its predecessor is gone, because the server would miss that reasoning."""
-    response_id, output_index = WIRE.place(block)
-    is_orphaned = previous_block is None or WIRE.place(previous_block) != (response_id, (output_index or 0) - 1)
+    response_id, output_index = ORIGINALS.reply_position(block)
+    is_orphaned = previous_block is None or ORIGINALS.reply_position(previous_block) != (
+        response_id,
+        (output_index or 0) - 1,
+    )
     if response_id and output_index and is_orphaned and item.get("type") in ("message", *CALL_ARGUMENTS):
         item.pop("id", None)
     return item
@@ -226,13 +233,13 @@ def _without_orphaned_id(previous_block: Block | None, block: Block, item: Item)
 
 def _raw_item(block: Block) -> Mapping[str, Any]:
     """Return the item that OpenAI wrote for this block, even if it was edited since."""
-    raw_item = (block.metadata.get(WIRE.kept) or EMPTY).get("raw")
-    return raw_item if isinstance(raw_item, Mapping) else EMPTY
+    raw_item = (block.metadata.get(ORIGINALS.item_key) or EMPTY_DICT).get("raw")
+    return raw_item if isinstance(raw_item, Mapping) else EMPTY_DICT
 
 
 def _item(block: Block, custom_call_ids: set[str]) -> Item | None:
     """Return the item of a block: verbatim where it is unedited, else from its payload; None where there is none."""
-    raw_item = WIRE.raw(block)
+    raw_item = ORIGINALS.raw_item(block)
     if isinstance(raw_item, str):
         return {"role": block.role, "content": raw_item}
     return raw_item if isinstance(raw_item, dict) else _item_of_payload(block, custom_call_ids)
@@ -255,7 +262,7 @@ def _item_of_payload(block: Block, custom_call_ids: set[str]) -> Item | None:
         case "tool_use":
             item_type = "custom_tool_call_output" if block.tool_call_id in custom_call_ids else "function_call_output"
             return _typed_item(block, item_type, call_id=_id(block), output=_output(block))
-        case "other" if WIRE.kept in block.metadata or block.payload.get("type") in CLIENT_ITEM_TYPES:
+        case "other" if ORIGINALS.item_key in block.metadata or block.payload.get("type") in CLIENT_ITEM_TYPES:
             item: Item = thaw(block.payload)
             return item
     return None
@@ -272,7 +279,7 @@ def _typed_item(block: Block, item_type: str, **fields: Any) -> Item:
 
 def _is_foreign(block: Block) -> bool:
     """Tell whether another provider made this block, so that its ids and signatures mean nothing to OpenAI."""
-    if WIRE.kept in block.metadata:
+    if ORIGINALS.item_key in block.metadata:
         return False
     provider_name = block.inference.provider if block.inference else ""
     own_names = ("", "openai", "open_responses", "scripted")
@@ -322,7 +329,7 @@ def _reasoning(block: Block) -> Item | None:
 def _image(image_value: Any) -> Item:
     """Return an image as a part. Raises EngineError for an invalid or incomplete one."""
     try:
-        image = normal_image(image_value) if isinstance(image_value, Mapping) else EMPTY
+        image = normal_image(image_value) if isinstance(image_value, Mapping) else EMPTY_DICT
     except ValueError as error:
         raise EngineError(str(error), kind="unsupported") from None
     if image.get("file_id"):
@@ -389,7 +396,7 @@ PROVIDER = Provider(
     structured_output=STRUCTURED_OUTPUT,
     messages=MessageLayout(messages="input", head="instructions", listed_roles=frozenset({"developer"})),
     read_medium=read_responses_medium,
-    namespace=WIRE.namespace,
+    namespace=ORIGINALS.namespace,
     result_names=frozenset(),  # the name "openai" is also used by Chat Completions
     output_limits=("max_output_tokens",),
 )

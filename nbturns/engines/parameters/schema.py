@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from ...errors import EngineError
-from ...values.metadata import _fit
+from ...values.metadata import convert_value
 
 if TYPE_CHECKING:
     from ..provider import Provider
@@ -28,7 +28,7 @@ class Param:
         if value is None:
             return
         try:
-            _fit(value, self.type)
+            convert_value(value, self.type)
         except (TypeError, ValueError) as error:
             hint = "it looks like a key, which goes into api_key=…" if looks_like_a_key(value) else ""
             raise EngineError(f"{self.name} of {provider}: {hint or error}", kind="bad_parameter") from None

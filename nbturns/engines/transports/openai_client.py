@@ -13,8 +13,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from ...errors import EngineError
-from ...packages import installed
-from ...values.frozen_json import EMPTY
+from ...packages import is_installed
+from ...values.frozen_json import EMPTY_DICT
 from ..provider import Transport
 from .plain_http import PACKAGES, POLL, http_transport, is_http, unfinished_response_id
 from .sdk_client import Explain, OfficialClient, OfficialTransport, OpenStream
@@ -69,7 +69,7 @@ def error_of(data: Any) -> EngineError:
 
     The object is nested in `error` or flat, and `error` may be a mere string.
     """
-    data = data if isinstance(data, Mapping) else EMPTY
+    data = data if isinstance(data, Mapping) else EMPTY_DICT
     error_data = data.get("error") or (data if "message" in data else None)
     error = error_data if isinstance(error_data, Mapping) else {"message": error_data}
     names = (error.get("code"), error.get("type"))
@@ -100,8 +100,8 @@ def transport_by(
 
     def transport(settings: Mapping[str, Any]) -> Transport:
         client = settings.get("client")
-        has_no_sdk = client is None and not installed("openai")
-        if is_http(client) or (has_no_sdk and any(map(installed, PACKAGES))):
+        has_no_sdk = client is None and not is_installed("openai")
+        if is_http(client) or (has_no_sdk and any(map(is_installed, PACKAGES))):
             return http_transport(
                 settings,
                 name="openai",

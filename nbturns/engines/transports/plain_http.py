@@ -17,7 +17,7 @@ from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 from ...errors import EngineError
-from ...packages import installed
+from ...packages import is_installed
 from ..dialects import Dialect
 from ..provider import Transport
 from .exchange_recorder import SIGNING, recording
@@ -74,7 +74,7 @@ def http_transport(
             f"the address of the {name} server is unknown; pass base_url=, like http://localhost:8000/v1",
             kind="bad_parameter",
         )
-    package = next(filter(installed, PACKAGES), PACKAGES[0])
+    package = next(filter(is_installed, PACKAGES), PACKAGES[0])
     package = type(own_client).__module__.partition(".")[0] if own_client is not None else package
     sdk = HttpClientFactory(
         package=package,

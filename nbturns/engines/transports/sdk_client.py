@@ -22,8 +22,8 @@ from typing import Any, TypeAlias
 
 from ...errors import EngineError, MissingPackageError, MisuseError
 from ...packages import require
-from ...runtime.background_loop import in_worker
-from ...values.frozen_json import EMPTY
+from ...runtime.background_loop import run_in_worker
+from ...values.frozen_json import EMPTY_DICT
 from ..provider import SECRET, ResponseStream, kind_at
 from . import aws_event_stream
 from .exchange_recorder import KEYLIKE, SIGNING, recording
@@ -130,7 +130,7 @@ class OfficialTransport:
         """Import the SDK; errors of the import are raised by `open`."""
         if self.own_client is None and not self.sdk.loaded:
             with contextlib.suppress(ImportError):
-                await in_worker(self.sdk.load)
+                await run_in_worker(self.sdk.load)
 
     async def _client(self) -> Any:
         if self.own_client is not None:
@@ -138,7 +138,7 @@ class OfficialTransport:
         loop = asyncio.get_running_loop()
         if loop not in self._clients:
             # An import of an SDK takes a second, and others live on this loop.
-            await in_worker(self.sdk.load)
+            await run_in_worker(self.sdk.load)
             self._clients = {loop: client for loop, client in self._clients.items() if not loop.is_closed()}
             if loop not in self._clients:
                 self._clients[loop] = self.sdk.make(self.settings)
@@ -271,7 +271,7 @@ def http_package_of(client: type) -> str:
     return next(base.__module__ for base in client.__mro__ if base.__name__ == "AsyncClient").partition(".")[0]
 
 
-def without_keys(error: EngineError, client: Any, headers: Mapping[str, str] = EMPTY) -> EngineError:
+def without_keys(error: EngineError, client: Any, headers: Mapping[str, str] = EMPTY_DICT) -> EngineError:
     """Return the error with keys removed from its text, which a server may have repeated."""
     text = str(error)
     for key in _keys(client, headers):

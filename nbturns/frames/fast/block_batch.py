@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from ...values.frozen_json import DEEPEST
+from ...values.frozen_json import MAX_DEPTH
 from ...values.inference_results import InferenceResult
 from ...values.turns import Block
 from ..arrow_arrays import to_json
@@ -31,7 +31,7 @@ KIND_ROLES: dict[tuple[str, str | None], int] = {
 }
 SYSTEM, DEVELOPER, USER, REPLY, CALL, RESULT, REASONING = KIND_ROLES.values()
 
-MAX_LEVELS = DEEPEST - 4  # nesting of a value that fits a Block even inside a few mappings of ours
+MAX_LEVELS = MAX_DEPTH - 4  # nesting of a value that fits a Block even inside a few mappings of ours
 
 
 class NotPlainError(Exception):

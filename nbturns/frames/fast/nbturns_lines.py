@@ -12,7 +12,7 @@ from typing import Any
 
 from ...keys import SESSION_ID
 from ...render.text import MESSAGE_KINDS, TextForm, block_text
-from ...serialization.serde import BYTES, KINDS, ROLES, VERSION
+from ...serialization.serde import BYTES_KEY, DEFAULT_ROLES, FORMAT_VERSION, KNOWN_KINDS
 from ...values.inference_results import DURATION_MS, INFERENCE_ID, INFERENCE_RESULT, INFERENCES, FinishClass
 from ...values.provenance import FIELDS_NAMES, FORMER_NAMES, TIMESTAMP
 from ..block_frame import parsed_time
@@ -66,7 +66,7 @@ def _turns(record: dict[str, Any]) -> list[dict[str, Any]]:
     if "turns" not in record:
         return [record]
     turns = record["turns"]
-    if type(turns) is not list or record.get("version", VERSION) != VERSION:
+    if type(turns) is not list or record.get("version", FORMAT_VERSION) != FORMAT_VERSION:
         raise NotPlainError
     _require_plain_extra(record, RUN_FIELDS)
     _optional_text(record.get("name"))
@@ -101,7 +101,7 @@ class _RunReader:
             shared, blocks = turn.get("shared_blocks", 0), turn.get("blocks")
             if type(shared) is not int or not 0 <= shared <= length or type(blocks) is not list:
                 raise NotPlainError
-            if turn.get("version", VERSION) != VERSION:
+            if turn.get("version", FORMAT_VERSION) != FORMAT_VERSION:
                 raise NotPlainError
             _require_plain_extra(turn, TURN_FIELDS)
             self.batch.begin_turn(self.run, _optional_text(turn.get("id")), index, shared)
@@ -159,7 +159,7 @@ class _RunReader:
             raise NotPlainError
         get, batch = block.get, self.batch
         kind, payload, metadata, role, block_id = get("kind"), get("payload"), get("metadata"), get("role"), get("id")
-        if type(kind) is not str or kind not in KINDS or (payload is not None and type(payload) is not dict):
+        if type(kind) is not str or kind not in KNOWN_KINDS or (payload is not None and type(payload) is not dict):
             raise NotPlainError
         row = len(batch.texts)
         if metadata:
@@ -194,7 +194,7 @@ class _RunReader:
 
     def _add_payload(self, row: int, kind: str, payload: dict[str, Any]) -> None:
         """Add the values of a payload besides its text."""
-        if BYTES in payload:  # such a mapping stands for bytes
+        if BYTES_KEY in payload:  # such a mapping stands for bytes
             raise NotPlainError
         for value in payload.values():
             if type(value) is dict or type(value) is list:
@@ -266,7 +266,7 @@ def _value(value: Any) -> str:
 
 def _json(value: Any) -> str:
     text = plain_json(value)
-    if BYTES in text:  # a mapping that stands for bytes, or a name that is written so as not to
+    if BYTES_KEY in text:  # a mapping that stands for bytes, or a name that is written so as not to
         raise NotPlainError
     return text
 
@@ -303,7 +303,7 @@ def _require_plain_extra(mapping: dict[str, Any], own_fields: frozenset[str]) ->
         return
     for name, value in mapping.items():
         if name not in own_fields:
-            if name.startswith(BYTES):
+            if name.startswith(BYTES_KEY):
                 raise NotPlainError
             require_levels(value)
 
@@ -318,13 +318,13 @@ def _summary_of(provider: str | None, model: str | None, stop_reason: str | None
 def _role(block: dict[str, Any], kind: str) -> str:
     """Return the role of a block that has a blank one, null, or none."""
     role = block.get("role", "")
-    return "" if role is None else ROLES.get(kind, _optional_text(role))
+    return "" if role is None else DEFAULT_ROLES.get(kind, _optional_text(role))
 
 
 def _extra(block: dict[str, Any], metadata: Any) -> str | None:
     """Return the fields that a block has no place for, as JSON."""
     extra = {} if BLOCK_FIELDS.issuperset(block) else {n: value for n, value in block.items() if n not in BLOCK_FIELDS}
-    if any(name.startswith(BYTES) for name in extra):
+    if any(name.startswith(BYTES_KEY) for name in extra):
         raise NotPlainError
     if metadata and not FORMER_NAMES.keys().isdisjoint(metadata):
         raise NotPlainError
@@ -333,7 +333,7 @@ def _extra(block: dict[str, Any], metadata: Any) -> str | None:
     for name in FIELDS_NAMES if metadata else ():
         value = metadata.get(name)
         if type(value) is dict:
-            if BYTES in value:
+            if BYTES_KEY in value:
                 raise NotPlainError
             extra.update(value)
     for value in extra.values():
@@ -354,7 +354,7 @@ def _mapping(value: Any) -> dict[str, Any]:
     """Return metadata or data as a dict, empty for None."""
     if value is None:
         return {}
-    if type(value) is not dict or BYTES in value:  # such a mapping stands for bytes
+    if type(value) is not dict or BYTES_KEY in value:  # such a mapping stands for bytes
         raise NotPlainError
     return value
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...errors import LoadError
-from ...values.metadata import keyed
+from ...values.metadata import metadata_from_dict
 from ...values.persistent_list import PersistentList
 from ...values.provenance import BRANCH_OF
 from ...values.turns import Block, Kind, Run, Turn
@@ -102,7 +102,7 @@ class BranchReader:
                 path.turns(),
                 id=id if number == 0 else f"{id}/{leaves[number]}",
                 name=name if isinstance(name, str) else "",
-                metadata=keyed(metadata() if number == 0 else {BRANCH_OF.name: id}),
+                metadata=metadata_from_dict(metadata() if number == 0 else {BRANCH_OF.name: id}),
                 import_report=report,
             )
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ...values.blocks import block
-from ...values.frozen_json import EMPTY, FrozenDict, freeze
+from ...values.blocks import make_block
+from ...values.frozen_json import EMPTY_DICT, FrozenDict, freeze
 from ...values.inference_results import INFERENCE_ID, INFERENCE_RESULT
-from ...values.metadata import NOTHING, bag
+from ...values.metadata import NO_METADATA, unchecked_metadata
 from ...values.provenance import ARGUMENTS, MESSAGE, OPENAI_CHAT_FIELDS
 from ...values.turns import Block
 from . import lenient_json
@@ -80,9 +80,13 @@ class Reader:
             return False
         role = message["role"]
         metadata = (
-            NOTHING if len(message) == 2 else bag(FrozenDict(_with_extra_fields({}, index, message, PROMPT_FIELDS)))
+            NO_METADATA
+            if len(message) == 2
+            else unchecked_metadata(FrozenDict(_with_extra_fields({}, index, message, PROMPT_FIELDS)))
         )
-        self.blocks.append(block("user" if role == "user" else "system", FrozenDict(text=content), role, "", metadata))
+        self.blocks.append(
+            make_block("user" if role == "user" else "system", FrozenDict(text=content), role, "", metadata)
+        )
         return True
 
     def _result(self, index: int, message: dict[str, Any]) -> bool:
@@ -90,9 +94,11 @@ class Reader:
         if type(content) is not str or type(id) is not str or not id:
             return False
         metadata = (
-            NOTHING if len(message) == 3 else bag(FrozenDict(_with_extra_fields({}, index, message, RESULT_FIELDS)))
+            NO_METADATA
+            if len(message) == 3
+            else unchecked_metadata(FrozenDict(_with_extra_fields({}, index, message, RESULT_FIELDS)))
         )
-        self.blocks.append(block("tool_use", FrozenDict(id=id, result=content, error=""), "", "", metadata))
+        self.blocks.append(make_block("tool_use", FrozenDict(id=id, result=content, error=""), "", "", metadata))
         return True
 
     def _reply(self, index: int, message: dict[str, Any]) -> bool:
@@ -117,7 +123,11 @@ class Reader:
                 if len(message) == (3 if calls else 2)
                 else _with_extra_fields(call_metadata, index, message, REPLY_FIELDS)
             )
-            self.blocks.append(block("llm_text", FrozenDict(text=content), "assistant", "", bag(FrozenDict(metadata))))
+            self.blocks.append(
+                make_block(
+                    "llm_text", FrozenDict(text=content), "assistant", "", unchecked_metadata(FrozenDict(metadata))
+                )
+            )
             metadata = call_metadata
         elif len(message) == 3 and content is None and "content" in message:
             metadata = {ID: id, RESULT: result, EXTRA_FIELDS: NULL_CONTENT, INDEX: index}
@@ -135,17 +145,17 @@ class Reader:
         arguments = function["arguments"]
         args = self._parse_arguments(arguments)
         if args is None:
-            payload = FrozenDict(id=id, name=function["name"], args=EMPTY, args_raw=arguments)
+            payload = FrozenDict(id=id, name=function["name"], args=EMPTY_DICT, args_raw=arguments)
         else:
             payload = FrozenDict(id=id, name=function["name"], args=args)
             if arguments != "{}":
                 metadata[WRITTEN_ARGUMENTS] = arguments
-        self.blocks.append(block("tool_call", payload, "", "", bag(FrozenDict(metadata))))
+        self.blocks.append(make_block("tool_call", payload, "", "", unchecked_metadata(FrozenDict(metadata))))
 
     def _parse_arguments(self, arguments: str) -> FrozenDict | None:
         """Return the arguments of a tool call as an object; None when they are not one."""
         if not arguments:
-            return EMPTY
+            return EMPTY_DICT
         try:
             args = self._parse(arguments)
         except ValueError:

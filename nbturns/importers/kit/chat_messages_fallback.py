@@ -11,9 +11,9 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ...engines.openai_chat.reply import WIRE
-from ...values.blocks import block
-from ...values.frozen_json import EMPTY, freeze, key_name
+from ...engines.openai_chat.reply import ORIGINALS
+from ...values.blocks import make_block
+from ...values.frozen_json import EMPTY_DICT, freeze, key_name
 from ...values.provenance import ARGUMENTS, MESSAGE, OPENAI_CHAT_FIELDS
 from ...values.turns import Block
 from . import faults
@@ -61,7 +61,7 @@ class _OddMessage:
     def add(self, one: Block, verbatim: Any, metadata: Mapping[str, Any]) -> None:
         """Add a block with the part of the message that it is to be written as."""
         one = one._with(metadata=one.metadata.with_raw(**{MESSAGE.name: self.index, **metadata}))
-        self.reader.blocks.append(one if verbatim is None else WIRE.marked(one, raw=freeze(verbatim)))
+        self.reader.blocks.append(one if verbatim is None else ORIGINALS.attach(one, raw=freeze(verbatim)))
 
     def read(self, message: dict[str, Any]) -> None:
         role = message.get("role")
@@ -70,13 +70,13 @@ class _OddMessage:
         elif role in ("system", "developer", "user"):
             kind = "user" if role == "user" else "system"
             payload = self.payload_of(message.get("content"))
-            self.add(block(kind, freeze(payload), role), message, _extra_fields(message, "role", "content"))
+            self.add(make_block(kind, freeze(payload), role), message, _extra_fields(message, "role", "content"))
         elif role in ("tool", "function"):
             self.read_result(message, role)
         else:
             fault = faults.missing_field("role", message) if role is None else faults.unknown_value("role", role)
             self.unknown(fault)
-            other = block("other", freeze({"message": message}), role if isinstance(role, str) else "")
+            other = make_block("other", freeze({"message": message}), role if isinstance(role, str) else "")
             self.add(other, message if "role" in message else None, {})
 
     def payload_of(self, content: Any) -> dict[str, Any]:
@@ -103,7 +103,7 @@ class _OddMessage:
     def read_reply(self, message: dict[str, Any]) -> None:
         """Add a reply of the model: reasoning, text and tool calls of one model call."""
         pieces: Pieces = [
-            (block("reasoning", freeze({"text": message[name]})), {name: message.pop(name)})
+            (make_block("reasoning", freeze({"text": message[name]})), {name: message.pop(name)})
             for name in REASONING_FIELDS
             if isinstance(message.get(name), str) and message[name]
         ]
@@ -127,7 +127,7 @@ class _OddMessage:
         payload = self.payload_of(piece.get("content"))
         if refusal:
             payload["refusal"] = refusal
-        return [(block("llm_text", freeze(payload), "assistant"), piece)]
+        return [(make_block("llm_text", freeze(payload), "assistant"), piece)]
 
     def call_pieces(self, message: dict[str, Any]) -> Pieces:
         pieces: Pieces = []
@@ -162,7 +162,7 @@ class _OddMessage:
         payload = {"id": id, "name": name, "args": {} if parsed is None else parsed}
         if parsed is None:
             payload["args_raw"] = arguments
-        one = block("tool_call", freeze(payload))
+        one = make_block("tool_call", freeze(payload))
         is_text = parsed is not None and isinstance(arguments, str) and arguments not in ("", "{}")
         return one._with(metadata=one.metadata.with_raw(**{ARGUMENTS.name: arguments})) if is_text else one
 
@@ -174,7 +174,7 @@ class _OddMessage:
                 self.guess(faults.no_result_id(id))
         payload = freeze({"id": id, "result": message.get("content"), "error": ""})
         extra_fields = _extra_fields(message, "role", "content", "tool_call_id")
-        self.add(block("tool_use", payload), message, extra_fields)
+        self.add(make_block("tool_use", payload), message, extra_fields)
 
 
 def _extra_fields(message: Mapping[str, Any], *names: str) -> dict[str, Any]:
@@ -191,4 +191,4 @@ def _is_call(function_call: Any) -> bool:
 def _image(image_url: Any) -> Any:
     url = image_url.get("url") if isinstance(image_url, Mapping) else image_url
     detail = image_url.get("detail") if isinstance(image_url, Mapping) else None
-    return freeze({"url": url} | ({"detail": detail} if detail else EMPTY))
+    return freeze({"url": url} | ({"detail": detail} if detail else EMPTY_DICT))

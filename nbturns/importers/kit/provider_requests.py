@@ -12,7 +12,7 @@ from typing import Any
 
 from ...engines import decode, find
 from ...errors import EngineError
-from ...values.frozen_json import EMPTY, freeze
+from ...values.frozen_json import EMPTY_DICT, freeze
 from ...values.inference_results import InferenceResult
 from ...values.provenance import FIELDS
 from ...values.turns import Block, Run
@@ -79,7 +79,7 @@ class RequestLayout:
         try:
             return freeze(omit(document, self.list_name, *self.prompt_names, "content", "output", "candidates"))
         except TypeError:
-            return EMPTY
+            return EMPTY_DICT
 
     # Requests.
 

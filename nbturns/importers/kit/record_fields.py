@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any, TypeVar
 
-from ...values.frozen_json import EMPTY
+from ...values.frozen_json import EMPTY_DICT
 from ...values.inference_results import Usage
 from . import lenient_json
 from .faults import unknown_value, wrong_type
@@ -106,7 +106,7 @@ def omit(record: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in record.items() if name not in names}
 
 
-def omit_empty(record: Mapping[str, Any] = EMPTY, **fields: Any) -> dict[str, Any]:
+def omit_empty(record: Mapping[str, Any] = EMPTY_DICT, **fields: Any) -> dict[str, Any]:
     """Return the fields of a record, and `fields`, without those that are null or empty."""
     return {name: value for name, value in (*record.items(), *fields.items()) if value not in EMPTY_VALUES}
 

@@ -257,9 +257,9 @@ class Source:
                 self.add_problem(f"[{index + 1}]", f"the list is not valid JSON here: {error}")
 
     def _from_yaml(self) -> Any:
-        from ...serialization.yaml_text import load
+        from ...serialization.yaml_text import load_yaml
 
-        return load(self.read_bytes(), self.file)
+        return load_yaml(self.read_bytes(), self.file)
 
     def _from_json(self) -> Iterator[tuple[str, Any]]:
         with self.open() as stream:

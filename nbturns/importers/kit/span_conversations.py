@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import Any
 
 from ...values.inference_results import INFERENCES, InferenceResult
-from ...values.metadata import keyed
+from ...values.metadata import metadata_from_dict
 from ...values.turns import Kind, Run, Turn
 from .import_report import Notes
 from .record_fields import ShapeError, omit_empty
@@ -114,7 +114,7 @@ class _Thread:
             results = [
                 result.to_dict() for count, result in self.results if start < count and (is_last or count <= len(turn))
             ]
-            turns.append(Turn(turn.blocks, metadata=keyed({INFERENCES.name: results})))
+            turns.append(Turn(turn.blocks, metadata=metadata_from_dict({INFERENCES.name: results})))
         return Run(turns, id=run.id, name=run.name, metadata=run.metadata, import_report=run.import_report)
 
 

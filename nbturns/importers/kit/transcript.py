@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...values.blocks import block
-from ...values.frozen_json import EMPTY, freeze
+from ...values.blocks import make_block
+from ...values.frozen_json import EMPTY_DICT, freeze
 from ...values.inference_results import INFERENCE_ID, INFERENCE_RESULT, FinishClass, InferenceResult
-from ...values.metadata import NOTHING, keyed
+from ...values.metadata import NO_METADATA, metadata_from_dict
 from ...values.persistent_list import PersistentList
 from ...values.provenance import ARGUMENTS, FIELDS, MESSAGE, TIMESTAMP
-from ...values.turns import Block, Kind, Run, Turn, _turn
+from ...values.turns import Block, Kind, Run, Turn, _make_turn
 from . import faults
 from .import_report import Notes
 from .record_fields import ShapeError, expect, omit_empty, parse_arguments, pop_text, split_document
@@ -87,7 +87,7 @@ class Transcript:
         result: InferenceResult | None = None,
         extra_fields: Mapping[str, Any] | None = None,
         time: Any = None,
-        metadata: Mapping[str, Any] = EMPTY,
+        metadata: Mapping[str, Any] = EMPTY_DICT,
     ) -> None:
         """Add a block. `result` is that of its model call, `time` as the file writes it.
 
@@ -104,8 +104,8 @@ class Transcript:
             entries[INFERENCE_ID.name] = result.inference_id
             entries[INFERENCE_RESULT.name] = result.to_dict()
         block_id = id if isinstance(id, str) else ""
-        bag = keyed(entries) if entries else NOTHING
-        self.blocks.append(block(str(kind), freeze(payload), role, block_id, bag))
+        bag = metadata_from_dict(entries) if entries else NO_METADATA
+        self.blocks.append(make_block(str(kind), freeze(payload), role, block_id, bag))
         self._positions.append(self.position)
 
     def add_blocks(
@@ -171,7 +171,7 @@ class Transcript:
         """Keep the fields of a record that no block holds with the block at `index`, its first."""
         if more := omit_empty(fields):
             first = self.blocks[index]
-            part = first.metadata.raw(FIELDS) or EMPTY
+            part = first.metadata.raw(FIELDS) or EMPTY_DICT
             merged = {"part": part, **more} if part.keys() & more.keys() else {**part, **more}
             self.blocks[index] = first._with(metadata=first.metadata.with_raw(**{FIELDS.name: merged}))
 
@@ -201,7 +201,7 @@ class Transcript:
             stop_reason=reason,
             finish_class=FinishClass.of(reason, pending=pending),
             truncated=FinishClass.of(reason) is FinishClass.MAX_TOKENS,
-            extra=freeze(omit_empty(extra or EMPTY)),
+            extra=freeze(omit_empty(extra or EMPTY_DICT)),
             **fields,
         )
 
@@ -214,7 +214,7 @@ class Transcript:
         name: str = "",
         time: Any = None,
         extra_fields: Mapping[str, Any] | None = None,
-        metadata: Mapping[str, Any] = EMPTY,
+        metadata: Mapping[str, Any] = EMPTY_DICT,
     ) -> Run:
         """Return the conversation as a Run: a Turn for each prompt, each with all blocks before it.
 
@@ -231,7 +231,7 @@ class Transcript:
             turns_from(self.blocks, self.turn_starts) if self.turn_starts else turns_of(self.blocks),
             id=id or self.key,
             name=name,
-            metadata=keyed(entries) if entries else NOTHING,
+            metadata=metadata_from_dict(entries) if entries else NO_METADATA,
             import_report=self.notes.report(len(self.blocks)),
         )
 
@@ -305,12 +305,12 @@ def turns_of(blocks: Iterable[Block]) -> tuple[Turn, ...]:
     for one in blocks:
         if one.kind == "user" and answered:
             earlier_blocks += new_blocks
-            turns.append(_turn(earlier_blocks, "", NOTHING, NOTHING, EMPTY, None))
+            turns.append(_make_turn(earlier_blocks, "", NO_METADATA, NO_METADATA, EMPTY_DICT, None))
             new_blocks, answered = [], False
         answered = answered or one.kind not in PROMPT_KINDS
         new_blocks.append(one)
     if new_blocks or not turns:
-        turns.append(_turn(earlier_blocks + new_blocks, "", NOTHING, NOTHING, EMPTY, None))
+        turns.append(_make_turn(earlier_blocks + new_blocks, "", NO_METADATA, NO_METADATA, EMPTY_DICT, None))
     return tuple(turns)
 
 
@@ -329,7 +329,7 @@ def other_block(value: Any, role: str = "") -> Block:
 
     A value that is nested deeper than a block can hold is kept as the text of its JSON, in `json`.
     """
-    return block("other", freeze_or_json(value if isinstance(value, Mapping) else {"value": value}, value), role)
+    return make_block("other", freeze_or_json(value if isinstance(value, Mapping) else {"value": value}, value), role)
 
 
 def freeze_or_json(value: Mapping[str, Any], source: Any = None) -> Any:

@@ -16,7 +16,7 @@ from nbturns.engines import decode, find
 from nbturns.engines.openai_chat.reply import Reply
 from nbturns.engines.openai_chat.request import history
 from nbturns.runtime.call_ids import PROVIDER_CALL_ID
-from nbturns.values.frozen_json import EMPTY
+from nbturns.values.frozen_json import EMPTY_DICT
 from tests.engines.openai_chat.test_codec import body_of, read
 from tests.engines.recorded_traffic import Case, digest, digests, edges, missing, read_in_any_pieces, recorded, said
 
@@ -94,14 +94,14 @@ def test_a_recorded_stream_and_its_answer_as_a_body_give_equal_blocks(tape: tupl
 
     for case in streams:
         blocks, result, _ = read(case.body)
-        assert (blocks, result.replace(extra=EMPTY)) == answer(body_of(case.body)), case.id
+        assert (blocks, result.replace(extra=EMPTY_DICT)) == answer(body_of(case.body)), case.id
 
 
 def answer(body: dict[str, Any]) -> tuple[tuple[nt.Block, ...], nt.InferenceResult]:
     """The blocks of a body, and its result without what is the server's own."""
     reply = Reply()
     reply.body(body)
-    return reply.blocks(), reply.result().replace(extra=EMPTY)
+    return reply.blocks(), reply.result().replace(extra=EMPTY_DICT)
 
 
 def test_a_recorded_request_is_read_and_sent_again_unchanged(tape: tuple[Case, ...]) -> None:
