@@ -27,7 +27,7 @@ from ..provider import MessageLayout, Provider, Transport
 from ..token_endpoint import Counting, only_fields
 from .history import history as history
 from .media import read_medium, write_medium
-from .parts import ORIGINALS, SIGNATURE, camel, field_of
+from .parts import ORIGINALS, SIGNATURE, camel_case, field_of
 from .reply import Reply
 from .settings import PARAMS, PORTABLE, STRUCTURED_OUTPUT
 from .transport import GeminiTransport
@@ -108,7 +108,7 @@ def _body_and_config(own_params: Mapping[str, Any]) -> tuple[dict[str, Any], dic
     """Return the fields of the body itself, and those of its `generationConfig`."""
     body_fields, config = dict[str, Any](), dict[str, Any]()
     for param_name, value in own_params.items():
-        name = PARAM_NAMES.get(param_name) or camel(param_name)
+        name = PARAM_NAMES.get(param_name) or camel_case(param_name)
         (body_fields if name in BODY_FIELDS else config)[name] = value
     if "responseSchema" in config or "responseJsonSchema" in config:  # required with a schema
         config.setdefault("responseMimeType", "application/json")
