@@ -25,15 +25,15 @@ from nbturns.engines.media import medium
 from nbturns.engines.parameters.portable import renamed
 from nbturns.engines.provider import ResponseStream
 from nbturns.engines.parameters.unsupported import remove
-from nbturns.engines.verbatim import Wire
+from nbturns.engines.verbatim import OriginalItems
 from nbturns.values.inference_results import FinishClass, InferenceResult, Usage
 from nbturns.values.turns import Turn
 
-WIRE = Wire("acme")
+ORIGINALS = OriginalItems("acme")
 
 
 def request(turn, scope, model, params):
-    lines = [{"who": block.role or block.kind, "parts": [WIRE.raw(block) or {"say": block.text}]} for block in turn]
+    lines = [{"who": block.role or block.kind, "parts": [ORIGINALS.raw_item(block) or {"say": block.text}]} for block in turn]
     for block in turn:
         lines += [{"who": "user", "parts": [{"picture": medium(part).data}]} for part in block.payload.get("media", ())]
     return {"model": model, "lines": lines, **params}
@@ -54,7 +54,7 @@ class Reply:
 
     def blocks(self):
         raw = {"say": self.data["say"], "mood": "calm"}
-        return (WIRE.marked(assistant(self.data["say"]), raw=raw, index=0),) if self.data else ()
+        return (ORIGINALS.attach(assistant(self.data["say"]), raw=raw, index=0),) if self.data else ()
 
     def result(self):
         return InferenceResult(
@@ -157,9 +157,9 @@ CHECKS = {
     """,
     "its thoughts stay behind when another provider goes on, and the notice names it": """
         from nbturns.engines.cross_provider import unsent_notice
-        from nbturns.engines.verbatim import Wire
+        from nbturns.engines.verbatim import OriginalItems
         from nbturns.values.blocks import make_block
-        thought = Wire("acme").marked(make_block("reasoning", {"text": "secret"}), raw={"think": "secret"}, index=0)
+        thought = OriginalItems("acme").attach(make_block("reasoning", {"text": "secret"}), raw={"think": "secret"}, index=0)
         turn = nt.turn("x") + (thought,)
         body = nt.engines.request("gemini:gemini-2.5-flash", turn)
         notice = unsent_notice(turn, nt.engines.find("gemini"), body)

@@ -230,7 +230,167 @@ def test_each_session_of_a_history_is_a_run() -> None:
 
     assert [block.kind for block in first.latest] == ["other", "user", "llm_text", "other", "user", "llm_text"]
     assert first.latest[1].text == f"{FIRST}\nThe roof is closed."
-    assert first.latest[2].text.startswith(f"{YES}\n\nroof.py\n```python\n    assert branch.latest.text == "You are welcome." and branch[0].blocks.shared_length(first[0].blocks) == 6
+    assert first.latest[2].text.startswith(f"{YES}\n\nroof.py\n```python\n<<<<<<< SEARCH\n")
+    assert first.latest[3].text == "Tokens: 1.2k sent, 80 received.\nApplied edit to roof.py"
+    assert [len(turn) for turn in first] == [4, 6]
+    assert first.inferences[0].model == "gpt-5-mini"
+    assert [block.text for block in second.latest] == ["Aider v0.86.1"]
+
+
+def test_a_later_span_goes_on_from_the_one_whose_words_it_begins_with() -> None:
+    read = load_run("otel-genai.json")
+
+    assert read.id == "conv-greenhouse"
+    assert [one.duration_ms for one in read.inferences] == [750] * 4
+    assert [span["name"] for span in read.metadata[FIELDS]["spans"]] == [
+        "execute_tool read_temperature",
+        "invoke_agent gardener",
+    ]
+
+
+def test_a_span_that_begins_otherwise_is_a_run_of_its_own() -> None:
+    document = json.loads((FIXTURES / "otel-genai.json").read_text(encoding="utf-8"))
+    span = document["resourceSpans"][0]["scopeSpans"][0]["spans"][1]
+    asked = json.dumps([{"role": "user", "parts": [{"type": "text", "content": "Name a herb."}]}])
+    attributes = [
+        {**one, "value": {"stringValue": asked}} if one["key"] == "gen_ai.input.messages" else one
+        for one in span["attributes"]
+    ]
+    document["resourceSpans"][0]["scopeSpans"][0]["spans"].append(
+        {**span, "spanId": "00000000000000aa", "attributes": attributes}
+    )
+
+    runs = load_document(document)
+
+    assert [[block.text for block in one.latest.of_kind("user")] for one in runs] == [
+        [FIRST, SECOND],
+        ["Name a herb."],
+    ]
+
+
+def load_document(document: Any) -> list[nt.Run]:
+    from nbturns.importers import Source, otel_genai
+
+    return list(otel_genai.IMPORTER.read(Source.of_data(document)))
+
+
+# ChatGPT's tree.
+
+
+def test_each_branch_of_a_conversation_is_a_run_and_the_current_one_is_first() -> None:
+    runs = list(nt.load_all(FIXTURES / "chatgpt.json"))
+
+    assert [one.name for one in runs] == ["Spider mites"] * 3 + ["A herb"]
+    assert [one.latest.text for one in runs] == ["After 21 days.", "It may want water.", "A few dozen.", "Basil."]
+    assert [comparable(block) for block in runs[0].latest if block.kind != "other"] == [
+        ("system", "I keep a greenhouse.\n\nAnswer in one sentence."),
+        ("user", "What is wrong with this leaf?"),
+        ("llm_text", "It has spider mites."),
+        ("user", "How many days until 500 mites, from 4, doubling every 3 days?"),
+        ("reasoning", "4 * 2^n >= 500, so n is 7."),
+        ("tool_call", ("n-call", "python", {})),
+        ("tool_use", ("n-call", "21")),
+        ("llm_text", "After 21 days."),
+    ]
+    assert runs[0].latest[5].payload["args_raw"] == "import math; math.ceil(math.log2(500/4))*3"
+    assert runs[0].latest[1].images[0]["file_uri"] == "file-service://file-leaf01"
+    assert [one.model for one in runs[0].inferences] == ["gpt-4o", "o3", "o3", "o3"]
+    assert not any(one.import_report.guessed or one.import_report.unknown for one in runs)
+
+
+def test_branches_share_the_blocks_before_they_part() -> None:
+    first, _, third, _ = nt.load_all(FIXTURES / "chatgpt.json")
+
+    assert all(mine is theirs for mine, theirs in zip(list(first.latest)[:3], third.latest, strict=False))
+    assert first[0].blocks.shared_length(third[0].blocks) == 3
+
+
+def test_the_export_is_read_from_the_zip_that_was_sent(tmp_path: Path) -> None:
+    path = tmp_path / "export.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("user.json", "{}")
+        archive.write(FIXTURES / "chatgpt.json", "conversations.json")
+        archive.writestr("chat.html", "<html></html>")
+
+    assert [one.latest for one in nt.load_all(path)] == [one.latest for one in nt.load_all(FIXTURES / "chatgpt.json")]
+
+
+def test_a_tree_that_goes_round_in_circles_is_read_to_the_end() -> None:
+    first = json.loads((FIXTURES / "chatgpt.json").read_text(encoding="utf-8"))[1]
+    first["mapping"]["r"]["parent"] = "b"
+    first["mapping"]["a"]["parent"] = "a"
+
+    (read,) = export_runs([first])
+
+    assert [block.text for block in read.latest.of_kind("user", "llm_text")] == ["Name a herb.", "Basil."]
+    assert any("is its own ancestor" in note.what for note in read.import_report.guessed)
+
+
+def export_runs(document: Any, **load_options: Any) -> list[nt.Run]:
+    from nbturns.importers import Source, chatgpt
+
+    return list(chatgpt.IMPORTER.read(Source.of_data(document, **load_options)))
+
+
+def test_of_a_conversation_with_branches_load_gives_the_current_one(tmp_path: Path) -> None:
+    first, second = json.loads((FIXTURES / "chatgpt.json").read_text(encoding="utf-8"))
+    path = tmp_path / "one.json"
+    path.write_text(json.dumps([first]), encoding="utf-8")
+
+    assert nt.load(path) == next(nt.load_all(path)) == nt.loads([first])
+    assert [one.metadata.get(BRANCH_OF) for one in nt.load_all(path)] == [None, *[first["id"]] * 2]
+    with pytest.raises(nt.LoadError, match="several conversations"):
+        nt.loads([first, second])
+
+
+def test_training_data_has_calls_answered_in_their_order_and_its_prompt_beside() -> None:
+    read = load_run("sharegpt.jsonl")
+
+    assert [comparable(block) for block in read.latest.of_kind("tool_call", "tool_use")] == [
+        ("tool_call", ("call_0", "read_temperature", ZONE)),
+        ("tool_use", ("call_0", WARM)),
+        ("tool_call", ("call_1", "read_soil", ZONE)),
+        ("tool_use", ("call_1", OFFLINE)),
+    ]
+    assert (read.latest[0].text, read.latest.text, read.id) == (SYSTEM, SORRY, "greenhouse_1")
+    assert "read_temperature" in read.metadata[FIELDS]["tools"]
+    both = [{"name": "a", "arguments": {}}, {"name": "b", "arguments": '{"x": 1}'}]
+    said = [
+        {"from": "function_call", "value": json.dumps(both)},
+        {"from": "tool", "value": "1"},
+        {"from": "tool", "value": "2"},
+    ]
+    calls = nt.loads({"conversations": [{"from": "human", "value": "q"}, *said]}).latest
+    assert [(call.name, call.args) for call in calls.of_kind("tool_call")] == [("a", {}), ("b", {"x": 1})]
+    assert calls.pending == () and len({call.inference_id for call in calls.of_kind("tool_call")}) == 1
+
+
+def test_a_call_in_training_data_that_is_no_json_is_kept_as_it_is() -> None:
+    read = nt.loads([{"from": "human", "value": "q"}, {"from": "function_call", "value": "look()"}])
+
+    assert read.latest[1].kind == "other" and read.latest[1].payload["value"] == "look()"
+    assert "not JSON with a name" in read.import_report.unknown[0]
+
+
+def test_an_export_of_claudes_pages_has_thoughts_calls_attachments_and_branches(tmp_path: Path) -> None:
+    path = FIXTURES / "claude-export.json"
+    first, branch, old = nt.load_all(path)
+
+    assert [comparable(block) for block in first.latest] == [
+        ("user", FIRST),
+        ("user", "06:00 24 °C"),
+        ("reasoning", THOUGHT),
+        ("tool_call", ("toolu_1", "read_temperature", ZONE)),
+        ("tool_use", ("toolu_1", WARM)),
+        ("llm_text", YES),
+        ("user", SECOND),
+        ("tool_call", ("toolu_2", "read_soil", ZONE)),
+        ("tool_use", ("toolu_2", OFFLINE)),
+        ("llm_text", SORRY),
+    ]
+    assert first.latest[8].error == OFFLINE
+    assert (first.name, first.id, branch.metadata[BRANCH_OF]) == ("Tomatoes", "conv-greenhouse", "conv-greenhouse")
+    assert branch.latest.text == "You are welcome." and branch[0].blocks.shared_length(first[0].blocks) == 6
     assert [comparable(block) for block in old.latest] == [("user", "Name a herb."), ("llm_text", "Basil.")]
     packed = tmp_path / "data.zip"
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ...engines.openai_chat.reply import WIRE
+from ...engines.openai_chat.reply import ORIGINALS
 from ...values.blocks import make_block
 from ...values.frozen_json import EMPTY_DICT, freeze, key_name
 from ...values.provenance import ARGUMENTS, MESSAGE, OPENAI_CHAT_FIELDS
@@ -62,7 +62,7 @@ class _UnusualMessage:
         """Add a block with the part of the message that it is to be written as."""
         new_block = new_block._with(metadata=new_block.metadata.with_raw(**{MESSAGE.name: self.index, **metadata}))
         self.reader.blocks.append(
-            new_block if verbatim_part is None else WIRE.marked(new_block, raw=freeze(verbatim_part))
+            new_block if verbatim_part is None else ORIGINALS.attach(new_block, raw=freeze(verbatim_part))
         )
 
     def read_by_role(self, message: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import nbturns as nt
 from nbturns.engines import decode, engine, find, request
 from nbturns.engines.gemini import request as gemini
-from nbturns.engines.gemini.parts import SIGNATURE, WIRE
+from nbturns.engines.gemini.parts import ORIGINALS, SIGNATURE
 from nbturns.engines.gemini.request import SKIP_SIGNATURE, GeminiBody, history
 from nbturns.engines.provider_engine import ProviderEngine
 from nbturns.events import Delta
@@ -472,7 +472,7 @@ def test_two_replies_in_a_row_stay_two_contents() -> None:
 def test_every_block_says_where_in_its_reply_it_stood() -> None:
     turn = decode("gemini", stream("every_part"))
 
-    assert [WIRE.place(block) for block in turn] == [("r1", place) for place in range(11)]
+    assert [ORIGINALS.reply_position(block) for block in turn] == [("r1", place) for place in range(11)]
 
 
 def test_a_recorded_request_is_read_in_either_spelling() -> None:

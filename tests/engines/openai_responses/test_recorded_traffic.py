@@ -12,7 +12,7 @@ import pytest
 
 import nbturns as nt
 from nbturns.engines import decode, engine, find, request
-from nbturns.engines.openai_responses.request import history
+from nbturns.engines.openai_responses.history import history
 from nbturns.engines.transports import openai_client
 from nbturns.runtime.background_loop import Waiting
 from tests.engines.openai_responses.test_codec import FIXTURES, MODEL, body, read, stream
