@@ -39,10 +39,10 @@ loose: Any = nt  # as seen by who reads no types
     ("typed", "answer"),
     [
         (lambda: nt.load("fixtures/greenhouse.yml"), "did you mean 'greenhouse.yaml'"),
-        (lambda: nt.load("fixture/greenhouse.yaml"), "no folder fixture"),
-        (lambda: nt.loads("fixtures/greenhouse.yaml"), r"nt.load\('fixtures/greenhouse.yaml'\) opens it"),
+        (lambda: nt.load("fixture/greenhouse.yaml"), "folder fixture does not exist"),
+        (lambda: nt.loads("fixtures/greenhouse.yaml"), r"use nt.load\('fixtures/greenhouse.yaml'\)"),
         (lambda: nt.loads("hello"), r"begins with 'hello'\); the formats are ag-ui"),
-        (lambda: loose.save("run.yaml", nt.turn("x")), r"nt.save\(what, path\)"),
+        (lambda: loose.save("run.yaml", nt.turn("x")), r"nt.save\(\) expects a path"),
         (lambda: nt.user("x", images=["leaf.png"]), "leaf.png: this image cannot be read: No such file"),
         (lambda: nt.user("x", images=["fixtures/greenhouse.md"]), 'media_type="image/png"'),
         (lambda: nt.engine("antropic:claude-sonnet-5-5"), "did you mean anthropic"),

@@ -558,7 +558,7 @@ def test_a_broken_file_names_itself_and_the_place(tmp_path: Path) -> None:
             r"line 1, blocks\[0\]: a block has a kind; this one has nothing",
         ),
         ("f.txt", "hello", "no format matches this file"),
-        ("g.json", "", "there is no conversation in it"),
+        ("g.json", "", "contains no conversation"),
         ("h.json", '{"blocks": [], "x": ' + "9" * 5000 + "}", "invalid JSON"),
         ("i.json", '{"a": 1}', "an object with the fields a"),
     ):
@@ -610,7 +610,7 @@ def test_load_all_gives_the_conversations_around_the_broken_one(tmp_path: Path) 
 
 
 def test_what_is_no_file_is_said_so(tmp_path: Path) -> None:
-    with pytest.raises(nt.LoadError, match="there is no such file"):
+    with pytest.raises(nt.LoadError, match="file not found"):
         nt.load(tmp_path / "nothing.yaml")
     with pytest.raises(nt.LoadError, match="this is a folder"):
         nt.load(tmp_path)
@@ -676,10 +676,10 @@ def test_what_a_file_had_beside_the_format_is_kept(extra: dict[str, Any], text: 
 @pytest.mark.parametrize(
     ("do", "said"),
     [
-        (lambda: nt.load(["a.yaml", "b.yaml"]), r"opens one file, by its path, .*; nt.load_all\(paths\)"),  # type: ignore[arg-type]
-        (lambda: nt.load(""), "opens one file, by its path, not ''"),
-        (lambda: nt.load(5), "opens one file, by its path, not 5"),  # type: ignore[arg-type]
-        (lambda: list(nt.load_all(5)), "opens a path, a glob, a folder or a list"),  # type: ignore[arg-type]
+        (lambda: nt.load(["a.yaml", "b.yaml"]), r"expects the path of one file, .*; use nt.load_all\(paths\)"),  # type: ignore[arg-type]
+        (lambda: nt.load(""), "expects the path of one file, got ''"),
+        (lambda: nt.load(5), "expects the path of one file, got 5"),  # type: ignore[arg-type]
+        (lambda: list(nt.load_all(5)), "expects a path, a glob, a folder or a list"),  # type: ignore[arg-type]
         (lambda: nt.loads(5), "reads a text, bytes or parsed data, not int: 5"),  # type: ignore[arg-type]
     ],
 )
@@ -702,7 +702,7 @@ def test_every_document_of_a_stream_is_read_and_none_is_lost_silently(tmp_path: 
     path = write(tmp_path / "both.yaml", text)
 
     assert list(nt.load_all(path)) == [nt.Run((first,)), second]
-    with pytest.raises(nt.LoadError, match=r"several conversations in it; nt.load_all"):
+    with pytest.raises(nt.LoadError, match=r"several conversations; use nt.load_all"):
         nt.load(path)
     with pytest.raises(nt.LoadError, match="2 documents in it"):
         nt.Run.from_yaml(text)
