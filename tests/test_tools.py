@@ -172,7 +172,7 @@ def endless(tree: Tree) -> None: ...
     [
         (positional, "positional-only"),
         (undefined, "not defined"),
-        (connection, "JSON has no shape for"),
+        (connection, "that JSON cannot hold"),
         (endless, "contains itself"),
         ("text", "a tool must be a function"),
     ],
@@ -472,7 +472,7 @@ def test_abort_ends_the_run_and_keeps_the_results_that_succeeded(parallel: int) 
         tools=[good, bad],
         tool_config=ToolConfig(tool_error_handling="abort", max_parallel_tools=parallel),
     )
-    with pytest.raises(nt.ToolError, match="bad failed, and tool errors end this run: ValueError: no") as caught:
+    with pytest.raises(nt.ToolError, match="bad failed and tool_error_handling is 'abort': ValueError: no") as caught:
         session.ask("q").result(5)
 
     kept = [(b.tool_call_id, b.result, b.error) for b in caught.value.turn.of_kind("tool_use")]
@@ -792,18 +792,18 @@ def test_allowed_tools_are_a_list_of_names(allowed: Any) -> None:
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ({"tool_choice": "sometimes"}, "tool_choice is auto, none or required, not 'sometimes'"),
+        ({"tool_choice": "sometimes"}, "tool_choice must be auto, none or required, got 'sometimes'"),
         ({"tool_error_handling": "stop"}, "continue, abort or retry"),
         ({"on_pause_timeout": "approve"}, "stay, stop or resume"),
-        ({"max_iterations": "3"}, "max_iterations is a whole number"),
-        ({"max_iterations": 0}, "max_iterations is at least 1"),
-        ({"max_parallel_tools": -1}, "max_parallel_tools is at least 0"),
-        ({"execution_timeout": 0}, "more than 0 seconds, or None"),
-        ({"execution_timeout": float("nan")}, "more than 0 seconds"),
+        ({"max_iterations": "3"}, "max_iterations must be an integer"),
+        ({"max_iterations": 0}, "max_iterations must be at least 1"),
+        ({"max_parallel_tools": -1}, "max_parallel_tools must be at least 0"),
+        ({"execution_timeout": 0}, "above 0 seconds, or None"),
+        ({"execution_timeout": float("nan")}, "above 0 seconds"),
         ({"execution_timeout": "soon"}, "invalid duration 'soon'"),
-        ({"pause_timeout": [1]}, "a number of seconds, or a text"),
+        ({"pause_timeout": [1]}, "a number of seconds or a text"),
         ({"retry_config": 3}, "a RetryConfig or a mapping"),
-        ({"retry_config": {"max_retries": -1}}, "max_retries is at least 0"),
+        ({"retry_config": {"max_retries": -1}}, "max_retries must be at least 0"),
     ],
 )
 def test_a_setting_that_is_none_is_refused_where_it_is_made(how: dict[str, Any], said: str) -> None:

@@ -89,22 +89,16 @@ def turn_to_dict(
 def _blocks_to_list(
     blocks: Iterable[Block], previous_blocks: PersistentList[Block], shared_count: int, plain: PlainConverter
 ) -> list[dict[str, Any]]:
-    previous_positions = (
-        {id(block): position for position, block in enumerate(previous_blocks)}
-        if shared_count < len(previous_blocks)
-        else {}
-    )
+    is_edited = shared_count < len(previous_blocks)
+    previous_positions = {id(block): index for index, block in enumerate(previous_blocks)} if is_edited else {}
     block_dicts: list[dict[str, Any]] = []
     for block in blocks:
         position = previous_positions.get(id(block))
+        last_dict = block_dicts[-1] if block_dicts else {}
         if position is None:
             block_dicts.append(block_to_dict(block, plain=plain))
-        elif (
-            block_dicts
-            and block_dicts[-1].keys() == SHARED_BLOCKS_KEYS
-            and block_dicts[-1]["shared_blocks"][1] == position
-        ):
-            block_dicts[-1]["shared_blocks"][1] += 1
+        elif last_dict.keys() == SHARED_BLOCKS_KEYS and last_dict["shared_blocks"][1] == position:
+            last_dict["shared_blocks"][1] += 1
         else:
             block_dicts.append({"shared_blocks": [position, position + 1]})
     return block_dicts
@@ -190,11 +184,8 @@ class _Reader:
     def block(self, block_data: Any, position: str) -> Block:
         block_fields = self.mapping(block_data, position, "a block")
         kind = self.kind(block_fields.pop("kind", None), block_fields, position)
-        payload = (
-            block_fields.pop("payload", None)
-            if "payload" in block_fields
-            else self.misplaced(block_fields, kind, position)
-        )
+        has_payload = "payload" in block_fields
+        payload = block_fields.pop("payload") if has_payload else self.misplaced(block_fields, kind, position)
         payload = self.mapping({} if payload is None else payload, f"{position}.payload", "a payload")
         block = Block(
             kind,
@@ -226,9 +217,8 @@ class _Reader:
         if normal_kind in KNOWN_KINDS:
             return normal_kind
         if self.strict:
-            raise self.load_error(
-                f"{position}.kind", f"unknown kind {kind!r}; use one of {', '.join(sorted(KNOWN_KINDS))}"
-            )
+            valid_kinds = ", ".join(sorted(KNOWN_KINDS))
+            raise self.load_error(f"{position}.kind", f"unknown kind {kind!r}; use one of {valid_kinds}")
         return kind or "other"
 
     def role(self, raw: Any, kind: str, position: str) -> str:
@@ -249,9 +239,8 @@ class _Reader:
         """Return the blocks of the range [start, end) of the previous Turn."""
         is_range = isinstance(raw, (list, tuple)) and len(raw) == 2 and all(type(place) is int for place in raw)
         if not is_range or not 0 <= raw[0] < raw[1] <= len(previous_blocks):
-            raise self.load_error(
-                position, f"the previous turn has {len(previous_blocks)} blocks; {raw!r:.60} cannot be shared"
-            )
+            message = f"the previous turn has {len(previous_blocks)} blocks; {raw!r:.60} cannot be shared"
+            raise self.load_error(position, message)
         return previous_blocks[raw[0] : raw[1]]
 
     def turn(self, turn_data: Any, position: str = "", previous_blocks: PersistentList[Block] = NO_BLOCKS) -> Turn:
@@ -260,10 +249,8 @@ class _Reader:
         prefix = f"{position}." if position else ""
         shared_count = turn_fields.pop("shared_blocks", 0)
         if type(shared_count) is not int or not 0 <= shared_count <= len(previous_blocks):
-            raise self.load_error(
-                f"{prefix}shared_blocks",
-                f"the previous turn has {len(previous_blocks)} blocks; {shared_count!r} cannot be shared",
-            )
+            message = f"the previous turn has {len(previous_blocks)} blocks; {shared_count!r} cannot be shared"
+            raise self.load_error(f"{prefix}shared_blocks", message)
         blocks = self.blocks(turn_fields.pop("blocks", None), f"{prefix}blocks", previous_blocks)
         return Turn(
             previous_blocks.head(shared_count) + blocks,
@@ -294,10 +281,8 @@ class _Reader:
     def version(self, fields: dict[str, Any], position: str) -> None:
         version = fields.pop("version", FORMAT_VERSION)
         if version != FORMAT_VERSION:
-            raise self.load_error(
-                f"{position}.version".lstrip("."),
-                f"unsupported version {version!r}; this nbturns reads version {FORMAT_VERSION}",
-            )
+            message = f"unsupported version {version!r}; this nbturns reads version {FORMAT_VERSION}"
+            raise self.load_error(f"{position}.version".lstrip("."), message)
 
 
 def _describe(raw: Any) -> str:
@@ -320,10 +305,8 @@ def _from_jsonable(value: Any) -> Any:
                 return base64.b64decode(value[BYTES_KEY], validate=True)
             except ValueError:  # another mapping with the same key
                 return value
-        return {
-            k[:-1] if k.rstrip("!") == BYTES_KEY != k else k: _from_jsonable(v)
-            for k, v in _with_string_keys(value).items()
-        }
+        fields = _with_string_keys(value)
+        return {k[:-1] if k.rstrip("!") == BYTES_KEY != k else k: _from_jsonable(v) for k, v in fields.items()}
     if isinstance(value, (list, tuple)):
         return [_from_jsonable(v) for v in value]
     return value
@@ -363,9 +346,8 @@ def is_nbturns_data(data: Any) -> bool:
     """Return True when plain data looks like a Turn or a Run of nbturns or geppetto."""
     if not isinstance(data, Mapping):
         return False
-    if isinstance(data.get("turns"), (list, tuple)) and all(
-        isinstance(t, Mapping) and "blocks" in t for t in data["turns"]
-    ):
+    turns = data.get("turns")
+    if isinstance(turns, (list, tuple)) and all(isinstance(turn, Mapping) and "blocks" in turn for turn in turns):
         return True
     return "blocks" in data and not ({"messages", "role", "content", "mapping"} & data.keys())
 
@@ -387,14 +369,12 @@ def run_to_yaml(run: Run) -> str:
 
 def turn_from_yaml(text: str | bytes) -> Turn:
     """Return the Turn in a YAML text. Raises LoadError, with line and block, for anything else and for several."""
-    (turn,) = _read_yaml(text, "", turn_from_dict, single=True)
-    return turn
+    return next(_read_yaml(text, "", turn_from_dict, single=True))
 
 
 def run_from_yaml(text: str | bytes) -> Run:
     """Return the Run in a YAML text. Raises LoadError, with line and block, for anything else and for several."""
-    (run,) = _read_yaml(text, "", _run_from_data, single=True)
-    return run
+    return next(_read_yaml(text, "", lambda run_data: _Reader().run(run_data), single=True))
 
 
 def runs_from_yaml(
@@ -402,10 +382,6 @@ def runs_from_yaml(
 ) -> Iterator[Run]:
     """Yield the Runs of a YAML stream; a Turn is a Run of one. Raises LoadError with line and block."""
     return _read_yaml(text, file, lambda data: run_from_dict(data, file=file, strict=strict, guess=guess))
-
-
-def _run_from_data(data: Any) -> Run:
-    return _Reader().run(data)
 
 
 def _read_yaml(text: str | bytes, file: str, convert: Callable[[Any], V], *, single: bool = False) -> Iterator[V]:

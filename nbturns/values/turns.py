@@ -30,9 +30,8 @@ from .persistent_list import PersistentList
 from .provider_messages import ProviderMessages
 
 T = TypeVar("T")
-CallsAndAddedBlocks: TypeAlias = tuple[
-    PendingCalls, tuple[Block, ...]
-]  # the calls of some blocks, and the blocks added since
+# The calls of some blocks, and the blocks added since.
+CallsAndAddedBlocks: TypeAlias = tuple[PendingCalls, tuple[Block, ...]]
 MAX_UNSCANNED_BLOCKS = 64  # added blocks before the calls are updated
 
 
@@ -79,11 +78,8 @@ class Turn(ProviderMessages):
     # Growing and editing. Each returns a new Turn.
 
     def __add__(self, added_blocks: Block | Iterable[Block]) -> Turn:
-        return self._with_appended(
-            (added_blocks,) if isinstance(added_blocks, Block) else tuple(require_blocks(added_blocks)),
-            self,
-            self.metadata,
-        )
+        block_tuple = (added_blocks,) if isinstance(added_blocks, Block) else tuple(require_blocks(added_blocks))
+        return self._with_appended(block_tuple, self, self.metadata)
 
     def __radd__(self, leading_blocks: Iterable[Block]) -> Turn:
         return self._with(blocks=PersistentList((*require_blocks(leading_blocks), *self.blocks)))
@@ -130,11 +126,9 @@ class Turn(ProviderMessages):
         if type(call_state) is PendingCalls:
             call_state = (call_state, added_blocks)
         elif call_state is not None:
-            call_state = (
-                (call_state[0], call_state[1] + added_blocks)
-                if len(call_state[1]) < MAX_UNSCANNED_BLOCKS
-                else (self.calls, added_blocks)
-            )
+            earlier_calls, unscanned = call_state
+            is_short = len(unscanned) < MAX_UNSCANNED_BLOCKS
+            call_state = (earlier_calls, unscanned + added_blocks) if is_short else (self.calls, added_blocks)
         return _make_turn(
             self.blocks + added_blocks, template_turn.id, metadata, template_turn.data, template_turn.extra, call_state
         )
@@ -192,11 +186,8 @@ class Turn(ProviderMessages):
 
     def same_content(self, other_turn: Turn) -> bool:
         """Return True when kinds, roles and payloads are equal; ids may differ."""
-        return (
-            isinstance(other_turn, Turn)
-            and len(self) == len(other_turn)
-            and comparable_content(self) == comparable_content(other_turn)
-        )
+        same_length = isinstance(other_turn, Turn) and len(self) == len(other_turn)
+        return same_length and comparable_content(self) == comparable_content(other_turn)
 
     def __contains__(self, item: object) -> bool:
         """Return True when an equal Block is in this Turn. Raises MisuseError for a str, which no Turn contains."""

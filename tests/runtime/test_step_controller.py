@@ -732,12 +732,12 @@ def test_a_verdict_for_a_pause_that_is_not_there_yet_is_refused() -> None:
 @pytest.mark.parametrize(
     ("verdict", "said"),
     [
-        ({"deny": ["a"]}, "deny maps the id of a call"),
-        ({"deny": "a"}, "deny maps the id of a call"),
-        ({"mock": ["a"]}, "mock maps the id of a call"),
+        ({"deny": ["a"]}, "deny must map call ids"),
+        ({"deny": "a"}, "deny must map call ids"),
+        ({"mock": ["a"]}, "mock must map call ids"),
         ({"skip": 5}, "skip must be a list of call ids"),
         ({"skip": {"a": "why"}}, "skip must be a list of call ids"),
-        ({"turn": "go on"}, "goes on with a Turn, not with str"),
+        ({"turn": "go on"}, "expects a Turn, got str"),
     ],
 )
 def test_a_verdict_of_another_shape_is_refused_at_once(verdict: dict[str, Any], said: str) -> None:

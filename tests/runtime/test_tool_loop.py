@@ -189,7 +189,8 @@ def test_a_listener_that_fails_does_not_stop_the_run_and_is_told_of_once() -> No
         raise SystemExit
 
     with pytest.warns(
-        UserWarning, match="a listener failed and the run goes on; see execution.sink_errors: ValueError: broken view"
+        UserWarning,
+        match="a listener failed; the execution continues, see execution.sink_errors: ValueError: broken view",
     ) as told:
         execution = session([call("a")], "done", sinks=[bad, worse, good.append]).ask("q")
         assert execution.result(5).text == "done"
