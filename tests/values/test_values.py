@@ -197,7 +197,7 @@ def test_an_index_that_is_not_there_is_an_index_error(index: int) -> None:
     chunks = PersistentList((1, 2, 3))
 
     for touch in (lambda: chunks[index], lambda: chunks.drop(index), lambda: chunks.replace(index, 0)):
-        with pytest.raises(IndexError, match=rf"index {index} out of range .length 3."):
+        with pytest.raises(IndexError, match=rf"index {index} is out of range .length 3."):
             touch()
 
 
@@ -559,7 +559,7 @@ loose: Any = nt  # as seen by who reads no types
 @pytest.mark.parametrize(
     ("do", "said"),
     [
-        (lambda turn: turn["x"], "an index is an integer or a slice, like .* not 'x'"),
+        (lambda turn: turn["x"], "an index must be an integer or a slice, like .* got 'x'"),
         (lambda turn: turn.edit("x", text="y"), "not 'x'"),
         (lambda turn: turn.insert("x", nt.user("y")), "not 'x'"),
         (lambda turn: turn.drop(None), "not None"),
