@@ -158,7 +158,7 @@ def test_a_value_of_another_type_is_refused_when_it_is_set() -> None:
 
 
 def test_a_key_without_a_name_is_refused() -> None:
-    with pytest.raises(TypeError, match="a Key has a name"):
+    with pytest.raises(TypeError, match="a Key needs a name"):
         nt.Key("", str)
 
 
