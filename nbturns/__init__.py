@@ -1,7 +1,7 @@
 """Look at, step and count conversations with language models, in Jupyter.
 
 A Turn is a value. An engine is a function from a Turn to a longer Turn. Everything else
-stands around that function, or draws, keeps or counts its result.
+wraps that function, or draws, stores or counts its result.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def __getattr__(name: str) -> Any:
         value = getattr(_imported(_LAZY_NAMES[name]), name)
         globals()[name] = value
         return value
-    raise AttributeError(f"nbturns has no {name!r}")
+    raise AttributeError(f"module 'nbturns' has no attribute {name!r}")
 
 
 def _imported(module: str) -> Any:

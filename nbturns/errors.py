@@ -1,21 +1,21 @@
-"""What can go wrong, as a tree. Each error says where, and what to do next.
+"""The errors of nbturns as a tree. Each message names the place and the next step.
 
 NbturnsError
-├── LoadError        a file or text that is not what it should be: `.file`, `.position`
-├── DecodeError      a typed key holds something else: `.key`
+├── LoadError        a file or text cannot be read: `.file`, `.position`
+├── DecodeError      the value of a typed key does not fit its type: `.key`
 ├── EngineError      a model call failed: `.status`, `.retry_after`, `.request_id`, `.turn`
 │   ├── ScriptExhausted   a scripted engine was asked more often than it has answers
-│   └── DriftError        a replayed conversation went another way: `.difference`
+│   └── DriftError        a replayed conversation differs from its recording: `.difference`
 ├── ToolError        a tool failed and the policy says to end the run: `.turn`
 ├── LimitReached     the loop was still calling tools at its limit: `.turn`
 ├── ProfileError     a profile cannot be read, found, resolved or built: `.key`, `.file`, `.position`
 ├── BusyError        this session has an execution in progress
-├── EndedError       an execution is over, and what was decided for it comes too late
-├── MissingPackageError   a package that this needs is not installed: `.package`, `.command`; an ImportError, too
-├── MisuseError      something was called with what it cannot take; a TypeError and a ValueError, too
-└── HeldError        the execution stands at a pause and nobody was to wait for it
+├── EndedError       an execution is over, so a decision for it has no effect
+├── MissingPackageError   a required package is not installed: `.package`, `.command`; also an ImportError
+├── MisuseError      an argument has a wrong type or value; also a TypeError and a ValueError
+└── HeldError        the execution is paused and `result()` would wait for ever
 
-An error that ends an execution carries the Turn as far as it came, in `.turn`.
+An error that ends an execution has the Turn up to the error in `.turn`.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from typing import Any
 
 
 class NbturnsError(Exception):
-    """Any error of ours. `turn` is the Turn as far as it came, where there was one."""
+    """The base of all errors. `turn` is the Turn up to the error, or None."""
 
     turn: Any = None
 
 
 class LoadError(NbturnsError):
-    """A file or text could not be read. `file` names it, `position` says where in it.
+    """A file or text cannot be read. `file` is its name, `position` the place of the error in it.
 
-    `run` is what stood before that place, where it makes a conversation.
+    `run` is the conversation before that place, or None.
     """
 
     run: Any = None
@@ -45,7 +45,7 @@ class LoadError(NbturnsError):
 
 
 class DecodeError(NbturnsError):
-    """A typed key is there, and what it holds does not fit its type."""
+    """The value of a typed key does not fit its type."""
 
     def __init__(self, message: str, *, key: str = "") -> None:
         self.key = key
@@ -55,7 +55,7 @@ class DecodeError(NbturnsError):
 class EngineError(NbturnsError):
     """A model call failed. `status` is the HTTP status, `retry_after` is in seconds."""
 
-    should_retry: bool | None = None  # what the server itself says, where it does
+    should_retry: bool | None = None  # from the server; None if it does not say
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class EngineError(NbturnsError):
         self.status = status
         self.retry_after = retry_after
         self.request_id = request_id
-        self.kind = kind  # the provider's own word: "overloaded_error", "stream_cut", …
+        self.kind = kind  # the provider's name of the error: "overloaded_error", "stream_cut", …
 
 
 class ScriptExhausted(EngineError):
@@ -106,8 +106,8 @@ class LimitReached(NbturnsError):
 class ProfileError(NbturnsError):
     """A profile cannot be read, found, resolved or built.
 
-    `key` names what is meant: a profile, a field like "loop.limit", a tool. `known` are the
-    names that would have done. `file` and `position` say where it was read, if it was.
+    `key` is the name of a profile, a field like "loop.limit", or a tool. `known` are the valid
+    names. `file` and `position` are the place of the error, if it was read from a file.
     """
 
     def __init__(
@@ -122,19 +122,19 @@ class ProfileError(NbturnsError):
 
 
 class BusyError(NbturnsError):
-    """A session runs one execution at a time, and this one is not over."""
+    """The session has an execution in progress, and runs one at a time."""
 
 
 class EndedError(NbturnsError):
-    """The execution is over: no pause will come at which this could be done."""
+    """The execution is over, so there is no further pause for a decision."""
 
 
 class HeldError(NbturnsError):
-    """The execution stands at a pause: only `step()`, `resume()` or a button moves it."""
+    """The execution is paused; only `step()`, `resume()` or a button continues it."""
 
 
 class MissingPackageError(NbturnsError, ModuleNotFoundError):
-    """A package that is needed here is not installed. `command` installs `package`.
+    """A required package is not installed. `command` installs `package`.
 
     It is an ImportError as well. Engines and profiles raise an EngineError or ProfileError with its message.
     """
@@ -146,9 +146,9 @@ class MissingPackageError(NbturnsError, ModuleNotFoundError):
 
 
 class MisuseError(NbturnsError, TypeError, ValueError):
-    """Something was called with what it cannot take, and says what it takes.
+    """An argument has a wrong type or value; the message names the accepted ones.
 
-    It is a TypeError and a ValueError as well, for those who catch what Python itself would raise.
+    It is also a TypeError and a ValueError, for code that catches the errors of Python.
     """
 
 

@@ -1,8 +1,8 @@
 """Events of an execution, as one stream of frozen values.
 
-A sink is any callable that takes an event: a view, a store, a print-out, a test. Each
-event says when it happened (`at`, seconds since the epoch) and in which place of its
-execution's stream (`seq`, from 0).
+A sink is any callable that takes an event: a view, a store, a log, a test. Each event has
+its time (`at`, seconds since the epoch) and its number in the stream of its execution
+(`seq`, from 0).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .values.turns import Block, Turn
 
 
 class Phase(StrEnum):
-    """The boundaries of the loop, at which it takes a snapshot and can be held."""
+    """The boundaries of the loop, where it takes a snapshot and can pause."""
 
     PRE_INFERENCE = "pre_inference"
     POST_INFERENCE = "post_inference"
@@ -32,26 +32,26 @@ class Event:
     at: float = field(default=0.0, init=False, compare=False)
 
 
-put_seq: Callable[[Event, int], None] = vars(Event)["seq"].__set__  # past the refusal of a frozen class
+put_seq: Callable[[Event, int], None] = vars(Event)["seq"].__set__  # bypasses the guard of the frozen class
 put_at: Callable[[Event, float], None] = vars(Event)["at"].__set__
 
 
 def stamp(event: Event, seq: int, at: float) -> None:
-    """Give an event its place and time; done once, before anyone has seen it."""
+    """Set the number and time of an event; once, before any sink receives it."""
     put_seq(event, seq)
     put_at(event, at)
 
 
 @dataclass(frozen=True, slots=True)
 class Started(Event):
-    """An execution begins with this Turn."""
+    """An execution started with this Turn."""
 
     turn: Turn
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot(Event):
-    """The Turn as it was at `phase`. Costs one reference."""
+    """The Turn at `phase`, as a reference and not a copy."""
 
     phase: Phase
     turn: Turn
@@ -60,7 +60,7 @@ class Snapshot(Event):
 
 @dataclass(frozen=True, slots=True)
 class InferenceStarted(Event):
-    """A model is called. `turn` is what it is really sent, behind all middlewares."""
+    """A model call started. `turn` is the Turn after all middlewares."""
 
     inference_id: str
     turn: Turn
@@ -68,10 +68,10 @@ class InferenceStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class Delta(Event):
-    """Some more text of a block on its way: `index` counts the blocks of this call.
+    """A piece of text of a streaming block; `index` counts the blocks of this model call.
 
-    `kind` is the block's: llm_text, reasoning, or tool_call, whose text is its
-    arguments as they arrive and whose `name` comes with the first.
+    `kind` is that of the block: llm_text, reasoning, or tool_call. The text of a tool_call is
+    its arguments as they arrive; its first piece has the `name` of the tool.
     """
 
     inference_id: str
@@ -83,7 +83,7 @@ class Delta(Event):
 
 @dataclass(frozen=True, slots=True)
 class InferenceFinished(Event):
-    """A model call is over, well or not: its result says which. `blocks` are those it made."""
+    """A model call ended, see its `result`. `blocks` are those it made."""
 
     result: InferenceResult
     blocks: tuple[Block, ...] = ()
@@ -96,7 +96,7 @@ class ToolStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class ToolFinished(Event):
-    """A call has its answer, a `tool_use` block, after `duration_ms`."""
+    """A tool call was answered with the block `answer`, after `duration_ms` milliseconds."""
 
     call: Block
     answer: Block
@@ -118,8 +118,8 @@ class Pause:
         return self.turn.pending
 
     def __repr__(self) -> str:
-        waiting = ", ".join(call.name for call in self.pending)
-        return f"<Pause {self.number} at {self.phase}{': ' + waiting if waiting else ''}>"
+        pending_names = ", ".join(call.name for call in self.pending)
+        return f"<Pause {self.number} at {self.phase}{': ' + pending_names if pending_names else ''}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +129,9 @@ class Paused(Event):
 
 @dataclass(frozen=True, slots=True)
 class Resumed(Event):
-    """A pause is over: `by` says who ended it (step, resume, timeout, or a name that was given).
+    """A pause ended; `by` is the cause (step, resume, timeout, or a name from the caller).
 
-    `turn` is what goes on; `answers` are those given by hand, in place of a tool's.
+    The execution continues with `turn`; `answers` replace the results of tools.
     """
 
     pause: Pause
@@ -142,21 +142,21 @@ class Resumed(Event):
 
 @dataclass(frozen=True, slots=True)
 class Notice(Event):
-    """Something was done that the user would want to know of, in words."""
+    """A message for the user about an automatic change or decision."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Ended(Event):
-    """An execution is over. `status` is done, stopped or failed; `error` is in words."""
+    """An execution ended. `status` is done, stopped or failed; `error` is its message, or ""."""
 
     status: str
     turn: Turn
     error: str = ""
 
 
-# The events of every iteration are made without checks: there are seven in each.
+# Each iteration makes seven events, so these are made without checks.
 snapshot = unchecked_constructor(Snapshot)
 inference_started = unchecked_constructor(InferenceStarted)
 inference_finished = unchecked_constructor(InferenceFinished)

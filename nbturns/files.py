@@ -1,4 +1,4 @@
-"""Files in, files out: any known format, found by looking at the content and not at the suffix."""
+"""Load and save conversations: any known format, detected by content and not by suffix."""
 
 from __future__ import annotations
 
@@ -23,46 +23,45 @@ from .values.turns import Block, Run, Turn
 
 
 def load(path: str | Path, format: str | None = None, strict: bool = False) -> Run:
-    """Open the conversation in a file, whatever wrote it.
+    """Return the conversation in a file of any known format.
 
-    What could not be read of it stands in `run.import_report`. Raises LoadError with file and
-    position for what cannot be read at all, and for a file of several conversations, which
-    `load_all` opens; of one with branches (an answer asked for again), this is the current one. `strict` refuses what would be guessed, kept as it is, or left out.
+    `run.import_report` lists the parts that could not be read. If the file has branches (a repeated
+    request for an answer), the current branch is returned. `strict` refuses content that would be guessed,
+    kept as it is, or dropped. Raises LoadError, with file and position, for an unreadable file and for a
+    file of several conversations, which `load_all` opens.
     """
     if not isinstance(path, (str, os.PathLike)) or not str(path):
-        several = "; nt.load_all(paths) opens several" if isinstance(path, Iterable) and path else ""
-        raise MisuseError(f"nt.load opens one file, by its path, not {path!r:.60}{several}")
-    plain = Path(path).expanduser()
-    if plain.is_dir():
-        raise LoadError(f"this is a folder; nt.load_all({str(path)!r}) gives what is in it", file=str(path))
+        load_all_hint = "; use nt.load_all(paths) for several files" if isinstance(path, Iterable) and path else ""
+        raise MisuseError(f"nt.load() expects the path of one file, got {path!r:.60}{load_all_hint}")
+    file_path = Path(path).expanduser()
+    if file_path.is_dir():
+        raise LoadError(f"this is a folder; use nt.load_all({str(path)!r})", file=str(path))
     runs = load_all(path, format, strict)
     run = next(runs, None)
     if run is None:
-        raise LoadError("there is no conversation in it", file=str(path))
+        raise LoadError("the file contains no conversation", file=str(path))
     if not _is_only_conversation(run, runs):
-        raise LoadError(
-            "there are several conversations in it; nt.load_all(path) gives one after the other", file=str(path)
-        )
+        raise LoadError("the file contains several conversations; use nt.load_all(path)", file=str(path))
     return run
 
 
-def _is_only_conversation(run: Run, others: Iterator[Run]) -> bool:
-    """Whether what else is in a file are branches of `run` alone."""
-    return all(other.metadata.get(BRANCH_OF) == run.id for other in others)
+def _is_only_conversation(run: Run, remaining_runs: Iterator[Run]) -> bool:
+    """Return True when all remaining Runs of the file are branches of `run`."""
+    return all(other_run.metadata.get(BRANCH_OF) == run.id for other_run in remaining_runs)
 
 
 def load_all(paths: str | Path | Iterable[str | Path], format: str | None = None, strict: bool = False) -> Runs:
-    """Every conversation in a file, in a folder, in those a glob matches, or in several of these, one after the other.
+    """Iterate over the conversations of a file, a folder, a glob, or a list of these.
 
-    It streams: a file larger than memory is no matter. What could not be read stands in the
-    `import_report` of the Run before it. One file that cannot be read is a LoadError; among several
-    it is passed over and kept in `.errors` of what this returns. `strict` raises for all of that.
+    Files are read as a stream and may be larger than memory. Parts that could not be read are in the
+    `import_report` of the Run before them. A single unreadable file raises LoadError; one of several is
+    skipped and added to `.errors` of the returned iterator. `strict` raises in all these cases.
     """
     return Runs(paths, format, strict)
 
 
 class Runs(Iterator[Run]):
-    """The conversations of one file or of many, as they are read. `errors`: what was passed over so far."""
+    """An iterator over the conversations of files. `errors` are the files skipped so far, `read` counts the Runs."""
 
     def __init__(self, paths: str | Path | Iterable[str | Path], format: str | None, strict: bool) -> None:
         self.errors: tuple[LoadError, ...] = ()
@@ -78,16 +77,16 @@ class Runs(Iterator[Run]):
         return run
 
     def __repr__(self) -> str:
-        lost = f", {len(self.errors)} files passed over: {self.errors[0]}" if self.errors else ""
+        lost = f", {len(self.errors)} files skipped: {self.errors[0]}" if self.errors else ""
         return f"<Runs {self.read} read so far{lost}>"
 
     def _read(self, paths: str | Path | Iterable[str | Path], format: str | None, strict: bool) -> Iterator[Run]:
-        one = isinstance(paths, (str, Path)) and Path(paths).expanduser().is_file()
+        is_single_file = isinstance(paths, (str, Path)) and Path(paths).expanduser().is_file()
         for path in _matching_paths(paths):
             try:
                 yield from _runs_with_reports(Source.of_file(path, strict=strict), format)
             except LoadError as error:
-                if one or strict:
+                if is_single_file or strict:
                     raise
                 self.errors += (error,)
         if self.errors and not self.read:
@@ -95,13 +94,17 @@ class Runs(Iterator[Run]):
 
 
 def read_runs_of_file(path: Path, format: str | None = None, strict: bool = False) -> Iterator[Run | LoadError]:
-    """What can be read of one file, and a LoadError in the place of each thing that cannot.
+    """Yield the Runs of one file, and a LoadError in place of each part that cannot be read.
 
-    A broken line among others is one error, and the lines after it are read.
+    Reading continues after a broken line.
     """
     try:
-        for found in read_runs(Source.of_file(path, strict=strict), format):
-            yield LoadError(found.what, file=found.file, position=found.position) if isinstance(found, Note) else found
+        for run_or_note in read_runs(Source.of_file(path, strict=strict), format):
+            yield (
+                LoadError(run_or_note.what, file=run_or_note.file, position=run_or_note.position)
+                if isinstance(run_or_note, Note)
+                else run_or_note
+            )
     except LoadError as error:
         yield error
 
@@ -109,11 +112,11 @@ def read_runs_of_file(path: Path, format: str | None = None, strict: bool = Fals
 def loads(
     text: str | bytes | bytearray | Mapping[str, Any] | list[Any], format: str | None = None, strict: bool = False
 ) -> Run:
-    """Read the conversation in a text, in bytes, or in data that were parsed already."""
+    """Return the conversation in a text, in bytes, or in parsed data."""
     if not isinstance(text, (str, bytes, bytearray, memoryview, Mapping, list)):
-        raise MisuseError(f"nt.loads reads a text, bytes or parsed data, not {type(text).__name__}: {text!r:.60}")
+        raise MisuseError(f"nt.loads() expects text, bytes or parsed data, got {type(text).__name__}: {text!r:.60}")
     if isinstance(text, str) and len(text) < 300 and os.path.isfile(text):  # noqa: PTH113  # no error for what is no path
-        raise MisuseError(f"this is the name of a file; nt.load({text!r}) opens it")
+        raise MisuseError(f"nt.loads() got the name of a file; use nt.load({text!r})")
     if isinstance(text, (Mapping, list)):
         source = Source.of_data(text, strict=strict)
     else:
@@ -122,7 +125,7 @@ def loads(
     runs = _runs_with_reports(source, format)
     run = next(runs, None)
     if run is None or not _is_only_conversation(run, runs):
-        raise LoadError(f"there {'are several conversations' if run else 'is no conversation'} in this text")
+        raise LoadError(f"this text contains {'several conversations' if run else 'no conversation'}")
     return run
 
 
@@ -132,27 +135,27 @@ def example() -> Run:
 
 
 def _runs_with_reports(source: Source, format: str | None) -> Iterator[Run]:
-    """The Runs of a source, each with the problems that came behind it in its report; those before all in the first's."""
-    if source.strict:  # there are no problems then
-        yield from (found for found in read_runs(source, format) if isinstance(found, Run))
+    """Yield the Runs of a source; the report of each lists the problems found after it, the first also those before."""
+    if source.strict:  # every problem is raised
+        yield from (run_or_note for run_or_note in read_runs(source, format) if isinstance(run_or_note, Run))
         return
-    held: Run | None = None
+    pending_run: Run | None = None
     notes: list[Note] = []
     try:
-        for found in read_runs(source, format):
-            if isinstance(found, Note):
-                notes.append(found)
+        for run_or_note in read_runs(source, format):
+            if isinstance(run_or_note, Note):
+                notes.append(run_or_note)
                 continue
-            if held is not None:
-                yield _with_notes(held, notes)
+            if pending_run is not None:
+                yield _with_notes(pending_run, notes)
                 notes = []
-            held = found
+            pending_run = run_or_note
     except LoadError as error:
-        if source.strict or held is None:
+        if source.strict or pending_run is None:
             raise
         notes.append(Note(error.reason, error.position, error.file))
-    if held is not None:
-        yield _with_notes(held, notes)
+    if pending_run is not None:
+        yield _with_notes(pending_run, notes)
     elif notes:
         raise LoadError(notes[0].what, file=notes[0].file, position=notes[0].position)
 
@@ -165,48 +168,46 @@ def _with_notes(run: Run, notes: list[Note]) -> Run:
 
 
 def save(value: Any, path: str | Path) -> Path:
-    """Write a Run or a Turn, a session's or an execution's, as the suffix says. All of it, or nothing.
+    """Write a Run, Turn, session, execution or comparison to a file, atomically, and return its path.
 
-    Suffixes are .yaml, .json, .jsonl, .html and .md; of a comparison .html. Raises ValueError for another one,
-    TypeError for what is no conversation, FileNotFoundError for a folder that is not there.
+    The suffix chooses the format: .yaml, .json, .jsonl, .html or .md; only .html for a comparison. Raises
+    ValueError for another suffix, TypeError for another value, FileNotFoundError for a missing folder.
     """
     if not isinstance(path, (str, os.PathLike)):
-        raise MisuseError(f"nt.save(what, path) writes to a path, like 'run.yaml', not to {path!r:.60}")
+        raise MisuseError(f"nt.save() expects a path like 'run.yaml', got {path!r:.60}")
     path = Path(path).expanduser()
-    writers = {".html": _to_html} if isinstance(value, Comparison) else WRITERS
+    writers_by_suffix = {".html": _to_html} if isinstance(value, Comparison) else WRITERS
     value = value if isinstance(value, Comparison) else _run_or_turn(value)
-    if path.suffix.lower() not in writers:
+    if path.suffix.lower() not in writers_by_suffix:
         raise MisuseError(
-            f"{path.name}: no format for {path.suffix or 'a name without suffix'}; there are: {', '.join(writers)}"
+            f"{path.name}: no format for {path.suffix or 'a name without suffix'}; use one of {', '.join(writers_by_suffix)}"
         )
     if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path}: there is no folder {path.parent}")
-    content = writers[path.suffix.lower()](value).encode(
+        raise FileNotFoundError(f"{path}: folder {path.parent} does not exist")
+    file_content = writers_by_suffix[path.suffix.lower()](value).encode(
         "utf-8", "backslashreplace"
-    )  # half an emoji, as JSON writes it
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as new:
+    )  # lone surrogates, as JSON writes them
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as temporary_file:
         try:
-            new.write(content)
-            new.flush()
-            os.fsync(new.fileno())
-            Path(new.name).chmod(path.stat().st_mode if path.exists() else 0o644)
-            Path(new.name).replace(path)
-        except BaseException:  # whatever stopped it, the old file stands and no half of a new one does
-            Path(new.name).unlink()
+            temporary_file.write(file_content)
+            temporary_file.flush()
+            os.fsync(temporary_file.fileno())
+            Path(temporary_file.name).chmod(path.stat().st_mode if path.exists() else 0o644)
+            Path(temporary_file.name).replace(path)
+        except BaseException:  # keep the old file and remove the incomplete new one
+            Path(temporary_file.name).unlink()
             raise
     return path
 
 
 def _run_or_turn(value: Any) -> Run | Turn:
-    """What is to be saved of `value`: sessions hold a Run, executions and snapshots a Turn."""
-    for one in (value, getattr(value, "run", None), getattr(value, "turn", None)):
-        if isinstance(one, (Run, Turn)):
-            return one
+    """Return the Run or Turn of a value: sessions have a Run, executions and snapshots a Turn."""
+    for candidate in (value, getattr(value, "run", None), getattr(value, "turn", None)):
+        if isinstance(candidate, (Run, Turn)):
+            return candidate
     if isinstance(value, Block):
         return Turn((value,))
-    raise MisuseError(
-        f"a Run, a Turn, a session or an execution can be saved, not {type(value).__name__}: {value!r:.60}"
-    )
+    raise MisuseError(f"expected a Run, a Turn, a session or an execution, got {type(value).__name__}: {value!r:.60}")
 
 
 def _to_yaml(value: Run | Turn) -> str:
@@ -218,7 +219,7 @@ def _to_json(value: Run | Turn) -> str:
 
 
 def _to_json_line(value: Run | Turn) -> str:
-    """One conversation a line, so that files can be put together by appending."""
+    """Return the conversation as one line of JSON, so that files can be concatenated."""
     run = value if isinstance(value, Run) else Run((value,))
     return json.dumps(run_to_dict(run), ensure_ascii=False, separators=(",", ":")) + "\n"
 
@@ -247,43 +248,43 @@ WRITERS: dict[str, Callable[[Any], str]] = {
 
 def _matching_paths(paths: str | Path | Iterable[str | Path]) -> Iterator[Path]:
     if not paths or not isinstance(paths, (str, os.PathLike, Iterable)) or isinstance(paths, bytes):
-        raise MisuseError(f"nt.load_all opens a path, a glob, a folder or a list of these, not {paths!r:.60}")
+        raise MisuseError(f"nt.load_all() expects a path, a glob, a folder or a list of these, got {paths!r:.60}")
     for path in (paths,) if isinstance(paths, (str, os.PathLike)) else paths:
-        plain = Path(path).expanduser()
-        if plain.is_file():
-            yield plain
+        expanded_path = Path(path).expanduser()
+        if expanded_path.is_file():
+            yield expanded_path
         elif globbing.has_magic(str(path)):
-            found = sorted(globbing.glob(str(plain), recursive=True))  # noqa: PTH207  # Path.glob knows no absolute pattern
-            if not found:
+            matched_names = sorted(globbing.glob(str(expanded_path), recursive=True))  # noqa: PTH207  # Path.glob does not accept absolute patterns
+            if not matched_names:
                 raise LoadError("no file matches this pattern", file=str(path))
-            yield from (one for one in map(Path, found) if one.is_file())
-        elif plain.is_dir():
-            yield from _files_in_folder(plain)
+            yield from (matched_path for matched_path in map(Path, matched_names) if matched_path.is_file())
+        elif expanded_path.is_dir():
+            yield from _files_in_folder(expanded_path)
         else:
-            raise LoadError(f"there is no such file{_missing_file_hint(plain)}", file=str(path))
+            raise LoadError(f"file not found{_missing_file_hint(expanded_path)}", file=str(path))
 
 
 def _missing_file_hint(path: Path) -> str:
-    """Which file may have been meant, and where a path that says no folder was looked for."""
+    """Return the folder that was searched, and the file name that is most similar."""
     from difflib import get_close_matches
 
     folder = path.parent
     if not folder.is_dir():
-        return f", and no folder {folder}"
-    near = get_close_matches(path.name, [one.name for one in folder.iterdir()], n=1)
-    where = "" if path.is_absolute() else f" in {folder.resolve()}"
-    return where + (f"; did you mean {near[0]!r}?" if near else "")
+        return f", and folder {folder} does not exist"
+    similar_names = get_close_matches(path.name, [sibling.name for sibling in folder.iterdir()], n=1)
+    folder_hint = "" if path.is_absolute() else f" in {folder.resolve()}"
+    return folder_hint + (f"; did you mean {similar_names[0]!r}?" if similar_names else "")
 
 
 def _files_in_folder(folder: Path) -> Iterator[Path]:
-    """The files in a folder and in those below it, but for what programs hide there (.git, __pycache__).
+    """Yield the files in a folder and its subfolders, without those of programs (.git, __pycache__).
 
-    A link to nothing is given too, and a folder that cannot be looked into, for somebody to say so; a
-    pipe or a device is no file, and whoever opened one might wait for ever.
+    Broken links and unreadable folders are yielded too, so that opening them reports the error. Pipes and
+    devices are not, because reading one may block forever.
     """
-    shut: list[OSError] = []
-    for place, folders, names in os.walk(folder, onerror=shut.append):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
-        found = (Path(place, name) for name in sorted(names))
-        yield from (path for path in found if path.is_file() or not path.exists())
-    yield from (Path(error.filename) for error in shut)
+    folder_errors: list[OSError] = []
+    for folder_name, subfolder_names, file_names in os.walk(folder, onerror=folder_errors.append):
+        subfolder_names[:] = sorted(name for name in subfolder_names if not name.startswith((".", "__")))
+        file_paths = (Path(folder_name, name) for name in sorted(file_names))
+        yield from (path for path in file_paths if path.is_file() or not path.exists())
+    yield from (Path(error.filename) for error in folder_errors)

@@ -45,8 +45,8 @@ def is_installed(package: str) -> bool:
 
 def missing_package_error(package: str, *, extra: str = "") -> MissingPackageError:
     """Return the error for a package that is not installed."""
-    wanted = f"'nbturns[{extra}]'" if extra else DISTRIBUTIONS.get(package, package)
-    command = f"pip install {wanted}"
+    requirement = f"'nbturns[{extra}]'" if extra else DISTRIBUTIONS.get(package, package)
+    command = f"pip install {requirement}"
     return MissingPackageError(f"the package {package} is not installed: {command}", package=package, command=command)
 
 

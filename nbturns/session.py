@@ -32,11 +32,11 @@ TOOL_DEFINITIONS: Key[list[dict[str, Any]]] = Key("geppetto.tool_definitions@v1"
 class Session:
     """A conversation with one engine: ask, and ask again.
 
-    `middleware` stands around each model call, first listed outermost. `sinks` hear
-    every event, `on_snapshot` the snapshots alone. `step=True` holds every execution at
-    its boundaries, or at a set of phases; `break_when` are breakpoints of every execution,
-    each a function of a snapshot. `run` is a history to go on from. `runtime` says what the
-    session was made from, and is written on every Turn.
+    `middleware` wraps each model call, the first outermost. `sinks` receive every event,
+    `on_snapshot` only the snapshots. `step=True` pauses every execution at its boundaries, a set
+    of phases pauses it at these; `break_when` are breakpoints of every execution, each a function
+    of a snapshot. `run` is a history to continue. `runtime` describes the source of the session
+    and is written on every Turn.
     """
 
     def __init__(
@@ -74,18 +74,20 @@ class Session:
         self._watchers: list[Callable[[Execution], object]] = []
         self._turns: tuple[Turn, ...] = run.turns if run else ()
         self._ids = _IdSource()
-        if unknown := [name for name in tool_config.allowed or () if name not in self.tools]:
+        if unknown_tools := [name for name in tool_config.allowed or () if name not in self.tools]:
             tool_names = ", ".join(tool.name for tool in self.tools) or "none"
-            raise MisuseError(f"tool_config allows {unknown[0]!r}, which is no tool here; there are: {tool_names}")
+            raise MisuseError(
+                f"tool_config allows {unknown_tools[0]!r}, which is not a tool of this session; its tools: {tool_names}"
+            )
 
     @property
     def turns(self) -> tuple[Turn, ...]:
-        """The Turns so far, one an execution, the oldest first."""
+        """The Turns so far, one per execution, the oldest first."""
         return self._turns
 
     @property
     def latest(self) -> Turn:
-        """The last Turn; before the first, one with the system prompt alone."""
+        """The last Turn; before the first, a Turn with only the system prompt."""
         return self._turns[-1] if self._turns else with_system_prompt(Turn(), self.system)
 
     @property
@@ -109,29 +111,31 @@ class Session:
         limit: int | None = None,
         output: Any = None,
     ) -> Execution:
-        """Say `prompt` and begin an execution, which is returned at once.
+        """Add `prompt` to the conversation, start an execution and return it at once.
 
-        A Turn goes on where it stands, pending calls first. `output` is the shape the
-        answer must have, a pydantic model for example: `turn.output` is then one, and an
-        answer that does not fit is asked for again. Raises BusyError while another
-        execution of this session is not over.
+        A Turn as prompt is continued, its pending calls first. `limit` is the number of model calls.
+        `output` is the required type of the answer, for example a pydantic model: `turn.output` is
+        then an object of it, and an answer that does not match is requested again. Raises BusyError
+        while another execution of this session is not over.
         """
         if self.execution is not None and self.execution.status not in ("done", "stopped", "failed"):
             raise BusyError(
                 f"this session's execution is {self.execution.status}; take its result(), step() it to the end, or stop() it"
             )
-        shape = () if output is None else (CheckedOutput(output),)
+        output_checks = () if output is None else (CheckedOutput(output),)
         execution_id = self._ids.new()
         turn, notices = with_distinct_call_ids(self._seed(prompt, execution_id), self._ids.new)
         max_calls = limit if limit is not None else self.tool_config.max_iterations
         if not isinstance(max_calls, int) or isinstance(max_calls, bool) or max_calls < 1:
-            raise MisuseError(f"limit is the number of model calls, at least 1, not {max_calls!r:.60}")
+            raise MisuseError(f"limit must be a number of model calls, at least 1, got {max_calls!r:.60}")
 
         async def drive(execution: Execution) -> Turn:
             for text in notices:
                 execution.emit(Notice(text))
             scope = self._scope(execution.emit, self._ids.new)
-            return await run_loop(turn, self._asking(shape=shape), scope, execution._steps, limit=max_calls)
+            return await run_loop(
+                turn, self._recording_engine(shape=output_checks), scope, execution._step_controller, limit=max_calls
+            )
 
         self.execution = Execution(
             drive,
@@ -151,28 +155,30 @@ class Session:
     def _scope(self, emit: Sink, new_id: Callable[[], str]) -> Scope:
         return Scope(tools=self.tools, tool_config=self.tool_config, emit=emit, new_id=new_id)
 
-    def _asking(self, note: Callable[[ModelCall], object] = id, shape: tuple[Middleware, ...] = ()) -> Engine:
+    def _recording_engine(
+        self, record_call: Callable[[ModelCall], object] = id, shape: tuple[Middleware, ...] = ()
+    ) -> Engine:
         """Return the engine that the loop calls: wrapped in the middlewares and the system prompt."""
         layers = (*self.middleware, system_prompt(self.system)) if self.system else self.middleware
-        return recording_engine(self.engine, (*shape, *layers), note)
+        return recording_engine(self.engine, (*shape, *layers), record_call)
 
     def as_engine(self) -> Engine:
         """Return this session as an engine for another session.
 
-        Asked with a Turn it adds all that its own engine, system prompt, middlewares, tools
-        and limit make of it, tool results included. Each of its model calls signs its own
-        blocks and is heard outside. Its history and its steps stay out of it, so one session
-        may serve several at once.
+        The engine runs this session's loop on the Turn it gets, with its own engine, system prompt,
+        middlewares, tools and limit, and returns the Turn with all new blocks. Each model call signs
+        its own blocks and its events reach the outer session. History and steps of this session are
+        not used, so it may serve several sessions at once.
         """
         return _SessionEngine(self)
 
     @property
     def executions(self) -> tuple[Execution, ...]:
-        """Every execution so far, the oldest first: their snapshots tell what phases there were."""
+        """Every execution so far, the oldest first."""
         return tuple(self._executions)
 
     def watch(self, watcher: Callable[[Execution], object]) -> None:
-        """Tell `watcher` of each execution from now on, when it begins."""
+        """Call `watcher` with each execution from now on, when it starts."""
         self._watchers.append(watcher)
 
     def unwatch(self, watcher: Callable[[Execution], object]) -> None:
@@ -185,22 +191,22 @@ class Session:
             self.execution.stop()
 
     def fork(self, at: Snapshot | Turn | int | None = None) -> Session:
-        """Another session with the same engine and tools, going on from there.
+        """Return a new session with the same engine and tools that continues from `at`.
 
-        `at` is a snapshot, a Turn, or an index into `turns`; None is the latest. The
-        session it comes from does not notice.
+        `at` is a snapshot, a Turn, or an index into `turns`; None is the latest Turn. This
+        session does not change.
         """
         if at is None:
             turns = self._turns
         elif isinstance(at, int):
             if not -len(self._turns) <= at < len(self._turns):
-                raise IndexError(f"index {at} out of range (this session has {len(self._turns)} Turns)")
+                raise IndexError(f"index {at} is out of range (this session has {len(self._turns)} Turns)")
             turns = self._turns[: range(len(self._turns))[at] + 1]
         else:
             turn = at.turn if isinstance(at, (Snapshot, Pause)) else at
             if not isinstance(turn, Turn):
-                raise MisuseError(f"a fork goes on from a snapshot, a Turn or the number of one, not from {at!r:.60}")
-            turns = (*(t for t in self._turns if _is_beginning_of(t, turn)), turn)
+                raise MisuseError(f"fork() expects a snapshot, a Turn or an index of a Turn, got {at!r:.60}")
+            turns = (*(earlier_turn for earlier_turn in self._turns if _is_beginning_of(earlier_turn, turn)), turn)
         return Session(
             self.engine,
             system=self.system,
@@ -220,7 +226,7 @@ class Session:
             self.on_snapshot(event)
 
     def _seed(self, prompt: str | Block | Iterable[Block] | Turn, execution_id: str) -> Turn:
-        """The Turn an execution begins with: what was said, the prompt, ids for all of it."""
+        """Return the first Turn of an execution: the conversation so far and the prompt, with ids."""
         if isinstance(prompt, Turn):
             turn = prompt
         else:
@@ -228,21 +234,23 @@ class Session:
             turn = turn._with(metadata=turn.metadata.without(INFERENCE_RESULT, INFERENCES, STATUS, OUTPUT), id="")
             turn = turn + (user(prompt) if isinstance(prompt, str) else prompt)
         if not len(turn):
-            raise MisuseError("there is nothing to ask: the Turn has no blocks")
+            raise MisuseError("the Turn has no blocks; pass a prompt")
         turn = with_block_ids(turn, Turn(), self._ids.new)
-        definitions = [{"name": t.name, "description": t.description, "parameters": t.parameters} for t in self.tools]
+        tool_definitions = [
+            {"name": tool.name, "description": tool.description, "parameters": tool.parameters} for tool in self.tools
+        ]
         metadata = turn.metadata.without(STATUS).with_raw(**{SESSION_ID.name: self.id, EXECUTION_ID.name: execution_id})
         if self.runtime is not None:
             metadata = metadata.with_raw(**{RUNTIME.name: self.runtime})
         data = turn.data
-        if definitions:
+        if tool_definitions:
             data = data.with_raw(
-                **{TOOL_CONFIG.name: self._config_of(prompt).to_dict(), TOOL_DEFINITIONS.name: definitions}
+                **{TOOL_CONFIG.name: self._tool_config_for(prompt).to_dict(), TOOL_DEFINITIONS.name: tool_definitions}
             )
         return turn._with(id=turn.id or self._ids.new(), metadata=metadata, data=data)
 
-    def _config_of(self, prompt: Any) -> ToolConfig:
-        """The tool settings to go by: a Turn that is asked may choose otherwise whether tools are called."""
+    def _tool_config_for(self, prompt: Any) -> ToolConfig:
+        """Return the tool settings; the `tool_choice` of a Turn that is the prompt takes precedence."""
         turn_config = prompt.data.get(TOOL_CONFIG) if isinstance(prompt, Turn) else None
         return (
             self.tool_config if turn_config is None else self.tool_config.replace(tool_choice=turn_config.tool_choice)
@@ -255,8 +263,8 @@ class Session:
         return self.run._repr_html_()
 
     def __repr__(self) -> str:
-        n = len(self._turns)
-        return f"<Session {n} turn{'s' * (n != 1)}{', ' + self.execution.status if self.execution else ''}>"
+        turn_count = len(self._turns)
+        return f"<Session {turn_count} turn{'s' * (turn_count != 1)}{', ' + self.execution.status if self.execution else ''}>"
 
     def __str__(self) -> str:
         """Describe the layers of an `ask`, outermost first."""
@@ -267,31 +275,37 @@ class Session:
             "asks": " → ".join([*layers, repr(self.engine)]),
             "tools": tools,
             "limit": f"{self.tool_config.max_iterations} model calls",
-            "steps": "held at its boundaries" if self.step else "runs on",
+            "steps": "pauses at its boundaries" if self.step else "no pauses",
         }
         return "\n".join(f"{name:8}{description}" for name, description in lines.items())
 
 
 class _SessionEngine:
-    """A session's loop as an engine; `contract.asking` hears of each call that it makes."""
+    """The loop of a session as an engine; `recording_engine` gets each of its model calls."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
     async def __call__(self, turn: Turn, scope: Scope) -> Turn:
-        return await self.signing(id)(turn, scope)
+        return await self.signing_engine(id)(turn, scope)
 
-    def signing(self, note: Callable[[ModelCall], object]) -> Engine:
-        session, ask = self._session, self._session._asking(note)
-        config = session.tool_config
+    def signing_engine(self, record_call: Callable[[ModelCall], object]) -> Engine:
+        session, recording_engine = self._session, self._session._recording_engine(record_call)
+        tool_config = session.tool_config
 
         async def engine(turn: Turn, scope: Scope) -> Turn:
-            def heard(event: Event) -> None:
-                if not isinstance(event, Snapshot):  # those are of the boundaries of the loop outside
+            def emit_outside(event: Event) -> None:
+                if not isinstance(event, Snapshot):  # snapshots are taken by the outer loop alone
                     scope.emit(event)
 
-            inner = session._scope(heard, scope.new_id)
-            return await run_loop(turn, ask, inner, StepController(False, config, heard), limit=config.max_iterations)
+            inner_scope = session._scope(emit_outside, scope.new_id)
+            return await run_loop(
+                turn,
+                recording_engine,
+                inner_scope,
+                StepController(False, tool_config, emit_outside),
+                limit=tool_config.max_iterations,
+            )
 
         return engine
 
@@ -301,41 +315,41 @@ class _SessionEngine:
 
 def _refuse_misuse(engine: Any, system: Any, tool_config: Any, run: Any) -> None:
     if not callable(engine):
-        hint = "; session.as_engine() is one" if isinstance(engine, Session) else ""
+        hint = "; use session.as_engine()" if isinstance(engine, Session) else ""
         raise MisuseError(
-            f'a session asks an engine, like nt.engine("anthropic:…") or nt.scripted(…), not {engine!r:.60}{hint}'
+            f'expected an engine, like nt.engine("anthropic:…") or nt.scripted(…), got {engine!r:.60}{hint}'
         )
     if not isinstance(system, str):
-        raise MisuseError(f"system is a text, not {type(system).__name__}: {system!r:.60}")
+        raise MisuseError(f"system must be a str, got {type(system).__name__}: {system!r:.60}")
     if not isinstance(tool_config, ToolConfig):
-        raise MisuseError(f"tool_config is an nt.ToolConfig(...), not {tool_config!r:.60}")
+        raise MisuseError(f"tool_config must be an nt.ToolConfig(...), got {tool_config!r:.60}")
     if run is not None and not isinstance(run, Run):
-        raise MisuseError(f"run is an nt.Run, like nt.load(path), not {type(run).__name__}: {run!r:.60}")
+        raise MisuseError(f"run must be an nt.Run, like nt.load(path), got {type(run).__name__}: {run!r:.60}")
 
 
 def _require_callables(functions: Any, name: str) -> tuple[Any, ...]:
     if callable(functions) or isinstance(functions, str) or not isinstance(functions, Iterable):
-        raise MisuseError(f"{name} is a list of functions: {name}=[...], not {functions!r:.60}")
+        raise MisuseError(f"{name} must be a list of functions, like {name}=[...], got {functions!r:.60}")
     checked_functions = tuple(functions)
     if not_callable := [function for function in checked_functions if not callable(function)]:
-        raise MisuseError(f"{name} is a list of functions, and this is none: {not_callable[0]!r:.60}")
+        raise MisuseError(f"{name} must be a list of functions; {not_callable[0]!r:.60} is not callable")
     if name != "middleware" and (
         async_functions := [function for function in checked_functions if iscoroutinefunction(function)]
     ):
         raise MisuseError(
-            f"{name} are plain functions, called at once and awaited by nobody; {async_functions[0]!r:.60} is async"
+            f"{name} must be plain functions, because they are not awaited; {async_functions[0]!r:.60} is async"
         )
     return checked_functions
 
 
 def _layer_name(layer: Middleware) -> str:
-    """A middleware made by a function of ours bears that function's name."""
+    """Return the name of a middleware; one of nbturns has the name of the function that made it."""
     name: str = getattr(layer, "name", "") or getattr(layer, "__qualname__", type(layer).__qualname__)
     return name.partition(".<locals>")[0]
 
 
 def _with_open_calls_answered(turn: Turn) -> Turn:
-    """Calls that were never run are answered with that, because no provider takes an open call."""
+    """Return the Turn with an error for each pending call, because providers reject open calls."""
     return (
         turn + tuple(tool_use(call.tool_call_id, error="not run: stopped") for call in turn.pending)
         if turn.pending
@@ -345,11 +359,11 @@ def _with_open_calls_answered(turn: Turn) -> Turn:
 
 def _is_beginning_of(earlier: Turn, turn: Turn) -> bool:
     """Return True when `turn` begins with all blocks of `earlier`, and has more."""
-    return len(earlier) < len(turn) and earlier.blocks.shared(turn.blocks) == len(earlier)
+    return len(earlier) < len(turn) and earlier.blocks.shared_length(turn.blocks) == len(earlier)
 
 
 class _IdSource:
-    """Ids that no other session makes, short enough to read."""
+    """A source of short ids that no other session makes."""
 
     def __init__(self) -> None:
         self._prefix = uuid4().hex[:10]

@@ -231,9 +231,9 @@ def _result(reply: Reply, provider: Provider, failure: str, info: ModelInfo | No
 def _reply_turn(blocks: Iterable[Any], result: InferenceResult) -> Turn:
     """Return a Turn of a reply's blocks, signed with its result like those of an engine."""
     identified = (_with_call_id(block, f"{result.response_id}/{place}") for place, block in enumerate(blocks))
-    signed = (block._with(metadata=block.metadata.holding(INFERENCE_RESULT, result)) for block in identified)
+    signed = (block._with(metadata=block.metadata.with_frozen(INFERENCE_RESULT, result)) for block in identified)
     turn = Turn(PersistentList(signed)).with_metadata(INFERENCE_RESULT, result)
-    return turn._with(metadata=turn.metadata.appended(INFERENCES, result))
+    return turn._with(metadata=turn.metadata.with_appended(INFERENCES, result))
 
 
 def _with_call_id(block: Block, place: str) -> Block:

@@ -95,7 +95,7 @@ def recorded_answers(turns: tuple[Turn, ...]) -> Iterator[RecordedAnswer]:
     """Yield the recorded model calls of these Turns, in order, each once."""
     previous_turn = Turn()
     for turn in turns:
-        answer_start = turn.blocks.shared(previous_turn.blocks)
+        answer_start = turn.blocks.shared_length(previous_turn.blocks)
         while answer_start < len(turn):
             answer_end = _end_of_answer(turn, answer_start)
             if answer_end > answer_start:

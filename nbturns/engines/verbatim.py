@@ -53,7 +53,7 @@ class OriginalItems:
         if index is not None:
             metadata_values[self.output_index_key.name] = index
         metadata = block.metadata
-        return block.signed(
+        return block.with_signature(
             block.id,
             metadata.with_raw(**metadata_values) if len(metadata) else metadata_from_dict(FrozenDict(metadata_values)),
         )

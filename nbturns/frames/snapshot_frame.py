@@ -119,7 +119,7 @@ class SnapshotBuilder(FrameBuilder):
             turn = snapshot.turn if snapshot else visit.turn
             change = changes_between(self._previous_blocks, turn.blocks)
             is_appended = change.start in (None, len(self._previous_blocks)) and not (change.removed or change.edited)
-            self._calls = self._calls.after(change.added) if is_appended else turn.calls
+            self._calls = self._calls.after_blocks(change.added) if is_appended else turn.calls
             pending = len(self._calls.pending)
             row = SnapshotRow(visit, snapshot, turn, self._index, change, pending, previous_time)
             self.buffer.add(row)
@@ -131,7 +131,7 @@ def changes_between(before: PersistentList[Block], after: PersistentList[Block])
 
     Blocks are compared by identity; an edited block keeps its id, or its index and kind.
     """
-    start = before.shared(after)
+    start = before.shared_length(after)
     old_blocks, new_blocks = list(before.since(start)), list(after.since(start))
     if not old_blocks and not new_blocks:
         return Change(None)

@@ -102,7 +102,7 @@ class Traversal:
     def __iter__(self) -> Iterator[TurnVisit]:
         previous_blocks: PersistentList[Block] = PersistentList()
         for turn_index, turn in enumerate(self.source.run.turns):
-            shared = turn.blocks.shared(previous_blocks)
+            shared = turn.blocks.shared_length(previous_blocks)
             extends_previous = shared == len(previous_blocks)
             visit = TurnVisit(self.source, turn, turn_index, session_id(turn), shared, extends_previous)
             try:

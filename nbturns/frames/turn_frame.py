@@ -106,7 +106,7 @@ class TurnBuilder(FrameBuilder):
         if start == 0:
             self._calls, self._text = PendingCalls(), None
         added_blocks = tuple(visit.turn.blocks.since(start))
-        self._calls = self._calls.after(added_blocks)
+        self._calls = self._calls.after_blocks(added_blocks)
         self._text = next((block.text for block in reversed(added_blocks) if block.kind == "llm_text"), self._text)
         new_blocks = tuple(block for _, block, _ in visit.blocks)
         results = tuple(call.result for call in visit.model_calls if call.result is not None)

@@ -103,7 +103,7 @@ class CheckedOutput:
             else:
                 raw = freeze({"": self._adapter.dump_python(value, mode="json")})[""]
                 return result._with(
-                    metadata=result.metadata.holding_all({OUTPUT.name: raw}, {OUTPUT.name: (OUTPUT.type, value)})
+                    metadata=result.metadata.with_stored_values({OUTPUT.name: raw}, {OUTPUT.name: (OUTPUT.type, value)})
                 )
             scope.emit(
                 Notice(f"the answer does not match {self.config.name}; asking the model to correct it: {problem}")
@@ -127,7 +127,7 @@ class CheckedOutput:
 
 def _answer_text(answer: Turn, question: Turn) -> str:
     """Return the text of the last reply, which a provider may split into several blocks."""
-    new_blocks = answer.blocks.since(answer.blocks.shared(question.blocks))
+    new_blocks = answer.blocks.since(answer.blocks.shared_length(question.blocks))
     return "".join(block.text for block in new_blocks if block.kind == "llm_text")
 
 

@@ -188,7 +188,7 @@ def _placed_blocks(value: Turn | Run) -> list[_PlacedBlock]:
     seen: set[int] = set()
     before: PersistentList[Block] = PersistentList()
     for number, turn in enumerate(turns):
-        start = turn.blocks.shared(before)
+        start = turn.blocks.shared_length(before)
         for index, block in enumerate(turn.blocks.since(start), start):
             if len(turns) == 1 or id(block) not in seen:
                 seen.add(id(block))

@@ -246,8 +246,8 @@ def _turn_headings(run: Run) -> Iterable[tuple[int, str]]:
     """
     previous_turn = Turn()
     for index, turn in enumerate(run):
-        start = turn.blocks.shared(previous_turn.blocks)
-        kept_count = turn.blocks.shared(run.latest.blocks)
+        start = turn.blocks.shared_length(previous_turn.blocks)
+        kept_count = turn.blocks.shared_length(run.latest.blocks)
         if start < kept_count or index == 0:
             yield (
                 start,

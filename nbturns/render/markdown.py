@@ -20,7 +20,7 @@ def run_markdown(run: Run) -> str:
     lines = [f"# {_escape_inline(run.name or 'Conversation')}", ""]
     previous_turn = Turn()
     for index, turn in enumerate(run):
-        start = turn.blocks.shared(previous_turn.blocks)
+        start = turn.blocks.shared_length(previous_turn.blocks)
         lines += [f"## Turn {index}", "", *_block_sections(turn, start)]
         previous_turn = turn
     return "\n".join(lines)

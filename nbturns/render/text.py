@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..values.blocks import make_block as block_of
+from ..values.blocks import make_block
 from ..values.frozen_json import thaw
 from ..values.turns import Block, Turn
 
@@ -92,7 +92,7 @@ def block_text(kind: str, payload: Mapping[str, Any], form: TextForm) -> str:
 
 
 def _call_text(payload: Mapping[str, Any]) -> str:
-    return call_line(block_of("tool_call", payload), 10**9)
+    return call_line(make_block("tool_call", payload), 10**9)
 
 
 TRANSCRIPT_FORM = TextForm(_call_text, result_text, images=True)

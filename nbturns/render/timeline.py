@@ -32,27 +32,27 @@ class BlockPool:
 
     def __init__(self) -> None:
         self.blocks: list[Block] = []
-        self._places: dict[int, int] = {}
-        self._last: tuple[PersistentList[Block], list[Stretch]] = (PersistentList(), [])
+        self._positions: dict[int, int] = {}
+        self._previous: tuple[PersistentList[Block], list[Stretch]] = (PersistentList(), [])
 
     def stretches(self, blocks: PersistentList[Block]) -> list[Stretch]:
         """Return the places of these blocks; new blocks are appended."""
-        previous_blocks, previous_stretches = self._last
-        shared = blocks.shared(previous_blocks)
+        previous_blocks, previous_stretches = self._previous
+        shared = blocks.shared_length(previous_blocks)
         stretches = _first_stretches(previous_stretches, shared)
         for block in blocks.since(shared):
-            place = self._place(block)
+            place = self._position_of(block)
             if stretches and stretches[-1][1] == place:
                 stretches[-1][1] += 1
             else:
                 stretches.append([place, place + 1])
-        self._last = (blocks, stretches)
+        self._previous = (blocks, stretches)
         return [list(stretch) for stretch in stretches]
 
-    def _place(self, block: Block) -> int:
-        place = self._places.get(id(block))  # the pool keeps it, so its identity stays its own
+    def _position_of(self, block: Block) -> int:
+        place = self._positions.get(id(block))  # the pool keeps it, so its identity stays its own
         if place is None:
-            place = self._places[id(block)] = len(self.blocks)
+            place = self._positions[id(block)] = len(self.blocks)
             self.blocks.append(block)
         return place
 
@@ -67,21 +67,25 @@ def _first_stretches(stretches: list[Stretch], length: int) -> list[Stretch]:
     return head_stretches
 
 
-def turn_entry(outline: TurnSummary, pool: BlockPool) -> dict[str, Any]:
+def turn_entry(summary: TurnSummary, pool: BlockPool) -> dict[str, Any]:
     """Return the timeline entry of a Turn, without unknown values."""
     entry: dict[str, Any] = {
-        "index": outline.index,
-        "title": outline.title,
-        "state": outline.state,
-        "blocks": len(outline.turn),
-        "stretches": pool.stretches(outline.turn.blocks),
-        "calls": len(outline.results),
-        "phases": list(_phase_entries(outline, pool)),
-        **_usage_totals(outline),
+        "index": summary.index,
+        "title": summary.title,
+        "state": summary.state,
+        "blocks": len(summary.turn),
+        "stretches": pool.stretches(summary.turn.blocks),
+        "calls": len(summary.results),
+        "phases": list(_phase_entries(summary, pool)),
+        **_usage_totals(summary),
     }
-    if outline.grown:
-        return {**entry, "added": len(outline.turn) - outline.shared, "fresh": [[outline.shared, len(outline.turn)]]}
-    comparison = outline.comparison
+    if summary.is_extension:
+        return {
+            **entry,
+            "added": len(summary.turn) - summary.shared_count,
+            "fresh": [[summary.shared_count, len(summary.turn)]],
+        }
+    comparison = summary.comparison
     counts = {what: count for what, count in comparison.counts.items() if what != "same"}
     changes = comparison.changes
     fresh = [row.b_index for row in changes if row.b_index is not None]
@@ -94,26 +98,26 @@ def turn_entry(outline: TurnSummary, pool: BlockPool) -> dict[str, Any]:
     }
 
 
-def _usage_totals(outline: TurnSummary) -> dict[str, Any]:
+def _usage_totals(summary: TurnSummary) -> dict[str, Any]:
     totals: dict[str, Any] = {}
-    if (usage := outline.usage) is not None:
+    if (usage := summary.usage) is not None:
         totals |= {"input": usage.input_tokens, "output": usage.output_tokens, "cached": usage.cached_tokens}
-    if (cost := outline.cost) is not None:
+    if (cost := summary.cost) is not None:
         totals["cost"] = cost
-    if (duration_ms := outline.duration_ms) is not None:
+    if (duration_ms := summary.duration_ms) is not None:
         totals["ms"] = duration_ms
-    models = {visible(result.model) for result in outline.results if result.model}
+    models = {visible(result.model) for result in summary.results if result.model}
     return {**totals, "models": sorted(models)} if models else totals
 
 
-def _phase_entries(outline: TurnSummary, pool: BlockPool) -> Iterable[dict[str, Any]]:
-    previous_blocks = outline.before.blocks
-    for snapshot in outline.phases:
+def _phase_entries(summary: TurnSummary, pool: BlockPool) -> Iterable[dict[str, Any]]:
+    previous_blocks = summary.previous_turn.blocks
+    for snapshot in summary.phases:
         blocks = snapshot.turn.blocks
         entry: dict[str, Any] = {"phase": str(snapshot.phase), "iteration": snapshot.iteration, "blocks": len(blocks)}
-        if blocks.shared(previous_blocks) < len(previous_blocks):
+        if blocks.shared_length(previous_blocks) < len(previous_blocks):
             entry["fresh"] = _new_stretches(blocks, previous_blocks)
-        if blocks.shared(outline.turn.blocks) < len(blocks):  # it was edited afterwards
+        if blocks.shared_length(summary.turn.blocks) < len(blocks):  # it was edited afterwards
             entry["stretches"] = pool.stretches(blocks)
         yield entry
         previous_blocks = blocks
@@ -198,7 +202,7 @@ class Timeline:
         self.pool = BlockPool()
         self.entries: list[dict[str, Any]] = []
         self.turns: list[Turn] = []
-        self._known: dict[object, int] = {}  # which Turn a model call was made in
+        self._turn_of_call: dict[object, int] = {}  # which Turn a model call was made in
 
     def put(self, index: int, turn: Turn, marks: Iterable[Snapshot] | None = None, state: str = "") -> None:
         """Put a Turn at the end, or in the place of the last; `state` says what it does, if it is not over."""
@@ -206,7 +210,7 @@ class Timeline:
         results = tuple(
             result
             for result in turn.inferences
-            if self._known.setdefault(result.inference_id or result, index) == index
+            if self._turn_of_call.setdefault(result.inference_id or result, index) == index
         )
         phases = inferred_phases(turn, previous_turn) if marks is None else marks
         entry = turn_entry(TurnSummary(index, turn, previous_turn, results, tuple(phases)), self.pool)

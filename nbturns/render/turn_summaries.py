@@ -29,29 +29,29 @@ class TurnSummary:
 
     index: int
     turn: Turn
-    before: Turn
+    previous_turn: Turn
     results: tuple[InferenceResult, ...]
     phases: tuple[Snapshot, ...]
 
     @property
-    def shared(self) -> int:
+    def shared_count(self) -> int:
         """The number of leading blocks that the previous Turn has as well."""
-        return self.turn.blocks.shared(self.before.blocks)
+        return self.turn.blocks.shared_length(self.previous_turn.blocks)
 
     @property
-    def grown(self) -> bool:
+    def is_extension(self) -> bool:
         """True when this is the previous Turn with blocks appended."""
-        return self.shared == len(self.before)
+        return self.shared_count == len(self.previous_turn)
 
     @property
     def comparison(self) -> Comparison:
         """The differences from the previous Turn."""
-        return compare(self.before, self.turn)
+        return compare(self.previous_turn, self.turn)
 
     @property
     def title(self) -> str:
         """The last prompt of the Turn in one line."""
-        new_blocks = self.turn.blocks.since(self.shared)
+        new_blocks = self.turn.blocks.since(self.shared_count)
         prompts = [block.text for block in new_blocks if block.kind == "user"]
         return shorten(prompts[-1], 120) if prompts else ""
 
@@ -90,7 +90,7 @@ class TurnSummary:
 
 def inferred_phases(turn: Turn, previous_turn: Turn) -> Iterator[Snapshot]:
     """The phases a Turn must have gone through, going by who made its blocks."""
-    start = turn.blocks.shared(previous_turn.blocks)
+    start = turn.blocks.shared_length(previous_turn.blocks)
     iteration, in_model_call, has_tool_results, key = -1, False, False, ""
     for index, block in enumerate(turn.blocks.since(start), start):
         is_model_block = block.kind in MODEL_BLOCK_KINDS

@@ -1,7 +1,7 @@
-"""Calls that cannot be told apart get ids of their own, so none is lost and none is run twice.
+"""Distinct ids for tool calls, so that each call runs exactly once.
 
-Some servers give calls no id, or the same one again. A Turn from elsewhere may hold
-both; a call of the model in a session is seen to by `engine_protocol.signing`.
+Some servers give calls no id, or repeat one. This module renames the calls of a Turn from
+elsewhere; `engine_protocol.signing_engine` does it for the model calls of a session.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ PROVIDER_CALL_ID: Key[str] = Key("nbturns.provider_call_id@v1", str)
 
 
 def with_distinct_call_ids(turn: Turn, new_id: Callable[[], str]) -> tuple[Turn, tuple[str, ...]]:
-    """`turn` with an id on each call, unanswered ones each their own; and what was done, in words.
+    """Return `turn` with a distinct id on each unanswered call, and a notice for each new id.
 
     A result without an id answers the oldest call without one.
     """
-    results = Counter(block.tool_call_id for block in turn if block.kind == "tool_use")
-    calls: Counter[str] = Counter()
-    nameless: deque[str] = deque()
+    result_counts = Counter(block.tool_call_id for block in turn if block.kind == "tool_use")
+    call_counts: Counter[str] = Counter()
+    generated_ids: deque[str] = deque()
     notices: list[str] = []
 
-    def named(index: int, block: Block) -> Block:
+    def with_distinct_id(index: int, block: Block) -> Block:
         id = block.tool_call_id
-        if block.kind == "tool_use" and not id and nameless:
-            return block.edit(id=nameless.popleft())
+        if block.kind == "tool_use" and not id and generated_ids:
+            return block.edit(id=generated_ids.popleft())
         if block.kind != "tool_call":
             return block
-        calls[id] += 1
-        if id and calls[id] <= max(1, results[id]):
+        call_counts[id] += 1
+        if id and call_counts[id] <= max(1, result_counts[id]):
             return block
         distinct_id = f"call_{new_id()}"
         if not id:
-            nameless.append(distinct_id)
-        old_id = f"the id {id} of a call before it" if id else "no id"
-        notices.append(f"block {index}: the call of {block.name or 'a tool'} had {old_id}; it is {distinct_id} here")
+            generated_ids.append(distinct_id)
+        old_id = f"the id {id} of an earlier call" if id else "no id"
+        notices.append(f"block {index}: the call of {block.name or 'a tool'} had {old_id}; its new id is {distinct_id}")
         return block.edit(id=distinct_id).with_metadata(PROVIDER_CALL_ID, id)
 
-    blocks = [named(index, block) for index, block in enumerate(turn)]
+    blocks = [with_distinct_id(index, block) for index, block in enumerate(turn)]
     return (turn._with(blocks=PersistentList(blocks)) if notices else turn), tuple(notices)

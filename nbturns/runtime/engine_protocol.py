@@ -1,8 +1,8 @@
-"""The one idea of this package, in types.
+"""Engines and middlewares as types, and the layers that record model calls.
 
-An engine is a function from a Turn to a longer Turn. A middleware is a function that
-stands around an engine. Around the engine itself, below all middlewares, each call
-signs the blocks it made: a retry makes two signatures, an inserted block has none.
+An engine is a function from a Turn to a longer Turn; a middleware is a function that wraps
+one. Directly around the engine, below all middlewares, each model call signs the blocks it
+made: a retry gives two signatures, a block inserted by a middleware has none.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from .toolbox import Toolbox, ToolConfig
 
 
 def discard_event(event: Event) -> None:
-    """The sink of a call nobody listens to."""
+    """Ignore an event; the default sink of a Scope."""
 
 
 def no_id() -> str:
-    """Outside a session nothing needs an id."""
+    """Return no id; the default outside a session."""
     return ""
 
 
@@ -43,22 +43,22 @@ class Scope:
     new_id: Callable[[], str] = no_id
     inference_id: str = ""
     iteration: int = 0
-    attempt: int = 1  # which try of this call it is; a middleware that asks again counts it up
-    instead: Engine | None = None  # what a middleware lets answer in the engine's place, and be signed like it
+    attempt: int = 1  # of this model call, from 1; a middleware that retries increments it
+    replacement_engine: Engine | None = None  # called and signed in place of the engine
 
     def replace(self, **changes: Any) -> Scope:
         return replace(self, **changes)
 
-    def at(self, iteration: int) -> Scope:
+    def at_iteration(self, iteration: int) -> Scope:
         return self._derive(self.emit, self.inference_id, iteration, self.tools)
 
-    def of_call(self, id: str, emit: Sink, allowed: Container[str] | None) -> Scope:
+    def for_model_call(self, id: str, emit: Sink, allowed: Container[str] | None) -> Scope:
         return self._derive(emit, id, self.iteration, self.tools if allowed is None else self.tools.only(allowed))
 
     def _derive(self, emit: Sink, inference_id: str, iteration: int, tools: Toolbox) -> Scope:
-        """Return a copy with these values; faster than `replace`, because there are two a model call."""
+        """Return a copy with these values; faster than `replace`, for two copies per model call."""
         return _make_scope(
-            tools, self.tool_config, emit, self.new_id, inference_id, iteration, self.attempt, self.instead
+            tools, self.tool_config, emit, self.new_id, inference_id, iteration, self.attempt, self.replacement_engine
         )
 
 
@@ -76,21 +76,21 @@ def wrap_with_middleware(engine: Engine, middleware: Iterable[Middleware]) -> En
     return engine
 
 
-def _wrap_engine(layer: Middleware, inner: Engine) -> Engine:
+def _wrap_engine(layer: Middleware, inner_engine: Engine) -> Engine:
     async def engine(turn: Turn, scope: Scope) -> Turn:
-        coming = layer(turn, scope, inner)
-        if not hasattr(coming, "__await__"):
+        awaitable_turn = layer(turn, scope, inner_engine)
+        if not hasattr(awaitable_turn, "__await__"):
             raise EngineError(
-                f"a middleware is an async function; write `async def {_function_name(layer)}(turn, scope, engine)`"
+                f"a middleware must be an async function; write `async def {_function_name(layer)}(turn, scope, engine)`"
             )
-        return await coming
+        return await awaitable_turn
 
-    engine.__wrapped__ = inner  # type: ignore[attr-defined]  # so that a layer can ask what it stands around
+    engine.__wrapped__ = inner_engine  # type: ignore[attr-defined]  # read by `innermost_engine`
     return engine
 
 
 def innermost_engine(engine: Any) -> Any:
-    """The engine itself, below all that stands around it."""
+    """Return the engine below all middlewares."""
     while (inner := getattr(engine, "__wrapped__", None)) is not None:
         engine = inner
     return engine
@@ -102,214 +102,229 @@ def _function_name(function: Any) -> str:
 
 
 def recording_engine(
-    engine: Engine, middleware: Iterable[Middleware], note: Callable[[ModelCall], object] = id
+    engine: Engine, middleware: Iterable[Middleware], record_call: Callable[[ModelCall], object] = id
 ) -> Engine:
     """Return the engine that the loop calls: the signing engine wrapped in `middleware`, with a ledger of its calls.
 
-    A middleware may ask twice, drop an answer, insert blocks. Whatever it returns or
-    raises, each call it made is in the Turn's ledger, and each new block has an id. An
-    engine with a method `signing` makes several calls, and signs each itself. One may
-    bring `layers`, which stand closest around it, but for those of a kind that is listed
-    already. `note` is told of each call when it is over.
+    A middleware may call the engine several times, drop an answer, or insert blocks. Whatever it
+    returns or raises, the ledger of the Turn lists each model call, and each new block gets an id.
+    An engine with a method `signing_engine` makes several calls and signs each itself. The `layers`
+    of an engine are its innermost middlewares, except those of a type that `middleware` contains.
+    `record_call` is called with each finished call.
     """
     calls: list[ModelCall] = []
     middleware_list = tuple(middleware)
 
-    def record_and_note(call: ModelCall) -> None:
+    def record_in_both(call: ModelCall) -> None:
         calls.append(call)
-        note(call)
+        record_call(call)
 
-    record = calls.append if note is id else record_and_note
-    signed_engine = _multi_call_engine(engine, record) if hasattr(engine, "signing") else signing_engine(engine, record)
+    record_function = calls.append if record_call is id else record_in_both
+    signed_engine = (
+        _multi_call_engine(engine, record_function)
+        if hasattr(engine, "signing_engine")
+        else signing_engine(engine, record_function)
+    )
     layers = wrap_with_middleware(signed_engine, (*middleware_list, *_engine_layers(engine, middleware_list)))
 
-    async def asked_engine(turn: Turn, scope: Scope) -> Turn:
+    async def ledger_engine(turn: Turn, scope: Scope) -> Turn:
         calls.clear()
         try:
             answer = await layers(turn, scope)
             if not isinstance(answer, Turn):
                 raise EngineError(
-                    f"a middleware returns a Turn, and one returned {type(answer).__name__}: return what the engine gave it"
+                    f"a middleware must return a Turn, got {type(answer).__name__}; return the Turn of the engine"
                 )
-        except (asyncio.CancelledError, Exception) as error:  # whatever it is, the Turn must travel with it
-            so_far = _partial_turn(error, calls[-1].answer if calls else turn)
-            error.turn = with_block_ids(_with_ledger(so_far, turn, calls), turn, scope.new_id)  # type: ignore[union-attr]
+        except (asyncio.CancelledError, Exception) as error:  # the error carries the Turn, whatever its type
+            partial_turn = _partial_turn(error, calls[-1].answer if calls else turn)
+            error.turn = with_block_ids(_with_ledger(partial_turn, turn, calls), turn, scope.new_id)  # type: ignore[union-attr]
             raise
-        if len(calls) == 1 and calls[0].asked is turn and calls[0].answer is answer:
-            return answer  # nobody stood between
+        if len(calls) == 1 and calls[0].input_turn is turn and calls[0].answer is answer:
+            return answer  # no middleware changed it
         return with_block_ids(_with_ledger(answer, turn, calls), turn, scope.new_id)
 
-    return asked_engine
+    return ledger_engine
 
 
-def _multi_call_engine(engine: Any, note: Callable[[ModelCall], object]) -> Engine:
-    """An engine that makes several calls and signs each; what answers in its place is one call, signed here."""
-    sign_each, sign_once = engine.signing(note), signing_engine(engine, note)
+def _multi_call_engine(engine: Any, record_call: Callable[[ModelCall], object]) -> Engine:
+    """Return an engine that makes several calls and signs each; a replacement is one call, signed here."""
+    signing_engine_of_calls, signing_engine_of_one = (
+        engine.signing_engine(record_call),
+        signing_engine(engine, record_call),
+    )
 
-    async def signed(turn: Turn, scope: Scope) -> Turn:
-        answer: Turn = await (sign_each if scope.instead is None else sign_once)(turn, scope)
+    async def sign_call(turn: Turn, scope: Scope) -> Turn:
+        answer: Turn = await (signing_engine_of_calls if scope.replacement_engine is None else signing_engine_of_one)(
+            turn, scope
+        )
         return answer
 
-    signed.__wrapped__ = engine  # type: ignore[attr-defined]  # see `innermost`
-    return signed
+    sign_call.__wrapped__ = engine  # type: ignore[attr-defined]  # see `innermost`
+    return sign_call
 
 
 def _engine_layers(engine: Engine, middleware: tuple[Middleware, ...]) -> Iterable[Middleware]:
-    """The layers an engine brings along, but those of a kind that was listed by hand."""
+    """Return the own layers of an engine, without those of a type in `middleware`."""
     kinds = {type(layer) for layer in middleware}
     return [layer for layer in getattr(engine, "layers", ()) if type(layer) not in kinds]
 
 
 def _with_ledger(answer: Turn, asked_turn: Turn, calls: Iterable[ModelCall]) -> Turn:
-    """`answer` with the result of each call that was made for it in its ledger."""
+    """Return `answer` with the results of these model calls in its ledger."""
     previous_ledger = asked_turn.metadata.get(INFERENCES) or PersistentList()
     complete_ledger = previous_ledger + (call.result for call in calls)
     if INFERENCES in answer.metadata and len(answer.metadata[INFERENCES]) == len(complete_ledger):
         return answer
     return (
-        answer._with(metadata=answer.metadata.holding(INFERENCES, complete_ledger)) if len(complete_ledger) else answer
+        answer._with(metadata=answer.metadata.with_frozen(INFERENCES, complete_ledger))
+        if len(complete_ledger)
+        else answer
     )
 
 
 def with_block_ids(turn: Turn, known_turn: Turn, new_id: Callable[[], str]) -> Turn:
-    """`turn` with an id on each block that was not in `before` and has none."""
-    for index in range(turn.blocks.shared(known_turn.blocks), len(turn)):
+    """Return `turn` with an id on each block that is not in `known_turn` and has none."""
+    for index in range(turn.blocks.shared_length(known_turn.blocks), len(turn)):
         if not turn.blocks[index].id:
             turn = turn.replace(index, turn.blocks[index]._with(id=new_id()))
     return turn
 
 
-def signing_engine(engine: Engine, note: Callable[[ModelCall], object] = id) -> Engine:
-    """The innermost layer: one call, its result, and its name on the blocks it made.
+def signing_engine(engine: Engine, record_call: Callable[[ModelCall], object] = id) -> Engine:
+    """Return the innermost layer: it makes one model call and signs the new blocks with its result and id.
 
-    A failed call is signed too: whatever it had brought so far is on `error.turn`, with
-    its result in the Turn's ledger. What is not an NbturnsError becomes an EngineError.
-    `note` is told of each call when it is over.
+    A failed call is signed too: its partial answer is on `error.turn`, with its result in the
+    ledger. Other errors than NbturnsError become an EngineError. `record_call` is called with
+    each finished call.
     """
 
-    async def signed(turn: Turn, scope: Scope) -> Turn:
-        call = ModelCall(turn, scope, note)
+    async def signed_engine(turn: Turn, scope: Scope) -> Turn:
+        call = ModelCall(turn, scope, record_call)
         try:
-            coming = (scope.instead or engine)(call.asked, call.scope)
-            if not hasattr(coming, "__await__"):
+            awaitable_turn = (scope.replacement_engine or engine)(call.input_turn, call.scope)
+            if not hasattr(awaitable_turn, "__await__"):
                 raise EngineError(
-                    f"an engine is an async function; write `async def {_function_name(engine)}(turn, scope)`"
+                    f"an engine must be an async function; write `async def {_function_name(engine)}(turn, scope)`"
                 )
-            answer = await coming
+            answer = await awaitable_turn
             if not isinstance(answer, Turn):
                 raise EngineError(
-                    f"an engine returns a Turn, and this one returned {type(answer).__name__}: add blocks to the Turn it was given"
+                    f"an engine must return a Turn, got {type(answer).__name__}; return the Turn it was called with plus blocks"
                 )
-        except asyncio.CancelledError as stop:
-            stop.turn = call.signed(_partial_turn(stop, call.asked), failed="interrupted")  # type: ignore[attr-defined]  # partial work travels with the stop
+        except asyncio.CancelledError as cancellation:
+            cancellation.turn = call.sign(_partial_turn(cancellation, call.input_turn), failure="interrupted")  # type: ignore[attr-defined]  # the cancellation carries the partial Turn
             raise
         except NbturnsError as error:
-            error.turn = call.signed(_partial_turn(error, call.asked), failed="error")
+            error.turn = call.sign(_partial_turn(error, call.input_turn), failure="error")
             raise
         except (
             Exception,
             SystemExit,
             KeyboardInterrupt,
-        ) as error:  # an engine is any function, and may raise anything; the Turn must travel with it
-            so_far = call.signed(_partial_turn(error, call.asked), failed="error")
-            raise EngineError(f"the engine raised {type(error).__name__}: {error}", turn=so_far) from error
-        return call.signed(answer)
+        ) as error:  # an engine may raise anything; the error must carry the Turn
+            partial_turn = call.sign(_partial_turn(error, call.input_turn), failure="error")
+            raise EngineError(f"the engine raised {type(error).__name__}: {error}", turn=partial_turn) from error
+        return call.sign(answer)
 
-    signed.__wrapped__ = engine  # type: ignore[attr-defined]  # see `innermost`
-    return signed
+    signed_engine.__wrapped__ = engine  # type: ignore[attr-defined]  # see `innermost`
+    return signed_engine
 
 
 def _partial_turn(error: BaseException, turn: Turn) -> Turn:
-    partial = getattr(error, "turn", None)
-    return partial if isinstance(partial, Turn) else turn
+    partial_turn = getattr(error, "turn", None)
+    return partial_turn if isinstance(partial_turn, Turn) else turn
 
 
-EMPTY_RESULT = InferenceResult()  # of an engine that says nothing of its calls
+EMPTY_RESULT = InferenceResult()  # for an engine that reports no result
 NO_BLOCK_IDS: frozenset[int] = frozenset()
 NO_LEDGER: PersistentList[InferenceResult] = PersistentList()
 
 
 def _calls_a_tool(blocks: tuple[Block, ...]) -> bool:
-    for block in blocks:  # noqa: SIM110  # asked of each model call, and any() takes as long again
+    for block in blocks:  # noqa: SIM110  # runs for each model call, and any() takes twice as long
         if block.kind == "tool_call":
             return True
     return False
 
 
 class ModelCall:
-    """One model call while it lasts, and what became of it."""
+    """A model call in progress, then its signed answer and its result."""
 
     __slots__ = (
         "answer",
-        "asked",
         "attempt",
         "emit",
         "first_token_ms",
         "id",
+        "input_turn",
         "new_id",
-        "note",
+        "record_call",
         "result",
         "scope",
-        "started",
+        "started_at",
     )
     answer: Turn
     result: InferenceResult
 
-    def __init__(self, turn: Turn, scope: Scope, note: Callable[[ModelCall], object]) -> None:
+    def __init__(self, turn: Turn, scope: Scope, record_call: Callable[[ModelCall], object]) -> None:
         self.id = scope.new_id()
-        self.note = note
-        self.asked = turn
+        self.record_call = record_call
+        self.input_turn = turn
         self.emit = scope.emit
         self.new_id = scope.new_id
         self.attempt = scope.attempt
-        self.scope = scope.of_call(self.id, self._hear, scope.tool_config.allowed_in(turn))
+        self.scope = scope.for_model_call(self.id, self._forward_event, scope.tool_config.allowed_in(turn))
         self.first_token_ms: int | None = None
         scope.emit(inference_started(self.id, turn))
-        turn.calls  # noqa: B018 - known from here on, so that what is added to the Turn can be told from it
-        self.started = time.perf_counter()
+        turn.calls  # noqa: B018 - computed now, so that blocks added later are recognized
+        self.started_at = time.perf_counter()
 
-    def _hear(self, event: Event) -> None:
+    def _forward_event(self, event: Event) -> None:
         if self.first_token_ms is None and isinstance(event, Delta):
             self.first_token_ms = self._elapsed_ms()
         self.emit(event)
 
     def _elapsed_ms(self) -> int:
-        return round((time.perf_counter() - self.started) * 1000)
+        return round((time.perf_counter() - self.started_at) * 1000)
 
-    def signed(self, answer: Turn, failed: str = "") -> Turn:
-        """`answer` with this call's result on the blocks that were not there before."""
-        new_blocks = answer._added_to(self.asked)
-        head, old_blocks = (self.asked, NO_BLOCK_IDS) if new_blocks is not None else self._divided(answer)
+    def sign(self, answer: Turn, failure: str = "") -> Turn:
+        """Return `answer` with the result of this call on its new blocks. `failure` is "", "error" or "interrupted"."""
+        new_blocks = answer._blocks_added_to(self.input_turn)
+        shared_head, old_blocks = (
+            (self.input_turn, NO_BLOCK_IDS) if new_blocks is not None else self._split_at_shared_head(answer)
+        )
         if new_blocks is None:
-            new_blocks = answer.blocks.rest(len(head))
+            new_blocks = answer.blocks.tuple_from(len(shared_head))
         own_blocks = tuple([block for block in new_blocks if id(block) not in old_blocks]) if old_blocks else new_blocks
-        self.result = result = self._result(answer.metadata, own_blocks, failed)
+        self.result = result = self._result(answer.metadata, own_blocks, failure)
         signature = (InferenceResult, result)
-        all_blocks, signed_blocks = self._marked(
+        all_blocks, signed_blocks = self._sign_blocks(
             new_blocks, old_blocks, {INFERENCE_RESULT.name: signature, INFERENCE_ID.name: self.id}
         )
         ledger = answer.metadata.get(INFERENCES) or NO_LEDGER
         metadata_values = {INFERENCE_RESULT.name: signature, INFERENCES.name: (INFERENCES.type, ledger.append(result))}
         self.emit(inference_finished(result, signed_blocks))
-        self.answer = head._grown(all_blocks, answer, answer.metadata.holding_all(metadata_values))
-        self.note(self)
+        self.answer = shared_head._with_appended(
+            all_blocks, answer, answer.metadata.with_stored_values(metadata_values)
+        )
+        self.record_call(self)
         return self.answer
 
-    def _divided(self, answer: Turn) -> tuple[Turn, Container[int]]:
-        """The head of `answer` that is the Turn's own, and which of the blocks behind it the Turn had as well."""
-        asked_turn = self.asked
-        kept_count = answer.blocks.shared(asked_turn.blocks)
+    def _split_at_shared_head(self, answer: Turn) -> tuple[Turn, Container[int]]:
+        """Return the head that `answer` shares with the input, and the ids of later blocks of the input."""
+        asked_turn = self.input_turn
+        kept_count = answer.blocks.shared_length(asked_turn.blocks)
         if kept_count == len(asked_turn):
             return asked_turn, NO_BLOCK_IDS
         return answer._with(blocks=answer.blocks.head(kept_count)), frozenset(
-            map(id, asked_turn.blocks.rest(kept_count))
+            map(id, asked_turn.blocks.tuple_from(kept_count))
         )
 
-    def _marked(
+    def _sign_blocks(
         self, new_blocks: tuple[Block, ...], old_blocks: Container[int], signature: dict[str, Any]
     ) -> tuple[tuple[Block, ...], tuple[Block, ...]]:
-        """`rest` with an id and the signature on each block that is not one of the `old`; and the signed alone."""
-        shared_metadata = NO_METADATA.holding_all(signature)  # one bag for all blocks that bring none
+        """Return all new blocks, signed except the old ones among them, and the signed blocks alone."""
+        shared_metadata = NO_METADATA.with_stored_values(signature)  # one object for all blocks without metadata
         used_ids: set[str] = set()
         all_blocks: list[Block] = []
         signed_blocks: list[Block] = []
@@ -317,40 +332,42 @@ class ModelCall:
             is_call = block.kind == "tool_call"
             if not old_blocks or id(block) not in old_blocks:
                 if is_call:
-                    block = self._identified(block, used_ids)
+                    block = self._with_distinct_call_id(block, used_ids)
                 metadata = block.metadata
-                metadata = shared_metadata if metadata is NO_METADATA else metadata.holding_all(signature)
-                block = block.signed(block.id or self.new_id(), metadata)
+                metadata = shared_metadata if metadata is NO_METADATA else metadata.with_stored_values(signature)
+                block = block.with_signature(block.id or self.new_id(), metadata)
                 signed_blocks.append(block)
             if is_call:
                 used_ids.add(block.tool_call_id)
             all_blocks.append(block)
-        signed = tuple(all_blocks)
-        return signed, tuple(signed_blocks) if old_blocks else signed
+        all_signed = tuple(all_blocks)
+        return all_signed, tuple(signed_blocks) if old_blocks else all_signed
 
-    def _result(self, metadata: Metadata, own_blocks: tuple[Block, ...], failed: str) -> InferenceResult:
+    def _result(self, metadata: Metadata, own_blocks: tuple[Block, ...], failure: str) -> InferenceResult:
         result = EMPTY_RESULT
-        if not metadata.shares(INFERENCE_RESULT, self.asked.metadata):  # else it is of the call before
+        if not metadata.shares_value(
+            INFERENCE_RESULT, self.input_turn.metadata
+        ):  # else it belongs to the previous call
             result = metadata.get(INFERENCE_RESULT) or EMPTY_RESULT
-        reason = result.stop_reason or failed
+        stop_reason = result.stop_reason or failure
         finish_class = result.finish_class
-        if failed and finish_class in (FinishClass.UNKNOWN, FinishClass.TOOL_CALLS_PENDING, FinishClass.COMPLETED):
-            finish_class = FinishClass(failed)
-        elif finish_class is FinishClass.UNKNOWN and (reason or own_blocks):
-            finish_class = FinishClass.of(reason or "stop", pending=_calls_a_tool(own_blocks))
+        if failure and finish_class in (FinishClass.UNKNOWN, FinishClass.TOOL_CALLS_PENDING, FinishClass.COMPLETED):
+            finish_class = FinishClass(failure)
+        elif finish_class is FinishClass.UNKNOWN and (stop_reason or own_blocks):
+            finish_class = FinishClass.of(stop_reason or "stop", pending=_calls_a_tool(own_blocks))
         if self.attempt > 1:
             result = result.replace(attempts=self.attempt)
-        return result.completed(self.id, reason, finish_class, self._elapsed_ms(), self.first_token_ms)
+        return result.completed(self.id, stop_reason, finish_class, self._elapsed_ms(), self.first_token_ms)
 
-    def _identified(self, block: Block, used_ids: set[str]) -> Block:
-        """A call without an id, or with one that was used before, gets one of its own."""
+    def _with_distinct_call_id(self, block: Block, used_ids: set[str]) -> Block:
+        """Return a tool call with a distinct id, if it has none or one that was used before."""
         id = block.tool_call_id
-        if id and id not in used_ids and not self.asked.calls.knows(id):
+        if id and id not in used_ids and not self.input_turn.calls.contains_id(id):
             return block
         distinct_id = f"call_{self.new_id()}"
         self.emit(
             Notice(
-                f"{block.name}: the model's call had {f'the id {id}, which was used before' if id else 'no id'}; it is {distinct_id} here"
+                f"{block.name}: the model's call had {f'the id {id}, which was used before' if id else 'no id'}; its new id is {distinct_id}"
             )
         )
         return block.edit(id=distinct_id)._with(metadata=block.metadata.with_raw(**{PROVIDER_CALL_ID.name: id}))

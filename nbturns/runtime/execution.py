@@ -52,24 +52,24 @@ class Execution(Waiting[Turn]):
         self.snapshots: list[Snapshot] = []
         self.sink_errors: list[BaseException] = []
         self.error: BaseException | None = None
-        self.began = now()
+        self.started_at = now()
         self._sinks = list(sinks)
-        self._settle = settle
+        self._on_end = settle
         self._seq = 0
         self._events: list[Event] = []
         self._deltas: list[Delta] = []
-        self._began = False
-        self._ended: Status | None = None
-        self._stopping = False
-        self._steps = StepController(step, config, self.emit)
-        self._steps.breakpoints.extend((test, getattr(test, "__name__", "predicate")) for test in break_when)
-        super().__init__(self._driven(drive), contextvars.copy_context())
+        self._has_begun = False
+        self._final_status: Status | None = None
+        self._stop_requested = False
+        self._step_controller = StepController(step, config, self.emit)
+        self._step_controller.breakpoints.extend((test, getattr(test, "__name__", "predicate")) for test in break_when)
+        super().__init__(self._run_to_end(drive), contextvars.copy_context())
 
-    async def _driven(self, drive: Drive) -> Turn:
-        self._began = True
+    async def _run_to_end(self, drive: Drive) -> Turn:
+        self._has_begun = True
         self.emit(Started(self.turn))
         try:
-            if self._stopping:
+            if self._stop_requested:
                 raise asyncio.CancelledError
             turn = await drive(self)
             status: Status = "done"
@@ -85,10 +85,10 @@ class Execution(Waiting[Turn]):
         self.turn = turn.with_metadata(STATUS, status)
         if self.error is not None:
             self.error.turn = self.turn  # type: ignore[attr-defined]  # an error that ends an execution carries the Turn
-        self._settle(self.turn)
-        self._ended = status  # only now may the session be asked again
+        self._on_end(self.turn)
+        self._final_status = status  # only now may the session be asked again
         self.emit(Ended(status, self.turn, str(self.error) if self.error else ""))
-        await self._steps.end()
+        await self._step_controller.end()
         if self.error is not None:
             raise self.error
         return self.turn
@@ -110,9 +110,9 @@ class Execution(Waiting[Turn]):
             elif self._deltas and isinstance(event, InferenceFinished):
                 self._deltas.clear()  # its blocks say it all
         for sink in self._sinks:
-            self._hand(event, sink)
+            self._deliver(event, sink)
 
-    def _hand(self, event: Event, sink: Sink) -> None:
+    def _deliver(self, event: Event, sink: Sink) -> None:
         try:
             sink(event)
         except (
@@ -141,7 +141,7 @@ class Execution(Waiting[Turn]):
 
     def _attach(self, sink: Sink, replay: bool) -> None:
         for event in sorted((*self._events, *self._deltas), key=lambda event: event.seq) if replay else ():
-            self._hand(event, sink)
+            self._deliver(event, sink)
         self._sinks.append(sink)
 
     def unlisten(self, sink: Sink) -> None:
@@ -154,22 +154,22 @@ class Execution(Waiting[Turn]):
 
     @property
     def status(self) -> Status:
-        if self._ended is not None:
-            return self._ended
-        if self._steps.pause is not None:
+        if self._final_status is not None:
+            return self._final_status
+        if self._step_controller.pause is not None:
             return "paused"
-        return "pausing" if self._steps.asked_to_pause else "running"
+        return "pausing" if self._step_controller.pause_requested else "running"
 
     @property
     def paused_at(self) -> Pause | None:
         """The pause it stands at."""
-        return self._steps.pause
+        return self._step_controller.pause
 
     # What one does with it.
 
     def next(self) -> Waiting[Pause | None]:
         """The pause it stands at, else the next one; None when it is over."""
-        return Waiting(self._steps.next())
+        return Waiting(self._step_controller.next())
 
     def step(
         self,
@@ -188,7 +188,7 @@ class Execution(Waiting[Turn]):
         `number` names the pause that is meant: if it is over already, nothing is passed.
         `by` is who says so, for the event. Raises EndedError for a verdict after the end.
         """
-        return Waiting(self._steps.step(Decision(turn=turn, deny=deny, mock=mock, skip=skip, by=by), number))
+        return Waiting(self._step_controller.step(Decision(turn=turn, deny=deny, mock=mock, skip=skip, by=by), number))
 
     def resume(
         self,
@@ -206,27 +206,27 @@ class Execution(Waiting[Turn]):
         """
         decision = Decision(turn=turn, deny=deny, mock=mock, skip=skip, by=by)
         verdict = None
-        if decision.says_something:
+        if decision.changes_anything:
             if (pause := self.paused_at) is None:
-                if self._ended is not None:
+                if self._final_status is not None:
                     raise EndedError(DECISION_TOO_LATE)
                 raise MisuseError(
                     "it stands at no pause, so there is nothing to decide; execution.next() waits for one"
                 )
-            verdict = decision.at(pause)
-        call_soon(self._steps.resume, verdict, by)
+            verdict = decision.verdict_for(pause)
+        call_soon(self._step_controller.resume, verdict, by)
 
     def pause(self) -> None:
         """Stand at the next boundary. The model's text goes on until there."""
-        call_soon(self._steps.hold)
+        call_soon(self._step_controller.pause_at_next_boundary)
 
     def stop(self) -> None:
         """End it here: a call to a model is cut off, no tool is started. `turn` is what there is."""
-        self._stopping = True
+        self._stop_requested = True
         call_soon(self._stop)
 
     def _stop(self) -> None:
-        if self._began and self._task is not None:  # before that, it stops as it begins
+        if self._has_begun and self._task is not None:  # before that, it stops as it begins
             self._task.cancel()
 
     def break_when(
@@ -236,12 +236,14 @@ class Execution(Waiting[Turn]):
         if predicate is not None and not callable(predicate):
             raise MisuseError(f"a breakpoint is a function of a snapshot, or tool=… or phase=…, not {predicate!r:.60}")
         if predicate is not None:
-            call_soon(self._steps.breakpoints.append, (predicate, getattr(predicate, "__name__", "predicate")))
+            call_soon(
+                self._step_controller.breakpoints.append, (predicate, getattr(predicate, "__name__", "predicate"))
+            )
         if tool is not None:
-            call_soon(self._steps.breakpoints.append, (_calls_tool(tool), f"tool {tool}"))
+            call_soon(self._step_controller.breakpoints.append, (_calls_tool(tool), f"tool {tool}"))
         if phase is not None:
             at = parse_phase(phase)
-            call_soon(self._steps.breakpoints.append, (lambda snapshot: snapshot.phase is at, f"phase {at}"))
+            call_soon(self._step_controller.breakpoints.append, (lambda snapshot: snapshot.phase is at, f"phase {at}"))
         return self
 
     def result(self, timeout: float | None = None, *, wait: bool = False) -> Turn:
@@ -252,7 +254,7 @@ class Execution(Waiting[Turn]):
         """
         refuse_on_loop_thread("result()")
         deadline = None if timeout is None else time.monotonic() + timeout
-        pause_future = Waiting(self._steps.next())._future if not wait else Future[Any]()
+        pause_future = Waiting(self._step_controller.next())._future if not wait else Future[Any]()
         try:
             while True:
                 seconds_left = WAIT_SLICE if deadline is None else min(WAIT_SLICE, deadline - time.monotonic())

@@ -57,15 +57,15 @@ class Decision:
         put(self, "skip", (self.skip,) if isinstance(self.skip, str) else tuple(self.skip))
 
     @property
-    def says_something(self) -> bool:
+    def changes_anything(self) -> bool:
         return bool(self.turn is not None or self.deny or self.mock or self.skip)
 
-    def at(self, pause: Pause) -> Verdict:
+    def verdict_for(self, pause: Pause) -> Verdict:
         """Return the verdict for this pause. Raises ValueError for a call that is not pending."""
         turn = pause.turn if self.turn is None else self.turn
-        return Verdict(turn, self._answers(turn), self.by, pause.number)
+        return Verdict(turn, self._manual_answers(turn), self.by, pause.number)
 
-    def _answers(self, turn: Turn) -> dict[str, Block]:
+    def _manual_answers(self, turn: Turn) -> dict[str, Block]:
         given = {
             **{id: (None, f"denied: {reason}" if reason else "denied") for id, reason in (self.deny or {}).items()},
             **{id: (result, "") for id, result in (self.mock or {}).items()},
@@ -98,26 +98,26 @@ class StepController:
     """Holds an execution at its boundaries, and lets it go on with the Turn it is given."""
 
     def __init__(self, step: bool | Iterable[str], config: ToolConfig, emit: Sink) -> None:
-        self.points = parse_pause_phases(step)
-        self.holding = bool(step)
-        self.asked_to_pause = False
+        self.pause_phases = parse_pause_phases(step)
+        self.is_stepping = bool(step)
+        self.pause_requested = False
         self.breakpoints: list[tuple[Breakpoint, str]] = []
         self.pause: Pause | None = None
-        self.over = False
-        self._config = config
+        self.has_ended = False
+        self._tool_config = config
         self._emit = emit
-        self._number = 0
-        self._verdict: asyncio.Future[Verdict] | None = None
-        self._changed = asyncio.Condition()
-        self._turnstile = asyncio.Lock()
-        self._passed = 0
+        self._pause_count = 0
+        self._verdict_future: asyncio.Future[Verdict] | None = None
+        self._pause_changed = asyncio.Condition()
+        self._step_lock = asyncio.Lock()
+        self._last_pause_number = 0
 
     # Called by the loop.
 
-    def due(self, snapshot: Snapshot) -> str:
+    def pause_reason(self, snapshot: Snapshot) -> str:
         """Why the execution must pause at this boundary; "" when it need not."""
-        if self.holding and self._is_point(snapshot):
-            return "pause" if self.asked_to_pause else "step"
+        if self.is_stepping and self._is_point(snapshot):
+            return "pause" if self.pause_requested else "step"
         for test, name in self.breakpoints:
             try:
                 if test(snapshot):
@@ -127,89 +127,90 @@ class StepController:
         return ""
 
     def _is_point(self, snapshot: Snapshot) -> bool:
-        if self.points is not None:
-            return snapshot.phase in self.points
+        if self.pause_phases is not None:
+            return snapshot.phase in self.pause_phases
         return snapshot.phase is Phase.POST_TOOLS or (
             snapshot.phase is Phase.POST_INFERENCE and bool(snapshot.turn.pending)
         )
 
-    async def gate(self, snapshot: Snapshot, reason: str) -> Verdict:
+    async def wait_at_pause(self, snapshot: Snapshot, reason: str) -> Verdict:
         """Stand here until somebody says how to go on."""
-        self._number += 1
-        self.asked_to_pause = False
-        pause = Pause(self._number, snapshot.phase, snapshot.turn, snapshot.iteration, reason)
-        self._verdict = asyncio.get_running_loop().create_future()
+        self._pause_count += 1
+        self.pause_requested = False
+        pause = Pause(self._pause_count, snapshot.phase, snapshot.turn, snapshot.iteration, reason)
+        self._verdict_future = asyncio.get_running_loop().create_future()
         self.pause = pause
         self._emit(Paused(pause))
-        await self._tell()
+        await self._notify_waiters()
         try:
-            verdict = await self._decided(pause)
+            verdict = await self._wait_for_verdict(pause)
         finally:
-            self.pause = self._verdict = None
-            self._passed = pause.number
+            self.pause = self._verdict_future = None
+            self._last_pause_number = pause.number
         self._emit(Resumed(pause, verdict.turn, verdict.by, tuple(verdict.answers.values())))
         return verdict
 
-    async def _decided(self, pause: Pause) -> Verdict:
-        assert self._verdict is not None
-        if self._config.on_pause_timeout == "stay" or self._config.pause_timeout is None:
-            return await self._verdict
+    async def _wait_for_verdict(self, pause: Pause) -> Verdict:
+        assert self._verdict_future is not None
+        if self._tool_config.on_pause_timeout == "stay" or self._tool_config.pause_timeout is None:
+            return await self._verdict_future
         try:
-            async with asyncio.timeout(self._config.pause_timeout):
-                return await asyncio.shield(self._verdict)
+            async with asyncio.timeout(self._tool_config.pause_timeout):
+                return await asyncio.shield(self._verdict_future)
         except TimeoutError:
-            if self._verdict.done():  # somebody was just in time
-                return self._verdict.result()
+            if self._verdict_future.done():  # somebody was just in time
+                return self._verdict_future.result()
             self._emit(
                 Notice(
-                    f"nobody ended the pause within {self._config.pause_timeout:g} s: {self._config.on_pause_timeout}"
+                    f"nobody ended the pause within {self._tool_config.pause_timeout:g} s: {self._tool_config.on_pause_timeout}"
                 )
             )
-            if self._config.on_pause_timeout == "stop":
+            if self._tool_config.on_pause_timeout == "stop":
                 raise asyncio.CancelledError from None
-            self.holding = False
+            self.is_stepping = False
             return Verdict(pause.turn, by="timeout")
 
     async def end(self) -> None:
         """The execution is over: whoever waits for a pause learns that none will come."""
-        self.over = True
-        await self._tell()
+        self.has_ended = True
+        await self._notify_waiters()
 
-    async def _tell(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
+    async def _notify_waiters(self) -> None:
+        async with self._pause_changed:
+            self._pause_changed.notify_all()
 
     # Called for the user, on the loop.
 
     async def next(self, after: int = 0) -> Pause | None:
         """The pause it stands at (if its number is above `after`), else the next one; None when it is over."""
-        async with self._changed:
-            await self._changed.wait_for(
+        async with self._pause_changed:
+            await self._pause_changed.wait_for(
                 lambda: (
-                    self.over or (self.pause is not None and self.pause.number > after and not self._decision_made())
+                    self.has_ended
+                    or (self.pause is not None and self.pause.number > after and not self._decision_made())
                 )
             )
             return self.pause
 
     def _decision_made(self) -> bool:
-        return self._verdict is not None and self._verdict.done()
+        return self._verdict_future is not None and self._verdict_future.done()
 
     async def step(self, decision: Decision, number: int | None = None) -> Pause | None:
         """Pass one pause, this one or (where it stands at none) the next; then wait for the one after.
 
         With a `number` it passes that pause and no other: a second click on the same button finds it gone.
         """
-        async with self._turnstile:
+        async with self._step_lock:
             if number is not None and (self.pause is None or self.pause.number != number or self._decision_made()):
-                passed = self._passed
+                passed = self._last_pause_number
             else:
-                self.holding = True
+                self.is_stepping = True
                 pause = await self.next()
                 if pause is None:
-                    if decision.says_something:
+                    if decision.changes_anything:
                         raise EndedError(DECISION_TOO_LATE)
                     return None
-                self._decide(decision.at(pause))
+                self._set_verdict(decision.verdict_for(pause))
                 passed = pause.number
         return await self.next(after=passed)
 
@@ -218,15 +219,15 @@ class StepController:
 
         A `verdict` is for the pause it was made at, and is forgotten where that is over.
         """
-        self.holding = self.asked_to_pause = False
+        self.is_stepping = self.pause_requested = False
         if self.pause is not None and (verdict is None or verdict.pause == self.pause.number):
-            self._decide(verdict or Verdict(self.pause.turn, by=by))
+            self._set_verdict(verdict or Verdict(self.pause.turn, by=by))
 
-    def _decide(self, verdict: Verdict) -> None:
-        if self._verdict is not None and not self._verdict.done():
-            self._verdict.set_result(verdict)
+    def _set_verdict(self, verdict: Verdict) -> None:
+        if self._verdict_future is not None and not self._verdict_future.done():
+            self._verdict_future.set_result(verdict)
 
-    def hold(self) -> None:
+    def pause_at_next_boundary(self) -> None:
         """Shut the gates: it pauses at the next boundary."""
         if self.pause is None or self._decision_made():
-            self.holding = self.asked_to_pause = True
+            self.is_stepping = self.pause_requested = True

@@ -78,25 +78,25 @@ class _SpanParser:
     def __init__(self, tags: Mapping[str, Extractor], counts: dict[str, int]) -> None:
         self._tags = tags
         self._counts = counts
-        self._held = ""  # what may be the beginning of a tag
+        self._possible_tag = ""  # what may be the beginning of a tag
         self._tag = ""
         self._number = 0
-        self._pieces: list[str] = []
-        self._last: Delta | None = None
+        self._span_pieces: list[str] = []
+        self._last_delta: Delta | None = None
 
     def feed(self, delta: Delta) -> Iterator[Event]:
-        self._last = delta
-        text, self._held = self._held + delta.text, ""
+        self._last_delta = delta
+        text, self._possible_tag = self._possible_tag + delta.text, ""
         while text:
-            text = yield from (self._inside(delta, text) if self._tag else self._outside(delta, text))
+            text = yield from (self._parse_inside(delta, text) if self._tag else self._parse_outside(delta, text))
 
-    def _outside(self, delta: Delta, text: str) -> Generator[Event, None, str]:
+    def _parse_outside(self, delta: Delta, text: str) -> Generator[Event, None, str]:
         tag_start, opening = min(
             ((text.find(mark), mark) for tag in self._tags if (mark := f"<{tag}>") in text), default=(-1, "")
         )
         if tag_start < 0:
             overlap = _overlap(text, [f"<{tag}>" for tag in self._tags])
-            self._held = text[len(text) - overlap :]
+            self._possible_tag = text[len(text) - overlap :]
             plain_text = text[: len(text) - overlap]
             if plain_text:
                 yield replace(delta, text=plain_text)
@@ -106,52 +106,54 @@ class _SpanParser:
         self._tag = opening[1:-1]
         self._number = self._counts.get(delta.inference_id, 0)
         self._counts[delta.inference_id] = self._number + 1
-        self._pieces = []
-        yield self._event(delta, "started")
+        self._span_pieces = []
+        yield self._make_event(delta, "started")
         return text[tag_start + len(opening) :]
 
-    def _inside(self, delta: Delta, text: str) -> Generator[Event, None, str]:
+    def _parse_inside(self, delta: Delta, text: str) -> Generator[Event, None, str]:
         closing = f"</{self._tag}>"
         tag_start = text.find(closing)
         if tag_start < 0:
             overlap = _overlap(text, [closing])
-            self._held = text[len(text) - overlap :]
-            yield from self._more(delta, text[: len(text) - overlap])
+            self._possible_tag = text[len(text) - overlap :]
+            yield from self._append_text(delta, text[: len(text) - overlap])
             return ""
-        yield from self._more(delta, text[:tag_start])
-        yield self._completed(delta)
+        yield from self._append_text(delta, text[:tag_start])
+        yield self._completed_event(delta)
         self._tag = ""
         return text[tag_start + len(closing) :]
 
-    def _more(self, delta: Delta, text: str) -> Iterator[Event]:
+    def _append_text(self, delta: Delta, text: str) -> Iterator[Event]:
         if text:
-            self._pieces.append(text)
-            yield self._event(delta, "delta", text=text)
+            self._span_pieces.append(text)
+            yield self._make_event(delta, "delta", text=text)
 
-    def _completed(self, delta: Delta) -> Event:
-        whole = "".join(self._pieces)
+    def _completed_event(self, delta: Delta) -> Event:
+        whole = "".join(self._span_pieces)
         extractor = self._tags[self._tag]
         try:
             value = whole if extractor is None else extractor(whole)
         except Exception as error:  # the user's own function; the span's event says what it raised
-            return self._event(delta, "failed", text=whole, error=f"{type(error).__name__}: {error}")
-        return self._event(delta, "completed", text=whole, value=value)
+            return self._make_event(delta, "failed", text=whole, error=f"{type(error).__name__}: {error}")
+        return self._make_event(delta, "completed", text=whole, value=value)
 
     def end(self, malformed: str) -> Iterator[Event]:
         """The call is over: what was held back is text after all, and an open span will not be closed."""
-        if self._last is None:
+        if self._last_delta is None:
             return
         if not self._tag:
-            if self._held:
-                yield replace(self._last, text=self._held)
+            if self._possible_tag:
+                yield replace(self._last_delta, text=self._possible_tag)
         elif malformed == "text":
-            yield replace(self._last, text=f"<{self._tag}>{''.join(self._pieces)}{self._held}")
+            yield replace(self._last_delta, text=f"<{self._tag}>{''.join(self._span_pieces)}{self._possible_tag}")
         elif malformed == "error":
-            whole = "".join(self._pieces) + self._held
-            yield self._event(self._last, "failed", text=whole, error=f"the text ended before </{self._tag}>")
-        self._held = self._tag = ""
+            whole = "".join(self._span_pieces) + self._possible_tag
+            yield self._make_event(
+                self._last_delta, "failed", text=whole, error=f"the text ended before </{self._tag}>"
+            )
+        self._possible_tag = self._tag = ""
 
-    def _event(self, delta: Delta, stage: Any, **more: Any) -> Extracted:
+    def _make_event(self, delta: Delta, stage: Any, **more: Any) -> Extracted:
         return Extracted(delta.inference_id, self._tag, self._number, stage, **more)
 
 

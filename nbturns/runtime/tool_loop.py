@@ -30,11 +30,11 @@ async def run_loop(turn: Turn, engine: Engine, scope: Scope, steps: StepControll
     rested = clock()
     for iteration in range(limit):
         if turn.calls.pending:
-            turn = await loop.closed(turn, iteration)
-        turn = await loop.at(Phase.PRE_INFERENCE, turn, iteration)
+            turn = await loop.answer_open_calls(turn, iteration)
+        turn = await loop.take_snapshot(Phase.PRE_INFERENCE, turn, iteration)
         if turn.calls.pending:  # handed over just now
-            turn = await loop.closed(turn, iteration)
-        turn = await engine(turn, scope.at(iteration))
+            turn = await loop.answer_open_calls(turn, iteration)
+        turn = await engine(turn, scope.at_iteration(iteration))
         if task is not None and task.cancelling():  # a stop that the engine kept for itself
             raise _cancellation(turn)
         if (
@@ -44,14 +44,14 @@ async def run_loop(turn: Turn, engine: Engine, scope: Scope, steps: StepControll
             rested = clock()
         last = iteration + 1 == limit
         if turn.calls.pending:
-            turn = await loop.called(turn, iteration, run=not last)
+            turn = await loop.handle_pending_calls(turn, iteration, run=not last)
             continue
         before = turn
-        turn = await loop.at(Phase.POST_INFERENCE, turn, iteration)
+        turn = await loop.take_snapshot(Phase.POST_INFERENCE, turn, iteration)
         if turn.calls.pending:
-            turn = turn if last else await loop.called(turn, iteration, new=False)
+            turn = turn if last else await loop.handle_pending_calls(turn, iteration, new=False)
         elif not _needs_another_call(turn, edited=turn is not before):
-            return await loop.at(Phase.FINAL, turn, iteration)
+            return await loop.take_snapshot(Phase.FINAL, turn, iteration)
     raise LimitReached(
         f"still calling tools after {limit} model calls; go on with session.ask(error.turn), or set a higher limit",
         turn=turn,
@@ -78,15 +78,15 @@ class _Loop:
         self.steps = steps
         self.emit = scope.emit
 
-    async def at(self, phase: Phase, turn: Turn, iteration: int) -> Turn:
+    async def take_snapshot(self, phase: Phase, turn: Turn, iteration: int) -> Turn:
         """Take the snapshot of a boundary, and stand there if somebody wants it so."""
         seen = snapshot(phase, turn, iteration)
         self.emit(seen)
-        if reason := self.steps.due(seen):
-            turn = self.handed((await self.steps.gate(seen, reason)).turn, turn)
+        if reason := self.steps.pause_reason(seen):
+            turn = self.accept_edited_turn((await self.steps.wait_at_pause(seen, reason)).turn, turn)
         return turn
 
-    def handed(self, turn: Turn, known_turn: Turn) -> Turn:
+    def accept_edited_turn(self, turn: Turn, known_turn: Turn) -> Turn:
         """The Turn somebody hands over at a pause, with an id on each new block and each call its own."""
         if turn is known_turn:
             return turn
@@ -95,13 +95,13 @@ class _Loop:
             self.emit(Notice(text))
         return with_block_ids(turn, known_turn, self.scope.new_id)
 
-    async def closed(self, turn: Turn, iteration: int) -> Turn:
+    async def answer_open_calls(self, turn: Turn, iteration: int) -> Turn:
         """With the calls answered that came with the Turn: no model is asked while one is open."""
         while turn.calls.pending:
-            turn = await self.called(turn, iteration, new=False)
+            turn = await self.handle_pending_calls(turn, iteration, new=False)
         return turn
 
-    async def called(self, turn: Turn, iteration: int, *, new: bool = True, run: bool = True) -> Turn:
+    async def handle_pending_calls(self, turn: Turn, iteration: int, *, new: bool = True, run: bool = True) -> Turn:
         """The boundary with calls pending: hold, answer them, hold again.
 
         Without `run`, at the limit, no tool is called; what was answered by hand stands.
@@ -110,23 +110,23 @@ class _Loop:
         if new:
             self.emit(seen)
         answers: Mapping[str, Block] = EMPTY_DICT
-        if reason := self.steps.due(seen):
-            verdict = await self.steps.gate(seen, reason)
-            turn = self.handed(verdict.turn, turn)
+        if reason := self.steps.pause_reason(seen):
+            verdict = await self.steps.wait_at_pause(seen, reason)
+            turn = self.accept_edited_turn(verdict.turn, turn)
             answers = {id: answer.replace(id=self.scope.new_id()) for id, answer in verdict.answers.items()}
         if not run:
             return turn + _answers_in_call_order(turn.calls.pending, answers) if answers else turn
         if turn.calls.pending:
-            turn = await self.answered(turn, answers)
-        return await self.at(Phase.POST_TOOLS, turn, iteration)
+            turn = await self.answer_calls(turn, answers)
+        return await self.take_snapshot(Phase.POST_TOOLS, turn, iteration)
 
-    async def answered(self, turn: Turn, manual_answers: Mapping[str, Block]) -> Turn:
+    async def answer_calls(self, turn: Turn, manual_answers: Mapping[str, Block]) -> Turn:
         """Append the answers to the pending calls, in the order of the calls."""
         scope, pending = self.scope, turn.calls.pending
         config, calls = scope.tool_config, tuple(pending.values())
         answers = dict(manual_answers)
         try:
-            await scope.tools.answer(
+            await scope.tools.answer_calls(
                 [call for id, call in pending.items() if id not in manual_answers] if manual_answers else calls,
                 config,
                 self.emit,

@@ -70,7 +70,7 @@ class Toolbox:
         toolbox._tools = {name: tool for name, tool in self._tools.items() if name in names}
         return toolbox
 
-    async def answer(
+    async def answer_calls(
         self,
         calls: Iterable[Block],
         config: ToolConfig,
@@ -88,7 +88,7 @@ class Toolbox:
         calls = tuple(calls)
         if len(calls) == 1 or config.max_parallel_tools <= 1:
             for call in calls:
-                answers[call.payload["id"]] = answer = await tools._answered(call, config, emit, new_id)
+                answers[call.payload["id"]] = answer = await tools._answer_call(call, config, emit, new_id)
                 if answer.payload["error"] and config.tool_error_handling == "abort":
                     return
             return
@@ -96,18 +96,18 @@ class Toolbox:
 
         async def one(call: Block) -> None:
             async with free:
-                answers[call.tool_call_id] = await tools._answered(call, config, emit, new_id)
+                answers[call.tool_call_id] = await tools._answer_call(call, config, emit, new_id)
 
         await asyncio.gather(*map(one, calls))
 
-    async def _answered(self, call: Block, config: ToolConfig, emit: Sink, new_id: Callable[[], str]) -> Block:
+    async def _answer_call(self, call: Block, config: ToolConfig, emit: Sink, new_id: Callable[[], str]) -> Block:
         """One call, tried as often as the policy says: its answer, with what belongs to it."""
         emit(tool_started(call))
         attempts = 1
         started = time.perf_counter()
         with CapturedOutput() as prints:
             try:
-                tool, args = self._ready(call, config)
+                tool, args = self._prepare_call(call, config)
             except ValueError as refused:
                 result, error = None, str(refused)
             else:
@@ -123,11 +123,11 @@ class Toolbox:
         if printed_text := prints.text:
             metadata[STDOUT.name] = printed_text
         payload = FrozenDict(id=call.payload["id"], result=result, error=error)
-        answer = make_block(TOOL_USE, payload, "", new_id(), NO_METADATA.holding_all(metadata))
+        answer = make_block(TOOL_USE, payload, "", new_id(), NO_METADATA.with_stored_values(metadata))
         emit(tool_finished(call, answer, duration_ms))
         return answer
 
-    def _ready(self, call: Block, config: ToolConfig) -> tuple[Tool, dict[str, Any]]:
+    def _prepare_call(self, call: Block, config: ToolConfig) -> tuple[Tool, dict[str, Any]]:
         """The tool a call asks for, and its arguments, checked. Raises ValueError in words for the model."""
         if not config.enabled:
             raise ValueError("not run: tools are switched off")

@@ -75,7 +75,7 @@ def turn_to_dict(
 ) -> dict[str, Any]:
     """The shape on disk, without the blocks that the Turn `before` has as well: they are named by their place there."""
     written: dict[str, Any] = {"id": turn.id} if turn.id else {}
-    shared_count = turn.blocks.shared(previous_blocks)
+    shared_count = turn.blocks.shared_length(previous_blocks)
     if shared_count:
         written["shared_blocks"] = shared_count
     written["blocks"] = _blocks_to_list(turn.blocks.since(shared_count), previous_blocks, shared_count, plain)
@@ -402,8 +402,8 @@ def _read_yaml(text: str | bytes, file: str, convert: Callable[[Any], V], *, sin
         raise MisuseError(
             f"this reads the text of a file, not {type(text).__name__}: {text!r:.60}; nt.load(path) opens one"
         )
-    documents = yaml_documents(text, file, single=single)
-    for number, data in documents if documents or not single else ((0, None),):
+    numbered_documents = yaml_documents(text, file, single=single)
+    for number, data in numbered_documents if numbered_documents or not single else ((0, None),):
         try:
             yield convert({} if data is None else data)
         except LoadError as error:

@@ -179,7 +179,7 @@ class Block:
             self.extra,
         )
 
-    def signed(self, id: str, metadata: Metadata) -> Block:
+    def with_signature(self, id: str, metadata: Metadata) -> Block:
         """The same block with what the loop gives each one: an id and a bag, both known to be in order."""
         return make_block(self.kind, self.payload, self.role, id, metadata, self.extra)
 

@@ -132,7 +132,7 @@ class InferenceResult:
     response_id: str = ""
     attempts: int = 1
     extra: FrozenDict = EMPTY_DICT
-    _disk: FrozenDict | None = field(default=None, init=False, repr=False, compare=False)
+    _cached_disk_shape: FrozenDict | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if type(self.extra) is not FrozenDict:
@@ -176,12 +176,12 @@ class InferenceResult:
             self.extra,
         )
 
-    def written(self) -> FrozenDict:
+    def disk_shape(self) -> FrozenDict:
         """The shape on disk, which cannot change; made once, when somebody asks."""
-        if self._disk is None:
+        if self._cached_disk_shape is None:
             object.__setattr__(self, "_disk", freeze(self.to_dict()))
-        assert self._disk is not None
-        return self._disk
+        assert self._cached_disk_shape is not None
+        return self._cached_disk_shape
 
     def to_dict(self) -> dict[str, Any]:
         """The shape on disk: geppetto's names; what is unknown or empty is left out."""

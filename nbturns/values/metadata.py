@@ -62,7 +62,7 @@ def json_shape(value: Any) -> Any:
     if isinstance(value, enum.Enum):
         return value.value
     if hasattr(value, "written"):  # a frozen value that keeps its shape on disk
-        return value.written()
+        return value.disk_shape()
     if hasattr(value, "to_dict"):
         return value.to_dict()
     if hasattr(value, "model_dump"):
@@ -203,18 +203,18 @@ class Metadata:
 
     def with_(self, key: Key[T], value: T) -> Metadata:
         raw = {_require_key(key).name: key.encode(value)}
-        return self.holding_all(
+        return self.with_stored_values(
             raw, {key.name: (key.type, value)} if _needs_no_decoding(value, key.type) else NO_DECODED_VALUES
         )
 
-    def holding(self, key: Key[T], value: T, **beside: str) -> Metadata:
+    def with_frozen(self, key: Key[T], value: T, **beside: str) -> Metadata:
         """Put a frozen value that fits its key, and names beside it, without another look at either.
 
         It is written when somebody asks for the shape on disk.
         """
-        return self.holding_all({key.name: (key.type, value), **beside})
+        return self.with_stored_values({key.name: (key.type, value), **beside})
 
-    def holding_all(
+    def with_stored_values(
         self, values: Mapping[str, Any], decoded: dict[str, tuple[Any, Any]] = NO_DECODED_VALUES
     ) -> Metadata:
         """Put values by name: frozen ones in the shape on disk, or pairs of type and value as in `holding`.
@@ -228,9 +228,9 @@ class Metadata:
         metadata._decoded = decoded
         return metadata
 
-    def appended(self, key: Key[PersistentList[T]], value: T) -> Metadata:
+    def with_appended(self, key: Key[PersistentList[T]], value: T) -> Metadata:
         """Lengthen a list-valued key by one, without copying the list."""
-        return self.holding(key, (self.get(key) or PersistentList()).append(value))
+        return self.with_frozen(key, (self.get(key) or PersistentList()).append(value))
 
     def without(self, *keys: Key[Any]) -> Metadata:
         dropped_names = {_require_key(key).name for key in keys}
@@ -244,7 +244,7 @@ class Metadata:
 
     def with_raw(self, **raw: Any) -> Metadata:
         """Put values that are already in the shape on disk, by name; they are frozen, not checked."""
-        return self.holding_all({name: freeze(value) for name, value in raw.items()})
+        return self.with_stored_values({name: freeze(value) for name, value in raw.items()})
 
     def _decoded_except(self, changed_names: Container[str]) -> dict[str, tuple[Any, Any]]:
         """Return the decoded values that a change keeps: a long ledger is not decoded again for each call."""
@@ -255,15 +255,15 @@ class Metadata:
         value = self._values.get(key.name if type(key) is Key else _require_key(key).name)
         return _disk_shape(value) if type(value) is tuple else value
 
-    def shares(self, key: Key[Any], other_metadata: Metadata) -> bool:
+    def shares_value(self, key: Key[Any], other_metadata: Metadata) -> bool:
         """Return True when both hold the same object under this key, or neither has the key."""
         return self._values.get(key.name) is other_metadata._values.get(key.name)
 
     def items(self) -> ItemsView[str, Any]:
         """Name and value as on disk of each, known to us or not."""
-        return self._on_disk().items()
+        return self._disk_values().items()
 
-    def _on_disk(self) -> Mapping[str, Any]:
+    def _disk_values(self) -> Mapping[str, Any]:
         values = self._values
         if tuple not in set(map(type, values.values())):
             return values
@@ -271,7 +271,7 @@ class Metadata:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data by name, as on disk; bytes stay bytes."""
-        plain: dict[str, Any] = thaw(self._on_disk())
+        plain: dict[str, Any] = thaw(self._disk_values())
         return plain
 
     def __contains__(self, key: object) -> bool:
@@ -286,16 +286,16 @@ class Metadata:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Metadata):
             return NotImplemented
-        return self._values is other._values or self._on_disk() == other._on_disk()
+        return self._values is other._values or self._disk_values() == other._disk_values()
 
     def __hash__(self) -> int:
-        return hash(frozenset(self._on_disk().items()))
+        return hash(frozenset(self._disk_values().items()))
 
     def __repr__(self) -> str:
         return f"Metadata({', '.join(self._values)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return metadata_from_dict, (dict(self._on_disk()),)
+        return metadata_from_dict, (dict(self._disk_values()),)
 
 
 def metadata_from_dict(raw: Mapping[str, Any]) -> Metadata:

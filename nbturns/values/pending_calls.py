@@ -19,10 +19,10 @@ class PendingCalls(NamedTuple):
     """The pending and answered calls of one sequence of blocks. Each sequence has an object of its own."""
 
     pending: Mapping[str, Any] = NO_CALLS  # block by call id, in the order of the blocks
-    recent: tuple[str, ...] = ()
-    answered: tuple[frozenset[str], ...] = ()
+    recent_ids: tuple[str, ...] = ()
+    answered_id_sets: tuple[frozenset[str], ...] = ()
 
-    def after(self, blocks: Iterable[Any]) -> PendingCalls:
+    def after_blocks(self, blocks: Iterable[Any]) -> PendingCalls:
         """Return the state after `blocks` are appended."""
         pending, recent, answered = self
         for block in blocks:
@@ -43,9 +43,9 @@ class PendingCalls(NamedTuple):
                 pending = {**pending, id: block}
         return PendingCalls(pending, recent, answered)
 
-    def knows(self, id: str) -> bool:
+    def contains_id(self, id: str) -> bool:
         """Return True when a call with this id is pending or answered."""
-        return id in self.pending or _is_answered(self.recent, self.answered, id)
+        return id in self.pending or _is_answered(self.recent_ids, self.answered_id_sets, id)
 
 
 def _is_answered(recent: tuple[str, ...], answered: tuple[frozenset[str], ...], id: str) -> bool:

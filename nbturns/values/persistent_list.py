@@ -23,8 +23,8 @@ _new: Any = object.__new__
 class PersistentList(Sequence[T], Generic[T]):
     """An immutable sequence in chunks of 32; `+` appends in O(32 + n/32²)."""
 
-    __slots__ = ("_full", "_tail")
-    _full: tuple[tuple[T, ...], ...]
+    __slots__ = ("_full_chunks", "_tail")
+    _full_chunks: tuple[tuple[T, ...], ...]
     _tail: tuple[T, ...]
 
     def __new__(cls, items: Iterable[T] = ()) -> PersistentList[T]:
@@ -33,9 +33,9 @@ class PersistentList(Sequence[T], Generic[T]):
     def __add__(self, items: Iterable[T]) -> PersistentList[T]:
         tail = self._tail + items if type(items) is tuple else (*self._tail, *items)
         if len(tail) >= CHUNK_SIZE:
-            return _from_chunks(self._full, tail)
+            return _from_chunks(self._full_chunks, tail)
         longer: PersistentList[T] = _new(PersistentList)
-        longer._full = self._full
+        longer._full_chunks = self._full_chunks
         longer._tail = tail
         return longer
 
@@ -44,11 +44,13 @@ class PersistentList(Sequence[T], Generic[T]):
 
     def replace(self, index: int, item: T) -> PersistentList[T]:
         chunk_index, offset = divmod(self._position(index), CHUNK_SIZE)
-        if chunk_index == len(self._full):
-            return _from_chunks(self._full, (*self._tail[:offset], item, *self._tail[offset + 1 :]))
-        chunk = self._full[chunk_index]
+        if chunk_index == len(self._full_chunks):
+            return _from_chunks(self._full_chunks, (*self._tail[:offset], item, *self._tail[offset + 1 :]))
+        chunk = self._full_chunks[chunk_index]
         chunk = (*chunk[:offset], item, *chunk[offset + 1 :])
-        return _from_chunks((*self._full[:chunk_index], chunk, *self._full[chunk_index + 1 :]), self._tail)
+        return _from_chunks(
+            (*self._full_chunks[:chunk_index], chunk, *self._full_chunks[chunk_index + 1 :]), self._tail
+        )
 
     def insert(self, index: int, items: Iterable[T]) -> PersistentList[T]:
         """Insert as a list does: an index beyond either end means that end."""
@@ -64,30 +66,34 @@ class PersistentList(Sequence[T], Generic[T]):
 
     def head(self, length: int) -> PersistentList[T]:
         """The first `length` items, sharing whole chunks."""
-        whole_chunks = min(length // CHUNK_SIZE, len(self._full))
+        whole_chunks = min(length // CHUNK_SIZE, len(self._full_chunks))
         return _from_chunks(
-            self._full[:whole_chunks],
+            self._full_chunks[:whole_chunks],
             tuple(islice(self.since(whole_chunks * CHUNK_SIZE), length - whole_chunks * CHUNK_SIZE)),
         )
 
     def since(self, start: int) -> Iterator[T]:
         """The items from `start` on, without walking those before."""
-        whole_chunks = min(start // CHUNK_SIZE, len(self._full))
-        remaining_items = chain(chain.from_iterable(self._full[whole_chunks:]), self._tail)
+        whole_chunks = min(start // CHUNK_SIZE, len(self._full_chunks))
+        remaining_items = chain(chain.from_iterable(self._full_chunks[whole_chunks:]), self._tail)
         return islice(remaining_items, start - whole_chunks * CHUNK_SIZE, None)
 
-    def rest(self, start: int) -> tuple[T, ...]:
+    def tuple_from(self, start: int) -> tuple[T, ...]:
         """The items from `start` on, as a tuple."""
-        within = start - len(self._full) * CHUNK_SIZE
+        within = start - len(self._full_chunks) * CHUNK_SIZE
         return self._tail[within:] if within >= 0 else tuple(self.since(start))
 
-    def shared(self, other: PersistentList[T]) -> int:
+    def shared_length(self, other: PersistentList[T]) -> int:
         """Return the number of leading items that are the same objects in both."""
         if self is other:
             return len(self)
-        shared_chunks = len(self._full) if self._full is other._full else _common_length(self._full, other._full)
-        own_chunk = self._full[shared_chunks] if shared_chunks < len(self._full) else self._tail
-        other_chunk = other._full[shared_chunks] if shared_chunks < len(other._full) else other._tail
+        shared_chunks = (
+            len(self._full_chunks)
+            if self._full_chunks is other._full_chunks
+            else _common_length(self._full_chunks, other._full_chunks)
+        )
+        own_chunk = self._full_chunks[shared_chunks] if shared_chunks < len(self._full_chunks) else self._tail
+        other_chunk = other._full_chunks[shared_chunks] if shared_chunks < len(other._full_chunks) else other._tail
         return shared_chunks * CHUNK_SIZE + _common_length(own_chunk, other_chunk)
 
     def _position(self, index: int) -> int:
@@ -103,14 +109,14 @@ class PersistentList(Sequence[T], Generic[T]):
         return position
 
     def __len__(self) -> int:
-        return len(self._full) * CHUNK_SIZE + len(self._tail)
+        return len(self._full_chunks) * CHUNK_SIZE + len(self._tail)
 
     def __iter__(self) -> Iterator[T]:
-        return chain(chain.from_iterable(self._full), self._tail)
+        return chain(chain.from_iterable(self._full_chunks), self._tail)
 
     def __reversed__(self) -> Iterator[T]:
         yield from reversed(self._tail)
-        for chunk in reversed(self._full):
+        for chunk in reversed(self._full_chunks):
             yield from reversed(chunk)
 
     @overload
@@ -121,11 +127,11 @@ class PersistentList(Sequence[T], Generic[T]):
         if isinstance(at, slice):
             return tuple(self)[at]
         chunk_index, offset = divmod(self._position(at), CHUNK_SIZE)
-        return self._tail[offset] if chunk_index == len(self._full) else self._full[chunk_index][offset]
+        return self._tail[offset] if chunk_index == len(self._full_chunks) else self._full_chunks[chunk_index][offset]
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, PersistentList):
-            return self is other or (self._full == other._full and self._tail == other._tail)
+            return self is other or (self._full_chunks == other._full_chunks and self._tail == other._tail)
         if isinstance(other, (tuple, list)):
             return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
         return NotImplemented
@@ -157,6 +163,6 @@ def _from_chunks(full: tuple[tuple[T, ...], ...], tail: tuple[T, ...]) -> Persis
         full = (*full, *(tail[i : i + CHUNK_SIZE] for i in range(0, cut, CHUNK_SIZE)))
         tail = tail[cut:]
     result: PersistentList[T] = _new(PersistentList)
-    result._full = full
+    result._full_chunks = full
     result._tail = tail
     return result

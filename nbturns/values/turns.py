@@ -79,7 +79,9 @@ class Turn(ProviderMessages):
     # Growing and editing. Each returns a new Turn.
 
     def __add__(self, added: Block | Iterable[Block]) -> Turn:
-        return self._grown((added,) if isinstance(added, Block) else tuple(require_blocks(added)), self, self.metadata)
+        return self._with_appended(
+            (added,) if isinstance(added, Block) else tuple(require_blocks(added)), self, self.metadata
+        )
 
     def __radd__(self, head: Iterable[Block]) -> Turn:
         return self._with(blocks=PersistentList((*require_blocks(head), *self.blocks)))
@@ -120,7 +122,7 @@ class Turn(ProviderMessages):
             self._calls if blocks is None else None,
         )
 
-    def _grown(self, added: tuple[Block, ...], like: Turn, metadata: Metadata) -> Turn:
+    def _with_appended(self, added: tuple[Block, ...], like: Turn, metadata: Metadata) -> Turn:
         """Return this Turn with `added` blocks and the id, data and extra of `like`."""
         call_state: Any = self._calls
         if type(call_state) is PendingCalls:
@@ -133,7 +135,7 @@ class Turn(ProviderMessages):
             )
         return _make_turn(self.blocks + added, like.id, metadata, like.data, like.extra, call_state)
 
-    def _added_to(self, shorter_turn: Turn) -> tuple[Block, ...] | None:
+    def _blocks_added_to(self, shorter_turn: Turn) -> tuple[Block, ...] | None:
         """Return the blocks that were added to `shorter_turn` to make this Turn; None when that is not known."""
         call_state: Any = self._calls
         return call_state[1] if type(call_state) is tuple and call_state[0] is shorter_turn._calls else None
@@ -146,7 +148,7 @@ class Turn(ProviderMessages):
         call_state: Any = self._calls
         if type(call_state) is not PendingCalls:
             earlier_calls, added = (PendingCalls(), self.blocks) if call_state is None else call_state
-            call_state = earlier_calls.after(added)
+            call_state = earlier_calls.after_blocks(added)
             object.__setattr__(self, "_calls", call_state)
         return call_state  # type: ignore[no-any-return]
 
@@ -320,7 +322,7 @@ class Run(ProviderMessages):
         for turn in self.turns:
             results = ledger_results(turn.metadata)
             if results is None:
-                results = results_of_blocks(turn.blocks.since(turn.blocks.shared(previous_blocks)))
+                results = results_of_blocks(turn.blocks.since(turn.blocks.shared_length(previous_blocks)))
             for result in results:
                 results_by_id.setdefault(result.inference_id or result, result)
             previous_blocks = turn.blocks

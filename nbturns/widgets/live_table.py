@@ -89,7 +89,7 @@ class LiveTable(StaticFallback, anywidget.AnyWidget):
             self._send_text()
             self._send_update({})
         else:
-            start = self._sent_blocks.shared(self._turn.blocks)
+            start = self._sent_blocks.shared_length(self._turn.blocks)
             unsent_blocks = list(self._turn.blocks.since(start))
             only_added = start == len(self._sent_blocks)
             finished_rows = (
@@ -117,7 +117,7 @@ class LiveTable(StaticFallback, anywidget.AnyWidget):
 
     def _blocks_were_sent(self) -> bool:
         blocks, sent_blocks = self._turn.blocks, self._sent_blocks
-        return sent_blocks is blocks or len(sent_blocks) == len(blocks) == sent_blocks.shared(blocks)
+        return sent_blocks is blocks or len(sent_blocks) == len(blocks) == sent_blocks.shared_length(blocks)
 
     def _send_start(self) -> None:
         start = self._full_table()

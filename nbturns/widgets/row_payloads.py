@@ -36,7 +36,7 @@ class BlockIndex:
         """Return the index of `blocks`; this one is extended if they only append to its blocks."""
         if blocks is self.blocks:
             return self
-        if len(blocks) > len(self.blocks) == blocks.shared(self.blocks):
+        if len(blocks) > len(self.blocks) == blocks.shared_length(self.blocks):
             self._append(blocks)
             return self
         return BlockIndex(blocks)
@@ -113,7 +113,7 @@ def changed_range(old_blocks: PersistentList[Block], new_blocks: PersistentList[
 
     Blocks are compared by identity, so the cost does not depend on the length of the texts.
     """
-    start = new_blocks.shared(old_blocks)
+    start = new_blocks.shared_length(old_blocks)
     max_shared_end = min(len(old_blocks), len(new_blocks)) - start
     shared_end = 0
     if max_shared_end:
@@ -128,7 +128,7 @@ def remap_indices(
     indices: Sequence[int], old_blocks: PersistentList[Block], new_blocks: PersistentList[Block]
 ) -> list[int]:
     """Return the new indices of the blocks at `indices`; removed blocks are left out."""
-    if not indices or max(indices) < new_blocks.shared(old_blocks):
+    if not indices or max(indices) < new_blocks.shared_length(old_blocks):
         return list(indices)
     new_indices = {id(block): i for i, block in enumerate(new_blocks)}
     remapped = (new_indices.get(id(old_blocks[i])) for i in indices)

@@ -127,7 +127,7 @@ class Stepper(LiveTable):
     def _elapsed(self) -> dict[str, Any]:
         """Return the seconds since the start, or the total duration."""
         end = self._last_event_time if self.execution.status in FINISHED_STATES else time.time()
-        return {"seconds": round(max(end - self.execution.began, 0), 1)}
+        return {"seconds": round(max(end - self.execution.started_at, 0), 1)}
 
     # Messages from the page.
 

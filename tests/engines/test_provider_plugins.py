@@ -123,14 +123,14 @@ CHECKS = {
         class Play:
             title: str
         engine = nt.engine("acme:a-1", max_tokens=50)
-        turn = nt.Session(engine).ask("Which play?", output=Play).result(20)
+        turn = nt.Session(engine).ask("Which play?", output=Play).result(60)
         assert turn.output == Play("Hamlet")
         [body] = engine.transport.sent
         assert body["form"]["properties"]["title"]["type"] == "string"
         assert turn.inferences[0].max_tokens == 50 and turn.inferences[0].provider == "acme"
     """,
     "tokens are counted by its endpoint": """
-        count = nt.engine("acme:a-1").count_tokens(nt.turn("x", system="y")).result(20)
+        count = nt.engine("acme:a-1").count_tokens(nt.turn("x", system="y")).result(60)
         assert (count.input_tokens, count.source, count.endpoint) == (2, "provider_api", "/count")
         assert nt.engines.decode("acme", '{"say": "hi"}').text == "hi"
     """,
@@ -170,7 +170,7 @@ CHECKS = {
             {"slug": "t", "profiles": {"p": {"engine": "acme:a-1", "params": {"heat": 0.5}}}}, env_file=None
         )
         session = profiles["p"].session()
-        session.ask("x").result(20)
+        session.ask("x").result(60)
         assert session.engine.transport.sent[0]["heat"] == 0.5
     """,
 }

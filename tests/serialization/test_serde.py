@@ -180,7 +180,7 @@ def test_turns_share_their_blocks_again_when_read() -> None:
 
     for read in (nt.Run.from_yaml(run.to_yaml()), nt.Run.from_dict(run.to_dict())):
         assert read == run
-        assert read[2].blocks.shared(read[1].blocks) == len(read[1])
+        assert read[2].blocks.shared_length(read[1].blocks) == len(read[1])
 
 
 def test_an_edit_in_the_middle_is_written_from_there_on() -> None:

@@ -207,7 +207,7 @@ def test_shared_counts_the_items_at_the_head_that_are_the_same_objects(length: i
     first = PersistentList(items)
     second = first if same or at >= length else first.replace(at, object())
 
-    assert first.shared(second + (object(),)) == (length if same or at >= length else at)
+    assert first.shared_length(second + (object(),)) == (length if same or at >= length else at)
 
 
 def test_a_longer_sequence_shares_the_chunks_of_the_shorter() -> None:
@@ -215,7 +215,7 @@ def test_a_longer_sequence_shares_the_chunks_of_the_shorter() -> None:
 
     long = short.append(1)
 
-    assert all(a is b for a, b in zip(short._full, long._full, strict=True))
+    assert all(a is b for a, b in zip(short._full_chunks, long._full_chunks, strict=True))
 
 
 # PendingCalls: the rule of geppetto, and each id once.
@@ -253,10 +253,10 @@ def test_pending_is_each_call_with_an_id_that_nothing_answers_however_the_turn_g
 
 @given(st.integers(0, 300), st.integers(0, 300))
 def test_an_id_is_known_for_as_long_as_the_turn_is(answered: int, asked: int) -> None:
-    calls = PendingCalls().after([nt.tool_use(str(n)) for n in range(answered)])
+    calls = PendingCalls().after_blocks([nt.tool_use(str(n)) for n in range(answered)])
 
-    assert calls.knows(str(asked)) == (asked < answered)
-    assert PendingCalls().after([nt.tool_call("x", "f")]).knows("x")
+    assert calls.contains_id(str(asked)) == (asked < answered)
+    assert PendingCalls().after_blocks([nt.tool_call("x", "f")]).contains_id("x")
 
 
 # Blocks and Turns.

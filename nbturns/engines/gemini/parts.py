@@ -90,7 +90,7 @@ def block_of_part(raw_part: FrozenDict) -> Block:
     signature = field_of(raw_part, "thoughtSignature")
     if not isinstance(signature, str) or not signature:
         return block
-    return block.signed("", metadata_from_dict(FrozenDict({SIGNATURE.name: signature})))
+    return block.with_signature("", metadata_from_dict(FrozenDict({SIGNATURE.name: signature})))
 
 
 def _payload(raw_part: FrozenDict, kind: str) -> FrozenDict:

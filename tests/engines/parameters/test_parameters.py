@@ -207,7 +207,7 @@ def test_what_was_not_sent_is_said_once_in_an_event() -> None:
     session = nt.Session(engine, sinks=[lambda event: heard.append(event.text) if isinstance(event, Notice) else None])
 
     with pytest.raises(nt.EngineError):
-        session.ask("x").result(20)
+        session.ask("x").result(60)
 
     assert "not sent: seed; openai has no such parameter" in heard
     assert any("temperature=0" in text and "gpt-5 refuses" in text for text in heard)
