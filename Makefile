@@ -10,7 +10,22 @@ SCREEN := $(or $(DISPLAY),$(WAYLAND_DISPLAY),$(filter Darwin,$(shell uname)))
 
 EXTRAS := --extra all --extra dask --extra polars --extra keyring --extra figures
 COMPILE = $(VENV)/bin/uv pip compile --quiet --no-config pyproject.toml --custom-compile-command 'make lock'
+INSTALL = $(VENV)/bin/uv pip --quiet --no-config
 LOCK = $(COMPILE) --universal --python-version 3.11 --generate-hashes --exclude-newer '7 days' --upgrade
+
+# Old releases have no wheels for a new Python.
+OLDEST_PYTHON = $(or $(shell python3.11 -c 'import sys; print(sys.executable)' 2>/dev/null),$(PYTHON))
+# What ipywidgets 7 and today's traitlets and ipykernel say to each other.
+OLD_WIDGETS = -W 'ignore:Deprecated in traitlets 4.1:DeprecationWarning' \
+  -W 'ignore:The `ipykernel.comm.Comm` class:DeprecationWarning'
+
+# $(call resolve,environment,python,resolution): an environment without a lock, resolved anew in every run.
+define resolve
+	test -x $(1)/bin/python || $(2) -m venv $(1)
+	$(COMPILE) $(EXTRAS) --group test --upgrade --resolution $(3) --python $(1)/bin/python --output-file $(1)/requirements.txt
+	$(INSTALL) sync --python $(1)/bin/python $(1)/requirements.txt
+	$(INSTALL) install --python $(1)/bin/python --no-deps --no-build-isolation --editable .
+endef
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -31,15 +46,18 @@ test: lint $(VENV)/.kernels $(VENV)/.typescript  ## run everything; BROWSER=none
 	$(RUN) pytest
 	$(RUN) pytest --nbval notebooks --nbval-sanitize-with tests/nbval.cfg
 
-test-newest: .venv-newest/.resolved  ## run everything with the newest releases; no browser unless BROWSER= is given
-	$(MAKE) VENV=.venv-newest BROWSER=$(or $(BROWSER),none) lint unlocked
+test-newest: $(VENV)/.test  ## run everything with the newest releases; without a browser unless BROWSER= names one
+	$(call resolve,.venv-newest,$(PYTHON),highest)
+	$(MAKE) --old-file .venv-newest/.test VENV=.venv-newest BROWSER=$(or $(BROWSER),none) lint unlocked
 
-test-lowest: .venv-lowest/.resolved  ## run everything with the lowest releases that pyproject.toml allows
-	$(MAKE) VENV=.venv-lowest BROWSER=$(or $(BROWSER),none) unlocked
+test-lowest: $(VENV)/.test  ## run everything with the lowest releases that pyproject.toml allows
+	$(call resolve,.venv-lowest,$(OLDEST_PYTHON),lowest-direct)
+	$(MAKE) --old-file .venv-lowest/.test VENV=.venv-lowest BROWSER=$(or $(BROWSER),none) unlocked
 
 .PHONY: unlocked
-unlocked:
-	$(RUN) pytest
+unlocked: $(if $(filter none,$(BROWSER)),,$(VENV)/.kernels) $(VENV)/.typescript
+	$(if $(filter none,$(BROWSER)),,$(RUN) tests.lab.browser)
+	$(RUN) pytest $(if $(filter .venv-lowest,$(VENV)),$(OLD_WIDGETS))
 	$(RUN) pytest --nbval notebooks --nbval-sanitize-with tests/nbval.cfg
 
 bench: $(VENV)/.bench  ## measure time and memory, next to other packages
@@ -71,19 +89,9 @@ clean:  ## delete everything that was made, .venv included
 
 # Stamps: .venv/.lab, .venv/.test and .venv/.bench mark an installed lock file. They are renewed when it changes.
 $(VENV)/.lab $(VENV)/.test $(VENV)/.bench: $(VENV)/.%: requirements/%.txt pyproject.toml | $(VENV)/bin/pip
-	$(if $(wildcard $(VENV)/.resolved),,$(RUN) pip install --quiet --require-hashes --requirement $<)
+	$(RUN) pip install --quiet --require-hashes --requirement $<
 	$(RUN) pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
-
-# The unlocked environments, resolved anew each day at most.
-.venv-newest/.resolved: RESOLUTION := highest
-.venv-lowest/.resolved: RESOLUTION := lowest-direct
-.venv-newest/.resolved .venv-lowest/.resolved: pyproject.toml | $(VENV)/.test
-	$(PYTHON) -m venv --clear $(@D)
-	$(COMPILE) $(EXTRAS) --group test --resolution $(RESOLUTION) --python $(@D)/bin/python --output-file $(@D)/requirements.txt
-	$(@D)/bin/python -m pip install --quiet --requirement $(@D)/requirements.txt
-	$(@D)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	@touch $@ $(@D)/.test
 
 $(VENV)/.kernels: tests/lab/kernels.py $(wildcard requirements/ipykernel-*.txt) $(VENV)/.test
 	$(RUN) tests.lab.kernels

@@ -250,7 +250,7 @@ def test_import_nbturns_is_light() -> None:
 
 
 def test_a_first_conversation_needs_no_heavy_package() -> None:
-    script = f"import sys, nbturns as nt; nt.Session(nt.scripted('a')).ask('q').result(5); print([name for name in {HEAVY} if name in sys.modules and name != 'asyncio'])"
+    script = f"import sys, nbturns as nt; nt.Session(nt.scripted('a')).ask('q').result(60); print([name for name in {HEAVY} if name in sys.modules and name != 'asyncio'])"
 
     found = subprocess.run(
         [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, timeout=60, check=True

@@ -12,7 +12,7 @@ import pytest
 
 import nbturns as nt
 from nbturns import keys
-from nbturns.engines.verbatim import Wire
+from nbturns.engines.verbatim import OriginalItems
 from nbturns.values.provenance import FIELDS_NAMES, FORMER_NAMES
 
 ROOT = Path(nt.__file__).parent.parent
@@ -108,7 +108,7 @@ def test_the_wire_keys_of_each_namespace_are_in_keys() -> None:
     from nbturns.engines.openai_responses import reply as openai_responses_reply
 
     for module in (anthropic_reply, gemini_parts, openai_chat_reply, openai_responses_reply):
-        wire: Wire = module.WIRE
-        for key in (wire.kept, wire.response_id, wire.output_index):
+        original_items: OriginalItems = module.ORIGINALS
+        for key in (original_items.item_key, original_items.response_id_key, original_items.output_index_key):
             assert getattr(keys, KNOWN[key.name]) == key
     assert FIELDS_NAMES == (keys.FIELDS.name, keys.OPENAI_CHAT_FIELDS.name)

@@ -72,11 +72,11 @@ def weather(city: str) -> dict:
 script = nt.scripted(nt.tool_call("call", "weather", {"city": "Paris"}), "18 degrees.")
 session = nt.Session(script, tools=[weather], step=True)
 execution = session.ask("How is the weather?")
-pause = execution.next().result(20)
-execution.step(pause.turn.edit(-1, args={"city": "Lyon"})).result(20)
+pause = execution.next().result(60)
+execution.step(pause.turn.edit(-1, args={"city": "Lyon"})).result(60)
 execution.resume()
 print(loaded == [run] * 3, len(chat[0]), all(tables), all(bundles))
-print(execution.result(20).text, session.turns[0].of_kind("tool_use")[0].result["city"])
+print(execution.result(60).text, session.turns[0].of_kind("tool_use")[0].result["city"])
 print([name for name in ABSENT if sys.modules.get(name)])
 """
     assert python(script, OPTIONAL, tmp_path).splitlines() == ["True 2 True True", "18 degrees. Lyon", "[]"]

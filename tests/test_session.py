@@ -30,8 +30,8 @@ def texts(turn: nt.Turn) -> list[str]:
 def test_each_ask_adds_a_turn_that_holds_all_before_it() -> None:
     asked = session("a", "b")
 
-    one = asked.ask("x").result(5)
-    two = asked.ask("y").result(5)
+    one = asked.ask("x").result(60)
+    two = asked.ask("y").result(60)
 
     assert asked.turns == (one, two) and asked.latest is two and asked.run.turns == (one, two)
     assert (texts(one), texts(two)) == (["x", "a"], ["x", "a", "y", "b"])
@@ -41,10 +41,10 @@ def test_each_ask_adds_a_turn_that_holds_all_before_it() -> None:
 
 def test_the_history_that_was_handed_out_does_not_grow() -> None:
     asked = session("a", "b")
-    asked.ask("x").result(5)
+    asked.ask("x").result(60)
     before = asked.turns
 
-    asked.ask("y").result(5)
+    asked.ask("y").result(60)
 
     assert len(before) == 1 and asked.turns[:1] == before
 
@@ -52,9 +52,9 @@ def test_the_history_that_was_handed_out_does_not_grow() -> None:
 def test_a_prompt_is_a_text_a_block_blocks_or_a_turn() -> None:
     asked = session("a", "b", "c", "d")
 
-    asked.ask(nt.user("look", images=["https://x.org/a.png"])).result(5)
-    asked.ask([nt.user("one"), nt.user("two")]).result(5)
-    turn = asked.ask(nt.turn("fresh")).result(5)
+    asked.ask(nt.user("look", images=["https://x.org/a.png"])).result(60)
+    asked.ask([nt.user("one"), nt.user("two")]).result(60)
+    turn = asked.ask(nt.turn("fresh")).result(60)
 
     assert asked.turns[0][0].images == [{"url": "https://x.org/a.png"}]
     assert texts(asked.turns[1]) == ["look", "a", "one", "two", "b"]
@@ -69,7 +69,7 @@ def test_what_is_no_prompt_is_refused_and_the_session_is_as_it_was(prompt: Any) 
     with pytest.raises(TypeError, match="expected Blocks"):
         asked.ask(prompt)
 
-    assert (asked.turns, asked.ask("q").result(5).text) == ((), "a")
+    assert (asked.turns, asked.ask("q").result(60).text) == ((), "a")
 
 
 def test_there_must_be_something_to_ask() -> None:
@@ -80,7 +80,7 @@ def test_there_must_be_something_to_ask() -> None:
 def test_one_execution_runs_at_a_time() -> None:
     asked = session([call("a")], "x", "y", step=True)
     execution = asked.ask("q")
-    execution.next().result(5)
+    execution.next().result(60)
 
     with pytest.raises(
         nt.BusyError,
@@ -88,9 +88,9 @@ def test_one_execution_runs_at_a_time() -> None:
     ):
         asked.ask("again")
     execution.resume()
-    execution.result(5, wait=True)
+    execution.result(60, wait=True)
 
-    assert asked.ask("again", step=False).result(5).text == "y"
+    assert asked.ask("again", step=False).result(60).text == "y"
     assert len(asked.turns) == 2
 
 
@@ -107,8 +107,8 @@ def test_who_has_the_result_may_ask_again_at_once() -> None:
 def test_the_session_and_the_turn_and_the_execution_have_their_ids() -> None:
     asked = session("a", "b", id="s1")
     execution = asked.ask("x")
-    one = execution.result(5)
-    two = asked.ask("y").result(5)
+    one = execution.result(60)
+    two = asked.ask("y").result(60)
 
     assert one.metadata[nt.keys.SESSION_ID] == two.metadata[nt.keys.SESSION_ID] == asked.id == "s1"
     assert one.metadata[nt.keys.EXECUTION_ID] == execution.id != two.metadata[nt.keys.EXECUTION_ID]
@@ -117,7 +117,7 @@ def test_the_session_and_the_turn_and_the_execution_have_their_ids() -> None:
 
 
 def test_ids_of_two_sessions_never_meet() -> None:
-    ids = [b.id for _ in range(20) for b in session("a").ask("q").result(5)]
+    ids = [b.id for _ in range(20) for b in session("a").ask("q").result(60)]
 
     assert len(set(ids)) == len(ids) == 40
 
@@ -128,11 +128,11 @@ def test_ids_of_two_sessions_never_meet() -> None:
 def test_a_stopped_turn_joins_the_history_and_its_open_calls_are_answered_by_the_next_prompt() -> None:
     asked = session([call("a")], "fine", step=True)
     execution = asked.ask("q")
-    execution.next().result(5)
+    execution.next().result(60)
     asked.stop()
-    stopped = execution.result(5, wait=True)
+    stopped = execution.result(60, wait=True)
 
-    turn = asked.ask("never mind", step=False).result(5)
+    turn = asked.ask("never mind", step=False).result(60)
 
     assert asked.turns == (stopped, turn) and stopped.metadata[nt.keys.STATUS] == "stopped"
     assert [(b.kind, b.error) for b in turn] == [
@@ -148,10 +148,10 @@ def test_a_stopped_turn_joins_the_history_and_its_open_calls_are_answered_by_the
 def test_a_failed_turn_joins_the_history_as_far_as_it_came() -> None:
     asked = session([call("a")], nt.EngineError("boom"), "better")
     with pytest.raises(nt.EngineError):
-        asked.ask("q").result(5)
+        asked.ask("q").result(60)
 
     assert asked.latest.metadata[nt.keys.STATUS] == "failed"
-    assert texts(asked.ask("again").result(5))[-2:] == ["again", "better"]
+    assert texts(asked.ask("again").result(60))[-2:] == ["again", "better"]
 
 
 def test_a_stop_without_an_execution_is_nothing() -> None:
@@ -159,7 +159,7 @@ def test_a_stop_without_an_execution_is_nothing() -> None:
 
     asked.stop()
 
-    assert asked.ask("q").result(5).text == "a"
+    assert asked.ask("q").result(60).text == "a"
 
 
 # The system prompt.
@@ -167,8 +167,8 @@ def test_a_stop_without_an_execution_is_nothing() -> None:
 
 def test_the_system_prompt_is_one_block_at_the_head_however_often_one_asks() -> None:
     asked = session([call("a")], "x", "y", system="Be brief.")
-    asked.ask("q").result(5)
-    asked.ask("r").result(5)
+    asked.ask("q").result(60)
+    asked.ask("r").result(60)
 
     assert [b.text for b in asked.latest.of_kind("system")] == ["Be brief."]
     assert (asked.latest[0].kind, asked.latest[0].metadata.get(nt.keys.MIDDLEWARE)) == ("system", "systemprompt")
@@ -177,7 +177,7 @@ def test_the_system_prompt_is_one_block_at_the_head_however_often_one_asks() -> 
 
 def test_the_system_prompt_is_inserted_replaced_or_left_as_it_is() -> None:
     def layered(turn: nt.Turn, prompt: str = "P") -> nt.Turn:
-        return nt.Session(nt.scripted("x"), middleware=[system_prompt(prompt)]).ask(turn).result(5)
+        return nt.Session(nt.scripted("x"), middleware=[system_prompt(prompt)]).ask(turn).result(60)
 
     inserted = layered(nt.turn("q"))
     replaced = layered(nt.turn("q", system="old"))
@@ -199,13 +199,13 @@ def test_the_system_prompt_is_inserted_replaced_or_left_as_it_is() -> None:
 def test_a_fork_from_the_latest_an_index_a_turn_or_a_snapshot_goes_on_from_there() -> None:
     asked = session("a", "b", *"cdefgh", system="S")
     first, second = asked.ask("x"), None
-    first.result(5)
+    first.result(60)
     second = asked.ask("y")
-    second.result(5)
+    second.result(60)
     before = asked.turns
 
     forks = [asked.fork(), asked.fork(0), asked.fork(-1), asked.fork(asked.turns[0]), asked.fork(first.snapshots[0])]
-    said = [texts(fork.ask("z").result(5))[1:] for fork in forks]
+    said = [texts(fork.ask("z").result(60))[1:] for fork in forks]
 
     assert said == [
         ["x", "a", "y", "b", "z", "c"],
@@ -223,7 +223,7 @@ def test_a_fork_of_a_session_that_has_said_nothing_has_no_history() -> None:
     fork = session("a", system="S").fork()
 
     assert fork.turns == ()
-    assert texts(fork.ask("q").result(5)) == ["S", "q", "a"]
+    assert texts(fork.ask("q").result(60)) == ["S", "q", "a"]
 
 
 def test_a_fork_from_an_index_that_is_not_there_is_an_index_error() -> None:
@@ -234,24 +234,24 @@ def test_a_fork_from_an_index_that_is_not_there_is_an_index_error() -> None:
 def test_a_fork_at_a_pause_leaves_the_held_execution_held() -> None:
     asked = session([call("a", 5)], "one", "two", step=True)
     held = asked.ask("q")
-    pause = held.next().result(5)
+    pause = held.next().result(60)
     assert pause is not None
 
     fork = asked.fork(held.snapshots[-1])
-    other = fork.ask(fork.latest, step=False).result(5)
+    other = fork.ask(fork.latest, step=False).result(60)
 
     assert (other[2].result, other.text, held.status) == (10, "one", "paused")
     held.resume()
-    assert held.result(5, wait=True).text == "two"
+    assert held.result(60, wait=True).text == "two"
 
 
 def test_a_history_is_gone_on_from_also_when_it_was_read_from_a_file(tmp_path: Path) -> None:
     old = session("a")
-    old.ask("x").result(5)
+    old.ask("x").result(60)
     path = nt.save(old.run, tmp_path / "run.yaml")
 
     new = session("b", run=nt.load(path))
-    turn = new.ask("y").result(5)
+    turn = new.ask("y").result(60)
 
     assert (new.id, texts(turn), len(new.turns)) == (old.id, ["x", "a", "y", "b"], 2)
     assert nt.load(nt.save(new.run, path)) == new.run
@@ -259,8 +259,8 @@ def test_a_history_is_gone_on_from_also_when_it_was_read_from_a_file(tmp_path: P
 
 def test_the_run_of_a_session_comes_back_from_a_file_with_all_it_holds(tmp_path: Path) -> None:
     asked = session([nt.reasoning("hm"), call("a")], "x", [call("b"), call("c")], "y", system="S")
-    asked.ask("q").result(5)
-    asked.ask("r").result(5)
+    asked.ask("q").result(60)
+    asked.ask("r").result(60)
 
     for name in ("run.yaml", "run.json", "run.jsonl"):
         assert nt.load(nt.save(asked.run, tmp_path / name)) == asked.run
@@ -275,7 +275,7 @@ def test_sessions_in_many_threads_do_not_meet() -> None:
     def converse(n: int) -> None:
         asked = session(*[item for k in range(5) for item in ([call(str(k), n)], f"{n}-{k}")])
         for k in range(5):
-            asked.ask(f"{k}").result(20)
+            asked.ask(f"{k}").result(60)
         seen[n] = [*texts(asked.latest), *(str(b.result) for b in asked.latest.of_kind("tool_use"))]
 
     threads = [threading.Thread(target=converse, args=(n,)) for n in range(8)]
@@ -295,16 +295,16 @@ def test_an_ask_inside_a_tool_of_another_session_works() -> None:
     inner = session("from within")
 
     def ask() -> str:
-        return inner.ask("q").result(5).text
+        return inner.ask("q").result(60).text
 
     async def ask_too() -> str:
         return (await inner.fork().ask("q")).text
 
     outer = nt.Session(nt.scripted([nt.tool_call("a", "ask")], "done"), tools=[ask])
-    assert outer.ask("q").result(10)[2].result == "from within"
+    assert outer.ask("q").result(60)[2].result == "from within"
     inner.engine = nt.scripted("again")
     outer = nt.Session(nt.scripted([nt.tool_call("a", "ask_too")], "done"), tools=[ask_too])
-    assert outer.ask("q").result(10)[2].result == "again"
+    assert outer.ask("q").result(60)[2].result == "again"
 
 
 def test_a_script_that_leaves_an_execution_held_ends_quietly() -> None:
@@ -312,11 +312,11 @@ def test_a_script_that_leaves_an_execution_held_ends_quietly() -> None:
         "import nbturns as nt\n"
         "def f(): ...\n"
         "e = nt.Session(nt.scripted([nt.tool_call('a', 'f')]), tools=[f], step=True).ask('q')\n"
-        "print(e.next().result(5))\n"
+        "print(e.next().result(60))\n"
     )
 
     ended = subprocess.run(
-        [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, timeout=120, check=False
     )
 
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "<Pause 1 at post_inference: f>\n", "")
@@ -353,7 +353,7 @@ def test_calls_of_a_turn_from_elsewhere_that_cannot_be_told_apart_are_each_run_o
     )
     session = nt.Session(nt.scripted("done"), tools=[note], sinks=[heard.append])
 
-    turn = session.ask(twins).result(5)
+    turn = session.ask(twins).result(60)
 
     assert sorted(ran) == [1, 2, 3]
     assert [block.result for block in turn.of_kind("tool_use")] == [1, 2, 3]
@@ -368,7 +368,7 @@ def test_a_call_id_that_comes_back_with_its_own_result_is_left_alone() -> None:
         [nt.tool_call("a", "f", {}), nt.tool_use("a", 1), nt.tool_call("a", "f", {}), nt.tool_use("a", 2), nt.user("?")]
     )
 
-    turn = nt.Session(nt.scripted("done")).ask(history).result(5)
+    turn = nt.Session(nt.scripted("done")).ask(history).result(60)
 
     assert [block.tool_call_id for block in turn[:4]] == ["a"] * 4
 
@@ -416,7 +416,7 @@ def test_a_session_serves_as_the_engine_of_another_with_its_own_tools_and_middle
     heard: list[Event] = []
     outer = nt.Session(inner.as_engine(), sinks=[heard.append])
 
-    turn = outer.ask("q").result(5)
+    turn = outer.ask("q").result(60)
 
     assert [b.kind for b in turn] == ["system", "user", "tool_call", "tool_use", "llm_text"]
     assert (turn.text, turn[3].result, inner.turns) == ("inside", 4, ())
@@ -430,7 +430,7 @@ def test_each_model_call_of_a_session_used_as_an_engine_signs_its_own_blocks() -
     inner = session([call("a")], "inside", "again").as_engine()
     outer = nt.Session(inner)
 
-    first, second = outer.ask("q").result(5), outer.ask("more").result(5)
+    first, second = outer.ask("q").result(60), outer.ask("more").result(60)
 
     made = [block.inference_id for block in first if block.inference]
     assert len(set(made)) == 2 and made == [result.inference_id for result in first.inferences]
@@ -451,7 +451,7 @@ def test_a_session_used_as_an_engine_may_be_wrapped_nested_and_asked_by_several_
     middle = nt.Session(innermost.as_engine(), middleware=[twice])
     asked = [nt.Session(middle.as_engine()).ask(str(n)) for n in range(8)]
 
-    turns = [execution.result(5) for execution in asked]
+    turns = [execution.result(60) for execution in asked]
 
     assert [turn.text for turn in turns] == [str(n) for n in range(8)]
     assert {len(turn.inferences) for turn in turns} == {2}
@@ -460,14 +460,14 @@ def test_a_session_used_as_an_engine_may_be_wrapped_nested_and_asked_by_several_
 def test_a_session_used_as_an_engine_keeps_what_it_did_when_it_fails_or_is_stopped() -> None:
     limited = session([call("a")], [call("b")], "c", tool_config=nt.ToolConfig(max_iterations=1))
     with pytest.raises(nt.LimitReached) as raised:
-        nt.Session(limited.as_engine()).ask("q").result(5)
+        nt.Session(limited.as_engine()).ask("q").result(60)
     assert [b.kind for b in raised.value.turn] == ["user", "tool_call"] and len(raised.value.turn.inferences) == 1
 
     slow = nt.Session(nt.scripted([call("a")], "a long answer of many words", pace=0.05), tools=[double])
     execution = nt.Session(slow.as_engine()).ask("q")
     until(lambda: len(execution.deltas) > 1 and execution.deltas[-1].kind == "llm_text")
     execution.stop()
-    turn = execution.result(5)
+    turn = execution.result(60)
     assert [b.kind for b in turn] == ["user", "tool_call", "tool_use", "llm_text"]
     assert [result.finish_class for result in turn.inferences] == ["tool_calls_pending", "interrupted"]
 
@@ -477,7 +477,7 @@ def test_a_session_used_as_an_engine_keeps_what_it_did_when_it_fails_or_is_stopp
 
 def test_each_snapshot_has_its_own_place_and_metadata_however_often_a_phase_comes() -> None:
     execution = session([call("a")], [call("b")], "done").ask("q")
-    execution.result(5)
+    execution.result(60)
     seen = execution.snapshots
 
     assert len({shot.seq for shot in seen}) == len(seen) == 9
@@ -496,7 +496,7 @@ def test_listeners_are_told_how_a_failed_run_ended_with_its_turn() -> None:
     heard: list[Event] = []
     asked = nt.Session(broken, sinks=[heard.append])
     with pytest.raises(nt.EngineError, match="no answer"):
-        asked.ask("q").result(5)
+        asked.ask("q").result(60)
 
     last = heard[-1]
     assert isinstance(last, Ended)
@@ -515,7 +515,7 @@ def test_what_a_middleware_changed_is_the_difference_of_the_snapshot_and_what_wa
         middleware=[careful],
         sinks=[lambda event: asked_with.append(event.turn) if isinstance(event, InferenceStarted) else None],
     ).ask("q")
-    seen.result(5)
+    seen.result(60)
 
     (change,) = nt.compare(seen.snapshots[0].turn, asked_with[0]).changes
     assert (change.what, asked_with[0][0].text) == ("added", "Take care.")

@@ -21,17 +21,17 @@ def test_a_breakpoint_of_the_session_holds_each_execution_before_its_tools_run()
 
     session = nt.Session(scripted(), tools=[weather], break_when=[before_weather])
     execution = session.ask("weather in Paris?")
-    pause = execution.next().result(timeout=10)
+    pause = execution.next().result(timeout=60)
     assert pause is not None
     assert [call.name for call in pause.pending] == ["weather"]
     assert pause.reason == "breakpoint: before_weather"
     execution.resume()
-    assert execution.result(timeout=10).text == "It is sunny."
+    assert execution.result(timeout=60).text == "It is sunny."
 
 
 def test_the_runtime_of_a_session_is_on_every_turn_and_goes_with_a_fork() -> None:
     session = nt.Session(nt.scripted("one", "two"), runtime={"runtime_key": "team/base"})
-    session.ask("a").result(timeout=10)
-    session.ask("b").result(timeout=10)
+    session.ask("a").result(timeout=60)
+    session.ask("b").result(timeout=60)
     assert [turn.metadata[nt.keys.RUNTIME] for turn in session.turns] == [{"runtime_key": "team/base"}] * 2
     assert session.fork().runtime == {"runtime_key": "team/base"}

@@ -62,7 +62,7 @@ def weather(city: Annotated[str, "The city's name"], unit: Unit = Unit.CELSIUS, 
 
 def answers(config: ToolConfig, tools: list[Any], *calls: nt.Block) -> list[nt.Block]:
     done: dict[str, nt.Block] = {}
-    Waiting(Toolbox(tools).answer_calls(calls, config, lambda _: None, done)).result(10)
+    Waiting(Toolbox(tools).answer_calls(calls, config, lambda _: None, done)).result(60)
     return [done[call.tool_call_id] for call in calls if call.tool_call_id in done]
 
 
@@ -292,7 +292,7 @@ def test_whatever_a_tool_raises_is_its_calls_answer(inline: bool, error: BaseExc
         tools=[raises, raises_later],
         tool_config=SOON.replace(inline=inline),
     )
-    turn = session.ask("q").result(5)
+    turn = session.ask("q").result(60)
 
     assert (turn.text, session.execution and session.execution.status) == ("sorry", "done")
     assert all(message in block.error and block.result is None for block in turn.of_kind("tool_use"))
@@ -417,7 +417,7 @@ def test_answers_come_in_the_order_of_the_calls_and_no_more_run_at_once_than_all
 
     calls = [nt.tool_call(str(n), "wait", {"n": n}) for n in range(6)]
     session = nt.Session(nt.scripted(calls, "done"), tools=[wait], tool_config=ToolConfig(max_parallel_tools=2))
-    turn = session.ask("q").result(5)
+    turn = session.ask("q").result(60)
 
     assert [b.result for b in turn.of_kind("tool_use")] == list(range(6))
     assert most == 2
@@ -473,7 +473,7 @@ def test_abort_ends_the_run_and_keeps_the_results_that_succeeded(parallel: int) 
         tool_config=ToolConfig(tool_error_handling="abort", max_parallel_tools=parallel),
     )
     with pytest.raises(nt.ToolError, match="bad failed and tool_error_handling is 'abort': ValueError: no") as caught:
-        session.ask("q").result(5)
+        session.ask("q").result(60)
 
     kept = [(b.tool_call_id, b.result, b.error) for b in caught.value.turn.of_kind("tool_use")]
     assert kept == [("a", 1, ""), ("b", None, "ValueError: no"), ("c", 1, "")][: 2 if parallel == 1 else 3]
@@ -488,7 +488,7 @@ def test_a_single_call_heeds_abort_too() -> None:
         nt.scripted([nt.tool_call("a", "bad")]), tools=[bad], tool_config=ToolConfig(tool_error_handling="abort")
     )
     with pytest.raises(nt.ToolError):
-        session.ask("q").result(5)
+        session.ask("q").result(60)
 
 
 def test_a_plain_tool_runs_beside_the_loop_and_inline_on_it() -> None:
@@ -499,7 +499,7 @@ def test_a_plain_tool_runs_beside_the_loop_and_inline_on_it() -> None:
         turn = (
             nt.Session(nt.scripted([nt.tool_call("a", "where")], "x"), tools=[where], tool_config=config)
             .ask("q")
-            .result(5)
+            .result(60)
         )
         return str(turn[2].result)
 
@@ -516,7 +516,7 @@ def test_a_tools_prints_and_context_are_those_of_the_cell_that_asked(capsys: pyt
         return USER.get()
 
     USER.set("ada")
-    turn = nt.Session(nt.scripted([nt.tool_call("a", "tool")], "x"), tools=[tool]).ask("q").result(5)
+    turn = nt.Session(nt.scripted([nt.tool_call("a", "tool")], "x"), tools=[tool]).ask("q").result(60)
 
     assert turn[2].result == "ada"
     assert capsys.readouterr().out == "working\n"
@@ -540,7 +540,7 @@ def test_every_call_has_its_two_events_also_one_that_is_not_run() -> None:
         tools=[weather],
         sinks=[seen.append],
     )
-    session.ask("q").result(5)
+    session.ask("q").result(60)
 
     events = [(type(e).__name__, e.call.tool_call_id) for e in seen if type(e).__name__.startswith("Tool")]
     assert sorted(events) == [("ToolFinished", "a"), ("ToolFinished", "b"), ("ToolStarted", "a"), ("ToolStarted", "b")]
@@ -599,7 +599,7 @@ def test_a_tool_config_comes_back_from_a_file(config: ToolConfig) -> None:
 
 
 def test_definitions_are_kept_on_the_turn_to_look_at() -> None:
-    turn = nt.Session(nt.scripted("x"), tools=[weather]).ask("q").result(5)
+    turn = nt.Session(nt.scripted("x"), tools=[weather]).ask("q").result(60)
 
     assert [d["name"] for d in turn.data[nt.keys.TOOL_DEFINITIONS]] == ["weather"]
     assert turn.data[nt.keys.TOOL_CONFIG] == ToolConfig()
@@ -622,7 +622,7 @@ def test_what_a_tool_prints_reaches_the_user_and_is_kept_with_its_result(capsys:
     calls = [nt.tool_call(f"c{n}", "loud" if n % 2 else "quiet", {"n": n}) for n in range(6)]
     before = sys.stdout
 
-    turn = nt.Session(nt.scripted(calls, "done"), tools=[loud, quiet]).ask("?").result(5)
+    turn = nt.Session(nt.scripted(calls, "done"), tools=[loud, quiet]).ask("?").result(60)
 
     kept = [block.metadata.get(nt.keys.STDOUT) for block in turn.of_kind("tool_use")]
     assert kept == [None, "working on 1\n", None, "working on 3\n", None, "working on 5\n"]
@@ -636,16 +636,16 @@ def test_prints_of_others_are_not_a_tools(capsys: pytest.CaptureFixture[str]) ->
     def slow() -> str:
         "Wait."
         started.set()
-        go_on.wait(5)
+        go_on.wait(60)
         print("mine")
         return "done"
 
     execution = nt.Session(nt.scripted([nt.tool_call("c", "slow", {})], "done"), tools=[slow]).ask("?")
-    started.wait(5)
+    started.wait(60)
     print("somebody else's")
     go_on.set()
 
-    assert execution.result(5).of_kind("tool_use")[0].metadata[nt.keys.STDOUT] == "mine\n"
+    assert execution.result(60).of_kind("tool_use")[0].metadata[nt.keys.STDOUT] == "mine\n"
     assert capsys.readouterr().out.splitlines() == ["somebody else's", "mine"]
 
 
@@ -699,7 +699,7 @@ def advertised_and_run(config: ToolConfig, turn: nt.Turn) -> tuple[list[list[str
         return turn + nt.assistant("done")
 
     session = nt.Session(engine, tools=[search, remove], tool_config=config)
-    return offered, session.ask(turn).result(10)
+    return offered, session.ask(turn).result(60)
 
 
 def search() -> str:
@@ -753,7 +753,7 @@ def test_a_mode_set_by_a_middleware_holds_for_the_call_beneath_it_and_its_tools(
         offered.append([tool.name for tool in scope.tools])
         return turn + (nt.tool_call("1", "remove", {}) if turn[-1].kind == "user" else nt.assistant("done"))
 
-    turn = nt.Session(engine, tools=[search, remove], middleware=[mode]).ask("go").result(10)
+    turn = nt.Session(engine, tools=[search, remove], middleware=[mode]).ask("go").result(60)
 
     assert offered == [["search"], ["search"]]
     assert "no tool 'remove'" in turn.of_kind("tool_use")[0].error
@@ -845,7 +845,7 @@ def test_a_tool_that_goes_on_after_its_time_has_timed_out() -> None:
         tool_config=ToolConfig(execution_timeout=0.05),
     )
 
-    answer = session.ask("q").result(10).of_kind("tool_use")[0]
+    answer = session.ask("q").result(60).of_kind("tool_use")[0]
 
     assert (answer.result, answer.error) == (None, "timed out after 0.05 s")
 
@@ -864,7 +864,7 @@ def test_a_stop_that_a_tool_keeps_for_itself_is_a_stop_all_the_same() -> None:
 
     execution.stop()
 
-    turn = execution.result(10)
+    turn = execution.result(60)
     assert (execution.status, engine.asked, turn.of_kind("tool_use")[0].result) == ("stopped", 1, "late")
 
 
@@ -875,7 +875,7 @@ def test_a_tool_that_returns_a_turn_or_a_block_is_answered_with_its_shape_on_dis
 
     calls = [nt.tool_call(what, "look", {"what": what}) for what in ("block", "turn", "run")]
 
-    turn = nt.Session(nt.scripted(calls, "done"), tools=[look]).ask("q").result(10)
+    turn = nt.Session(nt.scripted(calls, "done"), tools=[look]).ask("q").result(60)
 
     block, one, run = (answer.result for answer in turn.of_kind("tool_use"))
     assert nt.Turn.from_dict(one) == nt.turn("x") and nt.Run.from_dict(run)[0] == nt.turn("x")

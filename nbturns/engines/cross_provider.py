@@ -14,7 +14,7 @@ from typing import Any
 from ..values.turns import Block, Turn
 from .provider import Provider
 from .registry import installed_providers
-from .verbatim import SUFFIX
+from .verbatim import KEY_SUFFIX
 
 READABLE_BY_ONE = ("reasoning", "other", "llm_text")
 
@@ -22,8 +22,8 @@ READABLE_BY_ONE = ("reasoning", "other", "llm_text")
 def family_of(block: Block) -> str:
     """Return the metadata namespace of the API that made a block; "" when it is unknown."""
     for name in block.metadata:
-        if name.endswith(SUFFIX):
-            return name.removesuffix(SUFFIX)
+        if name.endswith(KEY_SUFFIX):
+            return name.removesuffix(KEY_SUFFIX)
     if block.inference is None:
         return ""
     makers = [provider for provider in installed_providers() if provider.makes(block.inference.provider)]

@@ -17,7 +17,7 @@ from ..values.provenance import FIELDS, MESSAGE
 from ..values.turns import Block, Turn
 from .provider import MessageLayout, Provider
 from .registry import find, installed_providers
-from .verbatim import Wire
+from .verbatim import OriginalItems
 
 
 class Messages(list[dict[str, Any]]):
@@ -59,13 +59,13 @@ def _by_codec(turn: Turn, provider: Provider, layout: MessageLayout) -> Messages
 
 def _verbatim(turn: Turn, provider: Provider, layout: MessageLayout) -> Messages | None:
     """Return the messages as they came; None where a block has no original, or was edited since."""
-    wire = Wire(provider.family)
+    original_items = OriginalItems(provider.family)
     originals: list[tuple[Block, Any]] = []
     for block in turn:
         provider_id = block.metadata.get(PROVIDER_CALL_ID)  # an id that was assigned here is not an edit
-        raw = wire.raw(block if provider_id is None else block.edit(id=provider_id))
+        raw = original_items.raw_item(block if provider_id is None else block.edit(id=provider_id))
         if raw is None:
-            if block.kind != "other" or MESSAGE not in block.metadata or wire.kept in block.metadata:
+            if block.kind != "other" or MESSAGE not in block.metadata or original_items.item_key in block.metadata:
                 return None
             raw = _WholeMessage(thaw(block.payload))  # a message without parts
         originals.append((block, raw))
@@ -75,7 +75,7 @@ def _verbatim(turn: Turn, provider: Provider, layout: MessageLayout) -> Messages
         return None
     parts = [raw for _, raw in originals[:head_end]]
     head = {layout.head: layout.head_value(parts, originals[0][0])} if parts else EMPTY_DICT
-    return Messages(_messages(originals[head_end:], wire, layout), layout.messages, head)
+    return Messages(_messages(originals[head_end:], original_items, layout), layout.messages, head)
 
 
 class _WholeMessage(dict[str, Any]):
@@ -87,7 +87,9 @@ def _is_message(block: Block, layout: MessageLayout) -> bool:
     return MESSAGE in block.metadata or not outside
 
 
-def _messages(originals: list[tuple[Block, Any]], wire: Wire, layout: MessageLayout) -> Iterator[dict[str, Any]]:
+def _messages(
+    originals: list[tuple[Block, Any]], original_items: OriginalItems, layout: MessageLayout
+) -> Iterator[dict[str, Any]]:
     """Yield the messages, each with the parts that were in it."""
     if not layout.parts:
         for _, raw in originals:
@@ -97,7 +99,7 @@ def _messages(originals: list[tuple[Block, Any]], wire: Wire, layout: MessageLay
     last_source: tuple[Any, ...] = ()
     last_place = -1
     for block, raw in originals:
-        reply, place = wire.place(block)
+        reply, place = original_items.reply_position(block)
         source = (reply, block.metadata.get(MESSAGE))
         if isinstance(raw, _WholeMessage):
             if message:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .media import Medium
     from .parameters.schema import Param
 
-Hear: TypeAlias = Callable[[Delta], object]
+DeltaListener: TypeAlias = Callable[[Delta], object]
 Parameters: TypeAlias = dict[str, Any]
 Translation: TypeAlias = tuple[Parameters, list[str]]  # parameters, and the settings that have no parameter
 
@@ -136,7 +136,7 @@ class Provider:
 
     name: str
     request: Callable[[Turn, Scope, str, Mapping[str, Any]], dict[str, Any]]
-    reply: Callable[[Hear, str], Reply]
+    reply: Callable[[DeltaListener, str], Reply]
     transport: Callable[[Mapping[str, Any]], Transport]
     settings: frozenset[str]
     history: Callable[[Mapping[str, Any]], Turn] | None = None
@@ -151,7 +151,7 @@ class Provider:
     structured_output: StructuredOutput | None = None  # sends schemas; without it they go as words
     messages: MessageLayout | None = None  # makes Turn.to_messages work
     read_medium: Callable[[Mapping[str, Any]], Medium | None] | None = None  # lets other providers read its media
-    namespace: str = ""  # begins the names of its block metadata (`Wire`); its own name unless given
+    namespace: str = ""  # begins the names of its block metadata (`OriginalItems`); its own name unless given
     result_names: frozenset[str] | None = None  # values of `InferenceResult.provider` of this API alone; its name
     output_limits: tuple[str, ...] = ("max_tokens", "max_output_tokens", "max_completion_tokens")  # paths in the body
 

@@ -19,54 +19,55 @@ from ..values.frozen_json import FrozenDict, freeze, thaw
 from ..values.metadata import Key, metadata_from_dict
 from ..values.turns import Block
 
-SUFFIX = ".wire@v1"  # of the metadata that holds an original
+KEY_SUFFIX = ".wire@v1"  # of the metadata that holds an original
 
 
 @dataclass(frozen=True, slots=True)
-class Wire:
-    """The metadata keys of one family of providers; `namespace` begins their names.
+class OriginalItems:
+    """The original items that one family of providers keeps in block metadata; `namespace` begins the names of its keys.
 
-    `kept` is the raw item with its digest, `response_id` the provider's id of the reply that
-    the block belongs to, `output_index` its index in that reply or message, from 0.
+    The values: under `item_key` the raw item with its digest, under `response_id_key` the provider's
+    id of the block's reply, under `output_index_key` its index in that reply or message, from 0.
     """
 
     namespace: str
-    kept: Key[Mapping[str, Any]] = field(init=False)
-    response_id: Key[str] = field(init=False)
-    output_index: Key[int] = field(init=False)
+    item_key: Key[Mapping[str, Any]] = field(init=False)
+    response_id_key: Key[str] = field(init=False)
+    output_index_key: Key[int] = field(init=False)
 
     def __post_init__(self) -> None:
         for attribute, suffix, value_type in (
-            ("kept", "wire", dict),
-            ("response_id", "response_id", str),
-            ("output_index", "output_index", int),
+            ("item_key", "wire", dict),
+            ("response_id_key", "response_id", str),
+            ("output_index_key", "output_index", int),
         ):
             object.__setattr__(self, attribute, Key(f"{self.namespace}.{suffix}@v1", value_type))
 
-    def marked(self, block: Block, *, raw: Any = None, response_id: str = "", index: int | None = None) -> Block:
+    def attach(self, block: Block, *, raw: Any = None, response_id: str = "", index: int | None = None) -> Block:
         """Return `block` with its raw item and its place; `raw` is None for an incomplete one."""
-        values: dict[str, Any] = {}
+        metadata_values: dict[str, Any] = {}
         if raw is not None:
-            values[self.kept.name] = FrozenDict(raw=freeze(raw), digest=digest(block.payload))
+            metadata_values[self.item_key.name] = FrozenDict(raw=freeze(raw), digest=digest(block.payload))
         if response_id:
-            values[self.response_id.name] = response_id
+            metadata_values[self.response_id_key.name] = response_id
         if index is not None:
-            values[self.output_index.name] = index
+            metadata_values[self.output_index_key.name] = index
         metadata = block.metadata
         return block.with_signature(
-            block.id, metadata.with_raw(**values) if len(metadata) else metadata_from_dict(FrozenDict(values))
+            block.id,
+            metadata.with_raw(**metadata_values) if len(metadata) else metadata_from_dict(FrozenDict(metadata_values)),
         )
 
-    def raw(self, block: Block) -> Any:
+    def raw_item(self, block: Block) -> Any:
         """Return the raw item to send back, as plain data; None without one, and when the payload has changed."""
-        original = block.metadata.get(self.kept)
+        original = block.metadata.get(self.item_key)
         if original is None or original.get("digest") != digest(block.payload):
             return None
         return thaw(original.get("raw"))
 
-    def place(self, block: Block) -> tuple[str, int | None]:
+    def reply_position(self, block: Block) -> tuple[str, int | None]:
         """Return the id of the reply that a block belongs to ("" when unknown), and its index there."""
-        return block.metadata.get(self.response_id) or "", block.metadata.get(self.output_index)
+        return block.metadata.get(self.response_id_key) or "", block.metadata.get(self.output_index_key)
 
 
 def digest(payload: Mapping[str, Any]) -> str:

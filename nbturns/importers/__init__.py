@@ -30,7 +30,7 @@ from .kit.importer import SURE as SURE
 from .kit.importer import Importer as Importer
 from .kit.importer import document_reader as document_reader
 from .kit.importer import try_read as try_read
-from .kit.lenient_json import BLANK
+from .kit.lenient_json import BLANK_BYTES
 from .kit.record_fields import ShapeError as ShapeError
 from .kit.record_fields import expect as expect
 from .kit.record_fields import list_or_empty as list_or_empty
@@ -48,8 +48,8 @@ from .kit.record_lists import document_score as document_score
 from .kit.record_lists import first_items as first_items
 from .kit.record_lists import item_score as item_score
 from .kit.record_lists import list_reader as list_reader
-from .kit.source import HEAD
-from .kit.source import Sample as Sample
+from .kit.sample import HEAD_SIZE
+from .kit.sample import Sample as Sample
 from .kit.source import Source as Source
 from .kit.transcript import Transcript as Transcript
 from .kit.transcript import run_of_messages as run_of_messages
@@ -79,7 +79,7 @@ def detect_importer(sample: Sample) -> Importer | None:
     for importer, name in {importer: name for name, importer in importers().items()}.items():
         try:
             score = importer.score(sample)
-        except Exception as error:  # an importer may be anybody's
+        except Exception as error:  # importers of other packages may raise anything
             if name == OURS:
                 raise
             report_failure(entry_points(GROUP)[name], error)
@@ -108,7 +108,7 @@ def read_runs(source: Source, format: str | None = None) -> Iterator[Run | Note]
             raise
         except RecursionError:
             raise LoadError("nested too deeply", file=source.file) from None
-        except Exception as error:  # an importer may be anybody's, and a file may hold anything
+        except Exception as error:  # importers of other packages may raise anything
             reason = f"the importer {importer.name!r} failed: {type(error).__name__}: {error}"
             raise LoadError(reason, file=source.file) from error
         yield from source.take_problems()
@@ -125,10 +125,10 @@ def _find_importer(source: Source, format: str | None) -> Importer | None:
             raise LoadError(f"unknown format {format!r}; the formats are {names}", file=source.file)
         return importers()[format]
     sample = source.sample
-    if not sample.values and not sample.head.strip(BLANK):
+    if not sample.values and not sample.head.strip(BLANK_BYTES):
         return None
     importer = detect_importer(sample)
-    if importer is None and len(sample.head) >= HEAD and sample.container == "json":
+    if importer is None and len(sample.head) >= HEAD_SIZE and sample.container == "json":
         sample = source.longer_sample()
         importer = detect_importer(sample)
     if importer is None and sample.container == "text":

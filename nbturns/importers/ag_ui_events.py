@@ -28,12 +28,12 @@ def is_event(value: Any) -> bool:
     """Return True for an event of AG-UI."""
     if not isinstance(value, Mapping) or not isinstance(value.get("type"), str):
         return False
-    type = value["type"]
-    return type in (*RUN_EVENTS, *OTHER_EVENTS, "MESSAGES_SNAPSHOT") or type.startswith(MESSAGE_PREFIXES)
+    event_type = value["type"]
+    return event_type in (*RUN_EVENTS, *OTHER_EVENTS, "MESSAGES_SNAPSHOT") or event_type.startswith(MESSAGE_PREFIXES)
 
 
 class EventStream:
-    """Joins the events of a stream to messages. Events that are nobody's message are `{"event": …}` in their place."""
+    """Joins the events of a stream to messages. Events that belong to no message are `{"event": …}` in their place."""
 
     def __init__(self, notes: Notes) -> None:
         self.notes = notes
@@ -51,99 +51,104 @@ class EventStream:
             self._read_event(expect(event, dict, ""))
         except ShapeError as error:
             self.notes.add_unknown(position, str(error))
-            self._append({"event": event})
+            self._append_message({"event": event})
 
     def _read_event(self, event: Record) -> None:
-        type = expect(event.get("type"), str, "type")
-        if type in RUN_EVENTS:
-            self._add_run_event(event, type)
-        elif type == "MESSAGES_SNAPSHOT":
+        event_type = expect(event.get("type"), str, "type")
+        if event_type in RUN_EVENTS:
+            self._add_run_event(event, event_type)
+        elif event_type == "MESSAGES_SNAPSHOT":
             for message in objects(event.get("messages"), "messages"):
-                self._put_message(message)
-        elif type in OTHER_EVENTS:
-            self._append({"event": event})
-        elif type == "TOOL_CALL_RESULT":
+                self._replace_message(message)
+        elif event_type in OTHER_EVENTS:
+            self._append_message({"event": event})
+        elif event_type == "TOOL_CALL_RESULT":
             self._add_result(event)
-        elif type == "REASONING_ENCRYPTED_VALUE":
+        elif event_type == "REASONING_ENCRYPTED_VALUE":
             self._add_encrypted_value(event)
-        elif type in BOUNDARY_EVENTS:
+        elif event_type in BOUNDARY_EVENTS:
             return
-        elif type.startswith("TOOL_CALL_"):
+        elif event_type.startswith("TOOL_CALL_"):
             self._add_call_delta(event)
-        elif type.startswith(MESSAGE_PREFIXES):
-            self._add_text_delta(event, type)
+        elif event_type.startswith(MESSAGE_PREFIXES):
+            self._add_text_delta(event, event_type)
         else:
-            raise unexpected("type", type)
+            raise unexpected("type", event_type)
 
-    def _add_run_event(self, event: Record, type: str) -> None:
+    def _add_run_event(self, event: Record, event_type: str) -> None:
         run_input = event.get("input")
-        if type == "RUN_STARTED":
+        if event_type == "RUN_STARTED":
             self.ids = {**omit_empty(threadId=event.get("threadId")), **self.ids}
             for message in objects(object_or_empty(run_input, "input").get("messages"), "messages"):
-                self._put_message(message)
+                self._replace_message(message)
             if isinstance(run_input, dict):
                 event = {**event, "input": omit(run_input, "messages")}
         self.run_events.append(event)
 
-    def _put_message(self, message: Record) -> None:
-        """Add a whole message, in place of what earlier events said of it."""
-        id = message.get("id")
-        if not isinstance(id, str):
-            self._append(message)
+    def _replace_message(self, message: Record) -> None:
+        """Add a whole message, in place of the parts that earlier events added."""
+        message_id = message.get("id")
+        if not isinstance(message_id, str):
+            self._append_message(message)
             return
-        self._deltas.pop((id, "content"), None)
-        self._messages[id] = message = dict(message)
-        calls = message.get("toolCalls")
-        message["toolCalls"] = [self._put_call(call) for call in calls] if isinstance(calls, list) else calls
+        self._deltas.pop((message_id, "content"), None)
+        self._messages[message_id] = message = dict(message)
+        tool_calls = message.get("toolCalls")
+        message["toolCalls"] = (
+            [self._replace_call(tool_call) for tool_call in tool_calls] if isinstance(tool_calls, list) else tool_calls
+        )
 
-    def _put_call(self, call: Any) -> Any:
-        if not isinstance(call, dict) or not isinstance(call.get("id"), str):
-            return call
-        function = call.get("function")
-        self._calls[call["id"]] = {**call, "function": dict(function) if isinstance(function, dict) else function}
-        self._deltas.pop((call["id"], "arguments"), None)
-        return self._calls[call["id"]]
+    def _replace_call(self, tool_call: Any) -> Any:
+        if not isinstance(tool_call, dict) or not isinstance(tool_call.get("id"), str):
+            return tool_call
+        call_function = tool_call.get("function")
+        self._calls[tool_call["id"]] = {
+            **tool_call,
+            "function": dict(call_function) if isinstance(call_function, dict) else call_function,
+        }
+        self._deltas.pop((tool_call["id"], "arguments"), None)
+        return self._calls[tool_call["id"]]
 
-    def _add_text_delta(self, event: Record, type: str) -> None:
+    def _add_text_delta(self, event: Record, event_type: str) -> None:
         """Add a part of a text or of reasoning."""
-        is_reasoning = type.startswith(("THINKING_", "REASONING_"))
-        slot = "REASONING" if is_reasoning else "TEXT_MESSAGE"
-        id = optional_text(event.get("messageId"), "messageId")
-        new_id = f"{slot.lower()}-{len(self._messages)}"
-        if id is None and type.endswith("_START"):
-            id = new_id
-        id = id or self._current_ids[slot] or new_id
-        self._current_ids[slot] = id
-        if id not in self._messages:
+        is_reasoning = event_type.startswith(("THINKING_", "REASONING_"))
+        message_slot = "REASONING" if is_reasoning else "TEXT_MESSAGE"
+        message_id = optional_text(event.get("messageId"), "messageId")
+        new_id = f"{message_slot.lower()}-{len(self._messages)}"
+        if message_id is None and event_type.endswith("_START"):
+            message_id = new_id
+        message_id = message_id or self._current_ids[message_slot] or new_id
+        self._current_ids[message_slot] = message_id
+        if message_id not in self._messages:
             role = "reasoning" if is_reasoning else optional_text(event.get("role"), "role") or "assistant"
-            fields = omit_empty(
+            message_fields = omit_empty(
                 timestamp=event.get("timestamp"), name=event.get("name"), rawEvent=event.get("rawEvent")
             )
-            self._messages[id] = {"id": id, "role": role} | fields
-        if (delta := optional_text(event.get("delta"), "delta")) is not None:
-            self._deltas.setdefault((id, "content"), []).append(delta)
+            self._messages[message_id] = {"id": message_id, "role": role} | message_fields
+        if (text_delta := optional_text(event.get("delta"), "delta")) is not None:
+            self._deltas.setdefault((message_id, "content"), []).append(text_delta)
 
     def _add_call_delta(self, event: Record) -> None:
         """Add a part of a tool call: its start, or a part of its arguments."""
-        id = optional_text(event.get("toolCallId"), "toolCallId") or self._current_ids["TOOL_CALL"]
-        if not id:
+        call_id = optional_text(event.get("toolCallId"), "toolCallId") or self._current_ids["TOOL_CALL"]
+        if not call_id:
             raise ShapeError("a tool call goes on that did not start")
-        self._current_ids["TOOL_CALL"] = id
-        if id not in self._calls:
-            parent_id = optional_text(event.get("parentMessageId"), "parentMessageId") or f"message-of-{id}"
-            reply = {"id": parent_id, "role": "assistant"} | omit_empty(timestamp=event.get("timestamp"))
-            message = self._messages.setdefault(parent_id, reply)
-            name = optional_text(event.get("toolCallName"), "toolCallName") or ""
-            self._calls[id] = {"id": id, "type": "function", "function": {"name": name, "arguments": ""}}
-            message.setdefault("toolCalls", []).append(self._calls[id])
-        if (delta := optional_text(event.get("delta"), "delta")) is not None:
-            self._deltas.setdefault((id, "arguments"), []).append(delta)
+        self._current_ids["TOOL_CALL"] = call_id
+        if call_id not in self._calls:
+            parent_id = optional_text(event.get("parentMessageId"), "parentMessageId") or f"message-of-{call_id}"
+            new_reply = {"id": parent_id, "role": "assistant"} | omit_empty(timestamp=event.get("timestamp"))
+            message = self._messages.setdefault(parent_id, new_reply)
+            tool_name = optional_text(event.get("toolCallName"), "toolCallName") or ""
+            self._calls[call_id] = {"id": call_id, "type": "function", "function": {"name": tool_name, "arguments": ""}}
+            message.setdefault("toolCalls", []).append(self._calls[call_id])
+        if (arguments_delta := optional_text(event.get("delta"), "delta")) is not None:
+            self._deltas.setdefault((call_id, "arguments"), []).append(arguments_delta)
 
     def _add_result(self, event: Record) -> None:
-        id = optional_text(event.get("messageId"), "messageId") or f"result-{len(self._messages)}"
-        if id in self._messages:
-            id = f"{id}-{len(self._messages)}"
-        self._messages[id] = {"id": id, "role": "tool", **omit(event, "type", "messageId", "role")}
+        message_id = optional_text(event.get("messageId"), "messageId") or f"result-{len(self._messages)}"
+        if message_id in self._messages:
+            message_id = f"{message_id}-{len(self._messages)}"
+        self._messages[message_id] = {"id": message_id, "role": "tool", **omit(event, "type", "messageId", "role")}
 
     def _add_encrypted_value(self, event: Record) -> None:
         entity_id = str(event.get("entityId"))
@@ -152,14 +157,14 @@ class EventStream:
             raise unexpected("entityId", event.get("entityId"))
         entity["encryptedValue"] = event.get("encryptedValue")
 
-    def _append(self, message: Record) -> None:
+    def _append_message(self, message: Record) -> None:
         self._messages[f" {len(self._messages)}"] = message
 
     def joined_messages(self) -> list[Record]:
         """Return the messages with their deltas joined."""
-        for (id, name), deltas in self._deltas.items():
-            if name == "content" and id in self._messages:
-                self._messages[id]["content"] = "".join(deltas)
-            elif id in self._calls and isinstance(function := self._calls[id].get("function"), dict):
-                function["arguments"] = "".join(deltas)
+        for (record_id, field_name), deltas in self._deltas.items():
+            if field_name == "content" and record_id in self._messages:
+                self._messages[record_id]["content"] = "".join(deltas)
+            elif record_id in self._calls and isinstance(call_function := self._calls[record_id].get("function"), dict):
+                call_function["arguments"] = "".join(deltas)
         return list(self._messages.values())

@@ -1,6 +1,6 @@
 """Anthropic Messages: requests, replies, pairs of both, lists of messages.
 
-Source: Anthropic's Messages reference: `system` beside the messages, contents that are a text or
+Source: Anthropic's Messages reference: a `system` field next to the messages, contents that are a text or
 content blocks (`text`, `image`, `tool_use`, `tool_result`, `thinking`, …), replies of the type "message".
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from .kit.importer import SURE, Importer
 from .kit.provider_requests import RequestLayout
-from .kit.source import Sample
+from .kit.sample import Sample
 
 FORMAT = "anthropic"
 ROLES = frozenset({"user", "assistant", "system"})
@@ -25,12 +25,12 @@ FOREIGN_FIELDS = frozenset(
 )
 OTHER_TYPES = frozenset(
     {"server_tool_use", "mcp_tool_use", "compaction", "fallback", "container_upload", "tool_reference"}
-)  # which become `other` blocks without a note
-SYSTEM_FIELD, TEXT_PARTS, PLAIN_TEXTS = 75, 55, 20  # scores
-MAX_MESSAGES = 100  # that a score looks at
+)  # types of parts that become `other` blocks without a note
+SYSTEM_FIELD_SCORE, TEXT_PARTS_SCORE, PLAIN_TEXTS_SCORE = 75, 55, 20  # scores
+MAX_MESSAGES = 100  # number that a score checks
 
 
-def score(sample: Sample) -> int:
+def score_anthropic(sample: Sample) -> int:
     """Return a score: high for its own content blocks and replies, lower for a `system` field or texts in parts."""
     record = sample.record
     if sample.container != "json":
@@ -44,25 +44,27 @@ def score(sample: Sample) -> int:
     first_messages = [message for message in messages[:MAX_MESSAGES] if isinstance(message, Mapping)]
     if not first_messages or not all(map(_is_message, first_messages)):
         return 0
-    parts = [part for message in first_messages for part in _parts(message)]
-    types = {str(part.get("type")) for part in parts}
-    if types & FOREIGN_PART_TYPES or not all("type" in part for part in parts):
+    content_parts = [content_part for message in first_messages for content_part in _content_parts(message)]
+    part_types = {str(content_part.get("type")) for content_part in content_parts}
+    if part_types & FOREIGN_PART_TYPES or not all("type" in content_part for content_part in content_parts):
         return 0
-    if types & OWN_PART_TYPES or any("cache_control" in part or "source" in part for part in parts):
+    if part_types & OWN_PART_TYPES or any(
+        "cache_control" in content_part or "source" in content_part for content_part in content_parts
+    ):
         return SURE
     if "system" in request:
-        return SYSTEM_FIELD
+        return SYSTEM_FIELD_SCORE
     if any(message.get("role") == "system" for message in first_messages):
         return 0
-    return TEXT_PARTS if parts else PLAIN_TEXTS
+    return TEXT_PARTS_SCORE if content_parts else PLAIN_TEXTS_SCORE
 
 
 def _request_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the request in a record: that of a pair, the body of a batch request, or the record itself."""
-    body, request = record.get("body"), record.get("request")
-    if isinstance(body, Mapping):
-        return body
-    return request if isinstance(request, Mapping) and "messages" in request else record
+    batch_body, pair_request = record.get("body"), record.get("request")
+    if isinstance(batch_body, Mapping):
+        return batch_body
+    return pair_request if isinstance(pair_request, Mapping) and "messages" in pair_request else record
 
 
 def _is_message(message: Any) -> bool:
@@ -73,9 +75,13 @@ def _is_message(message: Any) -> bool:
     return isinstance(message.get("content"), (str, list))
 
 
-def _parts(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _content_parts(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     content = message.get("content")
-    return [part for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
+    return (
+        [content_part for content_part in content if isinstance(content_part, Mapping)]
+        if isinstance(content, list)
+        else []
+    )
 
 
 def _is_reply(value: Mapping[str, Any]) -> bool:
@@ -88,8 +94,8 @@ def _is_reply(value: Mapping[str, Any]) -> bool:
     )
 
 
-def _is_known_type(type: str) -> bool:
-    return type in OTHER_TYPES or type.endswith("_tool_result")
+def _is_known_type(part_type: str) -> bool:
+    return part_type in OTHER_TYPES or part_type.endswith("_tool_result")
 
 
 def _is_message_alone(value: Any) -> bool:
@@ -97,4 +103,4 @@ def _is_message_alone(value: Any) -> bool:
 
 
 LAYOUT = RequestLayout(FORMAT, "messages", ("system",), "content", _is_reply, _is_known_type)
-IMPORTER = Importer(FORMAT, score, LAYOUT.reader(_is_message_alone))
+IMPORTER = Importer(FORMAT, score_anthropic, LAYOUT.reader(_is_message_alone))

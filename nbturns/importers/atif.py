@@ -47,17 +47,17 @@ def is_trajectory(value: Any) -> bool:
     return str(value.get("schema_version")).upper().startswith("ATIF") and "steps" in value
 
 
-def read_one(value: Any, notes: Notes) -> Run:
+def read_trajectory(trajectory: Any, notes: Notes) -> Run:
     """Return the Run of one trajectory: a Turn for each step of the user."""
-    steps, extra_fields = split_document(value, notes, "steps")
-    agent = extra_fields.get("agent")
-    agent = agent if isinstance(agent, Mapping) else {}
+    steps, extra_fields = split_document(trajectory, notes, "steps")
+    agent_fields = extra_fields.get("agent")
+    agent_fields = agent_fields if isinstance(agent_fields, Mapping) else {}
     transcript = Transcript(notes)
-    reader = _StepReader(transcript, text_or_empty(agent.get("model_name")))
+    reader = _StepReader(transcript, text_or_empty(agent_fields.get("model_name")))
     transcript.read_records("steps", steps, reader.read_step)
-    id = extra_fields.get("trajectory_id") or extra_fields.get("session_id")
-    name = text_or_empty(agent.get("name"))
-    return transcript.to_run(id=text_or_empty(id), name=name, extra_fields=extra_fields)
+    trajectory_id = extra_fields.get("trajectory_id") or extra_fields.get("session_id")
+    agent_name = text_or_empty(agent_fields.get("name"))
+    return transcript.to_run(id=text_or_empty(trajectory_id), name=agent_name, extra_fields=extra_fields)
 
 
 class _StepReader:
@@ -67,82 +67,92 @@ class _StepReader:
 
     def read_step(self, record: Any) -> None:
         step = expect(record, dict, "")
-        source = step.get("source")
-        if source not in ("system", "user", "agent"):
-            raise unexpected("source", source)
-        transcript, first_block, time = self.transcript, len(self.transcript.blocks), step.get("timestamp")
-        texts, images, content = _content(step.get("message"))
-        payload = {"text": "\n".join(texts)} | omit_empty(images=images)
-        if source == "agent":
-            self.add_reply(step, payload, time)
+        step_source = step.get("source")
+        if step_source not in ("system", "user", "agent"):
+            raise unexpected("source", step_source)
+        transcript, first_block, timestamp = self.transcript, len(self.transcript.blocks), step.get("timestamp")
+        text_parts, images, content = _split_content(step.get("message"))
+        payload = {"text": "\n".join(text_parts)} | omit_empty(images=images)
+        if step_source == "agent":
+            self.add_reply(step, payload, timestamp)
         else:
-            transcript.add(Kind.SYSTEM if source == "system" else Kind.USER, payload, source, time=time)
-        self.add_observations(step, time)
-        known_fields = (*STEP_FIELDS, *AGENT_FIELDS) if source == "agent" else STEP_FIELDS
+            transcript.add_block(
+                Kind.SYSTEM if step_source == "system" else Kind.USER, payload, step_source, time=timestamp
+            )
+        self.add_observations(step, timestamp)
+        known_fields = (*STEP_FIELDS, *AGENT_FIELDS) if step_source == "agent" else STEP_FIELDS
         transcript.add_extra_fields(first_block, omit(step, *known_fields) | content)
 
-    def add_reply(self, step: Mapping[str, Any], payload: dict[str, Any], time: Any) -> None:
+    def add_reply(self, step: Mapping[str, Any], payload: dict[str, Any], timestamp: Any) -> None:
         transcript = self.transcript
-        calls = objects(step.get("tool_calls"), "tool_calls")
-        result = self.inference_result(step, bool(calls))
+        tool_calls = objects(step.get("tool_calls"), "tool_calls")
+        inference_result = self.step_result(step, bool(tool_calls))
         reasoning = optional_text(step.get("reasoning_content"), "reasoning_content")
         if reasoning:
-            transcript.add(Kind.REASONING, {"text": reasoning}, result=result, time=time)
-        if payload != {"text": ""} or not (reasoning or calls):
-            transcript.add(Kind.LLM_TEXT, payload, "assistant", result=result, time=time)
-        for call in calls:
-            id, name, arguments = (call.get(field) for field in CALL_FIELDS)
-            extra_fields = omit(call, *CALL_FIELDS)
-            transcript.add_call(id, name, arguments, result=result, time=time, extra_fields=extra_fields)
+            transcript.add_block(Kind.REASONING, {"text": reasoning}, result=inference_result, time=timestamp)
+        if payload != {"text": ""} or not (reasoning or tool_calls):
+            transcript.add_block(Kind.LLM_TEXT, payload, "assistant", result=inference_result, time=timestamp)
+        for tool_call in tool_calls:
+            call_id, tool_name, arguments = (tool_call.get(field_name) for field_name in CALL_FIELDS)
+            extra_fields = omit(tool_call, *CALL_FIELDS)
+            transcript.add_call(
+                call_id, tool_name, arguments, result=inference_result, time=timestamp, extra_fields=extra_fields
+            )
 
-    def add_observations(self, step: Mapping[str, Any], time: Any) -> None:
+    def add_observations(self, step: Mapping[str, Any], timestamp: Any) -> None:
         observation = object_or_empty(step.get("observation"), "observation")
-        calls = list_or_empty(step.get("tool_calls"), "tool_calls")
-        for result in objects(observation.get("results"), "results"):
-            call_id = result.get("source_call_id")
-            if call_id is None and len(calls) == 1:
-                call_id = calls[0].get("tool_call_id")
+        tool_calls = list_or_empty(step.get("tool_calls"), "tool_calls")
+        for tool_result in objects(observation.get("results"), "results"):
+            call_id = tool_result.get("source_call_id")
+            if call_id is None and len(tool_calls) == 1:
+                call_id = tool_calls[0].get("tool_call_id")
                 self.transcript.guess(no_result_id(call_id))
-            extra_fields = omit(result, "source_call_id", "content")
-            self.transcript.add_result(call_id, result.get("content"), time=time, extra_fields=extra_fields)
+            extra_fields = omit(tool_result, "source_call_id", "content")
+            self.transcript.add_result(call_id, tool_result.get("content"), time=timestamp, extra_fields=extra_fields)
         if extra_fields := omit(observation, "results"):
             self.transcript.add_other({"observation": extra_fields})
 
-    def inference_result(self, step: Mapping[str, Any], pending: bool) -> InferenceResult:
+    def step_result(self, step: Mapping[str, Any], pending: bool) -> InferenceResult:
         metrics = object_or_empty(step.get("metrics"), "metrics")
-        extra = object_or_empty(metrics.get("extra"), "extra")
+        extra_metrics = object_or_empty(metrics.get("extra"), "extra")
         is_copy = bool(step.get("is_copied_context"))  # its tokens are counted in the step that it copies
-        counts = {} if is_copy else metrics
+        token_counts = {} if is_copy else metrics
         return self.transcript.inference_result(
             model=step.get("model_name") or self.model,
-            stop_reason=extra.get("stop_reason") or extra.get("finish_reason"),
+            stop_reason=extra_metrics.get("stop_reason") or extra_metrics.get("finish_reason"),
             pending=pending,
-            cost=to_float(counts.get("cost_usd")),
+            cost=to_float(token_counts.get("cost_usd")),
             usage=token_usage(
-                counts.get("prompt_tokens"),
-                counts.get("completion_tokens"),
-                cached=counts.get("cached_tokens"),
-                written=extra.get("cache_creation_input_tokens"),
-                reasoning=extra.get("reasoning_tokens"),
+                token_counts.get("prompt_tokens"),
+                token_counts.get("completion_tokens"),
+                cache_read_tokens=token_counts.get("cached_tokens"),
+                cache_write_tokens=extra_metrics.get("cache_creation_input_tokens"),
+                reasoning_tokens=extra_metrics.get("reasoning_tokens"),
             ),
             extra=metrics if is_copy else omit(metrics, *METRICS),
         )
 
 
-def _content(content: Any) -> tuple[list[str], list[dict[str, Any]], dict[str, Any]]:
+def _split_content(content: Any) -> tuple[list[str], list[dict[str, Any]], dict[str, Any]]:
     """Return texts and images of a message, and the message itself where they are not all of it."""
     if content is None or isinstance(content, str):
         return [content or ""], [], {}
-    parts = objects(expect(content, list, "message"), "message")
-    texts = [part["text"] for part in parts if part.get("type") == "text" and isinstance(part.get("text"), str)]
-    sources = [part.get("source") for part in parts if part.get("type") == "image"]
-    images = [
-        omit_empty(file_uri=source.get("path"), media_type=source.get("media_type"))
-        for source in sources
-        if isinstance(source, Mapping)
+    content_parts = objects(expect(content, list, "message"), "message")
+    text_parts = [
+        content_part["text"]
+        for content_part in content_parts
+        if content_part.get("type") == "text" and isinstance(content_part.get("text"), str)
     ]
-    is_whole = len(parts) < 2 and len(texts) + len(images) == len(parts)
-    return texts, images, {} if is_whole else {"message": content}
+    image_sources = [
+        content_part.get("source") for content_part in content_parts if content_part.get("type") == "image"
+    ]
+    images = [
+        omit_empty(file_uri=image_source.get("path"), media_type=image_source.get("media_type"))
+        for image_source in image_sources
+        if isinstance(image_source, Mapping)
+    ]
+    is_whole = len(content_parts) < 2 and len(text_parts) + len(images) == len(content_parts)
+    return text_parts, images, {} if is_whole else {"message": content}
 
 
-IMPORTER = Importer(FORMAT, document_score(is_trajectory), document_reader(FORMAT, read_one))
+IMPORTER = Importer(FORMAT, document_score(is_trajectory), document_reader(FORMAT, read_trajectory))

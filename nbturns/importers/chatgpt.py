@@ -49,18 +49,22 @@ def is_conversation(value: Any) -> bool:
     return "current_node" in value or any(isinstance(node, Mapping) and "children" in node for node in nodes)
 
 
-def read_branches(value: Any, notes: Notes) -> Iterator[Run]:
+def read_branches(conversation: Any, notes: Notes) -> Iterator[Run]:
     """Yield a Run for each branch of a conversation, the current one first."""
-    tree = Tree(field_of_document(value, notes, "mapping", dict), notes)
+    tree = Tree(field_of_document(conversation, notes, "mapping", dict), notes)
     reader = _MessageReader(Transcript(notes))
 
     def metadata() -> dict[str, Any]:
         lost_records = omit_empty(nodes=tree.invalid_nodes, empty=reader.empty_messages)
-        entries = {FIELDS.name: freeze_or_json(omit(value, "mapping", "title") | lost_records)}
-        return entries | ({TIMESTAMP.name: str(value["create_time"])} if value.get("create_time") else {})
+        metadata_values = {FIELDS.name: freeze_or_json(omit(conversation, "mapping", "title") | lost_records)}
+        return metadata_values | (
+            {TIMESTAMP.name: str(conversation["create_time"])} if conversation.get("create_time") else {}
+        )
 
-    id, title = value.get("conversation_id") or value.get("id"), value.get("title")
-    yield from reader.runs(tree, value.get("current_node"), id=id, name=title, metadata=metadata)
+    conversation_id, title = conversation.get("conversation_id") or conversation.get("id"), conversation.get("title")
+    yield from reader.read_runs(
+        tree, conversation.get("current_node"), conversation_id=conversation_id, name=title, metadata=metadata
+    )
 
 
 class _MessageReader(BranchReader):
@@ -68,32 +72,36 @@ class _MessageReader(BranchReader):
         super().__init__(transcript)
         self.empty_messages: list[Any] = []
 
-    def message(self, record: Any) -> None:
+    def read_node_message(self, record: Any) -> None:
         message = expect(record, dict, "")
         author = expect(message.get("author"), dict, "author")
         content = expect(message.get("content"), dict, "content")
-        about = object_or_empty(message.get("metadata"), "metadata")
-        role, type = author.get("role"), content.get("content_type")
-        hidden = bool(about.get("is_visually_hidden_from_conversation")) or message.get("weight") == 0
-        time, id = message.get("create_time"), optional_text(message.get("id"), "id") or ""
-        texts, images, has_more = _content(content)
-        text = "\n".join(texts)
+        message_metadata = object_or_empty(message.get("metadata"), "metadata")
+        role, content_type = author.get("role"), content.get("content_type")
+        is_hidden = bool(message_metadata.get("is_visually_hidden_from_conversation")) or message.get("weight") == 0
+        timestamp, message_id = message.get("create_time"), optional_text(message.get("id"), "id") or ""
+        text_parts, images, has_more = _split_content(content)
+        joined_text = "\n".join(text_parts)
         other_content = content if has_more else omit(content, *CONTENT_FIELDS)
         extra_fields = omit(message, *MESSAGE_FIELDS)
         extra_fields |= omit_empty(author=omit(author, "role"), content=other_content)
-        options: dict[str, Any] = {"time": time, "extra_fields": extra_fields}
-        if type in CONTEXT_TYPES:
-            self.transcript.add(Kind.SYSTEM, {"text": _context(content)}, str(role), id, **options)
+        block_options: dict[str, Any] = {"time": timestamp, "extra_fields": extra_fields}
+        if content_type in CONTEXT_TYPES:
+            self.transcript.add_block(
+                Kind.SYSTEM, {"text": _context_text(content)}, str(role), message_id, **block_options
+            )
         elif role == "tool":
-            self.add_result(message, text, images, extra_fields)
-        elif role == "assistant" and type != "reasoning_recap":
-            self.add_reply(message, content, text, images, extra_fields | omit_empty(hidden=hidden or None))
-        elif type in PROMPT_TYPES and not (text or images or has_more):
+            self.add_result(message, joined_text, images, extra_fields)
+        elif role == "assistant" and content_type != "reasoning_recap":
+            self.add_reply(message, content, joined_text, images, extra_fields | omit_empty(hidden=is_hidden or None))
+        elif content_type in PROMPT_TYPES and not (joined_text or images or has_more):
             self.empty_messages.append(message)
         elif role in ("system", "developer"):
-            self.transcript.add(Kind.SYSTEM, {"text": text}, role, id, **options)
-        elif role == "user" and not hidden:
-            self.transcript.add(Kind.USER, {"text": text} | omit_empty(images=images), "user", id, **options)
+            self.transcript.add_block(Kind.SYSTEM, {"text": joined_text}, role, message_id, **block_options)
+        elif role == "user" and not is_hidden:
+            self.transcript.add_block(
+                Kind.USER, {"text": joined_text} | omit_empty(images=images), "user", message_id, **block_options
+            )
         elif role in ("user", "assistant"):
             self.transcript.add_other(message)
         else:
@@ -103,93 +111,99 @@ class _MessageReader(BranchReader):
         self,
         message: Mapping[str, Any],
         content: Mapping[str, Any],
-        text: str,
+        joined_text: str,
         images: list[Any],
         extra_fields: dict[str, Any],
     ) -> None:
         """Add reasoning, a tool call or a text of the model."""
-        transcript, id, recipient = self.transcript, message.get("id"), message.get("recipient") or "all"
-        result = self.inference_result(message, recipient != "all")
-        options: dict[str, Any] = {
-            "result": result,
+        transcript, message_id, recipient = self.transcript, message.get("id"), message.get("recipient") or "all"
+        inference_result = self.inference_result(message, recipient != "all")
+        block_options: dict[str, Any] = {
+            "result": inference_result,
             "time": message.get("create_time"),
             "extra_fields": extra_fields,
         }
         if content.get("content_type") == "thoughts":
-            payload, extra_fields["content"] = _reasoning(content), content
-            transcript.add(Kind.REASONING, payload, "", id, **options)
+            payload, extra_fields["content"] = _reasoning_payload(content), content
+            transcript.add_block(Kind.REASONING, payload, "", message_id, **block_options)
         elif recipient != "all":
-            self.pending_call_id = text_or_empty(id) or transcript.position
-            transcript.add_call(self.pending_call_id, recipient, text, **options)
-        elif not (text or images or extra_fields.get("content")):
+            self.pending_call_id = text_or_empty(message_id) or transcript.position
+            transcript.add_call(self.pending_call_id, recipient, joined_text, **block_options)
+        elif not (joined_text or images or extra_fields.get("content")):
             self.empty_messages.append(message)
         elif extra_fields.pop("hidden", None):
-            transcript.add_other(message, result=result)
+            transcript.add_other(message, result=inference_result)
         else:
-            transcript.add(Kind.LLM_TEXT, {"text": text} | omit_empty(images=images), "assistant", id, **options)
+            transcript.add_block(
+                Kind.LLM_TEXT,
+                {"text": joined_text} | omit_empty(images=images),
+                "assistant",
+                message_id,
+                **block_options,
+            )
 
     def add_result(
-        self, message: Mapping[str, Any], text: str, images: list[Any], extra_fields: dict[str, Any]
+        self, message: Mapping[str, Any], result_text: str, images: list[Any], extra_fields: dict[str, Any]
     ) -> None:
         """Add the result of a tool, which has its name but no id; it belongs to the last call before it."""
         if not self.pending_call_id:
             self.transcript.guess(no_result_id(""))
-        failed = message["content"].get("content_type") == "system_error"
+        is_error = message["content"].get("content_type") == "system_error"
         self.transcript.add_result(
             self.pending_call_id,
-            None if failed else text,
-            text if failed else "",
+            None if is_error else result_text,
+            result_text if is_error else "",
             block_id=message.get("id"),
             time=message.get("create_time"),
             extra_fields=extra_fields | omit_empty(images=images),
         )
 
     def inference_result(self, message: Mapping[str, Any], pending: bool) -> InferenceResult:
-        about = object_or_empty(message.get("metadata"), "metadata")
-        finish_details = object_or_empty(about.get("finish_details"), "finish_details")
+        message_metadata = object_or_empty(message.get("metadata"), "metadata")
+        finish_details = object_or_empty(message_metadata.get("finish_details"), "finish_details")
         return self.transcript.inference_result(
             id=text_or_empty(message.get("id")),
             provider="openai",
-            model=about.get("model_slug"),
-            request_id=about.get("request_id"),
+            model=message_metadata.get("model_slug"),
+            request_id=message_metadata.get("request_id"),
             stop_reason=finish_details.get("type"),
             pending=pending,
         )
 
 
-def _context(content: Mapping[str, Any]) -> str:
-    texts = omit(content, "content_type").values()
-    return "\n\n".join(text for text in texts if isinstance(text, str) and text)
+def _context_text(content: Mapping[str, Any]) -> str:
+    text_parts = omit(content, "content_type").values()
+    return "\n\n".join(text for text in text_parts if isinstance(text, str) and text)
 
 
-def _reasoning(content: Mapping[str, Any]) -> dict[str, Any]:
+def _reasoning_payload(content: Mapping[str, Any]) -> dict[str, Any]:
     thoughts = objects(content.get("thoughts"), "thoughts")
-    texts = [text for thought in thoughts if (text := text_or_empty(thought.get("content")))]
+    text_parts = [text for thought in thoughts if (text := text_or_empty(thought.get("content")))]
     summaries = [text for thought in thoughts if (text := text_or_empty(thought.get("summary")))]
     summary = [{"type": "summary_text", "text": text} for text in summaries]
-    return {"text": "\n\n".join(texts)} | omit_empty(summary=summary)
+    return {"text": "\n\n".join(text_parts)} | omit_empty(summary=summary)
 
 
-def _content(content: Mapping[str, Any]) -> tuple[list[str], list[dict[str, Any]], bool]:
+def _split_content(content: Mapping[str, Any]) -> tuple[list[str], list[dict[str, Any]], bool]:
     """Return texts and images of a message, and whether its parts have more."""
     if "parts" not in content:
-        text = content.get("text", content.get("result"))
-        return ([text] if isinstance(text, str) else []), [], not isinstance(text, (str, NoneType))
-    texts: list[str] = []
+        whole_text = content.get("text", content.get("result"))
+        return ([whole_text] if isinstance(whole_text, str) else []), [], not isinstance(whole_text, (str, NoneType))
+    text_parts: list[str] = []
     images: list[dict[str, Any]] = []
     has_more = False
-    for part in list_or_empty(content["parts"], "parts"):
-        if isinstance(part, str):
-            texts.append(part)
-        elif isinstance(part, Mapping) and part.get("content_type") == "image_asset_pointer":
-            fields = omit(part, "asset_pointer", "content_type")
-            images.append(omit_empty(file_uri=part.get("asset_pointer"), **fields))
-        elif isinstance(part, Mapping) and part.get("content_type") == "audio_transcription":
-            texts.append(optional_text(part.get("text"), "text") or "")
+    for content_part in list_or_empty(content["parts"], "parts"):
+        if isinstance(content_part, str):
+            text_parts.append(content_part)
+        elif isinstance(content_part, Mapping) and content_part.get("content_type") == "image_asset_pointer":
+            image_fields = omit(content_part, "asset_pointer", "content_type")
+            images.append(omit_empty(file_uri=content_part.get("asset_pointer"), **image_fields))
+        elif isinstance(content_part, Mapping) and content_part.get("content_type") == "audio_transcription":
+            text_parts.append(optional_text(content_part.get("text"), "text") or "")
             has_more = True
         else:
             has_more = True
-    return texts, images, has_more or len(texts) > 1
+    return text_parts, images, has_more or len(text_parts) > 1
 
 
 IMPORTER = Importer(FORMAT, export_score(is_conversation), export_reader(FORMAT, read_branches))

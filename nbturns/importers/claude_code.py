@@ -21,17 +21,18 @@ from .claude_code_records import BOOKKEEPING, Record, read_records
 from .kit import faults
 from .kit.import_report import Notes, join_positions
 from .kit.importer import SURE, Importer, try_read
-from .kit.source import Sample, Source
+from .kit.sample import Sample
+from .kit.source import Source
 from .kit.transcript import Transcript
 
 FORMAT = "claude-code"
 MESSAGE_TYPES = frozenset({"user", "assistant"})
 OWN_FIELDS = frozenset({"sessionId", "uuid", "parentUuid", "isSidechain", "leafUuid", "loglines"})
 NO_PARENT, UNKNOWN_PARENT = -1, -2
-Path = tuple[str, list[Record], int]  # a name, the records, and how many of them no other path has
+RecordPath = tuple[str, list[Record], int]  # a name, the records, and how many of them no other path has
 
 
-def score(sample: Sample) -> int:
+def score_claude_code(sample: Sample) -> int:
     """Return SURE for records with a type and a session, an id, or a summary."""
     if sample.container != "json":
         return 0
@@ -41,124 +42,130 @@ def score(sample: Sample) -> int:
 
 
 def _is_record(value: Mapping[str, Any]) -> bool:
-    type = value.get("type")
-    if not isinstance(type, str) or OWN_FIELDS.isdisjoint(value):
+    record_type = value.get("type")
+    if not isinstance(record_type, str) or OWN_FIELDS.isdisjoint(value):
         return False
-    return isinstance(value.get("message"), Mapping) or type in BOOKKEEPING or "sessionId" in value
+    return isinstance(value.get("message"), Mapping) or record_type in BOOKKEEPING or "sessionId" in value
 
 
-def read(source: Source) -> Iterator[Run]:
+def read_session(source: Source) -> Iterator[Run]:
     """Yield the conversation of a session, then its abandoned paths and its sidechains."""
-    records = list(_records(source))
+    records = list(_iter_records(source))
     summaries = (record.raw.get("summary") for record in records)
-    summary = next((text for text in summaries if isinstance(text, str)), "")
+    session_summary = next((text for text in summaries if isinstance(text, str)), "")
     bookkeeping = [record.raw for record in records if record.type in BOOKKEEPING]
-    talk = [record for record in records if record.type not in BOOKKEEPING]
+    conversation_records = [record for record in records if record.type not in BOOKKEEPING]
     tree_notes = source.notes(FORMAT)
-    main_paths = _paths([record for record in talk if not record.is_side], tree_notes)
+    main_paths = _record_paths([record for record in conversation_records if not record.is_side], tree_notes)
     root_id = ""
-    for number, (name, path, own_count) in enumerate((*main_paths, *_sidechains(talk))):
-        notes = source.notes(FORMAT, name)
+    for path_number, (run_name, path_records, own_count) in enumerate(
+        (*main_paths, *_sidechains(conversation_records))
+    ):
+        notes = source.notes(FORMAT, run_name)
         extra_fields: dict[str, Any] = {}
-        if number == 0:
+        if path_number == 0:
             notes.guessed += tree_notes.guessed
-            name, own_count = summary, own_count + len(bookkeeping)
+            run_name, own_count = session_summary, own_count + len(bookkeeping)
             extra_fields = {"records": bookkeeping} if bookkeeping else {}
         notes.record_count = own_count
-        for run in try_read(source, notes.position, _run_of, path, notes, name, extra_fields):
+        for run in try_read(source, notes.position, _run_of, path_records, notes, run_name, extra_fields):
             yield replace(run, metadata=run.metadata.with_(BRANCH_OF, root_id)) if root_id else run
             root_id = root_id or run.id
 
 
-def _records(source: Source) -> Iterator[Record]:
-    number = 0
+def _iter_records(source: Source) -> Iterator[Record]:
+    record_count = 0
     for position, value in source.records():
-        lines = value.get("loglines") if isinstance(value, Mapping) else None
+        log_lines = value.get("loglines") if isinstance(value, Mapping) else None
         records = [(position, value)]
-        if isinstance(lines, list):
-            records = [(join_positions(position, f"loglines[{index}]"), line) for index, line in enumerate(lines)]
-        for record_position, record in records:
-            if isinstance(record, Mapping):
-                yield Record(record, record_position, number)
-                number += 1
+        if isinstance(log_lines, list):
+            records = [
+                (join_positions(position, f"loglines[{index}]"), log_line) for index, log_line in enumerate(log_lines)
+            ]
+        for record_position, raw_record in records:
+            if isinstance(raw_record, Mapping):
+                yield Record(raw_record, record_position, record_count)
+                record_count += 1
             else:
-                source.add_problem(record_position, faults.wrong_type("", record, dict))
+                source.add_problem(record_position, faults.wrong_type("", raw_record, dict))
 
 
-def _run_of(path: Sequence[Record], notes: Notes, name: str, extra_fields: Mapping[str, Any]) -> Run:
+def _run_of(path_records: Sequence[Record], notes: Notes, run_name: str, extra_fields: Mapping[str, Any]) -> Run:
     transcript = Transcript(notes)
-    read_records(transcript, path)
-    sessions = (record.raw.get("sessionId") for record in path)
-    session_id = next((id for id in sessions if isinstance(id, str)), "")
-    id = "/".join(part for part in (session_id, notes.position) if part)
-    return transcript.to_run(id=id, name=name, metadata={FIELDS.name: extra_fields})
+    read_records(transcript, path_records)
+    session_ids = (record.raw.get("sessionId") for record in path_records)
+    session_id = next((session_part for session_part in session_ids if isinstance(session_part, str)), "")
+    session_part = "/".join(part for part in (session_id, notes.position) if part)
+    return transcript.to_run(id=session_part, name=run_name, metadata={FIELDS.name: extra_fields})
 
 
-def _paths(records: Sequence[Record], notes: Notes) -> Iterator[Path]:
+def _record_paths(records: Sequence[Record], notes: Notes) -> Iterator[RecordPath]:
     """Yield the conversation, then each path that branches off it."""
-    parents = _parents(records, notes)
-    last = max((index for index, record in enumerate(records) if record.type in MESSAGE_TYPES), default=NO_PARENT)
-    main = _path_to(last, parents)
-    main_calls = {records[index].message_id for index in main if records[index].message_id}
+    parents = _parent_indexes(records, notes)
+    last_message = max(
+        (index for index, record in enumerate(records) if record.type in MESSAGE_TYPES), default=NO_PARENT
+    )
+    main_indexes = _path_to(last_message, parents)
+    main_calls = {records[index].message_id for index in main_indexes if records[index].message_id}
     branch_starts: dict[int, int] = {}  # of each record that is not on the main path: where it left that path
     for index, record in enumerate(records):
-        if index in main:
+        if index in main_indexes:
             continue
         parent = parents[index]
         if parent in branch_starts:
             branch_starts[index] = branch_starts[parent]
         elif record.type not in MESSAGE_TYPES or record.has_result or record.message_id in main_calls or parent < 0:
-            main.add(index)  # parallel calls, their results, and records that are no messages do not begin a branch
+            main_indexes.add(index)  # parallel calls, their results and bookkeeping records do not begin a branch
         else:
             branch_starts[index] = index
-    if main:
-        yield "", [records[index] for index in sorted(main)], len(main)
-    for number, start in enumerate(dict.fromkeys(branch_starts.values()), 1):
-        own_records = [records[index] for index, branch_start in branch_starts.items() if branch_start == start]
-        records_before = [records[index] for index in sorted(main) if index <= parents[start]]
-        yield f"branch {number}", [*records_before, *own_records], len(own_records)
+    if main_indexes:
+        yield "", [records[index] for index in sorted(main_indexes)], len(main_indexes)
+    for branch_number, first_index in enumerate(dict.fromkeys(branch_starts.values()), 1):
+        own_records = [records[index] for index, branch_start in branch_starts.items() if branch_start == first_index]
+        records_before = [records[index] for index in sorted(main_indexes) if index <= parents[first_index]]
+        yield f"branch {branch_number}", [*records_before, *own_records], len(own_records)
 
 
-def _parents(records: Sequence[Record], notes: Notes) -> list[int]:
-    """Return the index of the record before each; always an earlier one, so there is no circle."""
-    indexes: dict[str, int] = {}
-    parents: list[int] = []
+def _parent_indexes(records: Sequence[Record], notes: Notes) -> list[int]:
+    """Return the index of the record before each; it is always an earlier one, so there are no cycles."""
+    index_by_uuid: dict[str, int] = {}
+    parent_indexes: list[int] = []
     for index, record in enumerate(records):
         parent_id = record.raw.get("parentUuid") or record.raw.get("logicalParentUuid")
-        parent = indexes.get(parent_id, UNKNOWN_PARENT) if isinstance(parent_id, str) else NO_PARENT
-        if parent == UNKNOWN_PARENT and index:
+        parent_index = index_by_uuid.get(parent_id, UNKNOWN_PARENT) if isinstance(parent_id, str) else NO_PARENT
+        if parent_index == UNKNOWN_PARENT and index:
             notes.add_guess(record.position, faults.unknown_parent(parent_id, "the record before it is used"))
-        parents.append(parent if parent >= 0 else index - 1)
-        uuid = record.raw.get("uuid")
-        if isinstance(uuid, str):
-            if uuid in indexes:
-                notes.add_guess(record.position, f"record id {uuid!r:.60} is used twice; both records are kept")
-            indexes[uuid] = index
-    return parents
+        parent_indexes.append(parent_index if parent_index >= 0 else index - 1)
+        record_uuid = record.raw.get("uuid")
+        if isinstance(record_uuid, str):
+            if record_uuid in index_by_uuid:
+                notes.add_guess(record.position, f"record id {record_uuid!r:.60} is used twice; both records are kept")
+            index_by_uuid[record_uuid] = index
+    return parent_indexes
 
 
 def _path_to(index: int, parents: Sequence[int]) -> set[int]:
-    path: set[int] = set()
+    path_indexes: set[int] = set()
     while index >= 0:
-        path.add(index)
+        path_indexes.add(index)
         index = parents[index]
-    return path
+    return path_indexes
 
 
-def _sidechains(records: Sequence[Record]) -> Iterator[Path]:
+def _sidechains(records: Sequence[Record]) -> Iterator[RecordPath]:
     """Yield the records of each subagent: by the id of the agent, or by the first record of their tree."""
-    roots: dict[str, str] = {}
-    groups: dict[str, list[Record]] = {}
+    root_ids: dict[str, str] = {}
+    sidechain_groups: dict[str, list[Record]] = {}
     for record in records:
         if not record.is_side:
             continue
-        uuid, parent, agent_id = (record.raw.get(name) for name in ("uuid", "parentUuid", "agentId"))
+        uuid, parent_uuid, agent_id = (record.raw.get(name) for name in ("uuid", "parentUuid", "agentId"))
         default_root = str(uuid or record.number)
-        root = agent_id if isinstance(agent_id, str) else roots.get(str(parent), default_root)
-        roots[str(uuid)] = root
-        groups.setdefault(root, []).append(record)
-    for root, group in groups.items():
-        yield f"sidechain {root}", group, len(group)
+        root_id = agent_id if isinstance(agent_id, str) else root_ids.get(str(parent_uuid), default_root)
+        root_ids[str(uuid)] = root_id
+        sidechain_groups.setdefault(root_id, []).append(record)
+    for root_id, sidechain_records in sidechain_groups.items():
+        yield f"sidechain {root_id}", sidechain_records, len(sidechain_records)
 
 
-IMPORTER = Importer(FORMAT, score, read)
+IMPORTER = Importer(FORMAT, score_claude_code, read_session)

@@ -20,19 +20,19 @@ BOOKKEEPING = frozenset(
     | {"agent-name", "agent-color", "pr-link", "mode", "permission-mode", "saved_hook_context", "bridge_status"}
     | {"worktree-state", "content-replacement", "tag", "task-summary", "attribution-snapshot", "speculation-accept"}
 )  # types of records that are not part of a conversation
-OTHER_TYPES = frozenset({"system", "attachment"})  # which become `other` blocks without a note
+OTHER_TYPES = frozenset({"system", "attachment"})  # types of records that become `other` blocks without a note
 
 
 class Record:
     """One record of a session: `position` is that in its file, `number` that among all records."""
 
-    def __init__(self, raw: Mapping[str, Any], position: str, number: int) -> None:
-        self.raw = raw
+    def __init__(self, raw_record: Mapping[str, Any], position: str, record_number: int) -> None:
+        self.raw = raw_record
         self.position = position
-        self.number = number
-        self.type = text_or_empty(raw.get("type"))
-        self.is_side = raw.get("isSidechain") is True
-        message = raw.get("message")
+        self.number = record_number
+        self.type = text_or_empty(raw_record.get("type"))
+        self.is_side = raw_record.get("isSidechain") is True
+        message = raw_record.get("message")
         self.message: Mapping[str, Any] = message if isinstance(message, Mapping) else {}
 
     @cached_property
@@ -43,30 +43,35 @@ class Record:
     @cached_property
     def has_result(self) -> bool:
         """True for a record with the result of a tool."""
-        content = self.message.get("content")
-        parts = content if isinstance(content, list) else ()
-        return any(isinstance(part, Mapping) and part.get("type") == "tool_result" for part in parts)
+        message_content = self.message.get("content")
+        content_parts = message_content if isinstance(message_content, list) else ()
+        return any(
+            isinstance(content_part, Mapping) and content_part.get("type") == "tool_result"
+            for content_part in content_parts
+        )
 
 
 def read_records(transcript: Transcript, records: Sequence[Record]) -> None:
     """Add the blocks of a conversation's records. Records with the same message id are of one model call."""
     last_records = {record.message_id: record for record in records if record.message_id}  # with the whole usage
-    key = f"{transcript.key}/" if transcript.key else ""
+    id_prefix = f"{transcript.key}/" if transcript.key else ""
     for record in records:
         transcript.begin_record(record.position, record.number)
-        result = None
+        inference_result = None
         if record.type == "assistant" and record.message:
             last_record = last_records.get(record.message_id, record)
-            result = _result(last_record, f"{key}{record.message_id or record.raw.get('uuid') or record.number}")
+            inference_result = _result_of_record(
+                last_record, f"{id_prefix}{record.message_id or record.raw.get('uuid') or record.number}"
+            )
         content = record.message.get("content")
         if record.type in ("user", "assistant") and isinstance(content, (str, list)):
-            blocks = _blocks_of(transcript, record, [content] if isinstance(content, str) else content)
-            time = record.raw.get("timestamp")
-            transcript.add_blocks(blocks, result=result, extra_fields=_extra_fields(record), time=time)
+            blocks = _message_blocks(transcript, record, [content] if isinstance(content, str) else content)
+            timestamp = record.raw.get("timestamp")
+            transcript.add_blocks(blocks, result=inference_result, extra_fields=_extra_fields(record), time=timestamp)
         else:
             if record.type not in OTHER_TYPES:
                 transcript.unknown(faults.unknown_value("type", record.raw.get("type")))
-            transcript.add_blocks([other_block(record.raw, "system")], result=result)
+            transcript.add_blocks([other_block(record.raw, "system")], result=inference_result)
 
 
 def _extra_fields(record: Record) -> dict[str, Any]:
@@ -74,41 +79,46 @@ def _extra_fields(record: Record) -> dict[str, Any]:
     return omit(record.raw, "message", "timestamp", "type") | omit(record.message, "content", "role", "usage")
 
 
-def _blocks_of(transcript: Transcript, record: Record, parts: Sequence[Any]) -> list[Block]:
+def _message_blocks(transcript: Transcript, record: Record, content_parts: Sequence[Any]) -> list[Block]:
     """Return the blocks of a message, at least one, as the codec of Anthropic reads its parts."""
     blocks: list[Block] = []
-    for number, part in enumerate(parts):
-        blocks += _part_blocks(transcript, record, part, f".content[{number}]")
+    for part_index, content_part in enumerate(content_parts):
+        blocks += _part_blocks(transcript, record, content_part, f".content[{part_index}]")
     return blocks or [other_block(record.message, record.type)]
 
 
-def _part_blocks(transcript: Transcript, record: Record, part: Any, path: str) -> list[Block]:
+def _part_blocks(transcript: Transcript, record: Record, content_part: Any, part_path: str) -> list[Block]:
     try:
-        blocks = list(history({"messages": [{"role": record.type, "content": [part]}]}))
-    except (EngineError, TypeError, ValueError, AttributeError):  # what the codec raises for hostile shapes
-        blocks = []
-    if isinstance(part, str) and blocks:  # the codec reads a text as a content, not as a part
-        blocks = list(history({"messages": [{"role": record.type, "content": part}]}))
-    if not blocks or blocks[0].kind == "other":
-        transcript.unknown(faults.unknown_value("type", part.get("type") if isinstance(part, Mapping) else part), path)
-    elif blocks[0].kind == "tool_use" and not blocks[0].payload.get("id"):
-        transcript.guess(faults.no_result_id(""), path)
-    return blocks or [other_block(part, record.type)]
+        part_blocks = list(history({"messages": [{"role": record.type, "content": [content_part]}]}))
+    except (EngineError, TypeError, ValueError, AttributeError):  # errors of the codec for malformed values
+        part_blocks = []
+    if isinstance(content_part, str) and part_blocks:  # the codec reads a text as a content, not as a part
+        part_blocks = list(history({"messages": [{"role": record.type, "content": content_part}]}))
+    if not part_blocks or part_blocks[0].kind == "other":
+        transcript.unknown(
+            faults.unknown_value(
+                "type", content_part.get("type") if isinstance(content_part, Mapping) else content_part
+            ),
+            part_path,
+        )
+    elif part_blocks[0].kind == "tool_use" and not part_blocks[0].payload.get("id"):
+        transcript.guess(faults.no_result_id(""), part_path)
+    return part_blocks or [other_block(content_part, record.type)]
 
 
-def _result(record: Record, id: str) -> InferenceResult:
+def _result_of_record(record: Record, inference_id: str) -> InferenceResult:
     message = record.message
-    reason = text_or_empty(message.get("stop_reason"))
-    counts = message.get("usage")
-    finish_class = FinishClass.TOOL_CALLS_PENDING if reason == "tool_use" else FinishClass.of(reason)
+    stop_reason = text_or_empty(message.get("stop_reason"))
+    token_counts = message.get("usage")
+    finish_class = FinishClass.TOOL_CALLS_PENDING if stop_reason == "tool_use" else FinishClass.of(stop_reason)
     return InferenceResult(
-        inference_id=id,
+        inference_id=inference_id,
         provider="anthropic",
         model=text_or_empty(message.get("model")),
-        stop_reason=reason,
+        stop_reason=stop_reason,
         finish_class=finish_class,
         truncated=finish_class is FinishClass.MAX_TOKENS,
-        usage=usage(counts) if isinstance(counts, Mapping) else None,
+        usage=usage(token_counts) if isinstance(token_counts, Mapping) else None,
         request_id=text_or_empty(record.raw.get("requestId")),
         response_id=record.message_id,
     )

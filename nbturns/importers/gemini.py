@@ -11,18 +11,18 @@ from typing import Any
 
 from .kit.importer import SURE, Importer
 from .kit.provider_requests import RequestLayout
-from .kit.source import Sample
+from .kit.sample import Sample
 
 FORMAT = "gemini"
 ROLES = frozenset({"user", "model", "function", "system", "tool"})
 OTHER_TYPES = frozenset(
     {"executableCode", "codeExecutionResult", "toolCall", "toolResponse", "inlineData", "fileData", "text", "thought"}
     | {"executable_code", "code_execution_result", "inline_data", "file_data", "thoughtSignature", "thought_signature"}
-)  # which become `other` blocks without a note
-MAX_CONTENTS = 100  # that a score looks at
+)  # types of parts that become `other` blocks without a note
+MAX_CONTENTS = 100  # number that a score checks
 
 
-def score(sample: Sample) -> int:
+def score_gemini(sample: Sample) -> int:
     """Return SURE for replies and for contents with `parts` that have no type."""
     record = sample.record
     if sample.container != "json" or not record:
@@ -30,8 +30,8 @@ def score(sample: Sample) -> int:
     if _is_reply(record):
         return SURE
     pair_request = record.get("request")
-    request = pair_request if isinstance(pair_request, Mapping) and "contents" in pair_request else record
-    contents = request.get("contents") if "contents" in request else sample.records
+    content_request = pair_request if isinstance(pair_request, Mapping) and "contents" in pair_request else record
+    contents = content_request.get("contents") if "contents" in content_request else sample.records
     contents = [contents] if isinstance(contents, Mapping) else contents
     first_contents = contents[:MAX_CONTENTS] if isinstance(contents, list) else []
     return SURE if first_contents and all(map(_is_content, first_contents)) else 0
@@ -40,11 +40,11 @@ def score(sample: Sample) -> int:
 def _is_content(content: Any) -> bool:
     if not isinstance(content, Mapping) or "kind" in content or "id" in content:
         return False
-    parts, role = content.get("parts"), content.get("role")
-    parts = [parts] if isinstance(parts, Mapping) else parts
-    if not isinstance(parts, list) or not (role is None or (isinstance(role, str) and role in ROLES)):
+    content_parts, role = content.get("parts"), content.get("role")
+    content_parts = [content_parts] if isinstance(content_parts, Mapping) else content_parts
+    if not isinstance(content_parts, list) or not (role is None or (isinstance(role, str) and role in ROLES)):
         return False
-    return all(isinstance(part, Mapping) and "type" not in part for part in parts)
+    return all(isinstance(content_part, Mapping) and "type" not in content_part for content_part in content_parts)
 
 
 def _is_reply(value: Mapping[str, Any]) -> bool:
@@ -54,4 +54,4 @@ def _is_reply(value: Mapping[str, Any]) -> bool:
 
 PROMPT_NAMES = ("systemInstruction", "system_instruction")
 LAYOUT = RequestLayout(FORMAT, "contents", PROMPT_NAMES, "parts", _is_reply, OTHER_TYPES.__contains__)
-IMPORTER = Importer(FORMAT, score, LAYOUT.reader(_is_content))
+IMPORTER = Importer(FORMAT, score_gemini, LAYOUT.reader(_is_content))

@@ -17,8 +17,8 @@ from .kit.import_report import Notes
 from .kit.record_fields import omit, parse_arguments
 from .kit.transcript import Transcript, other_block
 
-REFERENCE = re.compile(r"attachment://([0-9a-f]{32}|\d+)")
-OBJECT = (dict, Mapping)  # dict first: nearly all are one, and a test for Mapping is slow
+ATTACHMENT_REFERENCE = re.compile(r"attachment://([0-9a-f]{32}|\d+)")
+MAPPING_TYPES = (dict, Mapping)  # dict first: nearly all are one, and a test for Mapping is slow
 BLOCK_FIELDS = frozenset({"role", "content", "tool_calls", "tool_call_id", "error"})
 
 
@@ -31,105 +31,140 @@ class Attachments:
 
     def resolve(self, value: Any, position: str) -> Any:
         """Return a value with its references replaced; a string that is one reference becomes the same object."""
-        kind = type(value)
-        if kind is str:
+        value_type = type(value)
+        if value_type is str:
             return self._resolve_text(value, position) if "attachment://" in value else value
-        if kind is list:
-            return [self.resolve(item, position) for item in value]
-        if kind is not dict:
+        if value_type is list:
+            return [self.resolve(item_value, position) for item_value in value]
+        if value_type is not dict:
             return value
         return {
-            name: item if type(item) is str and "attachment://" not in item else self.resolve(item, position)
-            for name, item in value.items()
+            field_name: item_value
+            if type(item_value) is str and "attachment://" not in item_value
+            else self.resolve(item_value, position)
+            for field_name, item_value in value.items()
         }
 
     def _resolve_text(self, text: str, position: str) -> str:
-        def attachment(match: re.Match[str]) -> str:
-            content = self.attachments.get(match[1])
-            if isinstance(content, str):
-                return content
-            self.notes.add_guess(position, f"{match[0]} does not exist in this sample; the reference is kept")
-            return match[0]
+        def replace_reference(reference_match: re.Match[str]) -> str:
+            attached_text = self.attachments.get(reference_match[1])
+            if isinstance(attached_text, str):
+                return attached_text
+            self.notes.add_guess(position, f"{reference_match[0]} does not exist in this sample; the reference is kept")
+            return reference_match[0]
 
-        whole = REFERENCE.fullmatch(text)
-        return attachment(whole) if whole else REFERENCE.sub(attachment, text)
+        whole_reference = ATTACHMENT_REFERENCE.fullmatch(text)
+        return (
+            replace_reference(whole_reference) if whole_reference else ATTACHMENT_REFERENCE.sub(replace_reference, text)
+        )
 
 
 class SampleEvents:
     """The results of a sample's model calls, by message, and the durations of its tool calls, from its events."""
 
     def __init__(self, events: Any, output: Any = None, model: str = "") -> None:
-        self.last_result = _result(output, model, None) if isinstance(output, Mapping) else None
+        self.last_result = _result_of_output(output, model, None) if isinstance(output, Mapping) else None
         self.counts: Counter[str] = Counter()
         self.results: dict[str, InferenceResult] = {}
         self.durations: dict[str, float] = {}
         for event in events if isinstance(events, Iterable) and not isinstance(events, (str, Mapping)) else ():
             if not isinstance(event, Mapping):
                 continue
-            kind = str(event.get("event"))
-            self.counts[kind] += 1
-            if kind == "model":
+            event_kind = str(event.get("event"))
+            self.counts[event_kind] += 1
+            if event_kind == "model":
                 self._add_model_call(event)
-            elif kind == "tool" and isinstance(event.get("id"), str):
+            elif event_kind == "tool" and isinstance(event.get("id"), str):
                 self._add_tool_call(event["id"], event)
 
-    def _add_tool_call(self, id: str, event: Mapping[str, Any]) -> None:
-        if (seconds := _finite(event.get("working_time"))) is not None:
-            self.durations[id] = seconds * 1000
+    def _add_tool_call(self, call_id: str, event: Mapping[str, Any]) -> None:
+        if (working_seconds := _finite_or_none(event.get("working_time"))) is not None:
+            self.durations[call_id] = working_seconds * 1000
 
     def _add_model_call(self, event: Mapping[str, Any]) -> None:
         output = event.get("output")
         if not isinstance(output, Mapping):
             return
-        result = _result(output, str(event.get("model") or ""), _finite(event.get("working_time")))
+        inference_result = _result_of_output(
+            output, str(event.get("model") or ""), _finite_or_none(event.get("working_time"))
+        )
         for choice in output.get("choices") or ():
             message = choice.get("message") if isinstance(choice, Mapping) else None
             if isinstance(message, Mapping) and isinstance(message.get("id"), str):
-                self.results[message["id"]] = result
+                self.results[message["id"]] = inference_result
 
 
-def _result(output: Mapping[str, Any], model: str, seconds: float | None) -> InferenceResult:
-    """Return the result of a model call from its output; `seconds` is the time it took."""
-    provider, answered_by, reason, finish_class = call_outcome(output, model)
-    seconds = _finite(output.get("time")) if seconds is None else seconds
+def _result_of_output(output: Mapping[str, Any], model: str, duration_seconds: float | None) -> InferenceResult:
+    """Return the result of a model call from its output; `duration_seconds` is the duration of the call in seconds."""
+    provider, answered_by, stop_reason, finish_class = call_outcome(output, model)
+    duration_seconds = _finite_or_none(output.get("time")) if duration_seconds is None else duration_seconds
     return InferenceResult(
         provider=provider,
         model=answered_by,
-        stop_reason=reason,
+        stop_reason=stop_reason,
         finish_class=finish_class,
-        truncated=FinishClass.of(reason) is FinishClass.MAX_TOKENS,
-        usage=_usage(output.get("usage")),
-        duration_ms=None if seconds is None else round(seconds * 1000),
+        truncated=FinishClass.of(stop_reason) is FinishClass.MAX_TOKENS,
+        usage=_read_usage(output.get("usage")),
+        duration_ms=None if duration_seconds is None else round(duration_seconds * 1000),
     )
 
 
 def call_outcome(output: Mapping[str, Any], model: str) -> tuple[str, str, str, FinishClass]:
     """Return provider, model, stop reason and finish class of a model call. `model` is "provider/model"."""
-    choices = output.get("choices")
-    first = choices[0] if isinstance(choices, list) and choices else None
-    reason, message = (first.get("stop_reason"), first.get("message")) if isinstance(first, OBJECT) else (None, None)
-    pending = isinstance(message, OBJECT) and bool(message.get("tool_calls"))
-    return _cached_outcome(str(output.get("model") or ""), model, str(reason or ""), pending)
+    output_choices = output.get("choices")
+    first_choice = output_choices[0] if isinstance(output_choices, list) and output_choices else None
+    stop_reason, choice_message = (
+        (first_choice.get("stop_reason"), first_choice.get("message"))
+        if isinstance(first_choice, MAPPING_TYPES)
+        else (None, None)
+    )
+    has_tool_calls = isinstance(choice_message, MAPPING_TYPES) and bool(choice_message.get("tool_calls"))
+    return _cached_outcome(str(output.get("model") or ""), model, str(stop_reason or ""), has_tool_calls)
 
 
 @lru_cache(1_024)  # a log has thousands of calls with few outcomes
-def _cached_outcome(answered_by: str, model: str, reason: str, pending: bool) -> tuple[str, str, str, FinishClass]:
-    provider, _, name = model.partition("/")
-    return provider if name else "", answered_by or name or model, reason, FinishClass.of(reason, pending=pending)
+def _cached_outcome(
+    answered_by: str, model: str, stop_reason: str, has_tool_calls: bool
+) -> tuple[str, str, str, FinishClass]:
+    provider, _, model_name = model.partition("/")
+    return (
+        provider if model_name else "",
+        answered_by or model_name or model,
+        stop_reason,
+        FinishClass.of(stop_reason, pending=has_tool_calls),
+    )
 
 
-def _usage(counts: Any) -> Usage | None:
+def _read_usage(token_counts: Any) -> Usage | None:
     """Return the tokens of a call. Inspect leaves the cache out of the input where the provider does; the total shows it."""
-    if not isinstance(counts, Mapping):
+    if not isinstance(token_counts, Mapping):
         return None
-    names = ("input_tokens", "output_tokens", "total_tokens", "input_tokens_cache_read", "input_tokens_cache_write")
-    input, output, total, read, written = (int(_finite(counts.get(name)) or 0) for name in names)
-    if total >= input + output + read + written > input + output:
-        input += read + written
-    return Usage(input, output, read, written, int(_finite(counts.get("reasoning_tokens")) or 0))
+    count_names = (
+        "input_tokens",
+        "output_tokens",
+        "total_tokens",
+        "input_tokens_cache_read",
+        "input_tokens_cache_write",
+    )
+    input_tokens, output_tokens, total_tokens, cache_read_tokens, cache_write_tokens = (
+        int(_finite_or_none(token_counts.get(count_name)) or 0) for count_name in count_names
+    )
+    if (
+        total_tokens
+        >= input_tokens + output_tokens + cache_read_tokens + cache_write_tokens
+        > input_tokens + output_tokens
+    ):
+        input_tokens += cache_read_tokens + cache_write_tokens
+    return Usage(
+        input_tokens,
+        output_tokens,
+        cache_read_tokens,
+        cache_write_tokens,
+        int(_finite_or_none(token_counts.get("reasoning_tokens")) or 0),
+    )
 
 
-def _finite(value: Any) -> float | None:
+def _finite_or_none(value: Any) -> float | None:
     is_finite = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e15
     return value if is_finite else None
 
@@ -138,31 +173,31 @@ def read_messages(
     transcript: Transcript, messages: Sequence[Any], attachments: Attachments, events: SampleEvents, model: str
 ) -> None:
     """Add the blocks of a sample's messages. `model` is that of replies without an event of their model call."""
-    key = f"{transcript.key}/" if transcript.key else ""
-    final_index = last_reply(messages)
-    for index, unresolved in enumerate(messages):
+    id_prefix = f"{transcript.key}/" if transcript.key else ""
+    final_index = find_last_reply(messages)
+    for index, raw_message in enumerate(messages):
         position = f"messages[{index}]"
         transcript.begin_record(position, index)
-        if not isinstance(unresolved, Mapping):
-            transcript.unknown(faults.wrong_type("", unresolved, dict))
-            transcript.add_blocks([other_block(unresolved)])
+        if not isinstance(raw_message, Mapping):
+            transcript.unknown(faults.wrong_type("", raw_message, dict))
+            transcript.add_blocks([other_block(raw_message)])
             continue
-        message = attachments.resolve(unresolved, position)
-        blocks = blocks_of(message, position, events, transcript.notes)
-        result = None
+        message = attachments.resolve(raw_message, position)
+        message_blocks = message_to_blocks(message, position, events, transcript.notes)
+        inference_result = None
         if message.get("role") == "assistant":
-            result = events.results.get(str(message.get("id"))) or (
+            inference_result = events.results.get(str(message.get("id"))) or (
                 events.last_result if index == final_index else None
             )
-            if result is None:
-                provider, answered_by = model_of(message, model)
-                result = InferenceResult(provider=provider, model=answered_by)
-            result = result.replace(inference_id=f"{key}{message.get('id') or position}")
-        transcript.add_blocks(blocks, result=result, extra_fields=extra_fields_of(message))
+            if inference_result is None:
+                provider, answered_by = split_model(message, model)
+                inference_result = InferenceResult(provider=provider, model=answered_by)
+            inference_result = inference_result.replace(inference_id=f"{id_prefix}{message.get('id') or position}")
+        transcript.add_blocks(message_blocks, result=inference_result, extra_fields=extra_message_fields(message))
     transcript.notes.record_count += len(messages)
 
 
-def last_reply(messages: Sequence[Any]) -> int:
+def find_last_reply(messages: Sequence[Any]) -> int:
     """Return the index of the last reply, which the output of a sample is about; -1 without one."""
     for index in range(len(messages) - 1, -1, -1):
         message = messages[index]
@@ -171,23 +206,27 @@ def last_reply(messages: Sequence[Any]) -> int:
     return -1
 
 
-def model_of(message: Mapping[str, Any], model: str) -> tuple[str, str]:
+def split_model(message: Mapping[str, Any], model: str) -> tuple[str, str]:
     """Return provider and model of a reply without an event of its model call. `model` is "provider/model"."""
-    provider, _, name = model.partition("/")
+    provider, _, model_name = model.partition("/")
     own_model = message.get("model")
-    answered_by = own_model if isinstance(own_model, str) and own_model else name or model
-    return provider if name else "", answered_by
+    answered_by = own_model if isinstance(own_model, str) and own_model else model_name or model
+    return provider if model_name else "", answered_by
 
 
-def extra_fields_of(message: Mapping[str, Any]) -> dict[str, Any]:
+def extra_message_fields(message: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a message that its blocks do not hold."""
-    return {name: value for name, value in message.items() if name not in BLOCK_FIELDS and value is not None}
+    return {
+        field_name: field_value
+        for field_name, field_value in message.items()
+        if field_name not in BLOCK_FIELDS and field_value is not None
+    }
 
 
-def blocks_of(message: Mapping[str, Any], position: str, events: SampleEvents, notes: Notes) -> list[Block]:
+def message_to_blocks(message: Mapping[str, Any], position: str, events: SampleEvents, notes: Notes) -> list[Block]:
     """Return the blocks of one message, at least one, without metadata of the message and of its model call."""
-    blocks = _MessageReader(message, position, notes).blocks(events)
-    return blocks or [other_block(message, str(message.get("role") or ""))]
+    message_blocks = _MessageReader(message, position, notes).to_blocks(events)
+    return message_blocks or [other_block(message, str(message.get("role") or ""))]
 
 
 class _MessageReader:
@@ -198,95 +237,103 @@ class _MessageReader:
         self.position = position
         self.notes = notes
 
-    def blocks(self, events: SampleEvents) -> list[Block]:
+    def to_blocks(self, events: SampleEvents) -> list[Block]:
         match self.message.get("role"):
-            case "system" | "user" as role:
-                payload, others = self._prompt(self.message.get("content"))
-                return [make_block(role, freeze(payload), role), *others]
+            case "system" | "user" as message_role:
+                payload, other_blocks = self._prompt_payload(self.message.get("content"))
+                return [make_block(message_role, freeze(payload), message_role), *other_blocks]
             case "assistant":
-                return [*self._reply(), *self._calls()]
+                return [*self._reply_blocks(), *self._call_blocks()]
             case "tool":
-                return [self._result(events)]
-            case role:
-                self.notes.add_unknown(self.position, faults.unknown_value("role", role))
-                return [other_block(self.message, str(role or ""))]
+                return [self._result_block(events)]
+            case message_role:
+                self.notes.add_unknown(self.position, faults.unknown_value("role", message_role))
+                return [other_block(self.message, str(message_role or ""))]
 
-    def _prompt(self, content: Any) -> tuple[dict[str, Any], list[Block]]:
+    def _prompt_payload(self, content: Any) -> tuple[dict[str, Any], list[Block]]:
         """Return text and images of a content, and blocks of its other parts."""
         if not isinstance(content, list):
             return {"text": content if isinstance(content, str) else "" if content is None else str(content)}, []
-        texts, images, others = [], [], list[Block]()
-        for number, part in enumerate(content):
-            match part:
-                case {"type": "text", "text": str(text)}:
-                    texts.append(text)
-                case {"type": "image", "image": str(url)}:
-                    images.append({"url": url} | ({"detail": part["detail"]} if part.get("detail") else {}))
+        text_parts, images, other_blocks = [], [], list[Block]()
+        for part_index, content_part in enumerate(content):
+            match content_part:
+                case {"type": "text", "text": str(part_text)}:
+                    text_parts.append(part_text)
+                case {"type": "image", "image": str(image_url)}:
+                    images.append(
+                        {"url": image_url} | ({"detail": content_part["detail"]} if content_part.get("detail") else {})
+                    )
                 case _:
-                    others.append(self._other(part, number, str(self.message.get("role"))))
-        return {"text": "\n".join(texts)} | ({"images": images} if images else {}), others
+                    other_blocks.append(self._other_block(content_part, part_index, str(self.message.get("role"))))
+        return {"text": "\n".join(text_parts)} | ({"images": images} if images else {}), other_blocks
 
-    def _other(self, part: Any, number: int, role: str) -> Block:
-        type = part.get("type") if isinstance(part, Mapping) else None
-        if type not in ("audio", "video", "data", "document", "tool_use"):
-            self.notes.add_unknown(f"{self.position}.content[{number}]", faults.unknown_value("type", type))
-        return other_block(part, role)
+    def _other_block(self, content_part: Any, part_index: int, role: str) -> Block:
+        part_type = content_part.get("type") if isinstance(content_part, Mapping) else None
+        if part_type not in ("audio", "video", "data", "document", "tool_use"):
+            self.notes.add_unknown(f"{self.position}.content[{part_index}]", faults.unknown_value("type", part_type))
+        return other_block(content_part, role)
 
-    def _reply(self) -> list[Block]:
+    def _reply_blocks(self) -> list[Block]:
         content = self.message.get("content")
         if isinstance(content, str):
             is_empty = not content and self.message.get("tool_calls")
             return [] if is_empty else [make_block("llm_text", freeze({"text": content}), "assistant")]
-        blocks = list[Block]()
-        for number, part in enumerate(content if isinstance(content, list) else ()):
-            match part:
-                case {"type": "text", "text": str(text)}:
-                    payload = {"text": text, **_filled(omit(part, "type", "text"))}
-                    blocks.append(make_block("llm_text", freeze(payload), "assistant"))
-                case {"type": "reasoning", "reasoning": str(text)}:
-                    payload = {"text": text, **_filled(omit(part, "type", "reasoning"))}
-                    blocks.append(make_block("reasoning", freeze(payload), "assistant"))
-                case {"type": "image", "image": str(url)}:
-                    blocks.append(make_block("llm_text", freeze({"text": "", "images": [{"url": url}]}), "assistant"))
+        reply_blocks = list[Block]()
+        for part_index, content_part in enumerate(content if isinstance(content, list) else ()):
+            match content_part:
+                case {"type": "text", "text": str(part_text)}:
+                    payload = {"text": part_text, **_omit_falsy(omit(content_part, "type", "text"))}
+                    reply_blocks.append(make_block("llm_text", freeze(payload), "assistant"))
+                case {"type": "reasoning", "reasoning": str(part_text)}:
+                    payload = {"text": part_text, **_omit_falsy(omit(content_part, "type", "reasoning"))}
+                    reply_blocks.append(make_block("reasoning", freeze(payload), "assistant"))
+                case {"type": "image", "image": str(image_url)}:
+                    reply_blocks.append(
+                        make_block("llm_text", freeze({"text": "", "images": [{"url": image_url}]}), "assistant")
+                    )
                 case _:
-                    blocks.append(self._other(part, number, "assistant"))
-        return blocks
+                    reply_blocks.append(self._other_block(content_part, part_index, "assistant"))
+        return reply_blocks
 
-    def _calls(self) -> list[Block]:
-        calls = self.message.get("tool_calls")
-        blocks = []
-        for number, call in enumerate(calls if isinstance(calls, list) else ()):
-            position = f"{self.position}.tool_calls[{number}]"
-            function = call.get("function") if isinstance(call, Mapping) else None
-            if not isinstance(function, str):
-                self.notes.add_unknown(position, faults.wrong_type("function", function, str))
-                blocks.append(other_block(call, "assistant"))
+    def _call_blocks(self) -> list[Block]:
+        tool_calls = self.message.get("tool_calls")
+        call_blocks = []
+        for call_index, tool_call in enumerate(tool_calls if isinstance(tool_calls, list) else ()):
+            position = f"{self.position}.tool_calls[{call_index}]"
+            function_name = tool_call.get("function") if isinstance(tool_call, Mapping) else None
+            if not isinstance(function_name, str):
+                self.notes.add_unknown(position, faults.wrong_type("function", function_name, str))
+                call_blocks.append(other_block(tool_call, "assistant"))
                 continue
-            id = call.get("id")
-            if not isinstance(id, str) or not id:
-                id = f"call-{self.position}-{number}"
-                self.notes.add_guess(position, faults.no_call_id(id))
-            args, _ = parse_arguments(call.get("arguments"))
-            payload = {"id": id, "name": function, "args": {} if args is None else args}
-            if args is None:
-                payload["args_raw"] = call.get("arguments")
-            extra_fields = omit(call, "id", "function", "arguments", "type")
+            call_id = tool_call.get("id")
+            if not isinstance(call_id, str) or not call_id:
+                call_id = f"call-{self.position}-{call_index}"
+                self.notes.add_guess(position, faults.no_call_id(call_id))
+            parsed_arguments, _ = parse_arguments(tool_call.get("arguments"))
+            payload = {
+                "id": call_id,
+                "name": function_name,
+                "args": {} if parsed_arguments is None else parsed_arguments,
+            }
+            if parsed_arguments is None:
+                payload["args_raw"] = tool_call.get("arguments")
+            extra_fields = omit(tool_call, "id", "function", "arguments", "type")
             payload |= {name: value for name, value in extra_fields.items() if value is not None}
-            blocks.append(make_block("tool_call", freeze(payload)))
-        return blocks
+            call_blocks.append(make_block("tool_call", freeze(payload)))
+        return call_blocks
 
-    def _result(self, events: SampleEvents) -> Block:
-        id, content, error = (self.message.get(name) for name in ("tool_call_id", "content", "error"))
-        if not isinstance(id, str) or not id:
-            id = ""
+    def _result_block(self, events: SampleEvents) -> Block:
+        call_id, content, error = (self.message.get(name) for name in ("tool_call_id", "content", "error"))
+        if not isinstance(call_id, str) or not call_id:
+            call_id = ""
             self.notes.add_guess(self.position, faults.no_result_id(""))
         error_text = error if isinstance(error, str) else ""
         if isinstance(error, Mapping):
             error_text = str(error.get("message") or error.get("type") or "failed")
-        result = make_block("tool_use", freeze({"id": id, "result": content, "error": error_text}))
-        duration = events.durations.get(id)
-        return result if duration is None else result.with_metadata(DURATION_MS, float(duration))
+        result_block = make_block("tool_use", freeze({"id": call_id, "result": content, "error": error_text}))
+        duration_ms = events.durations.get(call_id)
+        return result_block if duration_ms is None else result_block.with_metadata(DURATION_MS, float(duration_ms))
 
 
-def _filled(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value}
+def _omit_falsy(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {field_name: field_value for field_name, field_value in fields.items() if field_value}

@@ -43,18 +43,26 @@ def is_message(value: Any) -> bool:
     if not isinstance(value, Mapping):
         return False
     if value.get("lc") == 1 and value.get("type") in ("constructor", "not_implemented"):
-        id = value.get("id")
-        return isinstance(id, list) and bool(id) and str(id[-1]).removesuffix("Chunk").endswith("Message")
-    type = value.get("type")
-    return isinstance(type, str) and _type_of(type) in ROLES and isinstance(value.get("data"), Mapping)
+        class_path = value.get("id")
+        return (
+            isinstance(class_path, list)
+            and bool(class_path)
+            and str(class_path[-1]).removesuffix("Chunk").endswith("Message")
+        )
+    message_type = value.get("type")
+    return (
+        isinstance(message_type, str)
+        and _message_type_of(message_type) in ROLES
+        and isinstance(value.get("data"), Mapping)
+    )
 
 
-def _type_of(name: str) -> str:
+def _message_type_of(class_name: str) -> str:
     """Return the type of a message by the name of its class: that of `AIMessageChunk` is `ai`."""
-    return name.removesuffix("Chunk").removesuffix("Message").lower()
+    return class_name.removesuffix("Chunk").removesuffix("Message").lower()
 
 
-def read_one(value: Any, notes: Notes) -> Run:
+def read_langchain_conversation(value: Any, notes: Notes) -> Run:
     """Return the Run of a list of messages, or of an object with `messages`."""
     return run_of_messages(
         value, notes, is_message, lambda transcript: _MessageReader(transcript).read_message, "id", "session_id"
@@ -70,173 +78,205 @@ class _MessageReader:
         message = expect(record, dict, "")
         if not is_message(message):
             raise unexpected("type", message.get("type"))
-        type, fields = _type_of(message["type"]), message.get("data")
+        message_type, message_fields = _message_type_of(message["type"]), message.get("data")
         if "lc" in message:
-            type, fields = _type_of(message["id"][-1]), message.get("kwargs")
-        fields = omit(object_or_empty(fields, "kwargs" if "lc" in message else "data"), "type")
-        role = ROLES.get(type, "") or (fields.get("role") if type == "chat" else "")
+            message_type, message_fields = _message_type_of(message["id"][-1]), message.get("kwargs")
+        message_fields = omit(object_or_empty(message_fields, "kwargs" if "lc" in message else "data"), "type")
+        role = ROLES.get(message_type, "") or (message_fields.get("role") if message_type == "chat" else "")
         first_block = len(self.transcript.blocks)
         if role in ("user", "system", "developer"):
-            extra_fields = self.add_prompt(fields, Kind.USER if role == "user" else Kind.SYSTEM, role)
+            extra_fields = self.add_prompt(message_fields, Kind.USER if role == "user" else Kind.SYSTEM, role)
         elif role == "assistant":
-            extra_fields = self.add_reply(fields)
+            extra_fields = self.add_reply(message_fields)
         elif role == "tool":
-            extra_fields = self.add_result(fields)
+            extra_fields = self.add_result(message_fields)
         else:
-            raise unexpected("type", type)
+            raise unexpected("type", message_type)
         self.transcript.add_extra_fields(first_block, extra_fields)
 
     # Each of these returns the fields that no block holds.
 
-    def add_prompt(self, fields: dict[str, Any], kind: Kind, role: str) -> dict[str, Any]:
-        texts, images, has_more = _content(fields.get("content"))
-        extra_fields = omit(fields, "content", "id")
-        if has_more or len(texts) + len(images) > 1:
-            extra_fields["content"] = fields["content"]
-        payload = {"text": "\n".join(texts)} | omit_empty(images=images)
-        self.transcript.add(kind, payload, role, fields.get("id"))
+    def add_prompt(self, message_fields: dict[str, Any], kind: Kind, role: str) -> dict[str, Any]:
+        text_parts, images, has_more = _split_content(message_fields.get("content"))
+        extra_fields = omit(message_fields, "content", "id")
+        if has_more or len(text_parts) + len(images) > 1:
+            extra_fields["content"] = message_fields["content"]
+        payload = {"text": "\n".join(text_parts)} | omit_empty(images=images)
+        self.transcript.add_block(kind, payload, role, message_fields.get("id"))
         return extra_fields
 
-    def add_result(self, fields: dict[str, Any]) -> dict[str, Any]:
-        call_id, content = fields.get("tool_call_id"), fields.get("content")
+    def add_result(self, message_fields: dict[str, Any]) -> dict[str, Any]:
+        call_id, content = message_fields.get("tool_call_id"), message_fields.get("content")
         if call_id is None:  # the result of a legacy function call
             call_id = self.last_call_id
-        failed = fields.get("status") == "error"
-        error = (content if isinstance(content, str) and content else "error") if failed else ""
-        value = None if error and error == content else content
-        self.transcript.add_result(call_id, value, error, block_id=fields.get("id"))
-        extra_fields = omit(fields, "content", "tool_call_id", "id")
+        is_error = message_fields.get("status") == "error"
+        error_text = (content if isinstance(content, str) and content else "error") if is_error else ""
+        result_content = None if error_text and error_text == content else content
+        self.transcript.add_result(call_id, result_content, error_text, block_id=message_fields.get("id"))
+        extra_fields = omit(message_fields, "content", "tool_call_id", "id")
         return omit(extra_fields, "status") if extra_fields.get("status") in ("success", "error") else extra_fields
 
-    def add_reply(self, fields: dict[str, Any]) -> dict[str, Any]:
+    def add_reply(self, message_fields: dict[str, Any]) -> dict[str, Any]:
         """Add one reply of the model: its reasoning, its text and its tool calls."""
-        transcript, id = self.transcript, fields.get("id")
-        calls = [call for name in CALL_LISTS for call in objects(fields.get(name), name)]
-        extra = dict(object_or_empty(fields.get("additional_kwargs"), "additional_kwargs"))
-        function_call = extra.pop("function_call", None)
-        result = self.inference_result(fields, bool(calls or function_call))
+        transcript, message_id = self.transcript, message_fields.get("id")
+        tool_calls = [
+            tool_call for list_name in CALL_LISTS for tool_call in objects(message_fields.get(list_name), list_name)
+        ]
+        extra_kwargs = dict(object_or_empty(message_fields.get("additional_kwargs"), "additional_kwargs"))
+        function_call = extra_kwargs.pop("function_call", None)
+        inference_result = self.inference_result(message_fields, bool(tool_calls or function_call))
         first_block = len(transcript.blocks)
-        reasoning = extra.pop("reasoning_content", None)
+        reasoning = extra_kwargs.pop("reasoning_content", None)
         if isinstance(reasoning, str) and reasoning:
-            transcript.add(Kind.REASONING, {"text": reasoning}, result=result)
-        self.add_parts(fields.get("content"), {str(call.get("id")) for call in calls}, result, id)
-        for call in calls:
-            call_id, name, arguments = (call.get(field) for field in ("id", "name", "args"))
-            call_fields = omit(call, "id", "name", "args", "type") | omit_empty(error=call.get("error"))
-            self.last_call_id = transcript.add_call(call_id, name, arguments, result=result, extra_fields=call_fields)
-        if isinstance(function_call, Mapping) and not calls:
+            transcript.add_block(Kind.REASONING, {"text": reasoning}, result=inference_result)
+        self.add_parts(
+            message_fields.get("content"),
+            {str(tool_call.get("id")) for tool_call in tool_calls},
+            inference_result,
+            message_id,
+        )
+        for tool_call in tool_calls:
+            call_id, list_name, arguments = (tool_call.get(field_name) for field_name in ("id", "name", "args"))
+            call_fields = omit(tool_call, "id", "name", "args", "type") | omit_empty(error=tool_call.get("error"))
+            self.last_call_id = transcript.add_call(
+                call_id, list_name, arguments, result=inference_result, extra_fields=call_fields
+            )
+        if isinstance(function_call, Mapping) and not tool_calls:
             self.last_call_id = f"{transcript.position}.function_call"  # a legacy call has no id
-            name, arguments = function_call.get("name"), function_call.get("arguments")
-            transcript.add_call(self.last_call_id, name, arguments, result=result)
+            list_name, arguments = function_call.get("name"), function_call.get("arguments")
+            transcript.add_call(self.last_call_id, list_name, arguments, result=inference_result)
         if len(transcript.blocks) == first_block:
-            transcript.add(Kind.LLM_TEXT, {"text": ""}, "assistant", id, result=result)
-        extra_fields = omit(fields, *REPLY_FIELDS, *CALL_LISTS)
-        return extra_fields | omit_empty(additional_kwargs=_without_repeated_calls(extra, calls))
+            transcript.add_block(Kind.LLM_TEXT, {"text": ""}, "assistant", message_id, result=inference_result)
+        extra_fields = omit(message_fields, *REPLY_FIELDS, *CALL_LISTS)
+        return extra_fields | omit_empty(additional_kwargs=_without_repeated_calls(extra_kwargs, tool_calls))
 
-    def add_parts(self, content: Any, call_ids: set[str], result: InferenceResult, id: Any) -> None:
+    def add_parts(self, content: Any, call_ids: set[str], inference_result: InferenceResult, message_id: Any) -> None:
         """Add the parts of a reply; a tool call among them is in `tool_calls` as well, and added once."""
         transcript = self.transcript
         if content is None or isinstance(content, str):
             content = [content] if content else []
-        for number, part in enumerate(expect(content, list, "content")):
-            type = part.get("type") if isinstance(part, Mapping) else None
-            if isinstance(part, str) or (type in TEXT_TYPES and isinstance(part.get("text"), str)):
-                text, fields = (part, {}) if isinstance(part, str) else (part["text"], omit(part, "type", "text"))
-                transcript.add(Kind.LLM_TEXT, {"text": text}, "assistant", id, result=result, extra_fields=fields)
-            elif type in REASONING_TYPES:
-                transcript.add(Kind.REASONING, _reasoning(part), result=result)
-            elif type in CALL_TYPES and _call_id(part) in call_ids:
+        for part_index, content_part in enumerate(expect(content, list, "content")):
+            part_type = content_part.get("type") if isinstance(content_part, Mapping) else None
+            if isinstance(content_part, str) or (part_type in TEXT_TYPES and isinstance(content_part.get("text"), str)):
+                part_text, part_fields = (
+                    (content_part, {})
+                    if isinstance(content_part, str)
+                    else (content_part["text"], omit(content_part, "type", "text"))
+                )
+                transcript.add_block(
+                    Kind.LLM_TEXT,
+                    {"text": part_text},
+                    "assistant",
+                    message_id,
+                    result=inference_result,
+                    extra_fields=part_fields,
+                )
+            elif part_type in REASONING_TYPES:
+                transcript.add_block(Kind.REASONING, _reasoning_payload(content_part), result=inference_result)
+            elif part_type in CALL_TYPES and _call_id(content_part) in call_ids:
                 continue
-            elif (image := _image(part)) is not None:
-                transcript.add(Kind.LLM_TEXT, {"text": "", "images": [image]}, "assistant", id, result=result)
+            elif (image := _image_payload(content_part)) is not None:
+                transcript.add_block(
+                    Kind.LLM_TEXT, {"text": "", "images": [image]}, "assistant", message_id, result=inference_result
+                )
             else:
-                transcript.unknown(unknown_value("type", type), f".content[{number}]")
-                transcript.add_other(part, result=result)
+                transcript.unknown(unknown_value("type", part_type), f".content[{part_index}]")
+                transcript.add_other(content_part, result=inference_result)
 
-    def inference_result(self, fields: Mapping[str, Any], pending: bool) -> InferenceResult:
-        response = object_or_empty(fields.get("response_metadata"), "response_metadata")
-        counts = object_or_empty(fields.get("usage_metadata"), "usage_metadata")
-        input_details = object_or_empty(counts.get("input_token_details"), "input_token_details")
-        output_details = object_or_empty(counts.get("output_token_details"), "output_token_details")
-        token_usage_field = response.get("token_usage")  # of versions before `usage_metadata`
+    def inference_result(self, message_fields: Mapping[str, Any], pending: bool) -> InferenceResult:
+        response_metadata = object_or_empty(message_fields.get("response_metadata"), "response_metadata")
+        token_counts = object_or_empty(message_fields.get("usage_metadata"), "usage_metadata")
+        input_details = object_or_empty(token_counts.get("input_token_details"), "input_token_details")
+        output_details = object_or_empty(token_counts.get("output_token_details"), "output_token_details")
+        token_usage_field = response_metadata.get("token_usage")  # of versions before `usage_metadata`
         legacy_counts = token_usage_field if isinstance(token_usage_field, Mapping) else {}
-        response_id, id = response.get("id"), fields.get("id")
+        response_id, message_id = response_metadata.get("id"), message_fields.get("id")
         return self.transcript.inference_result(
-            id=id if isinstance(id, str) and id not in ("", response_id) else "",
-            provider=response.get("model_provider") or "",
-            model=response.get("model_name") or response.get("model") or "",
+            id=message_id if isinstance(message_id, str) and message_id not in ("", response_id) else "",
+            provider=response_metadata.get("model_provider") or "",
+            model=response_metadata.get("model_name") or response_metadata.get("model") or "",
             response_id=response_id or "",
-            stop_reason=response.get("finish_reason") or response.get("stop_reason") or response.get("done_reason"),
+            stop_reason=response_metadata.get("finish_reason")
+            or response_metadata.get("stop_reason")
+            or response_metadata.get("done_reason"),
             pending=pending,
             usage=token_usage(
-                counts.get("input_tokens", legacy_counts.get("prompt_tokens")),
-                counts.get("output_tokens", legacy_counts.get("completion_tokens")),
-                cached=input_details.get("cache_read"),
-                written=input_details.get("cache_creation"),
-                reasoning=output_details.get("reasoning"),
+                token_counts.get("input_tokens", legacy_counts.get("prompt_tokens")),
+                token_counts.get("output_tokens", legacy_counts.get("completion_tokens")),
+                cache_read_tokens=input_details.get("cache_read"),
+                cache_write_tokens=input_details.get("cache_creation"),
+                reasoning_tokens=output_details.get("reasoning"),
             ),
-            extra={"response_metadata": response, "usage_metadata": counts},
+            extra={"response_metadata": response_metadata, "usage_metadata": token_counts},
         )
 
 
-def _content(content: Any) -> tuple[list[str], list[dict[str, Any]], bool]:
+def _split_content(content: Any) -> tuple[list[str], list[dict[str, Any]], bool]:
     """Return texts and images of a prompt, and whether it has more."""
     if content is None or isinstance(content, str):
         return [content or ""], [], False
-    texts: list[str] = []
+    text_parts: list[str] = []
     images: list[dict[str, Any]] = []
     has_more = False
-    for part in expect(content, list, "content"):
-        if isinstance(part, str):
-            texts.append(part)
-        elif isinstance(part, Mapping) and part.get("type") == "text" and isinstance(part.get("text"), str):
-            texts.append(part["text"])
-            has_more = has_more or len(part) > 2
-        elif (image := _image(part)) is not None:
-            images.append(image)
+    for content_part in expect(content, list, "content"):
+        if isinstance(content_part, str):
+            text_parts.append(content_part)
+        elif (
+            isinstance(content_part, Mapping)
+            and content_part.get("type") == "text"
+            and isinstance(content_part.get("text"), str)
+        ):
+            text_parts.append(content_part["text"])
+            has_more = has_more or len(content_part) > 2
+        elif (part_image := _image_payload(content_part)) is not None:
+            images.append(part_image)
         else:
             has_more = True
-    return texts, images, has_more
+    return text_parts, images, has_more
 
 
-def _image(part: Any) -> dict[str, Any] | None:
+def _image_payload(content_part: Any) -> dict[str, Any] | None:
     """Return the image of a part in OpenAI's, Anthropic's or LangChain's own shape; None for another part."""
-    if not isinstance(part, Mapping) or part.get("type") not in ("image_url", "image"):
+    if not isinstance(content_part, Mapping) or content_part.get("type") not in ("image_url", "image"):
         return None
-    image_url = part.get("image_url")
+    image_url = content_part.get("image_url")
     if isinstance(image_url, Mapping):
         return omit_empty(url=image_url.get("url"), detail=image_url.get("detail"))
-    source = part.get("source")
-    fields = {**part, **source} if isinstance(source, Mapping) else part
-    url = image_url if isinstance(image_url, str) else fields.get("url")
-    content = fields.get("data") or fields.get("base64")
-    if not isinstance(url or content, str):
+    source = content_part.get("source")
+    image_fields = {**content_part, **source} if isinstance(source, Mapping) else content_part
+    url_text = image_url if isinstance(image_url, str) else image_fields.get("url")
+    image_data = image_fields.get("data") or image_fields.get("base64")
+    if not isinstance(url_text or image_data, str):
         return None
-    media_type = fields.get("mime_type") or fields.get("media_type")
-    return omit_empty(url=url, content=content, media_type=media_type)
+    media_type = image_fields.get("mime_type") or image_fields.get("media_type")
+    return omit_empty(url=url_text, content=image_data, media_type=media_type)
 
 
-def _reasoning(part: Mapping[str, Any]) -> dict[str, Any]:
-    text = part.get("thinking", part.get("reasoning", part.get("text")))
-    payload = {"text": text if isinstance(text, str) else ""}
-    payload |= omit_empty(signature=part.get("signature"), encrypted_content=part.get("encrypted_content"))
+def _reasoning_payload(content_part: Mapping[str, Any]) -> dict[str, Any]:
+    reasoning_text = content_part.get("thinking", content_part.get("reasoning", content_part.get("text")))
+    payload = {"text": reasoning_text if isinstance(reasoning_text, str) else ""}
+    payload |= omit_empty(
+        signature=content_part.get("signature"), encrypted_content=content_part.get("encrypted_content")
+    )
     known_fields = ("thinking", "reasoning", "text", "signature", "encrypted_content", "type", "index")
-    return payload | omit_empty(omit(part, *known_fields))
+    return payload | omit_empty(omit(content_part, *known_fields))
 
 
-def _call_id(part: Mapping[str, Any]) -> str:
-    return str(part.get("id") or part.get("call_id") or "")
+def _call_id(content_part: Mapping[str, Any]) -> str:
+    return str(content_part.get("id") or content_part.get("call_id") or "")
 
 
-def _without_repeated_calls(extra: dict[str, Any], calls: list[dict[str, Any]]) -> dict[str, Any]:
+def _without_repeated_calls(extra_kwargs: dict[str, Any], tool_calls: list[dict[str, Any]]) -> dict[str, Any]:
     """Return `additional_kwargs` without the provider's own calls, where all of them are in `tool_calls` as well."""
-    provider_calls = extra.get("tool_calls")
-    call_ids = {str(call.get("id")) for call in calls}
+    provider_calls = extra_kwargs.get("tool_calls")
+    call_ids = {str(tool_call.get("id")) for tool_call in tool_calls}
     if isinstance(provider_calls, list) and all(
-        isinstance(call, Mapping) and _call_id(call) in call_ids for call in provider_calls
+        isinstance(tool_call, Mapping) and _call_id(tool_call) in call_ids for tool_call in provider_calls
     ):
-        return omit(extra, "tool_calls")
-    return extra
+        return omit(extra_kwargs, "tool_calls")
+    return extra_kwargs
 
 
-IMPORTER = Importer(FORMAT, item_score(is_message, "messages"), list_reader(FORMAT, is_message, read_one))
+IMPORTER = Importer(
+    FORMAT, item_score(is_message, "messages"), list_reader(FORMAT, is_message, read_langchain_conversation)
+)

@@ -13,12 +13,13 @@ from ..values.turns import Run
 from . import OURS
 from .kit.import_report import Notes, join_positions
 from .kit.importer import SURE, Importer, try_read
-from .kit.source import Sample, Source
+from .kit.sample import Sample
+from .kit.source import Source
 
 YAML_FIELD = re.compile(r"(?m)^(?:\{\s*)?['\"]?(blocks|turns)['\"]?\s*:")
 
 
-def score(sample: Sample) -> int:
+def score_nbturns(sample: Sample) -> int:
     """Return SURE for a Turn, which has blocks, and for a Run, which has turns with blocks."""
     if sample.container == "text":
         return SURE if YAML_FIELD.search(sample.text) else 0
@@ -27,19 +28,19 @@ def score(sample: Sample) -> int:
 
 def _is_ours(record: Mapping[str, Any]) -> bool:
     """Return True for a Run or a Turn; the last Turn of a long Run may be cut."""
-    turns = record.get("turns")
-    if isinstance(turns, list) and turns and "version" in record:
-        return isinstance(turns[0], Mapping) and "blocks" in turns[0]
+    run_turns = record.get("turns")
+    if isinstance(run_turns, list) and run_turns and "version" in record:
+        return isinstance(run_turns[0], Mapping) and "blocks" in run_turns[0]
     return is_nbturns_data(record)
 
 
-def read(source: Source) -> Iterator[Run]:
+def read_nbturns_file(source: Source) -> Iterator[Run]:
     """Yield the Runs of a file."""
     if source.sample.container == "text":
         yield from _read_yaml(source)
         return
-    for position, value in source.records():
-        yield from try_read(source, position, run_of, source, position, value)
+    for position, document in source.records():
+        yield from try_read(source, position, document_to_run, source, position, document)
 
 
 def _read_yaml(source: Source) -> Iterator[Run]:
@@ -57,11 +58,11 @@ def _read_yaml(source: Source) -> Iterator[Run]:
         raise
 
 
-def run_of(source: Source, position: str, value: Any) -> Run:
+def document_to_run(source: Source, position: str, document: Any) -> Run:
     """Return the Run of a value that is a Turn or a Run."""
     notes = source.notes(OURS, position)
     try:
-        run = run_from_dict(value, file=source.file, strict=source.strict, guess=notes.add_guess)
+        run = run_from_dict(document, file=source.file, strict=source.strict, guess=notes.add_guess)
     except LoadError as error:
         full_position = join_positions(position, error.position)
         raise LoadError(error.reason, file=source.file, position=full_position) from None
@@ -73,4 +74,4 @@ def _with_report(run: Run, notes: Notes) -> Run:
     return replace(run, import_report=notes.report(len(run.latest))) if notes.guessed else run
 
 
-IMPORTER = Importer(OURS, score, read)
+IMPORTER = Importer(OURS, score_nbturns, read_nbturns_file)

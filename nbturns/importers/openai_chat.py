@@ -19,7 +19,7 @@ from .kit.import_report import Notes
 from .kit.importer import Importer
 from .kit.record_fields import omit
 from .kit.record_lists import list_reader
-from .kit.source import Sample
+from .kit.sample import Sample
 from .kit.transcript import Transcript
 
 FORMAT = "openai-chat"
@@ -31,14 +31,14 @@ FOREIGN_PART_TYPES = frozenset(
     | {"input_text", "output_text", "input_image", "tool-call", "reasoning"}
 )
 FOREIGN_FIELDS = frozenset({"type", "parts", "toolCalls", "toolCallId", "kind", "lc", "uuid", "sender", "source"})
-OWN_MARK, PLAIN_TEXTS, TEXT_PARTS = 85, 50, 35  # scores
-MAX_MESSAGES = 100  # that a score looks at
+OWN_MARK_SCORE, PLAIN_TEXTS_SCORE, TEXT_PARTS_SCORE = 85, 50, 35  # scores
+MAX_MESSAGES = 100  # number that a score checks
 
 
 # Detection.
 
 
-def score(sample: Sample) -> int:
+def score_openai_chat(sample: Sample) -> int:
     """Return a score: high for tool calls, their roles and image URLs; lower for plain texts, which fit other formats."""
     if sample.container != "json":
         return 0
@@ -54,19 +54,19 @@ def score(sample: Sample) -> int:
     if any(map(_is_foreign, first_messages)):
         return 0
     if any(map(_has_own_mark, first_messages)):
-        return OWN_MARK
+        return OWN_MARK_SCORE
     has_parts = any(isinstance(message.get("content"), list) for message in first_messages)
     has_system = any(message.get("role") == "system" for message in first_messages)
-    return TEXT_PARTS if has_parts and not has_system else PLAIN_TEXTS
+    return TEXT_PARTS_SCORE if has_parts and not has_system else PLAIN_TEXTS_SCORE
 
 
-def _messages_of(value: Any) -> Any:
+def _messages_of(request: Any) -> Any:
     """Return the list of messages in an object, or in the body of a batch request; None without one."""
-    if not isinstance(value, Mapping):
+    if not isinstance(request, Mapping):
         return None
-    messages = value.get("messages")
-    if messages is None and isinstance(body := value.get("body"), Mapping):
-        messages = body.get("messages")
+    messages = request.get("messages")
+    if messages is None and isinstance(batch_body := request.get("body"), Mapping):
+        messages = batch_body.get("messages")
     return messages if isinstance(messages, list) else None
 
 
@@ -90,27 +90,33 @@ def _has_own_mark(message: Mapping[str, Any]) -> bool:
 
 def _part_types(message: Mapping[str, Any]) -> list[str]:
     content = message.get("content")
-    return [str(part.get("type")) for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
+    return (
+        [str(content_part.get("type")) for content_part in content if isinstance(content_part, Mapping)]
+        if isinstance(content, list)
+        else []
+    )
 
 
 # Reading.
 
 
-def read_one(value: Any, notes: Notes) -> Run:
+def read_chat(request: Any, notes: Notes) -> Run:
     """Return the Run of a list of messages, or of an object that has one."""
     document: Mapping[str, Any] = EMPTY_DICT
-    messages = value
-    if isinstance(value, Mapping):
-        document = freeze(omit(value, "messages"))
-        messages = value.get("messages", _messages_of(value))
+    messages = request
+    if isinstance(request, Mapping):
+        document = freeze(omit(request, "messages"))
+        messages = request.get("messages", _messages_of(request))
     if not isinstance(messages, (list, tuple)):
         raise notes.load_error("", wrong_type("messages", messages, list))
     if messages and not any(isinstance(message, Mapping) for message in messages):
         raise notes.load_error("", wrong_type("messages[0]", messages[0], dict))
     transcript = Transcript(notes)
     read_messages(transcript, messages, document.get("model"))
-    name = document.get("id", document.get("custom_id"))
-    return transcript.to_run(name=name if isinstance(name, str) else "", metadata={OPENAI_CHAT_FIELDS.name: document})
+    conversation_id = document.get("id", document.get("custom_id"))
+    return transcript.to_run(
+        name=conversation_id if isinstance(conversation_id, str) else "", metadata={OPENAI_CHAT_FIELDS.name: document}
+    )
 
 
-IMPORTER = Importer(FORMAT, score, list_reader(FORMAT, is_message, read_one))
+IMPORTER = Importer(FORMAT, score_openai_chat, list_reader(FORMAT, is_message, read_chat))

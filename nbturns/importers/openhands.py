@@ -2,7 +2,7 @@
 
 An event is an action (of the user, the agent or the environment) or an observation (the outcome of an action,
 which is its `cause`). Events of the model carry its whole reply, from which its text, its tool calls with
-their exact arguments, and its tokens are read. Events that are nobody's message (`recall`, a change of state)
+their exact arguments, and its tokens are read. Events that belong to no message (`recall`, a change of state)
 are `other` blocks. Source: OpenHands' `openhands/events` and its evaluation output.
 """
 
@@ -29,7 +29,7 @@ from .kit.record_fields import (
     token_usage,
 )
 from .kit.record_lists import list_reader
-from .kit.source import Sample
+from .kit.sample import Sample
 from .kit.transcript import Transcript
 
 FORMAT = "openhands"
@@ -51,18 +51,22 @@ def is_event(value: Any) -> bool:
 def is_history(value: Any) -> bool:
     """Return True for a line of `output.jsonl`, and for a list of events."""
     history = value.get("history") if isinstance(value, Mapping) else value
-    return isinstance(history, list) and any(map(is_event, _flatten(history[:4])))
+    return isinstance(history, list) and any(map(is_event, _flatten_history(history[:4])))
 
 
-def _flatten(history: list[Any]) -> list[Any]:
+def _flatten_history(history: list[Any]) -> list[Any]:
     """Return the events of a history, which in older files has pairs of an action and its observation."""
-    return [event for item in history for event in (item if isinstance(item, list) else [item])]
+    return [
+        event
+        for history_item in history
+        for event in (history_item if isinstance(history_item, list) else [history_item])
+    ]
 
 
-def read_one(value: Any, notes: Notes) -> Run:
+def read_history(document: Any, notes: Notes) -> Run:
     """Return the Run of one stream of events: a Turn for each message of the user."""
-    history, extra_fields = split_document([value] if is_event(value) else value, notes, "history")
-    events = _flatten(history)
+    history, extra_fields = split_document([document] if is_event(document) else document, notes, "history")
+    events = _flatten_history(history)
     transcript = Transcript(notes)
     transcript.read_records("history", events, _EventReader(transcript, events).read_event)
     return transcript.to_run(name=text_or_empty(extra_fields.get("instance_id")), extra_fields=extra_fields)
@@ -87,154 +91,176 @@ class _EventReader:
         else:
             self.transcript.add_unknown(event, missing_field("action", event))
 
-    def add_action(self, event: dict[str, Any], args: dict[str, Any]) -> None:
-        transcript, name, source, time = self.transcript, event["action"], event.get("source"), event.get("timestamp")
+    def add_action(self, event: dict[str, Any], action_args: dict[str, Any]) -> None:
+        transcript, action_name, event_source, timestamp = (
+            self.transcript,
+            event["action"],
+            event.get("source"),
+            event.get("timestamp"),
+        )
         extra_fields = omit(event, *ACTION_FIELDS)
-        if name == "system" or (name == "message" and source != "agent"):
-            self.add_prompt(event, args, extra_fields)
+        if action_name == "system" or (action_name == "message" and event_source != "agent"):
+            self.add_prompt(event, action_args, extra_fields)
         elif event.get("tool_call_metadata") is not None:
-            self.add_tool_call(event, args, extra_fields)
-        elif name == "message":
-            text = expect(args.get("content", event.get("message")), str, "content")
-            result = self.inference_result({}, event, pending=False)
-            extra_fields |= omit_empty(args=omit(args, "content"))
-            transcript.add(
-                Kind.LLM_TEXT, {"text": text}, "assistant", time=time, result=result, extra_fields=extra_fields
+            self.add_tool_call(event, action_args, extra_fields)
+        elif action_name == "message":
+            message_text = expect(action_args.get("content", event.get("message")), str, "content")
+            inference_result = self.inference_result({}, event, pending=False)
+            extra_fields |= omit_empty(args=omit(action_args, "content"))
+            transcript.add_block(
+                Kind.LLM_TEXT,
+                {"text": message_text},
+                "assistant",
+                time=timestamp,
+                result=inference_result,
+                extra_fields=extra_fields,
             )
-        elif source == "agent" and (name in AGENT_ACTIONS or self._has_observation(event)):
-            self.add_text_action(event, args, extra_fields)
+        elif event_source == "agent" and (action_name in AGENT_ACTIONS or self._has_observation(event)):
+            self.add_text_action(event, action_args, extra_fields)
         else:
             transcript.add_other(event)
 
     def _has_observation(self, event: Mapping[str, Any]) -> bool:
         return event.get("action") not in STATE_ACTIONS and str(event.get("id")) in self.observed_actions
 
-    def add_prompt(self, event: dict[str, Any], args: dict[str, Any], extra_fields: dict[str, Any]) -> None:
+    def add_prompt(self, event: dict[str, Any], action_args: dict[str, Any], extra_fields: dict[str, Any]) -> None:
         kind = Kind.SYSTEM if event["action"] == "system" else Kind.USER
-        text = expect(args.get("content", event.get("message")), str, "content")
-        urls = list_or_empty(args.get("image_urls"), "image_urls")
-        images = [{"url": url} for url in urls if isinstance(url, str)]
-        other_args = omit(args, "content", "image_urls")
+        prompt_text = expect(action_args.get("content", event.get("message")), str, "content")
+        image_urls = list_or_empty(action_args.get("image_urls"), "image_urls")
+        images = [{"url": image_url} for image_url in image_urls if isinstance(image_url, str)]
+        other_args = omit(action_args, "content", "image_urls")
         extra_fields |= omit_empty(args=other_args, source=event.get("source"))
-        payload = {"text": text} | omit_empty(images=images)
-        self.transcript.add(kind, payload, str(kind), time=event.get("timestamp"), extra_fields=extra_fields)
+        payload = {"text": prompt_text} | omit_empty(images=images)
+        self.transcript.add_block(kind, payload, str(kind), time=event.get("timestamp"), extra_fields=extra_fields)
 
-    def add_tool_call(self, event: dict[str, Any], args: dict[str, Any], extra_fields: dict[str, Any]) -> None:
+    def add_tool_call(self, event: dict[str, Any], action_args: dict[str, Any], extra_fields: dict[str, Any]) -> None:
         """Add a tool call of the model with the arguments of its reply."""
-        transcript, time = self.transcript, event.get("timestamp")
-        metadata = expect(event["tool_call_metadata"], dict, "tool_call_metadata")
-        reply = object_or_empty(metadata.get("model_response"), "model_response")
-        message = _message(reply)
-        id = optional_text(metadata.get("tool_call_id"), "tool_call_id")
-        result = self.inference_result(reply, event, pending=True)
+        transcript, timestamp = self.transcript, event.get("timestamp")
+        call_metadata = expect(event["tool_call_metadata"], dict, "tool_call_metadata")
+        reply = object_or_empty(call_metadata.get("model_response"), "model_response")
+        message = _reply_message(reply)
+        reply_call_id = optional_text(call_metadata.get("tool_call_id"), "tool_call_id")
+        inference_result = self.inference_result(reply, event, pending=True)
         reply_id = reply.get("id")
         reply_key = reply_id if isinstance(reply_id, str) else transcript.position
         if reply_key not in self.reply_keys:
             self.reply_keys.add(reply_key)
             reasoning = text_or_empty(message.get("reasoning_content"))
             if reasoning:
-                transcript.add(Kind.REASONING, {"text": reasoning}, result=result, time=time)
-            thoughts = (args[name] for name in REASONING_FIELDS if args.get(name))
-            text = text_or_empty(message.get("content") or next(thoughts, None))
-            if text:
-                transcript.add(Kind.LLM_TEXT, {"text": text}, "assistant", result=result, time=time)
-            extra_fields["tool_call_metadata"] = omit(metadata, "function_name", "tool_call_id")
-        function = next((function for call_id, function in _calls(message) if call_id == id), None)
-        arguments = args if function is None else function.get("arguments")
-        extra_fields |= omit_empty(
-            source=event.get("source"), message=event.get("message"), action=event["action"], args=args
+                transcript.add_block(Kind.REASONING, {"text": reasoning}, result=inference_result, time=timestamp)
+            thought_texts = (action_args[tool_name] for tool_name in REASONING_FIELDS if action_args.get(tool_name))
+            reply_text = text_or_empty(message.get("content") or next(thought_texts, None))
+            if reply_text:
+                transcript.add_block(
+                    Kind.LLM_TEXT, {"text": reply_text}, "assistant", result=inference_result, time=timestamp
+                )
+            extra_fields["tool_call_metadata"] = omit(call_metadata, "function_name", "tool_call_id")
+        call_function = next(
+            (call_function for call_id, call_function in _reply_calls(message) if call_id == reply_call_id), None
         )
-        name = metadata.get("function_name") or event["action"]
-        call_id = transcript.add_call(id, name, arguments, result=result, time=time, extra_fields=extra_fields)
+        arguments = action_args if call_function is None else call_function.get("arguments")
+        extra_fields |= omit_empty(
+            source=event.get("source"), message=event.get("message"), action=event["action"], args=action_args
+        )
+        tool_name = call_metadata.get("function_name") or event["action"]
+        call_id = transcript.add_call(
+            reply_call_id, tool_name, arguments, result=inference_result, time=timestamp, extra_fields=extra_fields
+        )
         self.call_ids[str(event.get("id"))] = call_id
         self.model_call_ids.add(call_id)
 
-    def add_text_action(self, event: dict[str, Any], args: dict[str, Any], extra_fields: dict[str, Any]) -> None:
+    def add_text_action(self, event: dict[str, Any], action_args: dict[str, Any], extra_fields: dict[str, Any]) -> None:
         """Add an action that the model wrote as text, as a tool call with the id of its event."""
-        transcript, time = self.transcript, event.get("timestamp")
-        result = self.inference_result({}, event, pending=True)
-        if thought := text_or_empty(args.get("thought")):
-            transcript.add(Kind.LLM_TEXT, {"text": thought}, "assistant", result=result, time=time)
+        transcript, timestamp = self.transcript, event.get("timestamp")
+        inference_result = self.inference_result({}, event, pending=True)
+        if thought := text_or_empty(action_args.get("thought")):
+            transcript.add_block(Kind.LLM_TEXT, {"text": thought}, "assistant", result=inference_result, time=timestamp)
         extra_fields |= omit_empty(source=event.get("source"), message=event.get("message"))
-        id = f"event-{event.get('id', transcript.position)}"
-        name = expect(event["action"], str, "action")
-        arguments = omit(args, "thought")
+        event_call_id = f"event-{event.get('id', transcript.position)}"
+        action_name = expect(event["action"], str, "action")
+        arguments = omit(action_args, "thought")
         self.call_ids[str(event.get("id"))] = transcript.add_call(
-            id, name, arguments, result=result, time=time, extra_fields=extra_fields
+            event_call_id, action_name, arguments, result=inference_result, time=timestamp, extra_fields=extra_fields
         )
 
     def add_observation(self, event: dict[str, Any]) -> None:
-        metadata = object_or_empty(event.get("tool_call_metadata"), "tool_call_metadata")
-        call_id = metadata.get("tool_call_id") or self.call_ids.get(str(event.get("cause")))
+        call_metadata = object_or_empty(event.get("tool_call_metadata"), "tool_call_metadata")
+        call_id = call_metadata.get("tool_call_id") or self.call_ids.get(str(event.get("cause")))
         if call_id is None:
             self.transcript.add_other(event)
             return
         content = event.get("content")
-        failed = event.get("observation") == "error"
-        error = (content if isinstance(content, str) and content else "it failed") if failed else ""
+        is_error = event.get("observation") == "error"
+        error_text = (content if isinstance(content, str) and content else "it failed") if is_error else ""
         extra_fields = omit(event, "content", "timestamp", "tool_call_metadata")
-        if metadata and call_id not in self.model_call_ids:  # else it repeats that of the action
-            extra_fields["tool_call_metadata"] = metadata
-        value = None if error else content
-        self.transcript.add_result(call_id, value, error, time=event.get("timestamp"), extra_fields=extra_fields)
+        if call_metadata and call_id not in self.model_call_ids:  # else it repeats that of the action
+            extra_fields["tool_call_metadata"] = call_metadata
+        result_content = None if error_text else content
+        self.transcript.add_result(
+            call_id, result_content, error_text, time=event.get("timestamp"), extra_fields=extra_fields
+        )
 
     def inference_result(self, reply: Mapping[str, Any], event: Mapping[str, Any], *, pending: bool) -> InferenceResult:
         """Return the result of the model call of an action; the metrics of its event are those of all calls so far."""
-        counts = object_or_empty(reply.get("usage"), "usage")
-        input_details = object_or_empty(counts.get("prompt_tokens_details"), "prompt_tokens_details")
-        output_details = object_or_empty(counts.get("completion_tokens_details"), "completion_tokens_details")
-        id = optional_text(reply.get("id"), "id") or ""
+        token_counts = object_or_empty(reply.get("usage"), "usage")
+        input_details = object_or_empty(token_counts.get("prompt_tokens_details"), "prompt_tokens_details")
+        output_details = object_or_empty(token_counts.get("completion_tokens_details"), "completion_tokens_details")
+        response_id = optional_text(reply.get("id"), "id") or ""
         return self.transcript.inference_result(
-            id=id,
+            id=response_id,
             model=reply.get("model"),
-            response_id=id,
+            response_id=response_id,
             stop_reason=_first_choice(reply).get("finish_reason"),
             pending=pending,
             usage=token_usage(
-                counts.get("prompt_tokens"),
-                counts.get("completion_tokens"),
-                cached=input_details.get("cached_tokens"),
-                reasoning=output_details.get("reasoning_tokens"),
+                token_counts.get("prompt_tokens"),
+                token_counts.get("completion_tokens"),
+                cache_read_tokens=input_details.get("cached_tokens"),
+                reasoning_tokens=output_details.get("reasoning_tokens"),
             ),
-            duration_ms=_latency(event, id),
+            duration_ms=_latency_ms(event, response_id),
         )
 
 
-def _latency(event: Mapping[str, Any], id: str) -> int | None:
+def _latency_ms(event: Mapping[str, Any], response_id: str) -> int | None:
     """Return the latency of a reply in milliseconds; None where the metrics of an event have none."""
     metrics = event.get("llm_metrics")
     latencies = metrics.get("response_latencies") if isinstance(metrics, Mapping) else None
-    for latency in reversed(latencies if isinstance(latencies, list) else []):
-        if isinstance(latency, Mapping) and latency.get("response_id") == id and id:
-            seconds = to_number(latency.get("latency"))
-            return None if seconds is None else round(seconds * 1000)
+    for latency_record in reversed(latencies if isinstance(latencies, list) else []):
+        if isinstance(latency_record, Mapping) and latency_record.get("response_id") == response_id and response_id:
+            latency_seconds = to_number(latency_record.get("latency"))
+            return None if latency_seconds is None else round(latency_seconds * 1000)
     return None
 
 
 def _first_choice(reply: Mapping[str, Any]) -> Mapping[str, Any]:
     choices = reply.get("choices")
-    first = choices[0] if isinstance(choices, list) and choices else {}
-    return first if isinstance(first, Mapping) else {}
+    first_choice = choices[0] if isinstance(choices, list) and choices else {}
+    return first_choice if isinstance(first_choice, Mapping) else {}
 
 
-def _message(reply: Mapping[str, Any]) -> Mapping[str, Any]:
+def _reply_message(reply: Mapping[str, Any]) -> Mapping[str, Any]:
     message = _first_choice(reply).get("message")
     return message if isinstance(message, Mapping) else {}
 
 
-def _calls(message: Mapping[str, Any]) -> list[tuple[Any, Mapping[str, Any]]]:
+def _reply_calls(message: Mapping[str, Any]) -> list[tuple[Any, Mapping[str, Any]]]:
     """Return the tool calls of a message: id and function of each."""
-    items = message.get("tool_calls")
-    calls = [call for call in items if isinstance(call, Mapping)] if isinstance(items, list) else []
-    functions = [(call.get("id"), call.get("function")) for call in calls]
-    return [(id, function) for id, function in functions if isinstance(function, Mapping)]
+    call_records = message.get("tool_calls")
+    tool_calls = (
+        [tool_call for tool_call in call_records if isinstance(tool_call, Mapping)]
+        if isinstance(call_records, list)
+        else []
+    )
+    call_functions = [(tool_call.get("id"), tool_call.get("function")) for tool_call in tool_calls]
+    return [(call_id, call_function) for call_id, call_function in call_functions if isinstance(call_function, Mapping)]
 
 
-def score(sample: Sample) -> int:
+def score_openhands(sample: Sample) -> int:
     """Return SURE for a history of actions and observations, and for a list of them."""
     if sample.container != "json":
         return 0
     return SURE if any(is_event(value) or is_history(value) for value in sample.records) else 0
 
 
-IMPORTER = Importer(FORMAT, score, list_reader(FORMAT, is_event, read_one))
+IMPORTER = Importer(FORMAT, score_openhands, list_reader(FORMAT, is_event, read_history))

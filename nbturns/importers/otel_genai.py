@@ -58,16 +58,16 @@ def model_call(span: Span, notes: Notes) -> ModelCall | None:
         event_messages, event_reply = _from_event(event, span, notes)
         messages += event_messages
         reply += event_reply
-    for message in _numbered(attributes, "gen_ai.prompt"):
+    for message in _numbered_messages(attributes, "gen_ai.prompt"):
         messages += _chat_drafts(message, "user")
-    for message in _numbered(attributes, "gen_ai.completion"):
+    for message in _numbered_messages(attributes, "gen_ai.completion"):
         reply += _chat_drafts(message, "assistant")
     extra_attributes = {
-        name: value
-        for name, value in attributes.items()
-        if not name.startswith(NUMBERED_MESSAGES)
-        and name not in MESSAGES
-        and not (name in RESULT_ATTRIBUTES and is_simple(value))
+        attribute_name: attribute_value
+        for attribute_name, attribute_value in attributes.items()
+        if not attribute_name.startswith(NUMBERED_MESSAGES)
+        and attribute_name not in MESSAGES
+        and not (attribute_name in RESULT_ATTRIBUTES and is_simple(attribute_value))
     }
     other_events = [event for event in span.events if not str(event.get("name")).startswith("gen_ai.")]
     extra_fields = omit_empty(span=extra_attributes, events=other_events, **span.extra_fields())
@@ -75,11 +75,11 @@ def model_call(span: Span, notes: Notes) -> ModelCall | None:
 
 
 def other_messages(span: Span, notes: Notes) -> Drafts:
-    """Return the messages of a span that is no model call, such as an agent's, for conversations without others."""
+    """Return the messages of a span of another kind, such as an agent; used for conversations without model calls."""
     messages, reply = _from_attributes(span, notes)
     all_messages = _json_or_text(span.attributes.get("pydantic_ai.all_messages"))
     records = list_or_empty(all_messages, "pydantic_ai.all_messages")
-    return messages + reply or [draft for record in records for draft in drafts_of(record, span.position, notes)]
+    return messages + reply or [draft for record in records for draft in message_drafts(record, span.position, notes)]
 
 
 def is_simple(value: Any) -> bool:
@@ -89,36 +89,38 @@ def is_simple(value: Any) -> bool:
 
 def _is_model_call(span: Span) -> bool:
     attributes = span.attributes
-    operation = attributes.get("gen_ai.operation.name") or attributes.get("llm.request.type")
-    if isinstance(operation, str):
-        return operation in CHAT_OPERATIONS
+    operation_name = attributes.get("gen_ai.operation.name") or attributes.get("llm.request.type")
+    if isinstance(operation_name, str):
+        return operation_name in CHAT_OPERATIONS
     if any(str(event.get("name")).startswith("gen_ai.") for event in span.events):
         return True
-    return any(name.startswith(CALL_PREFIXES) for name in attributes)
+    return any(attribute_name.startswith(CALL_PREFIXES) for attribute_name in attributes)
 
 
 def _result_fields(span: Span) -> dict[str, Any]:
-    attributes, usage, details = span.attributes, "gen_ai.usage.", "gen_ai.usage.details."
-    reasons = attributes.get("gen_ai.response.finish_reasons")
-    reason = reasons[0] if isinstance(reasons, list) and reasons else reasons
+    attributes, usage_prefix, details_prefix = span.attributes, "gen_ai.usage.", "gen_ai.usage.details."
+    finish_reasons = attributes.get("gen_ai.response.finish_reasons")
+    finish_reason = finish_reasons[0] if isinstance(finish_reasons, list) and finish_reasons else finish_reasons
     max_tokens = to_number(attributes.get("gen_ai.request.max_tokens"))
-    provider = attributes.get("gen_ai.provider.name") or attributes.get("gen_ai.system")
-    model = attributes.get("gen_ai.response.model") or attributes.get("gen_ai.request.model")
-    cache_read = attributes.get(f"{details}cache_read_input_tokens")
-    cache_written = attributes.get(f"{details}cache_creation_input_tokens")
+    provider_name = attributes.get("gen_ai.provider.name") or attributes.get("gen_ai.system")
+    model_name = attributes.get("gen_ai.response.model") or attributes.get("gen_ai.request.model")
+    cache_read_tokens = attributes.get(f"{details_prefix}cache_read_input_tokens")
+    cache_write_tokens = attributes.get(f"{details_prefix}cache_creation_input_tokens")
     return {
-        "provider": text_or_empty(provider),
-        "model": text_or_empty(model),
+        "provider": text_or_empty(provider_name),
+        "model": text_or_empty(model_name),
         "response_id": text_or_empty(attributes.get("gen_ai.response.id")),
-        "stop_reason": "error" if span.error and not reason else reason,
+        "stop_reason": "error" if span.error and not finish_reason else finish_reason,
         "max_tokens": None if max_tokens is None else int(max_tokens),
-        "cost": to_float(attributes.get("operation.cost", attributes.get(f"{usage}cost"))),
+        "cost": to_float(attributes.get("operation.cost", attributes.get(f"{usage_prefix}cost"))),
         "usage": token_usage(
-            attributes.get(f"{usage}input_tokens", attributes.get(f"{usage}prompt_tokens")),
-            attributes.get(f"{usage}output_tokens", attributes.get(f"{usage}completion_tokens")),
-            cached=attributes.get(f"{usage}cache_read.input_tokens", cache_read),
-            written=attributes.get(f"{usage}cache_creation.input_tokens", cache_written),
-            reasoning=attributes.get(f"{details}reasoning_tokens", attributes.get(f"{usage}reasoning_tokens")),
+            attributes.get(f"{usage_prefix}input_tokens", attributes.get(f"{usage_prefix}prompt_tokens")),
+            attributes.get(f"{usage_prefix}output_tokens", attributes.get(f"{usage_prefix}completion_tokens")),
+            cache_read_tokens=attributes.get(f"{usage_prefix}cache_read.input_tokens", cache_read_tokens),
+            cache_write_tokens=attributes.get(f"{usage_prefix}cache_creation.input_tokens", cache_write_tokens),
+            reasoning_tokens=attributes.get(
+                f"{details_prefix}reasoning_tokens", attributes.get(f"{usage_prefix}reasoning_tokens")
+            ),
         ),
         "extra": omit_empty(error=span.error),
     }
@@ -132,27 +134,27 @@ def _from_attributes(span: Span, notes: Notes) -> tuple[Drafts, Drafts]:
     messages: Drafts = []
     instructions = _json_or_text(span.attributes.get("gen_ai.system_instructions"))
     if instructions:
-        parts = instructions if isinstance(instructions, list) else [instructions]
-        messages += drafts_of({"role": "system", "parts": parts}, span.position, notes)
+        instruction_parts = instructions if isinstance(instructions, list) else [instructions]
+        messages += message_drafts({"role": "system", "parts": instruction_parts}, span.position, notes)
     for message in _attribute_list(span, "gen_ai.input.messages"):
-        messages += drafts_of(message, span.position, notes)
+        messages += message_drafts(message, span.position, notes)
     reply: Drafts = []
     for message in _attribute_list(span, "gen_ai.output.messages"):
-        reply += drafts_of(message, span.position, notes)
+        reply += message_drafts(message, span.position, notes)
         _add_finish_reason(span, message.get("finish_reason"))
     return messages, reply
 
 
-def _attribute_list(span: Span, name: str) -> list[Any]:
-    return list_or_empty(_json_or_text(span.attributes.get(name)), name)
+def _attribute_list(span: Span, attribute_name: str) -> list[Any]:
+    return list_or_empty(_json_or_text(span.attributes.get(attribute_name)), attribute_name)
 
 
-def _add_finish_reason(span: Span, reason: Any) -> None:
+def _add_finish_reason(span: Span, finish_reason: Any) -> None:
     """Add the finish reason of a reply to a span without one."""
-    reasons = span.attributes.get("gen_ai.response.finish_reasons")
-    span_reason = reasons[0] if isinstance(reasons, list) and reasons else reasons
-    if isinstance(reason, str) and reason and not isinstance(span_reason, str):
-        span.attributes["gen_ai.response.finish_reasons"] = [reason]
+    span_reasons = span.attributes.get("gen_ai.response.finish_reasons")
+    span_reason = span_reasons[0] if isinstance(span_reasons, list) and span_reasons else span_reasons
+    if isinstance(finish_reason, str) and finish_reason and not isinstance(span_reason, str):
+        span.attributes["gen_ai.response.finish_reasons"] = [finish_reason]
 
 
 def _json_or_text(value: Any) -> Any:
@@ -165,66 +167,83 @@ def _json_or_text(value: Any) -> Any:
     return value
 
 
-def drafts_of(record: Any, position: str, notes: Notes) -> Drafts:
+def message_drafts(record: Any, position: str, notes: Notes) -> Drafts:
     """Return the blocks of a message with a role and parts."""
     message = expect(record, dict, "message")
     role = optional_text(message.get("role"), "role") or "user"
     if message.get("parts") is None and "content" in message:
         return _chat_drafts(message, role)
     drafts: Drafts = []
-    texts: list[str] = []
+    text_parts: list[str] = []
     images: list[dict[str, Any]] = []
-    for part in list_or_empty(message.get("parts"), "parts"):
-        if isinstance(part, str):
-            texts.append(part)
+    for content_part in list_or_empty(message.get("parts"), "parts"):
+        if isinstance(content_part, str):
+            text_parts.append(content_part)
             continue
-        type, content = expect(part, dict, "part").get("type"), part.get("content")
-        if type == "text" and role == "assistant":
-            drafts.append(Draft(Kind.LLM_TEXT, {"text": optional_text(content, "content") or ""}, role))
-        elif type == "text":
-            texts.append(optional_text(content, "content") or "")
-        elif (image := _image(part)) is not None:
-            images.append(image)
+        part_type, part_content = expect(content_part, dict, "part").get("type"), content_part.get("content")
+        if part_type == "text" and role == "assistant":
+            drafts.append(Draft(Kind.LLM_TEXT, {"text": optional_text(part_content, "content") or ""}, role))
+        elif part_type == "text":
+            text_parts.append(optional_text(part_content, "content") or "")
+        elif (part_image := _image_payload(content_part)) is not None:
+            images.append(part_image)
         else:
-            drafts.append(_part_draft(part, type, position, notes))
-    if texts or images:
-        payload = {"text": "\n".join(texts)} | omit_empty(images=images)
+            drafts.append(_part_draft(content_part, part_type, position, notes))
+    if text_parts or images:
+        payload = {"text": "\n".join(text_parts)} | omit_empty(images=images)
         drafts.insert(0, Draft(MESSAGE_KINDS.get(role, Kind.USER), payload, role))
     if not drafts and role == "assistant":
         drafts.append(Draft(Kind.LLM_TEXT, {"text": ""}, role))
     return drafts
 
 
-def _part_draft(part: dict[str, Any], type: Any, position: str, notes: Notes) -> Draft:
-    if type in ("tool_call", "server_tool_call"):
-        arguments = part.get("arguments")
-        return _call_draft(part.get("id"), part.get("name"), arguments)
-    if type in ("tool_call_response", "server_tool_call_response"):
-        result = next((part[name] for name in ("response", "result", "content") if name in part), None)
-        id = optional_text(part.get("id"), "tool call id") or ""
-        return Draft(Kind.TOOL_USE, {"id": id, "result": result, "error": ""})
-    if type in ("reasoning", "thinking"):
-        return Draft(Kind.REASONING, {"text": optional_text(part.get("content"), "content") or ""})
-    notes.add_unknown(position, unknown_value("type", type))
-    return Draft(Kind.OTHER, part)
+def _part_draft(content_part: dict[str, Any], part_type: Any, position: str, notes: Notes) -> Draft:
+    if part_type in ("tool_call", "server_tool_call"):
+        arguments = content_part.get("arguments")
+        return _call_draft(content_part.get("id"), content_part.get("name"), arguments)
+    if part_type in ("tool_call_response", "server_tool_call_response"):
+        tool_result = next(
+            (
+                content_part[field_name]
+                for field_name in ("response", "result", "content")
+                if field_name in content_part
+            ),
+            None,
+        )
+        call_id = optional_text(content_part.get("id"), "tool call id") or ""
+        return Draft(Kind.TOOL_USE, {"id": call_id, "result": tool_result, "error": ""})
+    if part_type in ("reasoning", "thinking"):
+        return Draft(Kind.REASONING, {"text": optional_text(content_part.get("content"), "content") or ""})
+    notes.add_unknown(position, unknown_value("type", part_type))
+    return Draft(Kind.OTHER, content_part)
 
 
-def _call_draft(id: Any, name: Any, arguments: Any) -> Draft:
+def _call_draft(raw_call_id: Any, tool_name: Any, arguments: Any) -> Draft:
     """Return the block of a tool call. `arguments`: an object, or JSON; anything else is kept in `args_raw`."""
-    parsed = _json_or_text(arguments)
-    args = {"args": parsed} if isinstance(parsed, Mapping) else {"args": {}} | omit_empty(args_raw=arguments)
-    call_id = optional_text(id, "tool call id") or ""
-    return Draft(Kind.TOOL_CALL, {"id": call_id, "name": optional_text(name, "tool name") or "", **args})
+    parsed_arguments = _json_or_text(arguments)
+    argument_fields = (
+        {"args": parsed_arguments}
+        if isinstance(parsed_arguments, Mapping)
+        else {"args": {}} | omit_empty(args_raw=arguments)
+    )
+    call_id = optional_text(raw_call_id, "tool call id") or ""
+    return Draft(
+        Kind.TOOL_CALL, {"id": call_id, "name": optional_text(tool_name, "tool name") or "", **argument_fields}
+    )
 
 
-def _image(part: Mapping[str, Any]) -> dict[str, Any] | None:
-    type, media_type = part.get("type"), part.get("mime_type") or part.get("media_type")
-    is_image = part.get("modality") == "image" or str(media_type).startswith("image/") or type == "image-url"
-    if type not in ("blob", "uri", "file", "image-url", "binary") or not is_image:
+def _image_payload(content_part: Mapping[str, Any]) -> dict[str, Any] | None:
+    part_type, media_type = content_part.get("type"), content_part.get("mime_type") or content_part.get("media_type")
+    is_image = (
+        content_part.get("modality") == "image" or str(media_type).startswith("image/") or part_type == "image-url"
+    )
+    if part_type not in ("blob", "uri", "file", "image-url", "binary") or not is_image:
         return None
-    content = part.get("content") if isinstance(part.get("content"), str) else part.get("data")
-    url = part.get("uri") or part.get("url")
-    return omit_empty(media_type=media_type, content=content, url=url, file_id=part.get("file_id"))
+    image_data = (
+        content_part.get("content") if isinstance(content_part.get("content"), str) else content_part.get("data")
+    )
+    image_url = content_part.get("uri") or content_part.get("url")
+    return omit_empty(media_type=media_type, content=image_data, url=image_url, file_id=content_part.get("file_id"))
 
 
 # Messages in events and log records.
@@ -232,38 +251,40 @@ def _image(part: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def _from_event(event: Mapping[str, Any], span: Span, notes: Notes) -> tuple[Drafts, Drafts]:
     """Return the blocks of the messages and of the reply in an event."""
-    name, attributes = str(event.get("name")), object_or_empty(event.get("attributes"), "attributes")
-    if not name.startswith("gen_ai."):
+    event_name, event_attributes = str(event.get("name")), object_or_empty(event.get("attributes"), "attributes")
+    if not event_name.startswith("gen_ai."):
         return [], []
-    if any(message_name in attributes for message_name in MESSAGES):  # gen_ai.client.inference.operation.details
-        return _from_attributes(Span(span.position, {}, attributes=attributes), notes)
-    if name in ("gen_ai.content.prompt", "gen_ai.content.completion"):
-        records = _json_or_text(attributes.get(name.replace("content.", "")))
-        drafts = [draft for record in objects(records, name) for draft in _chat_drafts(record, "user")]
-        return ([], drafts) if name in REPLY_EVENTS else (drafts, [])
-    if not name.endswith(".message") and name not in REPLY_EVENTS:
+    if any(message_name in event_attributes for message_name in MESSAGES):  # gen_ai.client.inference.operation.details
+        return _from_attributes(Span(span.position, {}, attributes=event_attributes), notes)
+    if event_name in ("gen_ai.content.prompt", "gen_ai.content.completion"):
+        records = _json_or_text(event_attributes.get(event_name.replace("content.", "")))
+        drafts = [draft for record in objects(records, event_name) for draft in _chat_drafts(record, "user")]
+        return ([], drafts) if event_name in REPLY_EVENTS else (drafts, [])
+    if not event_name.endswith(".message") and event_name not in REPLY_EVENTS:
         return [], []
-    body = _event_body(event, attributes)
-    if name == "gen_ai.choice":
+    body = _event_body(event, event_attributes)
+    if event_name == "gen_ai.choice":
         return [], _choice_drafts(body, span)
-    return _chat_drafts(body, name.removeprefix("gen_ai.").removesuffix(".message")), []
+    return _chat_drafts(body, event_name.removeprefix("gen_ai.").removesuffix(".message")), []
 
 
 def _event_body(event: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[str, Any]:
-    body = event.get("body")
-    if body is None:
-        return {name: _json_or_text(value) for name, value in attributes.items()}
-    parsed = _json_or_text(body)
-    return expect({} if parsed is None else parsed, dict, "body")
+    event_body = event.get("body")
+    if event_body is None:
+        return {
+            attribute_name: _json_or_text(attribute_value) for attribute_name, attribute_value in attributes.items()
+        }
+    parsed_body = _json_or_text(event_body)
+    return expect({} if parsed_body is None else parsed_body, dict, "body")
 
 
-def _choice_drafts(body: dict[str, Any], span: Span) -> Drafts:
-    message = body.get("message")
-    message = body if message is None else _json_or_text(message)
-    if isinstance(message, str):
-        message = {"content": message}
-    drafts = _chat_drafts(expect(message, dict, "message"), "assistant")
-    _add_finish_reason(span, body.get("finish_reason"))
+def _choice_drafts(choice_body: dict[str, Any], span: Span) -> Drafts:
+    choice_message = choice_body.get("message")
+    choice_message = choice_body if choice_message is None else _json_or_text(choice_message)
+    if isinstance(choice_message, str):
+        choice_message = {"content": choice_message}
+    drafts = _chat_drafts(expect(choice_message, dict, "message"), "assistant")
+    _add_finish_reason(span, choice_body.get("finish_reason"))
     return drafts
 
 
@@ -271,81 +292,99 @@ def _chat_drafts(message: Mapping[str, Any], default_role: str) -> Drafts:
     """Return the blocks of a message like OpenAI's: a content, tool calls, the id of the call that it answers."""
     role = optional_text(message.get("role"), "role") or default_role
     content = message.get("content")
-    if isinstance(content, str) and content.startswith("[") and isinstance(parts := _json_or_text(content), list):
-        content = parts if all(isinstance(part, Mapping) and "type" in part for part in parts) else content
+    if (
+        isinstance(content, str)
+        and content.startswith("[")
+        and isinstance(content_parts := _json_or_text(content), list)
+    ):
+        content = (
+            content_parts
+            if all(isinstance(content_part, Mapping) and "type" in content_part for content_part in content_parts)
+            else content
+        )
     if role == "tool":
-        id = optional_text(message.get("tool_call_id") or message.get("id"), "tool call id") or ""
-        return [Draft(Kind.TOOL_USE, {"id": id, "result": content, "error": ""})]
-    texts, images, has_more = _content(content)
-    calls = _calls(message)
+        call_id = optional_text(message.get("tool_call_id") or message.get("id"), "tool call id") or ""
+        return [Draft(Kind.TOOL_USE, {"id": call_id, "result": content, "error": ""})]
+    text_parts, images, has_more = _split_content(content)
+    tool_calls = _message_calls(message)
     drafts: Drafts = []
-    if role != "assistant" or any(texts) or images or not calls:
-        payload = {"text": "\n".join(texts)} | omit_empty(images=images)
+    if role != "assistant" or any(text_parts) or images or not tool_calls:
+        payload = {"text": "\n".join(text_parts)} | omit_empty(images=images)
         drafts.append(Draft(MESSAGE_KINDS.get(role, Kind.USER), payload, role))
     if has_more and drafts:
         drafts[0].extra_fields = {"content": content}
-    for call in calls:
-        function = call["function"] if isinstance(call.get("function"), Mapping) else call
-        drafts.append(_call_draft(call.get("id"), function.get("name"), function.get("arguments")))
+    for tool_call in tool_calls:
+        call_function = tool_call["function"] if isinstance(tool_call.get("function"), Mapping) else tool_call
+        drafts.append(_call_draft(tool_call.get("id"), call_function.get("name"), call_function.get("arguments")))
     return drafts
 
 
-def _calls(message: Mapping[str, Any]) -> list[dict[str, Any]]:
-    calls = _json_or_text(message.get("tool_calls"))
-    if isinstance(calls, Mapping):  # numbered attributes
-        calls = [calls[name] for name in sorted(calls, key=lambda name: (len(name), name))]
-    return objects(calls, "tool_calls")
+def _message_calls(message: Mapping[str, Any]) -> list[dict[str, Any]]:
+    tool_calls = _json_or_text(message.get("tool_calls"))
+    if isinstance(tool_calls, Mapping):  # numbered attributes
+        tool_calls = [
+            tool_calls[call_number]
+            for call_number in sorted(tool_calls, key=lambda call_number: (len(call_number), call_number))
+        ]
+    return objects(tool_calls, "tool_calls")
 
 
-def _content(content: Any) -> tuple[list[str], list[dict[str, Any]], bool]:
+def _split_content(content: Any) -> tuple[list[str], list[dict[str, Any]], bool]:
     """Return texts and images of a content, and whether it has more."""
     if content is None or isinstance(content, str):
         return [content or ""], [], False
     if not isinstance(content, list):
         return [json.dumps(content, ensure_ascii=False, default=repr)], [], True
-    texts: list[str] = []
+    text_parts: list[str] = []
     images: list[dict[str, Any]] = []
-    for part in content:
-        if isinstance(part, str):
-            texts.append(part)
-        elif isinstance(part, Mapping) and isinstance(part.get("text", part.get("content")), str):
-            texts.append(part.get("text", part.get("content")))
-        elif isinstance(part, Mapping) and isinstance(image_url := part.get("image_url"), Mapping):
+    for content_part in content:
+        if isinstance(content_part, str):
+            text_parts.append(content_part)
+        elif isinstance(content_part, Mapping) and isinstance(
+            content_part.get("text", content_part.get("content")), str
+        ):
+            text_parts.append(content_part.get("text", content_part.get("content")))
+        elif isinstance(content_part, Mapping) and isinstance(image_url := content_part.get("image_url"), Mapping):
             images.append(omit_empty(url=image_url.get("url"), detail=image_url.get("detail")))
-        elif isinstance(part, Mapping) and (image := _image(part)) is not None:
-            images.append(image)
-    return texts, images, len(content) > 1 or len(texts) + len(images) != len(content)
+        elif isinstance(content_part, Mapping) and (part_image := _image_payload(content_part)) is not None:
+            images.append(part_image)
+    return text_parts, images, len(content) > 1 or len(text_parts) + len(images) != len(content)
 
 
-def _numbered(attributes: Mapping[str, Any], prefix: str) -> list[dict[str, Any]]:
+def _numbered_messages(attributes: Mapping[str, Any], prefix: str) -> list[dict[str, Any]]:
     """Return messages whose fields are attributes of their own: `gen_ai.prompt.0.role`."""
-    return [message for message in in_order(to_tree(attributes, prefix)) if isinstance(message, dict)]
+    return [message for message in numbered_branches(attribute_tree(attributes, prefix)) if isinstance(message, dict)]
 
 
-def to_tree(attributes: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+def attribute_tree(attributes: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     """Return the attributes below a prefix as a tree: `a.0.b` is `{"0": {"b": …}}`."""
     tree: dict[str, Any] = {}
-    for name, value in attributes.items():
-        if not name.startswith(prefix + "."):
+    for attribute_name, value in attributes.items():
+        if not attribute_name.startswith(prefix + "."):
             continue
-        *steps, last = name.removeprefix(prefix + ".").split(".")
-        node = tree
-        for step in steps:
-            child = node.setdefault(step, {})
-            if not isinstance(child, dict):
-                child = node[step] = {"": child}
-            node = child
-        node[last] = value if not isinstance(node.get(last), dict) else {**node[last], "": value}
+        *path_steps, last_step = attribute_name.removeprefix(prefix + ".").split(".")
+        tree_node = tree
+        for path_step in path_steps:
+            child_node = tree_node.setdefault(path_step, {})
+            if not isinstance(child_node, dict):
+                child_node = tree_node[path_step] = {"": child_node}
+            tree_node = child_node
+        tree_node[last_step] = (
+            value if not isinstance(tree_node.get(last_step), dict) else {**tree_node[last_step], "": value}
+        )
     return tree
 
 
-def in_order(tree: Any) -> list[Any]:
+def numbered_branches(tree: Any) -> list[Any]:
     """Return the numbered branches of a tree in the order of their numbers."""
     if isinstance(tree, list):
         return tree
     if not isinstance(tree, Mapping):
         return []
-    return [tree[name] for name in sorted((name for name in tree if name.isdigit()), key=int)]
+    return [
+        tree[branch_number]
+        for branch_number in sorted((branch_number for branch_number in tree if branch_number.isdigit()), key=int)
+    ]
 
 
 READER = SpanReader(model_call, other_messages)

@@ -21,7 +21,8 @@ from ..values.turns import Block, Kind, Run, Turn
 from .kit.import_report import Notes
 from .kit.importer import MAYBE, SURE, Importer
 from .kit.record_fields import ShapeError, expect, omit_empty
-from .kit.source import Sample, Source
+from .kit.sample import Sample
+from .kit.source import Source
 from .kit.transcript import freeze_or_json, other_block
 
 if TYPE_CHECKING:
@@ -37,17 +38,17 @@ Rows = list[dict[str, Any]]
 
 def is_store(head: bytes) -> bool:
     """Return True for a SQLite file with the tables of a store; the schema is on its first page."""
-    return all(name.encode() in head for name in TABLES)
+    return all(table_name.encode() in head for table_name in TABLES)
 
 
-def read(source: Source) -> Iterator[Run]:
+def read_store(source: Source) -> Iterator[Run]:
     """Yield every session of a store, the oldest first."""
     import sqlite3
 
     try:
         with closing(_connect(source)) as store:
             store.row_factory = sqlite3.Row
-            yield from _Store(store, source).runs()
+            yield from _Store(store, source).read_runs()
     except sqlite3.Error as error:
         raise LoadError(f"the database cannot be read: {error}", file=source.file) from None
 
@@ -57,15 +58,15 @@ def _connect(source: Source) -> sqlite3.Connection:
     import sqlite3
 
     if source.path is None:
-        content = bytearray(source.read_bytes())
-        content[18:20] = b"\x01\x01"  # no journal, which a database in memory cannot have
-        memory = sqlite3.connect(":memory:")
-        memory.deserialize(bytes(content))
-        return memory
-    path = source.path.absolute()
-    journal = path.with_name(f"{path.name}-wal")
-    mode = "mode=ro" if journal.exists() else "immutable=1"  # without it SQLite creates a journal
-    return sqlite3.connect(f"{path.as_uri()}?{mode}", uri=True)
+        database_bytes = bytearray(source.read_bytes())
+        database_bytes[18:20] = b"\x01\x01"  # no journal, which a database in memory cannot have
+        memory_database = sqlite3.connect(":memory:")
+        memory_database.deserialize(bytes(database_bytes))
+        return memory_database
+    database_path = source.path.absolute()
+    journal_path = database_path.with_name(f"{database_path.name}-wal")
+    open_mode = "mode=ro" if journal_path.exists() else "immutable=1"  # without it SQLite creates a journal
+    return sqlite3.connect(f"{database_path.as_uri()}?{open_mode}", uri=True)
 
 
 class _Store:
@@ -74,143 +75,169 @@ class _Store:
         self.source = source
         self.blocks: dict[tuple[str, str], Block] = {}
 
-    def runs(self) -> Iterator[Run]:
+    def read_runs(self) -> Iterator[Run]:
         """Yield a Run for each session."""
-        missing = TABLES - {row[0] for row in self.connection.execute("SELECT name FROM sqlite_master")}
-        if missing:
-            raise LoadError(f"the database has no table {', '.join(sorted(missing))}", file=self.source.file)
-        sessions: dict[tuple[str, str], Rows] = {}
-        for row in self.rows("SELECT * FROM turns ORDER BY turn_created_at_ms, rowid"):
-            sessions.setdefault((_text(row.get("conv_id")), _text(row.get("session_id"))), []).append(row)
-        for row in self.rows("SELECT DISTINCT conv_id, session_id FROM turn_block_membership"):
-            sessions.setdefault((_text(row["conv_id"]), _text(row["session_id"])), [])
-        names = Counter(session or conversation for conversation, session in sessions)
-        for (conversation, session), turns in sessions.items():
-            name = session or conversation
-            if names[name] > 1:
-                name = f"{conversation}/{session}"
-            yield self.run(name, conversation, session, turns)
+        missing_tables = TABLES - {row[0] for row in self.connection.execute("SELECT name FROM sqlite_master")}
+        if missing_tables:
+            raise LoadError(f"the database has no table {', '.join(sorted(missing_tables))}", file=self.source.file)
+        turns_by_session: dict[tuple[str, str], Rows] = {}
+        for row in self._query_rows("SELECT * FROM turns ORDER BY turn_created_at_ms, rowid"):
+            turns_by_session.setdefault((_as_text(row.get("conv_id")), _as_text(row.get("session_id"))), []).append(row)
+        for row in self._query_rows("SELECT DISTINCT conv_id, session_id FROM turn_block_membership"):
+            turns_by_session.setdefault((_as_text(row["conv_id"]), _as_text(row["session_id"])), [])
+        name_counts = Counter(session_id or conversation_id for conversation_id, session_id in turns_by_session)
+        for (conversation_id, session_id), turn_rows in turns_by_session.items():
+            session_name = session_id or conversation_id
+            if name_counts[session_name] > 1:
+                session_name = f"{conversation_id}/{session_id}"
+            yield self._read_run(session_name, conversation_id, session_id, turn_rows)
 
-    def rows(self, query: str, *values: str) -> Iterator[dict[str, Any]]:
+    def _query_rows(self, query: str, *query_values: str) -> Iterator[dict[str, Any]]:
         """Yield the rows of a query; a damaged database is reported as a problem of the source."""
         import sqlite3
 
         try:
-            for row in self.connection.execute(query, values):
+            for row in self.connection.execute(query, query_values):
                 yield dict(row)
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError) and "no such column" in str(error):
                 raise
             self.source.add_problem("", f"the database is damaged: {error}")
 
-    def run(self, name: str, conversation: str, session: str, turns: Rows) -> Run:
-        notes = self.source.notes(FORMAT, name)
-        snapshots = self.snapshots(conversation, session, notes)
-        turn_ids = {_text(row.get("turn_id")) for row in turns}
+    def _read_run(self, session_name: str, conversation_id: str, session_id: str, turn_rows: Rows) -> Run:
+        notes = self.source.notes(FORMAT, session_name)
+        snapshots = self._read_snapshots(conversation_id, session_id, notes)
+        turn_ids = {_as_text(row.get("turn_id")) for row in turn_rows}
         for turn_id in snapshots:
             if turn_id not in turn_ids:
                 notes.add_guess(f"turn {turn_id}", "the turn has blocks, but no row of its own")
-                turns.append({"turn_id": turn_id})
-        session_turns = [self.turn(row, snapshots.get(_text(row.get("turn_id")), {}), notes) for row in turns]
-        extra_fields = omit_empty(conv_id=conversation, session_id=session)
+                turn_rows.append({"turn_id": turn_id})
+        session_turns = [
+            self._read_turn(row, snapshots.get(_as_text(row.get("turn_id")), {}), notes) for row in turn_rows
+        ]
+        extra_fields = omit_empty(conv_id=conversation_id, session_id=session_id)
         block_count = len({id(block) for turn in session_turns for block in turn.blocks})
         metadata = metadata_from_dict({FIELDS.name: extra_fields}) if extra_fields else NO_METADATA
-        return Run(session_turns, id=name, metadata=metadata, import_report=notes.report(block_count))
+        return Run(session_turns, id=session_name, metadata=metadata, import_report=notes.report(block_count))
 
-    def snapshots(self, conversation: str, session: str, notes: Notes) -> dict[str, dict[tuple[Any, str], list[Block]]]:
+    def _read_snapshots(
+        self, conversation_id: str, session_id: str, notes: Notes
+    ) -> dict[str, dict[tuple[Any, str], list[Block]]]:
         """Return the blocks of each snapshot of each turn, by time and phase."""
-        query = (
+        membership_query = (
             "SELECT m.*, b.block_id AS stored_id, b.kind, b.role, b.payload_json, b.block_metadata_json"
             " FROM turn_block_membership m LEFT JOIN blocks b ON b.block_id = m.block_id AND b.content_hash = m.content_hash"
             " WHERE m.conv_id = ? AND m.session_id = ? ORDER BY m.snapshot_created_at_ms, m.phase, m.ordinal"
         )
-        turns: dict[str, dict[tuple[Any, str], list[Block]]] = {}
-        for row in self.rows(query, conversation, session):
-            turn = turns.setdefault(_text(row["turn_id"]), {})
-            turn.setdefault((row["snapshot_created_at_ms"], _text(row["phase"])), []).append(self.block(row, notes))
-        return turns
+        snapshots_by_turn: dict[str, dict[tuple[Any, str], list[Block]]] = {}
+        for row in self._query_rows(membership_query, conversation_id, session_id):
+            turn_snapshots = snapshots_by_turn.setdefault(_as_text(row["turn_id"]), {})
+            turn_snapshots.setdefault((row["snapshot_created_at_ms"], _as_text(row["phase"])), []).append(
+                self._read_block_once(row, notes)
+            )
+        return snapshots_by_turn
 
-    def block(self, row: Mapping[str, Any], notes: Notes) -> Block:
-        key = (_text(row["block_id"]), _text(row["content_hash"]))
-        if key not in self.blocks:
+    def _read_block_once(self, row: Mapping[str, Any], notes: Notes) -> Block:
+        block_key = (_as_text(row["block_id"]), _as_text(row["content_hash"]))
+        if block_key not in self.blocks:
             notes.record_count += 1
-            self.blocks[key] = self._read_block(row, key[0], notes)
-        return self.blocks[key]
+            self.blocks[block_key] = self._read_block(row, block_key[0], notes)
+        return self.blocks[block_key]
 
-    def _read_block(self, row: Mapping[str, Any], id: str, notes: Notes) -> Block:
-        position = f"block {id}"
+    def _read_block(self, row: Mapping[str, Any], block_id: str, notes: Notes) -> Block:
+        position = f"block {block_id}"
         if row["stored_id"] is None:
             notes.add_unknown(position, "the block does not exist; a snapshot refers to it")
-            return other_block({"block_id": id, "content_hash": row["content_hash"]})
+            return other_block({"block_id": block_id, "content_hash": row["content_hash"]})
         kind = row["kind"] if isinstance(row["kind"], str) and row["kind"].strip() else str(Kind.OTHER)
         try:
             return block_from_dict(
                 {
-                    "id": id,
+                    "id": block_id,
                     "kind": kind,
-                    "role": _text(row["role"]) or None,
+                    "role": _as_text(row["role"]) or None,
                     "payload": _parse_json(row["payload_json"]),
                     "metadata": _parse_json(row["block_metadata_json"]),
                 }
             )
         except (ValueError, RecursionError, LoadError) as error:
             notes.add_unknown(position, f"the block cannot be read: {error}")
-            return other_block({name: _plain(value) for name, value in row.items() if value is not None})
+            return other_block({name: _decode_bytes(value) for name, value in row.items() if value is not None})
 
-    def turn(self, row: Mapping[str, Any], snapshots: dict[tuple[Any, str], list[Block]], notes: Notes) -> Turn:
-        best = max(snapshots, key=_rank, default=None)
-        blocks = snapshots[best] if best is not None else []
-        extra_fields: dict[str, Any] = {name: _plain(value) for name, value in row.items() if name not in TURN_FIELDS}
-        if best is not None:
-            extra_fields |= {"phase": best[1], "snapshot_created_at_ms": _plain(best[0])}
-        extra_fields["snapshots"] = [_summary(key, others, blocks) for key, others in snapshots.items() if key != best]
-        metadata = self.bag(row, "turn_metadata_json", extra_fields, notes)
-        data = self.bag(row, "turn_data_json", extra_fields, notes)
-        entries = {FIELDS.name: freeze_or_json(omit_empty(extra_fields))}
-        return Turn(blocks, id=_text(row.get("turn_id")), metadata=metadata.with_raw(**entries), data=data)
+    def _read_turn(self, row: Mapping[str, Any], snapshots: dict[tuple[Any, str], list[Block]], notes: Notes) -> Turn:
+        best_snapshot = max(snapshots, key=_snapshot_rank, default=None)
+        best_blocks = snapshots[best_snapshot] if best_snapshot is not None else []
+        extra_fields: dict[str, Any] = {
+            column_name: _decode_bytes(value) for column_name, value in row.items() if column_name not in TURN_FIELDS
+        }
+        if best_snapshot is not None:
+            extra_fields |= {"phase": best_snapshot[1], "snapshot_created_at_ms": _decode_bytes(best_snapshot[0])}
+        extra_fields["snapshots"] = [
+            _snapshot_summary(snapshot_key, snapshot_blocks, best_blocks)
+            for snapshot_key, snapshot_blocks in snapshots.items()
+            if snapshot_key != best_snapshot
+        ]
+        turn_metadata = self._read_metadata(row, "turn_metadata_json", extra_fields, notes)
+        turn_data = self._read_metadata(row, "turn_data_json", extra_fields, notes)
+        metadata_values = {FIELDS.name: freeze_or_json(omit_empty(extra_fields))}
+        return Turn(
+            best_blocks,
+            id=_as_text(row.get("turn_id")),
+            metadata=turn_metadata.with_raw(**metadata_values),
+            data=turn_data,
+        )
 
-    def bag(self, row: Mapping[str, Any], name: str, extra_fields: dict[str, Any], notes: Notes) -> Metadata:
+    def _read_metadata(
+        self, row: Mapping[str, Any], column_name: str, extra_fields: dict[str, Any], notes: Notes
+    ) -> Metadata:
         """Return the metadata or the data of a Turn; what cannot be read of it goes to `extra_fields`."""
         try:
-            return metadata_from_dict(expect(_parse_json(row.get(name)) or {}, dict, name))
+            return metadata_from_dict(expect(_parse_json(row.get(column_name)) or {}, dict, column_name))
         except (ValueError, RecursionError, TypeError, ShapeError) as error:
-            notes.add_unknown(f"turn {_text(row.get('turn_id'))}", f"{name} cannot be read: {error}")
-            extra_fields[name] = _plain(row.get(name))
+            notes.add_unknown(f"turn {_as_text(row.get('turn_id'))}", f"{column_name} cannot be read: {error}")
+            extra_fields[column_name] = _decode_bytes(row.get(column_name))
             return NO_METADATA
 
 
-def _rank(snapshot: tuple[Any, str]) -> tuple[bool, float, int]:
+def _snapshot_rank(snapshot: tuple[Any, str]) -> tuple[bool, float, int]:
     """Return the rank of a snapshot of a turn: the final one is highest, then the last."""
-    created, phase = snapshot
-    time = created if isinstance(created, (int, float)) else 0
-    return phase == "final", time, PHASES.index(phase) if phase in PHASES else 1
+    created_at, phase = snapshot
+    created_time = created_at if isinstance(created_at, (int, float)) else 0
+    return phase == "final", created_time, PHASES.index(phase) if phase in PHASES else 1
 
 
-def _summary(key: tuple[Any, str], blocks: list[Block], final_blocks: list[Block]) -> dict[str, Any]:
+def _snapshot_summary(
+    snapshot_key: tuple[Any, str], snapshot_blocks: list[Block], final_blocks: list[Block]
+) -> dict[str, Any]:
     """Return a summary of another snapshot of a turn, with the blocks that the final one does not have."""
     final_ids = set(map(id, final_blocks))
-    other_blocks = [block.to_dict() for block in blocks if id(block) not in final_ids]
-    return omit_empty(phase=key[1], created_at_ms=_plain(key[0]), count=len(blocks), blocks=other_blocks)
+    other_blocks = [block.to_dict() for block in snapshot_blocks if id(block) not in final_ids]
+    return omit_empty(
+        phase=snapshot_key[1],
+        created_at_ms=_decode_bytes(snapshot_key[0]),
+        count=len(snapshot_blocks),
+        blocks=other_blocks,
+    )
 
 
 def _parse_json(value: Any) -> Any:
-    text = _plain(value)
-    return json.loads(text) if isinstance(text, str) and text.strip() else None
+    json_text = _decode_bytes(value)
+    return json.loads(json_text) if isinstance(json_text, str) and json_text.strip() else None
 
 
-def _plain(value: Any) -> Any:
+def _decode_bytes(value: Any) -> Any:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
-def _text(value: Any) -> str:
-    return "" if value is None else str(_plain(value))
+def _as_text(value: Any) -> str:
+    return "" if value is None else str(_decode_bytes(value))
 
 
-def score(sample: Sample) -> int:
-    """Return SURE for a store, and MAYBE for any other SQLite database, whose error then says what is missing."""
+def score_pinocchio(sample: Sample) -> int:
+    """Return SURE for a store, and MAYBE for any other SQLite database, so that the error names the missing tables."""
     if sample.container != "sqlite":
         return 0
     return SURE if is_store(sample.head) else MAYBE
 
 
-IMPORTER = Importer(FORMAT, score, read)
+IMPORTER = Importer(FORMAT, score_pinocchio, read_store)

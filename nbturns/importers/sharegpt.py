@@ -39,20 +39,20 @@ def is_message(value: Any) -> bool:
     return isinstance(value, Mapping) and isinstance(value.get("from"), str) and "value" in value
 
 
-def read_one(value: Any, notes: Notes) -> Run:
+def read_sharegpt_conversation(document: Any, notes: Notes) -> Run:
     """Return the Run of an object with `conversations`, of a list of messages, or of one message."""
-    messages, extra_fields = split_document([value] if is_message(value) else value, notes, "conversations")
-    model = extra_fields.get("model")
+    messages, extra_fields = split_document([document] if is_message(document) else document, notes, "conversations")
+    model_name = extra_fields.get("model")
     transcript = Transcript(notes)
-    reader = _MessageReader(transcript, model if isinstance(model, str) else None)
-    if isinstance(system := extra_fields.get("system"), str):
-        if system:
+    reader = _MessageReader(transcript, model_name if isinstance(model_name, str) else None)
+    if isinstance(system_prompt := extra_fields.get("system"), str):
+        if system_prompt:
             transcript.begin_record("system")
-            transcript.add(Kind.SYSTEM, {"text": system}, "system")
+            transcript.add_block(Kind.SYSTEM, {"text": system_prompt}, "system")
         del extra_fields["system"]
     transcript.read_records("conversations", messages, reader.read_message)
-    id, name = pop_text(extra_fields, "id", "conversation_id"), pop_text(extra_fields, "title")
-    return transcript.to_run(id=id, name=name, extra_fields=extra_fields)
+    conversation_id, name = pop_text(extra_fields, "id", "conversation_id"), pop_text(extra_fields, "title")
+    return transcript.to_run(id=conversation_id, name=name, extra_fields=extra_fields)
 
 
 class _MessageReader:
@@ -67,48 +67,58 @@ class _MessageReader:
         message = expect(record, dict, "")
         transcript, extra_fields = self.transcript, omit(message, "from", "value")
         sender = expect(message.get("from"), str, "from")
-        name, value = sender.strip().lower(), message.get("value")
-        if name in CALL_SENDERS:
+        sender_name, value = sender.strip().lower(), message.get("value")
+        if sender_name in CALL_SENDERS:
             self.add_calls(value, extra_fields)
-        elif name in RESULT_SENDERS:
+        elif sender_name in RESULT_SENDERS:
             self.add_result(value, extra_fields)
-        elif name == "system":
-            text = expect(value, str, "value")
-            transcript.add(Kind.SYSTEM, {"text": text}, "system", extra_fields=extra_fields)
-        elif name in USER_SENDERS:
-            text = expect(value, str, "value")
-            transcript.add(Kind.USER, {"text": text}, "user", extra_fields=extra_fields)
+        elif sender_name == "system":
+            message_text = expect(value, str, "value")
+            transcript.add_block(Kind.SYSTEM, {"text": message_text}, "system", extra_fields=extra_fields)
+        elif sender_name in USER_SENDERS:
+            message_text = expect(value, str, "value")
+            transcript.add_block(Kind.USER, {"text": message_text}, "user", extra_fields=extra_fields)
             self.overdue_call_ids.update(self.pending_call_ids)
-        elif name in MODEL_SENDERS:
-            text, result = expect(value, str, "value"), transcript.inference_result(model=self.model)
-            transcript.add(Kind.LLM_TEXT, {"text": text}, "assistant", result=result, extra_fields=extra_fields)
+        elif sender_name in MODEL_SENDERS:
+            message_text, inference_result = expect(value, str, "value"), transcript.inference_result(model=self.model)
+            transcript.add_block(
+                Kind.LLM_TEXT, {"text": message_text}, "assistant", result=inference_result, extra_fields=extra_fields
+            )
         else:
             raise unexpected("sender", sender)
 
     def add_calls(self, value: Any, extra_fields: dict[str, Any]) -> None:
         """Add one tool call, or several parallel ones."""
-        parsed = json_or_none(value) if isinstance(value, str) else value
-        calls = parsed if isinstance(parsed, list) else [parsed]
-        if not calls or not all(isinstance(call, Mapping) and isinstance(call.get("name"), str) for call in calls):
+        parsed_calls = json_or_none(value) if isinstance(value, str) else value
+        tool_calls = parsed_calls if isinstance(parsed_calls, list) else [parsed_calls]
+        if not tool_calls or not all(
+            isinstance(tool_call, Mapping) and isinstance(tool_call.get("name"), str) for tool_call in tool_calls
+        ):
             raise ShapeError("the tool call is not JSON with a name")
-        result = self.transcript.inference_result(model=self.model, pending=True)
-        for call in calls:
-            call_fields = extra_fields | omit(call, "name", "arguments", "id")
-            id = optional_text(call.get("id"), "id") or f"call_{self.call_count}"
+        inference_result = self.transcript.inference_result(model=self.model, pending=True)
+        for tool_call in tool_calls:
+            call_fields = extra_fields | omit(tool_call, "name", "arguments", "id")
+            call_id = optional_text(tool_call.get("id"), "id") or f"call_{self.call_count}"
             self.call_count += 1
             self.pending_call_ids.append(
                 self.transcript.add_call(
-                    id, call["name"], call.get("arguments"), result=result, extra_fields=call_fields
+                    call_id,
+                    tool_call["name"],
+                    tool_call.get("arguments"),
+                    result=inference_result,
+                    extra_fields=call_fields,
                 )
             )
             extra_fields = {}
 
     def add_result(self, value: Any, extra_fields: dict[str, Any]) -> None:
-        """Add a result of the first call without one; a guess where there is none, or where a prompt came since."""
+        """Add a result of the first call without one; it is a guess when there is no such call or a later prompt."""
         call_id = self.pending_call_ids.pop(0) if self.pending_call_ids else ""
         if not call_id or call_id in self.overdue_call_ids:
             self.transcript.guess(no_result_id(call_id))
         self.transcript.add_result(call_id, value, extra_fields=extra_fields)
 
 
-IMPORTER = Importer(FORMAT, item_score(is_message, "conversations"), list_reader(FORMAT, is_message, read_one))
+IMPORTER = Importer(
+    FORMAT, item_score(is_message, "conversations"), list_reader(FORMAT, is_message, read_sharegpt_conversation)
+)

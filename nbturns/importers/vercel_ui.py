@@ -31,7 +31,11 @@ from .kit.transcript import Transcript, run_of_messages
 
 FORMAT = "vercel-ui"
 PART_TYPES = ("text", "reasoning", "file", "source-url", "source-document", "source", "step-start", "dynamic-tool")
-STATES = {"partial-call": "input-streaming", "call": "input-available", "result": "output-available"}  # of AI SDK 4
+STATES_BY_OLD_STATE = {
+    "partial-call": "input-streaming",
+    "call": "input-available",
+    "result": "output-available",
+}  # of AI SDK 4
 PLAIN_STATES = ("", "input-available", "output-available", "output-error")  # which the blocks of a tool imply
 ToolResult = tuple[str, Any, str]  # the id of the call, the output, the error
 
@@ -42,23 +46,25 @@ def is_message(value: Any) -> bool:
         return False
     if isinstance(value.get("toolInvocations"), list):
         return True
-    parts = value.get("parts")
-    if not isinstance(parts, list) or not isinstance(value.get("id", ""), str):
+    message_parts = value.get("parts")
+    if not isinstance(message_parts, list) or not isinstance(value.get("id", ""), str):
         return False
-    return all(isinstance(part, Mapping) and _is_part(part) for part in parts) and ("id" in value or bool(parts))
+    return all(isinstance(message_part, Mapping) and _is_part(message_part) for message_part in message_parts) and (
+        "id" in value or bool(message_parts)
+    )
 
 
 def _is_part(part: Mapping[str, Any]) -> bool:
-    type = part.get("type")
-    if type in ("text", "reasoning"):
+    part_type = part.get("type")
+    if part_type in ("text", "reasoning"):
         return "content" not in part
-    return isinstance(type, str) and (type in PART_TYPES or type.startswith(("tool-", "data-")))
+    return isinstance(part_type, str) and (part_type in PART_TYPES or part_type.startswith(("tool-", "data-")))
 
 
-def read_one(value: Any, notes: Notes) -> Run:
+def read_chat(document: Any, notes: Notes) -> Run:
     """Return the Run of one chat: a list of messages, or an object with `messages` and an id."""
     return run_of_messages(
-        value, notes, is_message, lambda transcript: _MessageReader(transcript).read_message, "id", "chatId"
+        document, notes, is_message, lambda transcript: _MessageReader(transcript).read_message, "id", "chatId"
     )
 
 
@@ -69,145 +75,169 @@ class _MessageReader:
     def read_message(self, record: Any) -> None:
         message = dict(expect(record, dict, ""))
         role = message.pop("role", None)
-        id = optional_text(message.pop("id", None), "id") or ""
+        message_id = optional_text(message.pop("id", None), "id") or ""
         parts = _take_parts(message)
         if role == "assistant":
-            self.add_reply(id, parts, message)
+            self.add_reply(message_id, parts, message)
         elif role in ("user", "system"):
-            payload, has_more = _prompt(parts)
+            payload, has_more = _prompt_payload(parts)
             if has_more:
                 message["parts"] = parts
             kind = Kind.USER if role == "user" else Kind.SYSTEM
-            self.transcript.add(kind, payload, role, id, extra_fields=message)
+            self.transcript.add_block(kind, payload, role, message_id, extra_fields=message)
         else:
             raise unexpected("role", role)
 
-    def add_reply(self, id: str, parts: list[dict[str, Any]], extra_fields: dict[str, Any]) -> None:
+    def add_reply(self, message_id: str, parts: list[dict[str, Any]], extra_fields: dict[str, Any]) -> None:
         """Add the steps of a message, a model call each: reasoning, text and tool calls, then the results."""
         transcript, first_block = self.transcript, len(self.transcript.blocks)
-        steps = list(_steps(parts))
-        results = [
-            self.inference_result(id, number if len(steps) > 1 else None, step, extra_fields)
-            for number, step in enumerate(steps)
+        steps = list(_split_steps(parts))
+        inference_results = [
+            self.step_result(message_id, step_index if len(steps) > 1 else None, step, extra_fields)
+            for step_index, step in enumerate(steps)
         ]
         part_number = 0
-        for step, result in zip(steps, results, strict=True):
+        for step, inference_result in zip(steps, inference_results, strict=True):
             tool_results: list[ToolResult] = []
             for part in step:
-                tool_results += self.add_part(part, result, id, f".parts[{part_number}]")
+                tool_results += self.add_part(part, inference_result, message_id, f".parts[{part_number}]")
                 part_number += 1
             for tool_result in tool_results:
                 transcript.add_result(*tool_result)
         if len(transcript.blocks) == first_block:  # the model started and wrote nothing
-            transcript.add(Kind.LLM_TEXT, {"text": ""}, "assistant", id, result=results[0])
+            transcript.add_block(Kind.LLM_TEXT, {"text": ""}, "assistant", message_id, result=inference_results[0])
         transcript.add_extra_fields(first_block, extra_fields)
 
-    def inference_result(
-        self, id: str, number: int | None, step: list[dict[str, Any]], message: Mapping[str, Any]
+    def step_result(
+        self, message_id: str, step_index: int | None, step: list[dict[str, Any]], message: Mapping[str, Any]
     ) -> InferenceResult:
         """Return the result of a step. Model and usage are those that pages put into `metadata` by the SDK's names."""
-        metadata = message.get("metadata")
-        metadata = metadata if isinstance(metadata, Mapping) and not number else {}  # of the message: used once
-        counts = metadata.get("totalUsage") or metadata.get("usage")
-        counts = counts if isinstance(counts, Mapping) else {}
-        model, reason = metadata.get("model") or metadata.get("modelId"), metadata.get("finishReason")
+        message_metadata = message.get("metadata")
+        message_metadata = (
+            message_metadata if isinstance(message_metadata, Mapping) and not step_index else {}
+        )  # of the message: used once
+        token_counts = message_metadata.get("totalUsage") or message_metadata.get("usage")
+        token_counts = token_counts if isinstance(token_counts, Mapping) else {}
+        model_name, finish_reason = (
+            message_metadata.get("model") or message_metadata.get("modelId"),
+            message_metadata.get("finishReason"),
+        )
         return self.transcript.inference_result(
-            id=(id or self.transcript.position) + ("" if number is None else f"#{number}"),
-            model=model if isinstance(model, str) else "",
-            stop_reason=reason.replace("-", "_") if isinstance(reason, str) else "",
+            id=(message_id or self.transcript.position) + ("" if step_index is None else f"#{step_index}"),
+            model=model_name if isinstance(model_name, str) else "",
+            stop_reason=finish_reason.replace("-", "_") if isinstance(finish_reason, str) else "",
             pending=any(str(part.get("type")).startswith(("tool-", "dynamic-tool")) for part in step),
             usage=token_usage(
-                counts.get("inputTokens", counts.get("promptTokens")),
-                counts.get("outputTokens", counts.get("completionTokens")),
-                cached=counts.get("cachedInputTokens"),
-                reasoning=counts.get("reasoningTokens"),
+                token_counts.get("inputTokens", token_counts.get("promptTokens")),
+                token_counts.get("outputTokens", token_counts.get("completionTokens")),
+                cache_read_tokens=token_counts.get("cachedInputTokens"),
+                reasoning_tokens=token_counts.get("reasoningTokens"),
             ),
         )
 
-    def add_part(self, part: dict[str, Any], result: InferenceResult, id: str, path: str) -> list[ToolResult]:
+    def add_part(
+        self, part: dict[str, Any], inference_result: InferenceResult, message_id: str, path: str
+    ) -> list[ToolResult]:
         """Add a part of a reply, and return the result of a tool, which follows the whole step."""
-        transcript, type = self.transcript, part.get("type")
-        if type == "step-start":
+        transcript, part_type = self.transcript, part.get("type")
+        if part_type == "step-start":
             return []
-        if type == "text":
-            text, extra_fields = expect(part.get("text"), str, "text"), _extra_fields(part, "text")
-            transcript.add(Kind.LLM_TEXT, {"text": text}, "assistant", id, result=result, extra_fields=extra_fields)
-        elif type == "reasoning":
-            text = expect(part.get("text", part.get("reasoning")), str, "reasoning")
+        if part_type == "text":
+            part_text, extra_fields = expect(part.get("text"), str, "text"), _extra_fields(part, "text")
+            transcript.add_block(
+                Kind.LLM_TEXT,
+                {"text": part_text},
+                "assistant",
+                message_id,
+                result=inference_result,
+                extra_fields=extra_fields,
+            )
+        elif part_type == "reasoning":
+            part_text = expect(part.get("text", part.get("reasoning")), str, "reasoning")
             extra_fields = _extra_fields(part, "text", "reasoning")
-            transcript.add(Kind.REASONING, {"text": text}, "", id, result=result, extra_fields=extra_fields)
-        elif (image := _image(part)) is not None:
-            payload = {"text": "", "images": [image]}
-            transcript.add(Kind.LLM_TEXT, payload, "assistant", id, result=result, extra_fields=part)
-        elif type == "tool-invocation":
-            return self.add_tool(_of_version_4(part), result)
-        elif type == "dynamic-tool" or (isinstance(type, str) and type.startswith("tool-")):
-            return self.add_tool(part, result)
+            transcript.add_block(
+                Kind.REASONING, {"text": part_text}, "", message_id, result=inference_result, extra_fields=extra_fields
+            )
+        elif (part_image := _image_payload(part)) is not None:
+            payload = {"text": "", "images": [part_image]}
+            transcript.add_block(
+                Kind.LLM_TEXT, payload, "assistant", message_id, result=inference_result, extra_fields=part
+            )
+        elif part_type == "tool-invocation":
+            return self.add_tool(_upgrade_tool_part(part), inference_result)
+        elif part_type == "dynamic-tool" or (isinstance(part_type, str) and part_type.startswith("tool-")):
+            return self.add_tool(part, inference_result)
         else:
-            if not isinstance(type, str) or not (type in PART_TYPES or type.startswith("data-")):
-                transcript.unknown(unknown_value("type", type), path)
-            transcript.add_other(part, result=result)
+            if not isinstance(part_type, str) or not (part_type in PART_TYPES or part_type.startswith("data-")):
+                transcript.unknown(unknown_value("type", part_type), path)
+            transcript.add_other(part, result=inference_result)
         return []
 
-    def add_tool(self, part: dict[str, Any], result: InferenceResult) -> list[ToolResult]:
+    def add_tool(self, part: dict[str, Any], inference_result: InferenceResult) -> list[ToolResult]:
         """Add a tool call, and return its result if the part has one."""
-        fields = dict(part)
-        type = expect(fields.pop("type"), str, "type")
-        name = fields.pop("toolName", None) or type.removeprefix("tool-")
-        id, state = fields.pop("toolCallId", None), fields.pop("state", "")
-        arguments = fields.pop("input", None)
-        if arguments is None and "rawInput" in fields:
-            arguments = fields.pop("rawInput")
-        if fields.get("providerExecuted") is False:
-            del fields["providerExecuted"]
-        has_output, output, error = "output" in fields, fields.pop("output", None), fields.pop("errorText", None)
-        is_denied = state == "output-denied"
-        if state not in PLAIN_STATES:
-            fields["state"] = state
-        call_id = self.transcript.add_call(id, name, arguments, result=result, extra_fields=fields)
-        if error or is_denied or has_output or state in ("output-available", "output-error"):
-            return [(call_id, output, error or ("the user denied this call" if is_denied else ""))]
+        tool_fields = dict(part)
+        part_type = expect(tool_fields.pop("type"), str, "type")
+        tool_name = tool_fields.pop("toolName", None) or part_type.removeprefix("tool-")
+        raw_call_id, tool_state = tool_fields.pop("toolCallId", None), tool_fields.pop("state", "")
+        arguments = tool_fields.pop("input", None)
+        if arguments is None and "rawInput" in tool_fields:
+            arguments = tool_fields.pop("rawInput")
+        if tool_fields.get("providerExecuted") is False:
+            del tool_fields["providerExecuted"]
+        has_output, tool_output, error_text = (
+            "output" in tool_fields,
+            tool_fields.pop("output", None),
+            tool_fields.pop("errorText", None),
+        )
+        is_denied = tool_state == "output-denied"
+        if tool_state not in PLAIN_STATES:
+            tool_fields["state"] = tool_state
+        call_id = self.transcript.add_call(
+            raw_call_id, tool_name, arguments, result=inference_result, extra_fields=tool_fields
+        )
+        if error_text or is_denied or has_output or tool_state in ("output-available", "output-error"):
+            return [(call_id, tool_output, error_text or ("the user denied this call" if is_denied else ""))]
         return []
 
 
 def _take_parts(message: dict[str, Any]) -> list[dict[str, Any]]:
     """Remove the parts of a message and return them; those of AI SDK 4 are made of its other fields."""
     parts = objects(message.pop("parts", None), "parts")
-    content = message.get("content")
+    legacy_content = message.get("content")
     if parts:
-        if content == "".join(part["text"] for part in parts if isinstance(part.get("text"), str)):
+        if legacy_content == "".join(part["text"] for part in parts if isinstance(part.get("text"), str)):
             del message["content"]
     else:
-        reasoning = message.pop("reasoning", None)
-        if reasoning is not None:
-            parts.append({"type": "reasoning", "reasoning": reasoning})
-        if content is not None:
-            parts += [{"type": "text", "text": message.pop("content")}] if isinstance(content, str) else []
-        invocations = list_or_empty(message.pop("toolInvocations", None), "toolInvocations")
-        parts += [{"type": "tool-invocation", "toolInvocation": invocation} for invocation in invocations]
+        legacy_reasoning = message.pop("reasoning", None)
+        if legacy_reasoning is not None:
+            parts.append({"type": "reasoning", "reasoning": legacy_reasoning})
+        if legacy_content is not None:
+            parts += [{"type": "text", "text": message.pop("content")}] if isinstance(legacy_content, str) else []
+        tool_invocations = list_or_empty(message.pop("toolInvocations", None), "toolInvocations")
+        parts += [{"type": "tool-invocation", "toolInvocation": invocation} for invocation in tool_invocations]
     for attachment in objects(message.pop("experimental_attachments", None), "experimental_attachments"):
         parts.append({"type": "file", "mediaType": attachment.get("contentType"), **attachment})
     return parts
 
 
-def _prompt(parts: list[dict[str, Any]]) -> tuple[dict[str, Any], bool]:
+def _prompt_payload(parts: list[dict[str, Any]]) -> tuple[dict[str, Any], bool]:
     """Return text and images of a prompt, and whether its parts have more."""
-    texts = [expect(part.get("text"), str, "text") for part in parts if part.get("type") == "text"]
-    images = [image for part in parts if (image := _image(part)) is not None]
-    payload: dict[str, Any] = {"text": "\n".join(texts)} | omit_empty(images=images)
-    return payload, len(parts) > 1 or len(texts) + len(images) != len(parts)
+    text_parts = [expect(part.get("text"), str, "text") for part in parts if part.get("type") == "text"]
+    images = [image for part in parts if (image := _image_payload(part)) is not None]
+    payload: dict[str, Any] = {"text": "\n".join(text_parts)} | omit_empty(images=images)
+    return payload, len(parts) > 1 or len(text_parts) + len(images) != len(parts)
 
 
-def _image(part: Mapping[str, Any]) -> dict[str, Any] | None:
+def _image_payload(part: Mapping[str, Any]) -> dict[str, Any] | None:
     media_type = part.get("mediaType") or part.get("mimeType")
     if part.get("type") != "file" or not isinstance(media_type, str) or not media_type.startswith("image/"):
         return None
-    content = {"content": part["data"]} if isinstance(part.get("data"), str) else {}
+    data_field = {"content": part["data"]} if isinstance(part.get("data"), str) else {}
     filename = part.get("filename") or part.get("name")
-    return omit_empty(media_type=media_type, url=part.get("url"), filename=filename) | content
+    return omit_empty(media_type=media_type, url=part.get("url"), filename=filename) | data_field
 
 
-def _steps(parts: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+def _split_steps(parts: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     step: list[dict[str, Any]] = []
     for part in parts:
         if part.get("type") == "step-start" and step:
@@ -217,18 +247,21 @@ def _steps(parts: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     yield step
 
 
-def _extra_fields(part: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    """Return the fields of a part without `names`, and without the state of a part that is done."""
-    fields = omit(part, "type", *names)
-    return omit(fields, "state") if fields.get("state") == "done" else fields
+def _extra_fields(part: Mapping[str, Any], *block_fields: str) -> dict[str, Any]:
+    """Return the fields of a part without `block_fields`, and without the state of a part that is done."""
+    part_fields = omit(part, "type", *block_fields)
+    return omit(part_fields, "state") if part_fields.get("state") == "done" else part_fields
 
 
-def _of_version_4(part: Mapping[str, Any]) -> dict[str, Any]:
+def _upgrade_tool_part(part: Mapping[str, Any]) -> dict[str, Any]:
     """Return the part of a tool of AI SDK 4 in the shape of version 5."""
-    invocation = dict(object_or_empty(part.get("toolInvocation"), "toolInvocation"))
-    arguments, state = invocation.pop("args", None), STATES.get(str(invocation.pop("state", "")), "")
-    output = {"output": invocation.pop("result")} if "result" in invocation else {}
-    return {"type": "dynamic-tool", "input": arguments, "state": state} | output | invocation
+    tool_invocation = dict(object_or_empty(part.get("toolInvocation"), "toolInvocation"))
+    arguments, part_state = (
+        tool_invocation.pop("args", None),
+        STATES_BY_OLD_STATE.get(str(tool_invocation.pop("state", "")), ""),
+    )
+    output_field = {"output": tool_invocation.pop("result")} if "result" in tool_invocation else {}
+    return {"type": "dynamic-tool", "input": arguments, "state": part_state} | output_field | tool_invocation
 
 
-IMPORTER = Importer(FORMAT, item_score(is_message, "messages"), list_reader(FORMAT, is_message, read_one))
+IMPORTER = Importer(FORMAT, item_score(is_message, "messages"), list_reader(FORMAT, is_message, read_chat))

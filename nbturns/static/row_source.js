@@ -135,6 +135,13 @@ export class PageRows {
     return start;
   }
 
+  /** Return the end of the rows affected by a change of the rows `from` up to `to`, which includes the results of calls there. @param {number} from @param {number} to */
+  affectedEnd(from, to) {
+    let end = Math.min(to + 1, this.rows.length);
+    for (let index = from; index < to; index++) end = Math.max(end, (this.partner(index) ?? -1) + 1);
+    return end;
+  }
+
   /** @param {Change} change */
   notify(change) {
     for (const listener of this.listeners) listener(change);

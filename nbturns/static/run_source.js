@@ -221,10 +221,12 @@ export class TurnRows extends PageRows {
   /** Take over rows of the pool that have been loaded. @param {number} from @param {number} to places in the pool */
   rowsArrived(from, to) {
     let firstChanged = Infinity;
+    let lastChanged = -1;
     this.places.forEach((place, index) => {
       if (place < from || place >= to) return;
       this.rows[index] = /** @type {Row} */ (this.rowAt(place, index));
       firstChanged = Math.min(firstChanged, index);
+      lastChanged = index;
     });
     for (let place = from; place < to; place++) {
       for (const resolve of this.bodyWaiters.get(place) ?? []) resolve();
@@ -234,7 +236,7 @@ export class TurnRows extends PageRows {
     if (firstChanged === Infinity) return;
     this.partnerIndices = null;
     if (this.order || this.hasFilters) return this.setFilterSort({});
-    this.notify({ from: this.firstAffected(firstChanged), to: this.rows.length });
+    this.notify({ from: this.firstAffected(firstChanged), to: this.affectedEnd(firstChanged, lastChanged + 1) });
   }
 
   get hasFilters() {

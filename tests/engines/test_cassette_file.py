@@ -32,12 +32,12 @@ def test_a_cassette_recorded_from_a_server_replays_with_the_server_gone(
     with serve() as server:
         url = server.url + DIALECTS[name]
         live = session(nt.engine(name, base_url=url, api_key=KEY, stream=stream), path, record=True, system="Be brief.")
-        first = live.ask("What is the weather in Paris?").result(20)
-        second = live.ask("Say hello.").result(20)
+        first = live.ask("What is the weather in Paris?").result(60)
+        second = live.ask("Say hello.").result(60)
 
     gone = session(nt.engine(name, base_url=url, api_key="other", stream=not stream), path, system="Be brief.")
-    again = gone.ask("What is the weather in Paris?").result(20)
-    then = gone.ask("Say hello.").result(20)
+    again = gone.ask("What is the weather in Paris?").result(60)
+    then = gone.ask("Say hello.").result(60)
 
     assert again.same_content(first)
     assert then.same_content(second)
@@ -50,7 +50,7 @@ def test_a_cassette_recorded_from_a_server_replays_with_the_server_gone(
 def test_a_cassette_is_read_by_people(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     live = session(nt.scripted(nt.tool_call("c1", "weather", {"city": "Paris"}), "It rains."), path, record=True)
-    live.ask("Paris?").result(5)
+    live.ask("Paris?").result(60)
 
     raw = yaml.safe_load(path.read_text())
 
@@ -64,14 +64,14 @@ def test_a_cassette_is_read_by_people(tmp_path: Path) -> None:
 def test_an_edited_answer_is_what_is_said_and_what_follows_still_fits(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     live = session(nt.scripted("It rains.", "Yes."), path, record=True)
-    live.ask("Paris?").result(5)
-    live.ask("Sure?").result(5)
+    live.ask("Paris?").result(60)
+    live.ask("Sure?").result(60)
 
     path.write_text(path.read_text().replace("It rains.", "It snows."))
     edited = session(nt.scripted(), path)
 
-    assert edited.ask("Paris?").result(5).text == "It snows."
-    assert edited.ask("Sure?").result(5).text == "Yes."
+    assert edited.ask("Paris?").result(60).text == "It snows."
+    assert edited.ask("Sure?").result(60).text == "Yes."
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_miss_says_what_differs(tmp_path: Path, change: dict[str, Any], said: 
     path = tmp_path / "c.yaml"
     with serve() as server:
         asks = nt.engine("anthropic:claude-sonnet-4-6", base_url=server.url, api_key="k", temperature=0)
-        session(asks, path, record=True).ask("Paris weather?").result(20)
+        session(asks, path, record=True).ask("Paris weather?").result(60)
     text = path.read_text().replace("Paris weather?", "Paris?")
     path.write_text(text)
 
@@ -111,7 +111,7 @@ def test_a_miss_says_what_differs(tmp_path: Path, change: dict[str, Any], said: 
         turn = turn.with_data(INFERENCE_CONFIG, InferenceConfig(seed=1))
 
     with pytest.raises(nt.DriftError, match=said) as caught:
-        asked.ask(turn).result(5)
+        asked.ask(turn).result(60)
     assert caught.value.difference
     assert "record=True" in str(caught.value)
 
@@ -119,22 +119,22 @@ def test_a_miss_says_what_differs(tmp_path: Path, change: dict[str, Any], said: 
 def test_what_does_not_matter_to_the_model_is_no_difference(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     call = nt.tool_call("call_1", "weather", {"city": "Paris"})
-    session(nt.scripted(call, "Rain."), path, record=True).ask("Paris?").result(5)
+    session(nt.scripted(call, "Rain."), path, record=True).ask("Paris?").result(60)
 
-    turn = session(nt.scripted(), path, id="another").ask(nt.turn("Paris?").with_id("t")).result(5)
+    turn = session(nt.scripted(), path, id="another").ask(nt.turn("Paris?").with_id("t")).result(60)
 
     assert_turn(turn).calls("weather").says("Rain.")
 
 
 def test_what_is_there_is_replayed_while_recording_and_the_rest_is_kept_beside_it(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
-    session(nt.scripted("one"), path, record=True).ask("1").result(5)
+    session(nt.scripted("one"), path, record=True).ask("1").result(60)
     second = session(nt.scripted("two"), path, record=True)
 
-    assert second.ask("1").result(5).text == "one"
-    assert session(nt.scripted("two"), path, record=True).ask("2").result(5).text == "two"
+    assert second.ask("1").result(60).text == "one"
+    assert session(nt.scripted("two"), path, record=True).ask("2").result(60).text == "two"
     assert len(nt.cassette(path)) == 2
-    assert session(nt.scripted("ONE"), path, record="again").ask("1").result(5).text == "ONE"
+    assert session(nt.scripted("ONE"), path, record="again").ask("1").result(60).text == "ONE"
     assert [call.blocks[0].text for call in _read_calls(path)] == ["ONE", "two"]
 
 
@@ -143,9 +143,9 @@ def test_a_retry_stands_outside_and_a_failed_call_is_not_kept(tmp_path: Path) ->
     failing = session(nt.scripted(nt.EngineError("busy", status=400)), path, record=True)
 
     with pytest.raises(nt.EngineError, match="busy"):
-        failing.ask("1").result(5)
+        failing.ask("1").result(60)
     with pytest.raises(nt.DriftError, match="c.yaml does not exist;"):
-        session(nt.scripted("x"), path).ask("1").result(5)
+        session(nt.scripted("x"), path).ask("1").result(60)
 
 
 def test_a_cassette_that_is_none_says_where(tmp_path: Path) -> None:
@@ -179,10 +179,10 @@ def test_a_session_as_engine_is_kept_as_one_call_and_answers_without_it(tmp_path
         engine = nt.engine("anthropic:claude-sonnet-4-6", base_url=url, api_key=KEY)
         inner = nt.Session(engine, tools=[weather])
         first = nt.Session(inner.as_engine(), middleware=[nt.cassette(path, record=True)])
-        said = first.ask("What is the weather in Paris?").result(20)
+        said = first.ask("What is the weather in Paris?").result(60)
 
     nobody = nt.Session(nt.scripted(), tools=[weather]).as_engine()
-    again = nt.Session(nobody, middleware=[nt.cassette(path)]).ask("What is the weather in Paris?").result(20)
+    again = nt.Session(nobody, middleware=[nt.cassette(path)]).ask("What is the weather in Paris?").result(60)
 
     assert len(said.inferences) == 2
     assert again.same_content(said)

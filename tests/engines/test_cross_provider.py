@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,12 @@ ANSWERS = ("messages", "chat.completions", "responses", "generateContent", "stre
 SIGNED = ("signature", "thoughtSignature", "encrypted_content", "encrypted_index", "data")  # what only its maker reads
 
 
-@pytest.fixture(scope="module")
+@cache
 def histories(shared: Path) -> dict[str, tuple[nt.Turn, ...]]:
-    """Each recorded request and its answer as the Turn it would be here, of each provider."""
+    """Each recorded request and its answer as the Turn it would be here, of each provider.
+
+    No fixture: Hypothesis writes the arguments of a test that fails into its report, and these are megabytes.
+    """
     return {
         prefix: tuple(turn for case in recorded(shared, name) if (turn := _history(prefix, case)) is not None)
         for name, prefix in FAMILIES.items()
@@ -115,10 +119,8 @@ def carried(turn: nt.Turn, to: str) -> None:
 
 
 @pytest.mark.parametrize(("of", "to"), PAIRS)
-def test_recorded_conversations_go_on_with_every_other_provider(
-    histories: dict[str, tuple[nt.Turn, ...]], of: str, to: str
-) -> None:
-    turns = histories[of]
+def test_recorded_conversations_go_on_with_every_other_provider(shared: Path, of: str, to: str) -> None:
+    turns = histories(shared)[of]
     assert len(turns) > 200
 
     for turn in turns[::3]:
@@ -131,11 +133,12 @@ def test_recorded_conversations_go_on_with_every_other_provider(
     to=st.sampled_from(sorted(MODELS)),
 )
 def test_any_mixture_of_recorded_turns_goes_on_with_any_provider(
-    histories: dict[str, tuple[nt.Turn, ...]], picks: list[tuple[str, int]], to: str
+    shared: Path, picks: list[tuple[str, int]], to: str
 ) -> None:
     mixed = nt.Turn()
     for prefix, at in picks:
-        turn = histories[prefix][at % len(histories[prefix])]
+        turns = histories(shared)[prefix]
+        turn = turns[at % len(turns)]
         mixed += tuple(block for block in turn if block.kind != "system")
         mixed += tuple(nt.tool_use(call.tool_call_id, "done") for call in mixed.pending)
 
@@ -152,14 +155,14 @@ def test_a_session_goes_on_with_another_engine_and_says_what_it_left_behind(of: 
     said: list[str] = []
     with serve() as server:
         first = nt.Session(engine(server.url, of), tools=[weather])
-        first.ask("What is the weather in Paris?").result(20)
+        first.ask("What is the weather in Paris?").result(60)
         second = nt.Session(
             engine(server.url, to),
             tools=[weather],
             run=first.run,
             sinks=[lambda event: said.append(event.text) if isinstance(event, Notice) else None],
         )
-        turn = second.ask("Say hello.").result(20)
+        turn = second.ask("Say hello.").result(60)
 
     assert turn.text.startswith("Hello!")
     thoughts = len(turn.of_kind("reasoning"))

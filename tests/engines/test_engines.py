@@ -42,7 +42,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 def failure(asks: ProviderEngine) -> nt.EngineError:
     with pytest.raises(nt.EngineError) as caught:
-        nt.Session(asks).ask("Paris?").result(10)
+        nt.Session(asks).ask("Paris?").result(60)
     assert caught.value.turn[0].text == "Paris?"
     assert caught.value.turn.inferences[0].finish_class == nt.FinishClass.ERROR
     assert caught.value.turn.inferences[0].model.startswith("claude-")
@@ -160,7 +160,7 @@ def test_a_session_with_a_tool_loop_over_the_real_client(server: Server) -> None
     session = nt.Session(
         asks, tools=[weather], sinks=[lambda event: heard.append(event) if isinstance(event, Delta) else None]
     )
-    turn = session.ask("Paris?").result(10)
+    turn = session.ask("Paris?").result(60)
 
     assert [block.kind for block in turn] == ["user", "llm_text", "tool_call", "tool_use", "llm_text"]
     assert (turn.text, turn[3].result) == ("It rains in Paris.", "rain in Paris")
@@ -179,7 +179,7 @@ def test_an_answer_may_come_as_one_body(server: Server) -> None:
     body = (FIXTURES / "every_block.json").read_bytes()
     asks = server.engine(Script(body, content_type="application/json"), stream=False)
 
-    turn = Waiting(asks(nt.turn("x"), nt.Scope())).result(10)
+    turn = Waiting(asks(nt.turn("x"), nt.Scope())).result(60)
 
     assert turn[1:].blocks == decode_bare(body)
     assert server.asked[0]["stream"] is False
@@ -196,7 +196,7 @@ def test_headers_and_betas_go_with_the_request(server: Server) -> None:
     headers = {"anthropic-version": "2023-06-01"}
     asks = server.engine(Script(stream("text")), betas=["files-api", "context-1m"], headers=headers)
 
-    nt.Session(asks).ask("x").result(10)
+    nt.Session(asks).ask("x").result(60)
 
     [sent] = server.headers
     assert (sent["anthropic-beta"], sent["anthropic-version"]) == ("files-api,context-1m", "2023-06-01")
@@ -208,10 +208,10 @@ def test_a_client_of_the_users_own_is_used_as_it_is(server: Server) -> None:
     server.answers += [Script(stream("text"), linger=0)]
     client = anthropic.AsyncAnthropic(api_key=KEY, base_url=server.url, default_headers={"x-mine": "yes"})
 
-    turn = nt.Session(engine(MODEL, client=client)).ask("x").result(10)
+    turn = nt.Session(engine(MODEL, client=client)).ask("x").result(60)
 
     assert (turn.text, server.headers[0]["x-mine"]) == ("It rains in Paris.", "yes")
-    Waiting(client.close()).result(10)
+    Waiting(client.close()).result(60)
     with pytest.raises(nt.EngineError, match="must be asynchronous"):
         engine(MODEL, client=anthropic.Anthropic(api_key=KEY))
     with pytest.raises(nt.EngineError, match="api_key cannot be combined with client="):
@@ -316,7 +316,7 @@ def test_an_engine_may_be_asked_on_any_loop(server: Server) -> None:
         await asks.transport.close()  # type: ignore[attr-defined]  # this transport has connections to close
         return turn.text
 
-    said = [asyncio.run(once()), asyncio.run(once()), Waiting(once()).result(10)]
+    said = [asyncio.run(once()), asyncio.run(once()), Waiting(once()).result(60)]
 
     assert said == ["It rains in Paris."] * 3
 
@@ -329,7 +329,7 @@ def test_recorded_bytes_come_through_the_real_client_as_they_are(server: Server,
         server.answers.append(Script(case.body, case.status, case.content_type, chunk=700))
         expected = None if case.expected["ok"] else case.expected["error"]["type"]
         try:
-            turn = Waiting(asks(nt.turn("x"), nt.Scope())).result(10)
+            turn = Waiting(asks(nt.turn("x"), nt.Scope())).result(60)
         except nt.EngineError as error:
             assert (error.kind, error.status) == (expected, case.status), case.id
             continue

@@ -25,15 +25,15 @@ from nbturns.engines.media import medium
 from nbturns.engines.parameters.portable import renamed
 from nbturns.engines.provider import ResponseStream
 from nbturns.engines.parameters.unsupported import remove
-from nbturns.engines.verbatim import Wire
+from nbturns.engines.verbatim import OriginalItems
 from nbturns.values.inference_results import FinishClass, InferenceResult, Usage
 from nbturns.values.turns import Turn
 
-WIRE = Wire("acme")
+ORIGINALS = OriginalItems("acme")
 
 
 def request(turn, scope, model, params):
-    lines = [{"who": block.role or block.kind, "parts": [WIRE.raw(block) or {"say": block.text}]} for block in turn]
+    lines = [{"who": block.role or block.kind, "parts": [ORIGINALS.raw_item(block) or {"say": block.text}]} for block in turn]
     for block in turn:
         lines += [{"who": "user", "parts": [{"picture": medium(part).data}]} for part in block.payload.get("media", ())]
     return {"model": model, "lines": lines, **params}
@@ -54,7 +54,7 @@ class Reply:
 
     def blocks(self):
         raw = {"say": self.data["say"], "mood": "calm"}
-        return (WIRE.marked(assistant(self.data["say"]), raw=raw, index=0),) if self.data else ()
+        return (ORIGINALS.attach(assistant(self.data["say"]), raw=raw, index=0),) if self.data else ()
 
     def result(self):
         return InferenceResult(
@@ -123,14 +123,14 @@ CHECKS = {
         class Play:
             title: str
         engine = nt.engine("acme:a-1", max_tokens=50)
-        turn = nt.Session(engine).ask("Which play?", output=Play).result(20)
+        turn = nt.Session(engine).ask("Which play?", output=Play).result(60)
         assert turn.output == Play("Hamlet")
         [body] = engine.transport.sent
         assert body["form"]["properties"]["title"]["type"] == "string"
         assert turn.inferences[0].max_tokens == 50 and turn.inferences[0].provider == "acme"
     """,
     "tokens are counted by its endpoint": """
-        count = nt.engine("acme:a-1").count_tokens(nt.turn("x", system="y")).result(20)
+        count = nt.engine("acme:a-1").count_tokens(nt.turn("x", system="y")).result(60)
         assert (count.input_tokens, count.source, count.endpoint) == (2, "provider_api", "/count")
         assert nt.engines.decode("acme", '{"say": "hi"}').text == "hi"
     """,
@@ -157,9 +157,9 @@ CHECKS = {
     """,
     "its thoughts stay behind when another provider goes on, and the notice names it": """
         from nbturns.engines.cross_provider import unsent_notice
-        from nbturns.engines.verbatim import Wire
-        from nbturns.values.blocks import block
-        thought = Wire("acme").marked(block("reasoning", {"text": "secret"}), raw={"think": "secret"}, index=0)
+        from nbturns.engines.verbatim import OriginalItems
+        from nbturns.values.blocks import make_block
+        thought = OriginalItems("acme").attach(make_block("reasoning", {"text": "secret"}), raw={"think": "secret"}, index=0)
         turn = nt.turn("x") + (thought,)
         body = nt.engines.request("gemini:gemini-2.5-flash", turn)
         notice = unsent_notice(turn, nt.engines.find("gemini"), body)
@@ -170,7 +170,7 @@ CHECKS = {
             {"slug": "t", "profiles": {"p": {"engine": "acme:a-1", "params": {"heat": 0.5}}}}, env_file=None
         )
         session = profiles["p"].session()
-        session.ask("x").result(20)
+        session.ask("x").result(60)
         assert session.engine.transport.sent[0]["heat"] == 0.5
     """,
 }
@@ -226,7 +226,10 @@ except nt.EngineError as error:
 
     done = run_python(tmp_path, script)
 
-    problem = "cannot load provider 'broken' of package broken-nbturns: ModuleNotFoundError"
+    problem = (
+        "the package 'broken-nbturns' failed (entry point broken = 'broken_nbturns:PROVIDER' in nbturns.engines): "
+        "ModuleNotFoundError"
+    )
     kinds = done.stdout.splitlines()
     assert (kinds[:2], kinds[2].startswith(problem)) == (["image", "image"], True), done.stdout + done.stderr
     assert done.stderr.count(problem) == 1
@@ -238,16 +241,17 @@ NAMES = {"anthropic", "claude", "openai", "openai-chat", "openai_chat", "openai-
 NAMES |= {"gemini", "google"}
 OWN_MODULES = ("anthropic", "openai", "gemini", "dialects")  # how the parts of a provider's own path begin
 PROFILE_FILES = {"openai", "openai-responses", "openai-chat", "claude", "anthropic", "gemini", "google"}
-FOREIGN_FORMATS = {  # modules that read files in which another program names providers, and the price table
-    "results": {"claude"},  # geppetto's name of Anthropic
-    "direct_ours": {"claude"},
-    "direct_inspect": {"claude"},
+FOREIGN_FORMATS = {  # modules that read files in which another program names providers, and tables of packages and prices
+    "values/inference_results": {"claude"},  # geppetto's name of Anthropic
+    "fast/nbturns_lines": {"claude"},
+    "fast/inspect_samples": {"claude"},
     "profiles/config": PROFILE_FILES,  # `api_type`, and the sections of a profile
     "profiles/registry": PROFILE_FILES,
-    "profiles/fields": PROFILE_FILES,
+    "profiles/schema": PROFILE_FILES,
     "profiles/overrides": PROFILE_FILES,
-    "models": {"anthropic", "openai", "gemini"},  # pages that the prices are from
-    "exchanges": {"openai_chat", "openai_responses", "gemini"},  # families of recorded HTTP exchanges
+    "values/model_info": {"anthropic", "openai", "gemini"},  # pages that the prices are from
+    "testing/exchanges": {"openai_chat", "openai_responses", "gemini"},  # families of recorded HTTP exchanges
+    "nbturns/packages": {"anthropic", "openai"},  # names of Python packages
 }
 
 
@@ -283,7 +287,7 @@ def test_no_shared_module_has_a_table_of_providers() -> None:
     modules = shared_modules()
     violations = set()
     for path in modules:
-        allowed = FOREIGN_FORMATS.get(path.stem) or FOREIGN_FORMATS.get(f"{path.parent.name}/{path.stem}") or set()
+        allowed = FOREIGN_FORMATS.get(f"{path.parent.name}/{path.stem}", set())
         names = set(provider_names(ast.parse(path.read_text(encoding="utf-8"))))
         violations |= {(str(path.relative_to(PACKAGE)), name) for name in names - allowed}
 

@@ -136,7 +136,7 @@ def client(family: str, way: str) -> Any:
 def carrier(family: str, way: str) -> Iterator[Any]:
     made = client(family, way)
     yield made
-    Waiting(made.close() if way == "sdk" else made.aclose()).result(10)
+    Waiting(made.close() if way == "sdk" else made.aclose()).result(60)
 
 
 def engine(family: str, url: str, carrier: Any, case: Case) -> Any:
@@ -193,23 +193,23 @@ def converse(server: Server, family: str, carrier: Any, number: int, chain: list
     assert start is not None
     session = nt.Session(asks)
     execution = session.ask(start(first.request or {}), step={"post_inference"})
-    pause = execution.next().result(10)
+    pause = execution.next().result(60)
     for early, late in itertools.pairwise(chain):
         turn = execution.turn if pause is None else pause.turn
         added = answering(turn, of.beyond(early, late, decode(of.prefix, early.body)))
         if pause is not None and len(pause.pending):
-            pause = execution.step(turn + added).result(10)  # answered by hand; the loop goes on and asks again
+            pause = execution.step(turn + added).result(60)  # answered by hand; the loop goes on and asks again
             continue
         finish(execution)
         execution = session.ask(turn + added, step={"post_inference"})
-        pause = execution.next().result(10)
+        pause = execution.next().result(60)
     assert finish(execution).inferences
 
 
 def finish(execution: nt.Execution) -> nt.Turn:
     if execution.status == "paused":
         execution.stop()
-    return execution.result(10)
+    return execution.result(60)
 
 
 def answering(turn: nt.Turn, added: Blocks) -> Blocks:
@@ -247,8 +247,8 @@ def ended(asks: Any, prefix: str, case: Case) -> str:
     """How it ends, checked against what is expected: status, wait, kind, words, and what had come until then."""
     try:
         execution = nt.Session(asks).ask("x", step={"post_inference"})
-        pause = execution.next().result(15)
-        turn = execution.result(1) if pause is None else pause.turn
+        pause = execution.next().result(60)
+        turn = execution.result(60) if pause is None else pause.turn
         execution.stop()
     except nt.EngineError as error:
         wanted = case.expected

@@ -13,7 +13,7 @@ import nbturns as nt
 from nbturns.engines import decode, find
 from nbturns.engines.anthropic.request import history as claude_history
 from nbturns.engines.gemini.history import history as gemini_history
-from nbturns.engines.openai_responses.request import history as openai_history
+from nbturns.engines.openai_responses.history import history as openai_history
 from tests.engines.recorded_traffic import Case, recorded
 
 COUNTS = ("count_tokens", "countTokens", "responses.input_tokens")

@@ -26,11 +26,11 @@ def test_snapshots_of_a_stepped_execution_say_what_each_boundary_added() -> None
     script = nt.scripted([nt.tool_call("c", "add", {"a": 1, "b": 2})], "three")
     session = nt.Session(script, tools=[add])
     execution = session.ask("1 + 2?", step=True)
-    pause = execution.next().result(20)
+    pause = execution.next().result(60)
     assert pause is not None
-    execution.step(pause.turn.edit(-1, args={"a": 5, "b": 5})).result(20)
+    execution.step(pause.turn.edit(-1, args={"a": 5, "b": 5})).result(60)
     execution.resume()
-    execution.result(20)
+    execution.result(60)
 
     frame = frames.snapshots(session)
 

@@ -337,7 +337,7 @@ def test_sessions_saved_as_lines_give_the_frame_their_values_give(tmp_path: Path
     path = tmp_path / "sessions.jsonl"
     for answer in ("one", "two", "three"):
         session = nt.Session(nt.scripted([nt.tool_call("c", "add", {"a": 1, "b": 2})], answer), tools=[add])
-        session.ask("q").result(20)
+        session.ask("q").result(60)
         one = nt.save(session.run, tmp_path / "one.jsonl")
         path.write_text((path.read_text() if path.exists() else "") + one.read_text())
 
@@ -532,8 +532,8 @@ USUAL_CHAT = {
 def usual_run() -> dict[str, Any]:
     """A saved session of two prompts with a tool call."""
     session = nt.Session(nt.scripted([nt.tool_call("c", "add", {"a": 1, "b": 2})], "three", "bye"), tools=[add])
-    session.ask("q").result(20)
-    session.ask("again").result(20)
+    session.ask("q").result(60)
+    session.ask("again").result(60)
     return session.run.to_dict()
 
 

@@ -62,8 +62,8 @@ def asked() -> nt.Session:
     first = reply(nt.reasoning("hm"), call("c1"), call("c2", -1), input_tokens=10, output_tokens=7, reasoning_tokens=3)
     script = nt.scripted(first, reply(nt.assistant("three"), input_tokens=20, output_tokens=2), "bye")
     session = nt.Session(script, system="Be brief.", tools=[add], tool_config=INLINE)
-    session.ask("1 + 2?").result(timeout=20)
-    session.ask("thanks").result(timeout=20)
+    session.ask("1 + 2?").result(timeout=60)
+    session.ask("thanks").result(timeout=60)
     return session
 
 
@@ -138,7 +138,7 @@ def test_failed_attempts_and_empty_replies_are_rows_too() -> None:
         return answer
 
     session = nt.Session(nt.scripted(nt.EngineError("busy"), reply(input_tokens=4)), middleware=[again])
-    session.ask("q").result(timeout=20)
+    session.ask("q").result(timeout=60)
 
     frame = frames.inferences(session)
 
@@ -151,7 +151,7 @@ def test_failed_attempts_and_empty_replies_are_rows_too() -> None:
 def test_a_failed_turn_has_its_status_and_its_model_call() -> None:
     session = nt.Session(nt.scripted(nt.EngineError("busy")))
     with pytest.raises(nt.EngineError):
-        session.ask("q").result(timeout=20)
+        session.ask("q").result(timeout=60)
 
     assert [*frames.turns(session).status] == ["failed"]
     assert [*frames.inferences(session).finish_class] == ["error"]
@@ -178,7 +178,7 @@ def test_a_call_and_its_result_are_one_row() -> None:
 
 def test_a_call_nobody_answered_says_so() -> None:
     execution = nt.Session(nt.scripted([call("c1")]), tools=[add], step=True).ask("q")
-    execution.next().result(timeout=20)
+    execution.next().result(timeout=60)
 
     frame = frames.tool_calls(execution)
     turn = frames.turns(execution)
@@ -430,7 +430,7 @@ def played(prompts: list[list[Any]], edits: bool) -> nt.Session:
         if edits and number and len(session.latest) > 1:
             prompt = session.latest.edit(1, text="edited") + nt.user(prompt)
         try:
-            session.ask(prompt).result(timeout=20)
+            session.ask(prompt).result(timeout=60)
         except nt.EngineError:
             continue
     return session

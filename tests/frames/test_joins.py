@@ -107,12 +107,12 @@ def test_sessions_saved_and_stepped_join_as_well(tmp_path: Path) -> None:
     )
     session = nt.Session(nt.scripted(*script), tools=[add])
     execution = session.ask("1 + 2?", step=True)
-    pause = execution.next().result(20)
+    pause = execution.next().result(60)
     assert pause is not None
-    execution.step(pause.turn.edit(-1, args={"a": 2, "b": 1})).result(20)
+    execution.step(pause.turn.edit(-1, args={"a": 2, "b": 1})).result(60)
     execution.resume()
-    execution.result(20)
-    session.ask("3 + 4?").result(20)
+    execution.result(60)
+    session.ask("3 + 4?").result(60)
     nt.save(session.run, tmp_path / "one.yaml")
     (tmp_path / "two.jsonl").write_text(json.dumps(session.run.to_dict()) + "\n")
 

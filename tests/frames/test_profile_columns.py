@@ -20,7 +20,7 @@ def asked(overrides: dict[str, Any]) -> nt.Session:
     )
     session = profiles["p"].session(engine=nt.scripted("one", "two"), overrides=overrides)
     for prompt in ("a", "b"):
-        session.ask(prompt).result(timeout=10)
+        session.ask(prompt).result(timeout=60)
     return session
 
 

@@ -302,7 +302,7 @@ def test_backends_hold_the_same(folder: Path) -> None:
 
 def test_dtypes_keep_na_times_have_a_zone_and_kinds_are_categories() -> None:
     session = nt.Session(nt.scripted("a"))
-    session.ask("q").result(20)
+    session.ask("q").result(60)
 
     dtypes = frames.snapshots(session).dtypes.astype(str)
 
@@ -449,8 +449,8 @@ def test_every_frame_and_every_backend_leads_back(folder: Path) -> None:
 
 def test_turns_of_a_session_and_of_values_come_back_as_the_same_objects() -> None:
     session = nt.Session(nt.scripted("a", "b"))
-    session.ask("q").result(20)
-    session.ask("r").result(20)
+    session.ask("q").result(60)
+    session.ask("r").result(60)
 
     (turn,) = frames.to_turns(frames.blocks(session).query("turn_index == 1"))
 

@@ -23,7 +23,7 @@ SHAPES = {
     "parent", "children", "parent_message_uuid", "sender", "from", "key", "intValue", "lc", "openinference.span.kind", "mime_type", "input.mime_type",
     "output.mime_type", "llm.input_messages.1.message.contents.1.message_content.type",
 }  # fmt: skip
-WORDS = {
+SHAPE_WORDS = {
     "client-created-root", "langchain", "schema", "messages", "SystemMessage", "HumanMessage", "AIMessage", "ToolMessage",
     "RUN_STARTED", "model", "provider-call-started", "gen_ai.choice", *(f"gen_ai.{role}.message" for role in ("system", "user", "assistant", "tool")),
 }  # fmt: skip
@@ -34,17 +34,19 @@ def document(name: str) -> Any:
     return json.loads(text) if name.endswith((".json", ".traj")) else [json.loads(line) for line in text.splitlines()]
 
 
-def written(name: str, value: Any) -> bytes:
+def to_bytes(name: str, value: Any) -> bytes:
     rows = [value] if name.endswith((".json", ".traj")) else value
     return "\n".join(json.dumps(row) for row in rows).encode()
 
 
-def read(name: str, value: Any, *, strict: bool = False) -> tuple[list[nt.Run], list[Note]]:
-    """What becomes of it as the format it was in, and what is told of the rest."""
-    source = Source.of_bytes(written(name, value), name, strict=strict)
+def read_document(name: str, value: Any, *, strict: bool = False) -> tuple[list[nt.Run], list[Note]]:
+    """Return the Runs of a changed document, read as its format, and the notes on unreadable parts."""
+    source = Source.of_bytes(to_bytes(name, value), name, strict=strict)
     format = "tau-bench" if name.startswith("tau") else FORMATS[name]
-    found = list(read_runs(source, format))
-    return [one for one in found if isinstance(one, nt.Run)], [one for one in found if isinstance(one, Note)]
+    runs_and_notes = list(read_runs(source, format))
+    return [item for item in runs_and_notes if isinstance(item, nt.Run)], [
+        item for item in runs_and_notes if isinstance(item, Note)
+    ]
 
 
 FORMATS = {name: next(nt.load_all(FIXTURES / name)).import_report.format for name in JSON}
@@ -55,28 +57,28 @@ FORMATS = {name: next(nt.load_all(FIXTURES / name)).import_report.format for nam
 
 def leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
-        for key, one in value.items():
-            yield from leaves(one, key)
+        for key, item in value.items():
+            yield from leaves(item, key)
     elif isinstance(value, list):
-        for one in value:
-            yield from leaves(one, name)
+        for item in value:
+            yield from leaves(item, name)
     elif isinstance(value, str) and value:
         yield name, value
 
 
-def kept(runs: list[nt.Run]) -> str:
+def text_of_runs(runs: list[nt.Run]) -> str:
     return "\n".join(text for run in runs for _, text in leaves([run.to_dict(), list(run.to_dict())]))
 
 
-def lost(value: Any, runs: list[nt.Run]) -> set[str]:
-    """Texts of a document that stand nowhere in its Runs, neither by themselves nor in a text of JSON."""
-    whole = kept(runs)
+def lost_texts(value: Any, runs: list[nt.Run]) -> set[str]:
+    """Return the texts of a document that its Runs lack, both as texts and within JSON texts."""
+    whole = text_of_runs(runs)
     parsed = {json.dumps(block.args, sort_keys=True) for run in runs for turn in run for block in turn}
     missing = {text for name, text in leaves(value) if name not in SHAPES and text not in whole}
-    return {text for text in missing if not _in_another_shape(text, whole, parsed)}
+    return {text for text in missing if not _has_other_shape(text, whole, parsed)}
 
 
-def _in_another_shape(text: str, whole: str, parsed: set[str]) -> bool:
+def _has_other_shape(text: str, whole: str, parsed: set[str]) -> bool:
     if text.startswith("Error: ") and text.removeprefix("Error: ") in whole:  # geppetto's way to mark a result
         return True
     if text.startswith("attachment://"):  # Inspect's reference; what it refers to stands in its place
@@ -87,13 +89,13 @@ def _in_another_shape(text: str, whole: str, parsed: set[str]) -> bool:
         return False
     if json.dumps(value, sort_keys=True) in parsed or isinstance(value, (int, float)):
         return True
-    texts = (one for name, one in leaves(value) if name not in SHAPES)
+    leaf_texts = (leaf_text for name, leaf_text in leaves(value) if name not in SHAPES)
     return isinstance(value, (dict, list)) and all(
-        one in whole or _in_another_shape(one, whole, parsed) for one in texts
+        leaf_text in whole or _has_other_shape(leaf_text, whole, parsed) for leaf_text in leaf_texts
     )
 
 
-PIECES = {  # which say again what stands in one piece elsewhere
+DELTA_FIELDS = {  # fields that repeat, in parts, a text that is whole elsewhere
     "ag-ui-events.jsonl": "delta",
     "geppetto-events.ndjson": "delta",
 }
@@ -102,39 +104,39 @@ PIECES = {  # which say again what stands in one piece elsewhere
 @pytest.mark.parametrize("name", JSON)
 def test_no_text_of_a_transcript_is_lost(name: str) -> None:
     value = document(name)
-    runs, problems = read(name, value)
+    runs, problems = read_document(name, value)
 
-    missing = lost(value, runs) - WORDS
+    missing = lost_texts(value, runs) - SHAPE_WORDS
 
-    assert {text for text in missing if not _is_piece(name, text, value)} == set()
+    assert {text for text in missing if not _is_delta(name, text, value)} == set()
     assert not problems
 
 
-def _is_piece(name: str, text: str, value: Any) -> bool:
-    pieces = {one for key, one in leaves(value) if key in ("delta", "text", "arguments", "input")}
-    return name in PIECES and text in pieces
+def _is_delta(name: str, text: str, value: Any) -> bool:
+    pieces = {leaf_text for key, leaf_text in leaves(value) if key in ("delta", "text", "arguments", "input")}
+    return name in DELTA_FIELDS and text in pieces
 
 
 # Wrong types everywhere.
 
 
-def places(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The ways to every value inside a document."""
-    if way:
-        yield way
+def value_paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the path of every value in a document."""
+    if path:
+        yield path
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, one in items:
-        yield from places(one, (*way, key))
+    for key, item in items:
+        yield from value_paths(item, (*path, key))
 
 
-def deep(levels: int) -> Any:
+def nested_list(levels: int) -> Any:
     value: Any = "at the bottom"
     for _ in range(levels):
         value = [value]
     return value
 
 
-WRONG = st.one_of(
+WRONG_VALUES = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(),
@@ -142,62 +144,76 @@ WRONG = st.one_of(
     st.text(max_size=8),
     st.sampled_from(["", "null", "{}", '{"a": 1}', "[", "\ud800", "0", "role", "assistant", "tool"]),
     st.sampled_from(
-        [[], {}, [None], [[]], [{}], {"": None}, {"type": "text"}, [1, "x"], {"role": 1}, deep(60), deep(300)]
+        [
+            [],
+            {},
+            [None],
+            [[]],
+            [{}],
+            {"": None},
+            {"type": "text"},
+            [1, "x"],
+            {"role": 1},
+            nested_list(60),
+            nested_list(300),
+        ]
     ),
 )
 DROP = object()
 
 
-def changed(value: Any, way: tuple[Any, ...], new: Any) -> Any:
+def replace_at(value: Any, path: tuple[Any, ...], new_value: Any) -> Any:
     value = copy.deepcopy(value)
-    here = value
-    for step in way[:-1]:
-        here = here[step]
-    if new is DROP:
-        del here[way[-1]]
+    container = value
+    for step in path[:-1]:
+        container = container[step]
+    if new_value is DROP:
+        del container[path[-1]]
     else:
-        here[way[-1]] = new
+        container[path[-1]] = new_value
     return value
 
 
 @st.composite
-def mutated(draw: st.DrawFn, name: str) -> Any:
+def mutated_documents(draw: st.DrawFn, name: str) -> Any:
     value = document(name)
     for _ in range(draw(st.integers(1, 3))):
-        ways = list(places(value))
-        if not ways:
+        paths = list(value_paths(value))
+        if not paths:
             break
-        way = draw(st.sampled_from(ways))
-        kind = draw(st.sampled_from(["wrong", "wrong", "drop", "another", "twice"]))
-        if kind == "wrong":
-            value = changed(value, way, draw(WRONG))
-        elif kind == "drop":
-            value = changed(value, way, DROP)
-        elif kind == "another":
-            other = draw(st.sampled_from(ways))
-            value = changed(value, way, copy.deepcopy(at(value, other)))
-        elif isinstance(way[-1], int):
+        path = draw(st.sampled_from(paths))
+        mutation = draw(st.sampled_from(["wrong", "wrong", "drop", "another", "twice"]))
+        if mutation == "wrong":
+            value = replace_at(value, path, draw(WRONG_VALUES))
+        elif mutation == "drop":
+            value = replace_at(value, path, DROP)
+        elif mutation == "another":
+            other_path = draw(st.sampled_from(paths))
+            value = replace_at(value, path, copy.deepcopy(value_at(value, other_path)))
+        elif isinstance(path[-1], int):
             value = copy.deepcopy(value)
-            at(value, way[:-1]).append(copy.deepcopy(at(value, way)))
+            value_at(value, path[:-1]).append(copy.deepcopy(value_at(value, path)))
     return value
 
 
-def at(value: Any, way: tuple[Any, ...]) -> Any:
-    for step in way:
+def value_at(value: Any, path: tuple[Any, ...]) -> Any:
+    for step in path:
         value = value[step]
     return value
 
 
-def sound(run: nt.Run) -> None:
-    """A Run that can be shown, saved and read again."""
-    again = nt.Run.from_dict(json.loads(json.dumps(run.to_dict())))
-    assert len(again) == len(run) and [len(turn) for turn in again] == [len(turn) for turn in run]
+def assert_sound(run: nt.Run) -> None:
+    """Check that a Run can be shown, saved and read again."""
+    restored_run = nt.Run.from_dict(json.loads(json.dumps(run.to_dict())))
+    assert len(restored_run) == len(run) and [len(turn) for turn in restored_run] == [len(turn) for turn in run]
     assert isinstance(str(run), str) and isinstance(run._repr_html_(), str)
-    assert run.usage.total_tokens == sum(one.usage.total_tokens for one in run.inferences if one.usage)
+    assert run.usage.total_tokens == sum(
+        inference.usage.total_tokens for inference in run.inferences if inference.usage
+    )
     assert run.import_report.blocks >= 0
 
 
-def saved(runs: list[nt.Run]) -> str:
+def saved_text(runs: list[nt.Run]) -> str:
     """As text, in which a NaN equals itself."""
     return json.dumps([run.to_dict() for run in runs])
 
@@ -205,22 +221,22 @@ def saved(runs: list[nt.Run]) -> str:
 @pytest.mark.parametrize("name", JSON)
 def test_any_wrong_type_in_any_field_is_read_or_refused_with_a_reason(name: str) -> None:
     @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(mutated(name))
+    @given(mutated_documents(name))
     def test(value: Any) -> None:
         try:
-            runs, problems = read(name, value)
+            runs, problems = read_document(name, value)
         except nt.LoadError as error:
             assert name in str(error)
             return
         for run in runs:
-            sound(run)
+            assert_sound(run)
         told = problems or any(list(run.import_report.notes()) for run in runs)
         try:
-            strictly = read(name, value, strict=True)[0]
+            strictly = read_document(name, value, strict=True)[0]
         except nt.LoadError:
             assert told or not runs
         else:
-            assert not told and saved(strictly) == saved(runs)
+            assert not told and saved_text(strictly) == saved_text(runs)
 
     test()
 
@@ -228,9 +244,9 @@ def test_any_wrong_type_in_any_field_is_read_or_refused_with_a_reason(name: str)
 @pytest.mark.parametrize("name", JSON)
 def test_no_format_is_named_with_an_error_whatever_a_file_holds(name: str) -> None:
     @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(mutated(name))
+    @given(mutated_documents(name))
     def test(value: Any) -> None:
-        source = Source.of_bytes(written(name, value), name)
+        source = Source.of_bytes(to_bytes(name, value), name)
         for importer in importers().values():
             assert 0 <= importer.score(source.sample) <= 100
 
@@ -239,14 +255,14 @@ def test_no_format_is_named_with_an_error_whatever_a_file_holds(name: str) -> No
 
 # Files that are cut, and bytes that are no text.
 
-EVERY = sorted(
+ALL_CASES = sorted(
     path.name
     for path in FIXTURES.iterdir()
     if next(nt.load_all(path)).import_report.format in set(FORMATS.values()) | {"aider"}
 )
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", ALL_CASES)
 def test_a_file_that_is_cut_gives_what_is_left_and_says_so(name: str, tmp_path: Path) -> None:
     whole = (FIXTURES / name).read_bytes()
     path = tmp_path / name
@@ -259,12 +275,12 @@ def test_a_file_that_is_cut_gives_what_is_left_and_says_so(name: str, tmp_path: 
             assert str(path) in str(error)
             continue
         for run in runs:
-            sound(run)
+            assert_sound(run)
         cut_between_lines = whole[len(whole) * part // 12 - 1 :][:1] == b"\n" or name.endswith((".md", "l", "ndjson"))
         assert cut_between_lines or any(list(run.import_report.notes()) for run in runs)
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", ALL_CASES)
 def test_bytes_that_are_no_text_are_replaced_and_reported(name: str, tmp_path: Path) -> None:
     whole = (FIXTURES / name).read_bytes()
     path = tmp_path / name

@@ -33,7 +33,7 @@ WHOLE: list[tuple[str, Any]] = [
     ("tool_use", ("call_soil2", OFFLINE)),
     ("llm_text", SORRY),
 ]
-UNTHINKING = [one for one in WHOLE if one[0] != "reasoning"]
+WITHOUT_REASONING = [one for one in WHOLE if one[0] != "reasoning"]
 FILES = {
     "ag-ui.json": ("ag-ui", WHOLE),
     "ag-ui-events.jsonl": ("ag-ui", WHOLE),
@@ -43,18 +43,18 @@ FILES = {
     "langchain-dumpd.json": ("langchain", WHOLE),
     "openhands.jsonl": ("openhands", None),
     "openhands-sdk.json": ("openhands-sdk", WHOLE),
-    "openinference.jsonl": ("openinference", UNTHINKING),
+    "openinference.jsonl": ("openinference", WITHOUT_REASONING),
     "otel-genai.json": ("otel-genai", WHOLE),
-    "otel-genai-events.json": ("otel-genai", UNTHINKING),
+    "otel-genai-events.json": ("otel-genai", WITHOUT_REASONING),
     "pydantic-ai.json": ("pydantic-ai", WHOLE),
     "sharegpt.jsonl": ("sharegpt", None),
     "swe-agent.traj": ("swe-agent", None),
-    "tau2-bench.json": ("tau-bench", UNTHINKING),
+    "tau2-bench.json": ("tau-bench", WITHOUT_REASONING),
     "vercel-ui.json": ("vercel-ui", WHOLE),
 }
 
 
-def told(block: nt.Block) -> tuple[str, Any]:
+def comparable(block: nt.Block) -> tuple[str, Any]:
     if block.kind == "tool_call":
         return block.kind, (block.tool_call_id, block.name, block.args)
     if block.kind == "tool_use":
@@ -62,21 +62,21 @@ def told(block: nt.Block) -> tuple[str, Any]:
     return block.kind, block.text
 
 
-def run(name: str, **how: Any) -> nt.Run:
-    return nt.load(FIXTURES / name, **how)
+def load_run(name: str, **load_options: Any) -> nt.Run:
+    return nt.load(FIXTURES / name, **load_options)
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_format_is_known_by_its_content_and_says_what_its_file_says(name: str) -> None:
     format, whole = FILES[name]
 
-    read = run(name)
+    read = load_run(name)
 
     assert read.import_report.format == format
     assert not read.import_report.guessed and read.import_report.complete
     if whole is not None:
-        assert [told(block) for block in read.latest if block.kind != "other"] == whole
-        assert [told(turn.of_kind("user")[-1]) for turn in read] == [("user", FIRST), ("user", SECOND)]
+        assert [comparable(block) for block in read.latest if block.kind != "other"] == whole
+        assert [comparable(turn.of_kind("user")[-1]) for turn in read] == [("user", FIRST), ("user", SECOND)]
     assert nt.Run.from_dict(read.to_dict()) == read
     assert nt.Run.from_yaml(read.to_yaml()) == read
 
@@ -121,7 +121,7 @@ def test_of_each_file_one_format_alone_is_surest(name: str) -> None:
     ],
 )
 def test_tokens_and_models_are_those_of_the_calls(name: str, calls: int, input: int, model: str) -> None:
-    read = run(name)
+    read = load_run(name)
 
     assert len(read.inferences) == calls
     assert read.usage.input_tokens == input
@@ -131,7 +131,10 @@ def test_tokens_and_models_are_those_of_the_calls(name: str, calls: int, input: 
 
 def test_a_call_ends_with_calls_pending_and_a_reply_is_completed() -> None:
     for name in ("pydantic-ai.json", "otel-genai.json", "geppetto-events.ndjson", "openinference.jsonl"):
-        assert [str(one.finish_class) for one in run(name).inferences] == ["tool_calls_pending", "completed"] * 2, name
+        assert [str(one.finish_class) for one in load_run(name).inferences] == [
+            "tool_calls_pending",
+            "completed",
+        ] * 2, name
 
 
 @pytest.mark.parametrize(
@@ -139,7 +142,7 @@ def test_a_call_ends_with_calls_pending_and_a_reply_is_completed() -> None:
     ["ag-ui.json", "langchain.json", "openhands.jsonl", "openhands-sdk.json", "openinference.jsonl", "otel-genai.json"],
 )
 def test_an_image_stays_with_its_prompt(name: str) -> None:
-    (image,) = run(name).latest.of_kind("user")[0].images
+    (image,) = load_run(name).latest.of_kind("user")[0].images
 
     assert image["url"] == "https://greenhouse.example/leaf.png"
 
@@ -148,13 +151,13 @@ def test_an_image_stays_with_its_prompt(name: str) -> None:
 
 
 def test_costs_are_taken_where_they_are_written() -> None:
-    assert run("atif.json").cost == pytest.approx(0.0008)
-    assert run("pydantic-ai.json").cost == pytest.approx(0.00084)
-    assert run("tau2-bench.json").inferences[0].cost == 0.0005
+    assert load_run("atif.json").cost == pytest.approx(0.0008)
+    assert load_run("pydantic-ai.json").cost == pytest.approx(0.00084)
+    assert load_run("tau2-bench.json").inferences[0].cost == 0.0005
 
 
 def test_the_blocks_of_one_step_of_a_page_are_of_one_model_call() -> None:
-    blocks = run("vercel-ui.json").latest
+    blocks = load_run("vercel-ui.json").latest
 
     assert blocks[2].inference_id == blocks[3].inference_id != blocks[5].inference_id
     assert blocks[2].inference is not None and blocks[2].inference.usage is not None
@@ -162,7 +165,7 @@ def test_the_blocks_of_one_step_of_a_page_are_of_one_model_call() -> None:
 
 
 def test_what_is_no_message_is_kept_in_its_place() -> None:
-    kinds = [block.payload["type"] for block in run("ag-ui-events.jsonl").latest.of_kind("other")]
+    kinds = [block.payload["type"] for block in load_run("ag-ui-events.jsonl").latest.of_kind("other")]
 
     assert kinds == ["STATE_DELTA", "CUSTOM"]
 
@@ -172,13 +175,13 @@ def test_a_stream_of_events_is_read_from_its_wire_form_too(tmp_path: Path) -> No
     path = tmp_path / "events.txt"
     path.write_text("".join(f"data: {line}\n\n" for line in lines), encoding="utf-8")
 
-    assert nt.load(path).latest.same_content(run("ag-ui-events.jsonl").latest)
+    assert nt.load(path).latest.same_content(load_run("ag-ui-events.jsonl").latest)
 
 
 def test_one_trajectory_is_one_turn_and_what_only_its_steps_have_is_kept() -> None:
-    read = run("swe-agent.traj")
+    read = load_run("swe-agent.traj")
 
-    assert [told(block) for block in read.latest] == [
+    assert [comparable(block) for block in read.latest] == [
         ("system", SYSTEM),
         ("user", FIRST),
         ("llm_text", THOUGHT),
@@ -196,9 +199,9 @@ def test_one_trajectory_is_one_turn_and_what_only_its_steps_have_is_kept() -> No
 
 
 def test_a_models_words_are_read_from_its_reply_and_stand_once() -> None:
-    read = run("openhands.jsonl")
+    read = load_run("openhands.jsonl")
 
-    assert [told(block) for block in read.latest if block.kind != "other"] == [
+    assert [comparable(block) for block in read.latest if block.kind != "other"] == [
         *WHOLE[:2],
         ("llm_text", THOUGHT),
         *WHOLE[3:],
@@ -219,7 +222,7 @@ def test_each_task_of_a_benchmark_is_a_run() -> None:
 
     assert [one.name for one in runs] == ["task 3, trial 0", "task 4, trial 1"]
     assert [one.metadata[FIELDS]["reward"] for one in runs] == [1.0, 0.0]
-    assert [told(block) for block in runs[0].latest][:2] == WHOLE[:2]
+    assert [comparable(block) for block in runs[0].latest][:2] == WHOLE[:2]
 
 
 def test_each_session_of_a_history_is_a_run() -> None:
@@ -235,7 +238,7 @@ def test_each_session_of_a_history_is_a_run() -> None:
 
 
 def test_a_later_span_goes_on_from_the_one_whose_words_it_begins_with() -> None:
-    read = run("otel-genai.json")
+    read = load_run("otel-genai.json")
 
     assert read.id == "conv-greenhouse"
     assert [one.duration_ms for one in read.inferences] == [750] * 4
@@ -257,7 +260,7 @@ def test_a_span_that_begins_otherwise_is_a_run_of_its_own() -> None:
         {**span, "spanId": "00000000000000aa", "attributes": attributes}
     )
 
-    runs = _all(document)
+    runs = load_document(document)
 
     assert [[block.text for block in one.latest.of_kind("user")] for one in runs] == [
         [FIRST, SECOND],
@@ -265,7 +268,7 @@ def test_a_span_that_begins_otherwise_is_a_run_of_its_own() -> None:
     ]
 
 
-def _all(document: Any) -> list[nt.Run]:
+def load_document(document: Any) -> list[nt.Run]:
     from nbturns.importers import Source, otel_genai
 
     return list(otel_genai.IMPORTER.read(Source.of_data(document)))
@@ -279,7 +282,7 @@ def test_each_branch_of_a_conversation_is_a_run_and_the_current_one_is_first() -
 
     assert [one.name for one in runs] == ["Spider mites"] * 3 + ["A herb"]
     assert [one.latest.text for one in runs] == ["After 21 days.", "It may want water.", "A few dozen.", "Basil."]
-    assert [told(block) for block in runs[0].latest if block.kind != "other"] == [
+    assert [comparable(block) for block in runs[0].latest if block.kind != "other"] == [
         ("system", "I keep a greenhouse.\n\nAnswer in one sentence."),
         ("user", "What is wrong with this leaf?"),
         ("llm_text", "It has spider mites."),
@@ -317,16 +320,16 @@ def test_a_tree_that_goes_round_in_circles_is_read_to_the_end() -> None:
     first["mapping"]["r"]["parent"] = "b"
     first["mapping"]["a"]["parent"] = "a"
 
-    (read,) = _exported([first])
+    (read,) = export_runs([first])
 
     assert [block.text for block in read.latest.of_kind("user", "llm_text")] == ["Name a herb.", "Basil."]
     assert any("is its own ancestor" in note.what for note in read.import_report.guessed)
 
 
-def _exported(document: Any, **how: Any) -> list[nt.Run]:
+def export_runs(document: Any, **load_options: Any) -> list[nt.Run]:
     from nbturns.importers import Source, chatgpt
 
-    return list(chatgpt.IMPORTER.read(Source.of_data(document, **how)))
+    return list(chatgpt.IMPORTER.read(Source.of_data(document, **load_options)))
 
 
 def test_of_a_conversation_with_branches_load_gives_the_current_one(tmp_path: Path) -> None:
@@ -341,9 +344,9 @@ def test_of_a_conversation_with_branches_load_gives_the_current_one(tmp_path: Pa
 
 
 def test_training_data_has_calls_answered_in_their_order_and_its_prompt_beside() -> None:
-    read = run("sharegpt.jsonl")
+    read = load_run("sharegpt.jsonl")
 
-    assert [told(block) for block in read.latest.of_kind("tool_call", "tool_use")] == [
+    assert [comparable(block) for block in read.latest.of_kind("tool_call", "tool_use")] == [
         ("tool_call", ("call_0", "read_temperature", ZONE)),
         ("tool_use", ("call_0", WARM)),
         ("tool_call", ("call_1", "read_soil", ZONE)),
@@ -373,7 +376,7 @@ def test_an_export_of_claudes_pages_has_thoughts_calls_attachments_and_branches(
     path = FIXTURES / "claude-export.json"
     first, branch, old = nt.load_all(path)
 
-    assert [told(block) for block in first.latest] == [
+    assert [comparable(block) for block in first.latest] == [
         ("user", FIRST),
         ("user", "06:00 24 °C"),
         ("reasoning", THOUGHT),
@@ -388,7 +391,7 @@ def test_an_export_of_claudes_pages_has_thoughts_calls_attachments_and_branches(
     assert first.latest[8].error == OFFLINE
     assert (first.name, first.id, branch.metadata[BRANCH_OF]) == ("Tomatoes", "conv-greenhouse", "conv-greenhouse")
     assert branch.latest.text == "You are welcome." and branch[0].blocks.shared_length(first[0].blocks) == 6
-    assert [told(block) for block in old.latest] == [("user", "Name a herb."), ("llm_text", "Basil.")]
+    assert [comparable(block) for block in old.latest] == [("user", "Name a herb."), ("llm_text", "Basil.")]
     packed = tmp_path / "data.zip"
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("users.json", "[]")
@@ -407,6 +410,6 @@ def test_the_events_of_a_trajectory_are_read_from_its_zip_in_their_order(tmp_pat
 
     read = nt.load(path)
 
-    assert read.latest.same_content(run("openhands-sdk.json").latest)
+    assert read.latest.same_content(load_run("openhands-sdk.json").latest)
     assert (read.id, read.name, read.inferences[0].model) == ("conv-1", "Tomatoes", "gpt-5-mini")
     assert nt.load(path, strict=True) == read

@@ -25,7 +25,7 @@ from nbturns.importers.kit.zip_archive import zstd_module
 from nbturns.values.provenance import FIELDS, MESSAGE, TIMESTAMP
 
 SAMPLES = Path(__file__).parents[2] / "fixtures" / "transcripts"
-OURS = {
+FORMAT_BY_FILE = {
     "openai-chat.jsonl": "openai-chat",
     "anthropic.jsonl": "anthropic",
     "gemini.jsonl": "gemini",
@@ -44,12 +44,12 @@ def kinds(run: nt.Run) -> list[str]:
 # Formats.
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", FORMAT_BY_FILE)
 def test_a_format_is_known_by_what_a_file_holds_and_not_by_its_name(tmp_path: Path, name: str) -> None:
     path = tmp_path / "notes.csv"
     path.write_bytes((SAMPLES / name).read_bytes())
 
-    assert (importer := detect_importer(Source.of_file(path).sample)) and importer.name == OURS[name]
+    assert (importer := detect_importer(Source.of_file(path).sample)) and importer.name == FORMAT_BY_FILE[name]
     runs = list(nt.load_all(path))
     assert runs and all(run.import_report.complete for run in runs)
     assert [run.latest for run in nt.load_all(path, strict=True)] == [run.latest for run in runs]
@@ -89,7 +89,7 @@ def test_a_sample_of_inspect_has_its_attachments_and_what_its_events_say_of_each
     assert (run.latest[5].error, run.latest[5].metadata[nt.keys.DURATION_MS]) == ("it jams", 250.0)
 
 
-def archive(path: Path, members: dict[str, Any], *, method: int) -> Path:
+def write_archive(path: Path, members: dict[str, Any], *, method: int) -> Path:
     """A zip as Inspect writes it; zstd (93) by hand, because Python knows it from 3.14 on."""
     with zipfile.ZipFile(path, "w") as made:
         for name, value in members.items():
@@ -129,7 +129,7 @@ def test_an_eval_archive_is_read_however_it_is_packed(tmp_path: Path, method: in
     (sample,) = log.pop("samples")
     members = {"header.json": log, "samples/1_epoch_1.json": sample, "summaries.json": []}
 
-    run = nt.load(archive(tmp_path / "log.eval", members, method=method))
+    run = nt.load(write_archive(tmp_path / "log.eval", members, method=method))
 
     assert run.turns == nt.load(SAMPLES / "inspect.json").turns or kinds(run) == kinds(
         nt.load(SAMPLES / "inspect.json")
@@ -155,7 +155,7 @@ def test_a_sample_in_pieces_is_put_together_from_its_pool(tmp_path: Path) -> Non
         f"{folder}/attachments/0.json": [text],
     }
 
-    run = nt.load(archive(tmp_path / "log.eval", members, method=93))
+    run = nt.load(write_archive(tmp_path / "log.eval", members, method=93))
 
     assert [block.text for block in run.latest[:2]] == [text, "Open a vent."]
     assert kinds(run) == kinds(nt.load(SAMPLES / "inspect.json"))
@@ -283,10 +283,10 @@ def test_what_is_edited_is_written_anew_and_the_rest_as_it_was(name: str) -> Non
     run = next(iter(nt.load_all(SAMPLES / name)))
     at = next(at for at, block in enumerate(run.latest) if block.kind == "llm_text")
 
-    edited = run.latest.edit(at, text="Something else.").to_messages(OURS[name])
+    edited = run.latest.edit(at, text="Something else.").to_messages(FORMAT_BY_FILE[name])
 
-    assert len(edited) == len(run.to_messages(OURS[name]))
-    assert "Something else." in json.dumps(edited) != json.dumps(run.to_messages(OURS[name]))
+    assert len(edited) == len(run.to_messages(FORMAT_BY_FILE[name]))
+    assert "Something else." in json.dumps(edited) != json.dumps(run.to_messages(FORMAT_BY_FILE[name]))
 
 
 @given(
@@ -327,7 +327,7 @@ def test_of_a_file_that_was_cut_all_that_stands_is_read_and_the_place_is_named(t
 
 
 def test_a_folder_of_many_formats_is_read_and_what_is_none_is_named(tmp_path: Path) -> None:
-    for name in OURS:
+    for name in FORMAT_BY_FILE:
         (tmp_path / name).write_bytes((SAMPLES / name).read_bytes())
     (tmp_path / "deeper").mkdir()
     (tmp_path / "deeper" / "chat.txt").write_text(LINE)
@@ -339,7 +339,7 @@ def test_a_folder_of_many_formats_is_read_and_what_is_none_is_named(tmp_path: Pa
     runs = nt.load_all(tmp_path)
     formats = {run.import_report.format for run in runs}
 
-    assert formats == set(OURS.values())
+    assert formats == set(FORMAT_BY_FILE.values())
     assert sorted(Path(error.file).name for error in runs.errors) == ["picture.png", "table.csv"]
     assert "2 files skipped" in repr(runs)
     with pytest.raises(nt.LoadError, match="no format matches this file"):
@@ -415,45 +415,45 @@ def test_calls_that_are_amiss_are_told_and_refused_when_strict() -> None:
     assert nt.loads([user, called("c")], strict=True).latest.pending
 
 
-def damaged(data: bytes, at: int, put: bytes) -> bytes:
-    at %= max(1, len(data))
-    return data[:at] + put + data[at + len(put) :]
+def damage(data: bytes, offset: int, replacement: bytes) -> bytes:
+    offset %= max(1, len(data))
+    return data[:offset] + replacement + data[offset + len(replacement) :]
 
 
-@given(st.sampled_from(sorted(OURS)), st.integers(0, 10_000), st.binary(max_size=6), st.booleans())
+@given(st.sampled_from(sorted(FORMAT_BY_FILE)), st.integers(0, 10_000), st.binary(max_size=6), st.booleans())
 @settings(max_examples=250, deadline=None)
 def test_any_damage_gives_runs_or_an_error_of_ours(name: str, at: int, put: bytes, strict: bool) -> None:
     try:
-        nt.loads(damaged((SAMPLES / name).read_bytes(), at, put), strict=strict)
+        nt.loads(damage((SAMPLES / name).read_bytes(), at, put), strict=strict)
     except nt.NbturnsError as error:
         assert "failed" not in str(error) and "cannot be read: " not in str(error)
 
 
-def mixed(value: Any) -> st.SearchStrategy[Any]:
-    """Strategies for values like `value` in which anything may stand for anything."""
+def mutations_of(value: Any) -> st.SearchStrategy[Any]:
+    """Return a strategy for values like `value` with parts replaced by any other value."""
     junk: st.SearchStrategy[Any] = (
         st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.just([]) | st.just({}) | st.just([None])
     )
     if isinstance(value, dict):
-        whole = st.fixed_dictionaries({}, optional={name: mixed(one) for name, one in value.items()})
+        whole = st.fixed_dictionaries({}, optional={name: mutations_of(one) for name, one in value.items()})
         return st.integers(0, 9).flatmap(lambda n: junk if n == 0 else whole)
     if isinstance(value, list):
-        return st.integers(0, 9).flatmap(lambda n: junk if n == 0 else st.tuples(*map(mixed, value)).map(list))
+        return st.integers(0, 9).flatmap(lambda n: junk if n == 0 else st.tuples(*map(mutations_of, value)).map(list))
     return st.integers(0, 5).flatmap(lambda n: junk if n == 0 else st.just(value))
 
 
-HOSTILE = st.one_of(
+HOSTILE_VALUES = st.one_of(
     *(
-        st.tuples(st.just(format), mixed(json.loads(line)))
-        for name, format in OURS.items()
+        st.tuples(st.just(format), mutations_of(json.loads(line)))
+        for name, format in FORMAT_BY_FILE.items()
         if name.endswith("l")
         for line in (SAMPLES / name).read_text().splitlines()[:8]
     ),
-    st.tuples(st.just("inspect"), mixed(json.loads((SAMPLES / "inspect.json").read_text()))),
+    st.tuples(st.just("inspect"), mutations_of(json.loads((SAMPLES / "inspect.json").read_text()))),
 )
 
 
-@given(HOSTILE, st.booleans(), st.booleans())
+@given(HOSTILE_VALUES, st.booleans(), st.booleans())
 @settings(max_examples=400, deadline=None)
 def test_any_shape_gives_runs_or_an_error_of_ours(given_: tuple[str, Any], strict: bool, named: bool) -> None:
     format, value = given_
@@ -496,7 +496,7 @@ def test_a_damaged_archive_gives_runs_or_an_error_of_ours(at: int, put: int) -> 
         made.writestr("samples/1_epoch_1.json", json.dumps(log["samples"][0]))
         made.writestr("header.json", json.dumps({"version": 2, "eval": log["eval"]}))
     try:
-        nt.loads(damaged(held.getvalue(), at, bytes([put])))
+        nt.loads(damage(held.getvalue(), at, bytes([put])))
     except nt.NbturnsError as error:
         assert "failed: " not in str(error)
 

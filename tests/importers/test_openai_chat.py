@@ -12,7 +12,7 @@ import pytest
 
 import nbturns as nt
 from nbturns.importers import Sample
-from nbturns.importers.openai_chat import score
+from nbturns.importers.openai_chat import score_openai_chat
 from nbturns.values.provenance import ARGUMENTS, MESSAGE
 from nbturns.values.provenance import OPENAI_CHAT_FIELDS as FIELDS
 
@@ -27,8 +27,8 @@ CHAT: list[dict[str, Any]] = [
 ]
 
 
-def blocks(*messages: Any, **how: Any) -> list[nt.Block]:
-    return list(nt.loads(list(messages), format="openai-chat", **how).latest)
+def blocks_of(*messages: Any, **load_options: Any) -> list[nt.Block]:
+    return list(nt.loads(list(messages), format="openai-chat", **load_options).latest)
 
 
 # Real transcripts, counted by other means.
@@ -148,7 +148,7 @@ def test_a_list_an_object_and_a_message_a_line_are_the_same_chat(written: str) -
 
 
 def test_blocks_of_one_reply_are_of_one_inference_and_others_of_none() -> None:
-    made = blocks(
+    made = blocks_of(
         {"role": "user", "content": "q"},
         {"role": "assistant", "reasoning_content": "hm", "content": "a", "tool_calls": [CALL]},
         {"role": "assistant", "content": "b"},
@@ -165,7 +165,7 @@ def test_parts_of_a_content_are_text_images_and_what_we_do_not_know() -> None:
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,UE5H", "detail": "high"}}
     audio = {"type": "input_audio", "input_audio": {"data": "x"}}
 
-    made = blocks(
+    made = blocks_of(
         {"role": "user", "content": [{"type": "text", "text": "a"}, image, {"type": "text", "text": "b"}, audio]}
     )
 
@@ -175,20 +175,24 @@ def test_parts_of_a_content_are_text_images_and_what_we_do_not_know() -> None:
 
 def test_arguments_that_are_no_object_are_kept_as_they_came() -> None:
     for text in ("{broken", "[1]", "3", '"x"'):
-        made = blocks({"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": text}}]})
+        made = blocks_of(
+            {"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": text}}]}
+        )
         assert (made[0].args, made[0].payload["args_raw"]) == ({}, text)
-    odd = blocks(
+    odd = blocks_of(
         {"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": '{ "a":1 }'}}]}
     )
     assert (odd[0].args, odd[0].metadata[ARGUMENTS]) == ({"a": 1}, '{ "a":1 }')
     assert (
-        blocks({"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": ""}}]})[0].args
+        blocks_of({"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": ""}}]})[
+            0
+        ].args
         == {}
     )
 
 
 def test_refusals_functions_of_old_and_developers_are_understood() -> None:
-    made = blocks(
+    made = blocks_of(
         {"role": "developer", "content": "d"},
         {"role": "assistant", "content": None, "refusal": "I cannot"},
         {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}},
@@ -312,11 +316,13 @@ def test_the_line_of_a_broken_conversation_is_named(tmp_path: Path) -> None:
 
 
 def test_what_another_format_has_is_not_taken_for_a_chat() -> None:
-    assert score(Sample("json", values=(CHAT,))) and score(Sample("json", values=({"messages": CHAT},)))
+    assert score_openai_chat(Sample("json", values=(CHAT,))) and score_openai_chat(
+        Sample("json", values=({"messages": CHAT},))
+    )
     others: list[Any] = [
         [], {}, {"messages": []}, [{"role": "model", "parts": []}], [{"role": []}], ["a"],
         [{"role": "user", "content": "q"}, {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "f", "input": {}}]}],
         [{"role": "user", "content": "q"}, {"type": "function_call", "name": "f"}],
     ]  # fmt: skip
 
-    assert not any(score(Sample("json", values=(one,))) for one in others)
+    assert not any(score_openai_chat(Sample("json", values=(one,))) for one in others)

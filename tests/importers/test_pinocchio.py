@@ -62,22 +62,22 @@ def path(tmp_path: Path) -> Path:
             "INSERT INTO turns VALUES ('conv','s1','t1',1000,?,'{\"app.mood@v1\": \"good\"}','k','i1',1300)", (about,)
         )
         store.execute("INSERT INTO turns VALUES ('conv2','s9','t9',500,'{}','{}',NULL,NULL,500)")
-        keep(store, "t1", "pre_inference", 1000, "b1", "b2x")
-        keep(store, "t1", "final", 1200, "b1", "b2", "b3", "b4", "b5")
-        keep(store, "t1", "post_tools", 1250, "b1", "b2", "b3", "b4")
-        keep(store, "t2", "pre_inference", 2000, "b1", "b2", "b3", "b4", "b5", "b6")
-        keep(store, "t2", "post_inference", 2050, "b1", "b2", "b3", "b4", "b5", "b6", "b7")
+        add_snapshot(store, "t1", "pre_inference", 1000, "b1", "b2x")
+        add_snapshot(store, "t1", "final", 1200, "b1", "b2", "b3", "b4", "b5")
+        add_snapshot(store, "t1", "post_tools", 1250, "b1", "b2", "b3", "b4")
+        add_snapshot(store, "t2", "pre_inference", 2000, "b1", "b2", "b3", "b4", "b5", "b6")
+        add_snapshot(store, "t2", "post_inference", 2050, "b1", "b2", "b3", "b4", "b5", "b6", "b7")
     store.close()
     return path
 
 
-def keep(store: sqlite3.Connection, turn: str, phase: str, at: int, *blocks: str, session: str = "s1") -> None:
+def add_snapshot(store: sqlite3.Connection, turn: str, phase: str, at: int, *blocks: str, session: str = "s1") -> None:
     for ordinal, block in enumerate(blocks):
         row = ("conv", session, turn, phase, at, ordinal, block, f"hash-{block}")
         store.execute("INSERT INTO turn_block_membership VALUES (?,?,?,?,?,?,?,?)", row)
 
 
-def changed(path: Path, *statements: str) -> None:
+def run_statements(path: Path, *statements: str) -> None:
     with sqlite3.connect(path) as store:
         for statement in statements:
             store.execute(statement)
@@ -126,14 +126,14 @@ def test_a_store_is_not_written_to(path: Path) -> None:
 
 
 def test_a_store_that_keeps_a_journal_leaves_none_behind(path: Path) -> None:
-    changed(path, "PRAGMA journal_mode=WAL")
+    run_statements(path, "PRAGMA journal_mode=WAL")
 
     assert len(list(nt.load_all(path))) == 2
     assert list(path.parent.iterdir()) == [path]
 
 
 def test_what_still_stands_in_the_journal_is_read(path: Path) -> None:
-    changed(path, "PRAGMA journal_mode=WAL")
+    run_statements(path, "PRAGMA journal_mode=WAL")
     writing = sqlite3.connect(path)
     writing.execute("UPDATE turns SET turn_metadata_json = '{\"app.mood@v1\": \"late\"}' WHERE turn_id = 't1'")
     writing.commit()
@@ -153,7 +153,7 @@ def test_a_store_in_memory_is_read(path: Path) -> None:
 
 
 def test_a_block_that_cannot_be_read_is_kept_as_it_is(path: Path) -> None:
-    changed(path, "UPDATE blocks SET payload_json = '{\"text\": \"Th' WHERE block_id = 'b6'", "DELETE FROM blocks WHERE block_id = 'b7'",
+    run_statements(path, "UPDATE blocks SET payload_json = '{\"text\": \"Th' WHERE block_id = 'b6'", "DELETE FROM blocks WHERE block_id = 'b7'",
             "UPDATE turns SET turn_metadata_json = '[1]' WHERE turn_id = 't2'")  # fmt: skip
 
     run = list(nt.load_all(path))[1]
@@ -167,7 +167,7 @@ def test_a_block_that_cannot_be_read_is_kept_as_it_is(path: Path) -> None:
 
 
 def test_a_turn_without_a_row_of_its_own_is_read(path: Path) -> None:
-    changed(path, "DELETE FROM turns WHERE turn_id = 't2'")
+    run_statements(path, "DELETE FROM turns WHERE turn_id = 't2'")
 
     run = list(nt.load_all(path))[1]
 
@@ -176,7 +176,7 @@ def test_a_turn_without_a_row_of_its_own_is_read(path: Path) -> None:
 
 
 def test_an_older_store_without_later_columns_is_read(path: Path) -> None:
-    changed(path, "ALTER TABLE turns DROP COLUMN runtime_key", "ALTER TABLE turns DROP COLUMN inference_id")
+    run_statements(path, "ALTER TABLE turns DROP COLUMN runtime_key", "ALTER TABLE turns DROP COLUMN inference_id")
 
     assert [len(turn) for turn in list(nt.load_all(path))[1]] == [5, 7]
 

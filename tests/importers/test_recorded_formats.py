@@ -15,40 +15,40 @@ import nbturns as nt
 from nbturns.importers import Source, importers
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "transcripts"
-Said = dict[str, list[Any]]  # by kind: texts; for calls (id, name, arguments), for results (id, content)
+ContentsByKind = dict[str, list[Any]]  # by kind: texts; for calls (id, name, arguments), for results (id, content)
 
 
-def dev(shared: Path) -> Path:
+def dev_folder(shared: Path) -> Path:
     return shared / "transcripts" / "dev"
 
 
-def lines(path: Path) -> list[Any]:
+def json_lines(path: Path) -> list[Any]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
-def said(run: nt.Run) -> Said:
-    found: Said = {}
+def contents_of(run: nt.Run) -> ContentsByKind:
+    contents: ContentsByKind = {}
     for block in run.latest:
         if block.kind == "tool_call":
-            found.setdefault(block.kind, []).append((block.tool_call_id, block.name, block.args))
+            contents.setdefault(block.kind, []).append((block.tool_call_id, block.name, block.args))
         elif block.kind == "tool_use":
-            found.setdefault(block.kind, []).append(
+            contents.setdefault(block.kind, []).append(
                 (block.tool_call_id, block.result if not block.error else block.error)
             )
         elif block.kind != "other":
-            found.setdefault(block.kind, []).append(block.text)
-    return found
+            contents.setdefault(block.kind, []).append(block.text)
+    return contents
 
 
-def gathered(pairs: Iterable[tuple[str, Any]]) -> Said:
-    found: Said = {}
-    for kind, one in pairs:
-        found.setdefault(kind, []).append(one)
-    return found
+def group_by_kind(pairs: Iterable[tuple[str, Any]]) -> ContentsByKind:
+    contents: ContentsByKind = {}
+    for kind, content in pairs:
+        contents.setdefault(kind, []).append(content)
+    return contents
 
 
-def arguments(written: Any) -> Any:
-    return json.loads(written) if isinstance(written, str) else written
+def parse_arguments(json_or_object: Any) -> Any:
+    return json.loads(json_or_object) if isinstance(json_or_object, str) else json_or_object
 
 
 # Each format, read again in the plainest way.
@@ -66,7 +66,7 @@ def chat(messages: list[Any]) -> Iterator[tuple[str, Any]]:
         elif m.get("content") or not calls:
             yield "llm_text", m.get("content") or ""
         for c in calls:
-            yield "tool_call", (c["id"], c["function"]["name"], arguments(c["function"]["arguments"]))
+            yield "tool_call", (c["id"], c["function"]["name"], parse_arguments(c["function"]["arguments"]))
 
 
 def vercel(messages: list[Any]) -> Iterator[tuple[str, Any]]:
@@ -84,7 +84,7 @@ def pydantic_ai(messages: list[Any]) -> Iterator[tuple[str, Any]]:
     for m in messages:
         for p in m["parts"]:
             if p["part_kind"] == "tool-call":
-                yield "tool_call", (p["tool_call_id"], p["tool_name"], arguments(p["args"]))
+                yield "tool_call", (p["tool_call_id"], p["tool_name"], parse_arguments(p["args"]))
             elif p["part_kind"] == "tool-return":
                 yield "tool_use", (p["tool_call_id"], p["content"])
             else:
@@ -114,20 +114,20 @@ def langchain(messages: list[Any]) -> Iterator[tuple[str, Any]]:
     ],
 )
 def test_each_line_of_chats_is_a_run_that_says_the_same(shared: Path, name: str, read: Any) -> None:
-    chats = lines(dev(shared) / name)
-    runs = list(nt.load_all(dev(shared) / name))
+    chats = json_lines(dev_folder(shared) / name)
+    runs = list(nt.load_all(dev_folder(shared) / name))
 
-    assert [said(run) for run in runs] == [gathered(read(one["messages"])) for one in chats]
+    assert [contents_of(run) for run in runs] == [group_by_kind(read(one["messages"])) for one in chats]
     assert [run.import_report.read for run in runs] == [len(one["messages"]) for one in chats]
     assert all(run.import_report.complete for run in runs)
-    prompts = [len(gathered(read(one["messages"]))["user"]) for one in chats]
+    prompts = [len(group_by_kind(read(one["messages"]))["user"]) for one in chats]
     assert [len(run) for run in runs] == prompts
 
 
 def test_tokens_and_prices_of_a_history_are_those_of_its_responses(shared: Path) -> None:
-    path = dev(shared) / "pydantic-ai" / "conversations.jsonl"
+    path = dev_folder(shared) / "pydantic-ai" / "conversations.jsonl"
 
-    for run, one in zip(nt.load_all(path), lines(path), strict=True):
+    for run, one in zip(nt.load_all(path), json_lines(path), strict=True):
         usage = [m["usage"] for m in one["messages"] if m["kind"] == "response"]
         assert run.usage.input_tokens == sum(u["input_tokens"] for u in usage)
         assert run.usage.output_tokens == sum(u["output_tokens"] for u in usage)
@@ -139,23 +139,23 @@ def test_tokens_and_prices_of_a_history_are_those_of_its_responses(shared: Path)
 
 
 def test_each_task_of_a_benchmark_says_what_its_messages_say(shared: Path) -> None:
-    path = dev(shared) / "tau-bench" / "gpt-4o-airline.json"
+    path = dev_folder(shared) / "tau-bench" / "gpt-4o-airline.json"
     tasks = json.loads(path.read_text(encoding="utf-8"))
 
     runs = list(nt.load_all(path))
 
-    assert [said(run) for run in runs] == [gathered(chat(task["traj"])) for task in tasks]
+    assert [contents_of(run) for run in runs] == [group_by_kind(chat(task["traj"])) for task in tasks]
     assert {run.import_report.format for run in runs} == {"tau-bench"}
 
 
 def test_a_trajectory_of_swe_agent_says_what_its_history_says(shared: Path) -> None:
-    for path in sorted((dev(shared) / "swe-agent").iterdir()):
+    for path in sorted((dev_folder(shared) / "swe-agent").iterdir()):
         document = json.loads(path.read_text(encoding="utf-8"))
         history = [{**m, "tool_call_id": next(iter(m.get("tool_call_ids") or [None]))} for m in document["history"]]
 
         run = nt.load(path)
 
-        assert said(run) == gathered(chat(history)), path.name
+        assert contents_of(run) == group_by_kind(chat(history)), path.name
         assert len(run) == 1
         steps = {name for step in document["trajectory"] for name in (step["observation"], step["response"])}
         held = json.dumps(run.to_dict())
@@ -163,15 +163,16 @@ def test_a_trajectory_of_swe_agent_says_what_its_history_says(shared: Path) -> N
 
 
 def test_an_event_stream_of_openhands_says_what_its_replies_say(shared: Path) -> None:
-    path = dev(shared) / "openhands" / "output.jsonl"
-    (document,) = lines(path)
+    path = dev_folder(shared) / "openhands" / "output.jsonl"
+    (document,) = json_lines(path)
     calls, results, texts = [], [], []
     for event in document["history"]:
         about = event.get("tool_call_metadata")
         if about and "action" in event:
             (message,) = [choice["message"] for choice in about["model_response"]["choices"]]
             calls += [
-                (c["id"], c["function"]["name"], arguments(c["function"]["arguments"])) for c in message["tool_calls"]
+                (c["id"], c["function"]["name"], parse_arguments(c["function"]["arguments"]))
+                for c in message["tool_calls"]
             ]
             texts += [message["content"]] * bool(message["content"])
         elif about:
@@ -179,16 +180,16 @@ def test_an_event_stream_of_openhands_says_what_its_replies_say(shared: Path) ->
 
     run = nt.load(path)
 
-    assert said(run)["tool_call"] == calls and len(calls) == 23
-    assert said(run)["tool_use"] == results and len(results) == 22
-    assert said(run)["llm_text"] == texts
+    assert contents_of(run)["tool_call"] == calls and len(calls) == 23
+    assert contents_of(run)["tool_use"] == results and len(results) == 22
+    assert contents_of(run)["llm_text"] == texts
     assert [block.text for block in run.latest.of_kind("user")] == [document["instruction"]]
     assert run.import_report.read == 49
     assert run.usage.output_tokens == document["metrics"]["accumulated_token_usage"]["completion_tokens"]
 
 
 def test_a_trajectory_in_atif_says_what_its_steps_say(shared: Path) -> None:
-    for path in sorted((dev(shared) / "atif").iterdir()):
+    for path in sorted((dev_folder(shared) / "atif").iterdir()):
         document = json.loads(path.read_text(encoding="utf-8"))
         pairs: list[tuple[str, Any]] = []
         for step in document["steps"]:
@@ -201,14 +202,14 @@ def test_a_trajectory_in_atif_says_what_its_steps_say(shared: Path) -> None:
 
         run = nt.load(path)
 
-        assert said(run) == gathered(pairs), path.name
+        assert contents_of(run) == group_by_kind(pairs), path.name
         assert run.import_report.read == len(document["steps"])
         assert run.cost == pytest.approx(document["final_metrics"]["total_cost_usd"])
         assert run.usage.input_tokens == document["final_metrics"]["total_prompt_tokens"]
 
 
 def test_every_line_of_a_history_of_aiders_is_there(shared: Path) -> None:
-    path = dev(shared) / "aider" / ".aider.chat.history.md"
+    path = dev_folder(shared) / "aider" / ".aider.chat.history.md"
     text = path.read_text(encoding="utf-8")
     asked = [line[5:].rstrip() for line in text.splitlines() if line.startswith("#### ")]
     status = [line[2:].rstrip() for line in text.splitlines() if line.startswith("> ")]
@@ -230,7 +231,7 @@ def test_every_line_of_a_history_of_aiders_is_there(shared: Path) -> None:
 
 
 def test_the_events_of_geppetto_say_what_its_turn_says(shared: Path) -> None:
-    for events in sorted((dev(shared) / "geppetto").glob("*-events.ndjson")):
+    for events in sorted((dev_folder(shared) / "geppetto").glob("*-events.ndjson")):
         turn = nt.load(str(events).replace("-events.ndjson", "-turn.yaml")).latest
         run = nt.load(events)
 
@@ -238,7 +239,7 @@ def test_the_events_of_geppetto_say_what_its_turn_says(shared: Path) -> None:
         assert [(b.kind, b.text, b.tool_call_id, b.name, b.args) for b in run.latest if b.kind != "other"] == [
             (b.kind, b.text, b.tool_call_id, b.name, b.args) for b in made
         ]
-        assert run.import_report.read == len(lines(events))
+        assert run.import_report.read == len(json_lines(events))
         for mine, theirs in zip(
             (b.inference for b in run.latest if b.kind != "other"), (b.inference for b in made), strict=True
         ):
@@ -257,15 +258,15 @@ def otel(messages: list[Any]) -> Iterator[tuple[str, Any]]:
             if p["type"] == "text":
                 yield {"user": "user", "assistant": "llm_text", "system": "system"}[m["role"]], p["content"]
             elif p["type"] == "tool_call":
-                yield "tool_call", (p["id"], p["name"], arguments(p["arguments"]))
+                yield "tool_call", (p["id"], p["name"], parse_arguments(p["arguments"]))
             else:
                 yield "tool_use", (p["id"], p["result"])
 
 
 def test_the_spans_of_a_trace_are_one_conversation(shared: Path) -> None:
-    path = dev(shared) / "otel-genai" / "spans_v1.37_messages.jsonl"
+    path = dev_folder(shared) / "otel-genai" / "spans_v1.37_messages.jsonl"
     traces: dict[str, list[Any]] = {}
-    for span in lines(path):
+    for span in json_lines(path):
         traces.setdefault(span["context"]["trace_id"], []).append(span["attributes"])
 
     runs = list(nt.load_all(path))
@@ -277,7 +278,7 @@ def test_the_spans_of_a_trace_are_one_conversation(shared: Path) -> None:
             assert [str(one.finish_class) for one in run.inferences] == ["error"]
             continue
         whole = json.loads(chats[-1]["gen_ai.input.messages"]) + json.loads(chats[-1]["gen_ai.output.messages"])
-        assert said(run) == gathered(otel(whole))
+        assert contents_of(run) == group_by_kind(otel(whole))
         assert [one.usage.input_tokens for one in run.inferences if one.usage] == [
             c["gen_ai.usage.input_tokens"] for c in chats
         ]
@@ -285,9 +286,9 @@ def test_the_spans_of_a_trace_are_one_conversation(shared: Path) -> None:
 
 
 def test_log_records_say_what_was_asked_and_answered(shared: Path) -> None:
-    path = dev(shared) / "otel-genai" / "events.jsonl"
+    path = dev_folder(shared) / "otel-genai" / "events.jsonl"
     spans: dict[str, list[Any]] = {}
-    for record in lines(path):
+    for record in json_lines(path):
         body, role = record["body"], record["event_name"].split(".")[1]
         message = body["message"] if role == "choice" else {"role": role, **body}
         if message["role"] == "tool":
@@ -296,12 +297,12 @@ def test_log_records_say_what_was_asked_and_answered(shared: Path) -> None:
 
     runs = list(nt.load_all(path))
 
-    assert [said(run) for run in runs] == [gathered(chat(messages)) for messages in spans.values()]
+    assert [contents_of(run) for run in runs] == [group_by_kind(chat(messages)) for messages in spans.values()]
 
 
 def test_spans_without_messages_still_tell_of_their_calls(shared: Path) -> None:
-    path = dev(shared) / "otel-genai" / "spans.jsonl"
-    spans = [span["attributes"] for span in lines(path)]
+    path = dev_folder(shared) / "otel-genai" / "spans.jsonl"
+    spans = [span["attributes"] for span in json_lines(path)]
 
     runs = list(nt.load_all(path))
 
@@ -322,7 +323,7 @@ def numbered(attributes: dict[str, Any], prefix: str) -> Iterator[dict[str, Any]
         yield here
 
 
-def openinference(attributes: dict[str, Any]) -> Said:
+def openinference(attributes: dict[str, Any]) -> ContentsByKind:
     pairs: list[tuple[str, Any]] = []
     for prefix in ("llm.input_messages", "llm.output_messages"):
         for m in numbered(attributes, prefix):
@@ -341,21 +342,25 @@ def openinference(attributes: dict[str, Any]) -> Said:
                     pairs.append(
                         (
                             "tool_call",
-                            (m[f"{call}id"], m[f"{call}function.name"], arguments(m[f"{call}function.arguments"])),
+                            (
+                                m[f"{call}id"],
+                                m[f"{call}function.name"],
+                                parse_arguments(m[f"{call}function.arguments"]),
+                            ),
                         )
                     )
-    return gathered(pairs)
+    return group_by_kind(pairs)
 
 
 def test_a_span_of_openinference_says_what_its_attributes_say(shared: Path) -> None:
-    path = dev(shared) / "openinference" / "spans.jsonl"
-    spans = [span["attributes"] for span in lines(path)]
+    path = dev_folder(shared) / "openinference" / "spans.jsonl"
+    spans = [span["attributes"] for span in json_lines(path)]
 
     runs = list(nt.load_all(path))
 
     assert len(runs) == len(spans) == 20
     for run, attributes in zip(runs, spans, strict=True):
-        found = said(run)
+        found = contents_of(run)
         found.pop("reasoning", None)
         assert found == openinference(attributes)
         assert run.usage.input_tokens == int(attributes.get("llm.token_count.prompt", 0))
@@ -386,7 +391,7 @@ def samples(folder: Path) -> list[tuple[str, Path]]:
 def test_each_sample_is_named_right_and_by_one_importer_alone(shared: Path) -> None:
     known = {name: one.name for name, one in importers().items()}
     wrong = []
-    for folder, path in samples(dev(shared)):
+    for folder, path in samples(dev_folder(shared)):
         source = Source.of_file(path)
         scores = {one.name: one.score(source.sample) for one in importers().values()}
         if not max(scores.values()):
@@ -397,4 +402,4 @@ def test_each_sample_is_named_right_and_by_one_importer_alone(shared: Path) -> N
             wrong.append((path.name, folder, {name: score for name, score in scores.items() if score}))
 
     assert not wrong
-    assert len(samples(dev(shared))) > 70
+    assert len(samples(dev_folder(shared))) > 70

@@ -14,35 +14,35 @@ import nbturns as nt
 from nbturns.importers import detect_importer
 from nbturns.importers.kit.source import Source
 
-LISTED = {"anthropic": "messages", "gemini": "contents", "openai-responses": "input", "openai-chat": "messages"}
+LIST_NAMES = {"anthropic": "messages", "gemini": "contents", "openai-responses": "input", "openai-chat": "messages"}
 PROVIDERS = {"anthropic": "anthropic", "gemini": "gemini", "openai-responses": "openai", "openai-chat": "openai-chat"}
-HEADS = {"anthropic": "system", "gemini": "systemInstruction", "openai-responses": "instructions"}
+PROMPT_NAMES = {"anthropic": "system", "gemini": "systemInstruction", "openai-responses": "instructions"}
 
 
 def transcripts(shared: Path) -> Path:
     return shared / "transcripts" / "dev"
 
 
-def found(value: Any, *types: str, name: str = "type") -> int:
-    """How many objects anywhere in `value` have one of these types (or, for Gemini, names)."""
+def count_types(value: Any, *types: str, name: str = "type") -> int:
+    """Return the number of objects in `value` with one of these types (or, for Gemini, names)."""
     if isinstance(value, list):
-        return sum(found(one, *types, name=name) for one in value)
+        return sum(count_types(one, *types, name=name) for one in value)
     if not isinstance(value, dict):
         return 0
     here = any(type in value for type in types) if not name else value.get(name) in types
-    return here + sum(found(one, *types, name=name) for one in value.values())
+    return here + sum(count_types(one, *types, name=name) for one in value.values())
 
 
 def calls_and_results(format: str, messages: Any) -> tuple[int, int]:
     match format:
         case "anthropic":
-            return found(messages, "tool_use"), found(messages, "tool_result")
+            return count_types(messages, "tool_use"), count_types(messages, "tool_result")
         case "gemini":
-            calls = found(messages, "functionCall", "function_call", name="")
-            return calls, found(messages, "functionResponse", "function_response", name="")
+            calls = count_types(messages, "functionCall", "function_call", name="")
+            return calls, count_types(messages, "functionResponse", "function_response", name="")
         case _:
-            calls = found(messages, "function_call", "custom_tool_call")
-            return calls, found(messages, "function_call_output", "custom_tool_call_output")
+            calls = count_types(messages, "function_call", "custom_tool_call")
+            return calls, count_types(messages, "function_call_output", "custom_tool_call_output")
 
 
 @pytest.mark.parametrize("format", ["anthropic", "gemini", "openai-responses"])
@@ -55,7 +55,7 @@ def test_messages_calls_and_results_of_a_provider_are_those_of_the_file(shared: 
 
     assert len(runs) == len(lines)
     for line, run in zip(lines, runs, strict=True):
-        messages = line[LISTED[format]]
+        messages = line[LIST_NAMES[format]]
         calls, results = calls_and_results(format, messages)
         assert run.import_report.read == (len(messages) if isinstance(messages, list) else 1)
         assert len(run.latest.of_kind("tool_call")) == calls
@@ -82,9 +82,9 @@ def test_what_came_from_a_provider_is_written_back_word_for_word(shared: Path, f
     for line, run in zip(path.read_text().splitlines(), nt.load_all(path), strict=True):
         chat = json.loads(line)
         messages = run.to_messages(PROVIDERS[folder])
-        listed = chat[LISTED[folder]]
+        listed = chat[LIST_NAMES[folder]]
         assert messages == ([{"role": "user", "content": listed}] if isinstance(listed, str) else listed)
-        assert messages.body.get(HEADS.get(folder, "")) == chat.get(HEADS.get(folder, ""))
+        assert messages.body.get(PROMPT_NAMES.get(folder, "")) == chat.get(PROMPT_NAMES.get(folder, ""))
         kept = nt.Run.from_yaml(run.to_yaml())
         assert kept.to_messages(PROVIDERS[folder]) == messages
 
@@ -139,9 +139,9 @@ def test_sessions_of_claude_code_have_the_records_calls_and_results_of_their_fil
         ids = {record["message"].get("id") for record in records if record.get("type") == "assistant"} - {None}
 
         assert run.import_report.read == len(records) and run.import_report.complete
-        assert sum(block.kind == "tool_call" for block in blocks) == found(said, "tool_use")
-        assert sum(block.kind == "tool_use" for block in blocks) == found(said, "tool_result")
-        assert sum(block.kind == "reasoning" for block in blocks) == found(said, "thinking")
+        assert sum(block.kind == "tool_call" for block in blocks) == count_types(said, "tool_use")
+        assert sum(block.kind == "tool_use" for block in blocks) == count_types(said, "tool_result")
+        assert sum(block.kind == "reasoning" for block in blocks) == count_types(said, "thinking")
         assert sum(block.kind in ("user", "llm_text") for block in blocks) == texts
         assert not ids or len({result.response_id for result in run.inferences}) == len(ids)
 

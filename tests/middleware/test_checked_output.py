@@ -31,7 +31,7 @@ HAMLET = Play(title="Hamlet", author="William Shakespeare", year=1603)
 def test_every_provider_answers_with_a_checked_object(server: Server, name: str, stream: bool) -> None:
     engine = dialects.engine(server, name, stream=stream)
 
-    turn = nt.Session(engine).ask("Who wrote Hamlet?", output=Play).result(20)
+    turn = nt.Session(engine).ask("Who wrote Hamlet?", output=Play).result(60)
 
     assert turn.output == HAMLET
     assert_turn(turn).has_kinds("user", "llm_text").has_output(HAMLET).is_complete()
@@ -46,7 +46,7 @@ def test_an_answer_that_does_not_fit_is_asked_for_again_in_ordinary_blocks() -> 
         sinks=[lambda event: heard.append(event.text) if isinstance(event, Notice) else None],
     )
 
-    turn = session.ask("Who wrote Hamlet?", output=Play).result(5)
+    turn = session.ask("Who wrote Hamlet?", output=Play).result(60)
 
     assert_turn(turn).has_kinds("user", "llm_text", "user", "llm_text", "user", "llm_text").calls_of_a_model(3)
     assert "year: Input should be greater than or equal to 1000" in turn[4].text
@@ -59,7 +59,7 @@ def test_after_its_corrections_it_is_an_error_with_all_that_was_said() -> None:
     session = nt.Session(nt.scripted("a", "b", "c"))
 
     with pytest.raises(nt.EngineError, match="the answer does not match Play") as caught:
-        session.ask("?", output=Play).result(5)
+        session.ask("?", output=Play).result(60)
 
     assert caught.value.kind == "output"
     assert [block.text for block in caught.value.turn.of_kind("llm_text")] == ["a", "b", "c"]
@@ -73,7 +73,7 @@ def test_tools_run_before_the_answer_is_looked_at() -> None:
 
     session = nt.Session(nt.scripted(nt.tool_call("c1", "year", {"title": "Hamlet"}), GOOD), tools=[year])
 
-    turn = session.ask("Who wrote Hamlet?", output=Play).result(5)
+    turn = session.ask("Who wrote Hamlet?", output=Play).result(60)
 
     assert_turn(turn).calls("year", title="Hamlet").answered(1603).before("final").has_output(HAMLET)
 
@@ -95,7 +95,7 @@ class Point:
     ],
 )
 def test_any_type_with_a_schema_will_do(type: object, said: str, value: object) -> None:
-    assert nt.Session(nt.scripted(said)).ask("?", output=type).result(5).output == value
+    assert nt.Session(nt.scripted(said)).ask("?", output=type).result(60).output == value
 
 
 def test_what_is_no_type_is_refused_before_anything_is_asked() -> None:
@@ -107,7 +107,7 @@ def test_what_is_no_type_is_refused_before_anything_is_asked() -> None:
 
 
 def test_the_output_is_kept_in_files_as_json_and_read_again_by_its_type() -> None:
-    turn = nt.Session(nt.scripted(GOOD)).ask("?", output=Play).result(5)
+    turn = nt.Session(nt.scripted(GOOD)).ask("?", output=Play).result(60)
 
     again = nt.Turn.from_yaml(turn.to_yaml())
 
@@ -117,12 +117,12 @@ def test_the_output_is_kept_in_files_as_json_and_read_again_by_its_type() -> Non
 
 def test_the_output_of_a_turn_does_not_change_and_is_not_the_next_turns() -> None:
     session = nt.Session(nt.scripted(GOOD, "You are welcome."))
-    turn = session.ask("?", output=Play).result(5)
+    turn = session.ask("?", output=Play).result(60)
 
     turn.output.title = "Macbeth"
 
     assert turn.output == HAMLET
-    assert session.ask("Thanks.").result(5).output is None
+    assert session.ask("Thanks.").result(60).output is None
 
 
 def test_a_stop_keeps_the_turn_without_the_shape() -> None:
@@ -133,6 +133,6 @@ def test_a_stop_keeps_the_turn_without_the_shape() -> None:
         pass
     execution.stop()
 
-    turn = execution.result(5)
+    turn = execution.result(60)
     assert turn.text.startswith("word")
     assert STRUCTURED_OUTPUT_CONFIG not in turn.data

@@ -29,7 +29,7 @@ def test_a_busy_provider_is_asked_again_and_each_attempt_is_in_the_ledger() -> N
     heard: list[Event] = []
     session = nt.Session(nt.scripted(busy(), busy(), "here I am"), middleware=[retry(3)], sinks=[heard.append])
 
-    turn = session.ask("?").result(5)
+    turn = session.ask("?").result(60)
 
     assert turn.text == "here I am"
     assert [str(one.finish_class) for one in turn.inferences] == ["error", "error", "completed"]
@@ -41,7 +41,7 @@ def test_after_the_last_attempt_the_error_is_the_users() -> None:
     session = nt.Session(nt.scripted(busy(), busy(), busy()), middleware=[retry(1)])
 
     with pytest.raises(nt.EngineError, match="busy") as caught:
-        session.ask("?").result(5)
+        session.ask("?").result(60)
 
     assert len(caught.value.turn.inferences) == 2
 
@@ -54,7 +54,7 @@ def test_what_a_wait_will_not_mend_is_not_tried_again(error: Exception) -> None:
     script = nt.scripted(error, "never said")
 
     with pytest.raises(nt.EngineError):
-        nt.Session(script, middleware=[retry(3)]).ask("?").result(5)
+        nt.Session(script, middleware=[retry(3)]).ask("?").result(60)
 
     assert script.asked == 1
 
@@ -67,7 +67,7 @@ def test_a_call_that_had_said_something_is_never_repeated() -> None:
         raise nt.EngineError("cut", status=503, turn=turn + nt.assistant("half an ans"))
 
     with pytest.raises(nt.EngineError) as caught:
-        nt.Session(engine, middleware=[retry(3)]).ask("?").result(5)
+        nt.Session(engine, middleware=[retry(3)]).ask("?").result(60)
 
     assert len(asked) == 1
     assert caught.value.turn.text == "half an ans"
@@ -78,7 +78,7 @@ def test_a_limit_ends_the_run_before_the_next_call_with_the_turn_as_far_as_it_ca
     session = nt.Session(script, tools=[add], middleware=[limits(calls=2)])
 
     with pytest.raises(nt.LimitReached, match="2 model calls") as caught:
-        session.ask("?").result(5)
+        session.ask("?").result(60)
 
     assert len(caught.value.turn.inferences) == 2
     assert not caught.value.turn.pending
@@ -91,7 +91,7 @@ def test_tokens_money_and_time_are_limits_too(limit: dict[str, Any]) -> None:
     session = nt.Session(nt.scripted(call, "never said"), tools=[add], middleware=[limits(**limit)])
 
     with pytest.raises(nt.LimitReached):
-        session.ask("?").result(5)
+        session.ask("?").result(60)
 
 
 def test_results_stand_behind_their_calls_in_the_order_of_the_calls() -> None:
@@ -112,7 +112,7 @@ def test_results_stand_behind_their_calls_in_the_order_of_the_calls() -> None:
             nt.tool_use("stray", 0),
         ]
     )
-    nt.Session(engine, middleware=[reorder_tool_results()]).ask(mixed).result(5)
+    nt.Session(engine, middleware=[reorder_tool_results()]).ask(mixed).result(60)
 
     said = [(block.kind, block.tool_call_id or block.text) for block in seen[0]]
     assert said == [
@@ -136,7 +136,7 @@ def test_a_turn_in_order_goes_on_as_the_very_same() -> None:
 
 def test_the_log_counts_and_never_quotes(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "nbturns"):
-        nt.Session(nt.scripted("the answer is secret"), middleware=[log_calls()]).ask("a secret question").result(5)
+        nt.Session(nt.scripted("the answer is secret"), middleware=[log_calls()]).ask("a secret question").result(60)
 
     assert "asking: 1 user" in caplog.text
     assert "answered: 1 user, 1 llm_text; completed" in caplog.text
@@ -156,7 +156,7 @@ def test_one_system_prompt_stands_whatever_came() -> None:
     other = nt.turn("?", system="Something else.")
     session = nt.Session(nt.scripted("x"), middleware=[system_prompt("Be brief.")])
 
-    turn = session.ask(other).result(5)
+    turn = session.ask(other).result(60)
 
     assert [block.text for block in turn.of_kind("system")] == ["Be brief."]
 

@@ -41,7 +41,7 @@ def team(profiles: dict[str, Any] | None = None, /, **base: Any) -> Profiles:
 
 def test_tools_are_filtered_and_advertised_in_the_order_the_profile_names_them() -> None:
     session = team(tools=["search"])["base"].session(tools=[weather, search], engine=nt.scripted(CALL, "sorry"))
-    turn = session.ask("weather?").result(timeout=10)
+    turn = session.ask("weather?").result(timeout=60)
 
     assert [tool.name for tool in session.tools] == ["search"]
     assert "weather" in turn.of_kind("tool_use")[0].error  # a call of a tool that is not there is not run
@@ -63,7 +63,7 @@ def test_the_prompt_limit_and_middlewares_of_the_profile_apply(caplog: pytest.Lo
     profiles = team(system="Be brief.", loop={"limit": 1}, middleware=["log_calls"], tools=["weather"])
     session = profiles["base"].session(tools=[weather], engine=nt.scripted(CALL, "never asked"))
     with caplog.at_level(logging.INFO, "nbturns"), pytest.raises(nt.LimitReached) as caught:
-        session.ask("weather?").result(timeout=10)
+        session.ask("weather?").result(timeout=60)
 
     assert caught.value.turn[0].text == "Be brief."
     assert "asking: 1 system, 1 user" in caplog.text
@@ -91,19 +91,19 @@ def test_step_mode_and_pause_timeout_of_a_shared_loop_apply() -> None:
 def test_the_approval_policy_selects_the_calls_that_wait_for_approval(approval: Any, waits: bool) -> None:
     session = team(approval=approval)["base"].session(tools=[weather, search], engine=nt.scripted(CALL, "done"))
     execution = session.ask("weather?")
-    pause = execution.next().result(timeout=10)
+    pause = execution.next().result(timeout=60)
 
     assert (pause is not None) == waits
     if pause is not None:
         assert pause.reason == "breakpoint: approval"
         execution.resume()
-    assert execution.result(timeout=10).text == "done"
+    assert execution.result(timeout=60).text == "done"
 
 
 def test_a_pure_tool_needs_no_approval_under_the_effectful_policy() -> None:
     tools = [nt.Tool(weather, effect="pure")]
     session = team(approval="effectful")["base"].session(tools=tools, engine=nt.scripted(CALL, "done"))
-    assert session.ask("weather?").result(timeout=10).text == "done"
+    assert session.ask("weather?").result(timeout=60).text == "done"
 
 
 def test_custom_middlewares_and_sinks_are_built_by_name_with_their_config() -> None:
@@ -126,7 +126,7 @@ def test_custom_middlewares_and_sinks_are_built_by_name_with_their_config() -> N
         middleware={"loudly": shouting},
         sinks={"list": lambda label: lambda event: events.append((label, event))},
     )
-    turn = profiles["p"].session(engine=nt.scripted("a<notes:todo:v1>buy milk</notes:todo:v1>b")).ask("hi").result(10)
+    turn = profiles["p"].session(engine=nt.scripted("a<notes:todo:v1>buy milk</notes:todo:v1>b")).ask("hi").result(60)
 
     assert turn[1].text == "!!!"
     extracted: list[Any] = [event for _, event in events if type(event).__name__ == "Extracted"]
@@ -180,7 +180,7 @@ def test_structured_output_of_a_profile_is_in_the_request() -> None:
         return turn + nt.assistant('{"a": 1}')
 
     session_engine: Any = session.engine
-    profiles["p"].session(engine=record_request).ask("hi").result(timeout=10)
+    profiles["p"].session(engine=record_request).ask("hi").result(timeout=60)
     assert requests[0]["response_format"]["json_schema"]["schema"] == schema
 
 
@@ -194,8 +194,8 @@ def test_the_cost_uses_the_price_of_the_profile() -> None:
 def test_every_turn_records_its_profile_signature_and_loop() -> None:
     profiles = team(loop={"limit": 3})
     session = profiles["base"].session(engine=nt.scripted("one", "two"))
-    session.ask("a").result(timeout=10)
-    session.ask("b").result(timeout=10)
+    session.ask("a").result(timeout=60)
+    session.ask("b").result(timeout=60)
 
     for turn in session.turns:
         runtime = turn.metadata[nt.keys.RUNTIME]
@@ -254,7 +254,7 @@ def test_a_secret_is_never_displayed_or_saved(
     texts += [repr(plan.config.params), repr(plan.fields), repr(plan.difference(profiles.resolve("default")))]
     texts += [repr(profiles["p"]), str(profiles["p"]), profiles["p"]._repr_html_(), repr(plan.extensions)]
     session = profiles["p"].session(engine=nt.scripted("hello"))
-    turn = session.ask("hi").result(timeout=10)
+    turn = session.ask("hi").result(timeout=60)
     texts += [turn.to_yaml(), session.run.to_yaml(), turn._repr_html_(), repr(session), str(session), repr(turn)]
     nt.save(session.run, tmp_path / "run.html")
     texts.append((tmp_path / "run.html").read_text())
@@ -343,7 +343,7 @@ def test_a_conversation_keeps_its_session_while_its_signature_is_unchanged() -> 
         team({"other": {"like": "base", "system": "Be brief."}}, allow_overrides=["limit"])
     )
     first = conversations.get_or_create("one", profile="base")
-    first.ask("hi").result(timeout=10)
+    first.ask("hi").result(timeout=60)
 
     assert conversations.get_or_create("one") is first
     assert conversations.get_or_create("one", profile="base") is first
@@ -355,19 +355,19 @@ def test_a_conversation_keeps_its_session_while_its_signature_is_unchanged() -> 
 def test_another_signature_rebuilds_the_session_with_the_same_history() -> None:
     conversations = new_conversations(team({"other": {"like": "base", "system": "Be brief."}}))
     first = conversations.get_or_create("one", profile="base")
-    first.ask("hi").result(timeout=10)
+    first.ask("hi").result(timeout=60)
     second = conversations.get_or_create("one", profile="other")
 
     assert second is not first
     assert second.turns == first.turns
     assert second.rebuilt == (("system", None, "Be brief."),)
-    turn = second.ask("again").result(timeout=10)
+    turn = second.ask("again").result(timeout=60)
     assert turn[0].text == "Be brief."
     assert conversations.get_or_create("one") is second  # the conversation keeps its profile
 
 
 def test_concurrent_threads_that_rebuild_a_conversation_get_the_same_one() -> None:
-    barrier = Barrier(4, timeout=10)
+    barrier = Barrier(4, timeout=60)
 
     def engine(plan: Plan) -> Engine:
         if plan.name == "team/other" and not barrier.broken:
@@ -378,7 +378,7 @@ def test_concurrent_threads_that_rebuild_a_conversation_get_the_same_one() -> No
 
     profiles = team({"other": {"like": "base", "system": "Be brief."}})
     conversations = nt.Conversations(profiles, engine=engine)
-    conversations.get_or_create("one", profile="base").ask("hi").result(timeout=10)
+    conversations.get_or_create("one", profile="base").ask("hi").result(timeout=60)
     with ThreadPoolExecutor(4) as threads:
         conversations_by_thread = list(
             threads.map(lambda _: conversations.get_or_create("one", profile="other"), range(4))
@@ -397,14 +397,14 @@ def test_loop_settings_apply_without_a_rebuild_and_are_recorded() -> None:
 
     assert same is first
     assert (first.tool_config.max_iterations, first.step) == (3, True)
-    turn = first.ask("hi").result(timeout=10, wait=True)
+    turn = first.ask("hi").result(timeout=60, wait=True)
     assert turn.metadata[nt.keys.RUNTIME]["loop"]["limit"] == 3
 
 
 def test_a_running_conversation_is_not_rebuilt() -> None:
     conversations = new_conversations(team({"other": {"like": "base", "system": "x"}}))
     execution = conversations.get_or_create("one", profile="base").ask("hi", step={"pre_inference"})
-    execution.next().result(timeout=10)
+    execution.next().result(timeout=60)
     with pytest.raises(nt.BusyError, match="paused"):
         conversations.get_or_create("one", profile="other")
     execution.stop()
@@ -415,7 +415,7 @@ def test_conversations_are_found_by_id_and_by_execution_and_can_be_closed() -> N
     lookup: ConversationLookup = conversations
     conversation = conversations.get_or_create("one")
     execution = conversation.ask("hi")
-    execution.result(timeout=10)
+    execution.result(timeout=60)
 
     assert lookup.get("one") is conversation
     assert lookup.find_by_execution(execution.id) is conversation
@@ -448,14 +448,14 @@ class Folder:
 def test_a_stored_conversation_continues_with_its_profile(tmp_path: Path) -> None:
     profiles = team({"other": {"like": "base", "system": "Be brief."}})
     new_conversations(profiles, store=Folder(tmp_path)).get_or_create("one", profile="other").ask("hi").result(
-        timeout=10
+        timeout=60
     )
     resumed = new_conversations(profiles, store=Folder(tmp_path)).get_or_create("one")
 
     assert resumed.profile == "team/other"
     assert resumed.plan.chosen_by == "conversation"
     assert [block.text for block in resumed.latest] == ["Be brief.", "hi", "hello"]
-    resumed.ask("again").result(timeout=10)
+    resumed.ask("again").result(timeout=60)
     assert len(Folder(tmp_path).load("one")) == 2
 
 

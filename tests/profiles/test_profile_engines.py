@@ -30,7 +30,7 @@ def test_the_server_receives_the_settings_and_the_prices_make_the_cost(engine: s
             "model_info": {"cost": {"input": 1_000_000, "output": 0}},
         }
         profiles = load_profiles({"p": data}, env_file=None, secrets={"TEAM_API_KEY": "sk-of-the-team"}.get)
-        turn = profiles["p"].session().ask("Hamlet?").result(timeout=20)
+        turn = profiles["p"].session().ask("Hamlet?").result(timeout=60)
         request = json.dumps(server.log[-1])
 
     assert "Be brief." in request

@@ -250,7 +250,7 @@ def test_a_key_echoed_by_the_server_is_in_no_error_and_no_turn(engine: str) -> N
         session = profile({"engine": engine, "base_url": url, "api_key": MARK})["p"].session(tools=[weather])
         execution = session.ask("hi")
         with pytest.raises(nt.EngineError) as caught:
-            execution.result(timeout=20)
+            execution.result(timeout=60)
     turn = caught.value.turn
     texts = [
         str(caught.value),
@@ -288,7 +288,7 @@ def test_close_stops_a_paused_conversation() -> None:
     )
     execution = conversations.get_or_create("one").ask("hi")
     with pytest.raises(nt.HeldError):
-        execution.result(timeout=10)
+        execution.result(timeout=60)
     conversations.close("one")
-    execution.result(timeout=10, wait=True)
+    execution.result(timeout=60, wait=True)
     assert execution.status == "stopped"

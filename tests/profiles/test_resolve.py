@@ -80,7 +80,7 @@ def test_the_default_may_depend_on_user_and_team_by_a_mapping_or_a_function() ->
 def test_a_turn_a_run_and_a_session_remember_their_profile() -> None:
     profiles = team(other={"like": "base"}, default={"like": "base"})
     session = profiles["other"].session(tools=[weather, search], engine=nt.scripted("hello"))
-    turn = session.ask("hi").result(timeout=10)
+    turn = session.ask("hi").result(timeout=60)
 
     for conversation in (turn, session.run, session, nt.Run.from_yaml(session.run.to_yaml())):
         plan = profiles.resolve(conversation=conversation)

@@ -38,7 +38,7 @@ def signature_and_request(fields: dict[str, Any]) -> tuple[str, str]:
         return turn + nt.assistant("seen")
 
     session = profiles["p"].session([weather, clock], engine=record_request)
-    session.ask("hi").result(timeout=10)
+    session.ask("hi").result(timeout=60)
     assert requests
     return profiles.resolve("p").signature, json.dumps(requests, sort_keys=True)
 

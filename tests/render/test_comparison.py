@@ -90,7 +90,7 @@ def test_sessions_executions_and_snapshots_are_compared_by_what_they_hold() -> N
     sessions = [nt.Session(nt.scripted(answer)) for answer in ("yes, it is", "no, it is not")]
     executions = [session.ask("is it?") for session in sessions]
     for execution in executions:
-        execution.result(5)
+        execution.result(60)
 
     assert nt.compare(*sessions).counts == {"same": 1, "edited": 1}
     assert nt.compare(*executions).counts == {"same": 1, "edited": 1}

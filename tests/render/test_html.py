@@ -123,7 +123,7 @@ def test_the_cells_of_a_model_call_stand_once_beside_all_its_blocks() -> None:
 
 
 def test_what_is_not_known_is_a_dash_and_never_a_zero() -> None:
-    turn = nt.Session(nt.scripted("yes")).ask("?").result(5)
+    turn = nt.Session(nt.scripted("yes")).ask("?").result(60)
 
     assert Seen(turn._repr_html_()).rows[2][5] == "—"
 

@@ -43,25 +43,25 @@ def decided(execution: nt.Execution, pause: Any, act: str) -> None:
         case "resume":
             execution.resume()
         case "deny" if waiting:
-            execution.step(deny={waiting[0]: "no"}).result(10)
+            execution.step(deny={waiting[0]: "no"}).result(60)
         case "mock" if waiting:
-            execution.step(mock=dict.fromkeys(waiting, 42)).result(10)
+            execution.step(mock=dict.fromkeys(waiting, 42)).result(60)
         case "skip" if waiting:
-            execution.step(skip=waiting[-1]).result(10)
+            execution.step(skip=waiting[-1]).result(60)
         case "pause":
             execution.pause()
-            execution.step().result(10)
+            execution.step().result(60)
         case "drop":
-            execution.step(turn.drop(-1) if len(turn) > 1 else turn).result(10)
+            execution.step(turn.drop(-1) if len(turn) > 1 else turn).result(60)
         case "add":
-            execution.step(turn + nt.tool_call("a", "count")).result(10)
+            execution.step(turn + nt.tool_call("a", "count")).result(60)
         case "edit":
-            execution.step(turn.insert(0, nt.system("be brief"))).result(10)
+            execution.step(turn.insert(0, nt.system("be brief"))).result(60)
         case "twice":
             clicks = [execution.step(number=pause.number) for _ in range(2)]
-            assert len({getattr(click.result(10), "number", None) for click in clicks}) == 1
+            assert len({getattr(click.result(60), "number", None) for click in clicks}) == 1
         case _:
-            execution.step().result(10)
+            execution.step().result(60)
 
 
 @settings(max_examples=150, deadline=None)
@@ -88,12 +88,12 @@ def test_any_walk_through_any_run_keeps_every_promise(
     )
     execution = session.ask("q", step=True)
     for act in acts:
-        if (pause := execution.next().result(10)) is None:
+        if (pause := execution.next().result(60)) is None:
             break
         decided(execution, pause, act)
     execution.resume()
     try:
-        turn = execution.result(10, wait=True)
+        turn = execution.result(60, wait=True)
     except nt.LimitReached as error:
         turn = error.turn
         assert execution.status == "failed"
@@ -129,12 +129,12 @@ def test_a_stop_at_any_moment_leaves_a_turn_that_can_be_gone_on_from(
 
     answers = [[nt.tool_call(id, name) for id, name in calls] or [nt.assistant("so far")] for calls in script]
     session = nt.Session(nt.scripted(*answers, *["the end"] * 9), tools=[tools.count, tools.fail], sinks=[hear])
-    stopped = session.ask("q").result(10)
+    stopped = session.ask("q").result(60)
     began = len([event for event in seen if type(event).__name__ == "ToolStarted"])
 
     assert tools.ran <= began
     session.sinks = ()
-    turn = session.ask("go on").result(10)
+    turn = session.ask("go on").result(60)
     assert turn.pending == () and turn.text in ("the end", "so far")
     assert [block.id for block in turn][: len(stopped)] == [block.id for block in stopped]
 
@@ -147,12 +147,12 @@ def test_notices_of_a_walk_say_which_call_got_an_id() -> None:
         sinks=[lambda event: said.append(event.text) if isinstance(event, Notice) else None],
     )
     execution = session.ask("q", step=True)
-    pause = execution.next().result(5)
+    pause = execution.next().result(60)
     assert pause is not None
 
     execution.resume(pause.turn + [nt.tool_call("a", "count"), nt.tool_call("", "count")])
 
-    turn = execution.result(5, wait=True)
+    turn = execution.result(60, wait=True)
     assert sorted(block.result for block in turn.of_kind("tool_use")) == [1, 2, 3]
     assert len(said) == 2 and "had the id a of an earlier call" in said[0] and "had no id" in said[1]
 
@@ -165,10 +165,10 @@ def test_a_result_dropped_at_a_pause_is_made_again_before_the_model_is_asked() -
         return turn + (nt.tool_call("a", "count") if len(asked) == 1 else nt.assistant("done"))
 
     execution = nt.Session(engine, tools=[Counting().count]).ask("q", step={"post_tools"})
-    pause = execution.next().result(5)
+    pause = execution.next().result(60)
     assert pause is not None
 
     execution.resume(pause.turn.drop(-1))
 
-    turn = execution.result(5, wait=True)
+    turn = execution.result(60, wait=True)
     assert asked == [0, 0] and [block.result for block in turn.of_kind("tool_use")] == [2]

@@ -26,7 +26,7 @@ def stepped(*answers: Any, step: Any = True, **how: Any) -> nt.Execution:
 
 
 def first(execution: nt.Execution) -> Pause:
-    pause = execution.next().result(5)
+    pause = execution.next().result(60)
     assert pause is not None
     return pause
 
@@ -35,7 +35,7 @@ def when(ready: threading.Event, sink: Any) -> Any:
     """A sink that waits until the test has a name for its execution."""
 
     def hear(event: Event) -> None:
-        ready.wait(5)
+        ready.wait(60)
         sink(event)
 
     return hear
@@ -52,7 +52,7 @@ def test_it_pauses_after_inference_with_calls_pending_and_after_tools_and_nowher
     execution = stepped()
 
     assert walked(execution) == [(1, "post_inference"), (2, "post_tools"), (3, "post_inference"), (4, "post_tools")]
-    assert execution.result(5).text == "done"
+    assert execution.result(60).text == "done"
 
 
 def test_a_set_of_phases_pauses_at_those() -> None:
@@ -94,7 +94,7 @@ def test_a_pause_says_where_it_stands_and_what_waits() -> None:
 def test_a_step_in_each_cell_is_all_there_is() -> None:
     execution = stepped()
 
-    seen = [execution.step().result(5) for _ in range(5)]
+    seen = [execution.step().result(60) for _ in range(5)]
 
     assert [pause and (pause.number, pause.phase) for pause in seen] == [
         (2, "post_tools"),
@@ -103,7 +103,7 @@ def test_a_step_in_each_cell_is_all_there_is() -> None:
         None,
         None,
     ]
-    assert (execution.result(5).text, execution.status) == ("done", "done")
+    assert (execution.result(60).text, execution.status) == ("done", "done")
 
 
 def test_next_gives_the_pause_it_stands_at_however_often_one_asks() -> None:
@@ -111,8 +111,8 @@ def test_next_gives_the_pause_it_stands_at_however_often_one_asks() -> None:
 
     assert first(execution) == first(execution) == execution.paused_at
     execution.resume()
-    assert execution.result(5, wait=True).text == "done"
-    assert execution.next().result(5) is None
+    assert execution.result(60, wait=True).text == "done"
+    assert execution.next().result(60) is None
 
 
 def test_resume_passes_all_that_follow() -> None:
@@ -121,7 +121,7 @@ def test_resume_passes_all_that_follow() -> None:
 
     execution.resume()
 
-    assert execution.result(5).text == "done"
+    assert execution.result(60).text == "done"
     assert execution.paused_at is None
 
 
@@ -129,7 +129,7 @@ def test_pause_holds_at_the_next_boundary_and_says_so() -> None:
     go = threading.Event()
 
     def wait() -> str:
-        go.wait(5)
+        go.wait(60)
         return "x"
 
     execution = nt.Session(nt.scripted([nt.tool_call("a", "wait")], [call("b")], "done"), tools=[wait, double]).ask("q")
@@ -140,7 +140,7 @@ def test_pause_holds_at_the_next_boundary_and_says_so() -> None:
 
     pause = first(execution)
     assert (pause.phase, pause.reason) == ("post_tools", "pause")
-    later = execution.step().result(5)
+    later = execution.step().result(60)
     assert later is not None and (later.phase, later.reason) == ("post_inference", "step")
 
 
@@ -154,9 +154,9 @@ def test_a_pause_right_after_a_resume_is_not_lost() -> None:
 
     on_host(at_once)  # where nothing runs between the two
 
-    pause = execution.next().result(5)
+    pause = execution.next().result(60)
     while pause is not None and pause.number == 1:
-        pause = execution.next().result(5)
+        pause = execution.next().result(60)
     assert pause is not None and (pause.number, pause.phase) == (2, "post_tools")
 
 
@@ -174,7 +174,7 @@ def test_a_pause_that_finds_no_boundary_lets_the_answer_end() -> None:
     execution = nt.Session(nt.scripted("one two three", pace=0.01)).ask("q")
     execution.pause()
 
-    assert execution.result(5).text == "one two three"
+    assert execution.result(60).text == "one two three"
 
 
 # Clicks.
@@ -185,7 +185,7 @@ def test_a_double_click_passes_one_pause() -> None:
     first(execution)
 
     clicks = [execution.step(number=1) for _ in range(3)]
-    seen = [click.result(5) for click in clicks]
+    seen = [click.result(60) for click in clicks]
 
     assert [pause and pause.number for pause in seen] == [2, 2, 2]
     assert execution.paused_at is not None and execution.paused_at.number == 2
@@ -193,14 +193,14 @@ def test_a_double_click_passes_one_pause() -> None:
 
 def test_a_late_click_on_an_old_button_passes_nothing() -> None:
     execution = stepped()
-    execution.step().result(5)
-    execution.step().result(5)
+    execution.step().result(60)
+    execution.step().result(60)
 
-    late = execution.step(number=1).result(5)
+    late = execution.step(number=1).result(60)
 
     assert late == execution.paused_at and late is not None and late.number == 3
     execution.resume()
-    assert execution.step(number=2).result(5) is None
+    assert execution.step(number=2).result(60) is None
 
 
 def test_two_quick_steps_pass_two_pauses() -> None:
@@ -208,7 +208,7 @@ def test_two_quick_steps_pass_two_pauses() -> None:
 
     one, two = execution.step(), execution.step()
 
-    assert [p and p.number for p in (one.result(5), two.result(5))] in ([2, 3], [3, 3])
+    assert [p and p.number for p in (one.result(60), two.result(60))] in ([2, 3], [3, 3])
     assert execution.paused_at is not None and execution.paused_at.number == 3
 
 
@@ -217,13 +217,13 @@ def test_clicks_from_many_threads_pass_each_pause_once() -> None:
     execution = stepped(*[[call(str(n))] for n in range(15)], "done", sinks=[events.append])
 
     def click(_: int) -> None:
-        while (pause := execution.next().result(10)) is not None:
-            execution.step(number=pause.number).result(10)
+        while (pause := execution.next().result(60)) is not None:
+            execution.step(number=pause.number).result(60)
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(click, range(8)))
 
-    assert execution.result(5).text == "done"
+    assert execution.result(60).text == "done"
     assert (
         [e.pause.number for e in events if isinstance(e, Paused)]
         == list(range(1, 31))
@@ -235,11 +235,11 @@ def test_two_sessions_are_stepped_at_once() -> None:
     one, two = stepped(), stepped()
 
     first(one), first(two)
-    pause = two.step().result(5)
+    pause = two.step().result(60)
     assert pause is not None and (pause.number, first(one).number) == (2, 1)
     two.resume()
 
-    assert two.result(5, wait=True).text == "done"
+    assert two.result(60, wait=True).text == "done"
     assert one.status == "paused"
     one.stop()
 
@@ -247,9 +247,9 @@ def test_two_sessions_are_stepped_at_once() -> None:
 def test_events_mark_each_pause_and_say_how_it_ended() -> None:
     events: list[Event] = []
     execution = stepped(sinks=[events.append])
-    execution.step().result(5)
+    execution.step().result(60)
     execution.resume()
-    execution.result(5, wait=True)
+    execution.result(60, wait=True)
 
     marks = [
         (type(e).__name__, e.pause.number, getattr(e, "by", "")) for e in events if isinstance(e, (Paused, Resumed))
@@ -270,7 +270,7 @@ def test_the_end_of_the_body_steps_unless_the_body_did() -> None:
             execution.step()
 
     assert seen == [1, 2, 3, 4]
-    assert execution.result(5).text == "done"
+    assert execution.result(60).text == "done"
 
 
 def test_a_body_may_go_on_with_another_turn() -> None:
@@ -279,7 +279,7 @@ def test_a_body_may_go_on_with_another_turn() -> None:
         if pause.pending:
             execution.step(pause.turn.edit(-1, args={"x": 50}))
 
-    assert execution.result(5)[2].result == 100
+    assert execution.result(60)[2].result == 100
 
 
 def test_a_body_that_resumes_runs_on_to_the_next_breakpoint() -> None:
@@ -289,7 +289,7 @@ def test_a_body_that_resumes_runs_on_to_the_next_breakpoint() -> None:
         seen.append(pause.number)
         execution.resume()
 
-    assert (seen, execution.result(5).text) == ([1], "done")
+    assert (seen, execution.result(60).text) == ([1], "done")
 
 
 def test_a_loop_that_is_left_leaves_the_execution_held() -> None:
@@ -313,7 +313,7 @@ def test_a_run_that_fails_ends_the_walk_and_its_result_raises() -> None:
 
     assert walked(execution) == [(1, "post_inference"), (2, "post_tools")]
     with pytest.raises(nt.EngineError, match="boom"):
-        execution.result(5)
+        execution.result(60)
 
 
 # Verdicts.
@@ -323,11 +323,11 @@ def test_an_edit_at_a_pause_is_what_the_tool_sees() -> None:
     execution = stepped([call("a", 1)], "done")
     pause = first(execution)
 
-    after = execution.step(pause.turn.edit(-1, args={"x": 20})).result(5)
+    after = execution.step(pause.turn.edit(-1, args={"x": 20})).result(60)
 
     assert after is not None and (after.phase, after.turn[-1].result) == ("post_tools", 40)
     execution.resume()
-    turn = execution.result(5, wait=True)
+    turn = execution.result(60, wait=True)
     assert (turn[1].args, turn[2].result, pause.turn[-1].args) == ({"x": 20}, 40, {"x": 1})
 
 
@@ -342,7 +342,7 @@ def test_calls_are_denied_with_a_reason_mocked_with_a_result_and_skipped() -> No
     execution = nt.Session(nt.scripted(calls, "done"), tools=[effect], step=True).ask("q")
     first(execution)
 
-    after = execution.step(deny={"a": "too dangerous"}, mock={"b": {"n": 99}}, skip=["c"]).result(5)
+    after = execution.step(deny={"a": "too dangerous"}, mock={"b": {"n": 99}}, skip=["c"]).result(60)
 
     assert after is not None
     assert [(b.tool_call_id, b.result, b.error) for b in after.turn.of_kind("tool_use")] == [
@@ -357,7 +357,7 @@ def test_a_verdict_on_a_call_that_does_not_wait_is_refused_and_the_gate_stays_sh
     first(execution)
 
     with pytest.raises(ValueError, match="no call 'z' is pending here; pending: a"):
-        execution.step(deny={"z": "no"}).result(5)
+        execution.step(deny={"z": "no"}).result(60)
 
     assert (execution.status, first(execution).number) == ("paused", 1)
     execution.stop()
@@ -375,7 +375,7 @@ def test_answers_added_by_hand_at_a_pause_are_not_asked_of_the_tool() -> None:
     execution = stepped([call("a")], "done")
     pause = first(execution)
 
-    after = execution.step(pause.turn + nt.tool_use("a", "by hand")).result(5)
+    after = execution.step(pause.turn + nt.tool_use("a", "by hand")).result(60)
 
     assert after is not None and [b.result for b in after.turn.of_kind("tool_use")] == ["by hand"]
     execution.stop()
@@ -385,20 +385,20 @@ def test_calls_dropped_at_a_pause_let_the_model_be_asked_again() -> None:
     execution = stepped([call("a")], "done")
     pause = first(execution)
 
-    execution.step(pause.turn.drop(-1)).result(5)
+    execution.step(pause.turn.drop(-1)).result(60)
     execution.resume()
 
-    assert [b.kind for b in execution.result(5, wait=True)] == ["user", "llm_text"]
+    assert [b.kind for b in execution.result(60, wait=True)] == ["user", "llm_text"]
 
 
 def test_a_question_added_before_the_final_answer_is_answered() -> None:
     execution = stepped("first", "second", step={"post_inference"})
     pause = first(execution)
 
-    execution.step(pause.turn + nt.user("and?")).result(5)
+    execution.step(pause.turn + nt.user("and?")).result(60)
     execution.resume()
 
-    assert [b.text for b in execution.result(5, wait=True)] == ["q", "first", "and?", "second"]
+    assert [b.text for b in execution.result(60, wait=True)] == ["q", "first", "and?", "second"]
 
 
 # Breakpoints.
@@ -417,7 +417,7 @@ def test_it_breaks_before_a_tool_at_a_phase_and_where_a_predicate_says() -> None
         execution.break_when(*when.pop("args", ()), **when)
         execution.resume()
         seen = []
-        while (pause := execution.next().result(5)) is not None:
+        while (pause := execution.next().result(60)) is not None:
             seen.append((str(pause.phase), pause.iteration, pause.reason))
             execution.resume()
         return seen
@@ -473,7 +473,7 @@ def test_result_with_wait_insists() -> None:
     first(execution)
     threading.Timer(0.1, execution.resume).start()
 
-    assert execution.result(5, wait=True).text == "done"
+    assert execution.result(60, wait=True).text == "done"
 
 
 def test_a_time_out_ends_the_wait_alone() -> None:
@@ -485,7 +485,7 @@ def test_a_time_out_ends_the_wait_alone() -> None:
         Waiting(asyncio.sleep(5)).result(0.05)
 
     execution.resume()
-    assert execution.result(5, wait=True).text == "done"
+    assert execution.result(60, wait=True).text == "done"
     assert execution.result(0).text == "done"
 
 
@@ -519,7 +519,7 @@ def test_a_listener_may_step() -> None:
     execution = stepped(sinks=[when(ready, sink)])
     ready.set()
 
-    assert execution.result(5, wait=True).text == "done"
+    assert execution.result(60, wait=True).text == "done"
 
 
 def test_an_execution_is_awaited_from_any_loop_by_any_number() -> None:
@@ -548,7 +548,7 @@ def test_giving_up_an_await_ends_that_wait_alone(caplog: pytest.LogCaptureFixtur
     assert execution.status == "paused"
     execution.resume()
 
-    assert execution.result(5, wait=True).text == "done"
+    assert execution.result(60, wait=True).text == "done"
     assert caplog.text == ""
 
 
@@ -571,17 +571,17 @@ def test_a_keyboard_interrupt_while_waiting_for_a_step_ends_the_wait_and_leaves_
     go = threading.Event()
 
     def slow() -> None:
-        go.wait(5)
+        go.wait(60)
 
     execution = nt.Session(nt.scripted([nt.tool_call("a", "slow")], "done"), tools=[slow], step=True).ask("q")
     first(execution)
     threading.Timer(0.2, press_control_c).start()
 
     with pytest.raises(KeyboardInterrupt):
-        execution.step().result(10)
+        execution.step().result(60)
 
     go.set()
-    pause = execution.step(number=1).result(5)
+    pause = execution.step(number=1).result(60)
     assert pause is not None and (pause.number, execution.status) == (2, "paused")
     execution.stop()
 
@@ -591,7 +591,7 @@ def test_a_keyboard_interrupt_while_waiting_for_the_result_stops_the_execution()
     threading.Timer(0.3, press_control_c).start()
 
     with pytest.raises(KeyboardInterrupt):
-        execution.result(10)
+        execution.result(60)
 
     until(lambda: execution.status == "stopped")
     assert execution.turn.text.startswith("word")
@@ -620,7 +620,7 @@ def test_a_pause_ends_by_itself_only_by_an_explicit_policy_and_says_so(policy: A
         tool_config=config,
         sinks=[events.append],
     ).ask("q")
-    execution.result(5, wait=True)
+    execution.result(60, wait=True)
 
     assert (execution.status, ran) == (status, [1] if policy == "resume" else [])
     assert any(isinstance(e, Notice) and f"the pause was not ended within 0.05 s: {policy}" in e.text for e in events)
@@ -640,7 +640,7 @@ def test_who_is_in_time_wins_over_the_time_out() -> None:
     execution = stepped(tool_config=nt.ToolConfig(pause_timeout=120, on_pause_timeout="stop"))
     first(execution)
 
-    after = execution.step().result(5)
+    after = execution.step().result(60)
 
     assert after is not None and after.number == 2
     execution.stop()
@@ -651,7 +651,7 @@ def test_a_paused_execution_needs_no_other_record_than_its_turn() -> None:
     saved = first(held).turn.to_yaml()
     held.stop()
 
-    turn = nt.Session(nt.scripted("done"), tools=[double]).ask(nt.Turn.from_yaml(saved)).result(5)
+    turn = nt.Session(nt.scripted("done"), tools=[double]).ask(nt.Turn.from_yaml(saved)).result(60)
 
     assert (turn[2].result, turn.text) == (8, "done")
 
@@ -666,7 +666,7 @@ def test_a_verdict_at_the_pause_of_the_last_call_is_kept() -> None:
     execution.step(deny={"a": "not today"})
 
     with pytest.raises(nt.LimitReached) as raised:
-        execution.result(5, wait=True)
+        execution.result(60, wait=True)
     turn = raised.value.turn
     assert [(b.kind, b.error) for b in turn[-1:]] == [("tool_use", "denied: not today")]
     assert [b.name for b in turn.pending] == ["double"] and turn[-1].id
@@ -678,7 +678,7 @@ def test_a_model_whose_last_call_was_dropped_was_not_heard_to_the_end() -> None:
     execution.step(first(execution).turn.drop(-1))
 
     with pytest.raises(nt.LimitReached, match="after 1 model call") as raised:
-        execution.result(5, wait=True)
+        execution.result(60, wait=True)
     assert (raised.value.turn.text, raised.value.turn.pending) == ("I would like to", ())
 
 
@@ -687,13 +687,13 @@ def test_a_model_whose_last_call_was_dropped_was_not_heard_to_the_end() -> None:
 )
 def test_a_verdict_after_the_end_is_an_error_that_says_so(verdict: dict[str, Any]) -> None:
     execution = stepped("done")
-    execution.result(5)
+    execution.result(60)
 
     with pytest.raises(nt.EndedError, match=r"over, so the decision has no effect.* session\.ask\(turn\)"):
-        execution.step(**verdict).result(5)
+        execution.step(**verdict).result(60)
     with pytest.raises(nt.EndedError):
         execution.resume(**verdict)
-    assert execution.step().result(5) is None
+    assert execution.step().result(60) is None
     execution.resume()
 
 
@@ -703,7 +703,7 @@ def test_resume_takes_the_verdicts_a_step_takes() -> None:
 
     execution.resume(deny={"a": "no"}, mock={"b": {"x": 1}}, by="ann")
 
-    turn = execution.result(5, wait=True)
+    turn = execution.result(60, wait=True)
     assert [(b.result, b.error) for b in turn.of_kind("tool_use")] == [(None, "denied: no"), ({"x": 1}, ""), (2, "")]
 
 
@@ -712,9 +712,9 @@ def test_resumed_says_who_and_what() -> None:
     execution = stepped([call("a"), call("b")], "done", sinks=[events.append])
     first(execution)
 
-    execution.step(deny={"a": "no"}, by="ann").result(5)
+    execution.step(deny={"a": "no"}, by="ann").result(60)
     execution.resume()
-    execution.result(5, wait=True)
+    execution.result(60, wait=True)
 
     paused, resumed = (next(e for e in events if isinstance(e, kind)) for kind in (Paused, Resumed))
     assert isinstance(paused, Paused) and [b.tool_call_id for b in paused.pause.pending] == ["a", "b"]

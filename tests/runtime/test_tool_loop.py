@@ -59,14 +59,14 @@ def until(true: Any) -> None:
 def test_a_single_pass_has_three_phases() -> None:
     execution = session("a").ask("q")
 
-    assert execution.result(5).text == "a"
+    assert execution.result(60).text == "a"
     assert phases(execution) == [("pre_inference", 0), ("post_inference", 0), ("final", 0)]
 
 
 def test_a_tool_loop_has_its_phases_in_order_and_each_snapshot_the_turn_of_its_time() -> None:
     execution = session([call("a")], [call("b"), call("c")], "done").ask("q")
 
-    turn = execution.result(5)
+    turn = execution.result(60)
 
     assert phases(execution) == [
         ("pre_inference", 0), ("post_inference", 0), ("post_tools", 0), ("pre_inference", 1), ("post_inference", 1), ("post_tools", 1),
@@ -103,7 +103,7 @@ def test_any_function_of_a_turn_is_an_engine() -> None:
     async def echo(turn: nt.Turn, scope: nt.Scope) -> nt.Turn:
         return turn + nt.assistant(turn[-1].text)
 
-    assert nt.Session(echo).ask("hello").result(5).text == "hello"
+    assert nt.Session(echo).ask("hello").result(60).text == "hello"
     with pytest.raises(TypeError, match="expected an engine"):
         nt.Session("anthropic:claude")  # type: ignore[arg-type]
 
@@ -115,7 +115,7 @@ def test_the_scope_says_which_call_it_is_and_what_tools_there_are() -> None:
         scopes.append(scope)
         return turn + (call("a") if len(scopes) == 1 else nt.assistant("x"))
 
-    turn = nt.Session(engine, tools=[double]).ask("q").result(5)
+    turn = nt.Session(engine, tools=[double]).ask("q").result(60)
 
     assert [scope.iteration for scope in scopes] == [0, 1]
     assert [scope.inference_id for scope in scopes] == [r.inference_id for r in turn.inferences]
@@ -134,7 +134,7 @@ def test_middlewares_are_first_listed_outermost_around_each_call() -> None:
 
         return around
 
-    session([call("a")], "x", middleware=[layer("outer"), layer("inner")]).ask("q").result(5)
+    session([call("a")], "x", middleware=[layer("outer"), layer("inner")]).ask("q").result(60)
 
     assert order == ["outer in", "inner in", "inner out", "outer out"] * 2
 
@@ -144,7 +144,7 @@ def test_middlewares_are_first_listed_outermost_around_each_call() -> None:
 
 def heard(*answers: Any, **how: Any) -> list[Event]:
     events: list[Event] = []
-    session(*answers, sinks=[events.append], **how).ask("q").result(5)
+    session(*answers, sinks=[events.append], **how).ask("q").result(60)
     return events
 
 
@@ -171,7 +171,7 @@ def test_deltas_say_the_words_of_the_block_they_belong_to() -> None:
     events: list[Event] = []
     nt.Session(
         nt.scripted([nt.reasoning("let me see"), nt.assistant("one two three")], pace=0.001), sinks=[events.append]
-    ).ask("q").result(5)
+    ).ask("q").result(60)
 
     deltas = [e for e in events if isinstance(e, Delta)]
     assert "".join(d.text for d in deltas if d.index == 0) == "let me see"
@@ -193,7 +193,7 @@ def test_a_listener_that_fails_does_not_stop_the_run_and_is_told_of_once() -> No
         match="a listener failed; the execution continues, see execution.sink_errors: ValueError: broken view",
     ) as told:
         execution = session([call("a")], "done", sinks=[bad, worse, good.append]).ask("q")
-        assert execution.result(5).text == "done"
+        assert execution.result(60).text == "done"
         until(lambda: len(told) == 1)
         time.sleep(0.05)
 
@@ -208,7 +208,7 @@ def test_a_filter_that_makes_errors_of_warnings_does_not_stop_the_run_either(cap
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert session("done", sinks=[bad]).ask("q").result(5).text == "done"
+        assert session("done", sinks=[bad]).ask("q").result(60).text == "done"
         until(lambda: "broken view" in caplog.text)
 
 
@@ -216,11 +216,11 @@ def test_a_late_listener_hears_all_from_the_beginning_in_order() -> None:
     first: list[Event] = []
     late: list[Event] = []
     execution = session([call("a")], "done", sinks=[first.append], step=True).ask("q")
-    execution.next().result(5)
+    execution.next().result(60)
 
     execution.listen(late.append)
     execution.resume()
-    execution.result(5, wait=True)
+    execution.result(60, wait=True)
 
     until(lambda: bool(late) and isinstance(late[-1], Ended))
     assert [e.seq for e in late] == sorted(e.seq for e in late)
@@ -231,13 +231,13 @@ def test_a_listener_may_go() -> None:
     heard_: list[Event] = []
     execution = session([call("a")], "done", step=True).ask("q")
     execution.listen(heard_.append)
-    execution.next().result(5)
+    execution.next().result(60)
 
     execution.unlisten(heard_.append)
     execution.unlisten(print)
     n = len(heard_)
     execution.resume()
-    execution.result(5, wait=True)
+    execution.result(60, wait=True)
 
     assert len(heard_) == n > 0
 
@@ -246,7 +246,7 @@ def test_on_snapshot_hears_the_snapshots_alone() -> None:
     seen: list[Any] = []
 
     execution = session("a", on_snapshot=seen.append).ask("q")
-    execution.result(5)
+    execution.result(60)
 
     assert seen == execution.snapshots and len(seen) == 3
 
@@ -258,7 +258,7 @@ def test_the_limit_carries_the_turn_and_the_calls_nobody_ran() -> None:
     execution = session(*[[call(str(n))] for n in range(9)]).ask("q", limit=2)
 
     with pytest.raises(nt.LimitReached, match="still calling tools after 2 model calls") as caught:
-        execution.result(5)
+        execution.result(60)
 
     assert [b.kind for b in caught.value.turn] == ["user", "tool_call", "tool_use", "tool_call"]
     assert len(caught.value.turn.pending) == 1
@@ -269,16 +269,16 @@ def test_the_limit_carries_the_turn_and_the_calls_nobody_ran() -> None:
 def test_a_run_at_its_limit_goes_on_from_its_turn() -> None:
     asked = session([call("a")], [call("b")], "done")
     with pytest.raises(nt.LimitReached) as caught:
-        asked.ask("q", limit=1).result(5)
+        asked.ask("q", limit=1).result(60)
 
-    turn = asked.ask(caught.value.turn, limit=2).result(5)
+    turn = asked.ask(caught.value.turn, limit=2).result(60)
 
     assert (turn.text, len(turn.of_kind("tool_use")), len(turn.inferences)) == ("done", 2, 3)
 
 
 def test_the_limit_of_the_session_is_that_of_its_tool_config() -> None:
     with pytest.raises(nt.LimitReached, match="after 3 model calls"):
-        session(*[[call(str(n))] for n in range(9)], tool_config=nt.ToolConfig(max_iterations=3)).ask("q").result(5)
+        session(*[[call(str(n))] for n in range(9)], tool_config=nt.ToolConfig(max_iterations=3)).ask("q").result(60)
     with pytest.raises(ValueError, match="limit must be a number of model calls, at least 1, got 0"):
         session("a").ask("q", limit=0)
 
@@ -290,14 +290,14 @@ def test_a_turn_that_arrives_with_pending_calls_has_its_tools_run_first() -> Non
     waiting = nt.turn("q") + call("a", 21) + nt.tool_use("other") + call("b", 1)
     execution = session("done").ask(waiting)
 
-    turn = execution.result(5)
+    turn = execution.result(60)
 
     assert [(b.kind, b.result) for b in turn[4:]] == [("tool_use", 42), ("tool_use", 2), ("llm_text", None)]
     assert phases(execution) == [("post_tools", 0), ("pre_inference", 0), ("post_inference", 0), ("final", 0)]
 
 
 def test_a_call_without_an_id_in_a_turn_that_is_given_gets_one_and_is_run() -> None:
-    turn = session("done").ask(nt.turn("q") + nt.tool_call("", "double", {"x": 1})).result(5)
+    turn = session("done").ask(nt.turn("q") + nt.tool_call("", "double", {"x": 1})).result(60)
 
     assert [b.kind for b in turn] == ["user", "tool_call", "tool_use", "llm_text"]
     assert turn[1].tool_call_id == turn[2].tool_call_id != ""
@@ -312,17 +312,17 @@ def continued(text: str, stop_reason: str) -> nt.Turn:
 
 
 def test_a_model_that_pauses_its_turn_is_asked_again_and_counted() -> None:
-    turn = session(continued("thinking on", "pause_turn"), continued("done", "end_turn")).ask("q").result(5)
+    turn = session(continued("thinking on", "pause_turn"), continued("done", "end_turn")).ask("q").result(60)
 
     assert [b.text for b in turn] == ["q", "thinking on", "done"]
     assert [r.finish_class for r in turn.inferences] == ["continue", "completed"]
     with pytest.raises(nt.LimitReached):
-        session(*[continued("on", "pause_turn")] * 9).ask("q", limit=3).result(5)
+        session(*[continued("on", "pause_turn")] * 9).ask("q", limit=3).result(60)
 
 
 @pytest.mark.parametrize("reason", ["stop", "length", "refusal", "content_filter", "???"])
 def test_any_other_end_is_the_end(reason: str) -> None:
-    assert session(continued("x", reason)).ask("q").result(5).text == "x"
+    assert session(continued("x", reason)).ask("q").result(60).text == "x"
 
 
 # Stop.
@@ -337,7 +337,7 @@ def test_a_stop_before_it_begins_asks_no_model() -> None:
     execution = nt.Session(engine).ask("q")
     execution.stop()
     hold.set()
-    turn = execution.result(5)
+    turn = execution.result(60)
 
     assert (execution.status, engine.asked, [b.text for b in turn]) == ("stopped", 0, ["q"])
     assert turn.metadata[nt.keys.STATUS] == "stopped"
@@ -348,7 +348,7 @@ def test_a_stop_while_the_model_speaks_keeps_what_it_said_as_interrupted() -> No
     until(lambda: len(execution.deltas) > 2)
 
     execution.stop()
-    turn = execution.result(5)
+    turn = execution.result(60)
 
     assert 0 < len(turn.text) < 4000 and turn.text.startswith("word word")
     assert turn[-1].inference is not None
@@ -369,7 +369,7 @@ def test_a_stop_while_a_middleware_waits_in_its_own_task_keeps_what_was_said() -
 
     execution.stop()
 
-    assert execution.result(5).text.startswith("word word")
+    assert execution.result(60).text.startswith("word word")
 
 
 def test_a_stop_during_a_tool_keeps_the_answers_there_are() -> None:
@@ -379,7 +379,7 @@ def test_a_stop_during_a_tool_keeps_the_answers_there_are() -> None:
         return "quick"
 
     def slow() -> str:
-        release.wait(5)
+        release.wait(60)
         return "slow"
 
     execution = nt.Session(
@@ -390,7 +390,7 @@ def test_a_stop_during_a_tool_keeps_the_answers_there_are() -> None:
     until(lambda: any(isinstance(e, ToolFinished) for e in events))
 
     execution.stop()
-    turn = execution.result(5)
+    turn = execution.result(60)
     release.set()
 
     assert [(b.tool_call_id, b.result) for b in turn.of_kind("tool_use")] == [("a", "quick")]
@@ -404,25 +404,25 @@ def test_a_stop_at_a_pause_runs_no_tool() -> None:
         ran.append(1)
 
     execution = nt.Session(nt.scripted([nt.tool_call("a", "effect")], "never"), tools=[effect], step=True).ask("q")
-    execution.next().result(5)
+    execution.next().result(60)
 
     execution.stop()
-    turn = execution.result(5, wait=True)
+    turn = execution.result(60, wait=True)
 
     assert (ran, len(turn.pending), execution.status, execution.paused_at) == ([], 1, "stopped", None)
-    assert execution.next().result(5) is None
+    assert execution.next().result(60) is None
 
 
 def test_stopping_twice_or_after_the_end_changes_nothing() -> None:
     done = session("a").ask("q")
-    done.result(5)
+    done.result(60)
     done.stop()
     held = session([call("a")], "x", step=True).ask("q")
     held.stop()
     held.stop()
 
-    assert (done.status, done.result(5).text) == ("done", "a")
-    assert (held.result(5, wait=True) is not None, held.status) == (True, "stopped")
+    assert (done.status, done.result(60).text) == ("done", "a")
+    assert (held.result(60, wait=True) is not None, held.status) == (True, "stopped")
 
 
 def test_a_loop_of_inline_tools_can_be_stopped() -> None:
@@ -434,7 +434,7 @@ def test_a_loop_of_inline_tools_can_be_stopped() -> None:
 
     execution.stop()
 
-    assert execution.result(5).metadata[nt.keys.STATUS] == "stopped"
+    assert execution.result(60).metadata[nt.keys.STATUS] == "stopped"
 
 
 # Errors.
@@ -444,7 +444,7 @@ def test_an_error_of_the_model_carries_the_turn_as_far_as_it_came() -> None:
     execution = session([call("a")], nt.EngineError("overloaded", status=529, retry_after=1.0)).ask("q")
 
     with pytest.raises(nt.EngineError, match="overloaded") as caught:
-        execution.result(5)
+        execution.result(60)
 
     assert [b.kind for b in caught.value.turn] == ["user", "tool_call", "tool_use"]
     assert (caught.value.status, execution.status, caught.value.turn.metadata[nt.keys.STATUS]) == (
@@ -460,7 +460,7 @@ def test_a_reply_that_breaks_off_keeps_its_text() -> None:
         raise nt.EngineError("the stream was cut", turn=turn + nt.assistant("half a sen"))
 
     with pytest.raises(nt.EngineError) as caught:
-        nt.Session(cut).ask("q").result(5)
+        nt.Session(cut).ask("q").result(60)
 
     block = caught.value.turn[-1]
     assert (block.text, block.inference and block.inference.finish_class) == ("half a sen", "error")
@@ -470,7 +470,7 @@ def test_a_script_that_ends_early_says_so_and_nothing_is_lost() -> None:
     with pytest.raises(
         nt.ScriptExhausted, match=r"no answer left after 1 model call; add one to nt\.scripted\(…\)"
     ) as caught:
-        session([call("a")]).ask("q").result(5)
+        session([call("a")]).ask("q").result(60)
 
     assert [b.kind for b in caught.value.turn] == ["user", "tool_call", "tool_use"]
 
@@ -481,7 +481,7 @@ def test_one_error_for_two_failures_carries_each_time_its_own_turn() -> None:
     lengths = []
     for prompt in "abc":
         try:
-            asked.ask(prompt).result(5)
+            asked.ask(prompt).result(60)
         except nt.EngineError as caught:
             lengths.append(len(caught.turn))
 
@@ -494,7 +494,7 @@ def test_every_waiter_gets_the_error() -> None:
 
     def wait() -> None:
         try:
-            execution.result(5)
+            execution.result(60)
         except nt.EngineError as error:
             seen.append(error)
 
@@ -515,9 +515,9 @@ def test_an_engine_or_a_middleware_that_is_not_async_is_told_how_to_be() -> None
         return turn
 
     with pytest.raises(nt.EngineError, match=r"write `async def echo\(turn, scope\)`"):
-        nt.Session(echo).ask("q").result(5)  # type: ignore[arg-type]  # which is what it says
+        nt.Session(echo).ask("q").result(60)  # type: ignore[arg-type]  # which is what it says
     with pytest.raises(nt.EngineError, match=r"write `async def layer\(turn, scope, engine\)`"):
-        nt.Session(nt.scripted("x"), middleware=[layer]).ask("q").result(5)  # type: ignore[list-item]
+        nt.Session(nt.scripted("x"), middleware=[layer]).ask("q").result(60)  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt("by hand"), SystemExit(3)])
@@ -530,10 +530,10 @@ def test_a_listener_and_an_engine_may_raise_what_would_end_a_program(error: Base
 
     with pytest.warns(UserWarning, match="a listener failed"):
         execution = nt.Session(nt.scripted("x"), sinks=[listener]).ask("q")
-        assert execution.result(5).text == "x"
+        assert execution.result(60).text == "x"
         until(lambda: len(execution.sink_errors) > 5)
     with pytest.raises(nt.EngineError, match=f"the engine raised {type(error).__name__}"):
-        nt.Session(engine).ask("q").result(5)
+        nt.Session(engine).ask("q").result(60)
 
 
 def test_a_listener_is_a_plain_function() -> None:

@@ -32,7 +32,7 @@ def everything() -> list[Event]:
     execution = nt.Session(script, tools=[add], sinks=[heard.append]).ask("?", step=True)
     for _ in execution:
         pass
-    execution.result(5)
+    execution.result(60)
     return heard
 
 

@@ -22,7 +22,7 @@ from tests.dialects import DIALECTS, KEY, engine, weather
 
 def test_assertions_on_a_turn_can_be_chained() -> None:
     session = nt.Session(nt.scripted(nt.tool_call("c", "weather", {"city": "Paris"}), "Umbrella."), tools=[weather])
-    turn = session.ask("Paris?").result(5)
+    turn = session.ask("Paris?").result(60)
 
     chain = assert_turn(turn).calls("weather", times=1).with_args(city="Paris").answered("rain").before("final")
     chain.says("Umbrella").is_complete().uses_at_most(0).calls_of_a_model(2).satisfies(lambda turn: len(turn) == 4)
@@ -50,7 +50,7 @@ def test_assertions_on_a_turn_can_be_chained() -> None:
 )
 def test_a_failed_assertion_shows_the_turn(claim: Any, reason: str) -> None:
     session = nt.Session(nt.scripted(nt.tool_call("c", "weather", {"city": "Paris"}), "Umbrella."), tools=[weather])
-    turn = session.ask("Paris?").result(5)
+    turn = session.ask("Paris?").result(60)
 
     with pytest.raises(AssertionError, match=reason) as caught:
         claim(assert_turn(turn))
@@ -67,7 +67,7 @@ def test_the_server_speaks_every_dialect(server: Server, name: str, stream: bool
             deltas[event.kind] = deltas.get(event.kind, "") + event.text
 
     session = nt.Session(engine(server, name, stream=stream), tools=[weather], sinks=[on_event])
-    turn = session.ask("What is the weather in Paris?").result(20)
+    turn = session.ask("What is the weather in Paris?").result(60)
 
     assert_turn(turn).calls("weather", city="Paris").answered("rain").says("umbrella").is_complete()
     assert turn.usage.total_tokens > 80
@@ -86,7 +86,7 @@ def test_a_busy_provider_is_retried_and_every_attempt_is_recorded(server: Server
         sinks=[lambda event: notices.append(event.text) if isinstance(event, Notice) else None],
     )
 
-    turn = session.ask("Say hello.").result(20)
+    turn = session.ask("Say hello.").result(60)
 
     assert [result.attempts for result in turn.inferences] == [1, 2, 3]
     assert [result.finish_class for result in turn.inferences] == ["error", "error", "completed"]
@@ -101,7 +101,7 @@ def test_without_retries_an_error_is_raised_at_once(server: Server) -> None:
     asks = engine(server, "openai:gpt-5.1", "/_fault/status=503", retries=0)
 
     with pytest.raises(nt.EngineError) as caught:
-        nt.Session(asks).ask("Say hello.").result(20)
+        nt.Session(asks).ask("Say hello.").result(60)
 
     assert (caught.value.status, len(server.log)) == (503, 1)
 
@@ -110,7 +110,7 @@ def test_a_long_retry_after_raises_instead_of_waiting(server: Server) -> None:
     asks = engine(server, "anthropic:claude-sonnet-4-6", "/_fault/status=429,retry-after=38")
 
     with pytest.raises(nt.EngineError, match="try again in 38 s") as caught:
-        nt.Session(asks).ask("Say hello.").result(20)
+        nt.Session(asks).ask("Say hello.").result(60)
 
     assert (caught.value.retry_after, len(server.log)) == (38.0, 1)
 
@@ -126,7 +126,7 @@ def test_the_received_part_survives_a_fault_without_a_second_request(
     asks = engine(server, name, f"/_fault/{fault}={offset}", timeout=4 if fault == "stall" else 60)
 
     with pytest.raises(nt.EngineError) as caught:
-        nt.Session(asks).ask("Please count to forty.").result(20)
+        nt.Session(asks).ask("Please count to forty.").result(60)
 
     assert caught.value.kind == kind
     assert caught.value.turn.text.startswith("1 2 3 4 5")
@@ -148,13 +148,13 @@ def test_an_unknown_request_is_rejected_with_the_differences(tmp_path: Path) -> 
 
 
 def post(url: str, body: Any) -> Any:
-    with urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode()), timeout=10) as answer:
+    with urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode()), timeout=60) as answer:
         return json.load(answer)
 
 
 def test_an_unknown_request_is_answered_with_the_known_phrases(server: Server) -> None:
     with pytest.raises(nt.EngineError, match="known phrases: count to, hamlet, hello, weather"):
-        nt.Session(engine(server, "anthropic:claude-sonnet-4-6")).ask("Who are you?").result(20)
+        nt.Session(engine(server, "anthropic:claude-sonnet-4-6")).ask("Who are you?").result(60)
 
 
 def test_the_server_runs_as_a_program() -> None:
@@ -164,7 +164,7 @@ def test_the_server_runs_as_a_program() -> None:
         url = program.stdout.readline().split()[0]
         try:
             asks = nt.engine("openai-chat:gpt-4.1", base_url=f"{url}/v1")
-            assert nt.Session(asks).ask("Say hello.").result(20).text.startswith("Hello!")
+            assert nt.Session(asks).ask("Say hello.").result(60).text.startswith("Hello!")
         finally:
             program.terminate()
 

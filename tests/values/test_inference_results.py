@@ -148,7 +148,7 @@ def test_a_geppetto_loop_stamped_with_its_last_result_counts_that_once() -> None
 def test_a_run_counts_a_call_once_however_many_turns_hold_its_blocks() -> None:
     session = nt.Session(nt.scripted(said("a", 10), said("b", 20), said("c", 40)))
     for prompt in "xyz":
-        session.ask(prompt).result(5)
+        session.ask(prompt).result(60)
 
     assert [turn.usage.input_tokens for turn in session.turns] == [10, 20, 40]
     assert session.run.usage == session.usage == nt.Usage(70, 3)
@@ -164,7 +164,7 @@ def test_a_run_counts_a_call_once_however_many_turns_hold_its_blocks() -> None:
 def test_each_block_carries_the_record_of_its_own_call() -> None:
     session = nt.Session(nt.scripted(calling("a", "b", tokens=10), said("done", 20)), tools=[double])
 
-    turn = session.ask("q").result(5)
+    turn = session.ask("q").result(60)
 
     assert [(b.kind, b.inference.usage.input_tokens if b.inference and b.inference.usage else None) for b in turn] == [
         ("user", None), ("tool_call", 10), ("tool_call", 10), ("tool_use", None), ("tool_use", None), ("llm_text", 20),
@@ -180,7 +180,9 @@ def test_the_session_names_each_block_and_each_id_once() -> None:
         return await engine(turn + nt.user("note"), scope) + nt.user("after")
 
     turn = (
-        nt.Session(nt.scripted(calling("a"), "done"), system="s", tools=[double], middleware=[notes]).ask("q").result(5)
+        nt.Session(nt.scripted(calling("a"), "done"), system="s", tools=[double], middleware=[notes])
+        .ask("q")
+        .result(60)
     )
 
     ids = [b.id for b in turn]
@@ -192,7 +194,7 @@ def test_a_block_a_middleware_inserts_is_not_signed() -> None:
         answer = await engine(turn.insert(0, nt.user("first")) + nt.user("last"), scope)
         return answer.insert(1, nt.assistant("forged")) + nt.assistant("after")
 
-    turn = nt.Session(nt.scripted(said("a", 5)), middleware=[insert]).ask("q").result(5)
+    turn = nt.Session(nt.scripted(said("a", 5)), middleware=[insert]).ask("q").result(60)
 
     assert [(b.text, b.inference is not None) for b in turn] == [
         ("first", False), ("forged", False), ("q", False), ("last", False), ("a", True), ("after", False),
@@ -205,7 +207,7 @@ def test_a_middleware_that_calls_twice_makes_two_inferences_whatever_it_keeps() 
         first, _ = await engine(turn, scope), await engine(turn, scope)
         return first
 
-    turn = nt.Session(nt.scripted(said("good", 10), said("better", 20)), middleware=[best_of_two]).ask("q").result(5)
+    turn = nt.Session(nt.scripted(said("good", 10), said("better", 20)), middleware=[best_of_two]).ask("q").result(60)
 
     assert (turn.text, [r.usage and r.usage.input_tokens for r in turn.inferences]) == ("good", [10, 20])
     assert turn.usage == nt.Usage(30, 2)
@@ -216,7 +218,7 @@ def test_two_calls_at_once_are_both_accounted() -> None:
         answers = await asyncio.gather(engine(turn, scope), engine(turn, scope))
         return turn + [block for answer in answers for block in answer.blocks.since(len(turn))]
 
-    turn = nt.Session(nt.scripted(said("a", 10), said("b", 20), pace=0.001), middleware=[both]).ask("q").result(5)
+    turn = nt.Session(nt.scripted(said("a", 10), said("b", 20), pace=0.001), middleware=[both]).ask("q").result(60)
 
     assert turn.usage == nt.Usage(30, 2)
     assert len({b.inference_id for b in turn[1:]}) == 2
@@ -229,7 +231,7 @@ def test_a_failed_attempt_that_is_tried_again_is_in_the_ledger() -> None:
         except nt.EngineError:
             return await engine(turn, scope)
 
-    turn = nt.Session(nt.scripted(nt.EngineError("overloaded"), said("a", 10)), middleware=[retry]).ask("q").result(5)
+    turn = nt.Session(nt.scripted(nt.EngineError("overloaded"), said("a", 10)), middleware=[retry]).ask("q").result(60)
 
     assert [r.finish_class for r in turn.inferences] == ["error", "completed"]
     assert (turn.text, turn.usage) == ("a", nt.Usage(10, 1))
@@ -242,7 +244,7 @@ def test_a_middleware_that_gives_up_leaves_every_attempt_in_the_ledger() -> None
 
     session = nt.Session(nt.scripted(said("a", 10)), middleware=[gives_up])
     with pytest.raises(RuntimeError, match="not good enough") as caught:
-        session.ask("q").result(5)
+        session.ask("q").result(60)
 
     assert caught.value.turn.usage == nt.Usage(10, 1)  # type: ignore[attr-defined]
     assert session.latest.usage == nt.Usage(10, 1)
@@ -252,7 +254,7 @@ def test_an_answer_a_middleware_gives_itself_is_no_inference() -> None:
     async def cached(turn: nt.Turn, scope: nt.Scope, engine: Engine) -> nt.Turn:
         return turn + nt.assistant("from memory")
 
-    turn = nt.Session(nt.scripted("never"), middleware=[cached]).ask("q").result(5)
+    turn = nt.Session(nt.scripted("never"), middleware=[cached]).ask("q").result(60)
 
     assert (turn.text, turn.inferences, turn[-1].inference, bool(turn[-1].id)) == ("from memory", (), None, True)
 
@@ -262,7 +264,7 @@ def test_a_middleware_that_forgets_to_return_is_told_so() -> None:
         await engine(turn, scope)
 
     with pytest.raises(nt.EngineError, match="a middleware returns a Turn, and one returned NoneType"):
-        nt.Session(nt.scripted("a"), middleware=[forgets]).ask("q").result(5)
+        nt.Session(nt.scripted("a"), middleware=[forgets]).ask("q").result(60)
 
 
 def test_an_empty_reply_is_in_the_ledger() -> None:
@@ -273,25 +275,25 @@ def test_an_empty_reply_is_in_the_ledger() -> None:
             )
         )
         .ask("q")
-        .result(5)
+        .result(60)
     )
 
     assert (len(turn), [r.finish_class for r in turn.inferences], turn.usage) == (1, ["completed"], nt.Usage(9, 0))
 
 
 def test_dropping_a_block_does_not_erase_its_cost() -> None:
-    turn = nt.Session(nt.scripted(said("a", 10))).ask("q").result(5)
+    turn = nt.Session(nt.scripted(said("a", 10))).ask("q").result(60)
 
     assert turn.drop(1).usage == nt.Usage(10, 1)
 
 
 def test_a_new_prompt_starts_an_empty_ledger_and_an_old_result_is_not_taken_for_a_new_one() -> None:
     session = nt.Session(nt.scripted(said("a", 10, cost=0.5), "no result", nt.EngineError("boom")))
-    session.ask("x").result(5)
+    session.ask("x").result(60)
 
-    second = session.ask("y").result(5)
+    second = session.ask("y").result(60)
     with pytest.raises(nt.EngineError):
-        session.ask("z").result(5)
+        session.ask("z").result(60)
 
     assert (second.usage, len(second.inferences)) == (nt.Usage(), 1)
     assert ([r.finish_class for r in session.latest.inferences], session.latest.usage) == (["error"], nt.Usage())
@@ -306,7 +308,7 @@ def test_a_call_that_fails_in_a_loop_does_not_repeat_the_usage_of_the_one_before
         )
 
     with pytest.raises(nt.EngineError, match="the engine raised ValueError: no more") as caught:
-        nt.Session(engine, tools=[double]).ask("q").result(5)
+        nt.Session(engine, tools=[double]).ask("q").result(60)
 
     assert caught.value.turn.usage == nt.Usage(10, 1)
     assert [r.finish_class for r in caught.value.turn.inferences] == ["tool_calls_pending", "error"]
@@ -315,12 +317,12 @@ def test_a_call_that_fails_in_a_loop_does_not_repeat_the_usage_of_the_one_before
 def test_an_edit_at_a_pause_keeps_the_records_of_the_other_blocks() -> None:
     session = nt.Session(nt.scripted(calling("a", tokens=10), said("done", 20)), tools=[double], step=True)
     execution = session.ask("q")
-    pause = execution.next().result(5)
+    pause = execution.next().result(60)
     assert pause is not None
 
-    execution.step(pause.turn.edit(-1, args={"x": 21}) + nt.user("hurry")).result(5)
+    execution.step(pause.turn.edit(-1, args={"x": 21}) + nt.user("hurry")).result(60)
     execution.resume()
-    turn = execution.result(5)
+    turn = execution.result(60)
 
     assert [(b.kind, b.inference is not None) for b in turn] == [
         ("user", False), ("tool_call", True), ("user", False), ("tool_use", False), ("llm_text", True),
@@ -331,11 +333,11 @@ def test_an_edit_at_a_pause_keeps_the_records_of_the_other_blocks() -> None:
 def test_a_fork_keeps_the_ledger_of_the_turn_it_goes_on_with() -> None:
     session = nt.Session(nt.scripted(calling("a", tokens=10), said("one", 20), said("two", 40)), tools=[double])
     execution = session.ask("q")
-    execution.result(5)
+    execution.result(60)
     after_tools = next(s for s in execution.snapshots if s.phase == "post_tools")
 
     fork = session.fork(after_tools)
-    other = fork.ask(fork.latest).result(5)
+    other = fork.ask(fork.latest).result(60)
 
     assert (other.text, other.usage) == ("two", nt.Usage(50, 2))
     assert session.latest.usage == nt.Usage(30, 2)
@@ -343,7 +345,7 @@ def test_a_fork_keeps_the_ledger_of_the_turn_it_goes_on_with() -> None:
 
 def test_a_result_that_was_cut_is_marked_truncated_even_with_calls_pending() -> None:
     cut = calling("a")._with(metadata=said("", stop_reason="max_tokens").metadata)
-    turn = nt.Session(nt.scripted(cut, said("short", stop_reason="length")), tools=[double]).ask("q").result(5)
+    turn = nt.Session(nt.scripted(cut, said("short", stop_reason="length")), tools=[double]).ask("q").result(60)
 
     assert [(r.finish_class, r.truncated) for r in turn.inferences] == [
         ("tool_calls_pending", True),
@@ -355,7 +357,7 @@ def test_an_engine_that_rebuilds_the_turn_is_signed_for_what_it_rebuilt() -> Non
     async def rebuilds(turn: nt.Turn, scope: nt.Scope) -> nt.Turn:
         return nt.Turn(tuple(b.replace() for b in turn)) + nt.assistant("a")
 
-    turn = nt.Session(rebuilds).ask("q").result(5)
+    turn = nt.Session(rebuilds).ask("q").result(60)
 
     assert [b.inference is not None for b in turn] == [True, True]
     assert len(turn.inferences) == 1
@@ -366,7 +368,7 @@ def test_what_is_no_turn_is_refused_from_an_engine() -> None:
         return "text"
 
     with pytest.raises(nt.EngineError, match="an engine returns a Turn, and this one returned str"):
-        nt.Session(wrong).ask("q").result(5)
+        nt.Session(wrong).ask("q").result(60)
 
 
 def test_an_engine_that_exits_is_an_error_and_not_the_end_of_us() -> None:
@@ -374,9 +376,9 @@ def test_an_engine_that_exits_is_an_error_and_not_the_end_of_us() -> None:
         raise SystemExit("bye")
 
     with pytest.raises(nt.EngineError, match="SystemExit: bye"):
-        nt.Session(exits).ask("q").result(5)
+        nt.Session(exits).ask("q").result(60)
 
-    assert nt.Session(nt.scripted("still here")).ask("q").result(5).text == "still here"
+    assert nt.Session(nt.scripted("still here")).ask("q").result(60).text == "still here"
 
 
 def test_an_id_that_was_used_before_or_is_empty_is_made_anew_and_said() -> None:
@@ -387,7 +389,7 @@ def test_an_id_that_was_used_before_or_is_empty_is_made_anew_and_said() -> None:
         sinks=[seen.append],
     )
 
-    turn = session.ask("q").result(5)
+    turn = session.ask("q").result(60)
 
     calls, answers = turn.of_kind("tool_call"), turn.of_kind("tool_use")
     assert len(calls) == 5 and len({c.tool_call_id for c in calls}) == 5
@@ -403,7 +405,7 @@ def test_what_was_really_sent_is_in_the_event_of_the_call() -> None:
         answer = await engine(turn + nt.user("sent"), scope)
         return answer.drop(1)
 
-    turn = nt.Session(nt.scripted("a"), middleware=[secret], sinks=[seen.append]).ask("q").result(5)
+    turn = nt.Session(nt.scripted("a"), middleware=[secret], sinks=[seen.append]).ask("q").result(60)
 
     started = next(e for e in seen if isinstance(e, InferenceStarted))
     finished = next(e for e in seen if isinstance(e, InferenceFinished))
@@ -413,7 +415,7 @@ def test_what_was_really_sent_is_in_the_event_of_the_call() -> None:
 
 
 def test_the_time_of_a_call_and_of_its_first_word_is_measured() -> None:
-    turn = nt.Session(nt.scripted("one two three", pace=0.02)).ask("q").result(5)
+    turn = nt.Session(nt.scripted("one two three", pace=0.02)).ask("q").result(60)
 
     result = turn.inferences[0]
     assert result.duration_ms is not None and result.time_to_first_token_ms is not None
@@ -437,7 +439,7 @@ def test_a_call_outside_a_session_is_signed_as_well() -> None:
 
 
 def test_the_ledger_travels_with_the_file() -> None:
-    turn = nt.Session(nt.scripted(said("a", 3))).ask("q").result(5)
+    turn = nt.Session(nt.scripted(said("a", 3))).ask("q").result(60)
 
     read = nt.Turn.from_yaml(turn.to_yaml())
 

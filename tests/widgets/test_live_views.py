@@ -90,7 +90,7 @@ class Page:
 
 def test_a_page_that_applies_all_updates_has_the_full_table(monkeypatch: pytest.MonkeyPatch) -> None:
     execution = stepped_execution()
-    execution.next().result(5)
+    execution.next().result(60)
     page = Page(Stepper(execution), monkeypatch)
     eventually(lambda: page.status.get("status") == "paused")
 
@@ -101,12 +101,12 @@ def test_a_page_that_applies_all_updates_has_the_full_table(monkeypatch: pytest.
 
     assert [row["kind"] for row in page.rows] == ["user", "tool_call", "tool_use", "llm_text"]
     assert page.rows[-1]["body"] == "three"
-    assert execution.result(5).text == "three"
+    assert execution.result(60).text == "three"
 
 
 def test_a_click_on_an_earlier_pause_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     execution = stepped_execution()
-    execution.next().result(5)
+    execution.next().result(60)
     page = Page(Stepper(execution), monkeypatch)
 
     page.send(press="step", pause=1)
@@ -133,7 +133,7 @@ def test_a_click_on_an_earlier_pause_is_ignored(monkeypatch: pytest.MonkeyPatch)
 )
 def test_an_invalid_message_is_ignored(message: Any) -> None:
     execution = stepped_execution()
-    execution.next().result(5)
+    execution.next().result(60)
     view = Stepper(execution)
 
     send_from_page(view, message)
@@ -152,13 +152,13 @@ def test_a_burst_of_deltas_is_sent_in_few_small_updates(monkeypatch: pytest.Monk
 
     session = nt.Session(engine)
     execution = session.ask("?", step={"pre_inference"})
-    execution.next().result(5)
+    execution.next().result(60)
     page = Page(Stepper(execution), monkeypatch)
     eventually(lambda: page.status.get("status") == "paused")
     started = time.monotonic()
 
     execution.resume()
-    execution.result(10)
+    execution.result(60)
     eventually(lambda: page.status.get("status") == "done")
 
     assert len(page.updates) <= 30 * (time.monotonic() - started) + 5
@@ -169,7 +169,7 @@ def test_a_burst_of_deltas_is_sent_in_few_small_updates(monkeypatch: pytest.Monk
 
 def test_a_long_body_is_sent_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
     execution = nt.Session(nt.scripted("x" * 50_000)).ask("?")
-    execution.result(5)
+    execution.result(60)
     page = Page(Stepper(execution), monkeypatch)
     eventually(lambda: len(page.rows) == 2)
 
@@ -185,12 +185,12 @@ def test_a_streamed_text_is_not_sent_again_when_it_is_complete(monkeypatch: pyte
     text = " ".join(f"word-{n}" for n in range(1500))
     session = nt.Session(nt.scripted(text, pace=0.0005))
     execution = session.ask("?", step={"pre_inference"})
-    execution.next().result(5)
+    execution.next().result(60)
     page = Page(Stepper(execution), monkeypatch)
     eventually(lambda: page.status.get("status") == "paused")
 
     execution.resume()
-    execution.result(10)
+    execution.result(60)
     eventually(lambda: page.status.get("status") == "done")
 
     assert page.rows[-1]["body"] == text
@@ -211,12 +211,12 @@ def test_a_view_opened_during_an_answer_shows_it_from_the_beginning(monkeypatch:
 
 def test_a_failing_listener_does_not_stop_the_view(monkeypatch: pytest.MonkeyPatch) -> None:
     execution = stepped_execution()
-    execution.next().result(5)
+    execution.next().result(60)
     with pytest.warns(UserWarning, match="a listener failed"):
         execution.listen(lambda event: 1 / 0)
         page = Page(Stepper(execution), monkeypatch)
         execution.resume()
-        execution.result(5)
+        execution.result(60)
         eventually(lambda: page.status.get("status") == "done")
 
     assert isinstance(execution.sink_errors[0], ZeroDivisionError)
@@ -229,6 +229,6 @@ def test_view_rejects_other_types() -> None:
 
 def test_the_repr_of_a_view_names_what_it_displays() -> None:
     execution = stepped_execution()
-    execution.next().result(5)
+    execution.next().result(60)
 
     assert repr(Stepper(execution)) == "<Stepper of <Execution paused: 2 snapshots, 2 blocks>>"

@@ -85,7 +85,7 @@ class Page:
 def test_view_returns_the_view_for_each_type() -> None:
     run = nt.load(FIXTURE)
     execution = session().ask("?")
-    execution.result(5)
+    execution.result(60)
 
     assert isinstance(nt.view(run[0]), TurnView)
     assert isinstance(nt.view(run), RunView)
@@ -133,7 +133,7 @@ def test_phases_of_a_loaded_turn_are_inferred_from_its_blocks(monkeypatch: pytes
 def test_inferred_phases_equal_the_snapshots() -> None:
     asked_session = session()
     execution = asked_session.ask("1 + 2?")
-    turn = execution.result(5)
+    turn = execution.result(60)
 
     phases = [(mark.phase, mark.iteration, len(mark.turn)) for mark in inferred_phases(turn, nt.Turn())]
 
@@ -159,7 +159,7 @@ def test_the_view_of_a_session_grows_with_it(monkeypatch: pytest.MonkeyPatch) ->
     page.ask(request="start")
     eventually(lambda: page.number == 1)
 
-    asked_session.ask("1 + 2?").result(5)
+    asked_session.ask("1 + 2?").result(60)
     eventually(lambda: page.turns and page.turns[0]["state"] == "ok")
     paused_execution = asked_session.ask("and 2 + 2?", step={"final"})
     eventually(lambda: page.activity == "paused at final")
@@ -168,7 +168,7 @@ def test_the_view_of_a_session_grows_with_it(monkeypatch: pytest.MonkeyPatch) ->
     assert page.kinds(0) == ["user", "tool_call", "tool_use", "llm_text"]
     assert page.turns[0]["phases"][1]["phase"] == "post_inference"
     paused_execution.resume()
-    paused_execution.result(5)
+    paused_execution.result(60)
     eventually(lambda: page.turns[1]["state"] == "ok")
     assert page.kinds(1)[-2:] == ["user", "llm_text"]
     assert page.turns == RunView(asked_session).start["turns"]
@@ -177,11 +177,11 @@ def test_the_view_of_a_session_grows_with_it(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_view_opened_late_has_the_earlier_phases(monkeypatch: pytest.MonkeyPatch) -> None:
     asked_session = session(step=True)
     execution = asked_session.ask("1 + 2?")
-    pause = execution.next().result(5)
+    pause = execution.next().result(60)
     assert pause
-    execution.step(pause.turn.edit(-1, args={"a": 20, "b": 20})).result(5)
+    execution.step(pause.turn.edit(-1, args={"a": 20, "b": 20})).result(60)
     execution.resume()
-    execution.result(5)
+    execution.result(60)
 
     phases = Page(RunView(asked_session), monkeypatch).turns[0]["phases"]
 
@@ -196,11 +196,11 @@ def test_updates_of_a_long_loop_do_not_grow_with_its_length(monkeypatch: pytest.
     )
     page = Page(RunView(asked_session), monkeypatch)
     execution = asked_session.ask("go")
-    pause = execution.next().result(5)
+    pause = execution.next().result(60)
     sizes = []
     while pause is not None:
         update_count = len(page.updates)
-        pause = execution.step().result(5)
+        pause = execution.step().result(60)
         eventually(lambda: len(page.updates) > update_count)  # noqa: B023  # evaluated within this iteration
         sizes.append(len(page.updates[-1]))
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import nbturns as nt
-from nbturns.engines.verbatim import Wire
+from nbturns.engines.verbatim import OriginalItems
 from nbturns.widgets import TurnView
 from nbturns.widgets.block_formats import format_block
 from tests.engines.stream_pieces import send_from_page
@@ -155,7 +155,7 @@ def test_the_yaml_and_json_formats_equal_the_file_formats(page: Page) -> None:
 
 
 def test_the_provider_format_is_the_original_json() -> None:
-    block = Wire("claude").marked(nt.assistant("Hello"), raw={"type": "text", "text": "Hello", "new_field": 1})
+    block = OriginalItems("claude").attach(nt.assistant("Hello"), raw={"type": "text", "text": "Hello", "new_field": 1})
 
     assert json.loads(format_block(block, "provider")) == {"type": "text", "text": "Hello", "new_field": 1}
 

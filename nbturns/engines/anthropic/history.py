@@ -10,7 +10,7 @@ from ...values.frozen_json import FrozenDict, freeze
 from ...values.persistent_list import PersistentList
 from ...values.turns import Block, Kind, Turn
 from ..json_access import are_parts
-from .reply import WIRE, decoded
+from .reply import ORIGINALS, decoded
 
 RESULT_PARTS = frozenset(
     {"text", "image", "document", "search_result", "tool_reference"}
@@ -40,7 +40,7 @@ def _message_blocks(role: str, content: Any) -> Iterator[Block]:
         part: FrozenDict = freeze(text_part(raw))
         if not isinstance(part, Mapping):
             raise EngineError(f"expected a content block object, got {raw!r:.60}", kind="bad_request")
-        yield WIRE.marked(decoded(part) if role == "assistant" else _input_block(role, part), raw=raw, index=index)
+        yield ORIGINALS.attach(decoded(part) if role == "assistant" else _input_block(role, part), raw=raw, index=index)
 
 
 def _input_block(role: str, part: Any) -> Block:

@@ -17,10 +17,10 @@ from ...values.frozen_json import EMPTY_DICT, FrozenDict, FrozenList
 from ...values.inference_results import FinishClass, InferenceResult, Usage
 from ...values.turns import Block, Kind
 from ..json_access import count_of, frozen_part, json_of, mapping_of, mappings_of, text_of
-from ..provider import Hear, delta, discard_event
-from ..verbatim import Wire
+from ..provider import DeltaListener, delta, discard_event
+from ..verbatim import OriginalItems
 
-WIRE = Wire("claude")
+ORIGINALS = OriginalItems("claude")
 TRUNCATED = frozenset({"max_tokens", "model_context_window_exceeded"})
 TEXT_FIELDS = {"text": "text", "thinking": "thinking"}  # by the type of a content block
 DECODED_FIELDS = frozenset(
@@ -31,9 +31,9 @@ DECODED_FIELDS = frozenset(
 class Reply:
     """A reply of Claude under construction. Raises EngineError for an error event and for an early end."""
 
-    def __init__(self, hear: Hear = discard_event, inference_id: str = "") -> None:
+    def __init__(self, on_delta: DeltaListener = discard_event, inference_id: str = "") -> None:
         self.complete = False
-        self._hear = None if hear is discard_event else hear
+        self._on_delta = None if on_delta is discard_event else on_delta
         self._inference_id = inference_id
         self._message: dict[str, Any] = {}
         self._usage: dict[str, Any] = {}
@@ -95,11 +95,11 @@ class Reply:
     def _part(self, content: Any) -> _ContentBlock:
         part = _ContentBlock(len(self._parts), dict(mapping_of(frozen_part(content))))
         self._parts.append(part)
-        if self._hear is not None and part.kind:
+        if self._on_delta is not None and part.kind:
             call = part.kind == "tool_call"
             if (text := part.text) or call:
                 name = text_of(part.raw.get("name")) if call else ""
-                self._hear(delta(self._inference_id, part.index, part.kind, text, name))
+                self._on_delta(delta(self._inference_id, part.index, part.kind, text, name))
         return part
 
     def _add_delta(self, index: Any, delta_data: Any) -> None:
@@ -119,8 +119,8 @@ class Reply:
         if type(text) is not str or not text:
             return
         (part.input if name == "partial_json" else part.texts).append(text)
-        if self._hear is not None and part.kind:
-            self._hear(delta(self._inference_id, part.index, part.kind, text))
+        if self._on_delta is not None and part.kind:
+            self._on_delta(delta(self._inference_id, part.index, part.kind, text))
 
     def blocks(self) -> tuple[Block, ...]:
         """Return the blocks so far. An incomplete one cannot be sent back, and is not a call."""
@@ -132,7 +132,7 @@ class Reply:
             block = part.broken_off() if raw is None else part.block(raw, cut=self._is_cut(part))
             if block is not None:
                 raw = None if "args_raw" in block.payload else raw
-                blocks.append(WIRE.marked(block, raw=raw, response_id=response_id, index=part.index))
+                blocks.append(ORIGINALS.attach(block, raw=raw, response_id=response_id, index=part.index))
         return tuple(blocks)
 
     def _is_cut(self, part: _ContentBlock) -> bool:

@@ -30,7 +30,7 @@ from ..transports.sdk_client import OfficialClient, OfficialTransport
 from .history import MEDIA, RESULT_PARTS, text_part
 from .history import history as history
 from .media import read_medium, write_medium
-from .reply import WIRE, Reply, error_of
+from .reply import ORIGINALS, Reply, error_of
 from .settings import PARAMS, PORTABLE, SAMPLING, STRUCTURED_OUTPUT, remove_unsupported
 
 VERSION = "2026-10-21"  # of the API, for clients other than Anthropic's
@@ -100,7 +100,7 @@ def _message_groups(blocks: Iterable[Block], later_role: str) -> Iterator[tuple[
     for block in blocks:
         if not (content := _block_content(block)):
             continue
-        block_role, place = _role(block, later_role), WIRE.place(block)
+        block_role, place = _role(block, later_role), ORIGINALS.reply_position(block)
         if group and (block_role != role or _are_separate(last_place, place)):
             yield role, group
             group = []
@@ -125,7 +125,7 @@ def _role(block: Block, later_role: str) -> str:
 
 def _block_content(block: Block) -> Content:
     """Return the content of a block, verbatim if unedited, else from its payload; without blank texts, which are refused."""
-    raw = WIRE.raw(block)
+    raw = ORIGINALS.raw_item(block)
     if isinstance(raw, str):
         return raw.strip() and raw
     parts = [raw] if isinstance(raw, dict) else _parts(block)
@@ -167,14 +167,14 @@ def _parts(block: Block) -> list[dict[str, Any]]:
             )
         case "tool_use":
             return _with_cache_control([_tool_result(block)], payload)
-        case "other" if WIRE.kept in block.metadata:
+        case "other" if ORIGINALS.item_key in block.metadata:
             return [thaw(payload)]
     return []
 
 
 def _is_foreign(block: Block) -> bool:
     """Tell whether another provider made this block, so that Claude cannot read its signatures."""
-    if WIRE.kept in block.metadata:
+    if ORIGINALS.item_key in block.metadata:
         return False
     made_by = block.inference.provider if block.inference else ""
     return made_by not in ("", "anthropic", "scripted") or any(name.endswith(".wire@v1") for name in block.metadata)
@@ -335,6 +335,6 @@ PROVIDER = Provider(
     structured_output=STRUCTURED_OUTPUT,
     messages=MessageLayout(messages="messages", head="system", parts="content"),
     read_medium=read_medium,
-    namespace=WIRE.namespace,
+    namespace=ORIGINALS.namespace,
     output_limits=("max_tokens",),
 )

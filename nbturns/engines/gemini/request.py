@@ -27,7 +27,7 @@ from ..provider import MessageLayout, Provider, Transport
 from ..token_endpoint import Counting, only_fields
 from .history import history as history
 from .media import read_medium, write_medium
-from .parts import SIGNATURE, WIRE, camel, field_of
+from .parts import ORIGINALS, SIGNATURE, camel_case, field_of
 from .reply import Reply
 from .settings import PARAMS, PORTABLE, STRUCTURED_OUTPUT
 from .transport import GeminiTransport
@@ -108,7 +108,7 @@ def _body_and_config(own_params: Mapping[str, Any]) -> tuple[dict[str, Any], dic
     """Return the fields of the body itself, and those of its `generationConfig`."""
     body_fields, config = dict[str, Any](), dict[str, Any]()
     for param_name, value in own_params.items():
-        name = PARAM_NAMES.get(param_name) or camel(param_name)
+        name = PARAM_NAMES.get(param_name) or camel_case(param_name)
         (body_fields if name in BODY_FIELDS else config)[name] = value
     if "responseSchema" in config or "responseJsonSchema" in config:  # required with a schema
         config.setdefault("responseMimeType", "application/json")
@@ -211,7 +211,7 @@ def _role(block: Block) -> str:
 
 
 def _are_separate(block: Block, next_block: Block) -> bool:
-    (reply, place), (next_reply, next_place) = WIRE.place(block), WIRE.place(next_block)
+    (reply, place), (next_reply, next_place) = ORIGINALS.reply_position(block), ORIGINALS.reply_position(next_block)
     if reply and next_reply and reply != next_reply:
         return True
     if (
@@ -224,7 +224,7 @@ def _are_separate(block: Block, next_block: Block) -> bool:
 def _original_parts(block: Block) -> list[dict[str, Any]]:
     """Return the original part of an unedited block; an id that was assigned here is not an edit."""
     provider_id = block.metadata.get(PROVIDER_CALL_ID)
-    raw = WIRE.raw(block if provider_id is None else block.edit(id=provider_id))
+    raw = ORIGINALS.raw_item(block if provider_id is None else block.edit(id=provider_id))
     return [raw] if isinstance(raw, dict) else []
 
 
@@ -239,20 +239,20 @@ def _parts(block: Block) -> list[dict[str, Any]]:
             return [*text, *map(_image, payload.get("images") or ()), *map(_media, payload.get("media") or ())]
         case "llm_text" if block.text or signature_field:
             return [{"text": block.text} | signature_field]
-        case "reasoning" if signature_field or WIRE.kept in block.metadata:
+        case "reasoning" if signature_field or ORIGINALS.item_key in block.metadata:
             return [{"text": block.text} | ({"thought": True} if block.text else {}) | signature_field]
         case "tool_call":
             return [
                 {"functionCall": {"name": block.name, "args": _args(block)} | _call_id_field(block)} | signature_field
             ]
-        case "other" if WIRE.kept in block.metadata:
+        case "other" if ORIGINALS.item_key in block.metadata:
             return [thaw(payload)]
     return []
 
 
 def _call_id_field(call: Block | None) -> dict[str, Any]:
     """Return the id of a call if Gemini gave it one; some of its servers do not know the field."""
-    if call is None or WIRE.kept not in call.metadata:
+    if call is None or ORIGINALS.item_key not in call.metadata:
         return {}
     provider_id = call.metadata.get(PROVIDER_CALL_ID)
     call_id = call.tool_call_id if provider_id is None else provider_id
@@ -344,7 +344,7 @@ PROVIDER = Provider(
         messages="contents", head="systemInstruction", parts="parts", model_role="model", head_value=_instruction
     ),
     read_medium=read_medium,
-    namespace=WIRE.namespace,
+    namespace=ORIGINALS.namespace,
     output_limits=("generationConfig.maxOutputTokens",),
     counting=Counting(request=count_request, total="totalTokens", cached="cachedContentTokenCount"),
 )

@@ -1,7 +1,7 @@
-"""The blocks of a Turn as the messages of a chat, in the words of one dialect.
+"""Encode the blocks of a Turn as the messages of a chat, in one dialect.
 
-Each assistant-side block says a piece of its message; pieces of one reply are put
-together again. What the model's own server wrote is taken verbatim.
+Each block of the assistant is a piece of a message, and the pieces of one reply are joined
+again. Unedited blocks from the same server go out verbatim.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 from ...errors import EngineError
@@ -21,301 +23,320 @@ from ...values.turns import Block
 from ..dialects import Dialect
 from ..media import content_parts, medium
 from ..openai.media import write_chat_medium
-from .candidate import THOUGHTS
-from .reply import WIRE, parsed
+from .candidate import REASONING_FIELDS
+from .reply import ORIGINALS, parse_arguments
 
-MEDIA = frozenset({"input_audio", "file", "document_url", "video_url", "audio_url"})
-SPEAKS = ("content", "tool_calls", "function_call", "refusal", "audio")  # a message has one of these, or says nothing
-TOOL, IMAGES, OTHERS = range(3)  # the order of what stands between two assistant messages
+MEDIA_TYPES = frozenset({"input_audio", "file", "document_url", "video_url", "audio_url"})
+SPOKEN_FIELDS = ("content", "tool_calls", "function_call", "refusal", "audio")  # a message without these is empty
+TOOL_RANK, IMAGE_RANK, OTHER_RANK = range(3)  # order of the messages between two of the assistant
 
 
 def write_messages(
-    turn: Iterable[Block], dialect: Dialect, model: str, system: str = "system", *, as_it_stands: bool = False
+    turn: Iterable[Block], dialect: Dialect, model: str, system_role: str = "system", *, keep_order: bool = False
 ) -> list[dict[str, Any]]:
-    """The messages that say a Turn; results right behind the calls they answer, or `as_it_stands`."""
-    writer = _Writer(dialect, model, system)
-    ranked = [one for group in _grouped(turn) for one in writer.messages(group)]
-    ordered = (message for _, message in ranked) if as_it_stands else _in_order(ranked)
-    return [writer.spelt(message) for message in ordered]
+    """Return the messages of a Turn. Results follow the calls they answer, unless `keep_order`."""
+    writer = _Writer(dialect, model, system_role)
+    ranked_messages = chain.from_iterable(map(writer.messages, _message_groups(turn)))
+    ordered_messages = (message for _, message in ranked_messages) if keep_order else _reordered(ranked_messages)
+    return [writer.with_valid_ids(message) for message in ordered_messages]
 
 
-def _in_order(ranked: Iterable[tuple[int, dict[str, Any]]]) -> Iterator[dict[str, Any]]:
-    """Behind an assistant message with calls their results come first, then images, then the rest."""
-    between: list[tuple[int, dict[str, Any]]] = []
-    called = False
-    for rank, message in ranked:
+def _reordered(ranked_messages: Iterable[tuple[int, dict[str, Any]]]) -> Iterator[dict[str, Any]]:
+    """Yield the messages; after an assistant message with calls come their results, then images, then the others."""
+    waiting_messages: list[tuple[int, dict[str, Any]]] = []
+    has_calls = False
+    for rank, message in ranked_messages:
         if message.get("role") != "assistant":
-            between.append((rank, message))
+            waiting_messages.append((rank, message))
             continue
-        yield from _between(between, called=called)
-        between, called = [], bool(message.get("tool_calls") or message.get("function_call"))
+        yield from _sorted_by_rank(waiting_messages, has_calls=has_calls)
+        waiting_messages, has_calls = [], bool(message.get("tool_calls") or message.get("function_call"))
         yield message
-    yield from _between(between, called=called)
+    yield from _sorted_by_rank(waiting_messages, has_calls=has_calls)
 
 
-def _between(ranked: list[tuple[int, dict[str, Any]]], *, called: bool) -> Iterator[dict[str, Any]]:
-    ordered = sorted(ranked, key=lambda one: one[0]) if called else ranked
-    return (message for _, message in ordered)
+def _sorted_by_rank(ranked_messages: list[tuple[int, dict[str, Any]]], *, has_calls: bool) -> Iterator[dict[str, Any]]:
+    """Return messages between two of the assistant, by rank if calls came before them."""
+    ordered_messages = sorted(ranked_messages, key=itemgetter(0)) if has_calls else ranked_messages
+    return (message for _, message in ordered_messages)
 
 
-def _grouped(blocks: Iterable[Block]) -> Iterator[list[Block]]:
-    """Neighbours that make one message: the assistant's, of one reply."""
-    group: list[Block] = []
+def _message_groups(blocks: Iterable[Block]) -> Iterator[list[Block]]:
+    """Yield groups of adjacent blocks that make one message: those of the assistant in one reply, or a single other block."""
+    block_group: list[Block] = []
     for block in blocks:
-        theirs = block.kind in ("llm_text", "reasoning", "tool_call") or (
+        is_assistant = block.kind in ("llm_text", "reasoning", "tool_call") or (
             block.kind == "other" and block.role == "assistant"
         )
-        if group and (not theirs or _begins(block, group)):
-            yield group
-            group = []
-        if theirs:
-            group.append(block)
+        if block_group and (not is_assistant or _begins_new_message(block, block_group)):
+            yield block_group
+            block_group = []
+        if is_assistant:
+            block_group.append(block)
         else:
             yield [block]
-    if group:
-        yield group
+    if block_group:
+        yield block_group
 
 
-def _begins(block: Block, group: list[Block]) -> bool:
-    """Whether a block begins another message than the one these are of."""
-    last = group[-1]
-    (reply, place), (its, at) = WIRE.place(last), WIRE.place(block)
-    known = (
-        (reply, its),
-        (last.inference_id, block.inference_id),
-        (last.metadata.get(MESSAGE), block.metadata.get(MESSAGE)),
+def _begins_new_message(block: Block, block_group: list[Block]) -> bool:
+    """Tell whether a block begins another message than the blocks before it."""
+    last_block = block_group[-1]
+    (last_reply, last_index), (block_reply, block_index) = (
+        ORIGINALS.reply_position(last_block),
+        ORIGINALS.reply_position(block),
     )
-    if any(a not in (None, "") and b not in (None, "") and a != b for a, b in known):
+    identity_pairs = (
+        (last_reply, block_reply),
+        (last_block.inference_id, block.inference_id),
+        (last_block.metadata.get(MESSAGE), block.metadata.get(MESSAGE)),
+    )
+    if any(
+        last_identity not in (None, "") and block_identity not in (None, "") and last_identity != block_identity
+        for last_identity, block_identity in identity_pairs
+    ):
         return True
-    if place is not None and at is not None:
-        return at <= place
-    if _call_of(block) and _call_of(block) == _call_of(last):
+    if last_index is not None and block_index is not None:
+        return block_index <= last_index
+    if _model_call(block) and _model_call(block) == _model_call(last_block):
         return False
-    kinds = {one.kind for one in group}
-    return block.kind in ("llm_text", "reasoning") and "llm_text" in kinds and "tool_call" not in kinds
+    group_kinds = {group_block.kind for group_block in block_group}
+    return block.kind in ("llm_text", "reasoning") and "llm_text" in group_kinds and "tool_call" not in group_kinds
 
 
-def _call_of(block: Block) -> Any:
-    """The model call that made a block: its id, or where it has none its record; nothing for one made by hand."""
+def _model_call(block: Block) -> Any:
+    """Return the id of the model call that made a block, else its record; None for one made by hand."""
     return block.inference_id or dict(block.metadata.items()).get(INFERENCE_RESULT.name)
 
 
 class _Writer:
-    """Writes messages for one model of one server; knows the calls it has written."""
+    """Writes messages for one model of one server; remembers the calls it has written."""
 
-    def __init__(self, dialect: Dialect, model: str, system: str) -> None:
+    def __init__(self, dialect: Dialect, model: str, system_role: str) -> None:
         self.dialect = dialect
         self.model = model.lower()
-        self.system = system
-        self.names: dict[str, str] = {}  # of the tools that were called, by call id
-        self.legacy: set[str] = set()  # calls that went out as `function_call`
+        self.system_role = system_role
+        self.tool_names: dict[str, str] = {}  # by call id
+        self.legacy_call_ids: set[str] = set()  # ids of calls that went out as `function_call`
 
-    def messages(self, group: list[Block]) -> Iterator[tuple[int, dict[str, Any]]]:
-        """The messages of one group, each with its rank."""
-        first = group[0]
-        match first.kind:
+    def messages(self, block_group: list[Block]) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield the messages of one group, each with its rank."""
+        first_block = block_group[0]
+        match first_block.kind:
             case "system" | "user":
-                yield OTHERS, self._whole(first) or self._prompt(first)
+                yield OTHER_RANK, self._recorded_message(first_block) or self._prompt_message(first_block)
             case "tool_use":
-                yield from self._answer(first)
+                yield from self._result_messages(first_block)
             case "llm_text" | "reasoning" | "tool_call":
-                if message := self._assistant(group):
-                    yield OTHERS, message
-            case _ if first.role == "assistant":
-                if message := self._assistant(group):
-                    yield OTHERS, message
-            case _ if (raw := WIRE.raw(first)) is not None and "role" in raw:
-                yield OTHERS, raw
+                if message := self._assistant_message(block_group):
+                    yield OTHER_RANK, message
+            case _ if first_block.role == "assistant":
+                if message := self._assistant_message(block_group):
+                    yield OTHER_RANK, message
+            case _ if (raw_message := ORIGINALS.raw_item(first_block)) is not None and "role" in raw_message:
+                yield OTHER_RANK, raw_message
 
-    def _whole(self, block: Block) -> dict[str, Any] | None:
-        """The message as it was recorded."""
-        raw = WIRE.raw(block)
-        return raw if isinstance(raw, dict) and "role" in raw else None
+    def _recorded_message(self, block: Block) -> dict[str, Any] | None:
+        """Return the message as it was recorded; None without a record, or after an edit."""
+        raw_message = ORIGINALS.raw_item(block)
+        return raw_message if isinstance(raw_message, dict) and "role" in raw_message else None
 
-    def _prompt(self, block: Block) -> dict[str, Any]:
-        """A message of the user's or the system's; text alone goes as a string."""
-        role = block.kind if block.kind == "user" else block.role if block.role == "developer" else self.system
-        beside = [
-            *map(_image, block.payload.get("images") or ()),
-            *map(_media, (*block.payload.get("media", ()), *block.payload.get("parts", ()))),
+    def _prompt_message(self, block: Block) -> dict[str, Any]:
+        """Return a user or system message; text alone goes as a string."""
+        role = block.kind if block.kind == "user" else block.role if block.role == "developer" else self.system_role
+        media_parts = [
+            *map(_image_part, block.payload.get("images") or ()),
+            *map(_media_part, (*block.payload.get("media", ()), *block.payload.get("parts", ()))),
         ]
         content: Any = block.text
-        if beside:
-            content = [*([{"type": "text", "text": block.text}] if block.text else []), *beside]
-        return {"role": role, "content": content, **_imported(block)}
+        if media_parts:
+            content = [*([{"type": "text", "text": block.text}] if block.text else []), *media_parts]
+        return {"role": role, "content": content, **_imported_fields(block)}
 
-    def _answer(self, block: Block) -> Iterator[tuple[int, dict[str, Any]]]:
-        """The result of a call, and behind it the images that a tool message cannot hold."""
-        if whole := self._whole(block):
-            yield TOOL, whole
+    def _result_messages(self, block: Block) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield the result of a call, and after it the images that a tool message cannot hold."""
+        if recorded_message := self._recorded_message(block):
+            yield TOOL_RANK, recorded_message
             return
-        id = block.tool_call_id
-        content, images = _result(block)
-        if id in self.legacy:
-            yield TOOL, {"role": "function", "name": self.names.get(id, ""), "content": content}
+        call_id = block.tool_call_id
+        content, images = _result_content(block)
+        if call_id in self.legacy_call_ids:
+            yield TOOL_RANK, {"role": "function", "name": self.tool_names.get(call_id, ""), "content": content}
         else:
-            name = {"name": self.names[id]} if self.dialect.tool_name and self.names.get(id) else {}
-            yield TOOL, {"role": "tool", "tool_call_id": id, **name, "content": content, **_imported(block)}
+            name_field = (
+                {"name": self.tool_names[call_id]} if self.dialect.tool_name and self.tool_names.get(call_id) else {}
+            )
+            yield (
+                TOOL_RANK,
+                {"role": "tool", "tool_call_id": call_id, **name_field, "content": content, **_imported_fields(block)},
+            )
         if images:
-            yield IMAGES, {"role": "user", "content": images}
+            yield IMAGE_RANK, {"role": "user", "content": images}
 
-    def _assistant(self, group: list[Block]) -> dict[str, Any] | None:
-        """One message of all that a reply thought, said and called; None when nothing of it can be said."""
+    def _assistant_message(self, block_group: list[Block]) -> dict[str, Any] | None:
+        """Return one message with the reasoning, text and calls of a reply; None when all of it is left out."""
         message: dict[str, Any] = {"role": "assistant"}
-        recorded = False
-        for block in group:
-            piece = self._piece(block)
-            recorded = recorded or "role" in piece
-            _put(message, piece)
-        if recorded:
-            called = bool(message.get("tool_calls") or message.get("function_call"))
-            if called and message.get("content") is None and self.dialect.empty_content == "":
+        is_recorded = False
+        for block in block_group:
+            message_piece = self._message_piece(block)
+            is_recorded = is_recorded or "role" in message_piece
+            _add_piece(message, message_piece)
+        if is_recorded:
+            has_calls = bool(message.get("tool_calls") or message.get("function_call"))
+            if has_calls and message.get("content") is None and self.dialect.empty_content == "":
                 message["content"] = ""
             return message
-        if not any(message.get(name) is not None for name in SPEAKS):
+        if not any(message.get(name) is not None for name in SPOKEN_FIELDS):
             return None
-        return self._built(message, imported=MESSAGE in group[0].metadata)
+        return self._completed_message(message, is_imported=MESSAGE in block_group[0].metadata)
 
-    def _built(self, message: dict[str, Any], *, imported: bool) -> dict[str, Any]:
-        """A message that was not recorded as one, with what must stand where there is no text."""
+    def _completed_message(self, message: dict[str, Any], *, is_imported: bool) -> dict[str, Any]:
+        """Return a message that was not recorded, with the empty content that this server requires."""
         if isinstance(message.get("content"), dict):
             message["content"] = json.dumps(message["content"])
         if "audio" in message:
             message["audio"] = {"id": message["audio"].get("id", "")} if isinstance(message["audio"], dict) else {}
         if message.get("content") is not None:
             return message
-        empty = self.dialect.empty_content
-        if message.get("tool_calls") and empty != "" and imported:  # it says itself whether it has none, or null
+        empty_content = self.dialect.empty_content
+        if message.get("tool_calls") and empty_content != "" and is_imported:  # its fields have the original content
             return message
-        if empty is None and message.get("tool_calls"):
+        if empty_content is None and message.get("tool_calls"):
             message.pop("content", None)
             return message
-        rest = {name: value for name, value in message.items() if name not in ("role", "content")}
-        return {"role": "assistant", "content": "" if empty == "" else None, **rest}
+        other_fields = {name: value for name, value in message.items() if name not in ("role", "content")}
+        return {"role": "assistant", "content": "" if empty_content == "" else None, **other_fields}
 
-    def _piece(self, block: Block) -> dict[str, Any]:
-        """What a block adds to its message: verbatim where it may be, else from its payload."""
-        raw = WIRE.raw(block)
-        raw = raw if isinstance(raw, dict) else None
+    def _message_piece(self, block: Block) -> dict[str, Any]:
+        """Return the fields that a block adds to its message: verbatim where allowed, else from its payload."""
+        raw_piece = ORIGINALS.raw_item(block)
+        raw_piece = raw_piece if isinstance(raw_piece, dict) else None
         if block.kind == "tool_call":
-            self.names[block.tool_call_id] = block.name
-            return self._call(block, raw)
-        if raw is not None and (MESSAGE in block.metadata or block.kind != "reasoning"):
-            return raw
+            self.tool_names[block.tool_call_id] = block.name
+            return self._call_piece(block, raw_piece)
+        if raw_piece is not None and (MESSAGE in block.metadata or block.kind != "reasoning"):
+            return raw_piece
         if block.kind == "reasoning":
-            return self._thought(block, raw)
+            return self._reasoning_piece(block, raw_piece)
         if block.kind != "llm_text":
             return {}
         refusal = block.payload.get("refusal")
-        sound = next((one for one in block.payload.get("media") or () if _is_own_sound(one)), None)
-        made = {"content": block.text} if block.text or not (refusal or sound) else {}
-        beside = ({"refusal": refusal} if refusal else {}) | (
-            {"audio": {"id": sound["id"]}} if sound and _is_ours(block) else {}
+        server_audio = next(filter(_is_server_audio, block.payload.get("media") or ()), None)
+        content_field = {"content": block.text} if block.text or not (refusal or server_audio) else {}
+        other_fields = ({"refusal": refusal} if refusal else {}) | (
+            {"audio": {"id": server_audio["id"]}} if server_audio and _has_original(block) else {}
         )
-        return made | beside | _imported(block)
+        return content_field | other_fields | _imported_fields(block)
 
-    def _call(self, block: Block, raw: dict[str, Any] | None) -> dict[str, Any]:
-        if raw is not None and "function_call" in raw:
-            self.legacy.add(block.tool_call_id)
-            return raw
-        given = raw["tool_calls"][0] if raw and raw.get("tool_calls") else None
-        unsound = "args_raw" in block.payload and not self.dialect.any_arguments and "custom" not in (given or ())
-        if raw is not None and (MESSAGE in block.metadata or not unsound):
-            if isinstance(given, dict) and MESSAGE not in block.metadata:
-                given["id"] = given.get("id") or block.tool_call_id
-                given.setdefault("type", "function")
-            return raw
-        function = {"name": block.name, "arguments": self._arguments(block)}
+    def _call_piece(self, block: Block, raw_piece: dict[str, Any] | None) -> dict[str, Any]:
+        """Return a call as a piece; arguments that are not JSON are written anew for servers that refuse them."""
+        if raw_piece is not None and "function_call" in raw_piece:
+            self.legacy_call_ids.add(block.tool_call_id)
+            return raw_piece
+        raw_call = raw_piece["tool_calls"][0] if raw_piece and raw_piece.get("tool_calls") else None
+        is_refused = "args_raw" in block.payload and not self.dialect.any_arguments and "custom" not in (raw_call or ())
+        if raw_piece is not None and (MESSAGE in block.metadata or not is_refused):
+            if isinstance(raw_call, dict) and MESSAGE not in block.metadata:
+                raw_call["id"] = raw_call.get("id") or block.tool_call_id
+                raw_call.setdefault("type", "function")
+            return raw_piece
+        function = {"name": block.name, "arguments": self._arguments_text(block)}
         return {
             "tool_calls": [{"id": block.tool_call_id, "type": "function", "function": function}],
-            **_imported(block),
+            **_imported_fields(block),
         }
 
-    def _arguments(self, block: Block) -> str:
-        """The arguments of a call as text; where no server takes what is no JSON, it goes as data."""
-        exact = block.metadata.get(ARGUMENTS)
-        if exact is not None and parsed(exact) == block.args:
-            return exact
-        given = block.payload.get("args_raw", block.payload.get("args"))
-        if isinstance(given, str) and not block.args and given.strip() not in ("", "{}"):
-            return given if self.dialect.any_arguments else json.dumps({"INVALID_JSON": given}, ensure_ascii=False)
+    def _arguments_text(self, block: Block) -> str:
+        """Return the arguments of a call as text; text that is not JSON goes as a value where the server refuses it."""
+        recorded_text = block.metadata.get(ARGUMENTS)
+        if recorded_text is not None and parse_arguments(recorded_text) == block.args:
+            return recorded_text
+        args_text = block.payload.get("args_raw", block.payload.get("args"))
+        if isinstance(args_text, str) and not block.args and args_text.strip() not in ("", "{}"):
+            if self.dialect.any_arguments:
+                return args_text
+            return json.dumps({"INVALID_JSON": args_text}, ensure_ascii=False)
         return json.dumps(thaw(block.args), ensure_ascii=False)
 
-    def _thought(self, block: Block, raw: dict[str, Any] | None) -> dict[str, Any]:
-        """A thought as this server takes it back; nothing where it takes none."""
+    def _reasoning_piece(self, block: Block, raw_piece: dict[str, Any] | None) -> dict[str, Any]:
+        """Return reasoning in the field that this server accepts; an empty piece where it accepts none."""
         match self.dialect.reasoning:
             case "same":
-                return raw if raw is not None and self._is_its_own(block) else {}
+                return raw_piece if raw_piece is not None and self._is_of_this_model(block) else {}
             case "reasoning_content":
                 return {"reasoning_content": block.text} if block.text else {}
             case "reasoning_details":
-                own = raw or {}
-                names = ("reasoning_details",) if "reasoning_details" in own else THOUGHTS
-                return {name: own[name] for name in names if name in own}
-            case "content" if raw is not None and "content" in raw:
-                return raw
+                raw_fields = raw_piece or {}
+                field_names = ("reasoning_details",) if "reasoning_details" in raw_fields else REASONING_FIELDS
+                return {name: raw_fields[name] for name in field_names if name in raw_fields}
+            case "content" if raw_piece is not None and "content" in raw_piece:
+                return raw_piece
             case "content" if block.text:
                 return {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": block.text}]}]}
         return {}
 
-    def _is_its_own(self, block: Block) -> bool:
-        """Whether the model that is asked had this thought; names come with and without a maker."""
-        made_by = block.inference.model.lower() if block.inference else ""
-        return not made_by or made_by in self.model or self.model in made_by
+    def _is_of_this_model(self, block: Block) -> bool:
+        """Tell whether reasoning is of the requested model; model names come with and without the name of the maker."""
+        model_name = block.inference.model.lower() if block.inference else ""
+        return not model_name or model_name in self.model or self.model in model_name
 
-    def spelt(self, message: dict[str, Any]) -> dict[str, Any]:
-        """The message with the ids of calls spelt as this server takes them."""
+    def with_valid_ids(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Return the message with call ids in the form that this server accepts."""
         if self.dialect.id is None:
             return message
-        for call in message.get("tool_calls") or ():
-            if isinstance(call, dict):
-                call["id"] = self._id(call.get("id"))
+        for tool_call in message.get("tool_calls") or ():
+            if isinstance(tool_call, dict):
+                tool_call["id"] = self._valid_id(tool_call.get("id"))
         if "tool_call_id" in message:
-            message["tool_call_id"] = self._id(message["tool_call_id"])
+            message["tool_call_id"] = self._valid_id(message["tool_call_id"])
         return message
 
-    def _id(self, id: Any) -> Any:
-        if self.dialect.id is None or not isinstance(id, str) or self.dialect.id.fullmatch(id):
-            return id
-        return hashlib.sha256(id.encode("utf-8", "surrogatepass")).hexdigest()[:9]
+    def _valid_id(self, call_id: Any) -> Any:
+        if self.dialect.id is None or not isinstance(call_id, str) or self.dialect.id.fullmatch(call_id):
+            return call_id
+        return hashlib.sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()[:9]
 
 
-def _put(message: dict[str, Any], piece: Mapping[str, Any]) -> None:
-    """Add a piece to its message: calls and contents join, all else is said once."""
-    for name, value in piece.items():
-        before = message.get(name)
-        if name == "tool_calls" and isinstance(before, list) and isinstance(value, list):
-            message[name] = [*before, *value]
-        elif name == "content" and before is not None and value is not None:
-            both = isinstance(before, str) and isinstance(value, str)
-            message[name] = before + value if both else [*_parts(before), *_parts(value)]
+def _add_piece(message: dict[str, Any], message_piece: Mapping[str, Any]) -> None:
+    """Add a piece to its message: calls and contents are joined, other fields are replaced."""
+    for name, value in message_piece.items():
+        known_value = message.get(name)
+        if name == "tool_calls" and isinstance(known_value, list) and isinstance(value, list):
+            message[name] = [*known_value, *value]
+        elif name == "content" and known_value is not None and value is not None:
+            are_strings = isinstance(known_value, str) and isinstance(value, str)
+            message[name] = (
+                known_value + value if are_strings else [*_content_parts(known_value), *_content_parts(value)]
+            )
         else:
             message[name] = value
 
 
-def _parts(content: Any) -> list[Any]:
+def _content_parts(content: Any) -> list[Any]:
     if isinstance(content, list):
         return content
     return [{"type": "text", "text": content if isinstance(content, str) else json.dumps(content)}]
 
 
-def _imported(block: Block) -> dict[str, Any]:
-    """What an imported message had beside what is its block's."""
-    beside = block.metadata.get(FIELDS) if MESSAGE in block.metadata else None
-    return thaw(beside) if beside else {}
+def _imported_fields(block: Block) -> dict[str, Any]:
+    """Return the fields of an imported message that belong to no block."""
+    message_fields = block.metadata.get(FIELDS) if MESSAGE in block.metadata else None
+    return thaw(message_fields) if message_fields else {}
 
 
-def _is_ours(block: Block) -> bool:
-    return WIRE.kept in block.metadata
+def _has_original(block: Block) -> bool:
+    return ORIGINALS.item_key in block.metadata
 
 
-def _is_own_sound(media: Any) -> bool:
-    return isinstance(media, Mapping) and media.get("type") == "audio" and bool(media.get("id"))
+def _is_server_audio(media_item: Any) -> bool:
+    """Tell whether a medium is audio that the server has under an id."""
+    return isinstance(media_item, Mapping) and media_item.get("type") == "audio" and bool(media_item.get("id"))
 
 
-def _image(given: Any) -> dict[str, Any]:
+def _image_part(image_value: Any) -> dict[str, Any]:
+    """Return an image as a part. Raises EngineError for an invalid or incomplete one."""
     try:
-        image = normal_image(given) if isinstance(given, Mapping) else EMPTY_DICT
+        image = normal_image(image_value) if isinstance(image_value, Mapping) else EMPTY_DICT
     except ValueError as error:
         raise EngineError(str(error), kind="unsupported") from None
     if image.get("url"):
@@ -323,28 +344,31 @@ def _image(given: Any) -> dict[str, Any]:
     elif image.get("content"):
         url = f"data:{image['media_type']};base64,{image['content']}"
     else:
-        raise EngineError(f"a chat takes images as bytes or URLs, not {given!r:.80}", kind="unsupported")
+        raise EngineError(f"expected an image with content or a URL, got {image_value!r:.80}", kind="unsupported")
     return {
         "type": "image_url",
         "image_url": {"url": url, **({"detail": image["detail"]} if "detail" in image else {})},
     }
 
 
-def _media(given: Any) -> dict[str, Any]:
-    if isinstance(given, Mapping) and given.get("type") in MEDIA:
-        media: dict[str, Any] = thaw(given)
+def _media_part(media_value: Any) -> dict[str, Any]:
+    """Return a medium as a part; one in the notation of chat servers is unchanged."""
+    if isinstance(media_value, Mapping) and media_value.get("type") in MEDIA_TYPES:
+        media: dict[str, Any] = thaw(media_value)
         return media
-    return write_chat_medium(given)
+    return write_chat_medium(media_value)
 
 
-def _result(block: Block) -> tuple[Any, list[dict[str, Any]]]:
-    """A result as the content of a tool message, and its images, which cannot stand there."""
-    result, images = block.result, [_image(one) for one in block.payload.get("images") or ()]
+def _result_content(block: Block) -> tuple[Any, list[dict[str, Any]]]:
+    """Return the content of a tool message, and the images of the result, which it cannot hold."""
+    result, image_parts = block.result, [_image_part(image_value) for image_value in block.payload.get("images") or ()]
     if block.error:
-        return block.error, images
-    alone = isinstance(result, Mapping) and medium(result) is not None
-    parts = content_parts([result] if alone else result, "text", write_chat_medium)
-    if parts is not None:
-        images += [part for part in parts if part["type"] != "text"]
-        return [part for part in parts if part["type"] == "text"] or "the images follow", images
-    return result if isinstance(result, str) else json.dumps(thaw(result), ensure_ascii=False, default=repr), images
+        return block.error, image_parts
+    is_medium = isinstance(result, Mapping) and medium(result) is not None
+    output_parts = content_parts([result] if is_medium else result, "text", write_chat_medium)
+    if output_parts is not None:
+        image_parts += [part for part in output_parts if part["type"] != "text"]
+        return [part for part in output_parts if part["type"] == "text"] or "the images follow", image_parts
+    return result if isinstance(result, str) else json.dumps(
+        thaw(result), ensure_ascii=False, default=repr
+    ), image_parts

@@ -1,8 +1,7 @@
-"""One answer of a chat model, put together from the chunks of its stream or from its body.
+"""One reply of a chat model, built from the chunks of its stream or from its body.
 
-Facts: OpenAI's Chat Completions reference, and what servers that imitate it were
-recorded to say. A body is read as one chunk that has it all, so one answer written in
-both ways gives equal blocks.
+Facts: OpenAI's Chat Completions reference, and recorded replies of compatible servers. A body is
+read as a single chunk, so that a body and a stream of the same reply give equal blocks.
 """
 
 from __future__ import annotations
@@ -22,287 +21,314 @@ from ...values.metadata import Key
 from ...values.provenance import OPENAI_CHAT_FIELDS as FIELDS
 from ...values.turns import Block, Kind
 from ..json_access import cost_of, count_of, frozen_part, json_of, mapping_of, text_of
-from ..provider import Hear, discard_event
+from ..provider import DeltaListener, discard_event
 from ..receiver import DONE
 from ..transports import openai_client
-from ..verbatim import Wire
-from .candidate import THOUGHTS, Candidate, merged, says
+from ..verbatim import OriginalItems
+from .candidate import REASONING_FIELDS, Candidate, has_content, merge_values
 
-WIRE = Wire("openai_chat")
+ORIGINALS = OriginalItems("openai_chat")
 LOGPROBS: Key[dict[str, Any]] = Key("openai_chat.logprobs@v1", dict)
 
-TRUNCATED = frozenset({"length", "max_tokens", "model_length"})
-FAILED = frozenset({"error", "insufficient_system_resource"})
-PADDING = {"obfuscation": None, "p": None}
-UNKEPT = frozenset({"error", "object"})
+TRUNCATED_REASONS = frozenset({"length", "max_tokens", "model_length"})
+FAILED_REASONS = frozenset({"error", "insufficient_system_resource"})
+PADDING_FIELDS = {"obfuscation": None, "p": None}
+IGNORED_FIELDS = frozenset({"error", "object"})
 
 
 class Reply:
-    """What a chat model has said so far. Raises EngineError for an error in it, and for an early end."""
+    """A chat reply under construction. Raises EngineError for an error in it and for an early end."""
 
-    def __init__(self, hear: Hear = discard_event, inference_id: str = "", server: str = "openai") -> None:
+    def __init__(self, on_delta: DeltaListener = discard_event, inference_id: str = "", server: str = "openai") -> None:
         self.complete = False
         self.server = server
         self._inference_id = inference_id
-        self._hear = None if hear is discard_event else hear
-        self._message: dict[str, Any] = {}
-        self._head: Mapping[str, Any] = EMPTY_DICT  # what the last chunk said beside its choices
+        self._on_delta = None if on_delta is discard_event else on_delta
+        self._reply_fields: dict[str, Any] = {}
+        self._last_chunk_fields: Mapping[str, Any] = EMPTY_DICT  # fields of the last chunk, without its choices
         self._candidates: dict[int, Candidate] = {}
-        self._made: tuple[Block, ...] | None = None  # of a complete answer
+        self._final_blocks: tuple[Block, ...] | None = None  # blocks of a complete reply
 
     def body(self, data: Any) -> None:
-        """Take a whole answer. Raises EngineError when it is an error, or no answer at all."""
+        """Take a whole reply. Raises EngineError when it is an error or not a reply."""
         if not isinstance(data, dict) or not isinstance(data.get("choices"), list):
             raise error_of(data)
-        self._take(data, whole=True)
+        self._take_chunk(data, is_body=True)
         self.complete = True
-        self._checked(data)
+        self._raise_for_error(data)
 
     def event(self, name: str, data: Any) -> None:
-        """Take one chunk of the stream; what is not known is let pass."""
+        """Take one chunk of the stream; unknown events are ignored."""
         if type(data) is dict:
-            self._take(data)
+            self._take_chunk(data)
             if name == "error":
                 raise error_of(data)
         elif name == DONE:
             self.complete = True
-            self._checked(EMPTY_DICT)
+            self._raise_for_error(EMPTY_DICT)
 
     def end(self) -> None:
         """Finish at the end of the stream. Raises EngineError when a candidate is not complete."""
         candidates = self._candidates.values()
-        if not candidates or not all(candidate.stop for candidate in candidates):
+        if not candidates or not all(candidate.finish_reason for candidate in candidates):
             raise EngineError("the stream ended before [DONE] and before a finish_reason", kind="stream_cut")
         self.complete = True
-        self._checked(EMPTY_DICT)
+        self._raise_for_error(EMPTY_DICT)
 
-    def _checked(self, data: Mapping[str, Any]) -> None:
-        if _is_error(data):
-            raise error_of(data)
-        if (stop := self._first.stop) in FAILED:
-            raise EngineError(f"the server broke off: finish_reason {stop}", kind=stop)
+    def _raise_for_error(self, error_data: Mapping[str, Any]) -> None:
+        if _is_error(error_data):
+            raise error_of(error_data)
+        if (finish_reason := self._first_candidate.finish_reason) in FAILED_REASONS:
+            raise EngineError(
+                f"the server ended the reply early with finish_reason {finish_reason!r}", kind=finish_reason
+            )
 
-    def _take(self, data: Mapping[str, Any], *, whole: bool = False) -> None:
-        choices = data.get("choices")
+    def _take_chunk(self, chunk: Mapping[str, Any], *, is_body: bool = False) -> None:
+        """Take the choices and the other fields of a chunk, or of a whole body."""
+        choices = chunk.get("choices")
         for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict):
-                index = choice.get("index")
-                index = index if isinstance(index, int) else 0
-                candidate = self._candidates.get(index)
+                choice_index = choice.get("index")
+                choice_index = choice_index if isinstance(choice_index, int) else 0
+                candidate = self._candidates.get(choice_index)
                 if candidate is None:
-                    hear = None if index else self._hear  # another candidate is not shown as it comes
-                    candidate = self._candidates[index] = Candidate(index, hear, self._inference_id, whole=whole)
+                    on_delta = None if choice_index else self._on_delta  # only the first candidate emits deltas
+                    candidate = self._candidates[choice_index] = Candidate(
+                        choice_index, on_delta, self._inference_id, is_body=is_body
+                    )
                 candidate.take(choice)
-        head = {**data, "choices": None}
-        if "obfuscation" in head or "p" in head:  # padding, of another length in each chunk
-            head |= PADDING
-        if head != self._head:  # each chunk says the same of its answer, but the last
-            self._head = head
-            self._learn(head)
+        chunk_fields = {**chunk, "choices": None}
+        if "obfuscation" in chunk_fields or "p" in chunk_fields:  # random padding, different in each chunk
+            chunk_fields |= PADDING_FIELDS
+        if chunk_fields != self._last_chunk_fields:  # all chunks but the last repeat the same fields
+            self._last_chunk_fields = chunk_fields
+            self._merge_fields(chunk_fields)
 
-    def _learn(self, news: Mapping[str, Any]) -> None:
-        known = self._message
-        for name, value in news.items():
-            if value is not None and value != "" and known.get(name) != value and name not in UNKEPT:
-                known[name] = merged(known.get(name), frozen_part(value))
-        if not self.complete and _is_error(news):
-            raise error_of(news)
+    def _merge_fields(self, chunk_fields: Mapping[str, Any]) -> None:
+        """Keep the fields of a chunk. Raises EngineError for an error in a stream."""
+        reply_fields = self._reply_fields
+        for name, value in chunk_fields.items():
+            if value is not None and value != "" and reply_fields.get(name) != value and name not in IGNORED_FIELDS:
+                reply_fields[name] = merge_values(reply_fields.get(name), frozen_part(value))
+        if not self.complete and _is_error(chunk_fields):
+            raise error_of(chunk_fields)
 
     @property
-    def _first(self) -> Candidate:
+    def _first_candidate(self) -> Candidate:
         return self._candidates.get(0) or Candidate(0)
 
     def blocks(self) -> tuple[Block, ...]:
-        """The blocks of the first candidate as far as they came. One that broke off cannot be sent back, and is no call."""
-        if self._made is None:
-            made = self._blocks()
+        """Return the blocks of the first candidate so far. An incomplete one cannot be sent back, and an incomplete call is not a call."""
+        if self._final_blocks is None:
+            current_blocks = self._current_blocks()
             if not self.complete:
-                return made
-            self._made = made
-        return self._made
+                return current_blocks
+            self._final_blocks = current_blocks
+        return self._final_blocks
 
-    def _blocks(self) -> tuple[Block, ...]:
-        id, candidate = text_of(self._message.get("id")), self._first
-        if candidate.stop in FAILED or not (self.complete or candidate.stop):
-            made = _broken_off(candidate)
-            return tuple(WIRE.marked(block, response_id=id, index=place) for place, block in enumerate(made))
+    def _current_blocks(self) -> tuple[Block, ...]:
+        response_id, candidate = text_of(self._reply_fields.get("id")), self._first_candidate
+        if candidate.finish_reason in FAILED_REASONS or not (self.complete or candidate.finish_reason):
+            incomplete_blocks = enumerate(_incomplete_blocks(candidate))
+            return tuple(
+                ORIGINALS.attach(block, response_id=response_id, index=index) for index, block in incomplete_blocks
+            )
         message: FrozenDict = freeze(candidate.message())
-        pieces = decoded(message, id)
-        if pieces and pieces[-1][0].kind == "tool_call" and candidate.stop in TRUNCATED:
-            pieces[-1] = (pieces[-1][0].with_metadata(CUT, True), pieces[-1][1])
+        block_pieces = message_pieces(message, response_id)
+        if block_pieces and block_pieces[-1][0].kind == "tool_call" and candidate.finish_reason in TRUNCATED_REASONS:
+            block_pieces[-1] = (block_pieces[-1][0].with_metadata(CUT, True), block_pieces[-1][1])
         blocks = [
-            WIRE.marked(block, raw=piece, response_id=id, index=place) for place, (block, piece) in enumerate(pieces)
+            ORIGINALS.attach(block, raw=message_piece, response_id=response_id, index=block_index)
+            for block_index, (block, message_piece) in enumerate(block_pieces)
         ]
         if blocks:
-            self._beside(blocks, message, candidate)
+            self._attach_metadata(blocks, message, candidate)
         return tuple(blocks)
 
-    def _beside(self, blocks: list[Block], message: FrozenDict, candidate: Candidate) -> None:
-        """Give what is no block's to the one it is about, or to the first."""
-        beside: dict[str, Any] = {}
-        if rest := {name: value for name, value in message.items() if name not in (*SENT, *SHOWN)}:
-            beside[FIELDS.name] = rest
+    def _attach_metadata(self, blocks: list[Block], message: FrozenDict, candidate: Candidate) -> None:
+        """Attach fields that belong to no block to the first text block, else to the first block."""
+        metadata_values: dict[str, Any] = {}
+        extra_fields = {name: value for name, value in message.items() if name not in SENT_FIELDS | PAYLOAD_FIELDS}
+        if extra_fields:
+            metadata_values[FIELDS.name] = extra_fields
         if candidate.logprobs:
-            beside[LOGPROBS.name] = candidate.logprobs
-        if beside:
-            at = next((at for at, block in enumerate(blocks) if block.kind == "llm_text"), 0)
-            blocks[at] = blocks[at]._with(metadata=blocks[at].metadata.with_raw(**beside))
+            metadata_values[LOGPROBS.name] = candidate.logprobs
+        if metadata_values:
+            text_index = next((index for index, block in enumerate(blocks) if block.kind == "llm_text"), 0)
+            metadata = blocks[text_index].metadata.with_raw(**metadata_values)
+            blocks[text_index] = blocks[text_index]._with(metadata=metadata)
 
     def result(self) -> InferenceResult:
-        """Who answered, why it ended, what it took; in `extra` the provider's own, other candidates too."""
-        candidate, stop = self._first, self._first.stop
+        """Return the record of this call; `extra` has the fields of the server and the other candidates."""
+        candidate, finish_reason = self._first_candidate, self._first_candidate.finish_reason
         blocks = self.blocks()
-        pending = any(block.kind == "tool_call" and CUT not in block.metadata for block in blocks)
-        finish = FinishClass.of(stop, pending=pending)
-        if not pending and any(block.payload.get("refusal") for block in blocks):
-            finish = FinishClass.REFUSED
-        elif stop in FAILED:
-            finish = FinishClass.ERROR
-        elif not stop and self.complete and blocks and not pending:
-            finish = FinishClass.COMPLETED
-        extra = {k: v for k, v in self._message.items() if k not in ("id", "model")} | candidate.beside
-        if others := [other.whole() for index, other in sorted(self._candidates.items()) if index]:
-            extra["candidates"] = others
-        counts = mapping_of(extra.get("usage")) or mapping_of(mapping_of(extra.get("x_groq")).get("usage"))
+        has_pending_calls = any(block.kind == "tool_call" and CUT not in block.metadata for block in blocks)
+        finish_class = FinishClass.of(finish_reason, pending=has_pending_calls)
+        if not has_pending_calls and any(block.payload.get("refusal") for block in blocks):
+            finish_class = FinishClass.REFUSED
+        elif finish_reason in FAILED_REASONS:
+            finish_class = FinishClass.ERROR
+        elif not finish_reason and self.complete and blocks and not has_pending_calls:
+            finish_class = FinishClass.COMPLETED
+        server_fields = {name: value for name, value in self._reply_fields.items() if name not in ("id", "model")}
+        extra_fields = server_fields | candidate.choice_fields
+        other_candidates = [candidate for index, candidate in sorted(self._candidates.items()) if index]
+        if other_candidates:
+            extra_fields["candidates"] = [candidate.complete_choice() for candidate in other_candidates]
+        groq_fields = mapping_of(extra_fields.get("x_groq"))
+        usage_counts = mapping_of(extra_fields.get("usage")) or mapping_of(groq_fields.get("usage"))
         return InferenceResult(
             provider=self.server,
-            model=text_of(self._message.get("model")),
-            stop_reason=stop,
-            finish_class=finish,
-            truncated=stop in TRUNCATED,
-            usage=usage(counts) if counts else None,
-            cost=cost_of(counts),
-            response_id=text_of(self._message.get("id")),
-            request_id=text_of(self._message.get("request_id")) or text_of(mapping_of(extra.get("x_groq")).get("id")),
-            extra=freeze(extra),
+            model=text_of(self._reply_fields.get("model")),
+            stop_reason=finish_reason,
+            finish_class=finish_class,
+            truncated=finish_reason in TRUNCATED_REASONS,
+            usage=usage_of_counts(usage_counts) if usage_counts else None,
+            cost=cost_of(usage_counts),
+            response_id=text_of(self._reply_fields.get("id")),
+            request_id=text_of(self._reply_fields.get("request_id")) or text_of(groq_fields.get("id")),
+            extra=freeze(extra_fields),
         )
 
 
-def _broken_off(candidate: Candidate) -> list[Block]:
-    """What was there when the stream broke; half a call is data, not a call."""
+def _incomplete_blocks(candidate: Candidate) -> list[Block]:
+    """Return the blocks of a reply that was cut off; part of a call is data, not a call."""
     message = candidate.message()
-    calls = [
+    partial_calls = [
         *message.pop("tool_calls", ()),
         *([{"function": message["function_call"]}] if "function_call" in message else []),
     ]
     message.pop("function_call", None)
-    said = [block for block, _ in decoded(freeze(message), "")]
-    return said + [Block(Kind.OTHER, {"type": "function", **call}, "assistant") for call in calls]
+    complete_blocks = [block for block, _ in message_pieces(freeze(message), "")]
+    return complete_blocks + [
+        Block(Kind.OTHER, {"type": "function", **partial_call}, "assistant") for partial_call in partial_calls
+    ]
 
 
-# A message → blocks, each with the piece of the message that it stands for.
+# Decoding a message: its blocks, each with the piece of the message that it was read from.
 
-SHOWN = frozenset({"role", "annotations", "images"})  # these are in a payload, and are not said to the model again
-SENT = frozenset({"content", "refusal", "audio", "tool_calls", "function_call", "reasoning_details", *THOUGHTS})
+PAYLOAD_FIELDS = frozenset({"role", "annotations", "images"})  # in a payload, and not sent back to the model
+SENT_FIELDS = frozenset(
+    {"content", "refusal", "audio", "tool_calls", "function_call", "reasoning_details", *REASONING_FIELDS}
+)
 
 
-def decoded(message: FrozenDict, id: str) -> list[tuple[Block, dict[str, Any]]]:
-    """The blocks of an assistant's message, whole ones. A call without an id gets one, made of `id` and its place."""
-    made: list[tuple[Block, dict[str, Any]]] = []
-    if thoughts := {name: message[name] for name in (*THOUGHTS, "reasoning_details") if message.get(name)}:
-        made.append((Block(Kind.REASONING, {"text": _thought(thoughts)}, "assistant"), thoughts))
+def message_pieces(message: FrozenDict, message_id: str) -> list[tuple[Block, dict[str, Any]]]:
+    """Return the blocks of an assistant message, each with its piece. A call without an id gets one from `message_id` and its index."""
+    block_pieces: list[tuple[Block, dict[str, Any]]] = []
+    field_names = (*REASONING_FIELDS, "reasoning_details")
+    if reasoning_fields := {name: message[name] for name in field_names if message.get(name)}:
+        reasoning_block = Block(Kind.REASONING, {"text": _reasoning_text(reasoning_fields)}, "assistant")
+        block_pieces.append((reasoning_block, reasoning_fields))
     content = message.get("content")
     if isinstance(content, list):
-        made += [(part_block(part), {"content": [part]}) for part in content]
-    elif isinstance(content, dict):  # Cloudflare parses the JSON it was asked for
-        made.append((Block(Kind.LLM_TEXT, {"text": json.dumps(content)}, "assistant"), {"content": content}))
+        block_pieces += [(part_block(content_part), {"content": [content_part]}) for content_part in content]
+    elif isinstance(content, dict):  # Cloudflare returns a requested JSON answer parsed
+        block_pieces.append((Block(Kind.LLM_TEXT, {"text": json.dumps(content)}, "assistant"), {"content": content}))
     elif isinstance(content, str) and content:
-        made.append((Block(Kind.LLM_TEXT, {"text": content}, "assistant"), {"content": content}))
-    _with_media(made, message)
-    calls = message.get("tool_calls")
-    for place, call in enumerate(calls if isinstance(calls, list) else ()):
-        made.append((call_block(call, f"{id}/{place}"), {"tool_calls": [call]}))
-    legacy = message.get("function_call")
-    if isinstance(legacy, dict) and (legacy.get("name") or legacy.get("arguments")):
-        made.append((call_block({"function": legacy}, f"{id}/function_call"), {"function_call": legacy}))
-    return made
+        block_pieces.append((Block(Kind.LLM_TEXT, {"text": content}, "assistant"), {"content": content}))
+    _attach_media(block_pieces, message)
+    tool_calls = message.get("tool_calls")
+    for call_index, tool_call in enumerate(tool_calls if isinstance(tool_calls, list) else ()):
+        block_pieces.append((call_block(tool_call, f"{message_id}/{call_index}"), {"tool_calls": [tool_call]}))
+    function_call = message.get("function_call")
+    if isinstance(function_call, dict) and (function_call.get("name") or function_call.get("arguments")):
+        legacy_call = call_block({"function": function_call}, f"{message_id}/function_call")
+        block_pieces.append((legacy_call, {"function_call": function_call}))
+    return block_pieces
 
 
-def _thought(thoughts: Mapping[str, Any]) -> str:
-    """The words of a thought, whichever field they are in."""
-    if said := next((thoughts[name] for name in THOUGHTS if isinstance(thoughts.get(name), str)), ""):
-        return said
-    details = thoughts.get("reasoning_details")
-    listed = [one for one in details if isinstance(one, dict)] if isinstance(details, list) else []
-    return "".join(text_of(one.get("text")) or text_of(one.get("summary")) for one in listed)
+def _reasoning_text(reasoning_fields: Mapping[str, Any]) -> str:
+    """Return the text of the reasoning, whichever field it is in."""
+    if plain_text := next(
+        (reasoning_fields[name] for name in REASONING_FIELDS if isinstance(reasoning_fields.get(name), str)), ""
+    ):
+        return plain_text
+    details = reasoning_fields.get("reasoning_details")
+    detail_objects = [detail for detail in details if isinstance(detail, dict)] if isinstance(details, list) else []
+    return "".join(text_of(detail.get("text")) or text_of(detail.get("summary")) for detail in detail_objects)
 
 
-def part_block(part: Any) -> Block:
-    """The block of one part of an assistant's content; one we do not know is kept whole in `other`."""
-    match part:
+def part_block(content_part: Any) -> Block:
+    """Return the block of one part of an assistant message; a part of an unknown type is kept whole in `other`."""
+    match content_part:
         case {"type": "text", "text": str(text)}:
             return Block(Kind.LLM_TEXT, {"text": text}, "assistant")
-        case {"type": "refusal", "refusal": str(refused)}:
-            return Block(Kind.LLM_TEXT, {"text": "", "refusal": refused}, "assistant")
-        case {"type": "thinking", "thinking": list(thoughts)}:
-            said = "".join(text_of(mapping_of(one).get("text")) for one in thoughts)
-            return Block(Kind.REASONING, {"text": said}, "assistant")
+        case {"type": "refusal", "refusal": str(refusal)}:
+            return Block(Kind.LLM_TEXT, {"text": "", "refusal": refusal}, "assistant")
+        case {"type": "thinking", "thinking": list(thinking_parts)}:
+            thinking_text = "".join(text_of(mapping_of(thinking_part).get("text")) for thinking_part in thinking_parts)
+            return Block(Kind.REASONING, {"text": thinking_text}, "assistant")
         case {"type": "thinking", "thinking": str(text)}:
             return Block(Kind.REASONING, {"text": text}, "assistant")
-    return Block(Kind.OTHER, part if isinstance(part, dict) else {"part": part}, "assistant")
+    return Block(Kind.OTHER, content_part if isinstance(content_part, dict) else {"part": content_part}, "assistant")
 
 
-def _with_media(made: list[tuple[Block, dict[str, Any]]], message: FrozenDict) -> None:
-    """Put what goes with a text beside it: a refusal, sources, sound, images."""
-    payload: dict[str, Any] = {name: message[name] for name in ("refusal", "annotations") if says(message.get(name))}
-    piece = {"refusal": message["refusal"]} if says(message.get("refusal")) else {}
+def _attach_media(block_pieces: list[tuple[Block, dict[str, Any]]], message: FrozenDict) -> None:
+    """Attach a refusal, annotations, audio and images to the text block, or to an empty one."""
+    payload: dict[str, Any] = {
+        name: message[name] for name in ("refusal", "annotations") if has_content(message.get(name))
+    }
+    media_piece = {"refusal": message["refusal"]} if has_content(message.get("refusal")) else {}
     audio = message.get("audio")
     if isinstance(audio, dict) and (audio.get("id") or audio.get("data") or audio.get("transcript")):
-        piece["audio"] = audio
+        media_piece["audio"] = audio
         payload["media"] = [{"type": "audio", **audio}]
     if isinstance(images := message.get("images"), list) and images:
-        payload["images"] = [normal_or_raw_image(mapping_of(one)) for one in images]
+        payload["images"] = [normal_or_raw_image(mapping_of(image_part)) for image_part in images]
     if not payload:
         return
-    for at, (block, its) in enumerate(made):
+    for block_index, (block, text_piece) in enumerate(block_pieces):
         if block.kind == "llm_text":
-            made[at] = (block.edit(**payload), {**its, **piece})
+            block_pieces[block_index] = (block.edit(**payload), {**text_piece, **media_piece})
             return
-    made.append((Block(Kind.LLM_TEXT, {"text": "", **payload}, "assistant"), piece))
+    block_pieces.append((Block(Kind.LLM_TEXT, {"text": "", **payload}, "assistant"), media_piece))
 
 
-def call_block(raw: Any, place: str) -> Block:
-    """The block of one call. What is no JSON object is kept as it was written, in `args_raw`."""
-    raw = mapping_of(raw)
-    function, written = mapping_of(raw.get("function")), "arguments"
-    if not function.get("name") and says(raw.get("custom")):
-        function, written = mapping_of(raw.get("custom")), "input"
-    name, arguments = text_of(function.get("name")), function.get(written)
-    args = arguments if isinstance(arguments, dict) else parsed(arguments)
-    id = text_of(raw.get("id"))
-    made = id or "call_" + hashlib.sha256(f"{place}{name}{arguments}".encode("utf-8", "replace")).hexdigest()[:24]
-    said = {"args": EMPTY_DICT, "args_raw": arguments} if args is None else {"args": args}
-    block = Block(Kind.TOOL_CALL, {"id": made, "name": name, **said})
-    return block if id else block._with(metadata=block.metadata.with_raw(**{PROVIDER_CALL_ID.name: id}))
+def call_block(raw_call: Any, position: str) -> Block:
+    """Return the block of one call. Arguments that are not a JSON object are kept in `args_raw`."""
+    raw_call = mapping_of(raw_call)
+    function, arguments_field = mapping_of(raw_call.get("function")), "arguments"
+    if not function.get("name") and has_content(raw_call.get("custom")):
+        function, arguments_field = mapping_of(raw_call.get("custom")), "input"
+    name, arguments = text_of(function.get("name")), function.get(arguments_field)
+    args = arguments if isinstance(arguments, dict) else parse_arguments(arguments)
+    call_id = text_of(raw_call.get("id"))
+    call_digest = hashlib.sha256(f"{position}{name}{arguments}".encode("utf-8", "replace")).hexdigest()
+    args_payload = {"args": EMPTY_DICT, "args_raw": arguments} if args is None else {"args": args}
+    block = Block(Kind.TOOL_CALL, {"id": call_id or f"call_{call_digest[:24]}", "name": name, **args_payload})
+    return block if call_id else block._with(metadata=block.metadata.with_raw(**{PROVIDER_CALL_ID.name: call_id}))
 
 
-def parsed(text: Any) -> Any:
-    """The arguments as an object; an empty one when there are none, None when they are something else."""
-    if text is None or (isinstance(text, str) and text.strip() in ("", "null")):
+def parse_arguments(arguments_value: Any) -> Any:
+    """Return the arguments as an object: empty for null and blank ones, None when they are not an object."""
+    if arguments_value is None or (isinstance(arguments_value, str) and arguments_value.strip() in ("", "null")):
         return EMPTY_DICT
-    args = json_of(text) if isinstance(text, str) else None
+    args = json_of(arguments_value) if isinstance(arguments_value, str) else None
     return args if isinstance(args, dict) else None
 
 
-def usage(raw: Mapping[str, Any]) -> Usage:
-    """A server's counts in ours; who reads from a cache counts it in `prompt_tokens`, under one of five names."""
-    prompt, completion = mapping_of(raw.get("prompt_tokens_details")), mapping_of(raw.get("completion_tokens_details"))
-    read = (
-        prompt.get("cached_tokens"),
-        *(raw.get(f"{name}_tokens") for name in ("prompt_cache_hit", "num_cached", "cached")),
-        raw.get("cache_read_input_tokens"),
+def usage_of_counts(usage_counts: Mapping[str, Any]) -> Usage:
+    """Return the usage of a reply. Cached tokens are part of `prompt_tokens`, and servers use one of five names for them."""
+    prompt_details = mapping_of(usage_counts.get("prompt_tokens_details"))
+    completion_details = mapping_of(usage_counts.get("completion_tokens_details"))
+    cache_read_counts = (
+        prompt_details.get("cached_tokens"),
+        *(usage_counts.get(f"{name}_tokens") for name in ("prompt_cache_hit", "num_cached", "cached")),
+        usage_counts.get("cache_read_input_tokens"),
     )
-    written = (prompt.get("cache_write_tokens"), raw.get("cache_creation_input_tokens"))
+    cache_write_counts = (prompt_details.get("cache_write_tokens"), usage_counts.get("cache_creation_input_tokens"))
     return Usage(
-        input_tokens=count_of(raw.get("prompt_tokens")),
-        output_tokens=count_of(raw.get("completion_tokens")),
-        cached_tokens=next(filter(None, map(count_of, read)), 0),
-        cache_creation_input_tokens=next(filter(None, map(count_of, written)), 0),
-        reasoning_tokens=count_of(completion.get("reasoning_tokens")),
+        input_tokens=count_of(usage_counts.get("prompt_tokens")),
+        output_tokens=count_of(usage_counts.get("completion_tokens")),
+        cached_tokens=next(filter(None, map(count_of, cache_read_counts)), 0),
+        cache_creation_input_tokens=next(filter(None, map(count_of, cache_write_counts)), 0),
+        reasoning_tokens=count_of(completion_details.get("reasoning_tokens")),
     )
 
 
 def _is_error(data: Mapping[str, Any]) -> bool:
+    """Tell whether a chunk or body reports an error."""
     return bool(data.get("error")) or data.get("object") == "error" or data.get("type") == "error"
 
 
@@ -310,11 +336,13 @@ def error_of(data: Any) -> EngineError:
     """Return the error that a server describes; `kind` is its code or type, `status` a code that is a number."""
     data = data[0] if isinstance(data, list) and data else data  # Gemini's compatible server wraps it
     server_error = openai_client.error_of(data)
-    error = mapping_of(mapping_of(data).get("error"))
-    numbers = (error.get(name) for name in ("code", "status", "status_code"))
-    server_error.status = next((code for code in numbers if isinstance(code, int) and 400 <= code < 600), None)
-    upstream = mapping_of(error.get("metadata"))  # OpenRouter's: the provider that failed, and its message
-    if upstream.get("raw"):
-        provider = text_of(upstream.get("provider_name")) or "the provider"
-        server_error.args = (f"{server_error} ({provider}: {upstream['raw']!s:.300})",)
+    error_fields = mapping_of(mapping_of(data).get("error"))
+    status_codes = (error_fields.get(name) for name in ("code", "status", "status_code"))
+    server_error.status = next(
+        (status_code for status_code in status_codes if isinstance(status_code, int) and 400 <= status_code < 600), None
+    )
+    upstream_error = mapping_of(error_fields.get("metadata"))  # OpenRouter's: the provider that failed, and its message
+    if upstream_error.get("raw"):
+        provider_name = text_of(upstream_error.get("provider_name")) or "the provider"
+        server_error.args = (f"{server_error} ({provider_name}: {upstream_error['raw']!s:.300})",)
     return server_error

@@ -2,7 +2,7 @@
 
 A Turn is a flat list of blocks; messages group them: the thoughts, the text and the calls of one
 reply make one assistant message, each result a tool message right after it. Unedited blocks
-from a server or a recorded request go out verbatim (see `wire`).
+from a server or a recorded request go out verbatim (see `verbatim.py`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ..provider import MessageLayout, Provider, Transport
 from ..transports import openai_client
 from ..transports.plain_http import chat_transport, is_http
 from .messages import write_messages
-from .reply import WIRE, Reply, decoded, error_of
+from .reply import ORIGINALS, Reply, error_of, message_pieces
 from .settings import PARAMS, PORTABLE, structured_output
 
 # Encoding a Turn.
@@ -85,12 +85,12 @@ def history(request: Mapping[str, Any]) -> Turn:
         raise EngineError("expected a chat completions request with a list of messages", kind="bad_request")
     blocks: list[Block] = []
     last_call = ""
-    for index, message in enumerate(request["messages"]):
+    for message_index, message in enumerate(request["messages"]):
         if not isinstance(message, Mapping):
             raise EngineError(f"expected a message object, got {message!r:.60}", kind="bad_request")
-        for place, (block, raw) in enumerate(_message_blocks(index, freeze(message), last_call)):
-            marked = WIRE.marked(block, raw=raw, index=place)
-            blocks.append(marked._with(metadata=marked.metadata.with_raw(**{MESSAGE.name: index})))
+        for block_index, (block, raw_piece) in enumerate(_message_blocks(message_index, freeze(message), last_call)):
+            marked_block = ORIGINALS.attach(block, raw=raw_piece, index=block_index)
+            blocks.append(marked_block._with(metadata=marked_block.metadata.with_raw(**{MESSAGE.name: message_index})))
             last_call = block.tool_call_id if block.kind == "tool_call" else last_call
     return Turn(PersistentList(blocks))
 
@@ -104,15 +104,17 @@ def _message_blocks(index: int, message: FrozenDict, last_call: str) -> list[tup
         case "user":
             return [(Block(Kind.USER, _user_payload(content), "user"), message)]
         case "tool" | "function":
-            id = message.get("tool_call_id")
-            answers = id if isinstance(id, str) and id else last_call
-            return [(Block(Kind.TOOL_USE, {"id": answers, "result": content, "error": ""}), message)]
+            result_id = message.get("tool_call_id")
+            call_id = result_id if isinstance(result_id, str) and result_id else last_call
+            return [(Block(Kind.TOOL_USE, {"id": call_id, "result": content, "error": ""}), message)]
         case "assistant":
-            pieces = decoded(message, f"message-{index}") or [(Block(Kind.LLM_TEXT, {"text": ""}, "assistant"), {})]
-            sent_names = {name for _, piece in pieces for name in piece}
-            first, piece = pieces[0]
+            block_pieces = message_pieces(message, f"message-{index}") or [
+                (Block(Kind.LLM_TEXT, {"text": ""}, "assistant"), {})
+            ]
+            sent_names = {name for _, message_piece in block_pieces for name in message_piece}
+            first_block, message_piece = block_pieces[0]
             other_fields = {name: value for name, value in message.items() if name not in sent_names}
-            return [(first, {**other_fields, **piece}), *pieces[1:]]
+            return [(first_block, {**other_fields, **message_piece}), *block_pieces[1:]]
     return [(Block(Kind.OTHER, {"message": message}, str(message.get("role") or "")), message)]
 
 
@@ -121,15 +123,15 @@ def _user_payload(content: Any) -> dict[str, Any]:
     if not isinstance(content, list):
         return {"text": content if isinstance(content, str) else "" if content is None else json.dumps(content)}
     texts, images, media = list[str](), list[Any](), list[Any]()
-    for part in content:
-        match part:
+    for content_part in content:
+        match content_part:
             case {"type": "text", "text": str(text)}:
                 texts.append(text)
-            case {"type": "image_url", "image_url": Mapping() as image}:
-                images.append(image)
+            case {"type": "image_url", "image_url": Mapping() as image_url}:
+                images.append(image_url)
             case _:
-                media.append(part)
-    media_payload = {name: parts for name, parts in (("images", images), ("media", media)) if parts}
+                media.append(content_part)
+    media_payload = {name: values for name, values in (("images", images), ("media", media)) if values}
     return {"text": "\n".join(texts), **media_payload}
 
 
@@ -148,8 +150,8 @@ def transport(settings: Mapping[str, Any], dialect: Dialect = OPENAI) -> Transpo
 
 def _all_messages(turn: Turn) -> list[dict[str, Any]]:
     """Return the messages of a whole Turn in OpenAI's words; results that were imported stay where they are."""
-    in_order = all(MESSAGE in block.metadata or block.inference_id or block.kind != "tool_use" for block in turn)
-    return write_messages(turn, OPENAI, "", as_it_stands=in_order)
+    keep_order = all(MESSAGE in block.metadata or block.inference_id or block.kind != "tool_use" for block in turn)
+    return write_messages(turn, OPENAI, "", keep_order=keep_order)
 
 
 def provider_for(dialect: Dialect) -> Provider:
@@ -169,7 +171,7 @@ def provider_for(dialect: Dialect) -> Provider:
         structured_output=structured_output(dialect),
         messages=MessageLayout(messages="messages", write=_all_messages),
         read_medium=read_chat_medium,
-        namespace=WIRE.namespace,
+        namespace=ORIGINALS.namespace,
         result_names=frozenset(),  # its "openai" may be of Responses, too
         output_limits=("max_tokens", "max_completion_tokens"),
     )

@@ -1,7 +1,7 @@
-"""One answer of OpenAI's Responses API, put together from the events of its stream or from its body.
+"""One reply of OpenAI's Responses API, built from the events of its stream or from its body.
 
-Facts: OpenAI's Responses reference and its streaming page. Plain dicts in, one Block for
-each output item; an answer written in both ways gives equal blocks.
+Facts: OpenAI's Responses reference and its streaming page. Plain dicts in, one Block for each
+output item; a body and a stream of the same reply give equal blocks.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from ...values.images import normal_image
 from ...values.inference_results import FinishClass, InferenceResult, Usage
 from ...values.turns import Block, Kind
 from ..json_access import cost_of, count_of, frozen_part, json_of, mapping_of, mappings_of, text_of
-from ..provider import Hear, delta, discard_event
+from ..provider import DeltaListener, delta, discard_event
 from ..transports.openai_client import error_of
-from ..verbatim import Wire
+from ..verbatim import OriginalItems
 
-WIRE = Wire("openai_responses")
-DELTAS = {  # event → type of its item, and what the text is there
+ORIGINALS = OriginalItems("openai_responses")
+ITEM_OF_DELTA = {  # type of event → (type of its item, type of part or name of field)
     "response.output_text.delta": ("message", "output_text"),
     "response.refusal.delta": ("message", "refusal"),
     "response.reasoning_summary_text.delta": ("reasoning", "summary_text"),
@@ -32,16 +32,19 @@ DELTAS = {  # event → type of its item, and what the text is there
     "response.mcp_call_arguments.delta": ("mcp_call", "arguments"),
     "response.code_interpreter_call_code.delta": ("code_interpreter_call", "code"),
 }
-CALLS = {"function_call": "arguments", "custom_tool_call": "input"}  # what is asked of us, and where it says how
-KINDS = {"message": "llm_text", "reasoning": "reasoning", **dict.fromkeys(CALLS, "tool_call")}
-TEXTS = frozenset({"output_text", "input_text", "text"})
-LISTS = {"output_text": "content", "refusal": "content", "reasoning_text": "content", "summary_text": "summary"}
-ENDS = frozenset({"response.completed", "response.incomplete", "response.cancelled", "response.failed"})
+CALL_ARGUMENTS = {
+    "function_call": "arguments",
+    "custom_tool_call": "input",
+}  # types of calls that the client runs → the field with their arguments
+BLOCK_KINDS = {"message": "llm_text", "reasoning": "reasoning", **dict.fromkeys(CALL_ARGUMENTS, "tool_call")}
+TEXT_TYPES = frozenset({"output_text", "input_text", "text"})
+PART_LISTS = {"output_text": "content", "refusal": "content", "reasoning_text": "content", "summary_text": "summary"}
+LAST_EVENTS = frozenset({"response.completed", "response.incomplete", "response.cancelled", "response.failed"})
 TRUNCATED = frozenset({"incomplete:max_output_tokens", "incomplete:max_tokens"})
-ENDED = (None, "completed", "incomplete", "failed")  # of an item; one without a status came at once
-AT_WORK = frozenset({"queued", "in_progress"})  # of a response in the background, which is asked for again
-OURS = frozenset({"id", "object", "model", "status", "usage", "error"})
-UNKEPT = {  # the items, and what an answer only says again of its request; a block need not carry its tools
+FINAL_STATUSES = (None, "completed", "incomplete", "failed")  # of an item; without a status it arrived complete
+RUNNING_STATUSES = frozenset({"queued", "in_progress"})  # of a background response, which is polled
+RESULT_FIELDS = frozenset({"id", "object", "model", "status", "usage", "error"})
+REQUEST_FIELDS = {  # the items, and the parameters of the request that every response repeats
     *("output", "background", "frequency_penalty", "instructions", "max_output_tokens", "max_tool_calls"),
     *("metadata", "parallel_tool_calls", "presence_penalty", "prompt", "prompt_cache_key", "prompt_cache_retention"),
     *("safety_identifier", "store", "temperature", "text", "tool_choice", "tools", "top_logprobs", "top_p"),
@@ -50,156 +53,179 @@ UNKEPT = {  # the items, and what an answer only says again of its request; a bl
 
 
 class Reply:
-    """What the model has said so far. Raises EngineError for an error, a failed response, an early end."""
+    """A reply under construction. Raises EngineError for an error, a failed response and an early end."""
 
-    def __init__(self, hear: Hear = discard_event, inference_id: str = "") -> None:
+    def __init__(self, on_delta: DeltaListener = discard_event, inference_id: str = "") -> None:
         self.complete = False
-        self._hear = None if hear is discard_event else hear
+        self._on_delta = None if on_delta is discard_event else on_delta
         self._inference_id = inference_id
-        self._response: dict[str, Any] = {}
-        self._parts: dict[int, _Part] = {}
+        self._response_fields: dict[str, Any] = {}
+        self._items: dict[int, _PartialItem] = {}
 
     def body(self, data: Any) -> None:
-        """Take a whole answer. Raises EngineError when it is an error, or no response."""
+        """Take a whole response. Raises EngineError when it is an error or not a response."""
         if not isinstance(data, Mapping) or not isinstance(data.get("output"), list):
             raise error_of(data)
-        self._end_with(data)
+        self._take_last_response(data)
 
     def event(self, name: str, data: Any) -> None:
-        """Take one event of the stream; what is not known is let pass."""
+        """Take one event of the stream; unknown events are ignored."""
         if not isinstance(data, dict):
             return
-        kind = text_of(data.get("type")) or name
-        if (known := DELTAS.get(kind)) is not None:
-            self._more(known, data)
+        event_type = text_of(data.get("type")) or name
+        if (delta_target := ITEM_OF_DELTA.get(event_type)) is not None:
+            self._take_delta(delta_target, data)
             return
-        match kind:
+        match event_type:
             case "response.output_item.added" | "response.output_item.done" if isinstance(data.get("item"), dict):
-                self._item(count_of(data.get("output_index")), data["item"], done=kind.endswith("done"))
+                self._take_item(count_of(data.get("output_index")), data["item"], done=event_type.endswith("done"))
             case "response.output_text.annotation.added":
-                if part := self._parts.get(count_of(data.get("output_index"))):
-                    part.annotations.append((count_of(data.get("content_index")), frozen_part(data.get("annotation"))))
+                if partial_item := self._items.get(count_of(data.get("output_index"))):
+                    partial_item.annotations.append(
+                        (count_of(data.get("content_index")), frozen_part(data.get("annotation")))
+                    )
             case "error":
                 raise error_of(data)
-            case "" if data.get("error"):  # some servers say no more than that
+            case "" if data.get("error"):  # some servers send nothing but the error
                 raise error_of(data)
             case _ if isinstance(data.get("response"), dict):
-                if kind in ENDS:
-                    self._end_with(data["response"])
-                elif not self._response:  # those before the end say all of it again, for a new status at most
-                    self._learn(data["response"])
+                if event_type in LAST_EVENTS:
+                    self._take_last_response(data["response"])
+                elif not self._response_fields:  # later ones repeat it, with a new status at most
+                    self._merge_response(data["response"])
 
     def end(self) -> None:
         """Finish at the end of the stream. Raises EngineError, because the last event completes a reply."""
         raise EngineError("the stream ended before response.completed", kind="stream_cut")
 
-    def _end_with(self, response: Mapping[str, Any]) -> None:
-        """Take the whole response; its items are the last word, where it has them."""
-        self._learn(response)
-        items = response.get("output")
-        items = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
-        if len(items) >= sum(part.closed for part in self._parts.values()):
-            self._parts = {place: part for place, part in self._parts.items() if place < len(items) or not items}
-            at_work = self._response.get("status") in AT_WORK
-            for place, item in enumerate(items):
-                self._item(place, item, done=not at_work or item.get("status") in ENDED)
+    def _take_last_response(self, response: Mapping[str, Any]) -> None:
+        """Take the final response; its items replace those of the stream, where it has any."""
+        self._merge_response(response)
+        final_items = mappings_of(response.get("output"))
+        if len(final_items) >= sum(partial_item.closed for partial_item in self._items.values()):
+            self._items = {
+                output_index: partial_item
+                for output_index, partial_item in self._items.items()
+                if output_index < len(final_items) or not final_items
+            }
+            is_running = self._response_fields.get("status") in RUNNING_STATUSES
+            for output_index, item in enumerate(final_items):
+                self._take_item(output_index, item, done=not is_running or item.get("status") in FINAL_STATUSES)
         if response.get("error") or response.get("status") == "failed":
             raise error_of({"error": response.get("error") or {"message": "the response failed", "code": "failed"}})
         self.complete = True
 
-    def _learn(self, response: Mapping[str, Any]) -> None:
-        news = {k: v for k, v in response.items() if k not in UNKEPT and v is not None and v not in ("", [], {})}
-        self._response |= frozen_part(news)
+    def _merge_response(self, response: Mapping[str, Any]) -> None:
+        """Keep the fields of a response that are neither empty nor a copy of the request."""
+        new_fields = {
+            k: v for k, v in response.items() if k not in REQUEST_FIELDS and v is not None and v not in ("", [], {})
+        }
+        self._response_fields |= frozen_part(new_fields)
 
-    def _item(self, place: int, item: Mapping[str, Any], *, done: bool) -> None:
-        part = self._parts.get(place)
-        if part is None:
-            part = self._parts[place] = _Part(place)
-        elif part.closed and (not done or part.raw == item):
+    def _take_item(self, output_index: int, item: Mapping[str, Any], *, done: bool) -> None:
+        """Take an output item at its beginning or, if `done`, at its end."""
+        partial_item = self._items.get(output_index)
+        if partial_item is None:
+            partial_item = self._items[output_index] = _PartialItem(output_index)
+        elif partial_item.closed and (not done or partial_item.raw_item == item):
             return
-        part.take(frozen_part(item))
-        part.closed = done
-        self._tell(part, part.text if done and not part.heard else "")
+        partial_item.take(frozen_part(item))
+        partial_item.closed = done
+        self._emit_delta(partial_item, partial_item.text if done and not partial_item.has_emitted_text else "")
 
-    def _more(self, known: tuple[str, str], data: Mapping[str, Any]) -> None:
-        place, text = data.get("output_index"), data.get("delta")
-        place = place if type(place) is int else 0
-        part = self._parts.get(place)
-        if part is None:  # its beginning was lost; text is text all the same
-            part = self._parts[place] = _Part(place)
-            part.take(freeze({"type": known[0], "id": text_of(data.get("item_id"))}))
-        if part.closed or not isinstance(text, str):
+    def _take_delta(self, delta_target: tuple[str, str], data: Mapping[str, Any]) -> None:
+        """Append a piece of text to the item at its index."""
+        output_index, text = data.get("output_index"), data.get("delta")
+        output_index = output_index if type(output_index) is int else 0
+        partial_item = self._items.get(output_index)
+        if partial_item is None:  # its first event was lost; its text still counts
+            partial_item = self._items[output_index] = _PartialItem(output_index)
+            partial_item.take(freeze({"type": delta_target[0], "id": text_of(data.get("item_id"))}))
+        if partial_item.closed or not isinstance(text, str):
             return
-        what = known[1]
-        at = count_of(data.get("content_index") or data.get("summary_index"))
-        if (what, at) != part.last:
-            part.last = what, at
-            part.pieces = part.said.setdefault(part.last, [])
-        part.pieces.append(text)
-        if text and what != "refusal" and self._hear is not None and part.kind:
-            if part.heard:
-                self._hear(delta(self._inference_id, place, part.kind, text))
+        target_name = delta_target[1]
+        part_index = count_of(data.get("content_index") or data.get("summary_index"))
+        if (target_name, part_index) != partial_item.last_target:
+            partial_item.last_target = target_name, part_index
+            partial_item.last_texts = partial_item.texts.setdefault(partial_item.last_target, [])
+        partial_item.last_texts.append(text)
+        if text and target_name != "refusal" and self._on_delta is not None and partial_item.kind:
+            if partial_item.has_emitted_text:
+                self._on_delta(delta(self._inference_id, output_index, partial_item.kind, text))
             else:
-                self._tell(part, text)
+                self._emit_delta(partial_item, text)
 
-    def _tell(self, part: _Part, text: str) -> None:
-        """Let the listener hear the first of an item; of a call, its name with it."""
-        call = part.kind == "tool_call" and not part.named
-        if self._hear is not None and part.kind and (text or call):
-            name = text_of(part.raw.get("name")) if call else ""
-            part.named, part.heard = True, bool(text)
-            self._hear(delta(self._inference_id, part.place, part.kind, text, name))
+    def _emit_delta(self, partial_item: _PartialItem, text: str) -> None:
+        """Emit the first delta of an item; the first of a call carries its name."""
+        is_new_call = partial_item.kind == "tool_call" and not partial_item.has_emitted_name
+        if self._on_delta is not None and partial_item.kind and (text or is_new_call):
+            tool_name = text_of(partial_item.raw_item.get("name")) if is_new_call else ""
+            partial_item.has_emitted_name, partial_item.has_emitted_text = True, bool(text)
+            self._on_delta(delta(self._inference_id, partial_item.output_index, partial_item.kind, text, tool_name))
 
     def blocks(self) -> tuple[Block, ...]:
-        """The blocks as far as they came. One that broke off cannot be sent back, and is no call."""
-        id = text_of(self._response.get("id"))
-        made: list[Block] = []
-        for part in self._in_order():
-            if self._is_whole(part):
-                raw = part.whole()
-                block = decoded(raw)
-                if block.kind == "tool_call" and self._is_cut(part):
+        """Return the blocks so far. An incomplete one cannot be sent back, and an incomplete call is not a call."""
+        response_id = text_of(self._response_fields.get("id"))
+        blocks: list[Block] = []
+        for partial_item in self._ordered_items():
+            if self._is_complete(partial_item):
+                raw_item = partial_item.complete_item()
+                block = block_of_item(raw_item)
+                if block.kind == "tool_call" and self._is_truncated(partial_item):
                     block = block.with_metadata(CUT, True)
-                made.append(WIRE.marked(block, raw=raw, response_id=id, index=part.place))
-            elif (half := part.broken_off()) is not None:
-                made.append(WIRE.marked(half, response_id=id, index=part.place))
-        return tuple(made)
+                blocks.append(
+                    ORIGINALS.attach(block, raw=raw_item, response_id=response_id, index=partial_item.output_index)
+                )
+            elif (incomplete_block := partial_item.incomplete_block()) is not None:
+                blocks.append(
+                    ORIGINALS.attach(incomplete_block, response_id=response_id, index=partial_item.output_index)
+                )
+        return tuple(blocks)
 
-    def _in_order(self) -> Iterator[_Part]:
-        return (self._parts[place] for place in sorted(self._parts))
+    def _ordered_items(self) -> Iterator[_PartialItem]:
+        return (self._items[output_index] for output_index in sorted(self._items))
 
-    def _is_whole(self, part: _Part) -> bool:
-        """Whether its last word has come; a call of which nothing came is none, even in an answer that did end."""
-        over = self.complete and self._response.get("status") not in AT_WORK
-        return part.closed or (over and (part.raw.get("type") not in CALLS or bool(part.said)))
+    def _is_complete(self, partial_item: _PartialItem) -> bool:
+        """Tell whether an item has ended; a call without any arguments has not, even in a complete reply."""
+        reply_ended = self.complete and self._response_fields.get("status") not in RUNNING_STATUSES
+        return partial_item.closed or (
+            reply_ended and (partial_item.raw_item.get("type") not in CALL_ARGUMENTS or bool(partial_item.texts))
+        )
 
-    def _is_cut(self, part: _Part) -> bool:
-        """Whether the token limit was reached inside this call; only the last may leave it unsaid."""
-        status = part.raw.get("status")
-        unsaid = status != "completed" and part.place == max(self._parts)
-        return status == "incomplete" or (unsaid and self._stop_reason in TRUNCATED)
+    def _is_truncated(self, partial_item: _PartialItem) -> bool:
+        """Tell whether the token limit was reached inside this call; only the last item may lack the status that says so."""
+        status = partial_item.raw_item.get("status")
+        lacks_status = status != "completed" and partial_item.output_index == max(self._items)
+        return status == "incomplete" or (lacks_status and self._stop_reason in TRUNCATED)
 
     def result(self) -> InferenceResult:
-        """Who answered, why it ended, what it took; the provider's own numbers in `extra["usage"]`."""
-        counts = mapping_of(self._response.get("usage"))
-        beside = {k: v for k, v in self._response.items() if k not in OURS}
+        """Return the record of this call; the provider's own token counts are in `extra["usage"]`."""
+        usage_counts = mapping_of(self._response_fields.get("usage"))
+        extra_fields = {k: v for k, v in self._response_fields.items() if k not in RESULT_FIELDS}
         return InferenceResult(
             provider="openai",
-            model=text_of(self._response.get("model")),
+            model=text_of(self._response_fields.get("model")),
             stop_reason=self._stop_reason,
             finish_class=self._finish_class(),
             truncated=self._stop_reason in TRUNCATED,
-            usage=usage(counts) if counts else None,
-            cost=cost_of(counts),
-            response_id=text_of(self._response.get("id")),
-            extra=freeze(beside | ({"usage": counts} if counts else {})),
+            usage=usage_of_counts(usage_counts) if usage_counts else None,
+            cost=cost_of(usage_counts),
+            response_id=text_of(self._response_fields.get("id")),
+            extra=freeze(extra_fields | ({"usage": usage_counts} if usage_counts else {})),
         )
 
     def _finish_class(self) -> FinishClass:
-        whole = [part for part in self._in_order() if self._is_whole(part)]
-        if any(part.raw.get("type") in CALLS and not self._is_cut(part) for part in whole):
+        complete_items = [partial_item for partial_item in self._ordered_items() if self._is_complete(partial_item)]
+        if any(
+            partial_item.raw_item.get("type") in CALL_ARGUMENTS and not self._is_truncated(partial_item)
+            for partial_item in complete_items
+        ):
             return FinishClass.TOOL_CALLS_PENDING
-        if any(one.get("type") == "refusal" for part in whole for one in mappings_of(part.whole().get("content"))):
+        if any(
+            content_part.get("type") == "refusal"
+            for partial_item in complete_items
+            for content_part in mappings_of(partial_item.complete_item().get("content"))
+        ):
             return FinishClass.REFUSED
         if self.complete and not self._stop_reason:
             return FinishClass.COMPLETED
@@ -207,142 +233,151 @@ class Reply:
 
     @property
     def _stop_reason(self) -> str:
-        """Its status, and what made it incomplete: "completed", "incomplete:max_output_tokens"."""
-        reason = text_of(mapping_of(self._response.get("incomplete_details")).get("reason"))
-        return ":".join(filter(None, (text_of(self._response.get("status")), reason)))
+        """Return the status and why it is incomplete: "completed", "incomplete:max_output_tokens"."""
+        reason = text_of(mapping_of(self._response_fields.get("incomplete_details")).get("reason"))
+        return ":".join(filter(None, (text_of(self._response_fields.get("status")), reason)))
 
 
 @dataclass(slots=True)
-class _Part:
-    """One output item on its way: how it began, and what came after."""
+class _PartialItem:
+    """An output item under construction: its first state, and the texts of its deltas."""
 
-    place: int
-    raw: FrozenDict = EMPTY_DICT
+    output_index: int
+    raw_item: FrozenDict = EMPTY_DICT
     closed: bool = False
-    named: bool = False
-    heard: bool = False
-    kind: str = ""  # of its block, for one that is heard as it comes
-    said: dict[tuple[str, int], list[str]] = field(default_factory=dict)
-    last: tuple[str, int] | None = None  # which of `said` grew last
-    pieces: list[str] = field(default_factory=list)
+    has_emitted_name: bool = False
+    has_emitted_text: bool = False
+    kind: str = ""  # of its block; "" for an item without deltas
+    texts: dict[tuple[str, int], list[str]] = field(default_factory=dict)  # by (name, index) of their part
+    last_target: tuple[str, int] | None = None  # key of the text that grew last
+    last_texts: list[str] = field(default_factory=list)
     annotations: list[tuple[int, Any]] = field(default_factory=list)
 
-    def take(self, raw: FrozenDict) -> None:
+    def take(self, raw_item: FrozenDict) -> None:
         """Take the item as it is now."""
-        self.raw = raw
-        self.kind = KINDS.get(text_of(raw.get("type")), "")
+        self.raw_item = raw_item
+        self.kind = BLOCK_KINDS.get(text_of(raw_item.get("type")), "")
 
     @property
     def text(self) -> str:
-        """What is to be heard of an item that came whole."""
-        if name := CALLS.get(text_of(self.raw.get("type"))):
-            return text_of(self.raw.get(name))
-        return decoded(self.raw).text
+        """Return the text to emit for an item that arrived complete."""
+        if field_name := CALL_ARGUMENTS.get(text_of(self.raw_item.get("type"))):
+            return text_of(self.raw_item.get(field_name))
+        return block_of_item(self.raw_item).text
 
-    def whole(self) -> FrozenDict:
-        """The item as a body would have it."""
+    def complete_item(self) -> FrozenDict:
+        """Return the item as a body would have it."""
         if self.closed:
-            return self.raw
-        raw, lists = dict(self.raw), dict[str, list[Any]]()
-        for (what, at), pieces in sorted(self.said.items(), key=lambda one: one[0][1]):
-            if name := LISTS.get(what):
-                lists.setdefault(name, []).append(self._content(what, at, "".join(pieces)))
+            return self.raw_item
+        whole_item, part_lists = dict(self.raw_item), dict[str, list[Any]]()
+        for (target_name, part_index), texts in sorted(self.texts.items(), key=lambda entry: entry[0][1]):
+            if list_name := PART_LISTS.get(target_name):
+                part_lists.setdefault(list_name, []).append(self._content(target_name, part_index, "".join(texts)))
             else:
-                raw[what] = "".join(pieces)
-        whole: FrozenDict = freeze(raw | lists)
-        return whole
+                whole_item[target_name] = "".join(texts)
+        frozen_item: FrozenDict = freeze(whole_item | part_lists)
+        return frozen_item
 
-    def _content(self, what: str, at: int, text: str) -> dict[str, Any]:
-        """One part of a message or a thought."""
-        sources = {"annotations": [one for place, one in self.annotations if place == at]}
+    def _content(self, part_type: str, part_index: int, text: str) -> dict[str, Any]:
+        """Return one part of a message or of a reasoning item."""
+        annotations = [annotation for index, annotation in self.annotations if index == part_index]
         return {
-            "type": what,
-            "refusal" if what == "refusal" else "text": text,
-            **(sources if what == "output_text" else {}),
+            "type": part_type,
+            "refusal" if part_type == "refusal" else "text": text,
+            **({"annotations": annotations} if part_type == "output_text" else {}),
         }
 
-    def broken_off(self) -> Block | None:
-        """What was there of an item when the stream broke; half a call is data, not a call."""
-        whole = self.whole()
-        match whole.get("type"):
-            case "message" | "reasoning" as type:
-                text, refused = (block := decoded(whole)).text, block.payload.get("refusal")
-                said = {"text": text, **({"refusal": refused} if refused else {})}
-                return Block(KINDS[type], said, "assistant") if text or refused else None
+    def incomplete_block(self) -> Block | None:
+        """Return the block of an item that the stream broke off; part of a call is data, not a call."""
+        whole_item = self.complete_item()
+        match whole_item.get("type"):
+            case "message" | "reasoning" as item_type:
+                text, refusal = (block := block_of_item(whole_item)).text, block.payload.get("refusal")
+                text_payload = {"text": text, **({"refusal": refusal} if refusal else {})}
+                return Block(BLOCK_KINDS[item_type], text_payload, "assistant") if text or refusal else None
             case _:
-                partial = "".join(piece for pieces in self.said.values() for piece in pieces)
-                return Block(Kind.OTHER, {**self.raw, "partial_json": partial}, "assistant")
+                partial_text = "".join(piece for texts in self.texts.values() for piece in texts)
+                return Block(Kind.OTHER, {**self.raw_item, "partial_json": partial_text}, "assistant")
 
 
-def decoded(item: FrozenDict) -> Block:
-    """The block of one item, of an answer or of a request; one we do not know is kept whole in `other`."""
-    named = {"item_id": item["id"]} if text_of(item.get("id")) else {}
+def block_of_item(item: FrozenDict) -> Block:
+    """Return the block of one item of a reply or a request; an item of an unknown type is kept whole in `other`."""
+    id_field = {"item_id": item["id"]} if text_of(item.get("id")) else {}
     match item.get("type") or ("message" if "role" in item else ""), item:
         case "message", _:
-            return _message(item, named)
+            return _message(item, id_field)
         case "reasoning", _:
-            parts = (*mappings_of(item.get("summary")), *mappings_of(item.get("content")))
-            own = {name: item[name] for name in ("summary", "encrypted_content") if item.get(name)}
-            return Block(
-                Kind.REASONING, {"text": "".join(text_of(p.get("text")) for p in parts), **own, **named}, "assistant"
-            )
+            reasoning_parts = (*mappings_of(item.get("summary")), *mappings_of(item.get("content")))
+            reasoning_fields = {name: item[name] for name in ("summary", "encrypted_content") if item.get(name)}
+            reasoning_text = "".join(text_of(part.get("text")) for part in reasoning_parts)
+            return Block(Kind.REASONING, {"text": reasoning_text, **reasoning_fields, **id_field}, "assistant")
         case "function_call", {"name": str(name)}:
-            said = arguments(text_of(item.get("arguments")))
-            return Block(Kind.TOOL_CALL, {"id": text_of(item.get("call_id")), "name": name, **said, **named})
+            args_payload = call_arguments(text_of(item.get("arguments")))
+            return Block(Kind.TOOL_CALL, {"id": text_of(item.get("call_id")), "name": name, **args_payload, **id_field})
         case "custom_tool_call", {"name": str(name)}:
-            said = {"args": {"input": text_of(item.get("input"))}}
-            return Block(Kind.TOOL_CALL, {"id": text_of(item.get("call_id")), "name": name, **said, **named})
-        case "function_call_output" | "custom_tool_call_output", {"call_id": str(id)}:
-            return Block(Kind.TOOL_USE, {"id": id, "result": item.get("output"), "error": ""})
-        case str(type), _ if type.endswith(("_output", "_response")):
+            args_payload = {"args": {"input": text_of(item.get("input"))}}
+            return Block(Kind.TOOL_CALL, {"id": text_of(item.get("call_id")), "name": name, **args_payload, **id_field})
+        case "function_call_output" | "custom_tool_call_output", {"call_id": str(call_id)}:
+            return Block(Kind.TOOL_USE, {"id": call_id, "result": item.get("output"), "error": ""})
+        case str(item_type), _ if item_type.endswith(("_output", "_response")):
             return Block(Kind.OTHER, item, "user")
     return Block(Kind.OTHER, item, "assistant")
 
 
-def _message(item: FrozenDict, named: Mapping[str, Any]) -> Block:
-    """A message of any role: its text, and beside it what else it consists of."""
+def _message(item: FrozenDict, id_field: Mapping[str, Any]) -> Block:
+    """Return the block of a message of any role: its text, with its media, annotations and refusal."""
     role, content = text_of(item.get("role")), item.get("content")
-    parts = [FrozenDict(type="text", text=content)] if isinstance(content, str) else mappings_of(content)
-    beside: dict[str, list[Any]] = {"annotations": [], "refusal": [], "images": [], "media": []}
-    for part in parts:
-        type = part.get("type")
-        beside["annotations"] += mappings_of(part.get("annotations"))
-        if type == "refusal":
-            beside["refusal"].append(text_of(part.get("refusal")))
-        elif type == "input_image" and (image := _seen(part)):
-            beside["images"].append(image)
-        elif type not in TEXTS:
-            beside["media"].append(part)
-    text = "".join(text_of(part.get("text")) for part in parts if part.get("type") in TEXTS)
-    said = {"text": text} | {name: those for name, those in beside.items() if those}
-    if beside["refusal"]:
-        said["refusal"] = "".join(beside["refusal"])
+    content_parts = [FrozenDict(type="text", text=content)] if isinstance(content, str) else mappings_of(content)
+    part_payload: dict[str, list[Any]] = {"annotations": [], "refusal": [], "images": [], "media": []}
+    for content_part in content_parts:
+        part_type = content_part.get("type")
+        part_payload["annotations"] += mappings_of(content_part.get("annotations"))
+        if part_type == "refusal":
+            part_payload["refusal"].append(text_of(content_part.get("refusal")))
+        elif part_type == "input_image" and (image := _read_image(content_part)):
+            part_payload["images"].append(image)
+        elif part_type not in TEXT_TYPES:
+            part_payload["media"].append(content_part)
+    text = "".join(
+        text_of(content_part.get("text")) for content_part in content_parts if content_part.get("type") in TEXT_TYPES
+    )
+    payload = {"text": text} | {name: values for name, values in part_payload.items() if values}
+    if part_payload["refusal"]:
+        payload["refusal"] = "".join(part_payload["refusal"])
     if role in ("system", "developer"):
-        return Block(Kind.SYSTEM, said, role)
-    return Block(Kind.USER, said, "user") if role == "user" else Block(Kind.LLM_TEXT, {**said, **named}, "assistant")
+        return Block(Kind.SYSTEM, payload, role)
+    if role == "user":
+        return Block(Kind.USER, payload, "user")
+    return Block(Kind.LLM_TEXT, {**payload, **id_field}, "assistant")
 
 
-def _seen(part: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    given = {"url": part.get("image_url"), "file_id": part.get("file_id"), "detail": part.get("detail")}
+def _read_image(image_part: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the image of an `input_image` part; None for an invalid one."""
+    image_fields = {
+        "url": image_part.get("image_url"),
+        "file_id": image_part.get("file_id"),
+        "detail": image_part.get("detail"),
+    }
     try:
-        return normal_image({name: value for name, value in given.items() if isinstance(value, str)})
+        return normal_image({name: value for name, value in image_fields.items() if isinstance(value, str)})
     except ValueError:
         return None
 
 
-def arguments(written: str) -> dict[str, Any]:
-    """The arguments of a call; those that are no JSON object stay as they were written."""
-    args = json_of(written) if written.strip() else EMPTY_DICT
-    return {"args": args} if isinstance(args, dict) else {"args": EMPTY_DICT, "args_raw": written}
+def call_arguments(arguments_text: str) -> dict[str, Any]:
+    """Return the payload of a call's arguments; text that is not a JSON object is kept in `args_raw`."""
+    args = json_of(arguments_text) if arguments_text.strip() else EMPTY_DICT
+    return {"args": args} if isinstance(args, dict) else {"args": EMPTY_DICT, "args_raw": arguments_text}
 
 
-def usage(raw: Mapping[str, Any]) -> Usage:
-    """OpenAI's counts are ours: its input includes the cache, its output the reasoning."""
-    read, wrote = mapping_of(raw.get("input_tokens_details")), mapping_of(raw.get("output_tokens_details"))
+def usage_of_counts(usage_counts: Mapping[str, Any]) -> Usage:
+    """Return the usage of a response. OpenAI counts as nbturns does: input includes the cache, output the reasoning."""
+    input_details = mapping_of(usage_counts.get("input_tokens_details"))
+    output_details = mapping_of(usage_counts.get("output_tokens_details"))
     return Usage(
-        input_tokens=count_of(raw.get("input_tokens")),
-        output_tokens=count_of(raw.get("output_tokens")),
-        cached_tokens=count_of(read.get("cached_tokens")),
-        cache_creation_input_tokens=count_of(read.get("cache_write_tokens")),
-        reasoning_tokens=count_of(wrote.get("reasoning_tokens")),
+        input_tokens=count_of(usage_counts.get("input_tokens")),
+        output_tokens=count_of(usage_counts.get("output_tokens")),
+        cached_tokens=count_of(input_details.get("cached_tokens")),
+        cache_creation_input_tokens=count_of(input_details.get("cache_write_tokens")),
+        reasoning_tokens=count_of(output_details.get("reasoning_tokens")),
     )

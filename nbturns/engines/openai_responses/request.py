@@ -1,9 +1,8 @@
-"""OpenAI Responses: a Turn as the request that says it, and back.
+"""OpenAI Responses: encode a Turn as a request.
 
-Facts: OpenAI's Responses reference. A request is a list of items, one for each block,
-in order. What the model or a recorded request wrote goes out as it was, as long as
-nobody edited it (see `wire`); what another provider wrote goes as plain messages and
-calls, without ids.
+Facts: OpenAI's Responses reference. A request is a list of items, one for each block, in
+order. Unedited blocks from the model or from a recorded request go out verbatim (see
+`verbatim.py`); blocks from another provider go as plain messages and calls, without ids.
 """
 
 from __future__ import annotations
@@ -16,11 +15,10 @@ from typing import Any, TypeAlias
 
 from ...errors import EngineError
 from ...runtime.engine_protocol import Scope
-from ...values.frozen_json import EMPTY_DICT, FrozenDict, freeze, thaw
+from ...values.frozen_json import EMPTY_DICT, thaw
 from ...values.images import normal_image
 from ...values.inference_results import FinishClass
-from ...values.persistent_list import PersistentList
-from ...values.turns import Block, Kind, Turn
+from ...values.turns import Block, Turn
 from ..json_access import are_parts
 from ..media import content_parts
 from ..openai.media import read_responses_medium, write_responses_medium
@@ -28,81 +26,90 @@ from ..openai.settings import remove_unsupported
 from ..provider import MessageLayout, Provider
 from ..token_endpoint import Counting, only_fields
 from ..transports import openai_client
-from .reply import CALLS, WIRE, Reply, decoded
+from .history import history
+from .reply import CALL_ARGUMENTS, ORIGINALS, Reply
 from .settings import PARAMS, PORTABLE, STRUCTURED_OUTPUT
 
-ENCRYPTED = "reasoning.encrypted_content"
-UNREASONING = re.compile(r"gpt-(3|4)|chatgpt|gpt-5[^/]*-chat")  # these refuse to be asked for encrypted reasoning
-MEDIA = frozenset({"input_file", "input_audio", "input_image"})
-RESULTS = frozenset({"input_text", "input_image", "input_file"})  # an output is a list of these
-GIVEN = {  # items that answer what the model asked of its client, beside function calls
+ENCRYPTED_REASONING = "reasoning.encrypted_content"
+MODELS_WITHOUT_REASONING = re.compile(r"gpt-(3|4)|chatgpt|gpt-5[^/]*-chat")  # they refuse ENCRYPTED_REASONING
+MEDIA_TYPES = frozenset({"input_file", "input_audio", "input_image"})
+OUTPUT_PART_TYPES = frozenset({"input_text", "input_image", "input_file"})  # types of parts of an output
+CLIENT_ITEM_TYPES = {  # items with which a client answers the model, except outputs of function calls
     *("computer_call_output", "local_shell_call_output", "shell_call_output", "apply_patch_call_output"),
     *("tool_search_output", "mcp_approval_response", "item_reference", "additional_tools"),
 }
-LONGEST_ID = 64
+MAX_ID_LENGTH = 64
 LATEST = "latest"
 Item: TypeAlias = dict[str, Any]
-Said: TypeAlias = tuple[Block, Item]
+BlockItem: TypeAlias = tuple[Block, Item]
 
 
-# A Turn → a request.
+# Encoding a Turn.
 
 
 def request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY_DICT) -> dict[str, Any]:
-    """The body of `POST /responses`. Parameters not named here go out as they are.
+    """Return the body of `POST /responses`. Parameters without a rule here go out unchanged.
 
-    `store=False` asks for encrypted reasoning, without which thoughts cannot be sent
-    again. With `previous_response_id="resp_…"` only the blocks after that response are
-    sent, with `"latest"` those after the last one that stands in this Turn as it came
-    (everything, where there is none), with `conversation=…` those after its last answer.
-    Raises EngineError for what OpenAI cannot take.
+    `store=False` asks for encrypted reasoning, without which reasoning cannot be sent back. With
+    `previous_response_id="resp_…"` only the blocks after that response are sent; with `"latest"`
+    those after the last unedited response in this Turn, or all if there is none; with
+    `conversation=…` those after its last reply. Raises EngineError for content that OpenAI does
+    not accept.
     """
-    given: dict[str, Any] = thaw(params)
-    if "input" in given:
-        raise EngineError("input is no parameter of an engine: what is said is the Turn's", kind="bad_parameter")
-    unsent, custom = _unsent(turn, given), _custom(turn)
+    own_params: dict[str, Any] = thaw(params)
+    if "input" in own_params:
+        raise EngineError("'input' is not a parameter; pass the conversation as a Turn", kind="bad_parameter")
+    first_unsent, custom_call_ids = _first_unsent_block(turn, own_params), _custom_call_ids(turn)
     body: dict[str, Any] = {"model": model}
-    if len(turn) and _is_instructions(turn[0]):  # the server forgets these, whatever else it holds
+    if len(turn) and _is_instructions(turn[0]):  # the server keeps the items of a response, not its instructions
         body["instructions"] = turn[0].text
-        unsent = max(unsent, 1)
-    body["input"] = _input(turn.blocks[unsent:], custom, stored=given.get("store") is not False)
-    return body | given | _include(model, given) | _tools(scope, given)
+        first_unsent = max(first_unsent, 1)
+    body["input"] = _input_items(
+        turn.blocks[first_unsent:], custom_call_ids, stored=own_params.get("store") is not False
+    )
+    return body | own_params | _include(model, own_params) | _tools(scope, own_params)
 
 
-COUNTED = frozenset(
+COUNTED_FIELDS = frozenset(
     {"model", "input", "instructions", "tools", "tool_choice", "parallel_tool_calls", "text", "reasoning"}
     | {"previous_response_id", "conversation", "truncation", "personality"}
 )
 
 
 def count_request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY_DICT) -> dict[str, Any]:
-    """The body of `POST /responses/input_tokens`: the request without what limits and steers the answer."""
-    return only_fields(request(turn, scope, model, params), COUNTED)
+    """Return the body of `POST /responses/input_tokens`: the request without the parameters of the answer."""
+    return only_fields(request(turn, scope, model, params), COUNTED_FIELDS)
 
 
 def _is_instructions(block: Block) -> bool:
-    """Whether a system block was read from `instructions`, which are no item."""
-    return block.kind == "system" and isinstance((block.metadata.get(WIRE.kept) or EMPTY_DICT).get("raw"), str)
+    """Tell whether a system block was read from `instructions`, which are not an item."""
+    return block.kind == "system" and isinstance((block.metadata.get(ORIGINALS.item_key) or EMPTY_DICT).get("raw"), str)
 
 
-def _include(model: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    asked = given.get("include") or ()
-    if given.get("store") is not False or ENCRYPTED in asked or given.get("include") == [] or UNREASONING.search(model):
+def _include(model: str, own_params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `include` with encrypted reasoning where the model has it and the server stores nothing."""
+    included_fields = own_params.get("include") or ()
+    if (
+        own_params.get("store") is not False
+        or ENCRYPTED_REASONING in included_fields
+        or own_params.get("include") == []
+        or MODELS_WITHOUT_REASONING.search(model)
+    ):
         return {}
-    return {"include": [*asked, ENCRYPTED]}
+    return {"include": [*included_fields, ENCRYPTED_REASONING]}
 
 
 def _tools(scope: Scope, params: Mapping[str, Any]) -> dict[str, Any]:
-    """The tools of the session, and the choice among them, beside the provider's own in `params`.
+    """Return the tools of the session and their choice, together with the provider's own in `params`.
 
-    A function is strict unless it says it is not; ours have optional arguments. What
-    `params` say of a tool of the session (strict, custom, …) is said instead of ours.
+    OpenAI's functions are strict by default; ours have optional arguments. A tool in `params`
+    replaces the session's tool of the same name, to make it strict, custom, ….
     """
     if not scope.tool_config.enabled or not len(scope.tools):
         return {}
-    theirs = list(params.get("tools") or ())
-    named = [tool.get("name") for tool in theirs if isinstance(tool, Mapping)]
-    ours = [
+    param_tools = list(params.get("tools") or ())
+    param_tool_names = [tool.get("name") for tool in param_tools if isinstance(tool, Mapping)]
+    session_tools = [
         {
             "type": "function",
             "name": tool.name,
@@ -111,185 +118,207 @@ def _tools(scope: Scope, params: Mapping[str, Any]) -> dict[str, Any]:
             "strict": False,
         }
         for tool in scope.tools
-        if tool.name not in named
+        if tool.name not in param_tool_names
     ]
-    return {"tools": [*ours, *theirs], "tool_choice": params.get("tool_choice") or scope.tool_config.tool_choice}
+    return {
+        "tools": [*session_tools, *param_tools],
+        "tool_choice": params.get("tool_choice") or scope.tool_config.tool_choice,
+    }
 
 
-# What the server has already.
+# Blocks that the server already has.
 
 
-def _unsent(turn: Turn, given: dict[str, Any]) -> int:
-    """Where the blocks begin that the server does not hold; "latest" becomes the id it stands for."""
-    before = 0
-    if conversation := given.get("conversation"):
-        id = conversation.get("id") if isinstance(conversation, Mapping) else conversation
-        before = max((at for at, block in enumerate(turn, 1) if _conversation(block) == id), default=0)
-    elif given.get("previous_response_id") == LATEST:
-        ends = _held(turn)
-        if ends:
-            given["previous_response_id"], before = ends.popitem()
+def _first_unsent_block(turn: Turn, own_params: dict[str, Any]) -> int:
+    """Return the index of the first block that the server does not have; replaces "latest" in `own_params` with an id."""
+    first_unsent = 0
+    if conversation := own_params.get("conversation"):
+        server_id = conversation.get("id") if isinstance(conversation, Mapping) else conversation
+        first_unsent = max(
+            (block_end for block_end, block in enumerate(turn, 1) if _conversation_id(block) == server_id), default=0
+        )
+    elif own_params.get("previous_response_id") == LATEST:
+        response_ends = _response_ends(turn)
+        if response_ends:
+            own_params["previous_response_id"], first_unsent = response_ends.popitem()
         else:
-            del given["previous_response_id"]
-    elif id := given.get("previous_response_id"):
-        before = max((at for at, block in enumerate(turn, 1) if WIRE.place(block)[0] == id), default=0)
-    return before
+            del own_params["previous_response_id"]
+    elif server_id := own_params.get("previous_response_id"):
+        first_unsent = max(
+            (block_end for block_end, block in enumerate(turn, 1) if ORIGINALS.reply_position(block)[0] == server_id),
+            default=0,
+        )
+    return first_unsent
 
 
-def _conversation(block: Block) -> Any:
-    held = block.inference.extra.get("conversation") if block.inference else None
-    return held.get("id") if isinstance(held, Mapping) else None
+def _conversation_id(block: Block) -> Any:
+    """Return the id of the conversation that a reply was stored in."""
+    conversation = block.inference.extra.get("conversation") if block.inference else None
+    return conversation.get("id") if isinstance(conversation, Mapping) else None
 
 
-def _held(turn: Turn) -> dict[str, int]:
-    """The responses that stand in this Turn as they came, and where each ends; none after an edit."""
-    ends: dict[str, int] = {}
-    for at, block in enumerate(turn, 1):
-        id, _ = WIRE.place(block)
-        ended = block.inference.finish_class if block.inference else None
-        edited = (id or WIRE.kept in block.metadata) and WIRE.raw(block) is None
-        if edited or (id and ended in (FinishClass.ERROR, FinishClass.INTERRUPTED)):
-            ends.pop(id, None)
+def _response_ends(turn: Turn) -> dict[str, int]:
+    """Return the ids of the unedited responses in this Turn, each with the index after its last block; stops at an edit."""
+    response_ends: dict[str, int] = {}
+    for block_end, block in enumerate(turn, 1):
+        response_id, _ = ORIGINALS.reply_position(block)
+        finish_class = block.inference.finish_class if block.inference else None
+        is_edited = (response_id or ORIGINALS.item_key in block.metadata) and ORIGINALS.raw_item(block) is None
+        if is_edited or (response_id and finish_class in (FinishClass.ERROR, FinishClass.INTERRUPTED)):
+            response_ends.pop(response_id, None)
             break
-        if id:
-            ends[id] = at
-    return ends
+        if response_id:
+            response_ends[response_id] = block_end
+    return response_ends
 
 
-# Blocks → items.
+# Encoding blocks as items.
 
 
-def _input(blocks: Sequence[Block], custom: set[str], *, stored: bool) -> list[Item] | str:
-    if len(blocks) == 1 and isinstance(raw := WIRE.raw(blocks[0]), str):
-        return raw
-    said = [(block, item) for block in blocks if (item := _item(block, custom)) is not None]
-    return [_placed(before, block, item) for before, (block, item) in _with_their_thoughts(said, stored=stored)]
+def _input_items(blocks: Sequence[Block], custom_call_ids: set[str], *, stored: bool) -> list[Item] | str:
+    """Return the items of these blocks; a single recorded text stays a string."""
+    if len(blocks) == 1 and isinstance(raw_text := ORIGINALS.raw_item(blocks[0]), str):
+        return raw_text
+    block_items = [(block, item) for block in blocks if (item := _item(block, custom_call_ids)) is not None]
+    return [
+        _without_orphaned_id(previous_block, block, item)
+        for previous_block, (block, item) in _with_sendable_reasoning(block_items, stored=stored)
+    ]
 
 
-def _custom(turn: Turn) -> set[str]:
-    """The ids of the calls of custom tools: what answers these is another item than what answers a function."""
-    return {block.tool_call_id for block in turn if _kept(block).get("type") == "custom_tool_call"}
+def _custom_call_ids(turn: Turn) -> set[str]:
+    """Return the ids of calls of custom tools; their outputs are items of another type than those of functions."""
+    return {block.tool_call_id for block in turn if _raw_item(block).get("type") == "custom_tool_call"}
 
 
-def _with_their_thoughts(said: list[Said], *, stored: bool) -> Iterator[tuple[Block | None, Said]]:
-    """Each item, and the block before it. A thought goes only before what it led to, and only if it can be read there."""
-    going: list[Said] = []
-    after: Block | None = None
-    for block, item in reversed(said):
+def _with_sendable_reasoning(block_items: list[BlockItem], *, stored: bool) -> Iterator[tuple[Block | None, BlockItem]]:
+    """Yield each item with the block before it; drops reasoning that the server could not read, or without its successor."""
+    sent_items: list[BlockItem] = []
+    next_block: Block | None = None
+    for block, item in reversed(block_items):
         if item.get("type") == "reasoning":
-            if after is None or not _led_to(block, after):
+            if next_block is None or not _precedes(block, next_block):
                 continue
             if not stored and not item.get("encrypted_content") and not item.get("content"):
                 continue
-        going.append((block, item))
-        after = block
-    going.reverse()
-    yield from zip((None, *(block for block, _ in going)), going, strict=False)
+        sent_items.append((block, item))
+        next_block = block
+    sent_items.reverse()
+    yield from zip((None, *(block for block, _item in sent_items)), sent_items, strict=False)
 
 
-def _led_to(thought: Block, after: Block) -> bool:
-    ours, theirs = WIRE.place(thought)[0], WIRE.place(after)[0]
-    by_model = after.kind in ("reasoning", "llm_text", "tool_call") or (after.kind == "other" and after.role != "user")
-    return by_model and ours in ("", theirs)
+def _precedes(reasoning_block: Block, next_block: Block) -> bool:
+    """Tell whether a reasoning block led to the block after it: one of the model, of the same response."""
+    reasoning_response, next_response = (
+        ORIGINALS.reply_position(reasoning_block)[0],
+        ORIGINALS.reply_position(next_block)[0],
+    )
+    is_from_model = next_block.kind in ("reasoning", "llm_text", "tool_call") or (
+        next_block.kind == "other" and next_block.role != "user"
+    )
+    return is_from_model and reasoning_response in ("", next_response)
 
 
-def _placed(before: Block | None, block: Block, item: Item) -> Item:
-    """The item; without its id where what stood before it is gone, a thought the server would miss."""
-    id, place = WIRE.place(block)
-    alone = before is None or WIRE.place(before) != (id, (place or 0) - 1)
-    if id and place and alone and item.get("type") in ("message", *CALLS):
+def _without_orphaned_id(previous_block: Block | None, block: Block, item: Item) -> Item:
+    """Return the item; without its id where its predecessor is gone, because the server would miss that reasoning."""
+    response_id, output_index = ORIGINALS.reply_position(block)
+    is_orphaned = previous_block is None or ORIGINALS.reply_position(previous_block) != (
+        response_id,
+        (output_index or 0) - 1,
+    )
+    if response_id and output_index and is_orphaned and item.get("type") in ("message", *CALL_ARGUMENTS):
         item.pop("id", None)
     return item
 
 
-def _kept(block: Block) -> Mapping[str, Any]:
-    """What OpenAI wrote for this block, edited since or not."""
-    raw = (block.metadata.get(WIRE.kept) or EMPTY_DICT).get("raw")
-    return raw if isinstance(raw, Mapping) else EMPTY_DICT
+def _raw_item(block: Block) -> Mapping[str, Any]:
+    """Return the item that OpenAI wrote for this block, even if it was edited since."""
+    raw_item = (block.metadata.get(ORIGINALS.item_key) or EMPTY_DICT).get("raw")
+    return raw_item if isinstance(raw_item, Mapping) else EMPTY_DICT
 
 
-def _item(block: Block, custom: set[str]) -> Item | None:
-    """What a block says: verbatim where it may be, else from its payload; None for what cannot be said."""
-    raw = WIRE.raw(block)
-    if isinstance(raw, str):
-        return {"role": block.role, "content": raw}
-    return raw if isinstance(raw, dict) else _renewed(block, custom)
+def _item(block: Block, custom_call_ids: set[str]) -> Item | None:
+    """Return the item of a block: verbatim where it is unedited, else from its payload; None where there is none."""
+    raw_item = ORIGINALS.raw_item(block)
+    if isinstance(raw_item, str):
+        return {"role": block.role, "content": raw_item}
+    return raw_item if isinstance(raw_item, dict) else _item_of_payload(block, custom_call_ids)
 
 
-def _renewed(block: Block, custom: set[str]) -> Item | None:
-    """The item of a block from its payload, over what was kept of it."""
+def _item_of_payload(block: Block, custom_call_ids: set[str]) -> Item | None:
+    """Return the item of a block from its payload, with the other fields of its original."""
     match block.kind:
         case "system" | "user":
             return _message(block)
         case "llm_text":
-            return _answer(block)
+            return _model_message(block)
         case "reasoning" if not _is_foreign(block):
             return _reasoning(block)
-        case "tool_call" if block.tool_call_id in custom:
-            said = block.args.get("input", "")
-            return _over(block, "custom_tool_call", call_id=_id(block), name=block.name, input=said)
+        case "tool_call" if block.tool_call_id in custom_call_ids:
+            input_text = block.args.get("input", "")
+            return _typed_item(block, "custom_tool_call", call_id=_id(block), name=block.name, input=input_text)
         case "tool_call":
-            return _over(block, "function_call", call_id=_id(block), name=block.name, arguments=_arguments(block))
+            return _typed_item(block, "function_call", call_id=_id(block), name=block.name, arguments=_arguments(block))
         case "tool_use":
-            type = "custom_tool_call_output" if block.tool_call_id in custom else "function_call_output"
-            return _over(block, type, call_id=_id(block), output=_output(block))
-        case "other" if WIRE.kept in block.metadata or block.payload.get("type") in GIVEN:
+            item_type = "custom_tool_call_output" if block.tool_call_id in custom_call_ids else "function_call_output"
+            return _typed_item(block, item_type, call_id=_id(block), output=_output(block))
+        case "other" if ORIGINALS.item_key in block.metadata or block.payload.get("type") in CLIENT_ITEM_TYPES:
             item: Item = thaw(block.payload)
             return item
     return None
 
 
-def _over(block: Block, type: str, **fields: Any) -> Item:
-    """An item of these fields, with what else was kept of it; with its id, where it is OpenAI's."""
-    kept = _kept(block)
-    if kept and kept.get("type", "message") == type:
-        return {**thaw(kept), **fields}
-    id = block.payload.get("item_id") if not _is_foreign(block) else None
-    return {"type": type, **({"id": id} if id else {}), **fields}
+def _typed_item(block: Block, item_type: str, **fields: Any) -> Item:
+    """Return an item with these fields and the others of its original; with its id, where it is OpenAI's."""
+    raw_item = _raw_item(block)
+    if raw_item and raw_item.get("type", "message") == item_type:
+        return {**thaw(raw_item), **fields}
+    item_id = block.payload.get("item_id") if not _is_foreign(block) else None
+    return {"type": item_type, **({"id": item_id} if item_id else {}), **fields}
 
 
 def _is_foreign(block: Block) -> bool:
-    """Whether another provider made this block: its ids and signatures mean nothing to OpenAI."""
-    if WIRE.kept in block.metadata:
+    """Tell whether another provider made this block, so that its ids and signatures mean nothing to OpenAI."""
+    if ORIGINALS.item_key in block.metadata:
         return False
-    made_by = block.inference.provider if block.inference else ""
-    ours = ("", "openai", "open_responses", "scripted")
-    return made_by not in ours or any(name.endswith(".wire@v1") for name in block.metadata)
+    provider_name = block.inference.provider if block.inference else ""
+    own_names = ("", "openai", "open_responses", "scripted")
+    return provider_name not in own_names or any(key_name.endswith(".wire@v1") for key_name in block.metadata)
 
 
 def _message(block: Block) -> Item | None:
-    """What the user or the system says."""
-    parts: list[Item] = [{"type": "input_text", "text": block.text}] if block.text else []
-    parts += map(_image, block.payload.get("images") or ())
-    parts += map(_media, block.payload.get("media") or ())
+    """Return the item of a user or system block."""
+    content_parts: list[Item] = [{"type": "input_text", "text": block.text}] if block.text else []
+    content_parts += map(_image, block.payload.get("images") or ())
+    content_parts += map(_media, block.payload.get("media") or ())
     role = "user" if block.kind == "user" else block.role if block.role == "developer" else "system"
-    return _over(block, "message", role=role, content=parts) if parts else None
+    return _typed_item(block, "message", role=role, content=content_parts) if content_parts else None
 
 
-def _answer(block: Block) -> Item | None:
-    """What the model says; as a mere text where it has no id of OpenAI's, which a list of parts demands."""
-    payload, text, refused = block.payload, block.text, block.payload.get("refusal") or ""
-    known = _kept(block)
-    if not known and (_is_foreign(block) or not payload.get("item_id")):
-        said = text or refused
-        return {"type": "message", "role": "assistant", "content": said} if said else None
-    parts = (
+def _model_message(block: Block) -> Item | None:
+    """Return the item of a model's text; a plain string without an id of OpenAI's, which a list of parts requires."""
+    payload, text, refusal = block.payload, block.text, block.payload.get("refusal") or ""
+    raw_item = _raw_item(block)
+    if not raw_item and (_is_foreign(block) or not payload.get("item_id")):
+        plain_text = text or refusal
+        return {"type": "message", "role": "assistant", "content": plain_text} if plain_text else None
+    content_parts = (
         [{"type": "output_text", "text": text, "annotations": thaw(payload.get("annotations") or [])}] if text else []
     )
-    parts += [{"type": "refusal", "refusal": refused}] if refused else []
-    parts += thaw(payload.get("media") or []) if known else []
-    said = _over(block, "message", role="assistant", content=parts)
-    return {"status": "completed", **said} if parts else None
+    content_parts += [{"type": "refusal", "refusal": refusal}] if refusal else []
+    content_parts += thaw(payload.get("media") or []) if raw_item else []
+    message_item = _typed_item(block, "message", role="assistant", content=content_parts)
+    return {"status": "completed", **message_item} if content_parts else None
 
 
 def _reasoning(block: Block) -> Item | None:
-    """A thought that was edited, or read from another program's file; OpenAI takes none without what it encrypted."""
-    kept, payload = _kept(block), block.payload
-    if kept.get("content"):  # a server that shows its thoughts, and reads them
-        return _over(block, "reasoning", content=[{"type": "reasoning_text", "text": block.text}])
+    """Return the item of a reasoning block; OpenAI accepts an edited or imported one only with its encrypted content."""
+    raw_item, payload = _raw_item(block), block.payload
+    if raw_item.get("content"):  # a server that shows its reasoning and accepts it back
+        return _typed_item(block, "reasoning", content=[{"type": "reasoning_text", "text": block.text}])
     if not payload.get("encrypted_content"):
         return None
-    return _over(
+    return _typed_item(
         block,
         "reasoning",
         summary=thaw(payload.get("summary") or []),
@@ -297,9 +326,10 @@ def _reasoning(block: Block) -> Item | None:
     )
 
 
-def _image(given: Any) -> Item:
+def _image(image_value: Any) -> Item:
+    """Return an image as a part. Raises EngineError for an invalid or incomplete one."""
     try:
-        image = normal_image(given) if isinstance(given, Mapping) else EMPTY_DICT
+        image = normal_image(image_value) if isinstance(image_value, Mapping) else EMPTY_DICT
     except ValueError as error:
         raise EngineError(str(error), kind="unsupported") from None
     if image.get("file_id"):
@@ -310,67 +340,46 @@ def _image(given: Any) -> Item:
         source = {"image_url": f"data:{image['media_type']};base64,{image['content']}"}
     else:
         raise EngineError(
-            f"OpenAI takes images as bytes, URLs or its own file ids, not {given!r:.80}", kind="unsupported"
+            f"expected an image with content, a URL or a file id of OpenAI's, got {image_value!r:.80}",
+            kind="unsupported",
         )
     return {"type": "input_image", **source, "detail": image.get("detail") or "auto"}
 
 
-def _media(given: Any) -> Item:
-    if isinstance(given, Mapping) and given.get("type") in MEDIA:
-        media: Item = thaw(given)
+def _media(media_value: Any) -> Item:
+    """Return a medium as a part; one in OpenAI's own notation is unchanged."""
+    if isinstance(media_value, Mapping) and media_value.get("type") in MEDIA_TYPES:
+        media: Item = thaw(media_value)
         return media
-    return write_responses_medium(given)
+    return write_responses_medium(media_value)
 
 
 def _arguments(block: Block) -> str:
-    """The arguments of a call as text; those that are no JSON object as they were written."""
-    written = block.payload.get("args_raw", block.payload.get("args"))
-    if isinstance(written, str) and not block.args:
-        return written
+    """Return the arguments of a call as text; text that is not a JSON object is unchanged."""
+    arguments_text = block.payload.get("args_raw", block.payload.get("args"))
+    if isinstance(arguments_text, str) and not block.args:
+        return arguments_text
     return json.dumps(thaw(block.args), ensure_ascii=False, default=repr)
 
 
 def _output(block: Block) -> Any:
+    """Return the output of a call: its error, text, parts of media, or JSON."""
     result = block.result
     if block.error:
         return block.error
-    if isinstance(result, str) or are_parts(result, RESULTS):
+    if isinstance(result, str) or are_parts(result, OUTPUT_PART_TYPES):
         return thaw(result)
-    if (foreign := content_parts(result, "input_text", write_responses_medium)) is not None:
-        return foreign
+    if (foreign_parts := content_parts(result, "input_text", write_responses_medium)) is not None:
+        return foreign_parts
     return json.dumps(thaw(result), ensure_ascii=False, default=repr)
 
 
 def _id(block: Block) -> str:
-    """The id of a call; one that is too long for OpenAI is shortened."""
-    id = block.tool_call_id
-    if len(id) <= LONGEST_ID:
-        return id
-    return f"{id[:40]}_{hashlib.sha256(id.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
-
-
-# A request → the Turn it was made of.
-
-
-def history(request: Mapping[str, Any]) -> Turn:
-    """The blocks of a recorded request, `instructions` first; sent again they say the same.
-
-    Its other parameters are not a Turn's. Raises EngineError where it is no request.
-    """
-    request = freeze(request)
-    given = request.get("input") if isinstance(request, Mapping) else None
-    if not isinstance(given, (str, list)):
-        raise EngineError("a request of OpenAI's has an input, a text or a list of items", kind="bad_request")
-    blocks: list[Block] = []
-    if isinstance(instructions := request.get("instructions"), str):
-        blocks.append(WIRE.marked(Block(Kind.SYSTEM, {"text": instructions}, "system"), raw=instructions))
-    if isinstance(given, str):
-        return Turn(PersistentList((*blocks, WIRE.marked(Block(Kind.USER, {"text": given}, "user"), raw=given))))
-    for index, item in enumerate(given):
-        if not isinstance(item, Mapping):
-            raise EngineError(f"an item of the input is an object, not {item!r:.60}", kind="bad_request")
-        blocks.append(WIRE.marked(decoded(FrozenDict(item)), raw=item, index=index))
-    return Turn(PersistentList(blocks))
+    """Return the id of a call, shortened where it is too long for OpenAI."""
+    call_id = block.tool_call_id
+    if len(call_id) <= MAX_ID_LENGTH:
+        return call_id
+    return f"{call_id[:40]}_{hashlib.sha256(call_id.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
 
 PROVIDER = Provider(
@@ -387,7 +396,7 @@ PROVIDER = Provider(
     structured_output=STRUCTURED_OUTPUT,
     messages=MessageLayout(messages="input", head="instructions", listed_roles=frozenset({"developer"})),
     read_medium=read_responses_medium,
-    namespace=WIRE.namespace,
-    result_names=frozenset(),  # its "openai" may be of Chat Completions, too
+    namespace=ORIGINALS.namespace,
+    result_names=frozenset(),  # the name "openai" is also used by Chat Completions
     output_limits=("max_output_tokens",),
 )

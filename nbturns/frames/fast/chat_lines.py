@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ...importers.kit.chat_messages import CALL_FIELDS, PROMPT_FIELDS, REPLY_FIELDS, RESULT_FIELDS, SEPARATE
-from ...importers.kit.lenient_json import parse, parser
+from ...importers.kit.chat_messages import CALL_FIELDS, PROMPT_FIELDS, REPLY_FIELDS, RESULT_FIELDS, SEPARATE_FIELDS
+from ...importers.kit.lenient_json import fast_parser, parse
 from ..sources import SourceFile
 from .block_batch import (
     CALL,
@@ -42,7 +42,7 @@ class ChatRecords:
         self.label = file.label
         self._extra_json: dict[tuple[str, str], str] = {}  # of a message with one extra field, by name and text
         self._arguments_json: dict[str, str] = {}  # by the arguments as the file has them
-        self._parse = parser()
+        self._parse = fast_parser()
 
     def add(self, batch: BlockBatch, record: dict[str, Any], position: str, unique_id: Callable[[str], str]) -> bool:
         """Add all blocks of a conversation; False if it is not plain, and the batch is to be shortened again."""
@@ -128,7 +128,7 @@ class ChatRecords:
                 return False
         elif type(tool_calls) is not list or not tool_calls or (content is not None and type(content) is not str):
             return False
-        if len(message) > 2 and not SEPARATE.isdisjoint(message) and any(map(message.get, SEPARATE)):
+        if len(message) > 2 and not SEPARATE_FIELDS.isdisjoint(message) and any(map(message.get, SEPARATE_FIELDS)):
             return False
         row, extra = len(batch.texts), None
         if len(message) > 3 or content is not None or "content" not in message:

@@ -70,7 +70,7 @@ def read_fast(frame_pass: FramePass, file: SourceFile, advance: Callable[[int], 
 
 def _format(sample: Sample) -> str:
     """Return the format of records or of an Inspect log; "" for other files, and for a message per line."""
-    if not sample.lines and inspect_log.score(sample):
+    if not sample.is_json_lines and inspect_log.score_inspect_log(sample):
         importer = detect_importer(sample)
         return importer.name if importer else ""
     if sample.container != "json" or not isinstance(sample.value, dict) or "role" in sample.record:
@@ -119,7 +119,7 @@ class _FileReader:
 class _InspectReader(_FileReader):
     def read(self) -> None:
         with pause_gc():
-            for position, sample_source, log in inspect_log.samples(self.source):
+            for position, sample_source, log in inspect_log.iter_samples(self.source):
                 self.report_problems()
                 notes = self.source.notes(inspect_log.FORMAT, position)
                 self.add(
@@ -136,7 +136,7 @@ class _InspectReader(_FileReader):
 
     def _load_run(self, position: str, sample_source: inspect_log.SampleLoader, log: Any) -> Run | None:
         notes = self.source.notes(inspect_log.FORMAT, position)
-        return next(try_read(self.source, position, inspect_log.read_one, sample_source, log, notes), None)
+        return next(try_read(self.source, position, inspect_log.read_loaded_sample, sample_source, log, notes), None)
 
 
 class _RecordReader(_FileReader):
@@ -187,10 +187,10 @@ class _RecordReader(_FileReader):
 
 
 def _read_chat(source: ImportSource, position: str, record: Any) -> Any:
-    return openai_chat.read_one(record, source.notes(openai_chat.FORMAT, position))
+    return openai_chat.read_chat(record, source.notes(openai_chat.FORMAT, position))
 
 
 READERS: dict[str, Callable[[ImportSource, str, Any], Any]] = {
-    OURS: nbturns_files.run_of,
+    OURS: nbturns_files.document_to_run,
     openai_chat.FORMAT: _read_chat,
 }

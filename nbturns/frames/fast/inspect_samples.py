@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ...importers import Notes
-from ...importers.inspect_log import EVALUATION_FIELDS, LARGE_FIELDS, evaluation_of, messages_of, run_id
+from ...importers.inspect_log import EVALUATION_FIELDS, LARGE_FIELDS, evaluation_of, final_messages, run_id
 from ...importers.inspect_messages import (
     Attachments,
     SampleEvents,
-    blocks_of,
     call_outcome,
-    extra_fields_of,
-    last_reply,
-    model_of,
+    extra_message_fields,
+    find_last_reply,
+    message_to_blocks,
+    split_model,
 )
 from ...importers.kit.transcript import PROMPT_KINDS, conversation_key, other_block
 from ...values.turns import Block
@@ -50,7 +50,7 @@ def add_sample(
     sample_id = file.distinct_id(run_id(sample, about, notes))
     attachment_texts = sample.get("attachments")
     attachments = Attachments(attachment_texts, notes) if attachment_texts else None
-    messages = messages_of(sample)
+    messages = final_messages(sample)
     _require_plain_fields(sample, about, messages)
     reader = _SampleReader(batch, str(file.path), outputs, notes)
     reader.add(messages, attachments)
@@ -93,7 +93,7 @@ class _ModelOutputs:
         if output is None and is_last:
             output, model = self.final_output, self.model
         if output is None:
-            provider, model_name, stop_reason, finish = *model_of(message, self.model), "", "unknown"
+            provider, model_name, stop_reason, finish = *split_model(message, self.model), "", "unknown"
         else:
             provider, model_name, stop_reason, finish = call_outcome(output, model)
         return "anthropic" if provider == "claude" else provider, model_name, stop_reason, str(finish)
@@ -114,14 +114,14 @@ class _SampleReader:
         batch.begin_turn(self.run, "", 0, 0)
 
     def add(self, messages: list[Any], attachments: Attachments | None) -> None:
-        last_reply_index = last_reply(messages)
+        last_reply_index = find_last_reply(messages)
         for number, message in enumerate(messages):
             if type(message) is not dict:
                 self._add_blocks([other_block(message)], None, None)
                 continue
             if attachments is not None:
                 message = attachments.resolve(message, f"messages[{number}]")
-            extra_fields = extra_fields_of(message)
+            extra_fields = extra_message_fields(message)
             extra = plain_json(extra_fields) if extra_fields else None
             call: int | None = None
             is_added = False
@@ -134,7 +134,7 @@ class _SampleReader:
                 case "user" | "system" as role:
                     is_added = self._add_text(role, message, extra)
             if not is_added:
-                self._add_blocks(blocks_of(message, f"messages[{number}]", NO_CALLS, self.notes), call, extra)
+                self._add_blocks(message_to_blocks(message, f"messages[{number}]", NO_CALLS, self.notes), call, extra)
 
     def _call_number(self, message: dict[str, Any], number: int, *, is_last: bool) -> int:
         call_id = f"{self.call_id_prefix}{message.get('id') or f'messages[{number}]'}"

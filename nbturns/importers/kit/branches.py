@@ -19,7 +19,8 @@ from ...values.turns import Block, Kind, Run, Turn
 from . import faults
 from .import_report import ImportReport, Notes
 from .importer import LIKELY, SURE
-from .source import Sample, Source
+from .sample import Sample
+from .source import Source
 from .transcript import Transcript
 
 EXPORT_MEMBER = re.compile(r"(?:^|/)conversations(?:[-_]\d+)?\.json$")
@@ -27,7 +28,7 @@ ANSWER_KINDS = (Kind.LLM_TEXT, Kind.TOOL_CALL, Kind.REASONING)
 
 
 @dataclass(frozen=True, slots=True)
-class Path:
+class BranchPath:
     """A path from the root to a node: its blocks, its Turns, and the tool call that waits for a result."""
 
     blocks: PersistentList[Block] = PersistentList()  # noqa: RUF009  # a value, which never changes
@@ -39,70 +40,74 @@ class Path:
     def turns(self) -> tuple[Turn, ...]:
         """Return the Turns of the path, the first one first."""
         turns = [Turn(self.blocks)]
-        link = self.finished_turns
-        while link is not None:
-            link, turn = link
+        earlier_turns = self.finished_turns
+        while earlier_turns is not None:
+            earlier_turns, turn = earlier_turns
             turns.append(turn)
         return tuple(reversed(turns))
 
-    def extend(self, blocks: list[Block], pending_call_id: str) -> Path:
+    def extend(self, blocks: list[Block], pending_call_id: str) -> BranchPath:
         """Return the path to a child node, which has these blocks."""
-        path = replace(self, pending_call_id=pending_call_id, record_count=self.record_count + 1)
-        for one in blocks:
-            if one.kind == Kind.USER and path.answered:
-                turn = Turn(path.blocks)
-                path = replace(path, finished_turns=(path.finished_turns, turn), answered=False)
-            answered = path.answered or one.kind in ANSWER_KINDS
-            path = replace(path, blocks=path.blocks.append(one), answered=answered)
-        return path
+        extended_path = replace(self, pending_call_id=pending_call_id, record_count=self.record_count + 1)
+        for new_block in blocks:
+            if new_block.kind == Kind.USER and extended_path.answered:
+                finished_turn = Turn(extended_path.blocks)
+                extended_path = replace(
+                    extended_path, finished_turns=(extended_path.finished_turns, finished_turn), answered=False
+                )
+            has_answer = extended_path.answered or new_block.kind in ANSWER_KINDS
+            extended_path = replace(extended_path, blocks=extended_path.blocks.append(new_block), answered=has_answer)
+        return extended_path
 
 
 class BranchReader:
-    """Reads each node of a tree once, however many branches it is on. A subclass has a method `message`."""
+    """Reads each node of a tree once, however many branches it is on. A subclass defines `read_node_message`."""
 
     def __init__(self, transcript: Transcript) -> None:
         self.transcript = transcript
-        self.paths: dict[str, Path] = {}
-        self.pending_call_id = ""  # of the tool call that waits for a result
+        self.paths: dict[str, BranchPath] = {}
+        self.pending_call_id = ""  # id of the tool call that waits for a result
 
-    def message(self, record: Any) -> None:
+    def read_node_message(self, record: Any) -> None:
         """Add the blocks of one message."""
         raise NotImplementedError
 
-    def read_branch(self, tree: Tree, leaf: str) -> Path:
-        """Return the path to `leaf`, and read the nodes on it that were not read before."""
+    def read_branch(self, tree: Tree, leaf_key: str) -> BranchPath:
+        """Return the path to `leaf_key`, and read its nodes that were not read before."""
         unread_keys: list[str] = []
-        key: str | None = leaf
-        while key is not None and key not in self.paths:
-            unread_keys.append(key)
-            key = tree.parents.get(key)
-        path = Path() if key is None else self.paths[key]
-        for key in reversed(unread_keys):
-            if (message := tree.nodes[key].get("message")) is not None:
+        node_key: str | None = leaf_key
+        while node_key is not None and node_key not in self.paths:
+            unread_keys.append(node_key)
+            node_key = tree.parents.get(node_key)
+        path = BranchPath() if node_key is None else self.paths[node_key]
+        for node_key in reversed(unread_keys):
+            if (message := tree.nodes[node_key].get("message")) is not None:
                 block_count = len(self.transcript.blocks)
                 self.pending_call_id = path.pending_call_id
-                self.transcript.read_record(f"{tree.name}[{key!r}]", message, self.message)
+                self.transcript.read_record(f"{tree.name}[{node_key!r}]", message, self.read_node_message)
                 path = path.extend(self.transcript.blocks[block_count:], self.pending_call_id)
-            self.paths[key] = path
+            self.paths[node_key] = path
         return path
 
-    def runs(
-        self, tree: Tree, current: Any, *, id: Any, name: Any, metadata: Callable[[], dict[str, Any]]
+    def read_runs(
+        self, tree: Tree, current_key: Any, *, conversation_id: Any, name: Any, metadata: Callable[[], dict[str, Any]]
     ) -> Iterator[Run]:
         """Yield a Run for each branch, the current one first; `metadata` is called when all nodes are read."""
         transcript, notes = self.transcript, self.transcript.notes
-        leaves = tree.leaves(current)
-        transcript.key = id = id if isinstance(id, str) and id else transcript.key
-        paths = [self.read_branch(tree, leaf) for leaf in leaves] or [Path()]
-        for number, path in enumerate(paths):
+        leaves = tree.leaf_keys(current_key)
+        transcript.key = conversation_id = (
+            conversation_id if isinstance(conversation_id, str) and conversation_id else transcript.key
+        )
+        paths = [self.read_branch(tree, leaf) for leaf in leaves] or [BranchPath()]
+        for branch_number, path in enumerate(paths):
             report = replace(notes.report(len(path.blocks)), read=path.record_count)
-            if number:
+            if branch_number:
                 report = ImportReport(notes.format, path.record_count, len(path.blocks), file=notes.file)
             yield Run(
                 path.turns(),
-                id=id if number == 0 else f"{id}/{leaves[number]}",
+                id=conversation_id if branch_number == 0 else f"{conversation_id}/{leaves[branch_number]}",
                 name=name if isinstance(name, str) else "",
-                metadata=metadata_from_dict(metadata() if number == 0 else {BRANCH_OF.name: id}),
+                metadata=metadata_from_dict(metadata() if branch_number == 0 else {BRANCH_OF.name: conversation_id}),
                 import_report=report,
             )
 
@@ -110,90 +115,97 @@ class BranchReader:
 class Tree:
     """The nodes of a conversation by key, and the parent of each."""
 
-    def __init__(self, mapping: Mapping[str, Any], notes: Notes, name: str = "mapping") -> None:
+    def __init__(self, mapping: Mapping[str, Any], notes: Notes, list_name: str = "mapping") -> None:
         self.notes = notes
-        self.name = name  # of the field with the nodes, for positions
-        self.nodes = {key: node for key, node in mapping.items() if isinstance(node, Mapping)}
-        self.invalid_nodes = {key: node for key, node in mapping.items() if key not in self.nodes}
-        for key, node in self.invalid_nodes.items():
-            notes.add_unknown(self._position(key), faults.wrong_type("", node, dict))
-        self.parents = self._without_circles(self._parents())
+        self.name = list_name  # name of the field with the nodes, for positions
+        self.nodes = {node_key: node for node_key, node in mapping.items() if isinstance(node, Mapping)}
+        self.invalid_nodes = {node_key: node for node_key, node in mapping.items() if node_key not in self.nodes}
+        for node_key, node in self.invalid_nodes.items():
+            notes.add_unknown(self._position(node_key), faults.wrong_type("", node, dict))
+        self.parents = self._cut_circles(self._read_parents())
 
-    def _position(self, key: str) -> str:
-        return f"{self.name}[{key!r}]"
+    def _position(self, node_key: str) -> str:
+        return f"{self.name}[{node_key!r}]"
 
-    def _parents(self) -> dict[str, str]:
+    def _read_parents(self) -> dict[str, str]:
         """Return each node's parent: the one it names, else the one that names it as a child."""
         parents: dict[str, str] = {}
-        for key, node in self.nodes.items():
-            parent = node.get("parent")
-            if isinstance(parent, str) and parent in self.nodes and parent != key:
-                parents[key] = parent
-            elif parent is not None:
-                self.notes.add_guess(self._position(key), faults.unknown_parent(parent, "a branch begins here"))
-        for key, node in self.nodes.items():
-            children = node.get("children")
-            for child in children if isinstance(children, list) else ():
-                if isinstance(child, str) and child in self.nodes and child not in parents and child != key:
-                    parents[child] = key
+        for node_key, node in self.nodes.items():
+            parent_key = node.get("parent")
+            if isinstance(parent_key, str) and parent_key in self.nodes and parent_key != node_key:
+                parents[node_key] = parent_key
+            elif parent_key is not None:
+                self.notes.add_guess(
+                    self._position(node_key), faults.unknown_parent(parent_key, "a branch begins here")
+                )
+        for node_key, node in self.nodes.items():
+            child_keys = node.get("children")
+            for child_key in child_keys if isinstance(child_keys, list) else ():
+                if (
+                    isinstance(child_key, str)
+                    and child_key in self.nodes
+                    and child_key not in parents
+                    and child_key != node_key
+                ):
+                    parents[child_key] = node_key
         return parents
 
-    def _without_circles(self, parents: dict[str, str]) -> dict[str, str]:
+    def _cut_circles(self, parents: dict[str, str]) -> dict[str, str]:
         """Return the parents with each circle cut at one node, so that every path ends at a root."""
-        visited: set[str] = set()
-        for start in self.nodes:
-            path: dict[str, None] = {}
-            key: str | None = start
-            while key is not None and key not in visited:
-                if key in path:
-                    self.notes.add_guess(self._position(key), "node is its own ancestor; a branch begins here")
-                    del parents[key]
+        visited_keys: set[str] = set()
+        for start_key in self.nodes:
+            path_keys: dict[str, None] = {}
+            node_key: str | None = start_key
+            while node_key is not None and node_key not in visited_keys:
+                if node_key in path_keys:
+                    self.notes.add_guess(self._position(node_key), "node is its own ancestor; a branch begins here")
+                    del parents[node_key]
                     break
-                path[key] = None
-                key = parents.get(key)
-            visited.update(path)
+                path_keys[node_key] = None
+                node_key = parents.get(node_key)
+            visited_keys.update(path_keys)
         return parents
 
-    def leaves(self, current: Any) -> list[str]:
+    def leaf_keys(self, current_key: Any) -> list[str]:
         """Return the leaves whose branches have messages of their own, that of the current branch first."""
         inner_nodes = set(self.parents.values())
-        leaves = [key for key in self.nodes if key not in inner_nodes]
-        if isinstance(current, str) and current in self.nodes:
-            first = current
-        elif leaves:
-            first = leaves[-1]
-            message = f"node {current!r:.60} does not exist; the last branch is the current one"
-            self.notes.add_guess("current_node", message)
+        leaf_keys = [node_key for node_key in self.nodes if node_key not in inner_nodes]
+        if isinstance(current_key, str) and current_key in self.nodes:
+            first_leaf = current_key
+        elif leaf_keys:
+            first_leaf = leaf_keys[-1]
+            guess_message = f"node {current_key!r:.60} does not exist; the last branch is the current one"
+            self.notes.add_guess("current_node", guess_message)
         else:
             return []
-        visited: set[str] = set()
+        visited_keys: set[str] = set()
         leaves_with_messages: list[str] = []
-        for leaf in dict.fromkeys((first, *leaves)):
+        for leaf_key in dict.fromkeys((first_leaf, *leaf_keys)):
             has_message = False
-            key: str | None = leaf
-            while key is not None and key not in visited:
-                visited.add(key)
-                has_message = has_message or self.nodes[key].get("message") is not None
-                key = self.parents.get(key)
+            node_key: str | None = leaf_key
+            while node_key is not None and node_key not in visited_keys:
+                visited_keys.add(node_key)
+                has_message = has_message or self.nodes[node_key].get("message") is not None
+                node_key = self.parents.get(node_key)
             if has_message or not leaves_with_messages:
-                leaves_with_messages.append(leaf)
+                leaves_with_messages.append(leaf_key)
         return leaves_with_messages
 
 
-# In files.
+# Files.
 
 
 def export_score(is_conversation: Callable[[Any], bool]) -> Callable[[Sample], int]:
     """Return a score that is sure of a conversation, also of the first one in a zip, and likely for a zip without a sample."""
 
-    def score(sample: Sample) -> int:
+    def score_sample(sample: Sample) -> int:
         if sample.container not in ("json", "zip"):
             return 0
         if any(map(is_conversation, sample.records)):
             return SURE
         return LIKELY if not sample.values and any(map(EXPORT_MEMBER.search, sample.names)) else 0
 
-    return score
+    return score_sample
 
 
 def export_reader(
@@ -201,26 +213,26 @@ def export_reader(
 ) -> Callable[[Source], Iterator[Run]]:
     """Return a reader for every conversation of an export, each with its branches."""
 
-    def read(source: Source) -> Iterator[Run]:
+    def read_export(source: Source) -> Iterator[Run]:
         conversations = _zip_records(source) if source.sample.container == "zip" else source.records()
-        for position, value in conversations:
+        for position, conversation in conversations:
             try:
-                yield from read_branches(value, source.notes(format, position))
+                yield from read_branches(conversation, source.notes(format, position))
             except LoadError as error:
                 if source.strict:
                     raise
                 source.add_problem(error.position or position, error.reason)
 
-    return read
+    return read_export
 
 
 def _zip_records(source: Source) -> Iterator[tuple[str, Any]]:
     with source.open_zip() as archive:
-        for name in filter(EXPORT_MEMBER.search, archive.names):
+        for member_name in filter(EXPORT_MEMBER.search, archive.names):
             try:
-                value = archive.json(name)
+                member_value = archive.json(member_name)
             except LoadError as error:
                 source.add_problem(error.position, error.reason)
                 continue
-            for index, conversation in enumerate(value if isinstance(value, list) else [value]):
-                yield f"{name}[{index}]", conversation
+            for index, conversation in enumerate(member_value if isinstance(member_value, list) else [member_value]):
+                yield f"{member_name}[{index}]", conversation

@@ -21,31 +21,38 @@ from .record_fields import parse_arguments
 from .transcript import Transcript
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
-SEPARATE = frozenset({"refusal", "function_call", "reasoning_content", "reasoning", "reasoning_details", "audio"})
-ID, RESULT, INDEX, EXTRA_FIELDS = INFERENCE_ID.name, INFERENCE_RESULT.name, MESSAGE.name, OPENAI_CHAT_FIELDS.name
-WRITTEN_ARGUMENTS = ARGUMENTS.name
+SEPARATE_FIELDS = frozenset(
+    {"refusal", "function_call", "reasoning_content", "reasoning", "reasoning_details", "audio"}
+)
+INFERENCE_ID_NAME, RESULT_NAME, MESSAGE_INDEX_NAME, EXTRA_FIELDS_NAME = (
+    INFERENCE_ID.name,
+    INFERENCE_RESULT.name,
+    MESSAGE.name,
+    OPENAI_CHAT_FIELDS.name,
+)
+ARGUMENTS_NAME = ARGUMENTS.name
 # The fields that the blocks of a message hold, by the shape of the message.
 PROMPT_FIELDS, RESULT_FIELDS = frozenset({"role", "content"}), frozenset({"role", "content", "tool_call_id"})
 REPLY_FIELDS = frozenset({"role", "content", "tool_calls"})
 CALL_FIELDS = frozenset({"role", "tool_calls"})  # the content, which is null, "" or missing, is kept
 NULL_CONTENT = FrozenDict({"content": None})
-ATOMS = frozenset({str, int, float, bool, type(None)})
+SCALAR_TYPES = frozenset({str, int, float, bool, type(None)})
 
 
 def read_messages(transcript: Transcript, messages: Sequence[Any], model: Any = "") -> None:
     """Add the blocks of chat messages to a transcript. `model` is that of the replies, if the file names it."""
-    from .chat_messages_fallback import read_odd
+    from .chat_messages_fallback import read_unusual_message
 
     reader = Reader(transcript, model if isinstance(model, str) else "")
-    readers, begin, blocks = reader.readers, transcript.record_starts.append, transcript.blocks
+    readers, add_record_start, blocks = reader.readers_by_role, transcript.record_starts.append, transcript.blocks
     for index, message in enumerate(messages):
-        begin(len(blocks))
+        add_record_start(len(blocks))
         try:
             if readers[message["role"]](index, message):
                 continue
         except (TypeError, KeyError, IndexError):  # not an object, or an unknown role
             pass
-        read_odd(reader, index, message)
+        read_unusual_message(reader, index, message)
     transcript.notes.record_count += len(messages)
 
 
@@ -56,25 +63,28 @@ class Reader:
         self.transcript = transcript
         self.blocks: list[Block] = transcript.blocks
         self.last_call_id = ""
-        self._key = f"{transcript.key}/message-" if transcript.key else "message-"
-        self._model = {"model": model} if model else {}
-        self._parse = lenient_json.parser()
-        self.readers: dict[Any, Callable[[int, dict[str, Any]], bool]] = {
-            "system": self._prompt,
-            "developer": self._prompt,
-            "user": self._prompt,
-            "assistant": self._reply,
-            "tool": self._result,
+        self._id_prefix = f"{transcript.key}/message-" if transcript.key else "message-"
+        self._model_field = {"model": model} if model else {}
+        self._parse_json = lenient_json.fast_parser()
+        self.readers_by_role: dict[Any, Callable[[int, dict[str, Any]], bool]] = {
+            "system": self._add_prompt,
+            "developer": self._add_prompt,
+            "user": self._add_prompt,
+            "assistant": self._add_reply,
+            "tool": self._add_result,
         }
 
     def call_metadata(self, index: int) -> dict[str, Any]:
         """Return the metadata of the blocks of a reply: the id and the result of their model call."""
-        id = f"{self._key}{index}"
-        return {ID: id, RESULT: FrozenDict({"inference_id": id, **self._model, "finish_class": "unknown"})}
+        inference_id = f"{self._id_prefix}{index}"
+        return {
+            INFERENCE_ID_NAME: inference_id,
+            RESULT_NAME: FrozenDict({"inference_id": inference_id, **self._model_field, "finish_class": "unknown"}),
+        }
 
-    # Each of these returns False, and adds nothing, for a message of another shape.
+    # These methods return False and add nothing for a message of another shape.
 
-    def _prompt(self, index: int, message: dict[str, Any]) -> bool:
+    def _add_prompt(self, index: int, message: dict[str, Any]) -> bool:
         content = message.get("content")
         if type(content) is not str:
             return False
@@ -89,19 +99,19 @@ class Reader:
         )
         return True
 
-    def _result(self, index: int, message: dict[str, Any]) -> bool:
-        content, id = message.get("content"), message.get("tool_call_id")
-        if type(content) is not str or type(id) is not str or not id:
+    def _add_result(self, index: int, message: dict[str, Any]) -> bool:
+        content, call_id = message.get("content"), message.get("tool_call_id")
+        if type(content) is not str or type(call_id) is not str or not call_id:
             return False
         metadata = (
             NO_METADATA
             if len(message) == 3
             else unchecked_metadata(FrozenDict(_with_extra_fields({}, index, message, RESULT_FIELDS)))
         )
-        self.blocks.append(make_block("tool_use", FrozenDict(id=id, result=content, error=""), "", "", metadata))
+        self.blocks.append(make_block("tool_use", FrozenDict(id=call_id, result=content, error=""), "", "", metadata))
         return True
 
-    def _reply(self, index: int, message: dict[str, Any]) -> bool:
+    def _add_reply(self, index: int, message: dict[str, Any]) -> bool:
         content, calls = message.get("content"), message.get("tool_calls")
         if calls is None:
             if type(content) is not str or "tool_calls" in message:
@@ -112,11 +122,11 @@ class Reader:
             or not _have_usual_shape(calls)
         ):
             return False
-        if len(message) > 2 and not SEPARATE.isdisjoint(message) and any(map(message.get, SEPARATE)):
+        if len(message) > 2 and not SEPARATE_FIELDS.isdisjoint(message) and any(map(message.get, SEPARATE_FIELDS)):
             return False
-        id = f"{self._key}{index}"
-        result = FrozenDict({"inference_id": id, **self._model, "finish_class": "unknown"})
-        call_metadata: dict[str, Any] = {ID: id, RESULT: result}
+        inference_id = f"{self._id_prefix}{index}"
+        inference_result = FrozenDict({"inference_id": inference_id, **self._model_field, "finish_class": "unknown"})
+        call_metadata: dict[str, Any] = {INFERENCE_ID_NAME: inference_id, RESULT_NAME: inference_result}
         if content or not calls:
             metadata = (
                 call_metadata
@@ -130,26 +140,31 @@ class Reader:
             )
             metadata = call_metadata
         elif len(message) == 3 and content is None and "content" in message:
-            metadata = {ID: id, RESULT: result, EXTRA_FIELDS: NULL_CONTENT, INDEX: index}
+            metadata = {
+                INFERENCE_ID_NAME: inference_id,
+                RESULT_NAME: inference_result,
+                EXTRA_FIELDS_NAME: NULL_CONTENT,
+                MESSAGE_INDEX_NAME: index,
+            }
         else:
-            metadata = {INDEX: index, **_with_extra_fields(call_metadata, index, message, CALL_FIELDS)}
+            metadata = {MESSAGE_INDEX_NAME: index, **_with_extra_fields(call_metadata, index, message, CALL_FIELDS)}
         for call in calls or ():
             self._add_call(call, metadata)
-            metadata = {ID: id, RESULT: result}
+            metadata = {INFERENCE_ID_NAME: inference_id, RESULT_NAME: inference_result}
         return True
 
     def _add_call(self, call: dict[str, Any], metadata: dict[str, Any]) -> None:
         """Add a tool call. Its arguments are kept as text, too, because servers write the same JSON in different ways."""
-        function, id = call["function"], call["id"]
-        self.last_call_id = id
+        function, call_id = call["function"], call["id"]
+        self.last_call_id = call_id
         arguments = function["arguments"]
-        args = self._parse_arguments(arguments)
-        if args is None:
-            payload = FrozenDict(id=id, name=function["name"], args=EMPTY_DICT, args_raw=arguments)
+        parsed_arguments = self._parse_arguments(arguments)
+        if parsed_arguments is None:
+            payload = FrozenDict(id=call_id, name=function["name"], args=EMPTY_DICT, args_raw=arguments)
         else:
-            payload = FrozenDict(id=id, name=function["name"], args=args)
+            payload = FrozenDict(id=call_id, name=function["name"], args=parsed_arguments)
             if arguments != "{}":
-                metadata[WRITTEN_ARGUMENTS] = arguments
+                metadata[ARGUMENTS_NAME] = arguments
         self.blocks.append(make_block("tool_call", payload, "", "", unchecked_metadata(FrozenDict(metadata))))
 
     def _parse_arguments(self, arguments: str) -> FrozenDict | None:
@@ -157,21 +172,21 @@ class Reader:
         if not arguments:
             return EMPTY_DICT
         try:
-            args = self._parse(arguments)
+            parsed_arguments = self._parse_json(arguments)
         except ValueError:
-            args, _ = parse_arguments(arguments)
-        if type(args) is not dict:
+            parsed_arguments, _ = parse_arguments(arguments)
+        if type(parsed_arguments) is not dict:
             return None
-        for value in args.values():
-            if type(value) not in ATOMS:
+        for value in parsed_arguments.values():
+            if type(value) not in SCALAR_TYPES:
                 break
         else:
-            return FrozenDict(args)
+            return FrozenDict(parsed_arguments)
         try:
-            frozen: FrozenDict = freeze(args)
+            frozen_arguments: FrozenDict = freeze(parsed_arguments)
         except TypeError:  # nested deeper than a block can hold
             return None
-        return frozen
+        return frozen_arguments
 
 
 def _with_extra_fields(
@@ -179,7 +194,9 @@ def _with_extra_fields(
 ) -> dict[str, Any]:
     """Return metadata with the fields of a message that its blocks do not hold."""
     extra_fields = {name: value for name, value in message.items() if name not in known_fields}
-    return {**metadata, EXTRA_FIELDS: freeze(extra_fields), INDEX: index} if extra_fields else metadata
+    return (
+        {**metadata, EXTRA_FIELDS_NAME: freeze(extra_fields), MESSAGE_INDEX_NAME: index} if extra_fields else metadata
+    )
 
 
 def _have_usual_shape(calls: list[Any]) -> bool:
@@ -187,8 +204,8 @@ def _have_usual_shape(calls: list[Any]) -> bool:
     for call in calls:
         if type(call) is not dict or len(call) != 3 or call.get("type") != "function":
             return False
-        function, id = call.get("function"), call.get("id")
-        if type(function) is not dict or len(function) != 2 or type(id) is not str or not id:
+        function, call_id = call.get("function"), call.get("id")
+        if type(function) is not dict or len(function) != 2 or type(call_id) is not str or not call_id:
             return False
         if type(function.get("name")) is not str or type(function.get("arguments")) is not str:
             return False

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-SHAPES = {
+TYPE_LABELS = {
     str: "a string",
     int: "a number",
     float: "a number",
@@ -23,26 +23,28 @@ INVALID_UTF_8 = "invalid UTF-8 bytes were replaced by �"
 
 def describe_value(value: Any) -> str:
     """Return the JSON type of a value and its beginning, such as "a string: 'x'"."""
-    kind = dict if isinstance(value, Mapping) else list if isinstance(value, (list, tuple)) else type(value)
-    shape = SHAPES.get(kind, kind.__name__)
-    return shape if value is None else f"{shape}: {value!r:.40}"
+    json_type = dict if isinstance(value, Mapping) else list if isinstance(value, (list, tuple)) else type(value)
+    type_label = TYPE_LABELS.get(json_type, json_type.__name__)
+    return type_label if value is None else f"{type_label}: {value!r:.40}"
 
 
-def wrong_type(name: str, value: Any, *expected: type) -> str:
-    """Report a value of another JSON type than the format documents; `name` is that of its field."""
-    shapes = dict.fromkeys(SHAPES.get(kind, kind.__name__) for kind in expected)
-    target = f" for {name}" if name else ""
-    return f"expected {' or '.join(shapes)}{target}, got {describe_value(value)}"
+def wrong_type(field_name: str, value: Any, *expected: type) -> str:
+    """Report a value of another JSON type than the format documents; `field_name` may be empty."""
+    expected_labels = dict.fromkeys(
+        TYPE_LABELS.get(expected_type, expected_type.__name__) for expected_type in expected
+    )
+    target_label = f" for {field_name}" if field_name else ""
+    return f"expected {' or '.join(expected_labels)}{target_label}, got {describe_value(value)}"
 
 
-def unknown_value(name: str, value: Any) -> str:
+def unknown_value(field_name: str, value: Any) -> str:
     """Report a value of a field that the format does not document, such as an unknown type or role."""
-    return f"unknown {name} {value!r:.60}"
+    return f"unknown {field_name} {value!r:.60}"
 
 
-def missing_field(name: str, fields: Iterable[Any]) -> str:
+def missing_field(field_name: str, fields: Iterable[Any]) -> str:
     """Report a record without a field that every record of the format has."""
-    return f"no field {name!r}; the fields are {', '.join(map(str, list(fields)[:6])) or 'none'}"
+    return f"no field {field_name!r}; the fields are {', '.join(map(str, list(fields)[:6])) or 'none'}"
 
 
 # Tool calls and their results.
@@ -57,8 +59,8 @@ def duplicate_call_id(call_id: str) -> str:
 
 
 def no_result_id(call_id: str) -> str:
-    target = f"it is assigned to the tool call {call_id!r:.60}" if call_id else "it belongs to no tool call"
-    return f"tool result without the id of a call; {target}"
+    consequence = f"it is assigned to the tool call {call_id!r:.60}" if call_id else "it belongs to no tool call"
+    return f"tool result without the id of a call; {consequence}"
 
 
 def unknown_call(call_id: str) -> str:
@@ -72,13 +74,13 @@ def no_result(call_id: str) -> str:
 # Records that form a tree.
 
 
-def unknown_parent(parent: Any, consequence: str) -> str:
-    return f"parent {parent!r:.60} does not exist; {consequence}"
+def unknown_parent(parent_id: Any, consequence: str) -> str:
+    return f"parent {parent_id!r:.60} does not exist; {consequence}"
 
 
-# What cannot be read at all.
+# Unreadable content.
 
 
-def unreadable(error: BaseException, what: str = "") -> str:
+def unreadable(error: BaseException, subject: str = "") -> str:
     """Report content that raised an unexpected error."""
-    return f"{what} cannot be read: {type(error).__name__}: {error}".lstrip()
+    return f"{subject} cannot be read: {type(error).__name__}: {error}".lstrip()

@@ -1,4 +1,4 @@
-"""Import reports: what an importer assumed, did not understand, or left out, with the position of each."""
+"""Import reports: the assumptions of an importer, and the values it did not understand or left out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from ...errors import LoadError
 
-LISTS = ("guessed", "unknown", "dropped")
+NOTE_LISTS = ("guessed", "unknown", "dropped")
 
 
 def join_positions(*positions: str) -> str:
@@ -17,7 +17,7 @@ def join_positions(*positions: str) -> str:
 
 
 class Note(str):
-    """A remark, "file: position: what". It reads as that text, and has the three parts as attributes."""
+    """A text "file: position: what" whose three parts are attributes."""
 
     __slots__ = ("file", "position", "what")
     file: str
@@ -25,9 +25,9 @@ class Note(str):
     what: str
 
     def __new__(cls, what: str, position: str = "", file: str = "") -> Self:
-        note = super().__new__(cls, ": ".join(part for part in (file, position, what) if part))
-        note.file, note.position, note.what = file, position, what
-        return note
+        new_note = super().__new__(cls, ": ".join(note_part for note_part in (file, position, what) if note_part))
+        new_note.file, new_note.position, new_note.what = file, position, what
+        return new_note
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Note, (self.what, self.position, self.file)
@@ -37,8 +37,8 @@ class Note(str):
 class ImportReport:
     """The report of one conversation. `read` counts the records of the source, `blocks` the blocks made of them.
 
-    `guessed` lists what the file does not say and the importer assumed, `unknown` what is kept as it
-    is in `other` blocks, `dropped` what is left out and why. Each is a `Note`: a text with the
+    `guessed` lists assumptions about values that the file lacks, `unknown` values that are kept as they
+    are in `other` blocks, `dropped` values that are left out, with the reason. Each is a `Note`: a text with the
     attributes `file`, `position` and `what`.
     """
 
@@ -61,9 +61,9 @@ class ImportReport:
 
     def notes(self) -> Iterator[tuple[str, str]]:
         """Yield each note with the name of its list: "guessed", "unknown", "dropped"."""
-        for name in LISTS:
-            for note in getattr(self, name):
-                yield name, note
+        for list_name in NOTE_LISTS:
+            for note in getattr(self, list_name):
+                yield list_name, note
 
     def to_df(self) -> Any:
         """Return a pandas DataFrame with a row for each note: kind, file, position, what."""
@@ -78,9 +78,9 @@ class ImportReport:
         return report_html(Run(import_report=self))
 
     def __str__(self) -> str:
-        counts = ", ".join(f"{len(getattr(self, name))} {name}" for name in LISTS)
+        counts = ", ".join(f"{len(getattr(self, list_name))} {list_name}" for list_name in NOTE_LISTS)
         summary = f"{self.format}: {self.read} records read, {self.blocks} blocks made, {counts}"
-        return "\n".join((summary, *(f"  {name}: {note}" for name, note in self.notes())))
+        return "\n".join((summary, *(f"  {list_name}: {note}" for list_name, note in self.notes())))
 
 
 class Notes:
@@ -105,15 +105,15 @@ class Notes:
         self.dropped: list[Note] = []
 
     def add_guess(self, position: str, message: str) -> None:
-        """Report what the file does not say and the importer assumes."""
+        """Report an assumption about a value that the file lacks."""
         self._add(self.guessed, position, message)
 
     def add_unknown(self, position: str, message: str) -> None:
-        """Report what the importer does not understand and keeps as it is."""
+        """Report a value that the importer does not understand and keeps as it is."""
         self._add(self.unknown, position, message)
 
     def add_dropped(self, position: str, message: str) -> None:
-        """Report what the importer leaves out, and why."""
+        """Report a value that the importer leaves out, with the reason."""
         self._add(self.dropped, position, message)
 
     def load_error(self, position: str, message: str) -> LoadError:
@@ -126,7 +126,7 @@ class Notes:
         notes.append(Note(message, join_positions(self.position, position), self.file))
 
     def report(self, block_count: int) -> ImportReport:
-        """Return the report of the conversation, of which `block_count` blocks were made."""
+        """Return the report of the conversation, which became `block_count` blocks."""
         return ImportReport(
             self.format,
             self.record_count,

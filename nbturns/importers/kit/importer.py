@@ -10,9 +10,14 @@ from ...errors import LoadError, MissingPackageError
 from ...values.turns import Run
 from .faults import unreadable
 from .import_report import Notes
-from .source import Sample, Source
+from .sample import Sample
+from .source import Source
 
-SURE, LIKELY, MAYBE = 90, 60, 30  # scores: a mark of this format alone, a shape that fits, one that fits others as well
+SURE, LIKELY, MAYBE = (
+    90,
+    60,
+    30,
+)  # scores: a mark of this format only, a shape that fits, a shape that fits other formats as well
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,30 +29,30 @@ class Importer:
     read: Callable[[Source], Iterator[Run]]
 
 
-def document_reader(format: str, read_one: Callable[[Any, Notes], Run]) -> Callable[[Source], Iterator[Run]]:
+def document_reader(format: str, read_conversation: Callable[[Any, Notes], Run]) -> Callable[[Source], Iterator[Run]]:
     """Return a reader for documents that are one conversation each: one in a file, one in a line, or a list of them."""
 
-    def read(source: Source) -> Iterator[Run]:
+    def read_documents(source: Source) -> Iterator[Run]:
         for position, value in source.records():
-            yield from try_read(source, position, read_one, value, source.notes(format, position))
+            yield from try_read(source, position, read_conversation, value, source.notes(format, position))
 
-    return read
+    return read_documents
 
 
-def try_read(source: Source, position: str, read_one: Callable[..., Run], *arguments: Any) -> Iterator[Run]:
-    """Yield the Run that `read_one` returns; where it fails, report a problem of the source and yield nothing.
+def try_read(source: Source, position: str, read_conversation: Callable[..., Run], *arguments: Any) -> Iterator[Run]:
+    """Yield the Run that `read_conversation` returns; on an error, report a problem of the source and yield nothing.
 
     Raises LoadError when strict.
     """
     try:
-        run = read_one(*arguments)
+        run = read_conversation(*arguments)
     except MissingPackageError:
         raise
     except LoadError as error:
         if source.strict:
             raise
         source.add_problem(error.position or position, error.reason)
-    except Exception as error:  # an importer may be anybody's, and one hostile line must not hide the others
+    except Exception as error:  # importers of other packages may raise anything; one bad line must not hide the others
         source.add_problem(position, unreadable(error, "this conversation"))
     else:
         yield run

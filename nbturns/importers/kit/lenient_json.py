@@ -1,4 +1,4 @@
-"""JSON of files: parsed fast, with errors explained, and as far as it goes where it is broken.
+"""Parse JSON of files: fast, with explained errors, and up to the damage in a damaged file.
 
 pydantic's parser needs two fifths of the time of Python's. What it refuses (half a surrogate pair,
 deep nesting) goes to Python's parser, which decides.
@@ -16,13 +16,13 @@ from typing import Any, BinaryIO
 from ...errors import LoadError
 from ...packages import require
 
-BLANK = b"\xef\xbb\xbf \t\r\n"
+BLANK_BYTES = b"\xef\xbb\xbf \t\r\n"
 CHUNK_SIZE = 1 << 20  # bytes of a long list that are read at once
-SPACE = re.compile(r"[ \t\r\n]*")
+JSON_SPACES = re.compile(r"[ \t\r\n]*")
 
 
 @cache
-def parser() -> Callable[..., Any]:
+def fast_parser() -> Callable[..., Any]:
     """Return the fast parser. It raises ValueError for invalid JSON, and for some valid JSON."""
     require("pydantic_core")
     from pydantic_core import from_json
@@ -31,11 +31,11 @@ def parser() -> Callable[..., Any]:
 
 
 def parse_fast(text: bytes | str) -> Any:
-    """Return the value of a JSON text by the fast parser. Raises ValueError as `parser` does.
+    """Return the value of a JSON text by the fast parser. Raises ValueError as `fast_parser` does.
 
     Names are cached, because they repeat, and texts are not: that saves a fifth of the time.
     """
-    return parser()(text, cache_strings="keys")
+    return fast_parser()(text, cache_strings="keys")
 
 
 def parse(text: bytes | str) -> Any:
@@ -49,41 +49,45 @@ def parse(text: bytes | str) -> Any:
 def parse_beginning(text: bytes) -> Any:
     """Return the value of a JSON text that may end anywhere; None for text that does not begin like JSON."""
     try:
-        return parser()(text, allow_partial="trailing-strings")
+        return fast_parser()(text, allow_partial="trailing-strings")
     except ValueError:
         return None
 
 
-def parse_before(text: bytes, error: Exception) -> Any:
-    """Return the value before the place where a JSON text is broken; None when that is nothing."""
+def parse_before_error(json_text: bytes, error: Exception) -> Any:
+    """Return the value before the position of the error in a JSON text; None when it is empty."""
     if not isinstance(error, json.JSONDecodeError):
         return None
-    value = parse_beginning(error.doc[: error.pos].encode("utf-8", "surrogatepass"))
-    return value if isinstance(value, (dict, list)) and value else parse_beginning(text) or None
+    partial_value = parse_beginning(error.doc[: error.pos].encode("utf-8", "surrogatepass"))
+    return (
+        partial_value
+        if isinstance(partial_value, (dict, list)) and partial_value
+        else parse_beginning(json_text) or None
+    )
 
 
-def explain(error: Exception, what: str, line: int | None = None) -> tuple[str, str]:
+def explain_error(error: Exception, subject: str, line_number: int | None = None) -> tuple[str, str]:
     """Return a sentence on an error of the parser, and the position.
 
     A plain ValueError is a number that is too long, or bytes that are not UTF-8.
     """
     if not isinstance(error, json.JSONDecodeError):
-        return f"invalid JSON in this {what}: {error}", f"line {line}" if line else ""
+        return f"invalid JSON in this {subject}: {error}", f"line {line_number}" if line_number else ""
     is_at_end = error.pos >= len(error.doc.rstrip()) - 1 or "Unterminated" in error.msg
-    cut = "; the file seems to be cut here" if is_at_end else ""
+    cut_hint = "; the file seems to be cut here" if is_at_end else ""
     return (
-        f"invalid JSON in this {what}: {error.msg.lower()}{cut}",
-        f"line {line or error.lineno}, column {error.colno}",
+        f"invalid JSON in this {subject}: {error.msg.lower()}{cut_hint}",
+        f"line {line_number or error.lineno}, column {error.colno}",
     )
 
 
-def load_error(error: Exception, what: str, file: str, line: int | None = None) -> LoadError:
+def load_error(error: Exception, subject: str, file: str, line_number: int | None = None) -> LoadError:
     """Return the error to raise for a text that is not JSON."""
-    message, position = explain(error, what, line)
+    message, position = explain_error(error, subject, line_number)
     return LoadError(message, file=file, position=position)
 
 
-class Items:
+class ListItems:
     """The items of a JSON list in a stream, one after the other, without the whole list in memory.
 
     Raises ValueError where the list is not valid JSON, after the items before that place.
@@ -105,7 +109,7 @@ class Items:
         if self._next_character() == "]":
             return
         while True:
-            value, self._offset = self._value()
+            value, self._offset = self._next_value()
             yield value
             character = self._next_character()
             if character not in (",", "]"):
@@ -117,20 +121,20 @@ class Items:
     def _next_character(self) -> str:
         """Return the next character that is not a space; "" at the end."""
         while True:
-            space = SPACE.match(self._buffer, self._offset)
-            self._offset = space.end() if space else self._offset
+            spaces_match = JSON_SPACES.match(self._buffer, self._offset)
+            self._offset = spaces_match.end() if spaces_match else self._offset
             if self._offset < len(self._buffer) or self._at_end:
                 return self._buffer[self._offset : self._offset + 1]
             self._read_chunk()
 
-    def _value(self) -> tuple[Any, int]:
+    def _next_value(self) -> tuple[Any, int]:
         self._next_character()
         while True:
             try:
-                value, end = self._scan(self._buffer, self._offset)
-                if end < len(self._buffer) or self._at_end:  # a number may continue
+                value, value_end = self._scan(self._buffer, self._offset)
+                if value_end < len(self._buffer) or self._at_end:  # a number may continue
                     self._read_size = CHUNK_SIZE
-                    return value, end
+                    return value, value_end
             except ValueError:
                 if self._at_end:
                     raise
@@ -138,7 +142,10 @@ class Items:
 
     def _read_chunk(self) -> None:
         """Read more; twice as much for each time one value needs more, so that it is not scanned too often."""
-        chunk = self._stream.read(self._read_size)
-        self._at_end = len(chunk) < self._read_size
+        chunk_bytes = self._stream.read(self._read_size)
+        self._at_end = len(chunk_bytes) < self._read_size
         self._read_size *= 2
-        self._buffer, self._offset = self._buffer[self._offset :] + self._decoder.decode(chunk, final=self._at_end), 0
+        self._buffer, self._offset = (
+            self._buffer[self._offset :] + self._decoder.decode(chunk_bytes, final=self._at_end),
+            0,
+        )

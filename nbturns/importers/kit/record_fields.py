@@ -1,4 +1,4 @@
-"""Fields of a record that another program wrote: read with their types checked, or left over.
+"""Fields of a record that another program wrote: their types are checked when they are read.
 
 A field of another type than its format documents raises ShapeError. `Transcript.read_record`
 then keeps the record as it is, so one odd record does not cost the others.
@@ -24,36 +24,38 @@ class ShapeError(Exception):
     """A record has another shape than its format documents."""
 
 
-def expect(value: Any, kind: type[T] | tuple[type[T], ...], name: str) -> T:
-    """Return `value`, which is a `kind`. Raises ShapeError when it is not."""
-    if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+def expect(value: Any, expected_type: type[T] | tuple[type[T], ...], field_name: str) -> T:
+    """Return `value` when it is an `expected_type`. Raises ShapeError when it is not."""
+    if isinstance(value, expected_type) and (expected_type is bool or not isinstance(value, bool)):
         return value
-    raise ShapeError(wrong_type(name, value, *(kind if isinstance(kind, tuple) else (kind,))))
+    raise ShapeError(
+        wrong_type(field_name, value, *(expected_type if isinstance(expected_type, tuple) else (expected_type,)))
+    )
 
 
-def unexpected(name: str, value: Any) -> ShapeError:
+def unexpected(field_name: str, value: Any) -> ShapeError:
     """Return the error for a value that the format does not document, such as an unknown role."""
-    return ShapeError(unknown_value(name, value))
+    return ShapeError(unknown_value(field_name, value))
 
 
-def optional_text(value: Any, name: str) -> str | None:
+def optional_text(value: Any, field_name: str) -> str | None:
     """Return a string or None. Raises ShapeError for anything else."""
-    return None if value is None else expect(value, str, name)
+    return None if value is None else expect(value, str, field_name)
 
 
-def object_or_empty(value: Any, name: str) -> dict[str, Any]:
+def object_or_empty(value: Any, field_name: str) -> dict[str, Any]:
     """Return an object, an empty one for None. Raises ShapeError for anything else."""
-    return {} if value is None else expect(value, dict, name)
+    return {} if value is None else expect(value, dict, field_name)
 
 
-def list_or_empty(value: Any, name: str) -> list[Any]:
+def list_or_empty(value: Any, field_name: str) -> list[Any]:
     """Return a list, an empty one for None. Raises ShapeError for anything else."""
-    return [] if value is None else expect(value, list, name)
+    return [] if value is None else expect(value, list, field_name)
 
 
-def objects(value: Any, name: str) -> list[dict[str, Any]]:
+def objects(value: Any, field_name: str) -> list[dict[str, Any]]:
     """Return a list of objects, an empty one for None. Raises ShapeError for anything else."""
-    return [expect(item, dict, f"{name}[{index}]") for index, item in enumerate(list_or_empty(value, name))]
+    return [expect(item, dict, f"{field_name}[{index}]") for index, item in enumerate(list_or_empty(value, field_name))]
 
 
 def text_or_empty(value: Any) -> str:
@@ -88,60 +90,69 @@ def token_usage(
     input_tokens: Any = None,
     output_tokens: Any = None,
     *,
-    cached: Any = None,
-    written: Any = None,
-    reasoning: Any = None,
+    cache_read_tokens: Any = None,
+    cache_write_tokens: Any = None,
+    reasoning_tokens: Any = None,
 ) -> Usage | None:
     """Return the tokens of a model call; None without any. `input_tokens` includes the tokens of the cache."""
     if to_number(input_tokens) is None and to_number(output_tokens) is None:
         return None
-    return Usage(*map(token_count, (input_tokens, output_tokens, cached, written, reasoning)))
+    return Usage(
+        *map(token_count, (input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens))
+    )
 
 
-# What is left of a record when its known fields are taken.
+# Remaining fields of a record.
 
 
-def omit(record: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    """Return the fields of a record without those in `names`."""
-    return {name: value for name, value in record.items() if name not in names}
+def omit(record: Mapping[str, Any], *field_names: str) -> dict[str, Any]:
+    """Return the fields of a record without `field_names`."""
+    return {field_name: value for field_name, value in record.items() if field_name not in field_names}
 
 
 def omit_empty(record: Mapping[str, Any] = EMPTY_DICT, **fields: Any) -> dict[str, Any]:
     """Return the fields of a record, and `fields`, without those that are null or empty."""
-    return {name: value for name, value in (*record.items(), *fields.items()) if value not in EMPTY_VALUES}
+    return {field_name: value for field_name, value in (*record.items(), *fields.items()) if value not in EMPTY_VALUES}
 
 
-def pop_text(record: dict[str, Any], *names: str) -> str:
-    """Remove the first of `names` that holds a text and return the text; "" without any."""
-    for name in names:
-        if isinstance(record.get(name), str) and record[name]:
-            return str(record.pop(name))
+def pop_text(record: dict[str, Any], *field_names: str) -> str:
+    """Remove the first of `field_names` that has a non-empty text and return the text; "" without one."""
+    for field_name in field_names:
+        if isinstance(record.get(field_name), str) and record[field_name]:
+            return str(record.pop(field_name))
     return ""
 
 
-def split_document(value: Any, notes: Notes, name: str = "messages") -> tuple[list[Any], dict[str, Any]]:
-    """Return the list of records in a document, which is a list or an object with a list `name`, and its other fields.
+def split_document(value: Any, notes: Notes, list_name: str = "messages") -> tuple[list[Any], dict[str, Any]]:
+    """Return the records of a document, which is a list or an object with a list `list_name`, and its other fields.
 
     Raises LoadError for a document without such a list.
     """
     if isinstance(value, (list, tuple)):
         return list(value), {}
-    return list(field_of_document(value, notes, name, (list, tuple))), omit(value, name)
+    return list(field_of_document(value, notes, list_name, (list, tuple))), omit(value, list_name)
 
 
-def field_of_document(value: Any, notes: Notes, name: str, kind: Any = list) -> Any:
+def field_of_document(value: Any, notes: Notes, field_name: str, expected_type: Any = list) -> Any:
     """Return a field that every document of a format has. Raises LoadError where it is missing or of another type."""
     if not isinstance(value, Mapping):
         raise notes.load_error("", wrong_type("conversation", value, dict))
-    if not isinstance(value.get(name), kind):
-        raise notes.load_error("", wrong_type(name, value.get(name), kind[0] if isinstance(kind, tuple) else kind))
-    return value[name]
+    if not isinstance(value.get(field_name), expected_type):
+        raise notes.load_error(
+            "",
+            wrong_type(
+                field_name,
+                value.get(field_name),
+                expected_type[0] if isinstance(expected_type, tuple) else expected_type,
+            ),
+        )
+    return value[field_name]
 
 
 def parse_arguments(arguments: Any) -> tuple[Any, bool]:
     """Return the arguments of a tool call as an object, and whether JSON would write them in the same way.
 
-    The object is None for arguments that are no JSON object.
+    The object is None for arguments that are not a JSON object.
     """
     if isinstance(arguments, Mapping):
         return arguments, True
@@ -149,8 +160,8 @@ def parse_arguments(arguments: Any) -> tuple[Any, bool]:
         return {}, arguments is None or arguments == ""
     if not isinstance(arguments, str):
         return None, False
-    parsed = json_or_none(arguments)
-    return (parsed, arguments == "{}") if type(parsed) is dict else (None, False)
+    parsed_arguments = json_or_none(arguments)
+    return (parsed_arguments, arguments == "{}") if type(parsed_arguments) is dict else (None, False)
 
 
 def json_or_none(text: str) -> Any:

@@ -8,54 +8,57 @@ from typing import Any
 from ...values.turns import Run
 from .import_report import Notes
 from .importer import LIKELY, SURE, try_read
-from .source import Sample, Source
+from .sample import Sample
+from .source import Source
 
-MAX_ITEMS = 16  # records of a sample that a score looks at
+MAX_SCORED_RECORDS = 16  # records of a sample that a score looks at
 
 
 def list_reader(
-    format: str, is_item: Callable[[Any], bool], read_one: Callable[[Any, Notes], Run]
+    format: str, is_record: Callable[[Any], bool], read_conversation: Callable[[Any, Notes], Run]
 ) -> Callable[[Source], Iterator[Run]]:
     """Return a reader for conversations that are lists of records, or objects with such a list.
 
     A file of records, one in a line or all in a list, is one conversation.
     """
 
-    def read(source: Source) -> Iterator[Run]:
-        for position, value in _conversations(source, is_item):
-            yield from try_read(source, position, read_one, value, source.notes(format, position))
+    def read_lists(source: Source) -> Iterator[Run]:
+        for position, value in _conversations(source, is_record):
+            yield from try_read(source, position, read_conversation, value, source.notes(format, position))
 
-    return read
+    return read_lists
 
 
-def _conversations(source: Source, is_item: Callable[[Any], bool]) -> Iterator[tuple[str, Any]]:
+def _conversations(source: Source, is_record: Callable[[Any], bool]) -> Iterator[tuple[str, Any]]:
     sample = source.sample
-    if not any(map(is_item, sample.records)):
+    if not any(map(is_record, sample.records)):
         yield from source.records()
-    elif sample.lines and not isinstance(sample.value, list):
+    elif sample.is_json_lines and not isinstance(sample.value, list):
         yield "", [item for _, item in source.values()]
     else:
-        yield from ((position, [value] if is_item(value) else value) for position, value in source.values())
+        yield from ((position, [value] if is_record(value) else value) for position, value in source.values())
 
 
-def first_items(sample: Sample, *names: str) -> list[Any]:
-    """Return the first records of a source: those of a list under one of `names`, or the values themselves."""
+def first_items(sample: Sample, *list_names: str) -> list[Any]:
+    """Return the first records of a source: those of a list in a field of `list_names`, or the values themselves."""
     if sample.container != "json":
         return []
     document = sample.record
-    items = next((document[name] for name in names if isinstance(document.get(name), list)), None)
-    return list(sample.records if items is None else items)[:MAX_ITEMS]
+    list_items = next(
+        (document[list_name] for list_name in list_names if isinstance(document.get(list_name), list)), None
+    )
+    return list(sample.records if list_items is None else list_items)[:MAX_SCORED_RECORDS]
 
 
-def item_score(is_item: Callable[[Any], bool], *names: str) -> Callable[[Sample], int]:
+def item_score(is_record: Callable[[Any], bool], *list_names: str) -> Callable[[Sample], int]:
     """Return a score that is sure when most of the first records are of the format."""
 
-    def score(sample: Sample) -> int:
-        items = first_items(sample, *names)
-        count = sum(map(is_item, items))
-        return SURE if count * 2 > len(items) else LIKELY if count else 0
+    def score_sample(sample: Sample) -> int:
+        first_records = first_items(sample, *list_names)
+        record_count = sum(map(is_record, first_records))
+        return SURE if record_count * 2 > len(first_records) else LIKELY if record_count else 0
 
-    return score
+    return score_sample
 
 
 def document_score(is_document: Callable[[Any], bool]) -> Callable[[Sample], int]:

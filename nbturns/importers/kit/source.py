@@ -1,4 +1,4 @@
-"""Sources of transcripts: a file or a text, read piece by piece, and the sample that format detection looks at."""
+"""Sources of transcripts: a file or a text, read piece by piece."""
 
 from __future__ import annotations
 
@@ -6,78 +6,26 @@ import codecs
 import gzip
 import io
 import itertools
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ...errors import LoadError
 from . import lenient_json
-from .faults import INVALID_UTF_8, describe_value
+from .faults import INVALID_UTF_8
 from .import_report import Note, Notes, join_positions
-from .lenient_json import BLANK
+from .lenient_json import BLANK_BYTES
+from .sample import HEAD_SIZE, Sample, parse_head, replace_invalid_utf8
 
 if TYPE_CHECKING:
-    from .zip_archive import Archive
+    from .zip_archive import ZipArchive
 
-HEAD = 1 << 16  # bytes of a sample
-SAMPLE_VALUES = 32  # values at the head of a list or of JSON Lines
-LONGEST_LINE = 1 << 28  # bytes; a longer line is not a record of a conversation
-BUFFER = 1 << 18  # bytes read at once: most lines are longer than the 8 KB that Python would read
+MAX_LINE_SIZE = 1 << 28  # bytes; a longer line is not a record of a conversation
+BUFFER_SIZE = 1 << 18  # bytes read at once: most lines are longer than the 8 KB that Python would read
 BYTE_ORDER_MARKS = ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))  # fmt: skip
 NO_DATA: Any = object()
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """The head of a source, from which importers detect their format. Nothing in it is checked yet.
-
-    `container` is "json" (a document or JSON Lines), "text" (YAML too), "zip" or "sqlite". `values` are
-    the first JSON values; a document that is longer than the head ends anywhere. `names` are the
-    members of a zip; its `values` are those of its `conversations.json`. `head` has the first 64 KB.
-    `lines` says that the values are lines of JSON Lines and not one document.
-    """
-
-    container: str
-    head: bytes = b""
-    values: tuple[Any, ...] = ()
-    names: tuple[str, ...] = ()
-    lines: bool = False
-
-    @property
-    def value(self) -> Any:
-        """The first JSON value: the document, or that of the first line; None without one."""
-        return self.values[0] if self.values else None
-
-    @property
-    def records(self) -> list[Mapping[str, Any]]:
-        """The first JSON objects: those of the lines, of the list that is the document, or the document itself."""
-        values = self.value if isinstance(self.value, list) else self.values
-        return [value for value in values[:SAMPLE_VALUES] if isinstance(value, Mapping)]
-
-    @property
-    def record(self) -> Mapping[str, Any]:
-        """The first of `records`; an empty object without any."""
-        return next(iter(self.records), {})
-
-    @property
-    def text(self) -> str:
-        """The head as text."""
-        return self.head.decode("utf-8-sig", "replace")
-
-    def describe(self) -> str:
-        """Return a few words for an error message: "an object with the fields id, text"."""
-        value = self.value
-        if value is None:
-            beginning = self.text.strip()
-            return (
-                f"a text that begins with {beginning!r:.60}" if self.container == "text" else f"a {self.container} file"
-            )
-        if isinstance(value, Mapping):
-            fields = ", ".join(map(str, list(value)[:6]))
-            return f"an object with the fields {fields}" if fields else "an empty object"
-        return describe_value(value)
 
 
 class Source:
@@ -94,7 +42,7 @@ class Source:
     @classmethod
     def of_file(cls, path: Path, *, strict: bool = False) -> Source:
         """Return the source of a file."""
-        return cls(lambda: path.open("rb", BUFFER), str(path), strict=strict, path=path)
+        return cls(lambda: path.open("rb", BUFFER_SIZE), str(path), strict=strict, path=path)
 
     @classmethod
     def of_bytes(cls, content: bytes, file: str = "", *, strict: bool = False) -> Source:
@@ -113,7 +61,7 @@ class Source:
         return Notes(format, self.file, position, strict=self.strict)
 
     def add_problem(self, position: str, reason: str) -> None:
-        """Report what cannot be read and belongs to no conversation. Raises LoadError when strict."""
+        """Report unreadable content that belongs to no conversation. Raises LoadError when strict."""
         if self.strict:
             raise LoadError(reason, file=self.file, position=position)
         self.problems.append(Note(reason, position, self.file))
@@ -132,17 +80,24 @@ class Source:
         except OSError as error:
             raise LoadError(f"the file cannot be opened: {error.strerror or error}", file=self.file) from None
         try:
-            head = stream.read(4)
+            first_bytes = stream.read(4)
             stream.seek(0)
-            if head[:2] == b"\x1f\x8b":
-                unpacked = gzip.GzipFile(fileobj=stream)
-                unpacked.myfileobj = stream  # type: ignore[assignment]  # closed with it
-                stream = io.BufferedReader(unpacked, BUFFER)
-                head = stream.peek(4)[:4]
-            encoding = next((name for mark, name in BYTE_ORDER_MARKS if head.startswith(mark)), "")
-            if encoding:
+            if first_bytes[:2] == b"\x1f\x8b":
+                gzip_stream = gzip.GzipFile(fileobj=stream)
+                gzip_stream.myfileobj = stream  # type: ignore[assignment]  # closed with it
+                stream = io.BufferedReader(gzip_stream, BUFFER_SIZE)
+                first_bytes = stream.peek(4)[:4]
+            encoding_name = next(
+                (
+                    encoding_label
+                    for byte_order_mark, encoding_label in BYTE_ORDER_MARKS
+                    if first_bytes.startswith(byte_order_mark)
+                ),
+                "",
+            )
+            if encoding_name:
                 with stream:
-                    return io.BytesIO(stream.read().decode(encoding, "replace").encode())
+                    return io.BytesIO(stream.read().decode(encoding_name, "replace").encode())
         except (OSError, EOFError) as error:
             stream.close()
             raise LoadError(f"the file cannot be read: {error}", file=self.file) from None
@@ -155,20 +110,20 @@ class Source:
 
     def read_text(self) -> str:
         """Return all text; bytes that are not UTF-8 are replaced and reported as a problem."""
-        return self._as_text(self.read_bytes())
+        return self._decode_text(self.read_bytes())
 
-    def open_zip(self) -> Archive:
+    def open_zip(self) -> ZipArchive:
         """Return the zip archive; close it, or use it in a `with`."""
-        from .zip_archive import Archive
+        from .zip_archive import ZipArchive
 
-        return Archive(self)
+        return ZipArchive(self)
 
-    def _as_text(self, content: bytes, position: str = "") -> str:
+    def _decode_text(self, undecoded_bytes: bytes, position: str = "") -> str:
         try:
-            return content.decode("utf-8-sig")
+            return undecoded_bytes.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             self.add_problem(join_positions(position, f"byte {error.start}"), INVALID_UTF_8)
-            return content.decode("utf-8-sig", "replace")
+            return undecoded_bytes.decode("utf-8-sig", "replace")
 
     # As JSON.
 
@@ -178,40 +133,50 @@ class Source:
         if self._data is not NO_DATA:
             return Sample("json", values=(self._data,))
         with self.open() as stream:
-            head = stream.read(HEAD)
-        if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+            head_bytes = stream.read(HEAD_SIZE)
+        if head_bytes[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
             with self.open_zip() as archive:
-                member = next((name for name in archive.names if name.endswith("conversations.json")), None)
-                values = _values_of(archive.head(member, HEAD), whole=False)[0] if member else ()
-                return Sample("zip", head, values, names=tuple(archive.names))
-        if head.startswith(b"SQLite format 3\x00"):
-            return Sample("sqlite", head)
-        values, lines = _values_of(_with_valid_utf8(head), whole=len(head) < HEAD)
-        return Sample("json" if values else "text", head, values, lines=lines)
+                conversations_member = next(
+                    (member_name for member_name in archive.names if member_name.endswith("conversations.json")), None
+                )
+                first_values = (
+                    parse_head(archive.head(conversations_member, HEAD_SIZE), is_complete=False)[0]
+                    if conversations_member
+                    else ()
+                )
+                return Sample("zip", head_bytes, first_values, names=tuple(archive.names))
+        if head_bytes.startswith(b"SQLite format 3\x00"):
+            return Sample("sqlite", head_bytes)
+        first_values, is_json_lines = parse_head(
+            replace_invalid_utf8(head_bytes), is_complete=len(head_bytes) < HEAD_SIZE
+        )
+        return Sample("json" if first_values else "text", head_bytes, first_values, is_json_lines=is_json_lines)
 
     def longer_sample(self) -> Sample:
         """Return a sample with all of the first value, for a document whose head does not show its format."""
         with self.open() as stream:
-            text = stream.readline() if self.sample.lines else stream.read()
+            head_text = stream.readline() if self.sample.is_json_lines else stream.read()
         return replace(
             self.sample,
-            values=(lenient_json.parse_beginning(_with_valid_utf8(text.strip(BLANK))) or self.sample.value,),
+            values=(
+                lenient_json.parse_beginning(replace_invalid_utf8(head_text.strip(BLANK_BYTES))) or self.sample.value,
+            ),
         )
 
     def yaml_sample(self) -> Sample:
         """Return a sample of the data of a text that may be YAML."""
         try:
-            data = self._from_yaml()
+            yaml_document = self._parse_yaml()
         except LoadError:
             return self.sample
-        return Sample("json", values=(data,)) if isinstance(data, (dict, list)) else self.sample
+        return Sample("json", values=(yaml_document,)) if isinstance(yaml_document, (dict, list)) else self.sample
 
     def refuse_broken_json(self) -> None:
         """Raise LoadError for a text that begins like JSON and is not JSON."""
-        if self.sample.container == "text" and self.sample.head.lstrip(BLANK)[:1] in (b"{", b"["):
-            content = self.read_bytes()
+        if self.sample.container == "text" and self.sample.head.lstrip(BLANK_BYTES)[:1] in (b"{", b"["):
+            all_bytes = self.read_bytes()
             try:
-                lenient_json.parse(content)
+                lenient_json.parse(all_bytes)
             except (ValueError, RecursionError) as error:
                 raise lenient_json.load_error(error, "text", self.file) from None
 
@@ -220,14 +185,14 @@ class Source:
         if self._data is not NO_DATA:
             yield "", self._data
         elif self.sample.container == "text":
-            yield "", self._from_yaml()
+            yield "", self._parse_yaml()
         else:
-            yield from self._from_json()
+            yield from self._parse_json()
 
     def records(self) -> Iterator[tuple[str, Any]]:
         """Yield `values()`, but the items of a list that is the document one by one ("[2]")."""
         if self._data is NO_DATA and isinstance(self.sample.value, list) and self._is_long_document():
-            yield from self._streamed()
+            yield from self._stream_items()
             return
         for position, value in self.values():
             if isinstance(value, list) and not position:
@@ -237,83 +202,85 @@ class Source:
 
     def _is_long_document(self) -> bool:
         """Return True for a document that is longer than the sample, False for lines of lists."""
-        if self.sample.lines or len(self.sample.head) < HEAD:
+        if self.sample.is_json_lines or len(self.sample.head) < HEAD_SIZE:
             return False
         if b"\n" in self.sample.head.strip():
             return True
-        end = b""
+        last_bytes = b""
         with self.open() as stream:
-            while (text := stream.readline(lenient_json.CHUNK_SIZE)) and text[-1:] != b"\n":
-                end = text[-HEAD:]
-            return not (end + text).rstrip().endswith(b"]") or not stream.read(HEAD).strip(BLANK)
+            while (line_part := stream.readline(lenient_json.CHUNK_SIZE)) and line_part[-1:] != b"\n":
+                last_bytes = line_part[-HEAD_SIZE:]
+            return not (last_bytes + line_part).rstrip().endswith(b"]") or not stream.read(HEAD_SIZE).strip(BLANK_BYTES)
 
-    def _streamed(self) -> Iterator[tuple[str, Any]]:
+    def _stream_items(self) -> Iterator[tuple[str, Any]]:
         index = -1
         with self.open() as stream:
             try:
-                for index, item in enumerate(lenient_json.Items(stream)):
+                for index, item in enumerate(lenient_json.ListItems(stream)):
                     yield f"[{index}]", item
             except (ValueError, RecursionError) as error:
                 self.add_problem(f"[{index + 1}]", f"the list is not valid JSON here: {error}")
 
-    def _from_yaml(self) -> Any:
+    def _parse_yaml(self) -> Any:
         from ...serialization.yaml_text import load_yaml
 
         return load_yaml(self.read_bytes(), self.file)
 
-    def _from_json(self) -> Iterator[tuple[str, Any]]:
+    def _parse_json(self) -> Iterator[tuple[str, Any]]:
         with self.open() as stream:
-            lines = _Lines(stream, self)
-            first = lines.next()
-            second = lines.next() if first is not None else None
-            if first is None:
+            line_reader = _LineReader(stream, self)
+            first_line = line_reader.next_line()
+            second_line = line_reader.next_line() if first_line is not None else None
+            if first_line is None:
                 return
-            if second is None or not self._is_lines(first[1]):
-                yield self._document(b"".join((first[1], second[1] if second else b"", stream.read())))
+            if second_line is None or not self._has_json_lines(first_line[1]):
+                yield self._parse_document(
+                    b"".join((first_line[1], second_line[1] if second_line else b"", stream.read()))
+                )
                 return
-            for number, text in itertools.chain((first, second), lines):
-                value = self._line(number, text)
-                if value is not NO_DATA:
-                    yield f"line {number}", value
+            for line_number, line_bytes in itertools.chain((first_line, second_line), line_reader):
+                line_value = self._parse_line(line_number, line_bytes)
+                if line_value is not NO_DATA:
+                    yield f"line {line_number}", line_value
 
-    def _is_lines(self, first: bytes) -> bool:
+    def _has_json_lines(self, first_line: bytes) -> bool:
         """Return True when the first line is a JSON value, or, where it is not, when the sample consists of lines."""
         try:
-            lenient_json.parse(first.strip(BLANK))
+            lenient_json.parse(first_line.strip(BLANK_BYTES))
         except (ValueError, RecursionError):
-            return self.sample.lines
+            return self.sample.is_json_lines
         return True
 
-    def _line(self, number: int, text: bytes) -> Any:
+    def _parse_line(self, line_number: int, line_bytes: bytes) -> Any:
         try:
-            return lenient_json.parse_fast(text)
+            return lenient_json.parse_fast(line_bytes)
         except ValueError:  # the fast parser refuses some valid JSON
             pass
         try:
-            return lenient_json.parse(text.rstrip())
+            return lenient_json.parse(line_bytes.rstrip())
         except UnicodeDecodeError:
-            return self._line(number, self._as_text(text, f"line {number}").encode())
+            return self._parse_line(line_number, self._decode_text(line_bytes, f"line {line_number}").encode())
         except (ValueError, RecursionError) as error:
-            message, position = lenient_json.explain(error, "line", number)
-            self.add_problem(position, message)
+            error_message, position = lenient_json.explain_error(error, "line", line_number)
+            self.add_problem(position, error_message)
             return NO_DATA
 
-    def _document(self, content: bytes) -> tuple[str, Any]:
-        content = content.strip(BLANK)
+    def _parse_document(self, document_bytes: bytes) -> tuple[str, Any]:
+        document_bytes = document_bytes.strip(BLANK_BYTES)
         try:
-            return "", lenient_json.parse(content)
+            return "", lenient_json.parse(document_bytes)
         except UnicodeDecodeError:
-            return self._document(self._as_text(content).encode())
+            return self._parse_document(self._decode_text(document_bytes).encode())
         except (ValueError, RecursionError) as error:
-            value = lenient_json.parse_before(content, error)
-            if self.strict or value is None:
+            partial_value = lenient_json.parse_before_error(document_bytes, error)
+            if self.strict or partial_value is None:
                 raise lenient_json.load_error(error, "text", self.file) from None
-            message, position = lenient_json.explain(error, "text")
-            self.add_problem(position, message)
-            return "", value
+            error_message, position = lenient_json.explain_error(error, "text")
+            self.add_problem(position, error_message)
+            return "", partial_value
 
 
-class _Lines:
+class _LineReader:
     """The lines of a stream that are not blank, with their numbers from 1."""
 
     def __init__(self, stream: BinaryIO, source: Source) -> None:
@@ -322,69 +289,41 @@ class _Lines:
         self.number = 0
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
-        while (line := self.next()) is not None:
-            yield line
+        while (numbered_line := self.next_line()) is not None:
+            yield numbered_line
 
-    def next(self) -> tuple[int, bytes] | None:
+    def next_line(self) -> tuple[int, bytes] | None:
         """Return the number and the text of the next line; None at the end."""
-        while text := self.stream.readline(HEAD):
+        while line_bytes := self.stream.readline(HEAD_SIZE):
             self.number += 1
-            if len(text) == HEAD and text[-1:] != b"\n":
-                text = self._long_line(text)
-            if text and (text[0] not in BLANK or text.strip(BLANK)):
-                return self.number, text
+            if len(line_bytes) == HEAD_SIZE and line_bytes[-1:] != b"\n":
+                line_bytes = self._read_long_line(line_bytes)
+            if line_bytes and (line_bytes[0] not in BLANK_BYTES or line_bytes.strip(BLANK_BYTES)):
+                return self.number, line_bytes
         return None
 
-    def _long_line(self, beginning: bytes) -> bytes:
+    def _read_long_line(self, line_start: bytes) -> bytes:
         """Return a line of more than 64 KB; skip one that is not JSON, or longer than any record."""
-        if self.number > 1 and beginning.lstrip(BLANK)[:1] not in (b"{", b"["):
-            length = len(beginning) + self._skip_line()
-            self.source.add_problem(f"line {self.number}", f"a line of {length:,} bytes is left out; it is not JSON")
+        if self.number > 1 and line_start.lstrip(BLANK_BYTES)[:1] not in (b"{", b"["):
+            line_length = len(line_start) + self._skip_line()
+            self.source.add_problem(
+                f"line {self.number}", f"a line of {line_length:,} bytes is left out; it is not JSON"
+            )
             return b""
-        remainder = self.stream.readline(LONGEST_LINE if self.number > 1 else -1)
-        if len(remainder) == LONGEST_LINE and remainder[-1:] != b"\n":
-            length = len(beginning) + len(remainder) + self._skip_line()
-            self.source.add_problem(f"line {self.number}", f"a line of {length:,} bytes is left out; it is too long")
+        line_remainder = self.stream.readline(MAX_LINE_SIZE if self.number > 1 else -1)
+        if len(line_remainder) == MAX_LINE_SIZE and line_remainder[-1:] != b"\n":
+            line_length = len(line_start) + len(line_remainder) + self._skip_line()
+            self.source.add_problem(
+                f"line {self.number}", f"a line of {line_length:,} bytes is left out; it is too long"
+            )
             return b""
-        return beginning + remainder
+        return line_start + line_remainder
 
     def _skip_line(self) -> int:
         """Skip the remainder of a line and return its length in bytes."""
-        length = 0
-        while text := self.stream.readline(lenient_json.CHUNK_SIZE):
-            length += len(text)
-            if text[-1:] == b"\n":
+        skipped_bytes = 0
+        while line_part := self.stream.readline(lenient_json.CHUNK_SIZE):
+            skipped_bytes += len(line_part)
+            if line_part[-1:] == b"\n":
                 break
-        return length
-
-
-def _with_valid_utf8(text: bytes) -> bytes:
-    """Return the text with bytes that are not UTF-8 replaced."""
-    try:
-        text.decode("utf-8")
-    except UnicodeDecodeError:
-        return text.decode("utf-8", "replace").encode()
-    return text
-
-
-def _values_of(head: bytes, *, whole: bool) -> tuple[tuple[Any, ...], bool]:
-    """Return the JSON values at the head, and whether each is a line; no values for a text that is not JSON."""
-    text = head.lstrip(BLANK)
-    lines = [line for line in text.split(b"\n", SAMPLE_VALUES)[:SAMPLE_VALUES] if line.strip(BLANK)]
-    first = _value_or_none(lines[0]) if lines else None
-    if isinstance(first, (dict, list)):
-        more = [value for line in lines[1:] if (value := _value_or_none(line)) is not None]
-        return (first, *more), len(lines) > 1
-    if text[:1] in (b"{", b"["):
-        document = (_value_or_none(text) if whole else None) or lenient_json.parse_beginning(text)
-        if isinstance(document, (dict, list)) and document:
-            return (document,), False
-    objects = [value for line in lines if line[:1] == b"{" and isinstance(value := _value_or_none(line), dict)]
-    return (tuple(objects), True) if len(objects) * 2 >= len(lines) else ((), False)
-
-
-def _value_or_none(text: bytes) -> Any:
-    try:
-        return lenient_json.parse(text)
-    except (ValueError, RecursionError):
-        return None
+        return skipped_bytes

@@ -15,16 +15,16 @@ from .faults import missing_field
 from .import_report import Notes, join_positions
 from .importer import SURE
 from .record_fields import ShapeError, omit_empty, to_number
-from .source import Sample
+from .sample import Sample
 
 MODEL_PREFIXES = ("gen_ai.", "llm.", "openinference.")  # of the attributes of model calls
-MAX_SPANS = 64  # of a record, that a score looks at
+MAX_SPANS = 64  # number of spans in a record that a score checks
 ENVELOPES = ("resourceSpans", "resource_spans", "resourceLogs", "resource_logs")
 SCOPES = ("scopeSpans", "scope_spans", "scopeLogs", "scope_logs", "instrumentationLibrarySpans")
 SCOPE_RECORDS = ("spans", "logRecords", "log_records")
 CONVERSATION_IDS = ("gen_ai.conversation.id", "session.id", "conversation.id", "langfuse.session.id")
 LOG_ATTRIBUTES = ("gen_ai.system", "gen_ai.provider.name", *CONVERSATION_IDS)  # that go to the span of a log record
-Raw = Mapping[str, Any]
+RawObject = Mapping[str, Any]
 
 
 @dataclass(slots=True)
@@ -32,7 +32,7 @@ class Span:
     """A span in one shape: attributes flat, ids as they were written, times in nanoseconds or as written."""
 
     position: str
-    raw: Raw
+    raw: RawObject
     trace: str = ""
     id: str = ""
     parent: str = ""
@@ -40,7 +40,7 @@ class Span:
     start: Any = None
     end: Any = None
     attributes: dict[str, Any] = field(default_factory=dict)
-    events: list[Raw] = field(default_factory=list)  # each with name, attributes, and perhaps a body
+    events: list[RawObject] = field(default_factory=list)  # each with name, attributes, and perhaps a body
     error: str = ""
     resource: Any = None  # the program that made it
     invalid_fields: dict[str, Any] = field(default_factory=dict)  # fields of another shape than documented
@@ -53,7 +53,7 @@ class Span:
         return next((id for id in ids if isinstance(id, str) and id), "")
 
     def extra_fields(self) -> dict[str, Any]:
-        """Return the fields of the span that are no attributes."""
+        """Return the fields of the span that are not attributes."""
         fields = {"name": self.name, "trace_id": self.trace, "end_time": self.end, "resource": self.resource}
         return {**fields, **self.invalid_fields}
 
@@ -90,204 +90,221 @@ def is_span(value: Any) -> bool:
     return isinstance(value.get("attributes"), list) and ("traceId" in value or "spanId" in value)
 
 
-def read_spans(values: Iterable[tuple[str, Any]], notes: Notes) -> list[Span]:
+def read_spans(documents: Iterable[tuple[str, Any]], notes: Notes) -> list[Span]:
     """Return all spans; log records become events of the spans that they belong to."""
     spans: dict[tuple[str, str], Span] = {}
-    logs: list[tuple[str, Raw, tuple[str, str, dict[str, Any]]]] = []
-    for document_position, value in values:
-        for position, raw, resource in _records(document_position, value):
+    log_records: list[tuple[str, RawObject, tuple[str, str, dict[str, Any]]]] = []
+    for document_position, document in documents:
+        for position, raw_record, resource in _iter_records(document_position, document):
             notes.record_count += 1
             try:
-                if _is_log(raw):
-                    logs.append((position, raw, _log_event(raw)))
+                if _is_log_record(raw_record):
+                    log_records.append((position, raw_record, _log_event(raw_record)))
                     continue
-                span = _span(position, raw, resource)
+                span = _to_span(position, raw_record, resource)
             except (ShapeError, ValueError, TypeError, AttributeError) as error:
                 notes.add_unknown(position, f"not a span: {error}")
-                span = Span(position, raw if isinstance(raw, Mapping) else {"value": raw})
+                span = Span(position, raw_record if isinstance(raw_record, Mapping) else {"value": raw_record})
             if span.invalid_fields:
                 notes.add_unknown(
                     position, f"fields of another shape than documented: {', '.join(span.invalid_fields)}"
                 )
             spans[(span.trace, span.id or position)] = span
-    for position, raw, (trace, id, event) in logs:
-        span = spans.setdefault((trace, id or position), Span(position, raw, trace=trace, id=id, record_count=0))
+    for position, raw_record, (trace_id, span_id, log_event) in log_records:
+        span = spans.setdefault(
+            (trace_id, span_id or position), Span(position, raw_record, trace=trace_id, id=span_id, record_count=0)
+        )
         span.record_count += 1
-        span.attributes = {**event.pop("span"), **span.attributes}
-        span.events.append(event)
+        span.attributes = {**log_event.pop("span"), **span.attributes}
+        span.events.append(log_event)
     return list(spans.values())
 
 
-def _records(position: str, value: Any) -> Iterator[tuple[str, Any, Raw]]:
+def _iter_records(position: str, document: Any) -> Iterator[tuple[str, Any, RawObject]]:
     """Yield the spans and log records in a value, with their positions and the attributes of their resource."""
-    if isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _records(f"{position}[{index}]", item)
+    if isinstance(document, list):
+        for index, item in enumerate(document):
+            yield from _iter_records(f"{position}[{index}]", item)
         return
-    envelope = next((name for name in ENVELOPES if name in value), "") if isinstance(value, Mapping) else ""
+    envelope = next((name for name in ENVELOPES if name in document), "") if isinstance(document, Mapping) else ""
     if not envelope:
-        yield position, value, {}
+        yield position, document, {}
         return
-    for group_position, group in _items(value[envelope], join_positions(position, envelope)):
-        resource = _first(group, "resource")
-        attributes = flatten(_first(resource, "attributes")) or omit_empty(resource=resource)
-        scopes = list(_items(_first(group, *SCOPES), f"{group_position}.scopes"))
-        if not scopes and group != {}:
-            yield group_position, group, {}  # which is reported as no span
-        for scope_position, scope in scopes:
-            scope_name = _first(scope, "scope", "instrumentationLibrary")
-            scope_attributes = {**attributes, **({"scope": scope_name} if scope_name else {})}
-            records = _first(scope, *SCOPE_RECORDS)
-            items = list(_items(records, scope_position))
+    for group_position, resource_group in _positioned_items(document[envelope], join_positions(position, envelope)):
+        resource = _first_field(resource_group, "resource")
+        resource_attributes = flat_attributes(_first_field(resource, "attributes")) or omit_empty(resource=resource)
+        scope_items = list(_positioned_items(_first_field(resource_group, *SCOPES), f"{group_position}.scopes"))
+        if not scope_items and resource_group != {}:
+            yield group_position, resource_group, {}  # read_spans reports it: it is not a span
+        for scope_position, scope in scope_items:
+            scope_name = _first_field(scope, "scope", "instrumentationLibrary")
+            scope_attributes = {**resource_attributes, **({"scope": scope_name} if scope_name else {})}
+            records = _first_field(scope, *SCOPE_RECORDS)
+            items = list(_positioned_items(records, scope_position))
             if not items and not isinstance(records, list):
                 yield scope_position, scope, {}
             yield from ((item_position, item, scope_attributes) for item_position, item in items)
 
 
-def _items(value: Any, position: str) -> Iterator[tuple[str, Any]]:
-    """Yield the items of a list with their positions; a value that is no list as the only item."""
+def _positioned_items(value: Any, position: str) -> Iterator[tuple[str, Any]]:
+    """Yield the items of a list with their positions; a value that is not a list is the only item."""
     if isinstance(value, list):
         yield from ((f"{position}[{index}]", item) for index, item in enumerate(value))
     elif value is not None:
         yield position, value
 
 
-def _list(value: Any) -> list[Any]:
+def _list_or_empty(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _object(value: Any) -> Raw:
+def _object_or_empty(value: Any) -> RawObject:
     return value if isinstance(value, Mapping) else {}
 
 
-def _first(value: Any, *names: str) -> Any:
+def _first_field(value: Any, *names: str) -> Any:
     return next((value[name] for name in names if name in value), None) if isinstance(value, Mapping) else None
 
 
-def flatten(attributes: Any) -> dict[str, Any]:
+def flat_attributes(attributes: Any) -> dict[str, Any]:
     """Return attributes by name: a mapping is one already, OTLP has a list of keys and typed values."""
     if isinstance(attributes, Mapping):
         return dict(attributes)
-    pairs = [pair for pair in _list(attributes) if isinstance(pair, Mapping) and isinstance(pair.get("key"), str)]
-    return {pair["key"]: untyped_value(pair.get("value")) for pair in pairs}
+    attribute_pairs = [
+        attribute_pair
+        for attribute_pair in _list_or_empty(attributes)
+        if isinstance(attribute_pair, Mapping) and isinstance(attribute_pair.get("key"), str)
+    ]
+    return {attribute_pair["key"]: untyped_value(attribute_pair.get("value")) for attribute_pair in attribute_pairs}
 
 
-def untyped_value(value: Any) -> Any:
+def untyped_value(any_value: Any) -> Any:
     """Return the value in an `AnyValue` of OTLP."""
-    if not isinstance(value, Mapping) or len(value) != 1:
-        return value
-    [(kind, content)] = value.items()
-    if kind in ("arrayValue", "array_value"):
-        return [untyped_value(item) for item in _list(_first(content, "values"))]
-    if kind in ("kvlistValue", "kvlist_value"):
-        return flatten(_first(content, "values"))
-    if kind in ("intValue", "int_value"):
-        return int(content) if isinstance(content, str) and content.lstrip("-").isdigit() else content
-    return content if kind.endswith(("Value", "_value")) else value
+    if not isinstance(any_value, Mapping) or len(any_value) != 1:
+        return any_value
+    [(value_type, typed_value)] = any_value.items()
+    if value_type in ("arrayValue", "array_value"):
+        return [untyped_value(item) for item in _list_or_empty(_first_field(typed_value, "values"))]
+    if value_type in ("kvlistValue", "kvlist_value"):
+        return flat_attributes(_first_field(typed_value, "values"))
+    if value_type in ("intValue", "int_value"):
+        return int(typed_value) if isinstance(typed_value, str) and typed_value.lstrip("-").isdigit() else typed_value
+    return typed_value if value_type.endswith(("Value", "_value")) else any_value
 
 
-def _span(position: str, raw: Any, resource: Raw) -> Span:
-    if not isinstance(raw, Mapping) or "attributes" not in raw:
-        raise ShapeError(missing_field("attributes", raw if isinstance(raw, Mapping) else ()))
-    context, attributes = _object(raw.get("context")), flatten(raw["attributes"])
-    events = [event for event in _list(raw.get("events")) if isinstance(event, Mapping)]
+def _to_span(position: str, raw_span: Any, resource: RawObject) -> Span:
+    if not isinstance(raw_span, Mapping) or "attributes" not in raw_span:
+        raise ShapeError(missing_field("attributes", raw_span if isinstance(raw_span, Mapping) else ()))
+    span_context, attributes = _object_or_empty(raw_span.get("context")), flat_attributes(raw_span["attributes"])
+    raw_events = [event for event in _list_or_empty(raw_span.get("events")) if isinstance(event, Mapping)]
     resource_ids = {name: value for name, value in resource.items() if name in CONVERSATION_IDS}
     return Span(
         position,
-        raw,
-        trace=_text(context.get("trace_id") or raw.get("traceId") or raw.get("trace_id")),
-        id=_text(context.get("span_id") or raw.get("spanId") or raw.get("span_id")),
-        parent=_text(raw.get("parent_id") or raw.get("parentSpanId") or raw.get("parent_span_id")),
-        name=_text(raw.get("name")),
-        start=raw.get("start_time") or raw.get("startTimeUnixNano") or raw.get("start_time_unix_nano"),
-        end=raw.get("end_time") or raw.get("endTimeUnixNano") or raw.get("end_time_unix_nano"),
+        raw_span,
+        trace=_as_text(span_context.get("trace_id") or raw_span.get("traceId") or raw_span.get("trace_id")),
+        id=_as_text(span_context.get("span_id") or raw_span.get("spanId") or raw_span.get("span_id")),
+        parent=_as_text(raw_span.get("parent_id") or raw_span.get("parentSpanId") or raw_span.get("parent_span_id")),
+        name=_as_text(raw_span.get("name")),
+        start=raw_span.get("start_time") or raw_span.get("startTimeUnixNano") or raw_span.get("start_time_unix_nano"),
+        end=raw_span.get("end_time") or raw_span.get("endTimeUnixNano") or raw_span.get("end_time_unix_nano"),
         attributes={**resource_ids, **attributes},
-        events=[{**event, "attributes": flatten(event.get("attributes"))} for event in events],
-        error=_error(raw),
-        resource=raw.get("resource") or resource,
-        invalid_fields=_invalid_fields(raw, attributes),
+        events=[{**event, "attributes": flat_attributes(event.get("attributes"))} for event in raw_events],
+        error=_error_message(raw_span),
+        resource=raw_span.get("resource") or resource,
+        invalid_fields=_invalid_fields(raw_span, attributes),
     )
 
 
-def _error(raw: Raw) -> str:
+def _error_message(raw_span: RawObject) -> str:
     """Return the error of a span; "" for a span that did not fail."""
-    status = _object(raw.get("status"))
-    codes = (status.get("status_code"), status.get("code"), raw.get("status_code"))
-    failed = "ERROR" in codes or status.get("code") in (2, "STATUS_CODE_ERROR")
-    message = status.get("description") or status.get("message") or raw.get("status_message")
-    return (_text(message) or "error") if failed else ""
+    status = _object_or_empty(raw_span.get("status"))
+    status_codes = (status.get("status_code"), status.get("code"), raw_span.get("status_code"))
+    has_failed = "ERROR" in status_codes or status.get("code") in (2, "STATUS_CODE_ERROR")
+    status_message = status.get("description") or status.get("message") or raw_span.get("status_message")
+    return (_as_text(status_message) or "error") if has_failed else ""
 
 
-def _invalid_fields(raw: Raw, attributes: Raw) -> dict[str, Any]:
+def _invalid_fields(raw_span: RawObject, attributes: RawObject) -> dict[str, Any]:
     """Return the events and attributes that are not of the documented shape, as they are."""
-    invalid: dict[str, Any] = {}
-    events = raw.get("events")
-    if events is not None and not (isinstance(events, list) and all(map(_is_event, events))):
-        invalid["events"] = events
-    if not isinstance(raw["attributes"], (list, Mapping)) or len(attributes) < len(raw["attributes"]):
-        invalid["attributes"] = raw["attributes"]
-    return invalid
+    invalid_fields: dict[str, Any] = {}
+    raw_events = raw_span.get("events")
+    if raw_events is not None and not (isinstance(raw_events, list) and all(map(_is_event, raw_events))):
+        invalid_fields["events"] = raw_events
+    if not isinstance(raw_span["attributes"], (list, Mapping)) or len(attributes) < len(raw_span["attributes"]):
+        invalid_fields["attributes"] = raw_span["attributes"]
+    return invalid_fields
 
 
-def _is_event(raw: Any) -> bool:
-    """Return True for an event of which all attributes can be read."""
-    if not isinstance(raw, Mapping):
+def _is_event(raw_event: Any) -> bool:
+    """Return True for an event whose attributes can all be read."""
+    if not isinstance(raw_event, Mapping):
         return False
-    attributes = raw.get("attributes")
+    attributes = raw_event.get("attributes")
     return attributes is None or (
-        isinstance(attributes, (list, Mapping)) and len(flatten(attributes)) == len(attributes)
+        isinstance(attributes, (list, Mapping)) and len(flat_attributes(attributes)) == len(attributes)
     )
 
 
-def _is_log(raw: Any) -> bool:
-    return isinstance(raw, Mapping) and ("body" in raw or "event_name" in raw or "eventName" in raw)
+def _is_log_record(raw_record: Any) -> bool:
+    return isinstance(raw_record, Mapping) and (
+        "body" in raw_record or "event_name" in raw_record or "eventName" in raw_record
+    )
 
 
-def _log_event(raw: Raw) -> tuple[str, str, dict[str, Any]]:
+def _log_event(raw_record: RawObject) -> tuple[str, str, dict[str, Any]]:
     """Return the trace and the span of a log record, and the record as an event of that span."""
-    attributes = flatten(raw.get("attributes"))
-    trace, id = _text(raw.get("trace_id") or raw.get("traceId")), _text(raw.get("span_id") or raw.get("spanId"))
-    name = raw.get("event_name") or raw.get("eventName") or attributes.pop("event.name", "")
-    span_attributes = {name: value for name, value in attributes.items() if name in LOG_ATTRIBUTES}
-    time = _first(raw, "timestamp", "timeUnixNano") or _first(raw, "observed_timestamp", "observedTimeUnixNano")
-    event = {
-        "name": _text(name),
-        "attributes": attributes,
-        "body": untyped_value(raw.get("body")),
+    event_attributes = flat_attributes(raw_record.get("attributes"))
+    trace_id, span_id = (
+        _as_text(raw_record.get("trace_id") or raw_record.get("traceId")),
+        _as_text(raw_record.get("span_id") or raw_record.get("spanId")),
+    )
+    event_name = raw_record.get("event_name") or raw_record.get("eventName") or event_attributes.pop("event.name", "")
+    span_attributes = {
+        event_name: value for event_name, value in event_attributes.items() if event_name in LOG_ATTRIBUTES
+    }
+    time = _first_field(raw_record, "timestamp", "timeUnixNano") or _first_field(
+        raw_record, "observed_timestamp", "observedTimeUnixNano"
+    )
+    span_event = {
+        "name": _as_text(event_name),
+        "attributes": event_attributes,
+        "body": untyped_value(raw_record.get("body")),
         "time": time,
         "span": span_attributes,
     }
-    return trace, id, event
+    return trace_id, span_id, span_event
 
 
-def _text(value: Any) -> str:
+def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else "" if value is None else str(value)
 
 
 # Detection.
 
 
-def span_score(*prefixes: str) -> Callable[[Sample], int]:
+def span_score(*name_prefixes: str) -> Callable[[Sample], int]:
     """Return a score that is sure when most of the first spans of model calls have attributes with these prefixes."""
 
-    def score(sample: Sample) -> int:
+    def score_sample(sample: Sample) -> int:
         if sample.container != "json":
             return 0
         own_count = model_count = 0
         for record in filter(is_span, sample.records):
-            for _, raw, _ in islice(_records("", record), MAX_SPANS):
-                names = _names(raw)
-                own_count += any(name.startswith(prefixes) for name in names)
-                model_count += any(name.startswith(MODEL_PREFIXES) for name in names)
+            for _, raw_record, _ in islice(_iter_records("", record), MAX_SPANS):
+                span_names = _all_names(raw_record)
+                own_count += any(name.startswith(name_prefixes) for name in span_names)
+                model_count += any(name.startswith(MODEL_PREFIXES) for name in span_names)
         return SURE if own_count * 2 > model_count else min(own_count, 1)
 
-    return score
+    return score_sample
 
 
-def _names(raw: Any) -> list[str]:
+def _all_names(raw_record: Any) -> list[str]:
     """Return the names of a span or a log record: of its attributes, of its events, and its own."""
-    if not isinstance(raw, Mapping):
+    if not isinstance(raw_record, Mapping):
         return []
-    names = [str(name) for name in flatten(raw.get("attributes"))]
-    names += [str(raw.get(name)) for name in ("event_name", "eventName")]
-    return names + [str(event.get("name")) for event in _list(raw.get("events")) if isinstance(event, Mapping)]
+    names = [str(name) for name in flat_attributes(raw_record.get("attributes"))]
+    names += [str(raw_record.get(name)) for name in ("event_name", "eventName")]
+    return names + [
+        str(event.get("name")) for event in _list_or_empty(raw_record.get("events")) if isinstance(event, Mapping)
+    ]

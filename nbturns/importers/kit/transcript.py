@@ -33,51 +33,55 @@ class Transcript:
 
     def __init__(self, notes: Notes) -> None:
         self.notes = notes
-        self.key = conversation_key(notes)  # the beginning of the ids of its model calls
+        self.key = conversation_key(notes)  # prefix of the ids of its model calls
         self.blocks: list[Block] = []
-        self.position = ""  # of the current record
-        self.index: int | None = None  # of the current record, where the records are a list
-        self.turn_starts: list[int] = []  # indexes of blocks, where the format itself says what a Turn is
-        self.record_starts: list[int] = []  # the number of blocks before each record of `messages`, if added at once
-        self._positions: list[str] = []  # of each block's record
+        self.position = ""  # position of the current record
+        self.index: int | None = None  # index of the current record, when the records are a list
+        self.turn_starts: list[int] = []  # indexes of first blocks, in formats that mark where a Turn begins
+        self.record_starts: list[
+            int
+        ] = []  # number of blocks before each record of `messages`, when those are added together
+        self._positions: list[str] = []  # position of the record of each block
 
-    # One record after the other.
+    # Reading records.
 
     def begin_record(self, position: str, index: int | None = None) -> None:
-        """Say which record the next blocks belong to."""
+        """Set the record that the next blocks belong to."""
         self.position, self.index = position, index
 
-    def read_record(self, position: str, record: Any, read: Callable[[Any], None], index: int | None = None) -> None:
-        """Let `read` add the blocks of one record; where it raises ShapeError, keep the record as it is."""
+    def read_record(
+        self, position: str, record: Any, read_blocks: Callable[[Any], None], index: int | None = None
+    ) -> None:
+        """Call `read_blocks` to add the blocks of one record; keep the record as it is when that raises ShapeError."""
         self.begin_record(position, index)
         self.notes.record_count += 1
-        counts = [len(kept) for kept in self._undoable()]
+        lengths_before = [len(growing_list) for growing_list in self._growing_lists()]
         try:
-            read(record)
+            read_blocks(record)
         except (ShapeError, TypeError) as error:  # TypeError: nested too deeply for a value
-            for kept, count in zip(self._undoable(), counts, strict=True):
-                del kept[count:]
+            for growing_list, length_before in zip(self._growing_lists(), lengths_before, strict=True):
+                del growing_list[length_before:]
             self.add_unknown(record, str(error))
 
-    def read_records(self, name: str, records: Iterable[Any], read: Callable[[Any], None]) -> None:
-        """Let `read` add the blocks of each record of the list `name`."""
+    def read_records(self, list_name: str, records: Iterable[Any], read_blocks: Callable[[Any], None]) -> None:
+        """Call `read_blocks` to add the blocks of each record of the list `list_name`."""
         for index, record in enumerate(records):
-            self.read_record(f"{name}[{index}]", record, read, index)
+            self.read_record(f"{list_name}[{index}]", record, read_blocks, index)
 
-    def _undoable(self) -> tuple[list[Any], ...]:
+    def _growing_lists(self) -> tuple[list[Any], ...]:
         return self.blocks, self._positions, self.turn_starts, self.notes.guessed, self.notes.unknown
 
     def guess(self, message: str, path: str = "") -> None:
-        """Report what the record does not say and is assumed; `path` leads from the record to the place."""
+        """Report an assumption about a value that the record lacks; `path` leads from the record to the value."""
         self.notes.add_guess(f"{self.position}{path}", message)
 
     def unknown(self, message: str, path: str = "") -> None:
-        """Report what is not understood and kept as it is; `path` leads from the record to the place."""
+        """Report a value that is not understood and kept as it is; `path` leads from the record to the value."""
         self.notes.add_unknown(f"{self.position}{path}", message)
 
-    # Blocks.
+    # Adding blocks.
 
-    def add(
+    def add_block(
         self,
         kind: str,
         payload: Mapping[str, Any],
@@ -91,21 +95,21 @@ class Transcript:
     ) -> None:
         """Add a block. `result` is that of its model call, `time` as the file writes it.
 
-        `extra_fields` are those of the record that no block holds; `metadata` goes by its full names.
+        `extra_fields` are fields of the record that no block holds; the keys of `metadata` are full key names.
         """
-        entries = dict(metadata)
+        metadata_values = dict(metadata)
         if self.index is not None:
-            entries[MESSAGE.name] = self.index
+            metadata_values[MESSAGE.name] = self.index
         if time:
-            entries[TIMESTAMP.name] = time if isinstance(time, str) else repr(time)
-        if extra_fields and (fields := omit_empty(extra_fields)):
-            entries[FIELDS.name] = fields
+            metadata_values[TIMESTAMP.name] = time if isinstance(time, str) else repr(time)
+        if extra_fields and (present_fields := omit_empty(extra_fields)):
+            metadata_values[FIELDS.name] = present_fields
         if result is not None:
-            entries[INFERENCE_ID.name] = result.inference_id
-            entries[INFERENCE_RESULT.name] = result.to_dict()
+            metadata_values[INFERENCE_ID.name] = result.inference_id
+            metadata_values[INFERENCE_RESULT.name] = result.to_dict()
         block_id = id if isinstance(id, str) else ""
-        bag = metadata_from_dict(entries) if entries else NO_METADATA
-        self.blocks.append(make_block(str(kind), freeze(payload), role, block_id, bag))
+        block_metadata = metadata_from_dict(metadata_values) if metadata_values else NO_METADATA
+        self.blocks.append(make_block(str(kind), freeze(payload), role, block_id, block_metadata))
         self._positions.append(self.position)
 
     def add_blocks(
@@ -116,51 +120,53 @@ class Transcript:
         extra_fields: Mapping[str, Any] | None = None,
         time: Any = None,
     ) -> None:
-        """Add blocks that were made elsewhere, by a codec for example; `extra_fields` go to the first of them."""
-        for made in blocks:
-            fields: dict[str, Any] = {} if self.index is None else {MESSAGE.name: self.index}
+        """Add existing blocks, such as those of a codec; `extra_fields` go to the first block."""
+        for new_block in blocks:
+            metadata_values: dict[str, Any] = {} if self.index is None else {MESSAGE.name: self.index}
             if extra_fields:
-                fields[FIELDS.name], extra_fields = freeze_or_json(extra_fields), None
+                metadata_values[FIELDS.name], extra_fields = freeze_or_json(extra_fields), None
             if isinstance(time, str) and time:
-                fields[TIMESTAMP.name] = time
-            metadata = made.metadata.with_raw(**fields) if fields else made.metadata
+                metadata_values[TIMESTAMP.name] = time
+            block_metadata = new_block.metadata.with_raw(**metadata_values) if metadata_values else new_block.metadata
             if result is not None:
-                call_id = {INFERENCE_ID.name: result.inference_id}
-                metadata = metadata.with_frozen(INFERENCE_RESULT, result, **call_id)
-            self.blocks.append(made._with(metadata=metadata))
+                call_metadata = {INFERENCE_ID.name: result.inference_id}
+                block_metadata = block_metadata.with_frozen(INFERENCE_RESULT, result, **call_metadata)
+            self.blocks.append(new_block._with(metadata=block_metadata))
             self._positions.append(self.position)
 
     def add_call(self, id: Any, name: Any, arguments: Any, **options: Any) -> str:
         """Add a tool call and return its id, which is made of the position where the record has none.
 
-        `arguments`: an object, or JSON text; anything else is kept in `args_raw`. `options` as in `add`.
+        `arguments`: an object, or JSON text; anything else is kept in `args_raw`. `options` as in `add_block`.
         """
         if id is None or id == "":
             id = f"{self.position}.{len(self.blocks)}"
             self.guess(faults.no_call_id(id))
         call_id = expect(id, str, "tool call id")
-        tool = "" if name is None else expect(name, str, "tool name")
-        parsed, exact = parse_arguments(arguments)
-        payload = {"id": call_id, "name": tool, "args": {} if parsed is None else parsed}
-        if parsed is None:
+        tool_name = "" if name is None else expect(name, str, "tool name")
+        parsed_arguments, is_exact = parse_arguments(arguments)
+        payload = {"id": call_id, "name": tool_name, "args": {} if parsed_arguments is None else parsed_arguments}
+        if parsed_arguments is None:
             payload["args_raw"] = arguments
-        elif not exact:
+        elif not is_exact:
             options["metadata"] = {ARGUMENTS.name: arguments}
-        self.add(Kind.TOOL_CALL, payload, **options)
+        self.add_block(Kind.TOOL_CALL, payload, **options)
         return call_id
 
     def add_result(self, call_id: Any, value: Any, error: Any = "", *, block_id: Any = "", **options: Any) -> None:
-        """Add the result of the tool call with this id. `options` as in `add`."""
+        """Add the result of the tool call with this id. `options` as in `add_block`."""
         if error and not isinstance(error, str):
             error = json.dumps(error, ensure_ascii=False)
-        id = "" if call_id is None else expect(call_id, str, "tool call id")
-        self.add(Kind.TOOL_USE, {"id": id, "result": value, "error": error or ""}, "", block_id, **options)
+        result_call_id = "" if call_id is None else expect(call_id, str, "tool call id")
+        self.add_block(
+            Kind.TOOL_USE, {"id": result_call_id, "result": value, "error": error or ""}, "", block_id, **options
+        )
 
     def add_other(self, value: Any, *, result: InferenceResult | None = None) -> None:
-        """Add an `other` block with a value as it is: of a record that is nobody's message, for example."""
+        """Add an `other` block with a value as it is: of a record that belongs to no message, for example."""
         role = value.get("role") if isinstance(value, Mapping) else ""
-        made = other_block(value, role if isinstance(role, str) else "")
-        self.add(made.kind, made.payload, made.role, result=result)
+        new_block = other_block(value, role if isinstance(role, str) else "")
+        self.add_block(new_block.kind, new_block.payload, new_block.role, result=result)
 
     def add_unknown(self, value: Any, reason: str) -> None:
         """Add an `other` block with a value that is not understood, and report the reason."""
@@ -169,14 +175,20 @@ class Transcript:
 
     def add_extra_fields(self, index: int, fields: Mapping[str, Any]) -> None:
         """Keep the fields of a record that no block holds with the block at `index`, its first."""
-        if more := omit_empty(fields):
-            first = self.blocks[index]
-            part = first.metadata.raw(FIELDS) or EMPTY_DICT
-            merged = {"part": part, **more} if part.keys() & more.keys() else {**part, **more}
-            self.blocks[index] = first._with(metadata=first.metadata.with_raw(**{FIELDS.name: merged}))
+        if new_fields := omit_empty(fields):
+            first_block = self.blocks[index]
+            present_fields = first_block.metadata.raw(FIELDS) or EMPTY_DICT
+            merged_fields = (
+                {"part": present_fields, **new_fields}
+                if present_fields.keys() & new_fields.keys()
+                else {**present_fields, **new_fields}
+            )
+            self.blocks[index] = first_block._with(
+                metadata=first_block.metadata.with_raw(**{FIELDS.name: merged_fields})
+            )
 
     def start_turn(self) -> None:
-        """Begin a Turn with the next block, in a format that says where they begin."""
+        """Begin a Turn with the next block, in formats that mark where Turns begin."""
         self.turn_starts.append(len(self.blocks))
 
     def inference_result(
@@ -186,23 +198,23 @@ class Transcript:
         stop_reason: Any = "",
         pending: bool = False,
         extra: Mapping[str, Any] | None = None,
-        **fields: Any,
+        **result_fields: Any,
     ) -> InferenceResult:
-        """Return the result of a model call, for `add(result=…)`. `id` is made of the position where there is none.
+        """Return the result of a model call, for `add_block(result=…)`. Without an `id` the position is used.
 
-        `pending` says that it called tools; `fields` are those of InferenceResult, of which None is left out.
+        `pending` is True when the reply calls tools; `fields` are fields of InferenceResult, and None values are left out.
         """
-        reason = stop_reason if isinstance(stop_reason, str) else ""
-        fields = {name: value for name, value in fields.items() if value is not None}
-        for name in RESULT_TEXTS:
-            expect(fields.get(name, ""), str, name)
+        reason_text = stop_reason if isinstance(stop_reason, str) else ""
+        result_fields = {field_name: value for field_name, value in result_fields.items() if value is not None}
+        for field_name in RESULT_TEXTS:
+            expect(result_fields.get(field_name, ""), str, field_name)
         return InferenceResult(
             inference_id=f"{self.key}/{id or self.position}".lstrip("/"),
-            stop_reason=reason,
-            finish_class=FinishClass.of(reason, pending=pending),
-            truncated=FinishClass.of(reason) is FinishClass.MAX_TOKENS,
+            stop_reason=reason_text,
+            finish_class=FinishClass.of(reason_text, pending=pending),
+            truncated=FinishClass.of(reason_text) is FinishClass.MAX_TOKENS,
             extra=freeze(omit_empty(extra or EMPTY_DICT)),
-            **fields,
+            **result_fields,
         )
 
     # The whole conversation.
@@ -218,25 +230,25 @@ class Transcript:
     ) -> Run:
         """Return the conversation as a Run: a Turn for each prompt, each with all blocks before it.
 
-        Without an `id` it is known by its position in its file. `extra_fields` are those of the document that
-        no block holds; `metadata` goes by its full names.
+        Without an `id` the Run has its position in the file. `extra_fields` are fields of the document
+        that no block holds; the keys of `metadata` are full key names.
         """
         check_calls(self.blocks, self.notes, self.position_of)
-        entries = omit_empty(metadata)
+        metadata_values = omit_empty(metadata)
         if time:
-            entries[TIMESTAMP.name] = time if isinstance(time, str) else repr(time)
-        if extra_fields and (fields := omit_empty(extra_fields)):
-            entries[FIELDS.name] = freeze_or_json(fields)
+            metadata_values[TIMESTAMP.name] = time if isinstance(time, str) else repr(time)
+        if extra_fields and (present_fields := omit_empty(extra_fields)):
+            metadata_values[FIELDS.name] = freeze_or_json(present_fields)
         return Run(
-            turns_from(self.blocks, self.turn_starts) if self.turn_starts else turns_of(self.blocks),
+            turns_by_start(self.blocks, self.turn_starts) if self.turn_starts else turns_by_prompt(self.blocks),
             id=id or self.key,
             name=name,
-            metadata=metadata_from_dict(entries) if entries else NO_METADATA,
+            metadata=metadata_from_dict(metadata_values) if metadata_values else NO_METADATA,
             import_report=self.notes.report(len(self.blocks)),
         )
 
     def position_of(self, index: int) -> str:
-        """Return the position of the record that a block is of."""
+        """Return the position of the record that the block at `index` came from."""
         if self.record_starts:
             return f"messages[{bisect_right(self.record_starts, index) - 1}]"
         return self._positions[index]
@@ -246,17 +258,17 @@ def run_of_messages(
     value: Any,
     notes: Notes,
     is_message: Callable[[Any], bool],
-    reader: Callable[[Transcript], Callable[[Any], None]],
+    message_reader: Callable[[Transcript], Callable[[Any], None]],
     *id_names: str,
 ) -> Run:
     """Return the Run of a list of messages, of one message, or of an object with a list `messages`.
 
-    `reader` returns the function that adds the blocks of a message; `id_names` are fields of the
-    object that hold the id of the conversation.
+    `message_reader` returns the function that adds the blocks of a message; `id_names` are the fields
+    of the object that may hold the id of the conversation.
     """
     messages, extra_fields = split_document([value] if is_message(value) else value, notes)
     transcript = Transcript(notes)
-    transcript.read_records("messages", messages, reader(transcript))
+    transcript.read_records("messages", messages, message_reader(transcript))
     id, name = pop_text(extra_fields, *id_names), pop_text(extra_fields, "name", "title")
     return transcript.to_run(id=id, name=name, extra_fields=extra_fields)
 
@@ -267,59 +279,59 @@ def conversation_key(notes: Notes) -> str:
 
 
 def check_calls(blocks: Sequence[Block], notes: Notes, position_of: Callable[[int], str]) -> None:
-    """Report ids that two tool calls have, results of unknown calls, and calls that were left without a result."""
-    pending: dict[str, int] = {}
-    left_behind: dict[str, int] = {}  # before a prompt of the user
+    """Report duplicate tool call ids, results of unknown calls, and calls without a result."""
+    pending_calls: dict[str, int] = {}
+    unanswered_calls: dict[str, int] = {}  # calls that had no result before the next prompt of the user
     call_ids: set[str] = set()
-    for index, one in enumerate(blocks):
-        kind = one.kind
+    for index, tool_block in enumerate(blocks):
+        kind = tool_block.kind
         if kind == "tool_call":
-            id = one.payload.get("id")
-            if type(id) is not str:
+            call_id = tool_block.payload.get("id")
+            if type(call_id) is not str:
                 continue
-            if id in call_ids:
-                notes.add_guess(position_of(index), faults.duplicate_call_id(id))
-            call_ids.add(id)
-            pending[id] = index
+            if call_id in call_ids:
+                notes.add_guess(position_of(index), faults.duplicate_call_id(call_id))
+            call_ids.add(call_id)
+            pending_calls[call_id] = index
         elif kind == "tool_use":
-            id = one.payload.get("id")
-            if type(id) is not str or not id:  # the importer reports a result without an id
+            call_id = tool_block.payload.get("id")
+            if type(call_id) is not str or not call_id:  # the importer reports a result without an id
                 continue
-            if id not in call_ids:
-                notes.add_guess(position_of(index), faults.unknown_call(id))
-            pending.pop(id, None)
-            left_behind.pop(id, None)
-        elif kind == "user" and pending:
-            left_behind |= pending
-            pending = {}
-    for id, index in left_behind.items():
-        notes.add_guess(position_of(index), faults.no_result(id))
+            if call_id not in call_ids:
+                notes.add_guess(position_of(index), faults.unknown_call(call_id))
+            pending_calls.pop(call_id, None)
+            unanswered_calls.pop(call_id, None)
+        elif kind == "user" and pending_calls:
+            unanswered_calls |= pending_calls
+            pending_calls = {}
+    for call_id, index in unanswered_calls.items():
+        notes.add_guess(position_of(index), faults.no_result(call_id))
 
 
-def turns_of(blocks: Iterable[Block]) -> tuple[Turn, ...]:
+def turns_by_prompt(blocks: Iterable[Block]) -> tuple[Turn, ...]:
     """Return a Turn for each prompt that follows an answer; every Turn has all blocks before it, and shares them."""
     turns: list[Turn] = []
     earlier_blocks: PersistentList[Block] = PersistentList()
     new_blocks: list[Block] = []
-    answered = False
-    for one in blocks:
-        if one.kind == "user" and answered:
+    has_answer = False
+    for next_block in blocks:
+        if next_block.kind == "user" and has_answer:
             earlier_blocks += new_blocks
             turns.append(_make_turn(earlier_blocks, "", NO_METADATA, NO_METADATA, EMPTY_DICT, None))
-            new_blocks, answered = [], False
-        answered = answered or one.kind not in PROMPT_KINDS
-        new_blocks.append(one)
+            new_blocks, has_answer = [], False
+        has_answer = has_answer or next_block.kind not in PROMPT_KINDS
+        new_blocks.append(next_block)
     if new_blocks or not turns:
         turns.append(_make_turn(earlier_blocks + new_blocks, "", NO_METADATA, NO_METADATA, EMPTY_DICT, None))
     return tuple(turns)
 
 
-def turns_from(blocks: Sequence[Block], starts: Iterable[int]) -> tuple[Turn, ...]:
-    """Return a Turn from each of the indexes `starts` on; every Turn has all blocks before it."""
+def turns_by_start(blocks: Sequence[Block], turn_starts: Iterable[int]) -> tuple[Turn, ...]:
+    """Return a Turn for each index in `turn_starts`, where its first new block is; every Turn has all blocks before it."""
     turns: list[Turn] = []
     turn_blocks: PersistentList[Block] = PersistentList()
-    for end in sorted({*(start for start in starts if 0 < start < len(blocks)), len(blocks)}):
-        turn_blocks += tuple(blocks[len(turn_blocks) : end])
+    for turn_end in sorted({*(turn_start for turn_start in turn_starts if 0 < turn_start < len(blocks)), len(blocks)}):
+        turn_blocks += tuple(blocks[len(turn_blocks) : turn_end])
         turns.append(Turn(turn_blocks))
     return tuple(turns)
 
@@ -333,9 +345,9 @@ def other_block(value: Any, role: str = "") -> Block:
 
 
 def freeze_or_json(value: Mapping[str, Any], source: Any = None) -> Any:
-    """Return a frozen value; where it is nested too deeply, one with the JSON of `source`, which is the value if not given."""
+    """Return a frozen value; for a value that is nested too deeply, one with the JSON of `source` (default: the value)."""
     try:
         return freeze(value)
     except TypeError:
-        text = json.dumps(value if source is None else source, ensure_ascii=False, default=repr)
-        return freeze({"json": text})
+        json_text = json.dumps(value if source is None else source, ensure_ascii=False, default=repr)
+        return freeze({"json": json_text})

@@ -15,12 +15,12 @@ from . import lenient_json
 if TYPE_CHECKING:
     from .source import Source
 
-ZSTD = 93  # compression method; Python 3.14 supports it, but decompresses more than the size in the header
-LOCAL_HEADER = 30  # bytes of a member's header, before its name
+ZSTD_METHOD = 93  # compression method; Python 3.14 supports it, but decompresses more than the size in the header
+LOCAL_HEADER_SIZE = 30  # bytes of a member's header, before its name
 MAX_MEMBER_SIZE = 1 << 31  # bytes of a member, unpacked; more is an attack
 
 
-class Archive:
+class ZipArchive:
     """An open archive; close it, or use it in a `with`."""
 
     def __init__(self, source: Source) -> None:
@@ -48,55 +48,63 @@ class Archive:
         """The names of all members."""
         return self._zip.namelist()
 
-    def read(self, name: str) -> bytes:
+    def read(self, member_name: str) -> bytes:
         """Return the bytes of a member. Raises LoadError that names it."""
         try:
-            info = self._zip.getinfo(name)
-            if info.file_size > MAX_MEMBER_SIZE:
+            member_info = self._zip.getinfo(member_name)
+            if member_info.file_size > MAX_MEMBER_SIZE:
                 raise LoadError(
-                    f"{info.file_size:,} bytes are too many for a member of an archive", file=self.file, position=name
+                    f"{member_info.file_size:,} bytes are too many for a member of an archive",
+                    file=self.file,
+                    position=member_name,
                 )
-            return self._decompress_all(info) if info.compress_type == ZSTD else self._zip.read(info)
+            return (
+                self._decompress_all(member_info)
+                if member_info.compress_type == ZSTD_METHOD
+                else self._zip.read(member_info)
+            )
         except (LoadError, MissingPackageError):
             raise
         except Exception as error:  # a damaged archive raises BadZipFile, zlib.error, EOFError, …
-            reason = f"this member of the archive cannot be read: {error!r}"
-            raise LoadError(reason, file=self.file, position=name) from None
+            error_reason = f"this member of the archive cannot be read: {error!r}"
+            raise LoadError(error_reason, file=self.file, position=member_name) from None
 
-    def head(self, name: str, size: int) -> bytes:
+    def head(self, member_name: str, head_size: int) -> bytes:
         """Return the first bytes of a member; none of a member that cannot be read."""
         try:
-            info = self._zip.getinfo(name)
-            if info.compress_type == ZSTD:
-                return self._decompress(info, size)
-            with self._zip.open(info) as member:
-                return member.read(size)
+            member_info = self._zip.getinfo(member_name)
+            if member_info.compress_type == ZSTD_METHOD:
+                return self._decompress(member_info, head_size)
+            with self._zip.open(member_info) as member:
+                return member.read(head_size)
         except Exception:  # a damaged archive; reading all of the member reports the error
             return b""
 
-    def json(self, name: str) -> Any:
+    def json(self, member_name: str) -> Any:
         """Return the JSON value in a member. Raises LoadError that names it."""
         try:
-            return lenient_json.parse(self.read(name))
+            return lenient_json.parse(self.read(member_name))
         except (ValueError, RecursionError) as error:
-            message, position = lenient_json.explain(error, "member")
-            raise LoadError(message, file=self.file, position=f"{name}, {position}".rstrip(", ")) from None
+            error_message, position = lenient_json.explain_error(error, "member")
+            raise LoadError(error_message, file=self.file, position=f"{member_name}, {position}".rstrip(", ")) from None
 
-    def _decompress_all(self, info: zipfile.ZipInfo) -> bytes:
-        content = self._decompress(info, info.file_size + 1)
-        if len(content) != info.file_size or zlib.crc32(content) != info.CRC:
+    def _decompress_all(self, member_info: zipfile.ZipInfo) -> bytes:
+        member_content = self._decompress(member_info, member_info.file_size + 1)
+        if len(member_content) != member_info.file_size or zlib.crc32(member_content) != member_info.CRC:
             raise LoadError(
-                "the checksum does not match; the member is damaged", file=self.file, position=info.filename
+                "the checksum does not match; the member is damaged", file=self.file, position=member_info.filename
             )
-        return content
+        return member_content
 
-    def _decompress(self, info: zipfile.ZipInfo, size: int) -> bytes:
+    def _decompress(self, member_info: zipfile.ZipInfo, content_size: int) -> bytes:
         """Return the first `size` bytes of a Zstandard member, without allocating more memory than that."""
-        self._stream.seek(info.header_offset)
-        header = self._stream.read(LOCAL_HEADER)
-        self._stream.seek(int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little"), 1)
-        compressed = self._stream.read(info.compress_size)
-        content: bytes = zstd_module().ZstdDecompressor().decompress(compressed, size)
+        self._stream.seek(member_info.header_offset)
+        local_header = self._stream.read(LOCAL_HEADER_SIZE)
+        self._stream.seek(
+            int.from_bytes(local_header[26:28], "little") + int.from_bytes(local_header[28:30], "little"), 1
+        )
+        compressed_content = self._stream.read(member_info.compress_size)
+        content: bytes = zstd_module().ZstdDecompressor().decompress(compressed_content, content_size)
         return content
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import nbturns as nt
 from nbturns.engines import decode, request
 from nbturns.engines.anthropic import request as anthropic
-from nbturns.engines.anthropic.reply import WIRE
+from nbturns.engines.anthropic.reply import ORIGINALS
 from nbturns.engines.anthropic.request import history
 from nbturns.keys import CUT
 from tests.engines import stream_pieces
@@ -360,7 +360,7 @@ def test_invalid_arguments_go_back_as_data() -> None:
 def test_every_block_says_where_in_its_reply_it_stood() -> None:
     turn = decode("anthropic", stream("every_block"))
 
-    assert [WIRE.place(block) for block in turn] == [("msg_01", place) for place in range(8)]
+    assert [ORIGINALS.reply_position(block) for block in turn] == [("msg_01", place) for place in range(8)]
 
 
 def test_no_request_is_an_error_in_words() -> None:

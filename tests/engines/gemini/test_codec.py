@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import nbturns as nt
 from nbturns.engines import decode, engine, find, request
 from nbturns.engines.gemini import request as gemini
-from nbturns.engines.gemini.parts import SIGNATURE, WIRE
+from nbturns.engines.gemini.parts import ORIGINALS, SIGNATURE
 from nbturns.engines.gemini.request import SKIP_SIGNATURE, GeminiBody, history
 from nbturns.engines.provider_engine import ProviderEngine
 from nbturns.events import Delta
@@ -472,7 +472,7 @@ def test_two_replies_in_a_row_stay_two_contents() -> None:
 def test_every_block_says_where_in_its_reply_it_stood() -> None:
     turn = decode("gemini", stream("every_part"))
 
-    assert [WIRE.place(block) for block in turn] == [("r1", place) for place in range(11)]
+    assert [ORIGINALS.reply_position(block) for block in turn] == [("r1", place) for place in range(11)]
 
 
 def test_a_recorded_request_is_read_in_either_spelling() -> None:
@@ -530,7 +530,7 @@ def test_no_request_is_an_error_in_words(strange: Any) -> None:
 
 def failure(asks: ProviderEngine) -> nt.EngineError:
     with pytest.raises(nt.EngineError) as caught:
-        nt.Session(asks).ask("Paris?").result(10)
+        nt.Session(asks).ask("Paris?").result(60)
     assert caught.value.turn[0].text == "Paris?"
     assert caught.value.turn.inferences[0].finish_class == nt.FinishClass.ERROR
     assert (
@@ -542,7 +542,7 @@ def failure(asks: ProviderEngine) -> nt.EngineError:
 
 def test_a_session_with_a_tool_loop_over_a_real_socket(server: Server) -> None:
     asks = server.engine(Script(stream("call")), Script(stream("text").replace(b"r1", b"r2")), temperature=0)
-    turn = nt.Session(asks, tools=[weather]).ask("Paris?").result(10)
+    turn = nt.Session(asks, tools=[weather]).ask("Paris?").result(60)
 
     assert [block.kind for block in turn] == ["user", "llm_text", "tool_call", "tool_use", "llm_text", "reasoning"]
     assert (turn.text, turn[3].result) == ("It rains in Paris.", "rain in Paris")
@@ -570,7 +570,7 @@ def test_an_answer_may_come_as_one_body(server: Server) -> None:
         nt.Session(server.engine(Script(body, content_type="application/json"), stream=False), step=True)
         .ask("x")
         .step()
-        .result(10)
+        .result(60)
     )
 
     assert turn is not None
@@ -582,7 +582,7 @@ def test_vertex_is_another_address_and_a_bearer_token(server: Server) -> None:
     address = f"{server.url}/v1/projects/p/locations/l/publishers/google/"
     asks = server.engine(Script(stream("text")), base_url=address, api_key=None, headers={"Authorization": "Bearer t"})
 
-    assert nt.Session(asks).ask("x").result(10).text == "It rains in Paris."
+    assert nt.Session(asks).ask("x").result(60).text == "It rains in Paris."
     assert server.paths == [
         "/v1/projects/p/locations/l/publishers/google/models/gemini-3-flash:streamGenerateContent?alt=sse"
     ]
@@ -598,7 +598,7 @@ def test_a_client_of_the_users_own_is_used_as_it_is(server: Server) -> None:
             turn = await engine(MODEL, client=client)(nt.turn("x"), nt.Scope())
             return turn.text
 
-    assert Waiting(asked()).result(10) == "It rains in Paris."
+    assert Waiting(asked()).result(60) == "It rains in Paris."
     assert server.headers[0]["x-mine"] == "yes"
     with pytest.raises(nt.EngineError, match="must be asynchronous"):
         engine(MODEL, client=httpx.Client())
@@ -614,7 +614,7 @@ def test_an_engine_may_be_asked_on_any_loop(server: Server) -> None:
         await asks.transport.close()  # type: ignore[attr-defined]  # this transport has connections to close
         return turn
 
-    turns = [asyncio.run(once()), asyncio.run(once()), Waiting(once()).result(10)]
+    turns = [asyncio.run(once()), asyncio.run(once()), Waiting(once()).result(60)]
 
     assert [turn.text for turn in turns] == ["It rains in Paris."] * 3
     assert turns[0].metadata[INFERENCE_RESULT].request_id == "q1"
@@ -680,7 +680,7 @@ def test_a_missing_key_is_said_before_anything_is_sent(server: Server, monkeypat
     assert "GEMINI_API_KEY" in str(error)
     monkeypatch.setenv("GEMINI_API_KEY", KEY)
     assert (
-        nt.Session(server.engine(Script(stream("text")), api_key=None)).ask("x").result(10).text == "It rains in Paris."
+        nt.Session(server.engine(Script(stream("text")), api_key=None)).ask("x").result(60).text == "It rains in Paris."
     )
 
 

@@ -279,7 +279,7 @@ def test_recorded_bytes_come_through_the_real_client_as_they_are(server: Server,
         server.answers.append(Script(case.body, case.status, case.content_type, chunk=700))
         expected = None if is_answer(case) else json.loads(case.body).get("error", {}).get("status", "bad_response")
         try:
-            turn = Waiting(asks(nt.turn("x"), nt.Scope())).result(10)
+            turn = Waiting(asks(nt.turn("x"), nt.Scope())).result(60)
         except nt.EngineError as error:
             assert (error.kind, error.status) == (expected, case.status if case.status != 200 else None), case.id
             continue

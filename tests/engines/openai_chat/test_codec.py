@@ -888,7 +888,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     with served(MODEL, KEY, request_id="req_42") as made:
         yield made
         for client in made.clients:
-            Waiting(client.close()).result(10)
+            Waiting(client.close()).result(60)
 
 
 def asking(server: Server, way: str, *answers: Script, **params: Any) -> ProviderEngine:
@@ -910,7 +910,7 @@ def test_a_session_with_a_tool_loop(server: Server, way: str) -> None:
     asks = asking(server, way, Script(stream("call")), text, temperature=0)
     session = nt.Session(asks, tools=[weather, now])
 
-    turn = session.ask("Paris?").result(10)
+    turn = session.ask("Paris?").result(60)
 
     kinds = ["user", "reasoning", "llm_text", "tool_call", "tool_call", "tool_use", "tool_use", "llm_text"]
     assert [block.kind for block in turn] == kinds
@@ -936,7 +936,7 @@ def test_a_refusal_carries_all_that_was_said(server: Server, way: str) -> None:
     )
 
     with pytest.raises(nt.EngineError, match="not with …") as caught:
-        nt.Session(asks).ask("x").result(10)
+        nt.Session(asks).ask("x").result(60)
 
     error = caught.value
     assert (error.status, error.kind, error.retry_after) == (429, "rate_limit_exceeded", 7.0)
@@ -947,7 +947,7 @@ def test_a_refusal_carries_all_that_was_said(server: Server, way: str) -> None:
 @WAYS
 def test_a_connection_that_breaks_keeps_what_had_come(server: Server, way: str) -> None:
     with pytest.raises(nt.EngineError) as caught:
-        nt.Session(asking(server, way, Script(stream("text"), cut=400))).ask("x").result(10)
+        nt.Session(asking(server, way, Script(stream("text"), cut=400))).ask("x").result(60)
 
     assert caught.value.kind == "stream_cut"
     assert caught.value.turn[-1].text.startswith("It rains")
@@ -959,7 +959,7 @@ def test_an_answer_may_come_as_one_body(server: Server, way: str) -> None:
         server, way, Script((FIXTURES / "call.json").read_bytes(), content_type="application/json"), stream=False
     )
 
-    turn = Waiting(asks(nt.turn("x"), nt.Scope())).result(10)
+    turn = Waiting(asks(nt.turn("x"), nt.Scope())).result(60)
 
     assert turn[1:].blocks == read(stream("call"))[0]
     assert server.asked[0]["stream"] is False
@@ -988,10 +988,10 @@ def test_a_server_that_falls_silent_is_left_in_time(server: Server) -> None:
 
 def test_nobody_there_and_no_key_are_said(server: Server) -> None:
     with pytest.raises(nt.EngineError, match="no answer from 127.0.0.1: ConnectionError: ConnectError") as caught:
-        nt.Session(engine(MODEL, base_url="http://127.0.0.1:9")).ask("x").result(10)
+        nt.Session(engine(MODEL, base_url="http://127.0.0.1:9")).ask("x").result(60)
     assert caught.value.kind == "connection"
     with pytest.raises(nt.EngineError, match="no key for groq: set GROQ_API_KEY") as caught:
-        nt.Session(engine(MODEL, base_url=server.url, dialect="groq")).ask("x").result(10)
+        nt.Session(engine(MODEL, base_url=server.url, dialect="groq")).ask("x").result(60)
     assert (caught.value.kind, server.asked) == ("authentication_error", [])
 
 
@@ -1000,8 +1000,8 @@ def test_a_key_goes_only_to_the_server_it_is_for(server: Server, monkeypatch: py
     monkeypatch.setenv("GROQ_API_KEY", "gsk")
     server.answers += [Script(stream("text")), Script(stream("text"))]
 
-    nt.Session(engine(MODEL, base_url=f"{server.url}/?api-version=1")).ask("x").result(10)
-    turn = nt.Session(engine(MODEL, base_url=server.url, dialect="groq")).ask("x").result(10)
+    nt.Session(engine(MODEL, base_url=f"{server.url}/?api-version=1")).ask("x").result(60)
+    turn = nt.Session(engine(MODEL, base_url=server.url, dialect="groq")).ask("x").result(60)
 
     assert ["authorization" in headers for headers in server.headers] == [False, True]
     assert server.headers[1]["authorization"] == "Bearer gsk"
@@ -1027,7 +1027,7 @@ def test_recorded_bytes_come_through_as_they_are(server: Server, shared: Path, w
     for case in cases:
         server.answers.append(Script(case.body, case.status, case.content_type, chunk=1400))
         try:
-            turn = Waiting(asks(nt.turn("x"), nt.Scope())).result(10)
+            turn = Waiting(asks(nt.turn("x"), nt.Scope())).result(60)
         except nt.EngineError as error:
             with pytest.raises(nt.EngineError) as caught:
                 decode("openai-chat", case.body)

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 import nbturns as nt
 from nbturns.engines import decode, find, request
 from nbturns.engines.openai_responses import request as openai_responses
-from nbturns.engines.openai_responses.reply import WIRE, Reply
-from nbturns.engines.openai_responses.request import history
+from nbturns.engines.openai_responses.history import history
+from nbturns.engines.openai_responses.reply import ORIGINALS, Reply
 from nbturns.events import Delta
 from nbturns.keys import CUT
 from tests.engines import stream_pieces
@@ -144,7 +144,7 @@ def test_items_that_were_never_done_are_put_together_from_their_pieces() -> None
 
     assert [block.kind for block in blocks] == ["reasoning", "llm_text", "tool_call"]
     assert (blocks[1].text, blocks[2].args) == ("I look.", {"city": "Paris"})
-    assert WIRE.raw(blocks[1])["content"] == [{"type": "output_text", "text": "I look.", "annotations": []}]
+    assert ORIGINALS.raw_item(blocks[1])["content"] == [{"type": "output_text", "text": "I look.", "annotations": []}]
 
 
 def test_a_call_cut_at_the_token_limit_cannot_be_run() -> None:
@@ -664,7 +664,7 @@ def test_a_response_in_the_background_says_what_it_has_and_makes_no_call_of_a_ha
     assert [(block.kind, block.text) for block in turn] == [("tool_call", ""), ("llm_text", "It r"), ("other", "")]
     assert [call.tool_call_id for call in turn.pending] == ["c0"]
     assert (turn.inferences[0].stop_reason, turn.inferences[0].finish_class) == (status, "tool_calls_pending")
-    assert turn[1].metadata.get(WIRE.kept) is None  # half a message is nothing to send back
+    assert turn[1].metadata.get(ORIGINALS.item_key) is None  # half a message is nothing to send back
 
 
 @pytest.mark.parametrize("status", ["queued", "in_progress"])

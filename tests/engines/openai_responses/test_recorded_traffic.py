@@ -12,7 +12,7 @@ import pytest
 
 import nbturns as nt
 from nbturns.engines import decode, engine, find, request
-from nbturns.engines.openai_responses.request import history
+from nbturns.engines.openai_responses.history import history
 from nbturns.engines.transports import openai_client
 from nbturns.runtime.background_loop import Waiting
 from tests.engines.openai_responses.test_codec import FIXTURES, MODEL, body, read, stream
@@ -284,7 +284,7 @@ def test_a_session_with_a_tool_loop_over_the_real_client(server: Server) -> None
     asks = asking(server, Script(stream("call")), Script(stream("text").replace(b"resp_1", b"resp_2")), temperature=0)
     session = nt.Session(asks, tools=[weather])
 
-    turn = session.ask("Paris?").result(10)
+    turn = session.ask("Paris?").result(60)
 
     kinds = ["user", "reasoning", "llm_text", "tool_call", "tool_use", "llm_text"]
     assert [block.kind for block in turn] == kinds
@@ -311,7 +311,7 @@ def test_the_latest_response_carries_the_loop(server: Server) -> None:
         previous_response_id="latest",
     )
 
-    nt.Session(asks, tools=[weather]).ask("Paris?").result(10)
+    nt.Session(asks, tools=[weather]).ask("Paris?").result(60)
 
     first, second = server.asked
     assert "previous_response_id" not in first
@@ -325,7 +325,7 @@ def test_a_server_of_ones_own_needs_no_key(server: Server) -> None:
     asks = engine("openai:local", base_url=server.url, stream=False)
     server.answers.append(Script((FIXTURES / "every_item.json").read_bytes(), content_type="application/json"))
 
-    turn = Waiting(asks(nt.turn("x"), nt.Scope())).result(10)
+    turn = Waiting(asks(nt.turn("x"), nt.Scope())).result(60)
 
     assert [block.payload for block in turn[1:]] == [block.payload for block in decode("openai", body("every_item"))]
     assert server.asked[0] == {**request("openai:local", nt.turn("x")), "stream": False}
@@ -337,7 +337,7 @@ def test_a_refusal_carries_all_that_was_said(server: Server) -> None:
     asks = asking(server, Script(json.dumps(said).encode(), 429, "application/json", headers))
 
     with pytest.raises(nt.EngineError, match="not with …") as caught:
-        nt.Session(asks).ask("x").result(10)
+        nt.Session(asks).ask("x").result(60)
 
     error = caught.value
     assert (error.status, error.kind, error.retry_after, error.request_id) == (429, "rate_limit_exceeded", 1.5, "req_7")
@@ -346,7 +346,7 @@ def test_a_refusal_carries_all_that_was_said(server: Server) -> None:
 
 def test_a_missing_key_is_said_before_anything_is_sent(server: Server) -> None:
     with pytest.raises(nt.EngineError, match="no key for openai: set OPENAI_API_KEY") as caught:
-        nt.Session(engine(MODEL)).ask("x").result(10)
+        nt.Session(engine(MODEL)).ask("x").result(60)
 
     assert caught.value.kind == "authentication_error"
 
@@ -357,10 +357,10 @@ def test_a_client_of_the_users_own_is_used_as_it_is(server: Server) -> None:
     client = openai.AsyncAzureOpenAI(api_key=KEY, azure_endpoint=server.url, api_version="preview")
     server.answers.append(Script(stream("text")))
 
-    turn = nt.Session(engine("openai:mine", client=client)).ask("x").result(10)
+    turn = nt.Session(engine("openai:mine", client=client)).ask("x").result(60)
 
     assert (turn.text, server.headers[0]["api-key"]) == ("It rains in Paris.", KEY)
-    Waiting(client.close()).result(10)
+    Waiting(client.close()).result(60)
 
 
 def test_a_response_in_the_background_is_waited_for(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -379,7 +379,7 @@ def test_a_response_in_the_background_is_waited_for(server: Server, monkeypatch:
     monkeypatch.setattr(openai_client, "POLL", 0.01)
     asks = asking(server, *waits, Script(done, content_type="application/json"), background=True, stream=False)
 
-    turn = Waiting(asks(nt.turn("x"), nt.Scope())).result(10)
+    turn = Waiting(asks(nt.turn("x"), nt.Scope())).result(60)
 
     assert [block.payload for block in turn[1:]] == [block.payload for block in decode("openai", done)]
     assert asked == ["/v1/responses/resp_1"] * 2
@@ -394,7 +394,7 @@ def test_recorded_bytes_come_through_the_real_client_as_they_are(server: Server,
         server.answers.append(Script(case.body, case.status, case.content_type, chunk=4000))
         expected = case.expected["error"] or {}
         try:
-            turn = Waiting(asks(nt.turn("x"), nt.Scope())).result(10)
+            turn = Waiting(asks(nt.turn("x"), nt.Scope())).result(60)
         except nt.EngineError as error:
             assert (error.kind, error.status) == (expected["code"] or expected["type"], case.status), case.id
             continue

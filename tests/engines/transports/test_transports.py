@@ -33,8 +33,8 @@ def engine(server: Server, name: str, before: str = "", **params: Any) -> nt.eng
 
 
 def answered(client: Any, name: str) -> str:
-    turn = nt.Session(nt.engine(name, client=client, retries=0)).ask("Say hello.").result(20)
-    Waiting(client.close()).result(10)
+    turn = nt.Session(nt.engine(name, client=client, retries=0)).ask("Say hello.").result(60)
+    Waiting(client.close()).result(60)
     return turn.text
 
 
@@ -104,7 +104,7 @@ def test_any_bytes_are_events_or_an_error(raw: bytes, size: int, framed: bool) -
     raw = frame(raw) if framed else raw
 
     try:
-        Waiting(_read([raw[at : at + size] for at in range(0, len(raw), size)])).result(10)
+        Waiting(_read([raw[at : at + size] for at in range(0, len(raw), size)])).result(60)
     except nt.EngineError as error:
         assert error.kind
 
@@ -113,7 +113,7 @@ def test_an_exception_in_amazons_stream_is_an_error() -> None:
     headers = {":message-type": "exception", ":exception-type": "throttlingException"}
 
     with pytest.raises(nt.EngineError, match="Too many requests") as caught:
-        Waiting(_read([frame(b'{"message": "Too many requests"}', **headers)])).result(10)
+        Waiting(_read([frame(b'{"message": "Too many requests"}', **headers)])).result(60)
     assert caught.value.kind == "throttlingException"
 
 
@@ -128,7 +128,7 @@ importlib.util.find_spec = lambda name, *rest: None if name in ("openai", "anthr
 import nbturns as nt
 for name, base in {DIALECTS}.items():
     engine = nt.engine(name, base_url={server.url!r} + base, api_key="k-none")
-    print(nt.Session(engine).ask("Say hello.").result(20).text)
+    print(nt.Session(engine).ask("Say hello.").result(60).text)
 """
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
 
@@ -138,7 +138,7 @@ for name, base in {DIALECTS}.items():
 def test_sampling_goes_to_the_version_that_takes_it(server: Server) -> None:
     asked: list[dict[str, Any]] = [{"temperature": 0.5}, {}]
     for params in asked:
-        nt.Session(engine(server, "anthropic:claude-sonnet-4-6", **params)).ask("Say hello.").result(20)
+        nt.Session(engine(server, "anthropic:claude-sonnet-4-6", **params)).ask("Say hello.").result(60)
 
     assert [entry["headers"]["anthropic-version"] for entry in server.log] == ["2023-06-01", "2026-10-21"]
 
@@ -148,7 +148,7 @@ def test_sampling_goes_to_the_version_that_takes_it(server: Server) -> None:
 
 @pytest.mark.parametrize("name", DIALECTS)
 def test_tokens_are_counted_by_the_provider_or_estimated_and_it_says_which(server: Server, name: str) -> None:
-    count = engine(server, name, max_tokens=9).count_tokens(nt.turn("Say hello.", system="Be brief.")).result(20)
+    count = engine(server, name, max_tokens=9).count_tokens(nt.turn("Say hello.", system="Be brief.")).result(60)
 
     if name.startswith("openai-chat"):
         assert (count.source, len(server.log), 5 < count.input_tokens < 60) == ("estimate", 0, True)
@@ -162,9 +162,9 @@ def test_a_server_that_does_not_count_is_estimated_and_a_refusal_is_told(server:
     absent = engine(server, "openai:gpt-5.1", "/_fault/status=404")
     refused = engine(server, "openai:gpt-5.1", "/_fault/status=401")
 
-    assert absent.count_tokens("x").result(20).is_estimate
+    assert absent.count_tokens("x").result(60).is_estimate
     with pytest.raises(nt.EngineError) as caught:
-        refused.count_tokens("x").result(20)
+        refused.count_tokens("x").result(60)
     assert caught.value.status == 401
 
 
@@ -173,9 +173,9 @@ def test_a_server_that_does_not_count_is_estimated_and_a_refusal_is_told(server:
 
 @pytest.mark.parametrize("name", DIALECTS)
 def test_what_went_over_the_wire_can_be_looked_at(server: Server, name: str) -> None:
-    plain = nt.Session(engine(server, name)).ask("Say hello.").result(20)
-    kept = nt.Session(engine(server, name, raw=True)).ask("Say hello.").result(20)
-    short = nt.Session(engine(server, name, raw=50)).ask("Say hello.").result(20)
+    plain = nt.Session(engine(server, name)).ask("Say hello.").result(60)
+    kept = nt.Session(engine(server, name, raw=True)).ask("Say hello.").result(60)
+    short = nt.Session(engine(server, name, raw=50)).ask("Say hello.").result(60)
 
     raw, cut = kept.inferences[0].raw, short.inferences[0].raw
     assert plain.inferences[0].raw is None
@@ -189,11 +189,11 @@ def test_what_went_over_the_wire_can_be_looked_at(server: Server, name: str) -> 
 @pytest.mark.parametrize("name", DIALECTS)
 def test_a_recording_is_played_back_and_holds_no_key(server: Server, name: str, tmp_path: Path) -> None:
     file = tmp_path / "calls.jsonl"
-    live = nt.Session(engine(server, name, record=str(file))).ask("Say hello.").result(20)
-    nt.Session(engine(server, name, record=file)).ask("Please count to forty.").result(20)
+    live = nt.Session(engine(server, name, record=str(file))).ask("Say hello.").result(60)
+    nt.Session(engine(server, name, record=file)).ask("Please count to forty.").result(60)
 
     with serve(file) as again:
-        played = nt.Session(engine(again, name)).ask("Say hello.").result(20)
+        played = nt.Session(engine(again, name)).ask("Say hello.").result(60)
 
     assert played.same_content(live)
     assert [entry["difference"] for entry in again.log] == [[]]
@@ -211,14 +211,14 @@ def test_a_key_is_seen_nowhere(
     made = engine(server, name, raw=True, record=tmp_path / "r.jsonl")
     tape = nt.cassette(tmp_path / "c.yaml", record=True)
     session = nt.Session(made, middleware=[tape])
-    turn = session.ask("Say hello.").result(20)
+    turn = session.ask("Say hello.").result(60)
     shown = [made, made.describe(), made.transport, session, str(session), tape, turn, turn.to_yaml(), session.run]
     nt.save(session, tmp_path / "run.json")
     nt.save(session, tmp_path / "run.html")
 
     for fault in ("status=401", "status=500", "cut=50"):
         with pytest.raises(nt.EngineError) as caught:
-            nt.Session(engine(server, name, f"/_fault/{fault}", raw=True)).ask("Say hello.").result(20)
+            nt.Session(engine(server, name, f"/_fault/{fault}", raw=True)).ask("Say hello.").result(60)
         shown += [caught.value, vars(caught.value), *traceback.format_exception(caught.value)]
         shown += [caught.value.turn.to_yaml()]
     with pytest.raises(nt.EngineError) as caught:
@@ -226,7 +226,7 @@ def test_a_key_is_seen_nowhere(
             20
         ) if not name.startswith("openai-chat") else nt.Session(
             nt.engine(name, base_url="http://127.0.0.1:9", api_key=KEY, retries=0)
-        ).ask("x").result(20)
+        ).ask("x").result(60)
     shown += [caught.value, *traceback.format_exception(caught.value)]
 
     files = [file.read_text() for file in tmp_path.iterdir()]
@@ -250,12 +250,12 @@ def test_a_model_near_its_end_is_asked_where_warnings_are_errors(server: Server)
 
     for name in warned:
         engine = nt.engine(f"anthropic:{name}", base_url=server.url, api_key=KEY)
-        assert nt.Session(engine).ask("Say hello.").result(20).text
+        assert nt.Session(engine).ask("Say hello.").result(60).text
 
 
 @pytest.mark.parametrize("name", DIALECTS)
 def test_a_result_stays_small_and_repeats_neither_answer_nor_settings(server: Server, name: str) -> None:
-    turn = nt.Session(engine(server, name), system="Be brief.").ask("Please count to forty.").result(20)
+    turn = nt.Session(engine(server, name), system="Be brief.").ask("Please count to forty.").result(60)
 
     told = json.dumps(turn.inferences[0].to_dict())
     assert turn.text not in told and "Be brief." not in told
@@ -281,7 +281,7 @@ def test_no_name_in_a_traceback_holds_a_key_of_the_environment(name: str, monkey
     for variable in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GOOGLE_API_KEY"):
         monkeypatch.setenv(variable, KEY)
     with pytest.raises(nt.EngineError) as caught:
-        nt.Session(nt.engine(name, base_url="http://127.0.0.1:9", retries=0)).ask("x").result(20)
+        nt.Session(nt.engine(name, base_url="http://127.0.0.1:9", retries=0)).ask("x").result(60)
 
     told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
     assert KEY not in "".join(told.format())
