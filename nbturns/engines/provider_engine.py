@@ -28,7 +28,7 @@ from .parameters.structured_output import with_schema_in_words
 from .provider import Provider, Reply, Transport, answered, ended, without_secrets
 from .receiver import Receiver
 from .token_count import TokenCount, count_tokens
-from .transports.exchange_recorder import without_words
+from .transports.exchange_recorder import without_keys_in_text
 
 DRAIN_TIME = 0.2  # seconds
 SILENCE = 600.0  # seconds; models that reason may send nothing for minutes
@@ -226,7 +226,7 @@ class _EngineCall:
         limit = self.engine.raw
         request = without_secrets(self.body)
         request_text = json.dumps(request, ensure_ascii=False)
-        response = without_words(b"".join(self.chunks).decode("utf-8", "replace"), self.engine.secrets())
+        response = without_keys_in_text(b"".join(self.chunks).decode("utf-8", "replace"), self.engine.secrets())
         cut = max(len(request_text) - limit, 0) + max(len(response) - limit, 0)
         raw = {
             "request": request if len(request_text) <= limit else request_text[:limit],

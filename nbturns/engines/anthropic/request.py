@@ -27,11 +27,11 @@ from ..provider import MessageLayout, Provider, Transport
 from ..token_endpoint import Counting, only_fields
 from ..transports.plain_http import PACKAGES, http_transport, is_http
 from ..transports.sdk_client import OfficialClient, OfficialTransport
-from .history import MEDIA, RESULT_PARTS, text_part
+from .history import MEDIA_TYPES, RESULT_PARTS, text_part
 from .history import history as history
 from .media import read_medium, write_medium
 from .reply import ORIGINALS, Reply, error_of
-from .settings import PARAMS, PORTABLE, SAMPLING, STRUCTURED_OUTPUT, remove_unsupported
+from .settings import PARAMS, PORTABLE, SAMPLING_PARAMS, STRUCTURED_OUTPUT, remove_unsupported
 
 VERSION = "2026-10-21"  # of the API, for clients other than Anthropic's
 OLD_VERSION = "2023-06-01"  # the last one in which any Claude accepts sampling parameters
@@ -206,7 +206,7 @@ def _image(raw_image: Any) -> dict[str, Any]:
 
 
 def _media(part: Any) -> dict[str, Any]:
-    if isinstance(part, Mapping) and part.get("type") in MEDIA:
+    if isinstance(part, Mapping) and part.get("type") in MEDIA_TYPES:
         own_part: dict[str, Any] = thaw(part)
         return own_part
     return write_medium(part)
@@ -274,12 +274,18 @@ def _open_stream(client: Any, body: Mapping[str, Any], headers: Mapping[str, str
 
 def _with_version(body: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers, with the older API version for sampling parameters, which the newer one refuses."""
-    needs_old_version = any(name in body for name in SAMPLING) and headers.get("anthropic-version", VERSION) == VERSION
+    needs_old_version = (
+        any(name in body for name in SAMPLING_PARAMS) and headers.get("anthropic-version", VERSION) == VERSION
+    )
     return {**headers, **({"anthropic-version": OLD_VERSION} if needs_old_version else {})}
 
 
 SDK = OfficialClient(
-    package="anthropic", kind="AsyncAnthropic", open_stream=_open_stream, explain=error_of, key_hint="ANTHROPIC_API_KEY"
+    package="anthropic",
+    client_class="AsyncAnthropic",
+    open_stream=_open_stream,
+    read_error=error_of,
+    key_hint="ANTHROPIC_API_KEY",
 )
 TRANSPORT_SETTINGS = frozenset({"client", "headers", "betas"})
 CLIENT_SETTINGS = frozenset(
@@ -308,7 +314,7 @@ def transport(settings: Mapping[str, Any]) -> Transport:
             signed=lambda key: {
                 "authorization" if settings.get("auth_token") else "x-api-key": _signature(settings, key)
             },
-            explain=error_of,
+            read_error=error_of,
             versioned=lambda body, request_headers: _with_version(
                 body, {**VERSION_HEADER, **headers, **request_headers}
             ),

@@ -64,9 +64,8 @@ def request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EM
     if len(turn) and _is_instructions(turn[0]):  # the server keeps the items of a response, not its instructions
         body["instructions"] = turn[0].text
         first_unsent = max(first_unsent, 1)
-    body["input"] = _input_items(
-        turn.blocks[first_unsent:], custom_call_ids, stored=own_params.get("store") is not False
-    )
+    is_stored = own_params.get("store") is not False
+    body["input"] = _input_items(turn.blocks[first_unsent:], custom_call_ids, stored=is_stored)
     return body | own_params | _include(model, own_params) | _tools(scope, own_params)
 
 
@@ -89,12 +88,8 @@ def _is_instructions(block: Block) -> bool:
 def _include(model: str, own_params: Mapping[str, Any]) -> dict[str, Any]:
     """Return `include` with encrypted reasoning where the model has it and the server stores nothing."""
     included_fields = own_params.get("include") or ()
-    if (
-        own_params.get("store") is not False
-        or ENCRYPTED_REASONING in included_fields
-        or own_params.get("include") == []
-        or MODELS_WITHOUT_REASONING.search(model)
-    ):
+    is_wanted = own_params.get("store") is False and own_params.get("include") != []
+    if not is_wanted or ENCRYPTED_REASONING in included_fields or MODELS_WITHOUT_REASONING.search(model):
         return {}
     return {"include": [*included_fields, ENCRYPTED_REASONING]}
 
@@ -120,10 +115,8 @@ def _tools(scope: Scope, params: Mapping[str, Any]) -> dict[str, Any]:
         for tool in scope.tools
         if tool.name not in param_tool_names
     ]
-    return {
-        "tools": [*session_tools, *param_tools],
-        "tool_choice": params.get("tool_choice") or scope.tool_config.tool_choice,
-    }
+    tool_choice = params.get("tool_choice") or scope.tool_config.tool_choice
+    return {"tools": [*session_tools, *param_tools], "tool_choice": tool_choice}
 
 
 # Blocks that the server already has.
