@@ -575,7 +575,7 @@ loose: Any = nt  # as seen by who reads no types
         (lambda turn: loose.user("x", images=[5]), "an image must be a path, a URL, bytes or an image map, not int: 5"),
         (lambda turn: loose.image(None), "an image must be a path"),
         (lambda turn: loose.Turn(metadata={"me.score@v1": 1}), r"nt.Key\("),
-        (lambda turn: loose.Turn(data=[1]), "mappings from nt.Key to value, not list"),
+        (lambda turn: loose.Turn(data=[1]), "mappings of nt.Key to value, got list"),
         (lambda turn: loose.Block("user", metadata={"a": 1}), r"nt.Key\("),
         (lambda turn: loose.Turn.from_yaml(5), r"expected YAML text, got int: 5; use nt.load\(path\)"),
     ],
