@@ -360,7 +360,7 @@ def test_calls_of_a_turn_from_elsewhere_that_cannot_be_told_apart_are_each_run_o
     said = [event.text for event in heard if isinstance(event, Notice)]
     assert len(said) == 2
     assert "had no id" in said[0]
-    assert "the id same of a call before it" in said[1]
+    assert "the id same of an earlier call" in said[1]
 
 
 def test_a_call_id_that_comes_back_with_its_own_result_is_left_alone() -> None:

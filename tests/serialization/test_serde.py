@@ -224,14 +224,14 @@ def test_kinds_are_trimmed_and_lowered_and_unknown_ones_kept(shared: Path) -> No
 
 def test_a_block_without_a_kind_is_refused_with_its_line(shared: Path) -> None:
     with pytest.raises(
-        nt.LoadError, match=r"kinds\.in\.yaml: line 5, blocks\[2\]: a block has a kind; this one has payload"
+        nt.LoadError, match=r"kinds\.in\.yaml: line 5, blocks\[2\]: a block needs a kind; this one has payload"
     ):
         nt.load(shared / "geppetto-yaml" / "kinds.in.yaml")
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("badblocks", r"line 2, blocks: blocks are a list"), ("dupkeys", r"line 2, column 1.*duplicate key 'id'")],
+    [("badblocks", r"line 2, blocks: blocks must be a list"), ("dupkeys", r"line 2, column 1.*duplicate key 'id'")],
 )
 def test_what_geppetto_refuses_is_refused_with_the_line(shared: Path, name: str, message: str) -> None:
     with pytest.raises(nt.LoadError, match=message):
@@ -337,19 +337,19 @@ def test_an_empty_file_is_an_empty_turn(text: str) -> None:
         ("a: 1\nb: 2\na: 3", r"line 3, column 1: .*duplicate key 'a'"),
         ("blocks: [{kind: user, id: a, id: b}]", r"line 1.*duplicate key 'id'"),
         ("a: *nothing", r"line 1, column 4: .*undefined alias"),
-        ("blocks: {}", r"line 1, blocks: blocks are a list, not a mapping"),
-        ("id: a\nblocks:\n- kind: user\n- payload: {text: a}", r"line 4, blocks\[1\]: a block has a kind; this one has payload"),
-        ("blocks:\n- a", r"line 2, blocks\[0\]: a block is a mapping, not a text: 'a'"),
-        ("blocks:\n- kind: user\n  payload: []", r"line 3, blocks\[0\]\.payload: a payload is a mapping, not a list"),
-        ("blocks:\n- kind: user\n  payload: ''", r"line 3, blocks\[0\]\.payload: a payload is a mapping"),
-        ("blocks:\n- kind: [user]", r"line 2, blocks\[0\]\.kind: a kind is a text"),
-        ("blocks:\n- {kind: user, id: {}}", r"line 2, blocks\[0\]\.id: an id is a text"),
-        ("blocks:\n- {kind: user, id: !!binary UE5H}", r"an id is a text, not bytes"),
-        ("blocks: []\nmetadata: []", r"line 2, metadata: metadata is a mapping, not a list"),
-        ("blocks: []\ndata: 0", r"line 2, data: data is a mapping"),
+        ("blocks: {}", r"line 1, blocks: blocks must be a list, got a mapping"),
+        ("id: a\nblocks:\n- kind: user\n- payload: {text: a}", r"line 4, blocks\[1\]: a block needs a kind; this one has payload"),
+        ("blocks:\n- a", r"line 2, blocks\[0\]: a block must be a mapping, got a text: 'a'"),
+        ("blocks:\n- kind: user\n  payload: []", r"line 3, blocks\[0\]\.payload: a payload must be a mapping, got a list"),
+        ("blocks:\n- kind: user\n  payload: ''", r"line 3, blocks\[0\]\.payload: a payload must be a mapping"),
+        ("blocks:\n- kind: [user]", r"line 2, blocks\[0\]\.kind: a kind must be a string"),
+        ("blocks:\n- {kind: user, id: {}}", r"line 2, blocks\[0\]\.id: an id must be a string"),
+        ("blocks:\n- {kind: user, id: !!binary UE5H}", r"an id must be a string, got bytes"),
+        ("blocks: []\nmetadata: []", r"line 2, metadata: metadata must be a mapping, got a list"),
+        ("blocks: []\ndata: 0", r"line 2, data: data must be a mapping"),
         ("version: 2\nblocks: []", r"line 1, version: unsupported version 2; this nbturns reads version 1"),
         ("blocks: []\nx: !!set {a}", r"expected a JSON value"),
-        ("- a", r"a turn is a mapping, not a list"),
+        ("- a", r"a turn must be a mapping, got a list"),
         ("!!bool maybe", r"does not fit its tag"),
         ("!!int ''", r"does not fit its tag"),
         ("x: !!python/object/apply:os.system [ls]", r"line 1, column 4: .*could not determine a constructor"),
@@ -365,13 +365,13 @@ def test_yaml_that_is_no_turn_is_refused_with_its_place(text: str, message: str)
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({"turns": {}}, r"turns: turns are a list, not a mapping"),
-        ({"turns": 0}, r"turns: turns are a list"),
-        ({"turns": [{"blocks": [{"payload": {}}]}]}, r"turns\[0\]\.blocks\[0\]: a block has a kind"),
+        ({"turns": {}}, r"turns: turns must be a list, got a mapping"),
+        ({"turns": 0}, r"turns: turns must be a list"),
+        ({"turns": [{"blocks": [{"payload": {}}]}]}, r"turns\[0\]\.blocks\[0\]: a block needs a kind"),
         ({"turns": [{"blocks": []}, {"shared_blocks": 3}]}, r"turns\[1\]\.shared_blocks: the previous turn has 0 blocks; 3 cannot be shared"),
-        ({"turns": [{"shared_blocks": True}]}, r"cannot share True"),
-        ({"version": "one", "turns": []}, r"version: version 'one' is not one"),
-        ([], r"a run is a mapping, not a list"),
+        ({"turns": [{"shared_blocks": True}]}, r"True cannot be shared"),
+        ({"version": "one", "turns": []}, r"version: unsupported version 'one'"),
+        ([], r"a run must be a mapping, got a list"),
     ],
 )  # fmt: skip
 def test_a_run_that_is_none_is_refused_with_its_place(data: Any, message: str) -> None:
@@ -399,7 +399,7 @@ MERGES = "".join(f"{chr(98 + n)}: &{chr(98 + n)} {{<<: [{', '.join(['*' + chr(97
 def test_an_alias_bomb_is_refused_quickly(bomb: str) -> None:
     start = time.process_time()
 
-    with pytest.raises(nt.LoadError, match=r"unfold|contains it"):
+    with pytest.raises(nt.LoadError, match=r"expand|contains itself|too many merged keys"):
         nt.Turn.from_yaml(bomb)
     assert time.process_time() - start < 5
 
@@ -551,11 +551,11 @@ def test_a_broken_file_names_itself_and_the_place(tmp_path: Path) -> None:
         ("a.yaml", "blocks:\n  - kind: user\n payload: {}", "line 3, column 2"),
         ("b.json", '{"blocks": [\n {"kind": "user"}\n', r"line 2, column 18.*cut here"),
         ("c.json", '{"blocks": [\n {"kind": "user",}]}', r"blocks"),
-        ("d.json", '{"turns": [\n {"blocks": [{"payload": {}}]}]}', r"turns\[0\]\.blocks\[0\]: a block has a kind"),
+        ("d.json", '{"turns": [\n {"blocks": [{"payload": {}}]}]}', r"turns\[0\]\.blocks\[0\]: a block needs a kind"),
         (
             "e.jsonl",
             '{"blocks": [{}]}\n{"blocks": [{}]}\n',
-            r"line 1, blocks\[0\]: a block has a kind; this one has nothing",
+            r"line 1, blocks\[0\]: a block needs a kind; this one has no fields",
         ),
         ("f.txt", "hello", "no format matches this file"),
         ("g.json", "", "contains no conversation"),
@@ -712,7 +712,7 @@ def test_every_document_of_a_stream_is_read_and_none_is_lost_silently(tmp_path: 
 def test_a_broken_document_of_a_stream_is_named_by_its_line(tmp_path: Path) -> None:
     path = write(tmp_path / "both.yaml", "blocks: []\n---\nblocks:\n  - kind: user\n  - payload: {}\n")
 
-    with pytest.raises(nt.LoadError, match=r"line 5, blocks\[1\]: a block has a kind"):
+    with pytest.raises(nt.LoadError, match=r"line 5, blocks\[1\]: a block needs a kind"):
         list(nt.load_all(path, strict=True))
     (run,) = nt.load_all(path)
     assert ["line 5" in note for note in run.import_report.dropped] == [True]
@@ -783,7 +783,7 @@ def test_a_file_repeats_no_block_whose_turn_was_changed_before_it() -> None:
 def test_blocks_of_the_turn_before_that_are_not_there_are_refused(places: Any) -> None:
     data = {"turns": [{"blocks": [{"kind": "user"}]}, {"blocks": [{"shared_blocks": places}]}]}
 
-    with pytest.raises(nt.LoadError, match=r"turns\[1\].blocks\[0\].shared_blocks: the turn before has 1 blocks"):
+    with pytest.raises(nt.LoadError, match=r"turns\[1\].blocks\[0\].shared_blocks: the previous turn has 1 blocks"):
         nt.Run.from_dict(data)
 
 

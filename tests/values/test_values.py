@@ -149,7 +149,7 @@ def test_whatever_may_be_kept_can_be_hashed_pickled_and_written() -> None:
         deepest = {"a": deepest} if level % 2 == 0 else [deepest]
     turn = nt.Turn((nt.Block("user", deepest),))
 
-    with pytest.raises(TypeError, match="nested too deeply"):
+    with pytest.raises(TypeError, match="levels deep"):
         nt.Block("user", {"a": deepest})
     assert nt.Turn.from_yaml(turn.to_yaml()) == turn
     assert nt.Turn.from_dict(json.loads(json.dumps(turn.to_dict()))) == turn
@@ -357,12 +357,12 @@ a_run: Any = nt.Run
     ],
 )
 def test_what_would_break_later_is_refused_where_it_is_made(make: Callable[[], object]) -> None:
-    with pytest.raises(nt.MisuseError, match=r" must | expected |expected a JSON"):
+    with pytest.raises(nt.MisuseError, match=r" must | expected |^expected "):
         make()
 
 
 def test_extra_may_not_stand_under_a_name_of_the_format() -> None:
-    with pytest.raises(ValueError, match="metadata would be read as its own"):
+    with pytest.raises(ValueError, match="names of the format: metadata"):
         nt.Run(extra={"metadata": {"a": 1}})
 
 
@@ -481,7 +481,7 @@ def test_an_image_is_a_url_bytes_with_a_type_or_a_file_id(tmp_path: Any) -> None
 def test_bytes_of_an_unknown_type_and_a_data_url_that_is_not_base64_are_refused() -> None:
     with pytest.raises(ValueError, match="requires a media_type"):
         nt.image(b"who knows")
-    with pytest.raises(ValueError, match="is base64"):
+    with pytest.raises(ValueError, match="must be base64"):
         nt.image("data:text/plain,hello")
     with pytest.raises(nt.LoadError, match="the image cannot be read"):
         nt.image("no/such/file.png")
@@ -560,19 +560,19 @@ loose: Any = nt  # as seen by who reads no types
     ("do", "said"),
     [
         (lambda turn: turn["x"], "an index must be an integer or a slice, like .* got 'x'"),
-        (lambda turn: turn.edit("x", text="y"), "not 'x'"),
-        (lambda turn: turn.insert("x", nt.user("y")), "not 'x'"),
-        (lambda turn: turn.drop(None), "not None"),
-        (lambda turn: turn.edit(0, text=5), "a text is a str, not int: 5"),
-        (lambda turn: loose.Run((turn,))["x"], r"like run\[0\] or run\[-1\], not 'x'"),
+        (lambda turn: turn.edit("x", text="y"), "got 'x'"),
+        (lambda turn: turn.insert("x", nt.user("y")), "got 'x'"),
+        (lambda turn: turn.drop(None), "got None"),
+        (lambda turn: turn.edit(0, text=5), "text must be a str, got int: 5"),
+        (lambda turn: loose.Run((turn,))["x"], r"like run\[0\] or run\[-1\], got 'x'"),
         (loose.Run, r"nt.Run\(\[turn\]\)"),
         (lambda turn: loose.Run(5), "a Run needs a list of Turns|expected Turns"),
-        (lambda turn: loose.user(5), "a text is a str, not int: 5"),
-        (lambda turn: loose.assistant(None), "a text is a str, not NoneType"),
-        (lambda turn: loose.turn("x", system=5), "a text is a str"),
+        (lambda turn: loose.user(5), "text must be a str, got int: 5"),
+        (lambda turn: loose.assistant(None), "text must be a str, got NoneType"),
+        (lambda turn: loose.turn("x", system=5), "text must be a str"),
         (lambda turn: loose.turn(5), "expected Blocks"),
-        (lambda turn: loose.tool_call(5, "f"), "a call's id is a str"),
-        (lambda turn: loose.user("x", images=[5]), "an image must be a path, a URL, bytes or an image map, not int: 5"),
+        (lambda turn: loose.tool_call(5, "f"), "the id of a call must be a str"),
+        (lambda turn: loose.user("x", images=[5]), "an image must be a path, a URL, bytes or an image map, got int: 5"),
         (lambda turn: loose.image(None), "an image must be a path"),
         (lambda turn: loose.Turn(metadata={"me.score@v1": 1}), r"nt.Key\("),
         (lambda turn: loose.Turn(data=[1]), "mappings of nt.Key to value, got list"),
