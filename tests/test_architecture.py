@@ -278,7 +278,7 @@ def test_every_public_name_is_there(name: str) -> None:
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="nbturns has no 'Sesion'"):
+    with pytest.raises(AttributeError, match="has no attribute 'Sesion'"):
         _ = nt.Sesion
     with pytest.raises(ImportError):
         importlib.import_module("nbturns.utils")

@@ -80,7 +80,7 @@ def test_a_value_comes_back_as_it_was_put_also_from_a_file(type_: Any, value: An
 def test_absent_decodable_and_undecodable_are_three_answers() -> None:
     turn = nt.Turn.from_yaml("metadata: {me.score@v1: high}")
 
-    with pytest.raises(nt.DecodeError, match=r"me\.score@v1 does not hold a float: it is 'high'") as caught:
+    with pytest.raises(nt.DecodeError, match=r"the value of me\.score@v1 is not a float: it is 'high'") as caught:
         turn.metadata.get(SCORE)
     with pytest.raises(KeyError):
         _ = nt.Turn().metadata[SCORE]
@@ -153,12 +153,12 @@ def test_what_json_cannot_hold_is_refused_when_it_is_set(value: Any) -> None:
 
 
 def test_a_value_of_another_type_is_refused_when_it_is_set() -> None:
-    with pytest.raises(nt.DecodeError, match="does not hold a float"):
+    with pytest.raises(nt.DecodeError, match="is not a float"):
         nt.Turn().with_metadata(SCORE, "high")  # type: ignore[misc]
 
 
 def test_a_key_without_a_name_is_refused() -> None:
-    with pytest.raises(TypeError, match="a Key has a name"):
+    with pytest.raises(TypeError, match="a Key needs a name"):
         nt.Key("", str)
 
 
