@@ -163,7 +163,9 @@ class _EngineCall:
         receiver = Receiver(self.reply)
         has_begun = False
         if (ready := getattr(self.engine.transport, "ready", None)) is not None:
-            await ready()  # the import of an SDK takes seconds on a busy machine, and is no silence of the server's
+            await (
+                ready()
+            )  # the import of an SDK takes seconds on a busy machine, and does not count as silence of the server
         try:
             async with asyncio.timeout(self.engine.silence) as timer:
                 async with self.engine.transport.open(body) as response:

@@ -22,7 +22,7 @@ class Counting:
     """A token-counting endpoint.
 
     `request` takes the arguments of `Provider.request` (Turn, scope, model, params) and makes
-    the body. `path` is the address as the provider's own client writes it; "" stands for the
+    the body. `path` is the address as the provider's own client writes it; "" selects the
     attribute `path` of the body (Gemini's address contains the model). `total` is the field of
     the response with the count, `cached` the one with the tokens that were in a cache.
     """

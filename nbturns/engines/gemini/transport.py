@@ -1,7 +1,7 @@
 """Bytes to and from Gemini, carried by httpx: Google's API, Vertex, and gateways to them.
 
-The key goes in a header and never in the URL, because URLs are logged. The model stands
-in the URL; the body brings it along (see `gemini.Asked`).
+The key goes in a header and never in the URL, because URLs are logged. The URL contains the model,
+which the body carries along (see `GeminiBody`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Server-sent events: bytes in, in pieces of any size, and (event, data) pairs out.
 
 The rules are those of the WHATWG's HTML standard, section 9.2: lines end in LF, CRLF or
-CR, a blank line ends an event, and an incomplete event at the end of the stream is dropped. There
-is no length limit, and a long event costs no more in small pieces than in one.
+CR, a blank line ends an event, and an incomplete event at the end of the stream is dropped. The
+length is not limited, and a long event costs no more in small pieces than in one.
 """
 
 from __future__ import annotations
