@@ -341,7 +341,7 @@ def test_a_folder_of_many_formats_is_read_and_what_is_none_is_named(tmp_path: Pa
 
     assert formats == set(FORMAT_BY_FILE.values())
     assert sorted(Path(error.file).name for error in runs.errors) == ["picture.png", "table.csv"]
-    assert "2 files passed over" in repr(runs)
+    assert "2 files skipped" in repr(runs)
     with pytest.raises(nt.LoadError, match="no format matches this file"):
         list(nt.load_all(tmp_path, strict=True))
     with pytest.raises(nt.LoadError, match="this is a folder"):
