@@ -33,8 +33,8 @@ def load(path: str | Path, format: str | None = None, strict: bool = False) -> R
     if not isinstance(path, (str, os.PathLike)) or not str(path):
         load_all_hint = "; use nt.load_all(paths) for several files" if isinstance(path, Iterable) and path else ""
         raise MisuseError(f"nt.load() expects the path of one file, got {path!r:.60}{load_all_hint}")
-    file_path = Path(path).expanduser()
-    if file_path.is_dir():
+    file_path = _expand_user(path)
+    if os.path.isdir(file_path):  # noqa: PTH112  # no error for a name that no folder can have
         raise LoadError(f"this is a folder; use nt.load_all({str(path)!r})", file=str(path))
     runs = load_all(path, format, strict)
     run = next(runs, None)
@@ -81,7 +81,7 @@ class Runs(Iterator[Run]):
         return f"<Runs {self.read} read so far{lost}>"
 
     def _read(self, paths: str | Path | Iterable[str | Path], format: str | None, strict: bool) -> Iterator[Run]:
-        is_single_file = isinstance(paths, (str, Path)) and Path(paths).expanduser().is_file()
+        is_single_file = isinstance(paths, (str, Path)) and os.path.isfile(_expand_user(paths))  # noqa: PTH113
         for path in _matching_paths(paths):
             try:
                 yield from _runs_with_reports(Source.of_file(path, strict=strict), format)
@@ -250,18 +250,34 @@ def _matching_paths(paths: str | Path | Iterable[str | Path]) -> Iterator[Path]:
     if not paths or not isinstance(paths, (str, os.PathLike, Iterable)) or isinstance(paths, bytes):
         raise MisuseError(f"nt.load_all() expects a path, a glob, a folder or a list of these, got {paths!r:.60}")
     for path in (paths,) if isinstance(paths, (str, os.PathLike)) else paths:
-        expanded_path = Path(path).expanduser()
-        if expanded_path.is_file():
+        expanded_path = _expand_user(path)
+        if os.path.isfile(expanded_path):  # noqa: PTH113  # no error for a name that no file can have
             yield expanded_path
-        elif globbing.has_magic(str(path)):
-            matched_names = sorted(globbing.glob(str(expanded_path), recursive=True))  # noqa: PTH207  # Path.glob does not accept absolute patterns
-            if not matched_names:
-                raise LoadError("no file matches this pattern", file=str(path))
-            yield from (matched_path for matched_path in map(Path, matched_names) if matched_path.is_file())
-        elif expanded_path.is_dir():
+        elif os.path.isdir(expanded_path):  # noqa: PTH112
             yield from _files_in_folder(expanded_path)
+        elif globbing.has_magic(str(path)):
+            yield from _files_of_pattern(str(path), str(expanded_path))
         else:
             raise LoadError(f"file not found{_missing_file_hint(expanded_path)}", file=str(path))
+
+
+def _files_of_pattern(pattern: str, expanded_pattern: str) -> Iterator[Path]:
+    """Yield the files that a pattern matches, and those in the folders that it matches when it matches no file."""
+    matched_paths = [Path(name) for name in sorted(globbing.glob(expanded_pattern, recursive=True))]  # noqa: PTH207  # Path.glob does not accept absolute patterns
+    matched_files = [matched_path for matched_path in matched_paths if matched_path.is_file()]
+    if not matched_files:
+        matched_files = [path for folder in matched_paths for path in _files_in_folder(folder)]
+    if not matched_files:
+        raise LoadError("no file matches this pattern", file=pattern)
+    yield from matched_files
+
+
+def _expand_user(path: str | os.PathLike[str]) -> Path:
+    """Return the path with `~` as the home directory. Raises LoadError for a user without one."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise LoadError("the home directory of this user is unknown; pass the whole path", file=str(path)) from None
 
 
 def _missing_file_hint(path: Path) -> str:
@@ -269,9 +285,13 @@ def _missing_file_hint(path: Path) -> str:
     from difflib import get_close_matches
 
     folder = path.parent
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112  # no error for a name that no folder can have
         return f", and folder {folder} does not exist"
-    similar_names = get_close_matches(path.name, [sibling.name for sibling in folder.iterdir()], n=1)
+    try:
+        sibling_names = [sibling.name for sibling in folder.iterdir()]
+    except OSError as error:
+        return f", and folder {folder} cannot be read: {error.strerror}"
+    similar_names = get_close_matches(path.name, sibling_names, n=1)
     folder_hint = "" if path.is_absolute() else f" in {folder.resolve()}"
     return folder_hint + (f"; did you mean {similar_names[0]!r}?" if similar_names else "")
 

@@ -21,9 +21,11 @@ from ..errors import LoadError, MissingPackageError
 from ..plugins import entry_points, load_plugins, report_failure
 from ..values.frozen_json import FrozenDict
 from ..values.turns import Run
+from .kit.faults import unreadable
 from .kit.import_report import ImportReport as ImportReport
 from .kit.import_report import Note as Note
 from .kit.import_report import Notes as Notes
+from .kit.import_report import join_positions
 from .kit.importer import LIKELY as LIKELY
 from .kit.importer import MAYBE as MAYBE
 from .kit.importer import SURE as SURE
@@ -56,6 +58,7 @@ from .kit.transcript import run_of_messages as run_of_messages
 
 OURS = "nbturns"
 GROUP = "nbturns.importers"  # of the entry points
+MAX_ARCHIVE_DEPTH = 2  # archives in archives
 
 
 @cache
@@ -95,30 +98,52 @@ def read_runs(source: Source, format: str | None = None) -> Iterator[Run | Note]
     `format` names the importer; without it the format is detected. Raises LoadError for a source
     that has no conversation; when strict, for all that would be a Note.
     """
-    importer = _find_importer(source, format)
-    if importer is None:
-        return
-    runs = importer.read(source)
+    runs = _read_runs(source, format, 0)
     while True:
         try:
             with pause_gc():
-                run = next(runs, None)
+                item = next(runs, None)
         except (LoadError, MissingPackageError):
             yield from source.take_problems()
             raise
         except RecursionError:
             raise LoadError("nested too deeply", file=source.file) from None
-        except Exception as error:  # importers of other packages may raise anything
-            reason = f"the importer {importer.name!r} failed: {type(error).__name__}: {error}"
-            raise LoadError(reason, file=source.file) from error
+        except Exception as error:  # importers of other packages may raise anything, and so may damaged files
+            raise LoadError(unreadable(error, "the file"), file=source.file) from error
         yield from source.take_problems()
-        if run is None:
+        if item is None:
             return
-        yield run
+        yield item
 
 
-def _find_importer(source: Source, format: str | None) -> Importer | None:
-    """Return the importer of a source, by name or by detection; None for an empty source."""
+def _read_runs(source: Source, format: str | None, depth: int) -> Iterator[Run | Note]:
+    importer = _find_importer(source, format, depth)
+    if importer is not None:
+        yield from importer.read(source)
+    elif source.sample.container == "zip":
+        yield from _runs_of_members(source, format, depth + 1)
+
+
+def _runs_of_members(source: Source, format: str | None, depth: int) -> Iterator[Run | Note]:
+    """Yield the Runs of each member of an archive of transcripts; a member without any is named in a Note."""
+    with source.open_zip() as archive:
+        for member_name in archive.names:
+            if member_name.endswith("/"):
+                continue
+            try:
+                member = Source.of_bytes(archive.read(member_name), f"{source.file}/{member_name}", strict=source.strict)
+                for item in _read_runs(member, format, depth):
+                    yield from member.take_problems()
+                    yield item
+                yield from member.take_problems()
+            except LoadError as error:
+                if source.strict:
+                    raise
+                yield Note(error.reason, join_positions(member_name, error.position), source.file)
+
+
+def _find_importer(source: Source, format: str | None, depth: int) -> Importer | None:
+    """Return the importer of a source, by name or by detection; None for an empty source and an archive of files."""
     if format is not None:
         if format not in importers():
             names = ", ".join(sorted(importers()))
@@ -134,6 +159,8 @@ def _find_importer(source: Source, format: str | None) -> Importer | None:
     if importer is None and sample.container == "text":
         sample = source.yaml_sample()
         importer = detect_importer(sample)
+    if importer is None and sample.container == "zip" and depth < MAX_ARCHIVE_DEPTH and sample.names:
+        return None
     if importer is None:
         source.refuse_broken_json()
         names = ", ".join(sorted({importer.name for importer in importers().values()}))

@@ -206,4 +206,4 @@ def _split_content(content: Mapping[str, Any]) -> tuple[list[str], list[dict[str
     return text_parts, images, has_more or len(text_parts) > 1
 
 
-IMPORTER = Importer(FORMAT, export_score(is_conversation), export_reader(FORMAT, read_branches))
+IMPORTER = Importer(FORMAT, export_score(is_conversation), export_reader(FORMAT, is_conversation, read_branches))

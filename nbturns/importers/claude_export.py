@@ -181,4 +181,4 @@ class _MessageReader(BranchReader):
         self.transcript.add_block(Kind.USER, {"text": pasted_text}, "user", time=timestamp, extra_fields=extra_fields)
 
 
-IMPORTER = Importer(FORMAT, export_score(is_conversation), export_reader(FORMAT, read_branches))
+IMPORTER = Importer(FORMAT, export_score(is_conversation), export_reader(FORMAT, is_conversation, read_branches))

@@ -203,18 +203,18 @@ def export_score(is_conversation: Callable[[Any], bool]) -> Callable[[Sample], i
             return 0
         if any(map(is_conversation, sample.records)):
             return SURE
-        return LIKELY if not sample.values and any(map(EXPORT_MEMBER.search, sample.names)) else 0
+        return LIKELY if not sample.records and any(map(EXPORT_MEMBER.search, sample.names)) else 0
 
     return score_sample
 
 
 def export_reader(
-    format: str, read_branches: Callable[[Any, Notes], Iterator[Run]]
+    format: str, is_conversation: Callable[[Any], bool], read_branches: Callable[[Any, Notes], Iterator[Run]]
 ) -> Callable[[Source], Iterator[Run]]:
     """Return a reader for every conversation of an export, each with its branches."""
 
     def read_export(source: Source) -> Iterator[Run]:
-        conversations = _zip_records(source) if source.sample.container == "zip" else source.records()
+        conversations = _zip_records(source, is_conversation) if source.sample.container == "zip" else source.records()
         for position, conversation in conversations:
             try:
                 yield from read_branches(conversation, source.notes(format, position))
@@ -226,9 +226,13 @@ def export_reader(
     return read_export
 
 
-def _zip_records(source: Source) -> Iterator[tuple[str, Any]]:
+def _zip_records(source: Source, is_conversation: Callable[[Any], bool]) -> Iterator[tuple[str, Any]]:
+    """Yield the conversations in the members of an archive that have any; a member is judged by what it holds."""
     with source.open_zip() as archive:
-        for member_name in filter(EXPORT_MEMBER.search, archive.names):
+        for member_name in archive.names:
+            is_export = is_conversation(archive.first_record(member_name)) if member_name.endswith(".json") else False
+            if not is_export and not EXPORT_MEMBER.search(member_name):
+                continue
             try:
                 member_value = archive.json(member_name)
             except LoadError as error:

@@ -16,9 +16,13 @@ from typing import Any, BinaryIO
 from ...errors import LoadError
 from ...packages import require
 
-BLANK_BYTES = b"\xef\xbb\xbf \t\r\n"
+BLANK_BYTES = b"\xef\xbb\xbf \t\r\n\x00"  # a crash while a file is written leaves NUL bytes
 CHUNK_SIZE = 1 << 20  # bytes of a long list that are read at once
-JSON_SPACES = re.compile(r"[ \t\r\n]*")
+JSON_SPACES = re.compile(r"[ \t\r\n\x00]*")
+JSON_START = re.compile(r"[{\[]")
+FIRST_FIELD = re.compile(r'\{"[^"]*"')
+LINE_DECODER = json.JSONDecoder()
+CUT_TEXT_ERRORS = ("Unterminated string", "Invalid \\u", "Invalid \\escape", "Invalid \\x")
 
 
 @cache
@@ -43,7 +47,7 @@ def parse(text: bytes | str) -> Any:
     try:
         return parse_fast(text)
     except ValueError:
-        return json.loads(text)
+        return json.loads(text if isinstance(text, str) else bytes(text).decode("utf-8-sig", "surrogatepass"))
 
 
 def parse_beginning(text: bytes) -> Any:
@@ -58,12 +62,51 @@ def parse_before_error(json_text: bytes, error: Exception) -> Any:
     """Return the value before the position of the error in a JSON text; None when it is empty."""
     if not isinstance(error, json.JSONDecodeError):
         return None
+    if error.msg.startswith(CUT_TEXT_ERRORS) and (whole_value := parse_beginning(json_text)):
+        return whole_value
     partial_value = parse_beginning(error.doc[: error.pos].encode("utf-8", "surrogatepass"))
     return (
         partial_value
         if isinstance(partial_value, (dict, list)) and partial_value
         else parse_beginning(json_text) or None
     )
+
+
+def parse_damaged_line(line: bytes) -> tuple[tuple[Any, ...], str]:
+    """Return the objects and lists in a line that is not JSON, and a sentence on what is left out around them.
+
+    NUL bytes, commas and other text around records are skipped, and so is the beginning of a record that
+    the next record was written over. A record with damage inside it is left out.
+    """
+    text = line.decode("utf-8", "replace").rstrip()
+    values: list[Any] = []
+    offset, value_length = 0, 0
+    while (match := JSON_START.search(text, offset)) is not None:
+        start = match.start()
+        try:
+            value, offset = LINE_DECODER.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            start = _start_of_last_record(text, start)
+            if start < 0:
+                break
+            value, offset = LINE_DECODER.raw_decode(text, start)
+        values.append(value)
+        value_length += offset - start
+    if not values:
+        return (), ""
+    return tuple(values), f"{len(text) - value_length:,} characters around the record are not JSON and are left out"
+
+
+def _start_of_last_record(text: str, start: int) -> int:
+    """Return where a record begins that has the first field of the cut record at `start` and ends with the line; -1 without one."""
+    first_field = FIRST_FIELD.match(text, start)
+    if first_field is None:
+        return -1
+    record_start = text.rfind(first_field.group(), start + 1)
+    try:
+        return record_start if record_start > 0 and LINE_DECODER.raw_decode(text, record_start)[1] == len(text) else -1
+    except (ValueError, RecursionError):
+        return -1
 
 
 def explain_error(error: Exception, subject: str, line_number: int | None = None) -> tuple[str, str]:
@@ -90,7 +133,8 @@ def load_error(error: Exception, subject: str, file: str, line_number: int | Non
 class ListItems:
     """The items of a JSON list in a stream, one after the other, without the whole list in memory.
 
-    Raises ValueError where the list is not valid JSON, after the items before that place.
+    Raises ValueError where the list is not valid JSON, after the items before that place; `cut_item` is
+    then the item that is cut there, as far as it can be read, or None.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -100,6 +144,7 @@ class ListItems:
         self._buffer = ""
         self._offset = 0
         self._at_end = False
+        self.cut_item: Any = None
         self._read_size = CHUNK_SIZE
 
     def __iter__(self) -> Iterator[Any]:
@@ -135,8 +180,9 @@ class ListItems:
                 if value_end < len(self._buffer) or self._at_end:  # a number may continue
                     self._read_size = CHUNK_SIZE
                     return value, value_end
-            except ValueError:
+            except ValueError as error:
                 if self._at_end:
+                    self.cut_item = parse_before_error(self._buffer[self._offset :].encode("utf-8", "replace"), error)
                     raise
             self._read_chunk()
 

@@ -80,16 +80,21 @@ def parse_head(head_bytes: bytes, *, is_complete: bool) -> tuple[tuple[Any, ...]
     """Return the JSON values at the head, and whether each is a line; no values for a text that is not JSON."""
     head_text = head_bytes.lstrip(BLANK_BYTES)
     lines = [line for line in head_text.split(b"\n", SAMPLE_VALUES)[:SAMPLE_VALUES] if line.strip(BLANK_BYTES)]
-    first_value = _parse_or_none(lines[0]) if lines else None
-    if isinstance(first_value, (dict, list)):
-        later_values = [value for line in lines[1:] if (value := _parse_or_none(line)) is not None]
-        return (first_value, *later_values), len(lines) > 1
+    first_values = _values_of_line(lines[0]) if lines else ()
+    if first_values and isinstance(first_values[0], (dict, list)):
+        later_values = [value for line in lines[1:] for value in _values_of_line(line)]
+        return (*first_values, *later_values), len(lines) > 1 or len(first_values) > 1
     if head_text[:1] in (b"{", b"["):
         document = (_parse_or_none(head_text) if is_complete else None) or lenient_json.parse_beginning(head_text)
         if isinstance(document, (dict, list)) and document:
             return (document,), False
     line_objects = [value for line in lines if line[:1] == b"{" and isinstance(value := _parse_or_none(line), dict)]
     return (tuple(line_objects), True) if len(line_objects) * 2 >= len(lines) else ((), False)
+
+
+def _values_of_line(line: bytes) -> tuple[Any, ...]:
+    value = _parse_or_none(line.strip(BLANK_BYTES))
+    return lenient_json.parse_damaged_line(line)[0] if value is None else (value,)
 
 
 def _parse_or_none(text: bytes) -> Any:

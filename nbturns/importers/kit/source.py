@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
-import gzip
 import io
 import itertools
 from collections.abc import Callable, Iterator
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ...errors import LoadError
 from . import lenient_json
+from .decompression import BUFFER_SIZE, decompress, detect_encoding
 from .faults import INVALID_UTF_8
 from .import_report import Note, Notes, join_positions
 from .lenient_json import BLANK_BYTES
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from .zip_archive import ZipArchive
 
 MAX_LINE_SIZE = 1 << 28  # bytes; a longer line is not a record of a conversation
-BUFFER_SIZE = 1 << 18  # bytes read at once: most lines are longer than the 8 KB that Python would read
-BYTE_ORDER_MARKS = ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))  # fmt: skip
 NO_DATA: Any = object()
 
 
@@ -38,6 +35,7 @@ class Source:
         self.path = path
         self.problems: list[Note] = []
         self._data = data
+        self._is_damaged = False
 
     @classmethod
     def of_file(cls, path: Path, *, strict: bool = False) -> Source:
@@ -74,34 +72,26 @@ class Source:
     # As bytes and as text.
 
     def open(self) -> BinaryIO:
-        """Return a binary file: unpacked if it was gzipped, in UTF-8 if it was UTF-16 or UTF-32."""
+        """Return a binary file: unpacked if it was compressed, in UTF-8 if it was UTF-16 or UTF-32."""
         try:
             stream = self._open_file()
         except OSError as error:
             raise LoadError(f"the file cannot be opened: {error.strerror or error}", file=self.file) from None
         try:
-            first_bytes = stream.read(4)
-            stream.seek(0)
-            if first_bytes[:2] == b"\x1f\x8b":
-                gzip_stream = gzip.GzipFile(fileobj=stream)
-                gzip_stream.myfileobj = stream  # type: ignore[assignment]  # closed with it
-                stream = io.BufferedReader(gzip_stream, BUFFER_SIZE)
-                first_bytes = stream.peek(4)[:4]
-            encoding_name = next(
-                (
-                    encoding_label
-                    for byte_order_mark, encoding_label in BYTE_ORDER_MARKS
-                    if first_bytes.startswith(byte_order_mark)
-                ),
-                "",
-            )
-            if encoding_name:
+            stream = decompress(stream, self._report_damage)
+            if encoding := detect_encoding(stream):
                 with stream:
-                    return io.BytesIO(stream.read().decode(encoding_name, "replace").encode())
+                    return io.BytesIO(stream.read().decode(encoding, "replace").encode())
         except (OSError, EOFError) as error:
             stream.close()
             raise LoadError(f"the file cannot be read: {error}", file=self.file) from None
         return stream
+
+    def _report_damage(self, reason: str) -> None:
+        """Report a damaged archive once, however often it is opened."""
+        if not self._is_damaged:
+            self._is_damaged = True
+            self.add_problem("", reason)
 
     def read_bytes(self) -> bytes:
         """Return all bytes."""
@@ -134,17 +124,11 @@ class Source:
             return Sample("json", values=(self._data,))
         with self.open() as stream:
             head_bytes = stream.read(HEAD_SIZE)
+            while head_bytes and not head_bytes.strip(BLANK_BYTES):  # a long gap before the first record
+                head_bytes = stream.read(HEAD_SIZE)
         if head_bytes[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
             with self.open_zip() as archive:
-                conversations_member = next(
-                    (member_name for member_name in archive.names if member_name.endswith("conversations.json")), None
-                )
-                first_values = (
-                    parse_head(archive.head(conversations_member, HEAD_SIZE), is_complete=False)[0]
-                    if conversations_member
-                    else ()
-                )
-                return Sample("zip", head_bytes, first_values, names=tuple(archive.names))
+                return Sample("zip", head_bytes, archive.first_records(), names=tuple(archive.names))
         if head_bytes.startswith(b"SQLite format 3\x00"):
             return Sample("sqlite", head_bytes)
         first_values, is_json_lines = parse_head(
@@ -215,11 +199,14 @@ class Source:
     def _stream_items(self) -> Iterator[tuple[str, Any]]:
         index = -1
         with self.open() as stream:
+            list_items = lenient_json.ListItems(stream)
             try:
-                for index, item in enumerate(lenient_json.ListItems(stream)):
+                for index, item in enumerate(list_items):
                     yield f"[{index}]", item
             except (ValueError, RecursionError) as error:
                 self.add_problem(f"[{index + 1}]", f"the list is not valid JSON here: {error}")
+                if list_items.cut_item:
+                    yield f"[{index + 1}]", list_items.cut_item
 
     def _parse_yaml(self) -> Any:
         from ...serialization.yaml_text import load_yaml
@@ -233,37 +220,40 @@ class Source:
             second_line = line_reader.next_line() if first_line is not None else None
             if first_line is None:
                 return
-            if second_line is None or not self._has_json_lines(first_line[1]):
+            if not self.sample.is_json_lines and (second_line is None or not self._is_json(first_line[1])):
                 yield self._parse_document(
                     b"".join((first_line[1], second_line[1] if second_line else b"", stream.read()))
                 )
                 return
             for line_number, line_bytes in itertools.chain((first_line, second_line), line_reader):
-                line_value = self._parse_line(line_number, line_bytes)
-                if line_value is not NO_DATA:
+                for line_value in self._parse_line(line_number, line_bytes):
                     yield f"line {line_number}", line_value
 
-    def _has_json_lines(self, first_line: bytes) -> bool:
-        """Return True when the first line is a JSON value, or, where it is not, when the sample consists of lines."""
+    def _is_json(self, text: bytes) -> bool:
         try:
-            lenient_json.parse(first_line.strip(BLANK_BYTES))
+            lenient_json.parse(text.strip(BLANK_BYTES))
         except (ValueError, RecursionError):
-            return self.sample.is_json_lines
+            return False
         return True
 
-    def _parse_line(self, line_number: int, line_bytes: bytes) -> Any:
+    def _parse_line(self, line_number: int, line_bytes: bytes) -> tuple[Any, ...]:
+        """Return the value of a line; of a damaged line, all values that can be read."""
         try:
-            return lenient_json.parse_fast(line_bytes)
+            return (lenient_json.parse_fast(line_bytes),)
         except ValueError:  # the fast parser refuses some valid JSON
             pass
         try:
-            return lenient_json.parse(line_bytes.rstrip())
+            return (lenient_json.parse(line_bytes.rstrip(BLANK_BYTES)),)
         except UnicodeDecodeError:
             return self._parse_line(line_number, self._decode_text(line_bytes, f"line {line_number}").encode())
         except (ValueError, RecursionError) as error:
+            line_values, damage = lenient_json.parse_damaged_line(line_bytes)
             error_message, position = lenient_json.explain_error(error, "line", line_number)
-            self.add_problem(position, error_message)
-            return NO_DATA
+            self.add_problem(position, damage or error_message)
+            if not line_values and line_bytes[-1:] != b"\n":  # the file is cut in this line
+                cut_value = lenient_json.parse_before_error(line_bytes, error)
+                return (cut_value,) if isinstance(cut_value, dict) else ()
+            return line_values
 
     def _parse_document(self, document_bytes: bytes) -> tuple[str, Any]:
         document_bytes = document_bytes.strip(BLANK_BYTES)
@@ -304,7 +294,7 @@ class _LineReader:
 
     def _read_long_line(self, line_start: bytes) -> bytes:
         """Return a line of more than 64 KB; skip one that is not JSON, or longer than any record."""
-        if self.number > 1 and line_start.lstrip(BLANK_BYTES)[:1] not in (b"{", b"["):
+        if self.number > 1 and line_start.lstrip(BLANK_BYTES)[:1] not in (b"{", b"[", b""):
             line_length = len(line_start) + self._skip_line()
             self.source.add_problem(
                 f"line {self.number}", f"a line of {line_length:,} bytes is left out; it is not JSON"

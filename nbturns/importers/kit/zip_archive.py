@@ -5,18 +5,21 @@ from __future__ import annotations
 import sys
 import zipfile
 import zlib
+from collections.abc import Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from ...errors import LoadError, MissingPackageError
 from ...packages import require
 from . import lenient_json
+from .sample import HEAD_SIZE, parse_head
 
 if TYPE_CHECKING:
     from .source import Source
 
 ZSTD_METHOD = 93  # compression method; Python 3.14 supports it, but decompresses more than the size in the header
 LOCAL_HEADER_SIZE = 30  # bytes of a member's header, before its name
+MAX_SAMPLED_MEMBERS = 64
 MAX_MEMBER_SIZE = 1 << 31  # bytes of a member, unpacked; more is an attack
 
 
@@ -45,8 +48,19 @@ class ZipArchive:
 
     @property
     def names(self) -> list[str]:
-        """The names of all members."""
-        return self._zip.namelist()
+        """The names of all members, each once: of two members with one name the later replaces the earlier."""
+        return list(dict.fromkeys(self._zip.namelist()))
+
+    def first_records(self) -> tuple[Mapping[str, Any], ...]:
+        """Return the first object in each member that is JSON, of the first members."""
+        json_members = [member_name for member_name in self.names if member_name.endswith(".json")]
+        return tuple(filter(None, map(self.first_record, json_members[:MAX_SAMPLED_MEMBERS])))
+
+    def first_record(self, member_name: str) -> Mapping[str, Any] | None:
+        """Return the first object in a member that is JSON; None without one. It may be cut."""
+        values, _ = parse_head(self.head(member_name, HEAD_SIZE), is_complete=False)
+        candidates = values[0] if values and isinstance(values[0], list) else values
+        return next((value for value in candidates if isinstance(value, Mapping)), None)
 
     def read(self, member_name: str) -> bytes:
         """Return the bytes of a member. Raises LoadError that names it."""
