@@ -44,7 +44,7 @@ class Key(Generic[T]):
             raise
         except Exception as error:  # the type may be user code and raise anything
             raise DecodeError(
-                f"the value of {self.name} is not a {_type_name(self.type)}: {error}", key=self.name
+                f"{self.name} is not a {_type_name(self.type)}: {error}", key=self.name
             ) from error
 
     def encode(self, value: T) -> Any:
