@@ -47,7 +47,7 @@ class ChatRecords:
     def add(self, batch: BlockBatch, record: dict[str, Any], position: str, unique_id: Callable[[str], str]) -> bool:
         """Add all blocks of a conversation; False if it is not plain, and the batch is to be shortened again."""
         messages, line = record.get("messages"), position.removeprefix("line ")
-        if type(messages) is not list:
+        if type(messages) is not list or "response" in record:  # the reply of a recorded pair
             return False
         place = f":{line}" if line else ""
         try:
