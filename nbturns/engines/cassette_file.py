@@ -172,7 +172,7 @@ def cassette(path: str | Path, *, record: Record = False, pace: float = 0.0) -> 
 
 
 def _conditions(turn: Turn, scope: Scope, engine: Any) -> dict[str, Any]:
-    """Return what matters about a question besides its content: engine, settings and tools."""
+    """Return the properties of a question, apart from its content, that must match: engine, settings and tools."""
     conditions: dict[str, Any] = {}
     if (describe := getattr(engine, "describe", None)) is not None:
         description: dict[str, Any] = describe()

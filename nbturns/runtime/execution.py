@@ -299,7 +299,7 @@ class Execution(Waiting[Turn]):
             yield pause
             pause = await self.step(number=pause.number)
 
-    # Methods that import from higher floors.
+    # Methods that import from higher layers.
 
     def _ipython_display_(self) -> None:
         from ..widgets import show

@@ -159,7 +159,7 @@ class _SpanParser:
 
 
 def _overlap(text: str, tag_texts: list[str]) -> int:
-    """Return the length of the longest end of `text` that is the beginning of one of `marks`."""
+    """Return the length of the longest end of `text` that is the beginning of one of `tag_texts`."""
     max_size = max(map(len, tag_texts), default=1) - 1
     for size in range(min(max_size, len(text)), 0, -1):
         if any(tag_text.startswith(text[-size:]) for tag_text in tag_texts):

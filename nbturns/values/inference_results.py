@@ -182,7 +182,7 @@ class InferenceResult:
     def disk_shape(self) -> FrozenDict:
         """Return the frozen result of `to_dict`, which is computed once."""
         if self._cached_disk_shape is None:
-            object.__setattr__(self, "_disk", freeze(self.to_dict()))
+            object.__setattr__(self, "_cached_disk_shape", freeze(self.to_dict()))
         assert self._cached_disk_shape is not None
         return self._cached_disk_shape
 

@@ -80,7 +80,7 @@ def is_cut_in_value(error: Exception) -> bool:
 
 
 def parse_damaged_line(line: bytes) -> tuple[tuple[Any, ...], str]:
-    """Return the objects and lists in a line that is not JSON, and a sentence on what is left out around them.
+    """Return the objects and lists in a line that is not JSON, and a sentence about the text left out around them.
 
     NUL bytes, commas and other text around records are skipped, and so is the beginning of a record that
     the next record was written over. A record with damage inside it is left out.
