@@ -119,8 +119,8 @@ class Block:
 
     @property
     def tool_call_id(self) -> str:
-        """The provider's id of the call this block makes or answers."""
-        id = self.payload.get("id")
+        """The provider's id of the call this block makes or answers; "" for a block of another kind."""
+        id = self.payload.get("id") if self.kind in ("tool_call", "tool_use") else None
         return id if isinstance(id, str) else ""
 
     @property

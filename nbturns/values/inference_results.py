@@ -64,6 +64,21 @@ def is_token_limit(stop_reason: str) -> bool:
     return bool(stop_reason) and FinishClass.of(stop_reason) is FinishClass.MAX_TOKENS
 
 
+class UnknownCount(int):
+    """A number of tokens that a source does not have: 0 in sums, NA in frames."""
+
+    def __add__(self, other: int) -> int:
+        return other
+
+    __radd__ = __add__
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return UnknownCount, ()
+
+
+UNKNOWN_COUNT = UnknownCount()
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens of one call, or of several.
@@ -90,15 +105,20 @@ class Usage:
     def __add__(self, other: Usage) -> Usage:
         return Usage(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Usage)))
 
-    def to_dict(self) -> dict[str, int]:
-        written = {"input_tokens": self.input_tokens, "output_tokens": self.output_tokens}
-        return written | {f.name: n for f in fields(self)[2:] if (n := getattr(self, f.name))}
+    def to_dict(self) -> dict[str, Any]:
+        written = {"input_tokens": int(self.input_tokens), "output_tokens": int(self.output_tokens)}
+        unknown_names = [f.name for f in fields(self) if isinstance(getattr(self, f.name), UnknownCount)]
+        counts = {f.name: n for f in fields(self)[2:] if (n := getattr(self, f.name))}
+        return written | counts | ({"unknown_counts": unknown_names} if unknown_names else {})
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Usage:
         counts = {f.name: _token_count(raw[f.name], f.name) for f in fields(cls) if raw.get(f.name) is not None}
         if not counts.get("cached_tokens") and raw.get("cache_read_input_tokens"):
             counts["cached_tokens"] = _token_count(raw["cache_read_input_tokens"], "cache_read_input_tokens")
+        unknown_names = raw.get("unknown_counts")
+        if isinstance(unknown_names, (list, tuple)):
+            counts |= {f.name: UNKNOWN_COUNT for f in fields(cls) if f.name in unknown_names and not counts.get(f.name)}
         return cls(**counts)
 
 
@@ -259,7 +279,8 @@ def ledger_results(metadata: Metadata) -> tuple[InferenceResult, ...] | None:
 
 
 def total_usage(results: Iterable[InferenceResult]) -> Usage:
-    return sum((r.usage for r in results if r.usage is not None), Usage())
+    usages = [r.usage for r in results if r.usage is not None]
+    return sum(usages[1:], usages[0]) if usages else Usage()
 
 
 def total_cost(results: Iterable[InferenceResult]) -> float | None:
