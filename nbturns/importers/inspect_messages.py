@@ -14,7 +14,7 @@ from ..values.inference_results import DURATION_MS, FinishClass, InferenceResult
 from ..values.turns import Block
 from .kit import faults
 from .kit.import_report import Notes
-from .kit.record_fields import omit, parse_arguments
+from .kit.record_fields import omit, parse_arguments, token_count
 from .kit.transcript import Transcript, other_block
 
 ATTACHMENT_REFERENCE = re.compile(r"attachment://([0-9a-f]{32}|\d+)")
@@ -188,9 +188,9 @@ def _read_usage(token_counts: Any) -> Usage | None:
     return Usage(
         input_tokens,
         output_tokens,
-        cache_read_tokens,
-        cache_write_tokens,
-        int(_finite_or_none(token_counts.get("reasoning_tokens")) or 0),
+        token_count(token_counts.get("input_tokens_cache_read")),
+        token_count(token_counts.get("input_tokens_cache_write")),
+        token_count(token_counts.get("reasoning_tokens")),
     )
 
 

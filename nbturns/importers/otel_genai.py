@@ -35,6 +35,20 @@ FORMAT = "otel-genai"
 CHAT_OPERATIONS = ("chat", "text_completion", "generate_content", "completion", "create_message", "responses")
 MESSAGES = ("gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions")
 NUMBERED_MESSAGES = ("gen_ai.prompt.", "gen_ai.completion.")
+# Counts under the names of the convention, of pydantic-ai, OpenLLMetry, Langfuse and Vercel's AI SDK.
+CACHE_READ_NAMES = (
+    "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens", "gen_ai.usage.details.cache_read_input_tokens",
+    "gen_ai.usage.details.cache_read_tokens", "gen_ai.usage.details.cached_tokens", "gen_ai.usage.cached_tokens",
+    "gen_ai.usage.cached_input_tokens", "gen_ai.usage.input_cached_tokens", "ai.usage.cachedInputTokens", "ai.usage.inputTokenDetails.cacheReadTokens",
+)  # fmt: skip
+CACHE_WRITE_NAMES = (
+    "gen_ai.usage.cache_creation.input_tokens", "gen_ai.usage.cache_creation_input_tokens", "gen_ai.usage.details.cache_creation_input_tokens",
+    "gen_ai.usage.details.cache_write_tokens", "gen_ai.usage.cache_write_tokens", "ai.usage.inputTokenDetails.cacheWriteTokens",
+)  # fmt: skip
+REASONING_NAMES = (
+    "gen_ai.usage.details.reasoning_tokens", "gen_ai.usage.reasoning_tokens", "gen_ai.usage.reasoning.output_tokens",
+    "gen_ai.usage.output_reasoning_tokens", "ai.usage.reasoningTokens", "ai.usage.outputTokenDetails.reasoningTokens",
+)  # fmt: skip
 CALL_PREFIXES = (*NUMBERED_MESSAGES, "gen_ai.input.", "gen_ai.response.")  # of attributes of model calls
 REPLY_EVENTS = ("gen_ai.choice", "gen_ai.content.completion")
 RESULT_ATTRIBUTES = (
@@ -97,15 +111,17 @@ def _is_model_call(span: Span) -> bool:
     return any(attribute_name.startswith(CALL_PREFIXES) for attribute_name in attributes)
 
 
+def _first_count(attributes: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+    return next((attributes[name] for name in names if to_number(attributes.get(name)) is not None), None)
+
+
 def _result_fields(span: Span) -> dict[str, Any]:
-    attributes, usage_prefix, details_prefix = span.attributes, "gen_ai.usage.", "gen_ai.usage.details."
+    attributes, usage_prefix = span.attributes, "gen_ai.usage."
     finish_reasons = attributes.get("gen_ai.response.finish_reasons")
     finish_reason = finish_reasons[0] if isinstance(finish_reasons, list) and finish_reasons else finish_reasons
     max_tokens = to_number(attributes.get("gen_ai.request.max_tokens"))
     provider_name = attributes.get("gen_ai.provider.name") or attributes.get("gen_ai.system")
     model_name = attributes.get("gen_ai.response.model") or attributes.get("gen_ai.request.model")
-    cache_read_tokens = attributes.get(f"{details_prefix}cache_read_input_tokens")
-    cache_write_tokens = attributes.get(f"{details_prefix}cache_creation_input_tokens")
     return {
         "provider": text_or_empty(provider_name),
         "model": text_or_empty(model_name),
@@ -116,11 +132,9 @@ def _result_fields(span: Span) -> dict[str, Any]:
         "usage": token_usage(
             attributes.get(f"{usage_prefix}input_tokens", attributes.get(f"{usage_prefix}prompt_tokens")),
             attributes.get(f"{usage_prefix}output_tokens", attributes.get(f"{usage_prefix}completion_tokens")),
-            cache_read_tokens=attributes.get(f"{usage_prefix}cache_read.input_tokens", cache_read_tokens),
-            cache_write_tokens=attributes.get(f"{usage_prefix}cache_creation.input_tokens", cache_write_tokens),
-            reasoning_tokens=attributes.get(
-                f"{details_prefix}reasoning_tokens", attributes.get(f"{usage_prefix}reasoning_tokens")
-            ),
+            cache_read_tokens=_first_count(attributes, CACHE_READ_NAMES),
+            cache_write_tokens=_first_count(attributes, CACHE_WRITE_NAMES),
+            reasoning_tokens=_first_count(attributes, REASONING_NAMES),
         ),
         "extra": omit_empty(error=span.error),
     }

@@ -207,7 +207,7 @@ class _RunReader:
             self.tool_names[call_id] = name
         elif kind == "tool_use":
             name = self.tool_names.get(call_id, "")
-        if call_id:
+        if call_id and kind in ("tool_call", "tool_use"):
             batch.tool_call_ids[row] = call_id
         if name:
             batch.names[row] = name

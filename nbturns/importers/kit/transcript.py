@@ -189,6 +189,14 @@ class Transcript:
                 metadata=first_block.metadata.with_raw(**{FIELDS.name: merged_fields})
             )
 
+    def set_times(self, index: int, time: Any) -> None:
+        """Set the time of the record, as the file writes it, on its blocks, which begin at `index`."""
+        if isinstance(time, (str, int, float)) and time:
+            time_text = time if isinstance(time, str) else repr(time)
+            for block_index in range(index, len(self.blocks)):
+                block = self.blocks[block_index]
+                self.blocks[block_index] = block._with(metadata=block.metadata.with_raw(**{TIMESTAMP.name: time_text}))
+
     def start_turn(self) -> None:
         """Begin a Turn with the next block, in formats that mark where Turns begin."""
         self.turn_starts.append(len(self.blocks))
