@@ -131,7 +131,9 @@ def _runs_of_members(source: Source, format: str | None, depth: int) -> Iterator
             if member_name.endswith("/"):
                 continue
             try:
-                member = Source.of_bytes(archive.read(member_name), f"{source.file}/{member_name}", strict=source.strict)
+                member = Source.of_bytes(
+                    archive.read(member_name), f"{source.file}/{member_name}", strict=source.strict
+                )
                 for item in _read_runs(member, format, depth):
                     yield from member.take_problems()
                     yield item

@@ -61,7 +61,9 @@ class EventStream:
             messages = objects(event.get("messages"), "messages")
             for message in messages:
                 self._replace_message(message)
-            self._order_messages([message_id for message in messages if isinstance(message_id := message.get("id"), str)])
+            self._order_messages(
+                [message_id for message in messages if isinstance(message_id := message.get("id"), str)]
+            )
         elif event_type in OTHER_EVENTS:
             self._append_message({"event": event})
         elif event_type == "TOOL_CALL_RESULT":

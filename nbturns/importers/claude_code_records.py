@@ -21,7 +21,9 @@ BOOKKEEPING = frozenset(
     | {"worktree-state", "content-replacement", "tag", "task-summary", "attribution-snapshot", "speculation-accept"}
 )  # types of records that are not part of a conversation
 SYNTHETIC_MODEL = "<synthetic>"  # of texts that Claude Code wrote itself
-OTHER_TYPES = frozenset({"system", "attachment", "result"})  # types of records that become `other` blocks without a note
+OTHER_TYPES = frozenset(
+    {"system", "attachment", "result"}
+)  # types of records that become `other` blocks without a note
 
 
 class Record:
@@ -98,7 +100,9 @@ def _whole_records(records: Sequence[Record]) -> dict[str, Record]:
 
 def _extra_fields(record: Record) -> dict[str, Any]:
     """Return the fields of a record and its message that the blocks do not hold."""
-    return omit(record.raw, "message", "timestamp", "type", "costUSD", "durationMs") | omit(record.message, "content", "role", "usage")
+    return omit(record.raw, "message", "timestamp", "type", "costUSD", "durationMs") | omit(
+        record.message, "content", "role", "usage"
+    )
 
 
 def _message_blocks(transcript: Transcript, record: Record, content_parts: Sequence[Any]) -> list[Block]:

@@ -85,7 +85,9 @@ class _MessageReader:
                 message["parts"] = parts
             kind = Kind.USER if role == "user" else Kind.SYSTEM
             time = message.get("createdAt")
-            self.transcript.add_block(kind, payload, role, message_id, extra_fields=omit(message, "createdAt"), time=time)
+            self.transcript.add_block(
+                kind, payload, role, message_id, extra_fields=omit(message, "createdAt"), time=time
+            )
         else:
             raise unexpected("role", role)
 

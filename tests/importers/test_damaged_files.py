@@ -71,9 +71,7 @@ def test_a_record_written_over_a_cut_one_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("indent", [None, 1])
 @pytest.mark.parametrize("as_list", [False, True])
-def test_a_cut_inside_a_text_keeps_the_beginning_of_the_text(
-    tmp_path: Path, indent: int | None, as_list: bool
-) -> None:
+def test_a_cut_inside_a_text_keeps_the_beginning_of_the_text(tmp_path: Path, indent: int | None, as_list: bool) -> None:
     conversation = json.loads(chat("question"))
     conversation["messages"][1]["content"] = "ä long answer. " * 9_000
     text = json.dumps([conversation] if as_list else conversation, indent=indent)
@@ -95,7 +93,12 @@ def test_a_cut_inside_the_last_line_keeps_the_beginning_of_its_text(tmp_path: Pa
     assert list(nt.frames.read(path).blocks.text)[2] == prompts(path)[1]
 
 
-COMPRESSIONS = {"gz": gzip.compress, "bz2": lambda content: bz2.compress(content, 1), "xz": lzma.compress, "zst": zstd_module().compress}
+COMPRESSIONS = {
+    "gz": gzip.compress,
+    "bz2": lambda content: bz2.compress(content, 1),
+    "xz": lzma.compress,
+    "zst": zstd_module().compress,
+}
 
 
 @pytest.mark.parametrize("suffix", COMPRESSIONS)
@@ -184,7 +187,11 @@ def test_no_bytes_raise_an_error_of_another_package(tmp_path: Path, start: bytes
     path = tmp_path / "any"
     for size in (0, 30, 70_000):
         path.write_bytes(start + generator.randbytes(size))
-        for read in (lambda: list(nt.load_all(path)), lambda: nt.frames.read(path), lambda: nt.loads(path.read_bytes())):
+        for read in (
+            lambda: list(nt.load_all(path)),
+            lambda: nt.frames.read(path),
+            lambda: nt.loads(path.read_bytes()),
+        ):
             try:
                 read()
             except nt.NbturnsError as error:

@@ -225,7 +225,7 @@ class Source:
                     b"".join((first_line[1], second_line[1] if second_line else b"", stream.read()))
                 )
                 return
-            for line_number, line_bytes in itertools.chain((first_line, second_line), line_reader):
+            for line_number, line_bytes in itertools.chain(filter(None, (first_line, second_line)), line_reader):
                 for line_value in self._parse_line(line_number, line_bytes):
                     yield f"line {line_number}", line_value
 

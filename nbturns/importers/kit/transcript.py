@@ -254,7 +254,9 @@ class Transcript:
         if extra_fields and (present_fields := omit_empty(extra_fields)):
             metadata_values[FIELDS.name] = freeze_or_json(present_fields)
         return Run(
-            turns_by_start(self.blocks, self.turn_starts) if self.turn_starts else turns_by_prompt(self.blocks, self.context_starts),
+            turns_by_start(self.blocks, self.turn_starts)
+            if self.turn_starts
+            else turns_by_prompt(self.blocks, self.context_starts),
             id=id or self.key,
             name=name,
             metadata=metadata_from_dict(metadata_values) if metadata_values else NO_METADATA,
