@@ -39,11 +39,11 @@ loose: Any = nt  # as seen by who reads no types
     ("typed", "answer"),
     [
         (lambda: nt.load("fixtures/greenhouse.yml"), "did you mean 'greenhouse.yaml'"),
-        (lambda: nt.load("fixture/greenhouse.yaml"), "no folder fixture"),
-        (lambda: nt.loads("fixtures/greenhouse.yaml"), r"nt.load\('fixtures/greenhouse.yaml'\) opens it"),
+        (lambda: nt.load("fixture/greenhouse.yaml"), "folder fixture does not exist"),
+        (lambda: nt.loads("fixtures/greenhouse.yaml"), r"use nt.load\('fixtures/greenhouse.yaml'\)"),
         (lambda: nt.loads("hello"), r"begins with 'hello'\); the formats are ag-ui"),
-        (lambda: loose.save("run.yaml", nt.turn("x")), r"nt.save\(what, path\)"),
-        (lambda: nt.user("x", images=["leaf.png"]), "leaf.png: this image cannot be read: No such file"),
+        (lambda: loose.save("run.yaml", nt.turn("x")), r"nt.save\(\) expects a path"),
+        (lambda: nt.user("x", images=["leaf.png"]), "leaf.png: the image cannot be read: No such file"),
         (lambda: nt.user("x", images=["fixtures/greenhouse.md"]), 'media_type="image/png"'),
         (lambda: nt.engine("antropic:claude-sonnet-5-5"), "did you mean anthropic"),
         (lambda: nt.engine("anthropic:claude-sonnet-5-5", max_token=5), "did you mean max_tokens"),
@@ -81,7 +81,7 @@ def test_whoever_forgets_to_wait_is_told_so() -> None:
 @pytest.mark.parametrize("value", [nt.turn("x"), nt.user("x")])
 @pytest.mark.parametrize("name", ["id", "text", "nothing"])
 def test_setting_an_attribute_says_how_to_make_another_value(value: Any, name: str) -> None:
-    with pytest.raises(AttributeError, match=rf"{name}: this does not change in place; make a new one with \.edit\(\)"):
+    with pytest.raises(AttributeError, match=rf"{name}: this value is frozen; make a new one with \.edit\(\)"):
         setattr(value, name, "y")
-    with pytest.raises(AttributeError, match="does not change in place"):
+    with pytest.raises(AttributeError, match="value is frozen"):
         delattr(value, name)

@@ -66,14 +66,14 @@ def test_a_prompt_is_a_text_a_block_blocks_or_a_turn() -> None:
 def test_what_is_no_prompt_is_refused_and_the_session_is_as_it_was(prompt: Any) -> None:
     asked = session("a")
 
-    with pytest.raises(TypeError, match="a Turn is made of Blocks"):
+    with pytest.raises(TypeError, match="expected Blocks"):
         asked.ask(prompt)
 
     assert (asked.turns, asked.ask("q").result(60).text) == ((), "a")
 
 
 def test_there_must_be_something_to_ask() -> None:
-    with pytest.raises(ValueError, match="there is nothing to ask"):
+    with pytest.raises(ValueError, match="the Turn has no blocks"):
         session("a").ask(nt.Turn())
 
 
@@ -360,7 +360,7 @@ def test_calls_of_a_turn_from_elsewhere_that_cannot_be_told_apart_are_each_run_o
     said = [event.text for event in heard if isinstance(event, Notice)]
     assert len(said) == 2
     assert "had no id" in said[0]
-    assert "the id same of a call before it" in said[1]
+    assert "the id same of an earlier call" in said[1]
 
 
 def test_a_call_id_that_comes_back_with_its_own_result_is_left_alone() -> None:
@@ -376,17 +376,17 @@ def test_a_call_id_that_comes_back_with_its_own_result_is_left_alone() -> None:
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ({"system": 5}, "system is a text"),
-        ({"system": nt.system("x")}, "system is a text"),
+        ({"system": 5}, "system must be a str"),
+        ({"system": nt.system("x")}, "system must be a str"),
         ({"tools": double}, r"tools=\[double\]"),
         ({"tools": "double"}, "a list of functions"),
-        ({"middleware": system_prompt("x")}, r"middleware is a list of functions"),
-        ({"middleware": [None]}, "this is none: None"),
-        ({"sinks": print}, r"sinks is a list of functions"),
-        ({"sinks": ["print"]}, "this is none: 'print'"),
-        ({"step": 1}, "step is True, False, or phases"),
-        ({"tool_config": {"inline": True}}, "tool_config is an nt.ToolConfig"),
-        ({"run": nt.turn("x")}, "run is an nt.Run"),
+        ({"middleware": system_prompt("x")}, r"middleware must be a list of functions"),
+        ({"middleware": [None]}, "None is not callable"),
+        ({"sinks": print}, r"sinks must be a list of functions"),
+        ({"sinks": ["print"]}, "'print' is not callable"),
+        ({"step": 1}, "step must be True, False, or phases"),
+        ({"tool_config": {"inline": True}}, "tool_config must be an nt.ToolConfig"),
+        ({"run": nt.turn("x")}, "run must be an nt.Run"),
     ],
 )
 def test_a_session_says_at_once_what_it_does_not_take(how: dict[str, Any], said: str) -> None:
@@ -395,16 +395,16 @@ def test_a_session_says_at_once_what_it_does_not_take(how: dict[str, Any], said:
 
 
 def test_a_fork_of_a_turn_that_is_not_there_says_how_many_there_are() -> None:
-    with pytest.raises(IndexError, match=r"index 0 out of range \(this session has 0 Turns\)"):
+    with pytest.raises(IndexError, match=r"index 0 is out of range \(this session has 0 Turns\)"):
         nt.Session(nt.scripted("x")).fork(0)
 
 
 def test_a_session_says_at_once_which_name_is_none() -> None:
-    with pytest.raises(ValueError, match="'after_lunch' is no phase; there are: pre_inference, post_inference"):
+    with pytest.raises(ValueError, match="unknown phase 'after_lunch'; use one of pre_inference, post_inference"):
         nt.Session(nt.scripted("x"), step={"after_lunch"})
-    with pytest.raises(ValueError, match="allows 'dubble', which is no tool here; there are: double"):
+    with pytest.raises(ValueError, match="allows 'dubble', which is not a tool of this session; its tools: double"):
         session("x", tool_config=nt.ToolConfig(allowed=["dubble"]))
-    with pytest.raises(TypeError, match=r"session\.as_engine\(\) is one"):
+    with pytest.raises(TypeError, match=r"use session\.as_engine\(\)"):
         nt.Session(session("x"))  # type: ignore[arg-type]  # which is what it says
 
 

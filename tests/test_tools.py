@@ -172,9 +172,9 @@ def endless(tree: Tree) -> None: ...
     [
         (positional, "positional-only"),
         (undefined, "not defined"),
-        (connection, "JSON has no shape for"),
+        (connection, "that JSON cannot hold"),
         (endless, "contains itself"),
-        ("text", "a tool is a function"),
+        ("text", "a tool must be a function"),
     ],
 )
 def test_a_signature_that_cannot_become_a_schema_is_refused_when_the_toolbox_is_made(
@@ -472,7 +472,7 @@ def test_abort_ends_the_run_and_keeps_the_results_that_succeeded(parallel: int) 
         tools=[good, bad],
         tool_config=ToolConfig(tool_error_handling="abort", max_parallel_tools=parallel),
     )
-    with pytest.raises(nt.ToolError, match="bad failed, and tool errors end this run: ValueError: no") as caught:
+    with pytest.raises(nt.ToolError, match="bad failed and tool_error_handling is 'abort': ValueError: no") as caught:
         session.ask("q").result(60)
 
     kept = [(b.tool_call_id, b.result, b.error) for b in caught.value.turn.of_kind("tool_use")]
@@ -568,7 +568,7 @@ def test_a_duration_is_read_as_go_writes_it(text: Any, value: float) -> None:
 
 @pytest.mark.parametrize("text", ["soon", "2", "2 s", "", None, True, "s", "1x"])
 def test_what_is_no_duration_is_refused_by_name(text: Any) -> None:
-    with pytest.raises(ValueError, match=r'backoff_base: .* is no duration; write it like "2s"'):
+    with pytest.raises(ValueError, match=r'backoff_base: invalid duration .*; write it like "2s"'):
         parse_go_duration(text, "backoff_base")
 
 
@@ -782,7 +782,7 @@ def test_allowed_tools_come_back_from_a_file() -> None:
 
 @pytest.mark.parametrize("allowed", ["search", 5, [search]])
 def test_allowed_tools_are_a_list_of_names(allowed: Any) -> None:
-    with pytest.raises(TypeError, match="allowed is a list of names"):
+    with pytest.raises(TypeError, match="allowed must be a list of tool names"):
         ToolConfig(allowed=allowed)
 
 
@@ -792,18 +792,18 @@ def test_allowed_tools_are_a_list_of_names(allowed: Any) -> None:
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ({"tool_choice": "sometimes"}, "tool_choice is auto, none or required, not 'sometimes'"),
+        ({"tool_choice": "sometimes"}, "tool_choice must be auto, none or required, got 'sometimes'"),
         ({"tool_error_handling": "stop"}, "continue, abort or retry"),
         ({"on_pause_timeout": "approve"}, "stay, stop or resume"),
-        ({"max_iterations": "3"}, "max_iterations is a whole number"),
-        ({"max_iterations": 0}, "max_iterations is at least 1"),
-        ({"max_parallel_tools": -1}, "max_parallel_tools is at least 0"),
-        ({"execution_timeout": 0}, "more than 0 seconds, or None"),
-        ({"execution_timeout": float("nan")}, "more than 0 seconds"),
-        ({"execution_timeout": "soon"}, "'soon' is no duration"),
-        ({"pause_timeout": [1]}, "a number of seconds, or a text"),
-        ({"retry_config": 3}, "a RetryConfig, or a mapping"),
-        ({"retry_config": {"max_retries": -1}}, "max_retries is at least 0"),
+        ({"max_iterations": "3"}, "max_iterations must be an integer"),
+        ({"max_iterations": 0}, "max_iterations must be at least 1"),
+        ({"max_parallel_tools": -1}, "max_parallel_tools must be at least 0"),
+        ({"execution_timeout": 0}, "above 0 seconds, or None"),
+        ({"execution_timeout": float("nan")}, "above 0 seconds"),
+        ({"execution_timeout": "soon"}, "invalid duration 'soon'"),
+        ({"pause_timeout": [1]}, "a number of seconds or a text"),
+        ({"retry_config": 3}, "a RetryConfig or a mapping"),
+        ({"retry_config": {"max_retries": -1}}, "max_retries must be at least 0"),
     ],
 )
 def test_a_setting_that_is_none_is_refused_where_it_is_made(how: dict[str, Any], said: str) -> None:
@@ -887,5 +887,5 @@ def test_a_tool_that_returns_a_turn_or_a_block_is_answered_with_its_shape_on_dis
     [{"function": lambda x: x}, {"function": weather, "name": "the weather"}, {"function": weather, "name": "x" * 200}],
 )
 def test_a_name_no_model_could_call_is_refused(how: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"is no name a model could call; give it one with nt.Tool\(function, name="):
+    with pytest.raises(ValueError, match=r"is not a valid tool name; set one with nt.Tool\(function, name="):
         nt.Tool(**how)

@@ -138,9 +138,9 @@ class Cassette:
     def _add_call(self, call: CassetteCall) -> None:
         index = next(
             (
-                i
-                for i, old in enumerate(self.calls)
-                if old.digest == call.digest and _same_engine(old.conditions, call.conditions)
+                call_index
+                for call_index, known_call in enumerate(self.calls)
+                if known_call.digest == call.digest and _same_engine(known_call.conditions, call.conditions)
             ),
             None,
         )
@@ -172,7 +172,7 @@ def cassette(path: str | Path, *, record: Record = False, pace: float = 0.0) -> 
 
 
 def _conditions(turn: Turn, scope: Scope, engine: Any) -> dict[str, Any]:
-    """Return what matters about a question besides its content: engine, settings and tools."""
+    """Return the properties of a question, apart from its content, that must match: engine, settings and tools."""
     conditions: dict[str, Any] = {}
     if (describe := getattr(engine, "describe", None)) is not None:
         description: dict[str, Any] = describe()
@@ -192,8 +192,8 @@ def _conditions(turn: Turn, scope: Scope, engine: Any) -> dict[str, Any]:
 
 def _settings_keys() -> list[Key[Any]]:
     """Return the keys of a Turn's data that hold settings of its next call."""
-    own = [provider.portable.turn_key for provider in installed_providers() if provider.portable]
-    return [*dict.fromkeys((INFERENCE_CONFIG, *filter(None, own), STRUCTURED_OUTPUT_CONFIG))]
+    provider_keys = [provider.portable.turn_key for provider in installed_providers() if provider.portable]
+    return [*dict.fromkeys((INFERENCE_CONFIG, *filter(None, provider_keys), STRUCTURED_OUTPUT_CONFIG))]
 
 
 def _digest(value: Any) -> str:
@@ -211,8 +211,8 @@ def _same_engine(recorded_conditions: Mapping[str, Any], conditions: Mapping[str
 def _new_blocks(answer: Turn, question: Turn) -> tuple[Block, ...]:
     """Return the blocks after the last one of the question, without the ids of this session."""
     old_ids = {id(block) for block in question}
-    last = max((index for index, block in enumerate(answer) if id(block) in old_ids), default=-1)
-    return tuple(_portable_block(block) for block in answer.blocks[last + 1 :])
+    last_question_block = max((index for index, block in enumerate(answer) if id(block) in old_ids), default=-1)
+    return tuple(_portable_block(block) for block in answer.blocks[last_question_block + 1 :])
 
 
 def _call_result(answer: Turn, question: Turn) -> InferenceResult:
@@ -237,7 +237,11 @@ def _portable_block(block: Block) -> Block:
 def _similarity(call: CassetteCall, conditions: Mapping[str, Any], turn: Turn) -> tuple[int, float]:
     lines, recorded_lines = list(_lines(turn)), list(_lines(call.question))
     equal_lines = next(
-        (i for i, (a, b) in enumerate(zip(lines, recorded_lines, strict=False)) if a != b),
+        (
+            index
+            for index, (line, recorded_line) in enumerate(zip(lines, recorded_lines, strict=False))
+            if line != recorded_line
+        ),
         min(len(lines), len(recorded_lines)),
     )
     equal_conditions = sum(
@@ -270,7 +274,11 @@ def _differences(call: CassetteCall, conditions: Mapping[str, Any], turn: Turn) 
 def _content_differences(recorded_turn: Turn, turn: Turn) -> Iterator[str]:
     contents, recorded_contents = comparable_content(turn), comparable_content(recorded_turn)
     index = next(
-        (i for i, (a, b) in enumerate(zip(contents, recorded_contents, strict=False)) if a != b),
+        (
+            position
+            for position, (content, recorded_content) in enumerate(zip(contents, recorded_contents, strict=False))
+            if content != recorded_content
+        ),
         min(len(contents), len(recorded_contents)),
     )
     if index == len(contents) == len(recorded_contents):
@@ -331,28 +339,30 @@ def _read_calls(path: Path) -> Iterator[CassetteCall]:
     """Yield the calls of a file. Raises LoadError that names the position."""
     from ..serialization.yaml_text import load_yaml  # brings yaml with it
 
-    raw = load_yaml(path.read_bytes(), str(path))
-    if not isinstance(raw, Mapping) or not isinstance(raw.get("calls"), list):
+    file_data = load_yaml(path.read_bytes(), str(path))
+    if not isinstance(file_data, Mapping) or not isinstance(file_data.get("calls"), list):
         raise LoadError("a cassette needs a list of calls", file=str(path))
-    if raw.get("version", VERSION) != VERSION:
-        raise LoadError(f"cassette version {raw['version']!r} is not supported; expected {VERSION}", file=str(path))
+    if file_data.get("version", VERSION) != VERSION:
+        raise LoadError(
+            f"cassette version {file_data['version']!r} is not supported; expected {VERSION}", file=str(path)
+        )
     earlier_turns: list[Turn] = []
-    for number, raw_call in enumerate(raw["calls"], 1):
+    for number, raw_call in enumerate(file_data["calls"], 1):
         call = _read_call(raw_call, earlier_turns, str(path), f"call {number}")
         earlier_turns.append(call.question + call.blocks)
         yield call
 
 
-def _read_call(raw: Any, earlier_turns: Sequence[Turn], file: str, position: str) -> CassetteCall:
+def _read_call(call_record: Any, earlier_turns: Sequence[Turn], file: str, position: str) -> CassetteCall:
     try:
-        question, answer = raw["asked"], raw["answer"]
+        question, answer = call_record["asked"], call_record["answer"]
         number_before = question.get("after", 0)
-        head = earlier_turns[number_before - 1] if number_before else Turn()
+        earlier_turn = earlier_turns[number_before - 1] if number_before else Turn()
         blocks = tuple(block_from_dict(block) for block in answer["blocks"])
-        conditions = {name: thaw(value) for name, value in raw.items() if name not in ("asked", "answer")}
+        conditions = {name: thaw(value) for name, value in call_record.items() if name not in ("asked", "answer")}
         return CassetteCall(
             conditions,
-            head + tuple(block_from_dict(block) for block in question.get("blocks") or ()),
+            earlier_turn + tuple(block_from_dict(block) for block in question.get("blocks") or ()),
             blocks,
             InferenceResult.from_dict(answer.get("result") or {}),
         )

@@ -16,61 +16,64 @@ from .provider import Provider
 from .registry import installed_providers
 from .verbatim import KEY_SUFFIX
 
-READABLE_BY_ONE = ("reasoning", "other", "llm_text")
+PRIVATE_KINDS = ("reasoning", "other", "llm_text")
 
 
 def family_of(block: Block) -> str:
     """Return the metadata namespace of the API that made a block; "" when it is unknown."""
-    for name in block.metadata:
-        if name.endswith(KEY_SUFFIX):
-            return name.removesuffix(KEY_SUFFIX)
+    for key_name in block.metadata:
+        if key_name.endswith(KEY_SUFFIX):
+            return key_name.removesuffix(KEY_SUFFIX)
     if block.inference is None:
         return ""
-    makers = [provider for provider in installed_providers() if provider.makes(block.inference.provider)]
-    return makers[0].family if makers else ""
+    matching_providers = [provider for provider in installed_providers() if provider.makes(block.inference.provider)]
+    return matching_providers[0].family if matching_providers else ""
 
 
 def foreign_blocks(turn: Turn, provider: Provider) -> list[tuple[int, str]]:
     """Return the index and a description of each block that another API made and this one may not read."""
-    makers = {maker.family: maker.name for maker in installed_providers()}
-    candidates = ((index, block) for index, block in enumerate(turn) if block.kind in READABLE_BY_ONE)
+    names_by_family = {provider_variant.family: provider_variant.name for provider_variant in installed_providers()}
+    private_blocks = ((index, block) for index, block in enumerate(turn) if block.kind in PRIVATE_KINDS)
     return [
-        (index, f"{description} of {makers.get(family, family)}")
-        for index, block in candidates
-        if (family := family_of(block)) not in ("", provider.family) and (description := _describe(block))
+        (index, f"{description} of {names_by_family.get(block_family, block_family)}")
+        for index, block in private_blocks
+        if (block_family := family_of(block)) not in ("", provider.family) and (description := _describe(block))
     ]
 
 
 def unsent_blocks(turn: Turn, provider: Provider, body: Any) -> list[tuple[int, str]]:
     """Return the foreign blocks that are not in the request `body` of this Turn: some servers get thoughts as text."""
-    foreign = foreign_blocks(turn, provider)
-    texts = set(_strings(body)) if any(turn[index].kind == "reasoning" for index, _ in foreign) else set()
+    foreign_indexes = foreign_blocks(turn, provider)
+    sent_texts = set(_strings(body)) if any(turn[index].kind == "reasoning" for index, _ in foreign_indexes) else set()
     return [
         (index, description)
-        for index, description in foreign
-        if not (turn[index].kind == "reasoning" and _contains(texts, turn[index].text))
+        for index, description in foreign_indexes
+        if not (turn[index].kind == "reasoning" and _contains(sent_texts, turn[index].text))
     ]
 
 
 def unsent_notice(turn: Turn, provider: Provider, body: Any) -> str:
     """Return one sentence for a Notice; "" when every block is sent."""
-    counts = Counter(description for _, description in unsent_blocks(turn, provider, body))
-    if not counts:
+    description_counts = Counter(description for _, description in unsent_blocks(turn, provider, body))
+    if not description_counts:
         return ""
-    items = ", ".join(f"{count} × {item}" if count > 1 else item for item, count in counts.items())
-    return f"not sent to {provider.name}, which cannot read it: {items}"
+    item_list = ", ".join(
+        f"{count} × {item_description}" if count > 1 else item_description
+        for item_description, count in description_counts.items()
+    )
+    return f"not sent to {provider.name}, which cannot read it: {item_list}"
 
 
-def _contains(texts: Collection[str], text: str) -> bool:
-    return bool(text) and (text in texts or any(text in longer for longer in texts))
+def _contains(sent_texts: Collection[str], text: str) -> bool:
+    return bool(text) and (text in sent_texts or any(text in sent_text for sent_text in sent_texts))
 
 
 def _strings(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, (dict, list)):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _strings(inner)
+        for inner_value in value.values() if isinstance(value, dict) else value:
+            yield from _strings(inner_value)
 
 
 def _describe(block: Block) -> str:

@@ -28,7 +28,7 @@ from .parameters.structured_output import with_schema_in_words
 from .provider import Provider, Reply, Transport, answered, ended, without_secrets
 from .receiver import Receiver
 from .token_count import TokenCount, count_tokens
-from .transports.exchange_recorder import without_words
+from .transports.exchange_recorder import without_keys_in_text
 
 DRAIN_TIME = 0.2  # seconds
 SILENCE = 600.0  # seconds; models that reason may send nothing for minutes
@@ -163,7 +163,9 @@ class _EngineCall:
         receiver = Receiver(self.reply)
         has_begun = False
         if (ready := getattr(self.engine.transport, "ready", None)) is not None:
-            await ready()  # the import of an SDK takes seconds on a busy machine, and is no silence of the server's
+            await (
+                ready()
+            )  # the import of an SDK takes seconds on a busy machine, and does not count as silence of the server
         try:
             async with asyncio.timeout(self.engine.silence) as timer:
                 async with self.engine.transport.open(body) as response:
@@ -226,7 +228,7 @@ class _EngineCall:
         limit = self.engine.raw
         request = without_secrets(self.body)
         request_text = json.dumps(request, ensure_ascii=False)
-        response = without_words(b"".join(self.chunks).decode("utf-8", "replace"), self.engine.secrets())
+        response = without_keys_in_text(b"".join(self.chunks).decode("utf-8", "replace"), self.engine.secrets())
         cut = max(len(request_text) - limit, 0) + max(len(response) - limit, 0)
         raw = {
             "request": request if len(request_text) <= limit else request_text[:limit],

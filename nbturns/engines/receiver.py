@@ -60,58 +60,64 @@ class Receiver:
     def locate(self, error: EngineError) -> None:
         """Add the position in the stream to the text of an error."""
         if self._event_count:
-            name, data = self._last_event
-            name = name or str(data.get("type") or "" if isinstance(data, Mapping) else "")
-            error.args = (f"{error} (at event {self._event_count} of the stream, {name or 'without a name'})",)
+            event_name, event_data = self._last_event
+            event_name = event_name or str(event_data.get("type") or "" if isinstance(event_data, Mapping) else "")
+            error.args = (
+                f"{error} (at event {self._event_count} of the stream, {event_name or 'without a event_name'})",
+            )
 
-    def _pass_events(self, text: str) -> None:
+    def _pass_events(self, events_text: str) -> None:
         """Pass the events of a text that ends where one of them does.
 
         The data of an event in the usual notation is decoded in place; any other event is
         read line by line.
         """
-        reply, pass_event, start = self.reply, self.reply.event, 0
-        while start < len(text) and not reply.complete:
-            data_start = text.find("{", start, start + LONGEST_HEAD)
-            name = _event_name(text[start:data_start]) if data_start > start else None
-            end = -1
-            if name is not None:
+        reply, pass_event, event_start = self.reply, self.reply.event, 0
+        while event_start < len(events_text) and not reply.complete:
+            data_start = events_text.find("{", event_start, event_start + LONGEST_HEAD)
+            event_name = _event_name(events_text[event_start:data_start]) if data_start > event_start else None
+            event_end = -1
+            if event_name is not None:
                 try:
-                    data, end = _decode_at(text, data_start)
+                    event_data, event_end = _decode_at(events_text, data_start)
                 except (ValueError, RecursionError):
-                    end = -1
-            if name is not None and end > 0 and (text.startswith("\n\n", end) or end == len(text)):
+                    event_end = -1
+            if (
+                event_name is not None
+                and event_end > 0
+                and (events_text.startswith("\n\n", event_end) or event_end == len(events_text))
+            ):
                 self._event_count += 1
-                self._last_event = name, data
-                pass_event(name, data)
+                self._last_event = event_name, event_data
+                pass_event(event_name, event_data)
             else:
-                end = text.find("\n\n", start)
-                end = len(text) if end < 0 else end
-                self._pass_lines(text[start:end])
-            start = end + 2
+                event_end = events_text.find("\n\n", event_start)
+                event_end = len(events_text) if event_end < 0 else event_end
+                self._pass_lines(events_text[event_start:event_end])
+            event_start = event_end + 2
 
-    def _pass_lines(self, lines: str) -> None:
+    def _pass_lines(self, event_lines: str) -> None:
         """Pass one event in any notation; nothing when it has no data."""
-        for name, text in event(lines):
+        for event_name, data_text in event(event_lines):
             self._event_count += 1
-            self._last_event = name, None
-            if text == DONE:
+            self._last_event = event_name, None
+            if data_text == DONE:
                 self.reply.event(DONE, None)
             else:
-                data = _parse_json(text, "an event")
-                self._last_event = name, data
-                self.reply.event(name, data)
+                event_data = _parse_json(data_text, "an event")
+                self._last_event = event_name, event_data
+                self.reply.event(event_name, event_data)
 
 
 @lru_cache(maxsize=500)
-def _event_name(head: str) -> str | None:
+def _event_name(event_head: str) -> str | None:
     """Return the name in front of an event's data, "" without one; None for an unusual notation."""
-    match = re.fullmatch(r"(?:event: ([^\n]*)\n)?data: ", head)
+    match = re.fullmatch(r"(?:event: ([^\n]*)\n)?data: ", event_head)
     return match and (match[1] or "")
 
 
-def _parse_json(text: str, source: str) -> Any:
+def _parse_json(json_text: str, source: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(json_text)
     except (ValueError, RecursionError) as error:
-        raise EngineError(f"{source} is not JSON ({error}): {text!r:.80}", kind="bad_response") from None
+        raise EngineError(f"{source} is not JSON ({error}): {json_text!r:.80}", kind="bad_response") from None

@@ -26,26 +26,26 @@ def find(name: str) -> Provider:
 
     Raises EngineError for an unknown name and for a package that cannot be imported.
     """
-    points = provider_entry_points()
-    if name not in points:
+    provider_points = provider_entry_points()
+    if name not in provider_points:
         raise EngineError(
-            f"unknown provider {name!r}{nearest_name(name, points)}; "
-            f"installed providers: {', '.join(sorted(points)) or 'none'}",
+            f"unknown provider {name!r}{nearest_name(name, provider_points)}; "
+            f"installed providers: {', '.join(sorted(provider_points)) or 'none'}",
             kind="unknown_provider",
         )
     try:
-        return _provider_of(points[name].load())
+        return _provider_of(provider_points[name].load())
     except Exception as error:  # the code of another package
-        raise EngineError(failure_text(points[name], error), kind="unknown_provider") from error
+        raise EngineError(failure_text(provider_points[name], error), kind="unknown_provider") from error
 
 
 @cache
 def installed_providers() -> tuple[Provider, ...]:
     """Return every provider once; one that cannot be loaded is left out with a warning."""
-    providers: dict[str, Provider] = {}
+    providers_by_name: dict[str, Provider] = {}
     for provider in load_plugins(GROUP, _provider_of).values():
-        providers.setdefault(provider.name, provider)
-    return tuple(providers.values())
+        providers_by_name.setdefault(provider.name, provider)
+    return tuple(providers_by_name.values())
 
 
 def _provider_of(value: object) -> Provider:

@@ -1,4 +1,4 @@
-"""An engine that answers as a recorded conversation did, and reports where a new one departs from it."""
+"""An engine that repeats the answers of a recorded conversation, and reports where a new conversation differs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class RecordedAnswer:
 
 
 class Replay:
-    """Answers a Turn as the recording answered one with the same content.
+    """An engine that answers a Turn as the recording answered the Turn with the same content.
 
     Equal Turns get equal answers, so a fork and a second session may share one engine.
     `pace` is the seconds between two words. Raises DriftError for a Turn that the
@@ -45,25 +45,35 @@ class Replay:
     async def __call__(self, turn: Turn, scope: Scope) -> Turn:
         for answer in self._by_length.get(len(turn), ()):
             if turn.same_content(answer.question):
-                return await play_back(turn, _bare(answer.blocks), answer.result, scope, self.pace)
+                return await play_back(turn, _without_session_ids(answer.blocks), answer.result, scope, self.pace)
         raise self._drift_error(turn)
 
     def _drift_error(self, turn: Turn) -> DriftError:
         """Return an error with the difference between `turn` and the most similar recorded one."""
         if not self.answers:
             return DriftError("the recording has no model call", turn=turn)
-        nearest = max(
+        nearest_answer = max(
             self.answers,
             key=lambda answer: (_equal_blocks(turn, answer.question), -abs(len(turn) - len(answer.question))),
         )
-        index = _equal_blocks(turn, nearest.question)
+        first_difference = _equal_blocks(turn, nearest_answer.question)
         difference = "\n".join(
-            difflib.unified_diff(_lines(nearest.question, index), _lines(turn, index), "recorded", "asked", lineterm="")
+            difflib.unified_diff(
+                _lines(nearest_answer.question, first_difference),
+                _lines(turn, first_difference),
+                "recorded",
+                "asked",
+                lineterm="",
+            )
         )
-        asked_line = block_line(turn[index]) if index < len(turn) else "nothing"
-        recorded_line = block_line(nearest.question[index]) if index < len(nearest.question) else "nothing"
+        asked_line = block_line(turn[first_difference]) if first_difference < len(turn) else "nothing"
+        recorded_line = (
+            block_line(nearest_answer.question[first_difference])
+            if first_difference < len(nearest_answer.question)
+            else "nothing"
+        )
         return DriftError(
-            f"the conversation departs from the recording at block {index}: recorded {recorded_line!r}, got {asked_line!r}; see error.difference",
+            f"the conversation departs from the recording at block {first_difference}: recorded {recorded_line!r}, got {asked_line!r}; see error.difference",
             difference=difference,
             turn=turn,
         )
@@ -73,7 +83,10 @@ class Replay:
 
 
 def replay(run: Run | Turn | str | Path, *, pace: float = 0.0) -> Replay:
-    """Return an engine that answers as recorded in a Run, a Turn, or a file of one."""
+    """Return an engine that answers as recorded in a Run, a Turn, or a file of one.
+
+    `pace` is the seconds between two words.
+    """
     if isinstance(run, (str, Path)):
         from ..files import load
 
@@ -85,41 +98,44 @@ def recorded_answers(turns: tuple[Turn, ...]) -> Iterator[RecordedAnswer]:
     """Yield the recorded model calls of these Turns, in order, each once."""
     previous_turn = Turn()
     for turn in turns:
-        start = turn.blocks.shared_length(previous_turn.blocks)
-        while start < len(turn):
-            end = _end_of_answer(turn, start)
-            if end > start:
-                blocks = turn.blocks[start:end]
+        answer_start = turn.blocks.shared_length(previous_turn.blocks)
+        while answer_start < len(turn):
+            answer_end = _end_of_answer(turn, answer_start)
+            if answer_end > answer_start:
+                answer_blocks = turn.blocks[answer_start:answer_end]
                 yield RecordedAnswer(
-                    turn._with(blocks=turn.blocks.head(start)),
-                    blocks,
-                    next((b.inference for b in blocks if b.inference), None) or InferenceResult(),
+                    turn._with(blocks=turn.blocks.head(answer_start)),
+                    answer_blocks,
+                    next((answer_block.inference for answer_block in answer_blocks if answer_block.inference), None)
+                    or InferenceResult(),
                 )
-            start = max(end, start + 1)
+            answer_start = max(answer_end, answer_start + 1)
         previous_turn = turn
 
 
 def _end_of_answer(turn: Turn, start: int) -> int:
     """Return the end of the model call that begins at `start`; `start` when none begins there."""
-    end = start
-    while end < len(turn) and (turn[end].inference_id or turn[end].kind in GENERATED):
-        if turn[end].inference_id != turn[start].inference_id:
+    answer_end = start
+    while answer_end < len(turn) and (turn[answer_end].inference_id or turn[answer_end].kind in GENERATED):
+        if turn[answer_end].inference_id != turn[start].inference_id:
             break
-        end += 1
-    return end
+        answer_end += 1
+    return answer_end
 
 
-def _bare(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
+def _without_session_ids(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
     """Return the blocks without the ids of the session that recorded them."""
-    return tuple(b._with(id="", metadata=b.metadata.without(INFERENCE_ID, INFERENCE_RESULT)) for b in blocks)
+    return tuple(
+        block._with(id="", metadata=block.metadata.without(INFERENCE_ID, INFERENCE_RESULT)) for block in blocks
+    )
 
 
-def _equal_blocks(a: Turn, b: Turn) -> int:
+def _equal_blocks(first_turn: Turn, second_turn: Turn) -> int:
     """Return the number of blocks at the head with equal content."""
-    for index, (block_a, block_b) in enumerate(zip(a, b, strict=False)):
+    for index, (block_a, block_b) in enumerate(zip(first_turn, second_turn, strict=False)):
         if not Turn((block_a,)).same_content(Turn((block_b,))):
             return index
-    return min(len(a), len(b))
+    return min(len(first_turn), len(second_turn))
 
 
 def _lines(turn: Turn, start: int) -> list[str]:

@@ -22,7 +22,7 @@ class Scripted:
     """
 
     def __init__(self, *answers: ScriptedAnswer, pace: float = 0.0) -> None:
-        self.answers = tuple(_checked(answer) for answer in answers)
+        self.answers = tuple(_prepared_answer(answer) for answer in answers)
         self.pace = pace
         self.asked = 0
 
@@ -54,7 +54,7 @@ def scripted(*answers: ScriptedAnswer, pace: float = 0.0) -> Scripted:
     return Scripted(*answers, pace=pace)
 
 
-def _checked(answer: Any) -> Turn | BaseException | tuple[Block, ...]:
+def _prepared_answer(answer: Any) -> Turn | BaseException | tuple[Block, ...]:
     if isinstance(answer, (Turn, BaseException)):
         return answer
     if isinstance(answer, str):

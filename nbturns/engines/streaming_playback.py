@@ -21,32 +21,34 @@ async def play_back(turn: Turn, blocks: Iterable[Block], result: InferenceResult
     """
     blocks = tuple(blocks)
     for index, block in enumerate(blocks):
-        words: list[str] = []
+        emitted_words: list[str] = []
         try:
             for word in _words(block, pace):
-                scope.emit(Delta(scope.inference_id, index, block.kind, word, block.name if not words else ""))
-                words.append(word)
+                scope.emit(Delta(scope.inference_id, index, block.kind, word, block.name if not emitted_words else ""))
+                emitted_words.append(word)
                 if pace:
                     await asyncio.sleep(pace)
-        except asyncio.CancelledError as stop:
-            partial = (block.edit(text="".join(words)),) if words and block.kind != "tool_call" else ()
-            stop.turn = turn + blocks[:index] + partial  # type: ignore[attr-defined]  # the partial Turn travels with the stop
+        except asyncio.CancelledError as cancellation:
+            partial_block = (
+                (block.edit(text="".join(emitted_words)),) if emitted_words and block.kind != "tool_call" else ()
+            )
+            cancellation.turn = turn + blocks[:index] + partial_block  # type: ignore[attr-defined]  # the partial Turn travels with the stop
             raise
     return (turn + blocks).with_metadata(INFERENCE_RESULT, result)
 
 
 def _words(block: Block, pace: float) -> Iterator[str]:
     """Yield the text of a block: whole without a pace, else word by word."""
-    text = AS_JSON(block.args) if block.kind == "tool_call" else block.text
-    if not text:
+    block_text = AS_JSON(block.args) if block.kind == "tool_call" else block.text
+    if not block_text:
         return
     if not pace:
-        yield text
+        yield block_text
         return
-    start = 0
-    for index, char in enumerate(text):
-        if char == " " and index > start:
-            yield text[start : index + 1]
-            start = index + 1
-    if start < len(text):
-        yield text[start:]
+    word_start = 0
+    for index, character in enumerate(block_text):
+        if character == " " and index > word_start:
+            yield block_text[word_start : index + 1]
+            word_start = index + 1
+    if word_start < len(block_text):
+        yield block_text[word_start:]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 CHARACTERS_PER_TOKEN = 4  # of English, roughly, in every tokeniser
 IMAGE_TOKENS = 1000  # of an image of common size
 DATA_LENGTH = 2000  # characters without a blank, from which on a text is data and not words
-ABSENT = frozenset({404, 405, 501})  # a server without that endpoint
+MISSING_ENDPOINT_STATUSES = frozenset({404, 405, 501})  # a server without that endpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +46,12 @@ async def count_tokens(
     labels = {"provider": provider.name, "model": engine.model}
     post = getattr(engine.transport, "post", None)
     if counting is not None and post is not None:
-        request = counting.request(turn, scope, engine.model, provider.remove_refused(engine.model, params)[0])
-        path = counting.path or getattr(request, "path", "")
+        count_body = counting.request(turn, scope, engine.model, provider.remove_refused(engine.model, params)[0])
+        endpoint_path = counting.path or getattr(count_body, "path", "")
         try:
-            response = await post(path, request)
+            response = await post(endpoint_path, count_body)
         except EngineError as error:
-            if error.status not in ABSENT:
+            if error.status not in MISSING_ENDPOINT_STATUSES:
                 raise
         else:
             usage = counting.usage(response)
@@ -59,28 +59,28 @@ async def count_tokens(
                 raise EngineError(
                     f"expected a token count from {provider.name}, got {response!r:.80}", kind="bad_response"
                 )
-            return TokenCount(input_tokens=usage.input_tokens, source="provider_api", endpoint=path, **labels)
+            return TokenCount(input_tokens=usage.input_tokens, source="provider_api", endpoint=endpoint_path, **labels)
     return TokenCount(input_tokens=estimate(body), source="estimate", **labels)
 
 
 def estimate(body: Any) -> int:
     """Return a rough count for a request body: a quarter of its characters, a thousand for each image."""
-    characters = images = 0
+    character_count = image_count = 0
     for text in _texts(body):
         if len(text) > DATA_LENGTH and " " not in text[:DATA_LENGTH]:
-            images += 1
+            image_count += 1
         else:
-            characters += len(text)
-    return -(-characters // CHARACTERS_PER_TOKEN) + images * IMAGE_TOKENS
+            character_count += len(text)
+    return -(-character_count // CHARACTERS_PER_TOKEN) + image_count * IMAGE_TOKENS
 
 
 def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
-        for name, inner in value.items():
+        for name, inner_value in value.items():
             yield str(name)
-            yield from _texts(inner)
+            yield from _texts(inner_value)
     elif isinstance(value, (list, tuple)):
-        for inner in value:
-            yield from _texts(inner)
+        for inner_value in value:
+            yield from _texts(inner_value)

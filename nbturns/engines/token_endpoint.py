@@ -22,7 +22,7 @@ class Counting:
     """A token-counting endpoint.
 
     `request` takes the arguments of `Provider.request` (Turn, scope, model, params) and makes
-    the body. `path` is the address as the provider's own client writes it; "" stands for the
+    the body. `path` is the address as the provider's own client writes it; "" selects the
     attribute `path` of the body (Gemini's address contains the model). `total` is the field of
     the response with the count, `cached` the one with the tokens that were in a cache.
     """
@@ -34,11 +34,11 @@ class Counting:
 
     def usage(self, response: Any) -> Usage | None:
         """Return the count in a response of the endpoint; None for any other response."""
-        tokens = response.get(self.total) if isinstance(response, Mapping) else None
-        if type(tokens) is not int or tokens < 0:
+        input_tokens = response.get(self.total) if isinstance(response, Mapping) else None
+        if type(input_tokens) is not int or input_tokens < 0:
             return None
-        cached = response.get(self.cached)
-        return Usage(input_tokens=tokens, cached_tokens=cached if type(cached) is int else 0)
+        cached_tokens = response.get(self.cached)
+        return Usage(input_tokens=input_tokens, cached_tokens=cached_tokens if type(cached_tokens) is int else 0)
 
     def result(self, response: Any) -> InferenceResult | None:
         """Return the record of a call that only counted; it has no output and no cost."""
@@ -50,6 +50,6 @@ class Counting:
         )
 
 
-def only_fields(body: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+def only_fields(body: Mapping[str, Any], field_names: Collection[str]) -> dict[str, Any]:
     """Return the fields of a request that the endpoint accepts."""
-    return {name: value for name, value in body.items() if name in names}
+    return {name: value for name, value in body.items() if name in field_names}

@@ -11,23 +11,23 @@ from ..values.turns import Turn
 
 def log_calls(logger: logging.Logger | None = None, level: int = logging.INFO) -> Middleware:
     """Return a middleware that logs the blocks by kind and the duration of each call, but no content."""
-    log = logger or logging.getLogger("nbturns")
+    call_logger = logger or logging.getLogger("nbturns")
 
     async def layer(turn: Turn, scope: Scope, engine: Engine) -> Turn:
-        log.log(level, "asking: %s", _block_counts(turn))
+        call_logger.log(level, "asking: %s", _block_counts(turn))
         try:
-            answer = await engine(turn, scope)
+            answered_turn = await engine(turn, scope)
         except Exception as error:
-            log.log(level, "failed: %s", type(error).__name__)
+            call_logger.log(level, "failed: %s", type(error).__name__)
             raise
-        result = answer.inferences[-1] if answer.inferences else None
-        log.log(
+        last_result = answered_turn.inferences[-1] if answered_turn.inferences else None
+        call_logger.log(
             level,
             "answered: %s; %s",
-            _block_counts(answer),
-            f"{result.finish_class}, {result.duration_ms} ms" if result else "no result",
+            _block_counts(answered_turn),
+            f"{last_result.finish_class}, {last_result.duration_ms} ms" if last_result else "no result",
         )
-        return answer
+        return answered_turn
 
     return layer
 

@@ -1,8 +1,7 @@
-"""Ask for an answer of a certain shape, and go on asking until it has it.
+"""Ask for an answer that fits a schema, and repeat the request until it does.
 
-The provider is told the shape as a JSON Schema. What it answers is checked here all the
-same; where it does not fit, the model is told why, as a block of the user's like any
-other, and asked again.
+The provider gets the schema as a JSON Schema. The answer is checked here all the same; if it does
+not fit, the model gets the reason as a user block and answers again.
 """
 
 from __future__ import annotations
@@ -113,7 +112,7 @@ class CheckedOutput:
         raise AssertionError  # the last answer was returned, or raised
 
     def _validated(self, text: str) -> Any:
-        """Return the value of the text. Raises ValueError that describes what is wrong."""
+        """Return the value of the text. Raises ValueError with a description of the problem."""
         fence = FENCE.match(text)
         if not text.strip():
             raise ValueError("the answer is empty")

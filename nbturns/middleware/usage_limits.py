@@ -15,22 +15,24 @@ def limits(
     `tokens` counts input and output, `cost` is in USD, `calls` counts model calls, `seconds` is the
     time of the model; a pause costs nothing. Calls without a known price are not in `cost`.
     """
-    for name, limit in (("tokens", tokens), ("cost", cost), ("calls", calls), ("seconds", seconds)):
-        if limit is not None and (not isinstance(limit, (int, float)) or isinstance(limit, bool) or limit < 0):
-            raise MisuseError(f"expected a limit of {name} from 0 up, got {limit!r:.60}")
+    for limit_name, limit_value in (("tokens", tokens), ("cost", cost), ("calls", calls), ("seconds", seconds)):
+        if limit_value is not None and (
+            not isinstance(limit_value, (int, float)) or isinstance(limit_value, bool) or limit_value < 0
+        ):
+            raise MisuseError(f"expected a limit of {limit_name} from 0 up, got {limit_value!r:.60}")
 
     async def layer(turn: Turn, scope: Scope, engine: Engine) -> Turn:
-        results = turn.inferences
-        used = {
+        inference_results = turn.inferences
+        usage_by_unit = {
             "tokens": (turn.usage.total_tokens, tokens),
-            "USD": (sum(result.cost or 0.0 for result in results), cost),
-            "model calls": (len(results), calls),
-            "seconds": (sum(result.duration_ms or 0 for result in results) / 1000, seconds),
+            "USD": (sum(result.cost or 0.0 for result in inference_results), cost),
+            "model calls": (len(inference_results), calls),
+            "seconds": (sum(result.duration_ms or 0 for result in inference_results) / 1000, seconds),
         }
-        for unit, (spent, limit) in used.items():
-            if limit is not None and spent >= limit:
+        for unit, (spent_amount, limit_value) in usage_by_unit.items():
+            if limit_value is not None and spent_amount >= limit_value:
                 raise LimitReached(
-                    f"this run used {spent:g} {unit} of {limit:g}; to continue, use session.ask(error.turn)",
+                    f"this run used {spent_amount:g} {unit} of {limit_value:g}; to continue, use session.ask(error.turn)",
                     turn=turn,
                 )
         return await engine(turn, scope)

@@ -10,7 +10,7 @@ from ..engines import engine as make_engine
 from ..engines import find as find_provider
 from ..errors import EngineError, ProfileError
 from ..events import Phase, Sink, Snapshot
-from ..middleware import limits, log_calls, reorder_tool_results, retry, system_prompt
+from ..middleware import BUILTIN_MIDDLEWARE
 from ..plugins import load_plugins
 from ..runtime.engine_protocol import Engine, Middleware, Scope
 from ..runtime.tag_extraction import extract_tags
@@ -27,18 +27,6 @@ from .secrets import Secrets, mask_secrets
 
 if TYPE_CHECKING:
     from .resolve import Profiles
-
-BUILTIN_MIDDLEWARE: Mapping[str, Callable[..., Middleware]] = {
-    "system_prompt": system_prompt,
-    "retry": retry,
-    "limits": limits,
-    "log_calls": log_calls,
-    "reorder_tool_results": reorder_tool_results,
-    # geppetto's names of the middlewares above
-    "systemPrompt": system_prompt,
-    "turnLogging": log_calls,
-    "reorderToolResults": reorder_tool_results,
-}
 
 
 def build_session(

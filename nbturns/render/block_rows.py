@@ -1,8 +1,7 @@
-"""Rows of a table of blocks as plain data: the same for every page and every live view.
+"""Rows of block tables as plain data, for static tables and live views.
 
-A row depends on its block alone, so that a view that grows sends only what is new. What
-joins rows (a call and its result, the blocks of one model call) is drawn from `call` and
-`inference`, which they share.
+A row depends only on its block, so that a growing view sends only new rows. Related rows (a tool
+call and its result, the blocks of one model call) have the same `call` or `inference`.
 """
 
 from __future__ import annotations
@@ -23,18 +22,18 @@ ICONS = {"system": "§", "user": "›", "llm_text": "¶", "tool_call": "ƒ", "to
 OTHER_ICON = "◇"
 IMAGE_MEDIA_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
-HEAD_LENGTH = 160  # characters of the line that stands for folded content
-BODY_LENGTH = 2_000  # characters that go with a row; more is asked for when it is unfolded
-OPEN_TEXT = 1_200  # characters (and lines) up to which what is said stands open
+HEAD_LENGTH = 160  # characters of the line that is shown for folded content
+BODY_LENGTH = 2_000  # characters of a body that is part of its row; longer ones are requested when unfolded
+OPEN_TEXT = 1_200  # characters (and lines) up to which messages are not folded
 OPEN_LINES = 16
 OPEN_DATA = 300
 OPEN_DATA_LINES = 6
 
 
 class Row(TypedDict, total=False):
-    """One block. `fold` says that it stands folded under `head`; `size` counts all its characters.
+    """The row of a block. With `fold` the body is folded under `head`; `size` is its number of characters.
 
-    `open` is a block on its way, whose `body` grows.
+    `open` marks a streaming block, whose `body` grows.
     """
 
     kind: str
@@ -55,7 +54,7 @@ class Row(TypedDict, total=False):
 
 
 class ModelCallCells(TypedDict, total=False):
-    """One model call: what the cells of its rows say, unknown ones left out."""
+    """The cells of a model call, without unknown values."""
 
     provider: str
     model: str
@@ -73,16 +72,16 @@ class ModelCallCells(TypedDict, total=False):
 
 def block_row(block: Block) -> Row:
     """Return the table row of a block."""
-    text = block_body(block)
+    body_text = block_body(block)
     table_row: Row = {
         "kind": visible(block.kind),
         "icon": ICONS.get(block.kind, OTHER_ICON),
         "head": block_head(block),
-        "size": len(text),
+        "size": len(body_text),
     }
-    table_row["fold"] = _is_folded(block, text)
-    if len(text) <= BODY_LENGTH:
-        table_row["body"] = text
+    table_row["fold"] = _is_folded(block, body_text)
+    if len(body_text) <= BODY_LENGTH:
+        table_row["body"] = body_text
     if block.role:
         table_row["role"] = visible(block.role)
     if block.kind in ("tool_call", "tool_use") and block.tool_call_id:
@@ -93,20 +92,20 @@ def block_row(block: Block) -> Row:
         table_row["error"] = True
     if (duration_ms := block.metadata.get(DURATION_MS)) is not None:
         table_row["ms"] = duration_ms
-    if key := model_call_key(block):
-        table_row["inference"] = key
-    pictures = [_image_data_url(image) for image in block.images]
-    if picture_urls := [picture for picture in pictures if picture]:
+    if call_key := model_call_key(block):
+        table_row["inference"] = call_key
+    data_urls = [_image_data_url(image) for image in block.images]
+    if picture_urls := [data_url for data_url in data_urls if data_url]:
         table_row["images"] = picture_urls
     if other_addresses := [
-        _image_address(image) for image, picture in zip(block.images, pictures, strict=True) if not picture
+        _image_address(image) for image, data_url in zip(block.images, data_urls, strict=True) if not data_url
     ]:
         table_row["elsewhere"] = other_addresses
     return table_row
 
 
 def block_head(block: Block) -> str:
-    """The line that stands for the block when it is folded."""
+    """Return the line that is shown for a folded block."""
     if block.kind == "tool_call":
         return call_line(block, HEAD_LENGTH)
     return shorten(transcript_text(block), HEAD_LENGTH)
@@ -114,18 +113,18 @@ def block_head(block: Block) -> str:
 
 def block_body(block: Block) -> str:
     """Return the text of the block for reading: JSON over several lines, and what a tool printed."""
-    text = block_text(block.kind, block.payload, BODY_FORM)
+    body_text = block_text(block.kind, block.payload, BODY_FORM)
     if block.kind != "tool_use":
-        return visible(text)
-    result = _format_result(block.result) if block.error and block.result is not None else ""
-    printed = block.metadata.get(STDOUT)
-    parts = (text, result, f"printed: {printed.rstrip()}" if printed else "")
-    return visible("\n".join(part for part in parts if part))
+        return visible(body_text)
+    result_text = _format_result(block.result) if block.error and block.result is not None else ""
+    printed_text = block.metadata.get(STDOUT)
+    text_parts = (body_text, result_text, f"printed: {printed_text.rstrip()}" if printed_text else "")
+    return visible("\n".join(part for part in text_parts if part))
 
 
 def _format_arguments(payload: Mapping[str, Any]) -> str:
-    raw = payload.get("args_raw")
-    return raw if isinstance(raw, str) else _format_value(payload.get("args"))
+    raw_args = payload.get("args_raw")
+    return raw_args if isinstance(raw_args, str) else _format_value(payload.get("args"))
 
 
 def _format_result(result: Any) -> str:
@@ -133,7 +132,7 @@ def _format_result(result: Any) -> str:
     if isinstance(result, str) and result[:1] in ("{", "["):
         try:
             return _format_value(json.loads(result))
-        except (ValueError, RecursionError):  # it only begins like JSON, or is too deep to lay out
+        except (ValueError, RecursionError):  # not JSON, or nested too deeply
             return visible(result)
     return _format_value(result)
 
@@ -148,7 +147,7 @@ BODY_FORM = TextForm(_format_arguments, _format_result)
 def _is_folded(block: Block, text: str) -> bool:
     if block.kind in ("user", "llm_text"):
         return len(text) > OPEN_TEXT or text.count("\n") >= OPEN_LINES
-    if block.kind == "tool_call":  # the head says it all, unless it had to be cut
+    if block.kind == "tool_call":  # the head contains the whole call, unless it was cut
         return True
     if block.kind == "reasoning":
         return len(text) > HEAD_LENGTH or "\n" in text
@@ -156,17 +155,17 @@ def _is_folded(block: Block, text: str) -> bool:
 
 
 def _image_data_url(raw_image: Any) -> str:
-    """An image as a data URL of a kind that cannot run; "" for what would be fetched from elsewhere."""
+    """Return an image as a data URL of a type without scripts; "" for external images."""
     if not isinstance(raw_image, Mapping):
         return ""
     try:
         image_map = normal_image(raw_image)
-        content = image_bytes(image_map)
+        image_content = image_bytes(image_map)
     except (ValueError, TypeError):
         return ""
-    if content is None or image_map.get("media_type") not in IMAGE_MEDIA_TYPES:
+    if image_content is None or image_map.get("media_type") not in IMAGE_MEDIA_TYPES:
         return ""
-    return f"data:{image_map['media_type']};base64,{base64.b64encode(content).decode('ascii')}"
+    return f"data:{image_map['media_type']};base64,{base64.b64encode(image_content).decode('ascii')}"
 
 
 def _image_address(image: Any) -> str:
@@ -187,13 +186,13 @@ def model_call_key(block: Block) -> str:
 
 
 def model_call_cells_by_key(blocks: Iterable[Block]) -> dict[str, ModelCallCells]:
-    """The cells of each model call these blocks name, by `call_key`."""
-    calls_by_key: dict[str, ModelCallCells] = {}
+    """Return the cells of each model call of these blocks, by `model_call_key`."""
+    cells_by_key: dict[str, ModelCallCells] = {}
     for block in blocks:
-        key = model_call_key(block)
-        if key and key not in calls_by_key and block.inference is not None:
-            calls_by_key[key] = model_call_cells(block.inference)
-    return calls_by_key
+        call_key = model_call_key(block)
+        if call_key and call_key not in cells_by_key and block.inference is not None:
+            cells_by_key[call_key] = model_call_cells(block.inference)
+    return cells_by_key
 
 
 def model_call_cells(result: InferenceResult) -> ModelCallCells:
@@ -220,7 +219,7 @@ def model_call_cells(result: InferenceResult) -> ModelCallCells:
 
 
 def duration_text(ms: float | None) -> str:
-    """A duration as people say it: 340 ms, 2.31 s, 1 min 12 s; "" when unknown."""
+    """Return milliseconds as text: 340 ms, 2.31 s, 1 min 12 s; "" when unknown."""
     if ms is None:
         return ""
     if ms < 1:

@@ -1,7 +1,7 @@
-"""Two conversations side by side: which blocks are the same, and what became of the others.
+"""Comparison of two conversations, block by block.
 
-Blocks are matched by their ids, then by what they say; what is left between two matches is
-paired by kind and likeness, so that two answers to one question stand beside each other.
+Blocks are matched by their ids, then by their content. The blocks between two matches are
+paired by kind and similarity, so that two answers to one question form a pair.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 
 ChangeType: TypeAlias = Literal["same", "edited", "added", "removed", "moved"]
 
-MAX_BLOCK_PAIRS = 2_500  # blocks of a gap times blocks of the other: up to here each is held against each
-MAX_COMPARED_LENGTH = 2_000  # characters of a text that are looked at for that
-CALL_LINE_LENGTH = 200  # characters of a call that is shown in one line
+MAX_BLOCK_PAIRS = 2_500  # blocks of a gap in a times blocks in b, up to which all pairs are compared
+MAX_COMPARED_LENGTH = 2_000  # characters of a text that are compared for similarity
+CALL_LINE_LENGTH = 200  # characters of a call on one line
 CALL_KINDS = ("tool_call", "tool_use")
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A block of one conversation beside its counterpart in the other; None where it has none.
+    """A pair of corresponding blocks; one of them is None if the block was added or removed.
 
-    `a_turn` and `a_index` are its place: the Turn of a Run in which it first appears, from 0,
-    and the block's index there. A block that moved may have been edited, too.
+    `a_turn` is the index of the Turn of a Run in which the block first appears, `a_index` the index
+    of the block in it. A block that moved may have been edited, too.
     """
 
     what: ChangeType
@@ -52,7 +52,7 @@ class Change:
 
     @property
     def kind(self) -> str:
-        """The kind of the block; of the later one, if that is another."""
+        """The kind of the block in `b`, else of the block in `a`."""
         block = self.b or self.a
         return block.kind if block else ""
 
@@ -61,10 +61,13 @@ class Change:
         """The names of different fields: "kind", "role", or names of the payload like "text" and "args"."""
         if self.a is None or self.b is None or self.what == "same":
             return ()
-        a, b = self.a, self.b
-        names = [name for name in ("kind", "role") if getattr(a, name) != getattr(b, name)]
-        mine, theirs = _comparable_payload(a), _comparable_payload(b)
-        return (*names, *(name for name in {**mine, **theirs} if mine.get(name) != theirs.get(name)))
+        block_a, block_b = self.a, self.b
+        field_names = [name for name in ("kind", "role") if getattr(block_a, name) != getattr(block_b, name)]
+        payload_a, payload_b = _comparable_payload(block_a), _comparable_payload(block_b)
+        return (
+            *field_names,
+            *(name for name in {**payload_a, **payload_b} if payload_a.get(name) != payload_b.get(name)),
+        )
 
     @property
     def pieces(self) -> tuple[Piece, ...]:
@@ -75,8 +78,10 @@ class Change:
         return (("added" if self.a is None else "removed", text),) if text else ()
 
     def __repr__(self) -> str:
-        at = " → ".join(f"#{n}" for n in (self.a_index, self.b_index) if n is not None)
-        return f"<Change {self.what} {at} {self.kind}{': ' + ', '.join(self.fields) if self.fields else ''}>"
+        position_text = " → ".join(
+            f"#{block_index}" for block_index in (self.a_index, self.b_index) if block_index is not None
+        )
+        return f"<Change {self.what} {position_text} {self.kind}{': ' + ', '.join(self.fields) if self.fields else ''}>"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -101,14 +106,14 @@ class Comparison:
 
     @property
     def heads(self) -> tuple[str, str]:
-        """Whose side is whose, in a line each: name, models, blocks, and what the model calls took."""
+        """One line about each side: name, models, number of blocks, and totals of the model calls."""
         return _side_summary(self.a), _side_summary(self.b)
 
     def to_df(self) -> pd.DataFrame:
-        """A row a pair, also of those that are the same.
+        """Return a DataFrame with one row for each pair, unchanged pairs included.
 
-        Columns: `what`, `kind`, `a_turn`, `a_index`, `b_turn`, `b_index` (places, NA where there is
-        none), `fields` (what differs, joined by commas), `a` and `b` (what each says, in full).
+        Columns: `what`, `kind`, `a_turn`, `a_index`, `b_turn`, `b_index` (Int64, NA where there is no
+        block), `fields` (the different fields, joined by commas), `a` and `b` (the full texts).
         """
         require("pandas")
         import pandas as pd
@@ -146,13 +151,13 @@ CHANGE_SIGNS = {"same": "=", "edited": "~", "added": "+", "removed": "−", "mov
 
 
 def compare(a: Any, b: Any) -> Comparison:
-    """Hold two Turns or Runs (sessions, executions, snapshots) against each other.
+    """Compare two Turns or Runs, also those of sessions, executions and snapshots.
 
-    A Run is compared by the blocks that are new in each of its Turns; ids of blocks and calls
-    and what model calls cost make no difference. Raises TypeError for anything else.
+    A Run is compared by the new blocks of each of its Turns. Ids of blocks and calls, and costs,
+    are ignored. Raises MisuseError for other values.
     """
     a, b = _turn_or_run(a), _turn_or_run(b)
-    if isinstance(a, Run) != isinstance(b, Run):  # one Turn is a Run of one
+    if isinstance(a, Run) != isinstance(b, Run):  # a Turn is compared as a Run of one Turn
         a, b = (value if isinstance(value, Run) else Run((value,)) for value in (a, b))
     return Comparison(a, b, tuple(_compare_blocks(_placed_blocks(a), _placed_blocks(b))))
 
@@ -161,21 +166,26 @@ def _turn_or_run(value: Any) -> Turn | Run:
     for item in (value, getattr(value, "run", None), getattr(value, "turn", None)):
         if isinstance(item, (Turn, Run)):
             return item
-    raise MisuseError(f"two Turns or Runs can be compared, not {type(value).__name__}: {value!r:.60}")
+    raise MisuseError(f"compare() expects two Turns or Runs, got {type(value).__name__}: {value!r:.60}")
 
 
-def _side_summary(value: Turn | Run) -> str:
-    results = value.inferences
-    models = sorted({visible(result.model) for result in results if result.model})
-    name_part = shorten(value.name, 60) if isinstance(value, Run) else ""
-    blocks = value.latest if isinstance(value, Run) else value
-    parts = [name_part, shorten(", ".join(models), 80), count_phrase(len(blocks), "block"), *usage_phrases(results)]
+def _side_summary(conversation: Turn | Run) -> str:
+    inference_results = conversation.inferences
+    models = sorted({visible(result.model) for result in inference_results if result.model})
+    name_part = shorten(conversation.name, 60) if isinstance(conversation, Run) else ""
+    latest_blocks = conversation.latest if isinstance(conversation, Run) else conversation
+    parts = [
+        name_part,
+        shorten(", ".join(models), 80),
+        count_phrase(len(latest_blocks), "block"),
+        *usage_phrases(inference_results),
+    ]
     return " · ".join(part for part in parts if part)
 
 
 @dataclass(frozen=True, slots=True)
 class _PlacedBlock:
-    """A block where it first appears."""
+    """A block and the place where it first appears."""
 
     turn: int
     index: int
@@ -184,73 +194,75 @@ class _PlacedBlock:
 
 def _placed_blocks(value: Turn | Run) -> list[_PlacedBlock]:
     turns = value.turns if isinstance(value, Run) else (value,)
-    places: list[_PlacedBlock] = []
-    seen: set[int] = set()
-    before: PersistentList[Block] = PersistentList()
-    for number, turn in enumerate(turns):
-        start = turn.blocks.shared_length(before)
-        for index, block in enumerate(turn.blocks.since(start), start):
-            if len(turns) == 1 or id(block) not in seen:
-                seen.add(id(block))
-                places.append(_PlacedBlock(number, index, block))
-        before = turn.blocks
-    return places
+    placed_blocks: list[_PlacedBlock] = []
+    seen_ids: set[int] = set()
+    previous_blocks: PersistentList[Block] = PersistentList()
+    for turn_index, turn in enumerate(turns):
+        first_new_index = turn.blocks.shared_length(previous_blocks)
+        for index, block in enumerate(turn.blocks.since(first_new_index), first_new_index):
+            if len(turns) == 1 or id(block) not in seen_ids:
+                seen_ids.add(id(block))
+                placed_blocks.append(_PlacedBlock(turn_index, index, block))
+        previous_blocks = turn.blocks
+    return placed_blocks
 
 
 def _compare_blocks(a: list[_PlacedBlock], b: list[_PlacedBlock]) -> Iterator[Change]:
-    head = 0
-    while head < min(len(a), len(b)) and a[head].block is b[head].block:
-        yield _make_change("same", a[head], b[head])
-        head += 1
-    yield from _compare_tails(a[head:], b[head:])
+    shared_count = 0
+    while shared_count < min(len(a), len(b)) and a[shared_count].block is b[shared_count].block:
+        yield _make_change("same", a[shared_count], b[shared_count])
+        shared_count += 1
+    yield from _compare_tails(a[shared_count:], b[shared_count:])
 
 
 def _compare_tails(a: list[_PlacedBlock], b: list[_PlacedBlock]) -> Iterator[Change]:
-    mine, theirs = _comparison_keys([one.block for one in a], [one.block for one in b])
-    pairs = matching_positions(mine, theirs)
-    moved = _moved_indexes(mine, theirs, pairs)
-    from_elsewhere = {j: i for i, j in moved.items()}
-    ends = [(-1, -1), *pairs, (len(a), len(b))]
-    for (i, j), (next_i, next_j) in pairwise(ends):
+    keys_a, keys_b = _comparison_keys(
+        [placed_block.block for placed_block in a], [placed_block.block for placed_block in b]
+    )
+    matched_pairs = matching_positions(keys_a, keys_b)
+    moved_indexes = _moved_indexes(keys_a, keys_b, matched_pairs)
+    origin_by_index = {j: i for i, j in moved_indexes.items()}
+    pair_bounds = [(-1, -1), *matched_pairs, (len(a), len(b))]
+    for (i, j), (next_i, next_j) in pairwise(pair_bounds):
         if i >= 0:
             yield _make_change("same", a[i], b[j])
-        left = [n for n in range(i + 1, next_i) if n not in moved]
-        right = [n for n in range(j + 1, next_j) if n not in from_elsewhere]
-        beside = dict(_similar_pairs([a[n].block for n in left], [b[n].block for n in right]))
-        partner = {right[y]: left[x] for x, y in beside.items()}
-        alone = [n for n in left if n not in partner.values()]
+        gap_a = [n for n in range(i + 1, next_i) if n not in moved_indexes]
+        gap_b = [n for n in range(j + 1, next_j) if n not in origin_by_index]
+        similar_pairs = dict(_similar_pairs([a[n].block for n in gap_a], [b[n].block for n in gap_b]))
+        partner_by_index = {gap_b[y]: gap_a[x] for x, y in similar_pairs.items()}
+        removed_indexes = [n for n in gap_a if n not in partner_by_index.values()]
         for n in range(j + 1, next_j):
-            if n in from_elsewhere:
-                yield _make_change("moved", a[from_elsewhere[n]], b[n])
+            if n in origin_by_index:
+                yield _make_change("moved", a[origin_by_index[n]], b[n])
                 continue
-            m = partner.get(n)
-            while alone and m is not None and alone[0] < m:
-                yield _make_change("removed", a[alone.pop(0)], None)
+            m = partner_by_index.get(n)
+            while removed_indexes and m is not None and removed_indexes[0] < m:
+                yield _make_change("removed", a[removed_indexes.pop(0)], None)
             yield _make_change("added", None, b[n]) if m is None else _make_change("edited", a[m], b[n])
-        for n in alone:
+        for n in removed_indexes:
             yield _make_change("removed", a[n], None)
 
 
 def _make_change(what: ChangeType, a: _PlacedBlock | None, b: _PlacedBlock | None) -> Change:
     if what == "same" and a and b and a.block is not b.block and _content_key(a.block) != _content_key(b.block):
-        what = "edited"  # the same block by its id
-    block, index, turn = (a.block, a.index, a.turn) if a else (None, None, None)
-    other, other_index, other_turn = (b.block, b.index, b.turn) if b else (None, None, None)
-    return Change(what, block, other, index, other_index, turn, other_turn)
+        what = "edited"  # the ids are equal, the contents differ
+    block_a, index_a, turn_a = (a.block, a.index, a.turn) if a else (None, None, None)
+    block_b, index_b, turn_b = (b.block, b.index, b.turn) if b else (None, None, None)
+    return Change(what, block_a, block_b, index_a, index_b, turn_a, turn_b)
 
 
 def _comparison_keys(a: list[Block], b: list[Block]) -> tuple[list[Hashable], list[Hashable]]:
-    """Return a mark of each block that is equal for equal blocks: its id if unique in both, else its content."""
+    """Return a key of each block: its id if that is unique in both lists, else its content."""
 
-    def once(blocks: list[Block]) -> set[str]:
+    def unique_ids(blocks: list[Block]) -> set[str]:
         return {id for id, count in Counter(block.id for block in blocks).items() if id and count == 1}
 
-    ids = once(a) & once(b)
+    common_ids = unique_ids(a) & unique_ids(b)
 
-    def marks(blocks: list[Block]) -> list[Hashable]:
-        return [("id", block.id) if block.id in ids else _content_key(block) for block in blocks]
+    def keys_of(blocks: list[Block]) -> list[Hashable]:
+        return [("id", block.id) if block.id in common_ids else _content_key(block) for block in blocks]
 
-    return marks(a), marks(b)
+    return keys_of(a), keys_of(b)
 
 
 def _content_key(block: Block) -> Hashable:
@@ -258,7 +270,7 @@ def _content_key(block: Block) -> Hashable:
 
 
 def _comparable_payload(block: Block) -> FrozenDict:
-    """The payload without the id of the call, which two conversations seldom have in common."""
+    """Return the payload without the id of the call, which differs between conversations."""
     payload = block.payload
     if block.kind in CALL_KINDS and "id" in payload:
         return FrozenDict({name: value for name, value in payload.items() if name != "id"})
@@ -266,41 +278,43 @@ def _comparable_payload(block: Block) -> FrozenDict:
 
 
 def _moved_indexes(a: list[Hashable], b: list[Hashable], pairs: list[tuple[int, int]]) -> dict[int, int]:
-    """Return the blocks that are in both but out of order: place in `a` → place in `b`."""
+    """Return the indexes in `b` of blocks that are in both lists but out of order, by index in `a`."""
     matched_a, matched_b = {i for i, _ in pairs}, {j for _, j in pairs}
-    unmatched_places: dict[Hashable, list[int]] = {}
-    for i, mark in enumerate(a):
+    unmatched_indexes: dict[Hashable, list[int]] = {}
+    for i, content_key in enumerate(a):
         if i not in matched_a:
-            unmatched_places.setdefault(mark, []).append(i)
-    moved_places: dict[int, int] = {}
-    for j, mark in enumerate(b):
-        if j not in matched_b and unmatched_places.get(mark):
-            moved_places[unmatched_places[mark].pop(0)] = j
-    return moved_places
+            unmatched_indexes.setdefault(content_key, []).append(i)
+    moved_indexes: dict[int, int] = {}
+    for j, content_key in enumerate(b):
+        if j not in matched_b and unmatched_indexes.get(content_key):
+            moved_indexes[unmatched_indexes[content_key].pop(0)] = j
+    return moved_indexes
 
 
 def _similar_pairs(a: list[Block], b: list[Block]) -> list[tuple[int, int]]:
-    """Pair the blocks of a gap that are versions of each other: the most similar ones of a kind, in order."""
+    """Pair similar blocks of the same kind in order, with the greatest total similarity."""
     if len(a) * len(b) > MAX_BLOCK_PAIRS:
         return matching_positions([(block.kind, block.name) for block in a], [(block.kind, block.name) for block in b])
     words_a, words_b = [_block_words(block) for block in a], [_block_words(block) for block in b]
-    like = [[_similarity(x, y, v, w) for y, w in zip(b, words_b, strict=True)] for x, v in zip(a, words_a, strict=True)]
-    best = [[0.0] * (len(b) + 1) for _ in range(len(a) + 1)]
+    similarities = [
+        [_similarity(x, y, v, w) for y, w in zip(b, words_b, strict=True)] for x, v in zip(a, words_a, strict=True)
+    ]
+    best_totals = [[0.0] * (len(b) + 1) for _ in range(len(a) + 1)]
     for i in reversed(range(len(a))):
         for j in reversed(range(len(b))):
-            together = best[i + 1][j + 1] + like[i][j] if like[i][j] else 0.0
-            best[i][j] = max(together, best[i + 1][j], best[i][j + 1])
-    return list(_best_path(best, like))
+            paired_total = best_totals[i + 1][j + 1] + similarities[i][j] if similarities[i][j] else 0.0
+            best_totals[i][j] = max(paired_total, best_totals[i + 1][j], best_totals[i][j + 1])
+    return list(_best_path(best_totals, similarities))
 
 
-def _best_path(best: list[list[float]], like: list[list[float]]) -> Iterator[tuple[int, int]]:
-    """The pairs of the best alignment; of two as good, the one that pairs sooner."""
+def _best_path(best_totals: list[list[float]], similarities: list[list[float]]) -> Iterator[tuple[int, int]]:
+    """Yield the pairs of the best alignment; of equal ones, the one with earlier pairs."""
     i = j = 0
-    while best[i][j]:
-        if like[i][j] and best[i][j] == best[i + 1][j + 1] + like[i][j]:
+    while best_totals[i][j]:
+        if similarities[i][j] and best_totals[i][j] == best_totals[i + 1][j + 1] + similarities[i][j]:
             yield i, j
             i, j = i + 1, j + 1
-        elif best[i][j] == best[i + 1][j]:
+        elif best_totals[i][j] == best_totals[i + 1][j]:
             i += 1
         else:
             j += 1
@@ -310,11 +324,11 @@ def _block_words(block: Block) -> frozenset[str]:
     return frozenset(_diff_text(block)[:MAX_COMPARED_LENGTH].lower().split())
 
 
-def _similarity(a: Block, b: Block, mine: frozenset[str], theirs: frozenset[str]) -> float:
+def _similarity(a: Block, b: Block, words_a: frozenset[str], words_b: frozenset[str]) -> float:
     if a.kind != b.kind:
         return 0.0
-    common = len(mine & theirs) / max(len(mine | theirs), 1)
-    return 0.2 + common + (0.5 if a.kind == "tool_call" and a.name == b.name else 0.0)
+    common_share = len(words_a & words_b) / max(len(words_a | words_b), 1)
+    return 0.2 + common_share + (0.5 if a.kind == "tool_call" and a.name == b.name else 0.0)
 
 
 def _diff_texts(a: Block, b: Block) -> tuple[str, str]:
@@ -332,8 +346,8 @@ def _diff_text(block: Block) -> str:
 
 
 def _change_lines(row: Change) -> Iterator[str]:
-    numbers = " → ".join(f"#{n}" for n in (row.a_index, row.b_index) if n is not None)
-    yield f"{CHANGE_SIGNS[row.what]} {numbers} {row.kind}{' (' + ', '.join(row.fields) + ')' if row.fields else ''}"
+    index_text = " → ".join(f"#{n}" for n in (row.a_index, row.b_index) if n is not None)
+    yield f"{CHANGE_SIGNS[row.what]} {index_text} {row.kind}{' (' + ', '.join(row.fields) + ')' if row.fields else ''}"
     if row.what == "moved" and not row.fields:
         return
     for what, text in row.pieces:

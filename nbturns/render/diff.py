@@ -1,7 +1,7 @@
 """Alignment of two sequences or two texts.
 
-First what is the same at both ends, then what stands once in both ("patience"), and only
-between these the long way: so two long conversations take about as long as reading them.
+Equal items at both ends are matched first, then items that occur once in both ("patience diff"),
+and difflib only aligns what is between these. So the time is about linear in the length.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from difflib import SequenceMatcher
 from typing import TypeAlias
 
 Piece: TypeAlias = tuple[str, str]
-"""What became of a stretch of text ("same", "removed" or "added"), and the text."""
+"""A type of change ("same", "removed" or "added"), and the text."""
 
-MAX_EQUAL_PAIRS = 1_000_000  # pairs of the same up to which a stretch is aligned thoroughly where nothing stands once
-MAX_WORD_DIFF_LENGTH = 200_000  # characters of a text up to which its words are aligned; beyond, its lines
-MIN_COMMON_SHARE = 0.2  # the share of words in common below which two texts are two texts
+MAX_EQUAL_PAIRS = 1_000_000  # equal pairs up to which difflib aligns a stretch without unique items
+MAX_WORD_DIFF_LENGTH = 200_000  # characters of a text up to which words are aligned; lines above it
+MIN_COMMON_SHARE = 0.2  # texts with less in common are one removed and one added text
 
 _WORDS = re.compile(r"\d+(?:[.,]\d+)*|\w+|\n|[^\S\n]+|[^\w\s]")
 _LINES = re.compile(r"[^\n]*\n|[^\n]+")
 
 
 def matching_positions(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[tuple[int, int]]:
-    """Places in `a` and `b` that hold the same, both in order."""
+    """Return pairs of indexes of equal items in `a` and `b`, in ascending order of both."""
     matching_places: list[tuple[int, int]] = []
     ranges = [(0, len(a), 0, len(b))]
     while ranges:
@@ -49,104 +49,110 @@ def matching_positions(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[tup
                     (a_from + matching_block.a + n, b_from + matching_block.b + n) for n in range(matching_block.size)
                 ]
         else:
-            along = range(min(a_to - a_from, b_to - b_from))
-            matching_places += [(a_from + n, b_from + n) for n in along if a[a_from + n] == b[b_from + n]]
+            offsets = range(min(a_to - a_from, b_to - b_from))
+            matching_places += [(a_from + n, b_from + n) for n in offsets if a[a_from + n] == b[b_from + n]]
     return sorted(matching_places)
 
 
 def _equal_pair_count(a: Sequence[Hashable], b: Sequence[Hashable]) -> int:
     """Return the number of pairs of equal items, which is the cost of a thorough alignment."""
-    mine, theirs = Counter(a), Counter(b)
-    return sum(count * theirs[item] for item, count in mine.items())
+    counts_a, counts_b = Counter(a), Counter(b)
+    return sum(count * counts_b[item] for item, count in counts_a.items())
 
 
 def _unique_matches(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[tuple[int, int]]:
-    """The longest row of pairs, in order in both, of what stands exactly once in each."""
-    once = {item for item, count in Counter(a).items() if count == 1}
-    once &= {item for item, count in Counter(b).items() if count == 1}
-    places = {item: i for i, item in enumerate(a) if item in once}
-    pairs = [(places[item], j) for j, item in enumerate(b) if item in once]
-    ends: list[int] = []  # of the best rows of each length, where they end in `a`
-    last: list[int] = []  # and which pair ends them
+    """Return the longest ascending sequence of index pairs of items that occur once in each."""
+    unique_items = {item for item, count in Counter(a).items() if count == 1}
+    unique_items &= {item for item, count in Counter(b).items() if count == 1}
+    index_in_a = {item: i for i, item in enumerate(a) if item in unique_items}
+    pairs = [(index_in_a[item], j) for j, item in enumerate(b) if item in unique_items]
+    end_indexes: list[int] = []  # the last index in `a` of the best sequence of each length
+    last_pair_numbers: list[int] = []  # the number of its last pair
     previous_pair: list[int] = []
-    for number, (i, _) in enumerate(pairs):
-        length = bisect_left(ends, i)
-        previous_pair.append(last[length - 1] if length else -1)
-        ends[length : length + 1] = [i]
-        last[length : length + 1] = [number]
-    row: list[tuple[int, int]] = []
-    number = last[-1] if last else -1
-    while number >= 0:
-        row.append(pairs[number])
-        number = previous_pair[number]
-    return row[::-1]
+    for pair_number, (i, _) in enumerate(pairs):
+        length = bisect_left(end_indexes, i)
+        previous_pair.append(last_pair_numbers[length - 1] if length else -1)
+        end_indexes[length : length + 1] = [i]
+        last_pair_numbers[length : length + 1] = [pair_number]
+    ascending_pairs: list[tuple[int, int]] = []
+    pair_number = last_pair_numbers[-1] if last_pair_numbers else -1
+    while pair_number >= 0:
+        ascending_pairs.append(pairs[pair_number])
+        pair_number = previous_pair[pair_number]
+    return ascending_pairs[::-1]
 
 
 def diff_pieces(old_text: str, new_text: str) -> tuple[Piece, ...]:
     """Return the changes from one text to the other, word by word; texts with little in common are kept whole."""
     if old_text == new_text:
         return (("same", old_text),) if old_text else ()
-    split = _WORDS if max(len(old_text), len(new_text)) <= MAX_WORD_DIFF_LENGTH else _LINES
-    a, b = split.findall(old_text), split.findall(new_text)
-    pairs = matching_positions(a, b)
-    common = sum(len(a[i]) for i, _ in pairs if not a[i].isspace())
-    if common < MIN_COMMON_SHARE * max(len(old_text), len(new_text), 1):
+    token_pattern = _WORDS if max(len(old_text), len(new_text)) <= MAX_WORD_DIFF_LENGTH else _LINES
+    a, b = token_pattern.findall(old_text), token_pattern.findall(new_text)
+    matching_pairs = matching_positions(a, b)
+    common_length = sum(len(a[i]) for i, _ in matching_pairs if not a[i].isspace())
+    if common_length < MIN_COMMON_SHARE * max(len(old_text), len(new_text), 1):
         return tuple(piece for piece in (("removed", old_text), ("added", new_text)) if piece[1])
-    return tuple(_join_changes(_stretches(a, b, pairs)))
+    return tuple(_join_changes(_stretches(a, b, matching_pairs)))
 
 
 def _stretches(a: list[str], b: list[str], pairs: list[tuple[int, int]]) -> Iterator[tuple[str, str, str]]:
     """Yield stretches as (removed, added, unchanged text after them)."""
-    i = j = number = 0
-    while number < len(pairs) or i < len(a) or j < len(b):
-        next_i, next_j = pairs[number] if number < len(pairs) else (len(a), len(b))
+    i = j = pair_number = 0
+    while pair_number < len(pairs) or i < len(a) or j < len(b):
+        next_i, next_j = pairs[pair_number] if pair_number < len(pairs) else (len(a), len(b))
         removed, added = "".join(a[i:next_i]), "".join(b[j:next_j])
-        end = number
-        while end < len(pairs) and pairs[end] == (next_i + end - number, next_j + end - number):
-            end += 1
-        length = end - number
-        yield removed, added, "".join(a[next_i : next_i + length])
-        i, j, number = next_i + length, next_j + length, end
+        run_end = pair_number
+        while run_end < len(pairs) and pairs[run_end] == (
+            next_i + run_end - pair_number,
+            next_j + run_end - pair_number,
+        ):
+            run_end += 1
+        run_length = run_end - pair_number
+        yield removed, added, "".join(a[next_i : next_i + run_length])
+        i, j, pair_number = next_i + run_length, next_j + run_length, run_end
 
 
 def _join_changes(stretches: Iterator[tuple[str, str, str]]) -> Iterator[Piece]:
-    """Changes with nothing but a space between them are one change: it reads better."""
+    """Join changes that are separated only by white space, which is easier to read."""
     removed = added = ""
-    for out, come, same in stretches:
-        removed, added = removed + out, added + come
+    for removed_text, added_text, unchanged_text in stretches:
+        removed, added = removed + removed_text, added + added_text
         if bool(removed) != bool(added):
-            slid, stretch, same = _shift_stretch(removed or added, same)
-            removed, added = (stretch, "") if removed else ("", stretch)
-            if slid:
-                yield "same", slid
-        if same.isspace() and "\n" not in same and (removed or added):
-            removed, added = removed + same, added + same
+            shifted_text, changed_text, unchanged_text = _shift_stretch(removed or added, unchanged_text)
+            removed, added = (changed_text, "") if removed else ("", changed_text)
+            if shifted_text:
+                yield "same", shifted_text
+        if unchanged_text.isspace() and "\n" not in unchanged_text and (removed or added):
+            removed, added = removed + unchanged_text, added + unchanged_text
             continue
         yield from _change_pieces(removed, added)
         removed = added = ""
-        if same:
-            yield "same", same
+        if unchanged_text:
+            yield "same", unchanged_text
     yield from _change_pieces(removed, added)
 
 
 def _shift_stretch(stretch: str, following_text: str) -> tuple[str, str, str]:
-    """A stretch that begins like what follows it, moved on: "a[. b]." is better said as "a.[ b.]"."""
-    mine, theirs = _WORDS.findall(stretch), _WORDS.findall(following_text[: len(stretch)])
-    count = 0
-    while count < len(theirs) and mine[count % len(mine)] == theirs[count]:
-        count += 1
-    slid = "".join(theirs[:count])
-    length = len(slid) % len(stretch)
-    return slid, stretch[length:] + stretch[:length], following_text[len(slid) :]
+    """Shift a change over text that it begins with: "a[. b]." becomes "a.[ b.]", at the end of a sentence."""
+    stretch_words, following_words = _WORDS.findall(stretch), _WORDS.findall(following_text[: len(stretch)])
+    shared_count = 0
+    while (
+        shared_count < len(following_words)
+        and stretch_words[shared_count % len(stretch_words)] == following_words[shared_count]
+    ):
+        shared_count += 1
+    shifted_text = "".join(following_words[:shared_count])
+    offset = len(shifted_text) % len(stretch)
+    return shifted_text, stretch[offset:] + stretch[:offset], following_text[len(shifted_text) :]
 
 
 def _change_pieces(removed: str, added: str) -> Iterator[Piece]:
-    tail = ""
+    common_tail = ""
     while removed and added and removed[-1].isspace() and removed[-1] == added[-1]:
-        removed, added, tail = removed[:-1], added[:-1], removed[-1] + tail
+        removed, added, common_tail = removed[:-1], added[:-1], removed[-1] + common_tail
     if removed:
         yield "removed", removed
     if added:
         yield "added", added
-    if tail:
-        yield "same", tail
+    if common_tail:
+        yield "same", common_tail

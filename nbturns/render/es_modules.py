@@ -1,8 +1,7 @@
-"""ES modules of ours as the one text that anywidget takes: no bundler, and nothing is fetched.
+"""The ES modules of the package joined to one module for anywidget, without a bundler.
 
-They are joined in the order of their imports. Because they go with every view, they are sent
-compressed, together with their style and without the comments that have lines of their own; the
-page unpacks and imports them.
+Modules are joined in the order of their imports. They are part of every view, so they are sent
+compressed, with their style and without comment lines; the page unpacks and imports them.
 """
 
 from __future__ import annotations
@@ -36,23 +35,25 @@ export default widget;
 
 
 @cache
-def packed_module(name: str, *sheets: str) -> str:
-    """A module that unpacks `module(name)` and is it, its views in the style of these sheets."""
-    text = COMMENT_LINES.sub(
+def packed_module(name: str, *style_sheets: str) -> str:
+    """Return a module that unpacks and exports `joined_module(name)`, with these style sheets."""
+    module_text = COMMENT_LINES.sub(
         "",
         WIDGET_EXPORT.sub("const widget = ", joined_module(name))
         + EXPORT_KEYWORD.sub("", joined_module("with_stylesheet.js")),
     )
-    style = json.dumps(COMMENT_LINES.sub("", joined_styles(*sheets)), ensure_ascii=False)
-    small = gzip.compress(f"{text}export default withStylesheet(widget, {style});\n".encode(), mtime=0)
-    return UNPACK_TEMPLATE.format(packed=base64.b64encode(small).decode("ascii"))
+    style_json = json.dumps(COMMENT_LINES.sub("", joined_styles(*style_sheets)), ensure_ascii=False)
+    compressed_module = gzip.compress(
+        f"{module_text}export default withStylesheet(widget, {style_json});\n".encode(), mtime=0
+    )
+    return UNPACK_TEMPLATE.format(packed=base64.b64encode(compressed_module).decode("ascii"))
 
 
 @cache
 def joined_module(name: str) -> str:
-    """The module of this name with those it imports before it, each once.
+    """Return the module of this name after the modules that it imports, each once.
 
-    Names are shared by all of them: `import {a}` may not rename, and no two may define the same.
+    All share one scope: imports cannot rename, and names must be unique.
     """
     *imported_modules, module_name = _modules_in_import_order(name, set())
     return "".join([*(EXPORT_KEYWORD.sub("", DEFAULT_EXPORT.sub("", part)) for part in imported_modules), module_name])
@@ -60,29 +61,29 @@ def joined_module(name: str) -> str:
 
 @cache
 def page_script(name: str) -> str:
-    """A module without exports as a script for a page of its own."""
+    """Return a module without exports as a script for a standalone page."""
     return f'"use strict";\n{{\n{EXPORT_KEYWORD.sub("", joined_module(name))}}}\n'
 
 
 @cache
 def joined_styles(*names: str) -> str:
-    """Style sheets of ours, one after the other."""
+    """Return style sheets of the package, joined."""
     return "".join(_read_static_file(name) for name in names)
 
 
 @cache
 def compact_styles(*names: str) -> str:
-    """Style sheets of ours without the spaces: they go with each table that is kept."""
+    """Return style sheets without spaces, because each saved table contains them."""
     return STYLE_SPACES.sub(r"\g<sign>", joined_styles(*names)).strip()
 
 
 def _modules_in_import_order(name: str, module_names: set[str]) -> Iterator[str]:
-    text = _read_static_file(name)
-    for parts in IMPORT_LINE.finditer(text):
-        if parts["name"] not in module_names:
-            module_names.add(parts["name"])
-            yield from _modules_in_import_order(parts["name"], module_names)
-    yield IMPORT_LINE.sub("", text)
+    module_text = _read_static_file(name)
+    for import_match in IMPORT_LINE.finditer(module_text):
+        if import_match["name"] not in module_names:
+            module_names.add(import_match["name"])
+            yield from _modules_in_import_order(import_match["name"], module_names)
+    yield IMPORT_LINE.sub("", module_text)
 
 
 def _read_static_file(name: str) -> str:

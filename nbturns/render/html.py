@@ -1,7 +1,7 @@
-"""A value → static HTML that any viewer shows: no script, no network, no ids, no clock.
+"""Values as static HTML for any viewer: without scripts, network access, ids and times.
 
-Every text goes through `escape`, so what a model wrote is never a tag. It reads well without its style,
-too, because some code hosts strip that.
+Every text is escaped, so a model cannot write tags. The HTML is readable without its style, too,
+because some code hosts remove it.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from .es_modules import compact_styles
 from .text import shorten, visible
 from .totals import count_phrase, usage_phrases
 
-MAX_ROWS = 400  # rows of a static table; more are counted, and where they are is said
-MAX_REPORT_LINES = 50  # lines of what an importer tells of one sort
+MAX_ROWS = 400  # rows of a static table; a last row counts the others
+MAX_REPORT_LINES = 50  # lines of one section of an import report
 REPORT_SECTIONS = ("guessed", "unknown", "dropped")
 MAX_TEXT_LENGTH = 40_000  # characters of one block in a static table
 
-# On what can have the focus: with "b" JupyterLab would add a cell.
+# For elements with focus: without it, JupyterLab adds a cell on "b".
 NO_SHORTCUTS = 'data-lm-suppress-shortcuts="true"'
-# "$100 … $200" is no formula: MathJax passes over what has these classes.
+# MathJax skips elements of these classes, so "$100 … $200" is not a formula.
 NO_MATH = "tex2jax_ignore mathjax_ignore"
 COLUMNS = ("#", "kind", "content", "model", "stop", "tokens in → out", "time")
 
 
 def turn_html(turn: Turn, *, whole: bool = False, max_rows: int = MAX_ROWS) -> str:
-    """A Turn as a block table: of limited size for a cell (`most` rows), or `whole`."""
+    """Return a Turn as a block table with at most `max_rows` rows, or all with `whole`."""
     return styled_table(
         _block_table(_turn_caption(turn), _TableRows(turn.blocks, whole=whole, max_rows=max_rows), "turn")
     )
 
 
 def run_html(run: Run, *, whole: bool = False) -> str:
-    """A Run as one table: each Turn under a line of its own, with the blocks that are new in it."""
+    """Return a Run as one table, with a heading and the new blocks of each Turn."""
     if len(run) == 1:
         return styled_table(
             _block_table(_turn_caption(run[0]), _TableRows(run[0].blocks, whole=whole), "turn") + report_html(run)
@@ -52,20 +52,28 @@ def report_html(run: Run) -> str:
     report = run.import_report
     if report is None:
         return ""
-    report_lines = [line for name in REPORT_SECTIONS for line in _report_items(name, getattr(report, name, ()))]
-    counts = [count_phrase(getattr(report, "read", 0), "record")] if getattr(report, "read", 0) else []
-    counts += [f"{len(getattr(report, name, ())):,} {name}" for name in REPORT_SECTIONS if getattr(report, name, ())]
-    head = f"read as {escape(visible(str(getattr(report, 'format', ''))))}: {', '.join(counts) or 'nothing to tell'}"
+    report_lines = [
+        line
+        for section_name in REPORT_SECTIONS
+        for line in _report_items(section_name, getattr(report, section_name, ()))
+    ]
+    count_phrases = [count_phrase(getattr(report, "read", 0), "record")] if getattr(report, "read", 0) else []
+    count_phrases += [
+        f"{len(getattr(report, section_name, ())):,} {section_name}"
+        for section_name in REPORT_SECTIONS
+        if getattr(report, section_name, ())
+    ]
+    report_head = f"read as {escape(visible(str(getattr(report, 'format', ''))))}: {', '.join(count_phrases) or 'nothing to tell'}"
     if not report_lines:
-        return f'<p class="nbt-report">{head}</p>'
-    return f'<details class="nbt-report"><summary {NO_SHORTCUTS}>{head}</summary><ul>{"".join(report_lines)}</ul></details>'
+        return f'<p class="nbt-report">{report_head}</p>'
+    return f'<details class="nbt-report"><summary {NO_SHORTCUTS}>{report_head}</summary><ul>{"".join(report_lines)}</ul></details>'
 
 
-def _report_items(name: str, lines: Iterable[object]) -> Iterable[str]:
-    lines = list(lines)
-    yield from (f"<li>{name}: {escape(shorten(str(line), 300))}</li>" for line in lines[:MAX_REPORT_LINES])
-    if len(lines) > MAX_REPORT_LINES:
-        yield f"<li>{name}: {len(lines) - MAX_REPORT_LINES:,} more in run.import_report.{name}</li>"
+def _report_items(name: str, report_lines: Iterable[object]) -> Iterable[str]:
+    report_lines = list(report_lines)
+    yield from (f"<li>{name}: {escape(shorten(str(line), 300))}</li>" for line in report_lines[:MAX_REPORT_LINES])
+    if len(report_lines) > MAX_REPORT_LINES:
+        yield f"<li>{name}: {len(report_lines) - MAX_REPORT_LINES:,} more in run.import_report.{name}</li>"
 
 
 def execution_html(turn: Turn, status: str, error: BaseException | None) -> str:
@@ -78,13 +86,13 @@ def execution_html(turn: Turn, status: str, error: BaseException | None) -> str:
     )
 
 
-def styled_table(table: str, *looks: str) -> str:
-    """A table with its style: `looks` are the style sheets it has besides that of every table."""
-    return f'<div class="nbturns {NO_MATH}"><style>{compact_styles("table.css", *looks)}</style>\n{table}</div>'
+def styled_table(table: str, *style_sheets: str) -> str:
+    """Return a table with its style; `style_sheets` are added to that of every table."""
+    return f'<div class="nbturns {NO_MATH}"><style>{compact_styles("table.css", *style_sheets)}</style>\n{table}</div>'
 
 
 class _TableRows:
-    """The blocks of one table, and what joins them."""
+    """The blocks of one table, their rows, and the links between them."""
 
     def __init__(self, blocks: Sequence[Block], *, whole: bool = False, max_rows: int = MAX_ROWS) -> None:
         self.blocks = blocks
@@ -99,7 +107,7 @@ class _TableRows:
                 self._pairs.add(table_row["kind"], call, index, index)
 
     def partner(self, index: int) -> int | None:
-        """The row of a call's result, or of the call a result answers."""
+        """Return the row index of the result of a call, or of the call of a result; None without one."""
         table_row = self.rows[index]
         return self._pairs.partner(table_row["kind"], table_row["call"], index) if table_row.get("call") else None
 
@@ -117,78 +125,85 @@ class _TableRows:
 
 
 def _block_table(caption: str, rows: _TableRows, variable_name: str) -> str:
-    head = "".join(f'<th scope="col">{name}</th>' for name in COLUMNS)
-    parts = dict(rows.parts)
-    body: list[str] = []
+    header_cells = "".join(f'<th scope="col">{name}</th>' for name in COLUMNS)
+    turn_headings = dict(rows.parts)
+    body_rows: list[str] = []
     for index in range(len(rows.rows)):
-        if index in parts:
-            body.append(f'<tr class="nbt-part"><th scope="rowgroup" colspan="{len(COLUMNS)}">{parts[index]}</th></tr>')
-        body.append(_block_row_html(index, rows))
+        if index in turn_headings:
+            body_rows.append(
+                f'<tr class="nbt-part"><th scope="rowgroup" colspan="{len(COLUMNS)}">{turn_headings[index]}</th></tr>'
+            )
+        body_rows.append(_block_row_html(index, rows))
     if not rows.blocks:
-        body.append(f'<tr class="nbt-part"><td colspan="{len(COLUMNS)}">no blocks yet</td></tr>')
+        body_rows.append(f'<tr class="nbt-part"><td colspan="{len(COLUMNS)}">no blocks yet</td></tr>')
     if hidden_count := len(rows.blocks) - len(rows.rows):
         hidden_part = f"{variable_name}[{len(rows.rows)}:]"
-        body.append(
+        body_rows.append(
             f'<tr class="nbt-part"><td colspan="{len(COLUMNS)}">… {hidden_count:,} more blocks: show <code>{hidden_part}</code>, or nt.save(…, "conversation.html")</td></tr>'
         )
-    return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>\n{chr(10).join(body)}\n</tbody></table>"
+    return f"<table><caption>{caption}</caption><thead><tr>{header_cells}</tr></thead><tbody>\n{chr(10).join(body_rows)}\n</tbody></table>"
 
 
 def _block_row_html(index: int, rows: _TableRows) -> str:
-    row = rows.rows[index]
-    kind = row["kind"]
+    block_row = rows.rows[index]
+    kind = block_row["kind"]
     cells = [
         f'<td class="nbt-n">{index}</td>',
-        f'<td class="nbt-kind"><b>{row["icon"]}</b> {escape(kind)}</td>',
-        f'<td class="nbt-content">{_content_cell(index, row, rows)}</td>',
-        *_call_cells(row, rows, rows.span(index)),
+        f'<td class="nbt-kind"><b>{block_row["icon"]}</b> {escape(kind)}</td>',
+        f'<td class="nbt-content">{_content_cell(index, block_row, rows)}</td>',
+        *_call_cells(block_row, rows, rows.span(index)),
     ]
-    joined = " nbt-made" if row.get("inference") else ""
-    failed = " nbt-failed" if row.get("error") else ""
-    return f'<tr class="{block_classes(kind)}{joined}{failed}">{"".join(cells)}</tr>'
+    model_call_class = " nbt-made" if block_row.get("inference") else ""
+    failure_class = " nbt-failed" if block_row.get("error") else ""
+    return f'<tr class="{block_classes(kind)}{model_call_class}{failure_class}">{"".join(cells)}</tr>'
 
 
 def block_classes(kind: str) -> str:
-    """The class of a row, by which it gets its colour; a kind may have any name."""
+    """Return the CSS class of a row, which sets its colour; nbt-other for kinds that are not valid names."""
     return f"nbt-{kind}" if kind.replace("_", "").isalpha() and kind.isascii() else "nbt-other"
 
 
 def _call_cells(row: Row, rows: _TableRows, span: int) -> list[str]:
-    """Model, stop, tokens and time: once for all rows of one model call."""
+    """Return the cells for model, stop reason, tokens and time, in the first row of each model call."""
     if span == 0:
         return []
-    call = rows.calls.get(row.get("inference", ""))
-    if call is None:
+    call_cells = rows.calls.get(row.get("inference", ""))
+    if call_cells is None:
         return ["<td></td><td></td><td></td>", f'<td class="nbt-time">{escape(duration_text(row.get("ms")))}</td>']
     rowspan = f' rowspan="{span}"' if span > 1 else ""
-    token_details = ((call.get("cached"), "from cache"), (call.get("reasoning"), "reasoning"))
-    detail = "".join(f"<small>{count:,} {label}</small>" for count, label in token_details if count)
-    first = f' title="first token after {escape(duration_text(call["first"]))}"' if call.get("first") else ""
-    cut = ' <span class="nbt-warn">⚠ cut</span>' if call.get("truncated") else ""
+    token_details = ((call_cells.get("cached"), "from cache"), (call_cells.get("reasoning"), "reasoning"))
+    token_detail_html = "".join(
+        f"<small>{token_count:,} {label}</small>" for token_count, label in token_details if token_count
+    )
+    first_token_title = (
+        f' title="first token after {escape(duration_text(call_cells["first"]))}"' if call_cells.get("first") else ""
+    )
+    cut_marker = ' <span class="nbt-warn">⚠ cut</span>' if call_cells.get("truncated") else ""
     return [
-        f'<td{rowspan} class="nbt-model">{escape(call.get("model") or call.get("provider") or "—")}</td>',
-        f'<td{rowspan} class="nbt-stop nbt-is-{escape(call["finish"])}">{escape(call.get("stop") or "—")}{cut}</td>',
-        f'<td{rowspan} class="nbt-tokens">{token_text(call) or "—"}{detail}</td>',
-        f'<td{rowspan} class="nbt-time"{first}>{escape(duration_text(call.get("ms"))) or "—"}</td>',
+        f'<td{rowspan} class="nbt-model">{escape(call_cells.get("model") or call_cells.get("provider") or "—")}</td>',
+        f'<td{rowspan} class="nbt-stop nbt-is-{escape(call_cells["finish"])}">{escape(call_cells.get("stop") or "—")}{cut_marker}</td>',
+        f'<td{rowspan} class="nbt-tokens">{token_text(call_cells) or "—"}{token_detail_html}</td>',
+        f'<td{rowspan} class="nbt-time"{first_token_title}>{escape(duration_text(call_cells.get("ms"))) or "—"}</td>',
     ]
 
 
 def _content_cell(index: int, row: Row, rows: _TableRows) -> str:
     block = rows.shown[index]
-    link = _partner_link(index, row, rows)
-    pictures = "".join(
-        f'<img alt="image {n + 1}" src="{escape(source)}">' for n, source in enumerate(row.get("images", ()))
+    partner_link = _partner_link(index, row, rows)
+    images_html = "".join(
+        f'<img alt="image {image_index + 1}" src="{escape(source)}">'
+        for image_index, source in enumerate(row.get("images", ()))
     )
-    if elsewhere := row.get("elsewhere"):
-        pictures += f"<small>{count_phrase(len(elsewhere), 'image')} elsewhere: {escape(shorten(', '.join(elsewhere), 120))}</small>"
-    head = f'<span class="nbt-head">{escape(row["head"])}</span>'
+    if external_addresses := row.get("elsewhere"):
+        images_html += f"<small>{count_phrase(len(external_addresses), 'image')} elsewhere: {escape(shorten(', '.join(external_addresses), 120))}</small>"
+    head_html = f'<span class="nbt-head">{escape(row["head"])}</span>'
     text = row.get("body") if "body" in row else block_body(block)
     if not row["fold"]:
-        body = f"<pre>{escape(text)}</pre>" if text else "" if pictures else "<small>empty</small>"
-        return f"{link}{body}{pictures}"
+        body_html = f"<pre>{escape(text)}</pre>" if text else "" if images_html else "<small>empty</small>"
+        return f"{partner_link}{body_html}{images_html}"
     if row["kind"] == "tool_call" and not _worth_unfolding(row, text or ""):
-        return f"{link}{head}{pictures}"
-    return f"{link}<details><summary {NO_SHORTCUTS}>{head}</summary><pre>{escape(text or '') if rows.whole else _limit_text(text or '')}</pre></details>{pictures}"
+        return f"{partner_link}{head_html}{images_html}"
+    return f"{partner_link}<details><summary {NO_SHORTCUTS}>{head_html}</summary><pre>{escape(text or '') if rows.whole else _limit_text(text or '')}</pre></details>{images_html}"
 
 
 def _worth_unfolding(row: Row, text: str) -> bool:
@@ -203,7 +218,7 @@ def _limit_text(text: str) -> str:
 
 def _partner_link(index: int, row: Row, rows: _TableRows) -> str:
     """Return the link from a call to its result, or from a result to its call."""
-    if not row.get("call") or len(rows.blocks) == 1:  # a block alone has nobody to point at
+    if not row.get("call") or len(rows.blocks) == 1:  # a single block has no partner
         return ""
     partner = rows.partner(index)
     if row["kind"] == "tool_call":
@@ -274,6 +289,6 @@ def _pending_phrases(turn: Turn) -> list[str]:
 
 
 def _result_phrases(results: Sequence[InferenceResult]) -> list[str]:
-    failed = sum(result.finish_class in ("error", "interrupted") for result in results)
-    failure_part = [f'<span class="nbt-warn">{failed} failed or stopped</span>'] if failed else []
+    failed_count = sum(result.finish_class in ("error", "interrupted") for result in results)
+    failure_part = [f'<span class="nbt-warn">{failed_count} failed or stopped</span>'] if failed_count else []
     return [*usage_phrases(results), *failure_part]

@@ -1,4 +1,4 @@
-"""A conversation as Markdown: a heading a block, what was said in fences that it cannot close."""
+"""A conversation as Markdown: a heading for each block, and its text in a fence that the text cannot close."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def turn_markdown(turn: Turn) -> str:
 
 
 def run_markdown(run: Run) -> str:
-    """Each Turn under a heading of its own, with the blocks that are new in it."""
+    """Return a Run as Markdown, with a heading and the new blocks of each Turn."""
     lines = [f"# {_escape_inline(run.name or 'Conversation')}", ""]
     previous_turn = Turn()
     for index, turn in enumerate(run):
@@ -27,15 +27,20 @@ def run_markdown(run: Run) -> str:
 
 
 def _block_sections(turn: Turn, start: int) -> Iterator[str]:
-    last = None
-    for number, block in enumerate(turn.blocks.since(start), start):
-        yield f"### {number} {ICONS.get(block.kind, OTHER_ICON)} {_escape_inline(block.kind)}"
-        result = block.inference
-        if result is not None and block.inference_id != last:
-            call = model_call_cells(result)
-            parts = (call.get("model", ""), call.get("stop", ""), token_text(call), duration_text(call.get("ms")))
-            yield f"*{_escape_inline(' · '.join(part for part in parts if part))}*"
-        last = block.inference_id
+    last_inference_id = None
+    for block_index, block in enumerate(turn.blocks.since(start), start):
+        yield f"### {block_index} {ICONS.get(block.kind, OTHER_ICON)} {_escape_inline(block.kind)}"
+        inference_result = block.inference
+        if inference_result is not None and block.inference_id != last_inference_id:
+            call_cells = model_call_cells(inference_result)
+            call_phrases = (
+                call_cells.get("model", ""),
+                call_cells.get("stop", ""),
+                token_text(call_cells),
+                duration_text(call_cells.get("ms")),
+            )
+            yield f"*{_escape_inline(' · '.join(part for part in call_phrases if part))}*"
+        last_inference_id = block.inference_id
         yield ""
         yield from _block_content(block)
         yield ""
@@ -49,9 +54,9 @@ def _block_content(block: Block) -> Iterator[str]:
 
 
 def _fence(text: str, language: str) -> Iterator[str]:
-    """A fence longer than any in the text: what a model said cannot end it and go on as Markdown."""
-    longest = max(map(len, re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
+    """Yield the text in a fence that is longer than any in the text, so that the text cannot end it."""
+    longest_fence = max(map(len, re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest_fence + 1)
     yield f"{fence}{language}"
     yield text
     yield fence

@@ -1,6 +1,6 @@
-"""JSON laid out to be read: what is short stands on one line, a list of numbers or words fills its lines.
+"""Compact pretty-printed JSON: short values are on one line, lists of numbers or words fill their lines.
 
-`json.dumps(indent=2)` gives each number of a list a line of its own, and so a page to twenty readings.
+`json.dumps(indent=2)` writes each number of a list on a separate line.
 """
 
 from __future__ import annotations
@@ -11,54 +11,52 @@ from json.encoder import encode_basestring
 from typing import Any
 
 LINE_WIDTH = 100  # characters of a line
-MAX_WORD_LENGTH = 40  # characters up to which a string in a list is a word
-MAX_INDENT_LEVELS = 12  # levels that have lines of their own; what is nested more deeply stands on one
+MAX_WORD_LENGTH = 40  # characters up to which a string may share a line with others
+MAX_INDENT_LEVELS = 12  # more deeply nested values are on one line
 INDENT = "  "
 
 
-encode_on_one_line = json.JSONEncoder(
-    ensure_ascii=False, default=repr
-).encode  # one line; what JSON has no shape for as Python does
+encode_on_one_line = json.JSONEncoder(ensure_ascii=False, default=repr).encode  # other values than JSON as their repr()
 
 
 def format_json(value: Any) -> str:
-    """JSON over as many lines as it takes. Raises RecursionError for what is nested too deeply to be written at all."""
+    """Return a value as pretty-printed JSON. Raises RecursionError for a value that is nested too deeply."""
     line = encode_on_one_line(value)
     return line if len(line) <= LINE_WIDTH else _format_nested(value, "", 0)
 
 
-def _format_nested(value: Any, indent: str, used: int) -> str:
-    """`used` characters of its first line are taken already."""
+def _format_nested(value: Any, indent: str, used_width: int) -> str:
+    """Return JSON whose first line follows `used_width` characters."""
     if isinstance(value, str):
         return encode_basestring(value)
     if type(value) is int:
         return repr(value)
     if not isinstance(value, (dict, list, tuple)) or not value or len(indent) >= MAX_INDENT_LEVELS * len(INDENT):
         return encode_on_one_line(value)
-    inner = indent + INDENT
+    inner_indent = indent + INDENT
     if isinstance(value, dict):
         brackets = "{}"
-        names = [f"{encode_basestring(str(name))}: " for name in value]
-        parts = [
-            name + _format_nested(item, inner, len(inner) + len(name) + 1)
-            for name, item in zip(names, value.values(), strict=True)
+        key_prefixes = [f"{encode_basestring(str(key_prefix))}: " for key_prefix in value]
+        item_texts = [
+            key_prefix + _format_nested(item, inner_indent, len(inner_indent) + len(key_prefix) + 1)
+            for key_prefix, item in zip(key_prefixes, value.values(), strict=True)
         ]
     else:
         brackets = "[]"
-        parts = [_format_nested(item, inner, len(inner) + 1) for item in value]
-    if _fit_on_line(parts, LINE_WIDTH - used):
-        return f"{brackets[0]}{', '.join(parts)}{brackets[1]}"
+        item_texts = [_format_nested(item, inner_indent, len(inner_indent) + 1) for item in value]
+    if _fit_on_line(item_texts, LINE_WIDTH - used_width):
+        return f"{brackets[0]}{', '.join(item_texts)}{brackets[1]}"
     if isinstance(value, (list, tuple)) and _all_words(value):
-        parts = list(_fill_lines(parts, LINE_WIDTH - len(inner)))
-    lines = f",\n{inner}".join(parts)
-    return f"{brackets[0]}\n{inner}{lines}\n{indent}{brackets[1]}"
+        item_texts = list(_fill_lines(item_texts, LINE_WIDTH - len(inner_indent)))
+    lines = f",\n{inner_indent}".join(item_texts)
+    return f"{brackets[0]}\n{inner_indent}{lines}\n{indent}{brackets[1]}"
 
 
-def _fit_on_line(parts: Sequence[str], width: int) -> bool:
+def _fit_on_line(item_texts: Sequence[str], width: int) -> bool:
     width_left = width
-    for part in parts:
-        width_left -= len(part) + 2
-        if width_left < 0 or "\n" in part:
+    for item_text in item_texts:
+        width_left -= len(item_text) + 2
+        if width_left < 0 or "\n" in item_text:
             return False
     return True
 
@@ -71,13 +69,13 @@ def _all_words(values: Sequence[Any]) -> bool:
     )
 
 
-def _fill_lines(parts: Sequence[str], width: int) -> Iterator[str]:
-    line: list[str] = []
+def _fill_lines(item_texts: Sequence[str], width: int) -> Iterator[str]:
+    line_items: list[str] = []
     width_left = width
-    for part in parts:
-        width_left -= len(part) + 2
-        if width_left < 0 and line:
-            yield ", ".join(line)
-            line, width_left = [], width - len(part) - 2
-        line.append(part)
-    yield ", ".join(line)
+    for item_text in item_texts:
+        width_left -= len(item_text) + 2
+        if width_left < 0 and line_items:
+            yield ", ".join(line_items)
+            line_items, width_left = [], width - len(item_text) - 2
+        line_items.append(item_text)
+    yield ", ".join(line_items)

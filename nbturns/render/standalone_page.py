@@ -1,8 +1,8 @@
-"""A value as one HTML file that needs nothing else: no network, no kernel, no other file.
+"""A value as one self-contained HTML file, without network access, kernel or other files.
 
-In it the views of a notebook filter, search, fold and go from Turn to Turn. Its policy
-(Content-Security-Policy) lets run the one script that is in it, known by its hash, and forbids every
-request. Without script there is the static table.
+It has the views of a notebook, with filters, search and navigation between Turns. Its
+Content-Security-Policy allows only the embedded script, by its hash, and no requests. Without
+scripts it shows the static table.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ body.nbturns-page { --jp-layout-color0: light-dark(#fff, #16181c); --jp-content-
 
 
 def render_page(value: Run | Turn | Comparison) -> str:
-    """A whole file, with all there is in it."""
+    """Return the HTML file of a value, with all of its data."""
     title = value.name if isinstance(value, Run) and value.name else type(value).__name__.lower()
-    code, look = (
+    script_code, page_style = (
         page_script("saved_page.js"),
         joined_styles("table.css", "block_table.css", "compare.css", "views.css") + PAGE_STYLE,
     )
-    still = compact_styles("table.css", *(("compare.css",) if isinstance(value, Comparison) else ()))
+    table_style = compact_styles("table.css", *(("compare.css",) if isinstance(value, Comparison) else ()))
     policy = (
-        f"default-src 'none'; script-src {_policy_hash(code)}; style-src {_policy_hash(look)} {_policy_hash(still)}; "
+        f"default-src 'none'; script-src {_policy_hash(script_code)}; style-src {_policy_hash(page_style)} {_policy_hash(table_style)}; "
         "img-src data:; base-uri 'none'; form-action 'none'"
     )
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>\n'
         f'<meta http-equiv="Content-Security-Policy" content="{escape(policy, quote=False)}">\n'
-        f'<meta name="viewport" content="width=device-width"><style>{look}</style></head>\n'
+        f'<meta name="viewport" content="width=device-width"><style>{page_style}</style></head>\n'
         f'<body class="nbturns-page">\n<div id="nbturns-still">{_static_table(value)}</div>\n'
         f'<script type="application/json" id="nbturns-data">{_embedded_json(value)}</script>\n'
-        f"<script>{code}</script>\n</body></html>\n"
+        f"<script>{script_code}</script>\n</body></html>\n"
     )
 
 
@@ -67,38 +67,38 @@ def _static_table(value: Run | Turn | Comparison) -> str:
 
 
 def _embedded_json(value: Run | Turn | Comparison) -> str:
-    """All that the views show, as JSON that cannot end the element it stands in."""
-    data = _comparison_data(value) if isinstance(value, Comparison) else _run_data(value)
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), default=repr)
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    """Return the data of the views as JSON that cannot close its script element."""
+    view_data = _comparison_data(value) if isinstance(value, Comparison) else _run_data(value)
+    json_text = json.dumps(view_data, ensure_ascii=False, separators=(",", ":"), default=repr)
+    return json_text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 def _run_data(value: Run | Turn) -> dict[str, Any]:
     run = value if isinstance(value, Run) else Run((value,))
-    line = Timeline()
+    timeline = Timeline()
     for index, turn in enumerate(run):
-        line.put(index, turn)
-    blocks = line.pool.blocks
-    start = {
+        timeline.put(index, turn)
+    blocks = timeline.pool.blocks
+    initial_state = {
         "number": 0,
         "name": "Turn" if isinstance(value, Turn) else f"Run {shorten(run.name, 80)}".rstrip(),
         "single": isinstance(value, Turn),
-        "head": line.head if isinstance(value, Run) else line.head.partition(" · ")[2],
+        "head": timeline.head if isinstance(value, Run) else timeline.head.partition(" · ")[2],
         "report": report_entry(run),
-        "turns": line.entries,
+        "turns": timeline.entries,
         "length": len(blocks),
         "at": 0,
         "rows": [pool_row(block, None) for block in blocks],
         "calls": model_call_cells_by_key(blocks),
     }
-    return {"start": start, "blocks": [jsonable(block_to_dict(block)) for block in blocks]}
+    return {"start": initial_state, "blocks": [jsonable(block_to_dict(block)) for block in blocks]}
 
 
 def _comparison_data(value: Comparison) -> dict[str, Any]:
-    start = {
+    initial_state = {
         "pairs": [change_entry(row, None) for row in value.rows],
         "total": len(value.rows),
         "counts": value.counts,
         "heads": list(value.heads),
     }
-    return {"start": start}
+    return {"start": initial_state}

@@ -1,4 +1,4 @@
-"""A value as plain text: one line, or a transcript that reads like a conversation."""
+"""Values as plain text: one line, or a transcript of a conversation."""
 
 from __future__ import annotations
 
@@ -12,45 +12,51 @@ from ..values.blocks import make_block
 from ..values.frozen_json import thaw
 from ..values.turns import Block, Turn
 
-# What steers a terminal, turns text around, hides in it, or cannot be written in UTF-8 at all.
+# Characters that control a terminal, change the text direction, are invisible, or are not valid in UTF-8.
 CONTROL_CHARACTERS = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
 )
-JOINERS = "\u200c\u200d"  # between letters of Persian, signs of Hindi or faces of a family they are spelling
+JOINERS = "\u200c\u200d"  # part of the spelling in Persian, Hindi and emoji
 LINE_LENGTH = 80
 
 
 def visible(text: str) -> str:
-    """`text` with control and invisible characters written out: it steers no terminal and hides nothing."""
+    """Return `text` with control characters and invisible characters as escapes."""
     return CONTROL_CHARACTERS.sub(_escape_character, text)
 
 
 def _escape_character(match: re.Match[str]) -> str:
-    item, at = match[0], match.start()
-    if item in JOINERS and at and match.string[at - 1] > "\x7f":
-        return item
-    code = ord(item)
-    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    character, position = match[0], match.start()
+    if character in JOINERS and position and match.string[position - 1] > "\x7f":
+        return character
+    code_point = ord(character)
+    return (
+        f"\\x{code_point:02x}"
+        if code_point < 256
+        else f"\\u{code_point:04x}"
+        if code_point < 0x10000
+        else f"\\U{code_point:08x}"
+    )
 
 
 def shorten(text: str, length: int = LINE_LENGTH) -> str:
-    """The first line of `text`, cut to `length` characters with an ellipsis."""
+    """Return `text` on one line, cut to `length` characters with an ellipsis."""
     line = " ".join(visible(text[: length * 4]).split())
     return line if len(line) <= length and len(text) <= length * 4 else line[: length - 1] + "…"
 
 
 def call_line(block: Block, length: int = LINE_LENGTH) -> str:
-    """A call as Python would write it: `weather(city='Paris')`."""
-    raw = block.payload.get("args_raw") or block.payload.get("args")
-    if isinstance(raw, str) and not block.args:
-        return shorten(f"{block.name}({raw})", length)
+    """Return a tool call in Python syntax: `weather(city='Paris')`."""
+    raw_args = block.payload.get("args_raw") or block.payload.get("args")
+    if isinstance(raw_args, str) and not block.args:
+        return shorten(f"{block.name}({raw_args})", length)
     return shorten(
         f"{block.name}({', '.join(f'{name}={thaw(value)!r}' for name, value in block.args.items())})", length
     )
 
 
 def result_text(value: Any) -> str:
-    """A result as text: a string as it is, anything else as JSON."""
+    """Return a result as text: strings unchanged, other values as JSON."""
     return value if isinstance(value, str) else json.dumps(thaw(value), ensure_ascii=False, default=repr)
 
 
@@ -104,12 +110,12 @@ def transcript_text(block: Block) -> str:
 
 
 def block_line(block: Block) -> str:
-    """Kind and beginning of a block, in one line."""
+    """Return the kind and the beginning of a block on one line."""
     return f"{shorten(block.kind, 24)} {shorten(transcript_text(block))}".rstrip()
 
 
 def transcript(turn: Turn) -> str:
-    """The whole Turn, block by block."""
+    """Return the whole Turn as text, block by block."""
     return "\n".join(
         f"[{index}] {visible(block.kind)}\n{_indent(transcript_text(block))}" for index, block in enumerate(turn)
     ) or repr(turn)

@@ -1,7 +1,7 @@
-"""A Run as plain data for a page: each block once, and each Turn and phase as stretches of them.
+"""A Run as plain data for a page: each block once, and each Turn and phase as ranges of blocks.
 
-Turn N + 1 holds the blocks of Turn N, so a Turn costs what is new in it; and whoever has the
-blocks can show any Turn at any phase without asking for more.
+Turns share most of their blocks, so the size of a Turn is that of its new blocks. A page with
+the blocks can show any Turn at any phase without further requests.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from .totals import count_phrase
 from .turn_summaries import TurnSummary, inferred_phases
 
 Stretch: TypeAlias = list[int]
-"""Places in the pool from the first up to, not including, the second."""
+"""A range of positions in the pool: the first, and the one after the last."""
 
 REPORT_SECTIONS = ("guessed", "unknown", "dropped")
 MAX_REPORT_LINES = 200  # lines of an importer's report
-MAX_CHANGES = 100  # of one Turn that go with it; the others are counted
+MAX_CHANGES = 100  # changes in the entry of a Turn; further ones are counted
 MAX_CHANGE_LENGTH = 4_000  # characters of a text in a change
 
 
 class BlockPool:
-    """The blocks of all Turns, each once, in the order they came."""
+    """The blocks of all Turns, each once, in order of appearance."""
 
     def __init__(self) -> None:
         self.blocks: list[Block] = []
@@ -38,19 +38,19 @@ class BlockPool:
     def stretches(self, blocks: PersistentList[Block]) -> list[Stretch]:
         """Return the places of these blocks; new blocks are appended."""
         previous_blocks, previous_stretches = self._previous
-        shared = blocks.shared_length(previous_blocks)
-        stretches = _first_stretches(previous_stretches, shared)
-        for block in blocks.since(shared):
-            place = self._position_of(block)
-            if stretches and stretches[-1][1] == place:
+        shared_count = blocks.shared_length(previous_blocks)
+        stretches = _first_stretches(previous_stretches, shared_count)
+        for block in blocks.since(shared_count):
+            position = self._position_of(block)
+            if stretches and stretches[-1][1] == position:
                 stretches[-1][1] += 1
             else:
-                stretches.append([place, place + 1])
+                stretches.append([position, position + 1])
         self._previous = (blocks, stretches)
         return [list(stretch) for stretch in stretches]
 
     def _position_of(self, block: Block) -> int:
-        place = self._positions.get(id(block))  # the pool keeps it, so its identity stays its own
+        place = self._positions.get(id(block))  # the pool keeps the block, so its id() stays unique
         if place is None:
             place = self._positions[id(block)] = len(self.blocks)
             self.blocks.append(block)
@@ -86,13 +86,13 @@ def turn_entry(summary: TurnSummary, pool: BlockPool) -> dict[str, Any]:
             "fresh": [[summary.shared_count, len(summary.turn)]],
         }
     comparison = summary.comparison
-    counts = {what: count for what, count in comparison.counts.items() if what != "same"}
+    change_counts = {what: count for what, count in comparison.counts.items() if what != "same"}
     changes = comparison.changes
-    fresh = [row.b_index for row in changes if row.b_index is not None]
+    new_indexes = [row.b_index for row in changes if row.b_index is not None]
     return {
         **entry,
-        **counts,
-        "fresh": _to_stretches(fresh),
+        **change_counts,
+        "fresh": _to_stretches(new_indexes),
         "changes": [change_entry(row) for row in changes[:MAX_CHANGES]],
         "more_changes": max(0, len(changes) - MAX_CHANGES),
     }
@@ -125,29 +125,29 @@ def _phase_entries(summary: TurnSummary, pool: BlockPool) -> Iterable[dict[str, 
 
 def _new_stretches(blocks: PersistentList[Block], previous_blocks: PersistentList[Block]) -> list[Stretch]:
     previous_ids = {id(block) for block in previous_blocks}
-    return _to_stretches([place for place, block in enumerate(blocks) if id(block) not in previous_ids])
+    return _to_stretches([position for position, block in enumerate(blocks) if id(block) not in previous_ids])
 
 
-def _to_stretches(places: Iterable[int]) -> list[Stretch]:
+def _to_stretches(positions: Iterable[int]) -> list[Stretch]:
     stretches: list[Stretch] = []
-    for place in sorted(places):
-        if stretches and stretches[-1][1] == place:
+    for position in sorted(positions):
+        if stretches and stretches[-1][1] == position:
             stretches[-1][1] += 1
         else:
-            stretches.append([place, place + 1])
+            stretches.append([position, position + 1])
     return stretches
 
 
 def change_entry(row: Change, max_characters: int | None = MAX_CHANGE_LENGTH) -> dict[str, Any]:
-    """A pair of blocks for a page, with at most `most` characters of what they say."""
+    """Return a pair of blocks for a page, with at most `max_characters` characters of text."""
     block = row.b or row.a
     entry: dict[str, Any] = {"what": row.what, "kind": visible(row.kind)}
-    places = {"a": row.a_index, "b": row.b_index, "a_turn": row.a_turn, "b_turn": row.b_turn}
-    entry |= {name: place for name, place in places.items() if place is not None}
+    index_fields = {"a": row.a_index, "b": row.b_index, "a_turn": row.a_turn, "b_turn": row.b_turn}
+    entry |= {field_name: block_index for field_name, block_index in index_fields.items() if block_index is not None}
     if row.what == "same":
         return {**entry, "head": block_head(block) if block else ""}
     if fields := row.fields:
-        entry["fields"] = [visible(name) for name in fields]
+        entry["fields"] = [visible(field_name) for field_name in fields]
     entry["pieces"] = (
         list(map(list, row.pieces)) if max_characters is None else list(_limited_pieces(row, max_characters))
     )
@@ -166,7 +166,7 @@ def _limited_pieces(row: Change, characters_left: int) -> Iterable[list[Any]]:
 
 
 def pool_row(block: Block, max_characters: int | None = BODY_LENGTH) -> dict[str, Any]:
-    """The row of a block for a page (`static/row_source.js`), with at most `most` characters of what it says."""
+    """Return the row of a block for a page (`static/row_source.js`), with at most `max_characters` of its body."""
     page_row: dict[str, Any] = dict(block_row(block))
     body = block_body(block)
     cut = max_characters is not None and len(body) > max_characters
@@ -186,41 +186,41 @@ def report_entry(run: Run) -> dict[str, Any] | None:
     report = run.import_report
     if report is None:
         return None
-    lines = [(name, visible(str(line))) for name in REPORT_SECTIONS for line in getattr(report, name, ())]
-    counts = [f"{count:,} {name}" for name in ("read", "blocks") if (count := getattr(report, name, 0))]
-    counts += [f"{len(getattr(report, name)):,} {name}" for name in REPORT_SECTIONS if getattr(report, name, ())]
+    report_lines = [(name, visible(str(line))) for name in REPORT_SECTIONS for line in getattr(report, name, ())]
+    count_phrases = [f"{count:,} {name}" for name in ("read", "blocks") if (count := getattr(report, name, 0))]
+    count_phrases += [f"{len(getattr(report, name)):,} {name}" for name in REPORT_SECTIONS if getattr(report, name, ())]
     return {
-        "head": f"read as {visible(str(getattr(report, 'format', '')))}: {', '.join(counts) or 'nothing to tell'}",
-        "lines": [f"{name}: {shorten(line, 300)}" for name, line in lines[:MAX_REPORT_LINES]],
+        "head": f"read as {visible(str(getattr(report, 'format', '')))}: {', '.join(count_phrases) or 'nothing to tell'}",
+        "lines": [f"{name}: {shorten(line, 300)}" for name, line in report_lines[:MAX_REPORT_LINES]],
     }
 
 
 class Timeline:
-    """The Turns of a Run as entries, kept up to date as it grows."""
+    """The entries of the Turns of a Run, updated as the Run grows."""
 
     def __init__(self) -> None:
         self.pool = BlockPool()
         self.entries: list[dict[str, Any]] = []
         self.turns: list[Turn] = []
-        self._turn_of_call: dict[object, int] = {}  # which Turn a model call was made in
+        self._turn_of_call: dict[object, int] = {}  # the index of the Turn of each model call
 
-    def put(self, index: int, turn: Turn, marks: Iterable[Snapshot] | None = None, state: str = "") -> None:
-        """Put a Turn at the end, or in the place of the last; `state` says what it does, if it is not over."""
+    def put(self, index: int, turn: Turn, snapshots: Iterable[Snapshot] | None = None, state: str = "") -> None:
+        """Append or replace the Turn at `index` and drop later ones; `state` is the status of an unfinished Turn."""
         previous_turn = self.turns[index - 1] if index else Turn()
-        results = tuple(
+        new_results = tuple(
             result
             for result in turn.inferences
             if self._turn_of_call.setdefault(result.inference_id or result, index) == index
         )
-        phases = inferred_phases(turn, previous_turn) if marks is None else marks
-        entry = turn_entry(TurnSummary(index, turn, previous_turn, results, tuple(phases)), self.pool)
+        turn_phases = inferred_phases(turn, previous_turn) if snapshots is None else snapshots
+        entry = turn_entry(TurnSummary(index, turn, previous_turn, new_results, tuple(turn_phases)), self.pool)
         del self.entries[index:], self.turns[index:]
         self.entries.append({**entry, "state": state} if state else entry)
         self.turns.append(turn)
 
     @property
     def head(self) -> str:
-        """The totals in words."""
+        """The totals as text."""
         entries = self.entries
         parts = [count_phrase(len(entries), "turn"), count_phrase(len(self.pool.blocks), "block")]
         if calls := sum(entry["calls"] for entry in entries):

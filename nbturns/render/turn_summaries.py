@@ -1,7 +1,7 @@
-"""Outline of each Turn of a Run: the blocks it adds, and its phases.
+"""Summaries of the Turns of a Run for timelines: new blocks, phases and totals.
 
-A timeline is drawn of this. Where snapshots were taken they are told as they were; of a Turn
-from a file they are read off its blocks: who made them says where the model was asked.
+The phases are the snapshots of the execution; for Turns from files they are inferred from the kinds
+of blocks and their model calls.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CUT_CLASSES = (FinishClass.MAX_TOKENS, FinishClass.REFUSED, FinishClass.FILTERED
 
 @dataclass(frozen=True, slots=True)
 class TurnSummary:
-    """One Turn on the timeline: `results` are the model calls made in it, once each."""
+    """A Turn of a timeline; `results` are those of its own model calls, once each."""
 
     index: int
     turn: Turn
@@ -57,7 +57,7 @@ class TurnSummary:
 
     @property
     def usage(self) -> Usage | None:
-        """Tokens of its model calls; None when none of them tells."""
+        """The sum of the tokens of its model calls; None if all are unknown."""
         results_with_usage = [result for result in self.results if result.usage is not None]
         return total_usage(results_with_usage) if results_with_usage else None
 
@@ -89,7 +89,7 @@ class TurnSummary:
 
 
 def inferred_phases(turn: Turn, previous_turn: Turn) -> Iterator[Snapshot]:
-    """The phases a Turn must have gone through, going by who made its blocks."""
+    """Yield the phases of a Turn without snapshots, inferred from the model calls of its blocks."""
     start = turn.blocks.shared_length(previous_turn.blocks)
     iteration, in_model_call, has_tool_results, key = -1, False, False, ""
     for index, block in enumerate(turn.blocks.since(start), start):

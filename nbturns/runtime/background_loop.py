@@ -74,7 +74,7 @@ class Waiting(Generic[T]):
 
 def _retrieve_exception(future: asyncio.Future[Any]) -> None:
     if not future.cancelled():
-        future.exception()  # asyncio logs an error that nobody retrieved
+        future.exception()  # else asyncio logs the error as never retrieved
 
 
 def wait_for_future(future: Future[T], timeout: float | None = None) -> T:

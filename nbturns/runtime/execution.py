@@ -1,7 +1,6 @@
-"""One `ask`, while it runs and after: its Turn, its snapshots, its pauses.
+"""Execution: one `ask`, with its Turn, snapshots and pauses.
 
-It runs on the host's loop. Everything here may be called from any cell and any thread,
-and nothing here waits for a click.
+It runs on the background loop. Its methods may be called from any cell and any thread.
 """
 
 from __future__ import annotations
@@ -29,10 +28,10 @@ Drive: TypeAlias = Callable[["Execution"], Awaitable[Turn]]
 
 
 class Execution(Waiting[Turn]):
-    """A Turn on its way. `await` it, ask for its `result()`, or walk through its pauses.
+    """The future Turn of one `ask`: `await` it, call `result()`, or iterate over its pauses.
 
-    `snapshots` are all so far, `turn` is the newest; `sink_errors` are what listeners
-    raised, which never stops an execution.
+    `snapshots` are those so far, `turn` is the newest Turn. `sink_errors` are the exceptions of
+    listeners, which never stop an execution.
     """
 
     def __init__(
@@ -73,31 +72,31 @@ class Execution(Waiting[Turn]):
                 raise asyncio.CancelledError
             turn = await drive(self)
             status: Status = "done"
-        except asyncio.CancelledError as stop:
-            turn, status = getattr(stop, "turn", None) or self.turn, "stopped"
+        except asyncio.CancelledError as cancellation:
+            turn, status = getattr(cancellation, "turn", None) or self.turn, "stopped"
         except (
             Exception,
             SystemExit,
             KeyboardInterrupt,
-        ) as error:  # whatever it was, those who wait for the result are to get it
+        ) as error:  # raised again from result(), whatever its type
             turn, status = getattr(error, "turn", None) or self.turn, "failed"
             self.error = error if isinstance(error, Exception) else RuntimeError(f"{type(error).__name__}: {error}")
         self.turn = turn.with_metadata(STATUS, status)
         if self.error is not None:
             self.error.turn = self.turn  # type: ignore[attr-defined]  # an error that ends an execution carries the Turn
         self._on_end(self.turn)
-        self._final_status = status  # only now may the session be asked again
+        self._final_status = status  # from here on the session accepts another prompt
         self.emit(Ended(status, self.turn, str(self.error) if self.error else ""))
         await self._step_controller.end()
         if self.error is not None:
             raise self.error
         return self.turn
 
-    # What it tells.
+    # Events and status.
 
     def emit(self, event: Event) -> None:
-        """Give `event` its place and time, and hand it to every listener. On the loop."""
-        put_seq(event, self._seq)  # as `stamp` does: done here, for it is done seven times an iteration
+        """Set number and time of `event` and pass it to every listener. Called on the loop."""
+        put_seq(event, self._seq)  # like `stamp`; inlined, because it runs seven times per iteration
         put_at(event, now())
         self._seq += 1
         if isinstance(event, Delta):
@@ -108,7 +107,7 @@ class Execution(Waiting[Turn]):
                 self.snapshots.append(event)
                 self.turn = event.turn
             elif self._deltas and isinstance(event, InferenceFinished):
-                self._deltas.clear()  # its blocks say it all
+                self._deltas.clear()  # the finished blocks contain their text
         for sink in self._sinks:
             self._deliver(event, sink)
 
@@ -119,20 +118,18 @@ class Execution(Waiting[Turn]):
             Exception,
             SystemExit,
             KeyboardInterrupt,
-        ) as error:  # a listener may fail in any way; the execution goes on
+        ) as error:  # a listener may raise anything; the execution continues
             self.sink_errors.append(error)
-            if (
-                len(self.sink_errors) == 1
-            ):  # said beside the run, where a filter that makes errors of warnings cannot end it
+            if len(self.sink_errors) == 1:  # outside the run, which `-W error` must not end
                 call_soon(
                     warnings.warn,
-                    f"a listener failed and the run goes on; see execution.sink_errors: {type(error).__name__}: {error}",
+                    f"a listener failed; the execution continues, see execution.sink_errors: {type(error).__name__}: {error}",
                 )
 
     def listen(self, sink: Sink, *, replay: bool = True) -> None:
-        """Add a listener; it first hears what has happened so far, in order, and misses nothing.
+        """Add a listener; with `replay` it first gets all events so far, in order.
 
-        Of the deltas it hears those of the model call in progress; finished blocks are in the snapshots.
+        Deltas are replayed only for the model call in progress; finished blocks are in the snapshots.
         """
         if on_loop_thread():
             self._attach(sink, replay)
@@ -149,7 +146,7 @@ class Execution(Waiting[Turn]):
 
     @property
     def deltas(self) -> tuple[Delta, ...]:
-        """The text of the model call in progress, as far as it has come."""
+        """The pieces of text of the model call in progress."""
         return tuple(self._deltas)
 
     @property
@@ -162,13 +159,13 @@ class Execution(Waiting[Turn]):
 
     @property
     def paused_at(self) -> Pause | None:
-        """The pause it stands at."""
+        """The current pause, or None."""
         return self._step_controller.pause
 
-    # What one does with it.
+    # Control.
 
     def next(self) -> Waiting[Pause | None]:
-        """The pause it stands at, else the next one; None when it is over."""
+        """Return the current pause, else the next one; None when the execution is over."""
         return Waiting(self._step_controller.next())
 
     def step(
@@ -181,12 +178,12 @@ class Execution(Waiting[Turn]):
         number: int | None = None,
         by: str = "step",
     ) -> Waiting[Pause | None]:
-        """Pass the pause it stands at, or the next one; then the pause after, None at the end.
+        """End the current pause, or the next one, and return the pause after it; None at the end.
 
-        `turn` goes on in place of the one that paused. Of the calls that wait there,
-        `deny` answers with a reason, `mock` with a result, `skip` with neither, by call id.
-        `number` names the pause that is meant: if it is over already, nothing is passed.
-        `by` is who says so, for the event. Raises EndedError for a verdict after the end.
+        The execution continues with `turn`, if there is one. Pending calls are answered by call id:
+        `deny` gives a reason, `mock` a result, `skip` neither. `number` is the number of the pause
+        to end; if it has ended already, nothing changes. `by` is the cause in the Resumed event.
+        Raises EndedError for a decision after the end.
         """
         return Waiting(self._step_controller.step(Decision(turn=turn, deny=deny, mock=mock, skip=skip, by=by), number))
 
@@ -199,10 +196,11 @@ class Execution(Waiting[Turn]):
         skip: Iterable[str] = (),
         by: str = "resume",
     ) -> None:
-        """Pass this boundary and all that follow, up to a breakpoint.
+        """End the current pause and continue without pauses, up to a breakpoint.
 
-        Verdicts are as in `step`, for the pause it stands at. Raises EndedError for one after
-        the end, ValueError for one while it stands at no pause or on a call that does not wait.
+        `turn`, `deny`, `mock` and `skip` are as in `step`, for the current pause. With one of them
+        it raises EndedError after the end, and ValueError without a pause or for a call that is not
+        pending.
         """
         decision = Decision(turn=turn, deny=deny, mock=mock, skip=skip, by=by)
         verdict = None
@@ -210,31 +208,31 @@ class Execution(Waiting[Turn]):
             if (pause := self.paused_at) is None:
                 if self._final_status is not None:
                     raise EndedError(DECISION_TOO_LATE)
-                raise MisuseError(
-                    "it stands at no pause, so there is nothing to decide; execution.next() waits for one"
-                )
+                raise MisuseError("the execution is not paused; wait for a pause with execution.next()")
             verdict = decision.verdict_for(pause)
         call_soon(self._step_controller.resume, verdict, by)
 
     def pause(self) -> None:
-        """Stand at the next boundary. The model's text goes on until there."""
+        """Pause at the next boundary; a model call in progress is completed first."""
         call_soon(self._step_controller.pause_at_next_boundary)
 
     def stop(self) -> None:
-        """End it here: a call to a model is cut off, no tool is started. `turn` is what there is."""
+        """Stop: cancel a model call in progress and start no tool. `turn` is the Turn so far."""
         self._stop_requested = True
         call_soon(self._stop)
 
     def _stop(self) -> None:
-        if self._has_begun and self._task is not None:  # before that, it stops as it begins
+        if self._has_begun and self._task is not None:  # earlier stops take effect at the start
             self._task.cancel()
 
     def break_when(
         self, predicate: Breakpoint | None = None, *, tool: str | None = None, phase: str | None = None
     ) -> Execution:
-        """Pause where `predicate(snapshot)` is true, before `tool` runs, or at `phase`."""
+        """Pause when `predicate(snapshot)` is true, before `tool` runs, or at `phase`; return this execution."""
         if predicate is not None and not callable(predicate):
-            raise MisuseError(f"a breakpoint is a function of a snapshot, or tool=… or phase=…, not {predicate!r:.60}")
+            raise MisuseError(
+                f"a breakpoint must be a function of a snapshot, tool=… or phase=…, got {predicate!r:.60}"
+            )
         if predicate is not None:
             call_soon(
                 self._step_controller.breakpoints.append, (predicate, getattr(predicate, "__name__", "predicate"))
@@ -242,15 +240,18 @@ class Execution(Waiting[Turn]):
         if tool is not None:
             call_soon(self._step_controller.breakpoints.append, (_calls_tool(tool), f"tool {tool}"))
         if phase is not None:
-            at = parse_phase(phase)
-            call_soon(self._step_controller.breakpoints.append, (lambda snapshot: snapshot.phase is at, f"phase {at}"))
+            pause_phase = parse_phase(phase)
+            call_soon(
+                self._step_controller.breakpoints.append,
+                (lambda snapshot: snapshot.phase is pause_phase, f"phase {pause_phase}"),
+            )
         return self
 
     def result(self, timeout: float | None = None, *, wait: bool = False) -> Turn:
-        """The Turn, when it is done or stopped. Raises what ended it, or TimeoutError.
+        """Wait for the end and return the Turn. Raises the error of the execution, or TimeoutError.
 
-        Standing at a pause it raises HeldError at once, because only a step moves it;
-        `wait=True` waits all the same. A keyboard interrupt stops the execution.
+        At a pause it raises HeldError at once, because only a step continues it; `wait=True` waits
+        nevertheless. `timeout` is in seconds. A keyboard interrupt stops the execution.
         """
         refuse_on_loop_thread("result()")
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -261,30 +262,32 @@ class Execution(Waiting[Turn]):
                 if self._wait_for_either(pause_future, max(seconds_left, 0)):
                     return self._future.result()
                 if seconds_left <= 0:
-                    raise TimeoutError(f"it is {self.status} after {timeout} s; it goes on, ask again")
+                    raise TimeoutError(
+                        f"the execution is {self.status} after {timeout} s; it continues, call result() again"
+                    )
         except KeyboardInterrupt:
             self.stop()
             raise
 
-    def _wait_for_either(self, pause_future: Future[Any], seconds: float) -> bool:
+    def _wait_for_either(self, pause_future: Future[Any], wait_seconds: float) -> bool:
         from concurrent.futures import FIRST_COMPLETED
         from concurrent.futures import wait as wait_for
 
-        finished, _ = wait_for((self._future, pause_future), seconds, FIRST_COMPLETED)
-        if self._future in finished:
+        finished_futures, _ = wait_for((self._future, pause_future), wait_seconds, FIRST_COMPLETED)
+        if self._future in finished_futures:
             return True
-        if pause_future in finished:
+        if pause_future in finished_futures:
             pause = pause_future.result()
-            if pause is None:  # over: the result is a moment away
-                wait_for((self._future,), seconds)
+            if pause is None:  # it has ended, so the result follows at once
+                wait_for((self._future,), wait_seconds)
                 return self._future.done()
             raise HeldError(
-                f"held at pause {pause.number}, {pause.phase}: execution.step() passes it, execution.resume() runs on, result(wait=True) waits"
+                f"the execution is paused (pause {pause.number}, {pause.phase}); call step(), resume() or result(wait=True)"
             )
         return False
 
     def __iter__(self) -> Iterator[Pause]:
-        """Its pauses, one after the other. The end of the body steps, unless the body did."""
+        """Iterate over the pauses. The end of the loop body steps, unless the body did."""
         pause = self.next().result()
         while pause is not None:
             yield pause
@@ -296,7 +299,7 @@ class Execution(Waiting[Turn]):
             yield pause
             pause = await self.step(number=pause.number)
 
-    # Doors to the floor above.
+    # Methods that import from higher layers.
 
     def _ipython_display_(self) -> None:
         from ..widgets import show
@@ -307,8 +310,8 @@ class Execution(Waiting[Turn]):
         return self.turn._repr_html_()
 
     def __repr__(self) -> str:
-        n = len(self.snapshots)
-        return f"<Execution {self.status}: {n} snapshot{'s' * (n != 1)}, {len(self.turn)} blocks>"
+        snapshot_count = len(self.snapshots)
+        return f"<Execution {self.status}: {snapshot_count} snapshot{'s' * (snapshot_count != 1)}, {len(self.turn)} blocks>"
 
 
 def _calls_tool(tool: str) -> Breakpoint:

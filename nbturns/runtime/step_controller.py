@@ -1,8 +1,8 @@
-"""A gate at each boundary of the loop.
+"""Pauses of an execution at the boundaries of the loop.
 
-Buttons and code open the same gate: `step()` lets one boundary pass, `resume()` all that
-follow, `hold()` shuts it again. A gate never opens by itself, unless a time-out policy
-says so. Everything here happens on the host's loop.
+Buttons and code call the same methods: `step()` passes one boundary, `resume()` all that
+follow, `pause_at_next_boundary()` pauses again. A pause ends by itself only with a time-out
+policy. Everything here runs on the background loop.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..values.turns import Block, Turn, tool_use
 from .toolbox import ToolConfig
 
 Breakpoint = Callable[[Snapshot], object]
-DECISION_TOO_LATE = "this execution is over, and what was decided for its next pause comes too late; session.ask(turn) goes on from a Turn"
+DECISION_TOO_LATE = "this execution is over, so the decision has no effect; continue from a Turn with session.ask(turn)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Verdict:
     turn: Turn
     answers: Mapping[str, Block] = EMPTY_DICT
     by: str = "step"
-    pause: int = 0  # the number of the pause it is for
+    pause: int = 0  # the number of its pause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +48,14 @@ class Decision:
     def __post_init__(self) -> None:
         put = object.__setattr__
         if self.turn is not None and not isinstance(self.turn, Turn):
-            raise MisuseError(f"a step goes on with a Turn, not with {type(self.turn).__name__}: {self.turn!r:.60}")
-        for name, given, example in (("deny", self.deny, '"not this one"'), ("mock", self.mock, "{...}")):
-            if given is not None and not isinstance(given, Mapping):
-                raise MisuseError(f'{name} maps the id of a call: {name}={{"call_1": {example}}}, not {given!r:.60}')
+            raise MisuseError(f"step() expects a Turn, got {type(self.turn).__name__}: {self.turn!r:.60}")
+        for name, answers_by_id, example in (("deny", self.deny, '"not this one"'), ("mock", self.mock, "{...}")):
+            if answers_by_id is not None and not isinstance(answers_by_id, Mapping):
+                raise MisuseError(
+                    f'{name} must map call ids, like {name}={{"call_1": {example}}}, got {answers_by_id!r:.60}'
+                )
         if not isinstance(self.skip, Iterable) or isinstance(self.skip, (bytes, Mapping)):
-            raise MisuseError(f'skip lists ids of calls, like skip=["call_1"], not {self.skip!r:.60}')
+            raise MisuseError(f'skip must be a list of call ids, like skip=["call_1"], got {self.skip!r:.60}')
         put(self, "skip", (self.skip,) if isinstance(self.skip, str) else tuple(self.skip))
 
     @property
@@ -66,24 +68,26 @@ class Decision:
         return Verdict(turn, self._manual_answers(turn), self.by, pause.number)
 
     def _manual_answers(self, turn: Turn) -> dict[str, Block]:
-        given = {
+        outcome_by_id = {
             **{id: (None, f"denied: {reason}" if reason else "denied") for id, reason in (self.deny or {}).items()},
             **{id: (result, "") for id, result in (self.mock or {}).items()},
             **dict.fromkeys(self.skip, (None, "skipped: this call was not run")),
         }
-        waiting = [call.tool_call_id for call in turn.pending]
-        for id in given:
-            if id not in waiting:
-                raise MisuseError(f"no call {id!r} is pending here; pending: {', '.join(waiting) or 'none'}")
-        return {id: tool_use(id, result, error) for id, (result, error) in given.items()}
+        pending_ids = [call.tool_call_id for call in turn.pending]
+        for id in outcome_by_id:
+            if id not in pending_ids:
+                raise MisuseError(f"no call {id!r} is pending here; pending: {', '.join(pending_ids) or 'none'}")
+        return {id: tool_use(id, result, error) for id, (result, error) in outcome_by_id.items()}
 
 
 def parse_pause_phases(step: Any) -> frozenset[Phase] | None:
-    """The phases to pause at; None for the usual ones. Raises TypeError or ValueError for what names none."""
+    """Return the phases to pause at; None for the default ones. Raises MisuseError for an unknown phase."""
     if isinstance(step, bool):
         return None
     if not isinstance(step, Iterable):
-        raise MisuseError(f"step is True, False, or phases to pause at, like step={{'post_tools'}}, not {step!r:.60}")
+        raise MisuseError(
+            f"step must be True, False, or phases to pause at, like step={{'post_tools'}}, got {step!r:.60}"
+        )
     return frozenset(map(parse_phase, (step,) if isinstance(step, str) else step))
 
 
@@ -91,20 +95,20 @@ def parse_phase(name: Any) -> Phase:
     try:
         return Phase(name)
     except ValueError:
-        raise MisuseError(f"{name!r:.60} is no phase; there are: {', '.join(Phase)}") from None
+        raise MisuseError(f"unknown phase {name!r:.60}; use one of {', '.join(Phase)}") from None
 
 
 class StepController:
-    """Holds an execution at its boundaries, and lets it go on with the Turn it is given."""
+    """Pause an execution at its boundaries and continue it with the Turn of a decision."""
 
-    def __init__(self, step: bool | Iterable[str], config: ToolConfig, emit: Sink) -> None:
+    def __init__(self, step: bool | Iterable[str], tool_config: ToolConfig, emit: Sink) -> None:
         self.pause_phases = parse_pause_phases(step)
         self.is_stepping = bool(step)
         self.pause_requested = False
         self.breakpoints: list[tuple[Breakpoint, str]] = []
         self.pause: Pause | None = None
         self.has_ended = False
-        self._tool_config = config
+        self._tool_config = tool_config
         self._emit = emit
         self._pause_count = 0
         self._verdict_future: asyncio.Future[Verdict] | None = None
@@ -115,14 +119,14 @@ class StepController:
     # Called by the loop.
 
     def pause_reason(self, snapshot: Snapshot) -> str:
-        """Why the execution must pause at this boundary; "" when it need not."""
+        """Return the reason to pause at this boundary; "" when there is none."""
         if self.is_stepping and self._is_point(snapshot):
             return "pause" if self.pause_requested else "step"
-        for test, name in self.breakpoints:
+        for predicate, name in self.breakpoints:
             try:
-                if test(snapshot):
+                if predicate(snapshot):
                     return f"breakpoint: {name}"
-            except Exception as error:  # the user's own function; a broken breakpoint stops where it broke
+            except Exception as error:  # the predicate is user code; pause where it fails
                 return f"breakpoint {name} raised {type(error).__name__}: {error}"
         return ""
 
@@ -134,7 +138,7 @@ class StepController:
         )
 
     async def wait_at_pause(self, snapshot: Snapshot, reason: str) -> Verdict:
-        """Stand here until somebody says how to go on."""
+        """Pause until there is a decision, and return its verdict."""
         self._pause_count += 1
         self.pause_requested = False
         pause = Pause(self._pause_count, snapshot.phase, snapshot.turn, snapshot.iteration, reason)
@@ -158,11 +162,11 @@ class StepController:
             async with asyncio.timeout(self._tool_config.pause_timeout):
                 return await asyncio.shield(self._verdict_future)
         except TimeoutError:
-            if self._verdict_future.done():  # somebody was just in time
+            if self._verdict_future.done():  # decided at the last moment
                 return self._verdict_future.result()
             self._emit(
                 Notice(
-                    f"nobody ended the pause within {self._tool_config.pause_timeout:g} s: {self._tool_config.on_pause_timeout}"
+                    f"the pause was not ended within {self._tool_config.pause_timeout:g} s: {self._tool_config.on_pause_timeout}"
                 )
             )
             if self._tool_config.on_pause_timeout == "stop":
@@ -171,7 +175,7 @@ class StepController:
             return Verdict(pause.turn, by="timeout")
 
     async def end(self) -> None:
-        """The execution is over: whoever waits for a pause learns that none will come."""
+        """Mark the execution as ended and release everybody who waits for a pause."""
         self.has_ended = True
         await self._notify_waiters()
 
@@ -182,7 +186,7 @@ class StepController:
     # Called for the user, on the loop.
 
     async def next(self, after: int = 0) -> Pause | None:
-        """The pause it stands at (if its number is above `after`), else the next one; None when it is over."""
+        """Return the current pause (if its number is above `after`), else the next one; None at the end."""
         async with self._pause_changed:
             await self._pause_changed.wait_for(
                 lambda: (
@@ -196,13 +200,13 @@ class StepController:
         return self._verdict_future is not None and self._verdict_future.done()
 
     async def step(self, decision: Decision, number: int | None = None) -> Pause | None:
-        """Pass one pause, this one or (where it stands at none) the next; then wait for the one after.
+        """End the current pause, or else the next one, and return the pause after it.
 
-        With a `number` it passes that pause and no other: a second click on the same button finds it gone.
+        With a `number` it ends only the pause of that number, so a second click on the same button has no effect.
         """
         async with self._step_lock:
             if number is not None and (self.pause is None or self.pause.number != number or self._decision_made()):
-                passed = self._last_pause_number
+                last_pause_number = self._last_pause_number
             else:
                 self.is_stepping = True
                 pause = await self.next()
@@ -211,13 +215,13 @@ class StepController:
                         raise EndedError(DECISION_TOO_LATE)
                     return None
                 self._set_verdict(decision.verdict_for(pause))
-                passed = pause.number
-        return await self.next(after=passed)
+                last_pause_number = pause.number
+        return await self.next(after=last_pause_number)
 
     def resume(self, verdict: Verdict | None, by: str) -> None:
-        """Let it pass this boundary and all that follow, up to a breakpoint.
+        """End the current pause and continue without pauses, up to a breakpoint.
 
-        A `verdict` is for the pause it was made at, and is forgotten where that is over.
+        A `verdict` applies only to its own pause; if that has ended, it is ignored.
         """
         self.is_stepping = self.pause_requested = False
         if self.pause is not None and (verdict is None or verdict.pause == self.pause.number):
@@ -228,6 +232,6 @@ class StepController:
             self._verdict_future.set_result(verdict)
 
     def pause_at_next_boundary(self) -> None:
-        """Shut the gates: it pauses at the next boundary."""
+        """Pause at the next boundary."""
         if self.pause is None or self._decision_made():
             self.is_stepping = self.pause_requested = True

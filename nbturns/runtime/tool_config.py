@@ -1,6 +1,6 @@
-"""Settings of tool calls, which are kept in the Turn.
+"""Settings of tool calls, which are stored in the Turn.
 
-The shape on disk is geppetto's, durations as Go writes them ("1h30m", "2s", "100ms").
+The format on disk is geppetto's, with durations as Go writes them ("1h30m", "2s", "100ms").
 """
 
 from __future__ import annotations
@@ -18,53 +18,55 @@ AGENT_MODE_ALLOWED_TOOLS: Key[list[str]] = Key("geppetto.agent_mode_allowed_tool
 SECONDS_PER_UNIT = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-def parse_go_duration(raw: Any, name: str = "duration") -> float:
-    """Read a duration as Go writes it: "1h30m", "2s", "100ms", or a number of nanoseconds."""
-    if isinstance(raw, (int, float)) and not isinstance(raw, bool):
-        return raw / 1e9
+def parse_go_duration(duration_text: Any, name: str = "duration") -> float:
+    """Return the seconds of a Go duration: "1h30m", "2s", "100ms", or a number of nanoseconds."""
+    if isinstance(duration_text, (int, float)) and not isinstance(duration_text, bool):
+        return duration_text / 1e9
     import re
 
-    parts = re.findall(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)", raw) if isinstance(raw, str) else []
-    if raw == "0":
+    duration_parts = (
+        re.findall(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)", duration_text) if isinstance(duration_text, str) else []
+    )
+    if duration_text == "0":
         return 0.0
-    if not parts or "".join(n + unit for n, unit in parts) != raw:
-        raise MisuseError(f'{name}: {raw!r} is no duration; write it like "2s", "100ms" or "1h30m"')
-    return sum(float(n) * SECONDS_PER_UNIT[unit] for n, unit in parts)
+    if not duration_parts or "".join(n + unit for n, unit in duration_parts) != duration_text:
+        raise MisuseError(f'{name}: invalid duration {duration_text!r}; write it like "2s", "100ms" or "1h30m"')
+    return sum(float(n) * SECONDS_PER_UNIT[unit] for n, unit in duration_parts)
 
 
-def format_go_duration(value: float | None) -> str | None:
-    """Write seconds as Go reads them."""
-    if value is None:
+def format_go_duration(total_seconds: float | None) -> str | None:
+    """Return seconds as a Go duration, like "30s" or "100ms"; None for None."""
+    if total_seconds is None:
         return None
-    number, unit = (value * 1000, "ms") if 0 < value < 1 else (value, "s")
+    number, unit = (total_seconds * 1000, "ms") if 0 < total_seconds < 1 else (total_seconds, "s")
     return f"{number:.9f}".rstrip("0").rstrip(".") + unit
 
 
-def _require_integer(config: Any, name: str, least: int) -> None:
+def _require_integer(config: Any, name: str, minimum: int) -> None:
     value = getattr(config, name)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise MisuseError(f"{name} is a whole number, not {value!r:.60}")
-    if value < least:
-        raise MisuseError(f"{name} is at least {least}, not {value}")
+        raise MisuseError(f"{name} must be an integer, got {value!r:.60}")
+    if value < minimum:
+        raise MisuseError(f"{name} must be at least {minimum}, got {value}")
 
 
-def _require_seconds(value: Any, name: str, least: float | None = None) -> float:
-    """Seconds, from a number of them or a text like "2s"."""
-    number = parse_go_duration(value, name) if isinstance(value, str) else value
-    if not isinstance(number, (int, float)) or isinstance(number, bool):
-        raise MisuseError(f'{name} is a number of seconds, or a text like "2s", not {value!r:.60}')
-    if not math.isfinite(number) or (number <= 0 if least is None else number < least):
-        raise MisuseError(f"{name} is more than 0 seconds, or None for no end, not {value!r}")
-    return number
+def _require_seconds(value: Any, name: str, minimum: float | None = None) -> float:
+    """Return the seconds of a number or of a text like "2s"."""
+    seconds_value = parse_go_duration(value, name) if isinstance(value, str) else value
+    if not isinstance(seconds_value, (int, float)) or isinstance(seconds_value, bool):
+        raise MisuseError(f'{name} must be a number of seconds or a text like "2s", got {value!r:.60}')
+    if not math.isfinite(seconds_value) or (seconds_value <= 0 if minimum is None else seconds_value < minimum):
+        raise MisuseError(f"{name} must be above 0 seconds, or None for no limit, got {value!r}")
+    return seconds_value
 
 
-def _require_tool_names(allowed: Any) -> tuple[str, ...]:
-    if isinstance(allowed, str) or not isinstance(allowed, Iterable):
-        raise MisuseError(f'allowed is a list of names of tools, like allowed=["search"], not {allowed!r:.60}')
-    names = tuple(allowed)
-    if wrong := [name for name in names if not isinstance(name, str)]:
-        raise MisuseError(f"allowed is a list of names of tools; {wrong[0]!r:.60} is not a name")
-    return names
+def _require_tool_names(allowed_names: Any) -> tuple[str, ...]:
+    if isinstance(allowed_names, str) or not isinstance(allowed_names, Iterable):
+        raise MisuseError(f'allowed must be a list of tool names, like allowed=["search"], got {allowed_names!r:.60}')
+    tool_names = tuple(allowed_names)
+    if invalid_names := [name for name in tool_names if not isinstance(name, str)]:
+        raise MisuseError(f"allowed must be a list of tool names; {invalid_names[0]!r:.60} is not a str")
+    return tool_names
 
 
 _CHOICES = {
@@ -84,12 +86,12 @@ class RetryConfig:
 
     def __post_init__(self) -> None:
         _require_integer(self, "max_retries", 0)
-        object.__setattr__(self, "backoff_base", _require_seconds(self.backoff_base, "backoff_base", least=0.0))
+        object.__setattr__(self, "backoff_base", _require_seconds(self.backoff_base, "backoff_base", minimum=0.0))
         if not isinstance(self.backoff_factor, (int, float)) or not self.backoff_factor >= 0:
-            raise MisuseError(f"backoff_factor is a number from 0 up, not {self.backoff_factor!r:.60}")
+            raise MisuseError(f"backoff_factor must be a number, at least 0, got {self.backoff_factor!r:.60}")
 
     def wait(self, attempts: int) -> float:
-        """Seconds to wait after that many attempts."""
+        """Return the seconds to wait after that many attempts."""
         return self.backoff_base * self.backoff_factor ** (attempts - 1)
 
     def to_dict(self) -> dict[str, Any]:
@@ -110,10 +112,10 @@ class RetryConfig:
 class ToolConfig:
     """Settings of tool calls. Times are in seconds.
 
-    `inline=True` runs plain functions on the loop itself: fastest, and no time-out can
-    interrupt them. A pause lasts until somebody ends it, unless `pause_timeout` and
-    `on_pause_timeout` say otherwise. `allowed` names the tools that are offered to the
-    model and run; None allows all, and a Turn may allow fewer by itself.
+    `inline=True` runs plain functions on the event loop: this is fastest, but no time-out can
+    interrupt them. A pause has no time limit unless `pause_timeout` and `on_pause_timeout` set
+    one. `allowed` are the names of the tools that may be offered and run; None allows all, and a
+    Turn may allow fewer.
     """
 
     enabled: bool = True
@@ -133,7 +135,7 @@ class ToolConfig:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise MisuseError(
-                    f"{name} is {', '.join(choices[:-1])} or {choices[-1]}, not {getattr(self, name)!r:.60}"
+                    f"{name} must be {', '.join(choices[:-1])} or {choices[-1]}, got {getattr(self, name)!r:.60}"
                 )
         _require_integer(self, "max_iterations", 1)
         _require_integer(self, "max_parallel_tools", 0)
@@ -144,37 +146,41 @@ class ToolConfig:
             put(self, "retry_config", RetryConfig.from_dict(self.retry_config))
         if not isinstance(self.retry_config, RetryConfig):
             raise MisuseError(
-                f"retry_config is a RetryConfig, or a mapping of its fields, not {self.retry_config!r:.60}"
+                f"retry_config must be a RetryConfig or a mapping of its fields, got {self.retry_config!r:.60}"
             )
         if self.allowed is not None:
             put(self, "allowed", _require_tool_names(self.allowed))
 
     def allowed_in(self, turn: Turn) -> frozenset[str] | None:
-        """The names of the tools that may be offered and run for this Turn; None when all may.
+        """Return the names of the tools that may be offered and run for this Turn; None when all may.
 
-        Both `allowed` and the Turn's `geppetto.agent_mode_allowed_tools@v1` have a say. Raises
-        DecodeError for a Turn that holds no list of names there: nobody knows what it allows.
+        A tool must be in `allowed` and in the Turn's `geppetto.agent_mode_allowed_tools@v1`. Raises
+        DecodeError if the latter is not a list of names, so that no tool is allowed by mistake.
         """
-        mode = turn.data.get(AGENT_MODE_ALLOWED_TOOLS)
-        if mode is None:
+        mode_tool_names = turn.data.get(AGENT_MODE_ALLOWED_TOOLS)
+        if mode_tool_names is None:
             return None if self.allowed is None else frozenset(self.allowed)
-        return frozenset(mode) if self.allowed is None else frozenset(mode).intersection(self.allowed)
+        return (
+            frozenset(mode_tool_names)
+            if self.allowed is None
+            else frozenset(mode_tool_names).intersection(self.allowed)
+        )
 
     def replace(self, **changes: Any) -> ToolConfig:
         return replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
-        """The shape on disk: geppetto's names, durations as it writes them ("30s")."""
-        written = {f.name: getattr(self, f.name) for f in fields(self)}
-        written |= {
+        """Return the fields as on disk, with geppetto's names and durations like "30s"."""
+        disk_fields = {f.name: getattr(self, f.name) for f in fields(self)}
+        disk_fields |= {
             "execution_timeout": format_go_duration(self.execution_timeout or 0),
             "retry_config": self.retry_config.to_dict(),
         }
-        written["pause_timeout"] = format_go_duration(self.pause_timeout)
-        written["allowed"] = None if self.allowed is None else list(self.allowed)
+        disk_fields["pause_timeout"] = format_go_duration(self.pause_timeout)
+        disk_fields["allowed"] = None if self.allowed is None else list(self.allowed)
         return {
             name: value
-            for name, value in written.items()
+            for name, value in disk_fields.items()
             if (value is not None and value is not False) or name == "enabled"
         }
 
@@ -184,7 +190,7 @@ class ToolConfig:
         for name in ("execution_timeout", "pause_timeout"):
             if name in field_values:
                 field_values[name] = parse_go_duration(field_values[name], name) or None
-        if field_values.get("max_iterations", 1) < 1:  # as in geppetto, where it says nothing
+        if field_values.get("max_iterations", 1) < 1:  # geppetto writes 0 for the default
             del field_values["max_iterations"]
         return cls(**field_values)
 

@@ -1,7 +1,7 @@
-"""The tools of one session: which there are, and how their calls are answered.
+"""The tools of one session, and the answers to their calls.
 
-A tool that raises, hangs, is unknown or is given arguments that do not fit answers its
-call with an error in words; the model reads it, and the conversation goes on.
+A call of a tool that raises, hangs or is unknown, or with invalid arguments, is answered with
+an error message for the model, and the conversation continues.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ CUT: Key[bool] = Key("nbturns.cut@v1", bool)
 
 
 class Toolbox:
-    """The tools of one session, by name. Raises MisuseError for two of one name, and for what is no list."""
+    """The tools of one session, by name. Raises MisuseError for two tools of one name, and for other values than lists."""
 
     def __init__(self, tools: Iterable[Tool | Callable[..., Any]] = ()) -> None:
         if callable(tools) or isinstance(tools, (str, Tool)) or not isinstance(tools, Iterable):
             tool_name = getattr(tools, "__name__", getattr(tools, "name", tools))
-            raise MisuseError(f"tools is a list of functions: tools=[{tool_name!s:.60}]")
+            raise MisuseError(f"tools must be a list of functions, like tools=[{tool_name!s:.60}]")
         self._tools: dict[str, Tool] = {}
         for function in tools:
             tool = function if isinstance(function, Tool) else Tool(function)
             if tool.name in self._tools:
                 raise MisuseError(f'two tools are named {tool.name!r}; name one with nt.Tool(function, name="…")')
-            tool.parameters  # noqa: B018 - a signature that cannot become a schema is refused here, not in a run
+            tool.parameters  # noqa: B018 - reports an invalid signature now and not during an execution
             self._tools[tool.name] = tool
 
     def __iter__(self) -> Iterator[Tool]:
@@ -80,9 +80,10 @@ class Toolbox:
         allowed: Container[str] | None = None,
         new_id: Callable[[], str] = str,
     ) -> None:
-        """Answer `calls` into `done`, by call id; what was done before an interruption stays there.
+        """Run the tools of `calls` and put each answer in `answers`, by call id.
 
-        A call of a tool that is not `allowed` is not run; None allows them all.
+        After an interruption `answers` has those of the finished calls. Only `allowed` tools are
+        run; None allows all.
         """
         tools = self if allowed is None else self.only(allowed)
         calls = tuple(calls)
@@ -92,35 +93,35 @@ class Toolbox:
                 if answer.payload["error"] and config.tool_error_handling == "abort":
                     return
             return
-        free = asyncio.Semaphore(config.max_parallel_tools)
+        free_slots = asyncio.Semaphore(config.max_parallel_tools)
 
-        async def one(call: Block) -> None:
-            async with free:
+        async def answer_in_slot(call: Block) -> None:
+            async with free_slots:
                 answers[call.tool_call_id] = await tools._answer_call(call, config, emit, new_id)
 
-        await asyncio.gather(*map(one, calls))
+        await asyncio.gather(*map(answer_in_slot, calls))
 
     async def _answer_call(self, call: Block, config: ToolConfig, emit: Sink, new_id: Callable[[], str]) -> Block:
-        """One call, tried as often as the policy says: its answer, with what belongs to it."""
+        """Run one call, with retries as configured, and return its answer with duration, attempts and output."""
         emit(tool_started(call))
         attempts = 1
-        started = time.perf_counter()
-        with CapturedOutput() as prints:
+        start_time = time.perf_counter()
+        with CapturedOutput() as captured_output:
             try:
                 tool, args = self._prepare_call(call, config)
-            except ValueError as refused:
-                result, error = None, str(refused)
+            except ValueError as refusal:
+                result, error = None, str(refusal)
             else:
                 result, error = await _call_tool_once(tool, args, config)
                 while error and config.tool_error_handling == "retry" and attempts <= config.retry_config.max_retries:
                     await asyncio.sleep(config.retry_config.wait(attempts))
                     attempts += 1
                     result, error = await _call_tool_once(tool, args, config)
-        duration_ms = round((time.perf_counter() - started) * 1000, 3)
+        duration_ms = round((time.perf_counter() - start_time) * 1000, 3)
         metadata: dict[str, Any] = {DURATION_MS.name: duration_ms}
         if attempts > 1:
             metadata[ATTEMPTS.name] = attempts
-        if printed_text := prints.text:
+        if printed_text := captured_output.text:
             metadata[STDOUT.name] = printed_text
         payload = FrozenDict(id=call.payload["id"], result=result, error=error)
         answer = make_block(TOOL_USE, payload, "", new_id(), NO_METADATA.with_stored_values(metadata))
@@ -128,7 +129,7 @@ class Toolbox:
         return answer
 
     def _prepare_call(self, call: Block, config: ToolConfig) -> tuple[Tool, dict[str, Any]]:
-        """The tool a call asks for, and its arguments, checked. Raises ValueError in words for the model."""
+        """Return the tool of a call and its validated arguments. Raises ValueError with a message for the model."""
         if not config.enabled:
             raise ValueError("not run: tools are switched off")
         if call.metadata.get(CUT):
@@ -139,13 +140,13 @@ class Toolbox:
         if tool is None:
             raise ValueError(f"no tool {call.name!r}; there are: {', '.join(self._tools) or 'none'}")
         raw_args = call.payload.get("args", EMPTY_DICT)
-        args = raw_args if type(raw_args) is FrozenDict else call.args
-        is_unparsed = isinstance(raw_args, str) and not args and raw_args.strip() not in ("", "{}")
+        arguments = raw_args if type(raw_args) is FrozenDict else call.args
+        is_unparsed = isinstance(raw_args, str) and not arguments and raw_args.strip() not in ("", "{}")
         if is_unparsed or not isinstance(raw_args, (dict, str)) or call.payload.get("args_raw") is not None:
             raise ValueError("not run: the arguments are not a JSON object")
         try:
-            return tool, tool.arguments(args)
-        except Exception as error:  # a validator of the user's may raise anything
+            return tool, tool.arguments(arguments)
+        except Exception as error:  # validators are user code and may raise anything
             raise ValueError(f"not run: the arguments do not fit: {error}") from None
 
 
@@ -158,14 +159,14 @@ async def _call_tool_once(tool: Tool, args: dict[str, Any], config: ToolConfig) 
             if type(result) not in FROZEN_TYPES and isinstance(result, Awaitable):
                 result = await result
         else:
-            async with asyncio.timeout(timeout) as limit:
+            async with asyncio.timeout(timeout) as time_limit:
                 result = await _run_tool_function(tool, args)
-            if limit.expired():  # it heard of its end, and went on
+            if time_limit.expired():  # it swallowed the cancellation
                 raise TimeoutError
         return jsonable_result(result), ""
     except TimeoutError as error:
-        late = f"timed out after {timeout:g} s" if timeout else ""
-        return None, str(error) or late or "timed out"
+        timeout_message = f"timed out after {timeout:g} s" if timeout else ""
+        return None, str(error) or timeout_message or "timed out"
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
@@ -175,7 +176,7 @@ async def _call_tool_once(tool: Tool, args: dict[str, Any], config: ToolConfig) 
         Exception,
         SystemExit,
         KeyboardInterrupt,
-    ) as error:  # a tool may raise anything: the model is told, and the run goes on
+    ) as error:  # a tool may raise anything; the model gets the message
         return None, f"{type(error).__name__}: {error}"
 
 

@@ -1,6 +1,6 @@
 """Convert events to JSON-shaped dicts and back, for logs and other programs.
 
-GEPPETTO maps the name of each event class to the name of the same event in geppetto, "" if there is none.
+GEPPETTO_NAMES maps the name of each event class to the name of the same event in geppetto, "" if there is none.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ EVENT_CLASSES: dict[str, type[Event]] = {
 
 GEPPETTO_NAMES = {
     "Started": "run-started",
-    "Snapshot": "",  # geppetto has a hook instead
+    "Snapshot": "",  # geppetto has no event for it, only a hook
     "InferenceStarted": "provider-call-started",
     "Delta": "",  # depends on the kind of block, see geppetto_name
     "InferenceFinished": "provider-call-finished",
@@ -77,6 +77,7 @@ def event_from_dict(raw: Mapping[str, Any]) -> Event:
 
 
 def _to_json(value: Any) -> Any:
+    """Return the value of an event's field as JSON-shaped data."""
     match value:
         case Turn():
             return turn_to_dict(value)
@@ -92,6 +93,7 @@ def _to_json(value: Any) -> Any:
 
 
 def _from_json(name: str, raw: Any) -> Any:
+    """Return the value of the field `name` from its JSON-shaped data."""
     match name:
         case "turn":
             return turn_from_dict(raw)

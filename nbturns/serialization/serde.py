@@ -10,23 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 from ..errors import LoadError, MisuseError
-from ..values.frozen_json import FrozenDict, FrozenList, freeze, key_name
-from ..values.metadata import Metadata, metadata_from_dict
+from ..values.metadata import Metadata
 from ..values.persistent_list import PersistentList
-from ..values.provenance import with_current_names
-from ..values.turns import Block, Kind, Run, Turn
+from ..values.turns import Block, Run, Turn
+from .decoder import NO_BLOCKS, Decoder, GuessReporter, discard_guess
+from .file_format import BYTES_KEY, DEFAULT_ROLES, FORMAT_VERSION, SHARED_BLOCKS_KEYS
 
-FORMAT_VERSION = 1
-BYTES_KEY = "!!binary"
-KNOWN_KINDS = frozenset(Kind)
-DEFAULT_ROLES = {"llm_text": "assistant"}  # what a block without a role is given when it is read, as in geppetto
-NO_BLOCKS: PersistentList[Block] = PersistentList()
-SHARED_BLOCKS_KEYS = {"shared_blocks"}  # the keys of what stands for blocks of the Turn before
-MISPLACED_FIELDS = {  # by kind: what belongs in the payload, and is seen beside it in files written by hand
-    "tool_call": ("name", "args"),
-    "tool_use": ("result", "error"),
-    "user": ("text", "images"),
-}
 V = TypeVar("V")
 PlainConverter: TypeAlias = Callable[[Any], Any]
 
@@ -35,19 +24,19 @@ PlainConverter: TypeAlias = Callable[[Any], Any]
 
 
 def jsonable(value: Any) -> Any:
-    """Plain data that JSON can hold: bytes as `{"!!binary": base64}`."""
+    """Return plain data for JSON, with bytes as `{"!!binary": base64}`."""
     if isinstance(value, bytes):
         return {BYTES_KEY: base64.b64encode(value).decode("ascii")}
     return _plain(value, jsonable)
 
 
 def yamlable(value: Any) -> Any:
-    """Plain data that YAML can hold, which has bytes of its own."""
+    """Return plain data for YAML, with bytes unchanged."""
     return _plain(value, yamlable)
 
 
 def _plain(value: Any, inside: PlainConverter) -> Any:
-    if isinstance(value, Mapping):  # a key that looks like our mark of bytes gets an exclamation mark more
+    if isinstance(value, Mapping):  # escapes keys that look like BYTES_KEY
         return {f"{k}!" if k.rstrip("!") == BYTES_KEY else k: inside(v) for k, v in value.items()}
     if isinstance(value, (list, tuple, PersistentList)):
         return [inside(v) for v in value]
@@ -55,15 +44,15 @@ def _plain(value: Any, inside: PlainConverter) -> Any:
 
 
 def block_to_dict(block: Block, *, plain: PlainConverter = jsonable) -> dict[str, Any]:
-    written: dict[str, Any] = {"id": block.id} if block.id else {}
-    written["kind"] = block.kind
+    block_fields: dict[str, Any] = {"id": block.id} if block.id else {}
+    block_fields["kind"] = block.kind
     if block.role or block.kind in DEFAULT_ROLES:
-        written["role"] = block.role or None
-    if block.payload or block.extra:  # without one, a text beside the kind is taken for what belongs in it
-        written["payload"] = plain(block.payload)
+        block_fields["role"] = block.role or None
+    if block.payload or block.extra:  # without a payload, a `text` field would be read as its text
+        block_fields["payload"] = plain(block.payload)
     if len(block.metadata):
-        written["metadata"] = _metadata_to_dict(block.metadata, plain)
-    return {**written, **plain(block.extra)}
+        block_fields["metadata"] = _metadata_to_dict(block.metadata, plain)
+    return {**block_fields, **plain(block.extra)}
 
 
 def turn_to_dict(
@@ -73,273 +62,81 @@ def turn_to_dict(
     previous_blocks: PersistentList[Block] = NO_BLOCKS,
     plain: PlainConverter = jsonable,
 ) -> dict[str, Any]:
-    """The shape on disk, without the blocks that the Turn `before` has as well: they are named by their place there."""
-    written: dict[str, Any] = {"id": turn.id} if turn.id else {}
+    """Return a Turn as on disk, with references to the blocks that it shares with the previous Turn."""
+    turn_fields: dict[str, Any] = {"id": turn.id} if turn.id else {}
     shared_count = turn.blocks.shared_length(previous_blocks)
     if shared_count:
-        written["shared_blocks"] = shared_count
-    written["blocks"] = _blocks_to_list(turn.blocks.since(shared_count), previous_blocks, shared_count, plain)
+        turn_fields["shared_blocks"] = shared_count
+    turn_fields["blocks"] = _blocks_to_list(turn.blocks.since(shared_count), previous_blocks, shared_count, plain)
     if len(turn.metadata):
-        written["metadata"] = _metadata_to_dict(turn.metadata, plain)
+        turn_fields["metadata"] = _metadata_to_dict(turn.metadata, plain)
     if len(turn.data) and not omit_data:
-        written["data"] = _metadata_to_dict(turn.data, plain)
-    return {**written, **plain(turn.extra)}
+        turn_fields["data"] = _metadata_to_dict(turn.data, plain)
+    return {**turn_fields, **plain(turn.extra)}
 
 
 def _blocks_to_list(
-    blocks: Iterable[Block], previous_blocks: PersistentList[Block], shared: int, plain: PlainConverter
+    blocks: Iterable[Block], previous_blocks: PersistentList[Block], shared_count: int, plain: PlainConverter
 ) -> list[dict[str, Any]]:
-    places = {id(block): place for place, block in enumerate(previous_blocks)} if shared < len(previous_blocks) else {}
-    written: list[dict[str, Any]] = []
+    is_edited = shared_count < len(previous_blocks)
+    previous_positions = {id(block): index for index, block in enumerate(previous_blocks)} if is_edited else {}
+    block_dicts: list[dict[str, Any]] = []
     for block in blocks:
-        place = places.get(id(block))
-        if place is None:
-            written.append(block_to_dict(block, plain=plain))
-        elif written and written[-1].keys() == SHARED_BLOCKS_KEYS and written[-1]["shared_blocks"][1] == place:
-            written[-1]["shared_blocks"][1] += 1
+        position = previous_positions.get(id(block))
+        last_dict = block_dicts[-1] if block_dicts else {}
+        if position is None:
+            block_dicts.append(block_to_dict(block, plain=plain))
+        elif last_dict.keys() == SHARED_BLOCKS_KEYS and last_dict["shared_blocks"][1] == position:
+            last_dict["shared_blocks"][1] += 1
         else:
-            written.append({"shared_blocks": [place, place + 1]})
-    return written
+            block_dicts.append({"shared_blocks": [position, position + 1]})
+    return block_dicts
 
 
 def run_to_dict(run: Run, *, plain: PlainConverter = jsonable) -> dict[str, Any]:
-    """A Run with each block once: a Turn says which it shares with the one before.
+    """Return a Run as on disk, with each block once and references to blocks of the previous Turn.
 
-    `shared_blocks` of a Turn is how many at its head; among its blocks, from where to where (exclusive).
+    `shared_blocks` of a Turn is the number of shared leading blocks; among its blocks, a range [start, end).
     """
-    written: dict[str, Any] = {"version": FORMAT_VERSION}
+    run_fields: dict[str, Any] = {"version": FORMAT_VERSION}
     if run.id:
-        written["id"] = run.id
+        run_fields["id"] = run.id
     if run.name:
-        written["name"] = run.name
-    written["turns"] = turns = []
+        run_fields["name"] = run.name
+    run_fields["turns"] = turn_dicts = []
     previous_blocks: PersistentList[Block] = PersistentList()
     for turn in run.turns:
-        turns.append(turn_to_dict(turn, previous_blocks=previous_blocks, plain=plain))
+        turn_dicts.append(turn_to_dict(turn, previous_blocks=previous_blocks, plain=plain))
         previous_blocks = turn.blocks
     if len(run.metadata):
-        written["metadata"] = _metadata_to_dict(run.metadata, plain)
-    return {**written, **plain(run.extra)}
+        run_fields["metadata"] = _metadata_to_dict(run.metadata, plain)
+    return {**run_fields, **plain(run.extra)}
 
 
-def _metadata_to_dict(bag: Metadata, plain: PlainConverter) -> dict[str, Any]:
-    return {name: plain(value) for name, value in sorted(bag.items())}
+def _metadata_to_dict(metadata: Metadata, plain: PlainConverter) -> dict[str, Any]:
+    return {name: plain(value) for name, value in sorted(metadata.items())}
 
 
 # Plain data → a value.
 
 
-GuessReporter: TypeAlias = Callable[[str, str], object]  # is told a place, and what was assumed there
-
-
-def discard_guess(_position: str, _guess: str) -> None:
-    """For guesses nobody keeps a report of."""
-
-
-class _Reader:
-    """Convert plain data to values; an error names the file and the path in it. Equal blocks become one object."""
-
-    def __init__(self, file: str = "", strict: bool = False, guess: GuessReporter = discard_guess) -> None:
-        self.file = file
-        self.strict = strict
-        self.guess = guess
-        self.known: dict[str, Block] = {}
-
-    def refuse(self, position: str, message: str) -> LoadError:
-        return LoadError(message, file=self.file, position=position)
-
-    def mapping(self, raw: Any, position: str, description: str) -> dict[str, Any]:
-        if not isinstance(raw, Mapping):
-            raise self.refuse(position, f"{description} is a mapping, not {_describe(raw)}")
-        try:
-            return _with_string_keys(raw)
-        except TypeError as error:
-            raise self.refuse(position, str(error)) from None
-
-    def frozen(self, raw: Any, position: str) -> FrozenDict:
-        try:
-            value: FrozenDict = freeze(_from_jsonable(raw))
-        except TypeError as error:
-            raise self.refuse(position, str(error)) from None
-        except RecursionError:
-            raise self.refuse(position, "this value is nested too deeply") from None
-        if not isinstance(value, FrozenDict):  # {"!!binary": …} alone stands for bytes
-            raise self.refuse(position, f"a mapping stands here, not {type(value).__name__}")
-        return value
-
-    def text(self, raw: Any, position: str, description: str) -> str:
-        if raw is None:
-            return ""
-        try:
-            return key_name(raw)
-        except TypeError:
-            raise self.refuse(position, f"{description} is a text, not {_describe(raw)}") from None
-
-    def bag(self, raw: Any, position: str, description: str) -> Metadata:
-        values = self.frozen(self.mapping({} if raw is None else raw, position, description), position)
-        return metadata_from_dict(with_current_names(values))
-
-    def block(self, raw: Any, position: str) -> Block:
-        fields = self.mapping(raw, position, "a block")
-        kind = self.kind(fields.pop("kind", None), fields, position)
-        payload = fields.pop("payload", None) if "payload" in fields else self.misplaced(fields, kind, position)
-        payload = self.mapping({} if payload is None else payload, f"{position}.payload", "a payload")
-        block = Block(
-            kind,
-            self.frozen(payload, f"{position}.payload"),
-            self.role(fields.pop("role", ""), kind, f"{position}.role"),
-            self.text(fields.pop("id", None), f"{position}.id", "an id"),
-            self.bag(fields.pop("metadata", None), f"{position}.metadata", "metadata"),
-            extra=self.frozen(fields, position),
-        )
-        earlier_block = self.known.setdefault(block.id, block) if block.id else block
-        return earlier_block if earlier_block == block else block
-
-    def misplaced(self, fields: dict[str, Any], kind: str, position: str) -> dict[str, Any]:
-        """Remove payload fields from the top level of a block without payload, and return them."""
-        names = [name for name in MISPLACED_FIELDS.get(kind, ("text",)) if name in fields]
-        if names:
-            verb = "belongs" if len(names) == 1 else "belong"
-            complaint = f"{' and '.join(names)} {verb} in the payload: payload: {{{names[0]}: …}}"
-            if self.strict:
-                raise self.refuse(position, complaint)
-            self.guess(position, complaint)
-        return {name: fields.pop(name) for name in names}
-
-    def kind(self, raw: Any, fields: Mapping[str, Any], position: str) -> str:
-        if raw is None:
-            raise self.refuse(position, f"a block has a kind; this one has {', '.join(fields) or 'nothing'}")
-        kind = self.text(raw, f"{position}.kind", "a kind")
-        normal_kind = kind.strip().lower()
-        if normal_kind in KNOWN_KINDS:
-            return normal_kind
-        if self.strict:
-            raise self.refuse(f"{position}.kind", f"{kind!r} is no kind; there are: {', '.join(sorted(KNOWN_KINDS))}")
-        return kind or "other"
-
-    def role(self, raw: Any, kind: str, position: str) -> str:
-        """Blank is left to the kind, as in geppetto; null says that there is none."""
-        role = self.text(raw, position, "a role")
-        return role if raw is None or role.strip() else DEFAULT_ROLES.get(kind, role)
-
-    def blocks(self, raw: Any, position: str, previous_blocks: PersistentList[Block]) -> Iterator[Block]:
-        if not isinstance(raw, (list, tuple, type(None))):
-            raise self.refuse(position, f"blocks are a list, not {_describe(raw)}")
-        for index, item in enumerate(raw or ()):
-            if isinstance(item, Mapping) and item.keys() == SHARED_BLOCKS_KEYS:
-                yield from self.shared(item["shared_blocks"], f"{position}[{index}].shared_blocks", previous_blocks)
-            else:
-                yield self.block(item, f"{position}[{index}]")
-
-    def shared(self, raw: Any, position: str, previous_blocks: PersistentList[Block]) -> tuple[Block, ...]:
-        """From where to where in the Turn before."""
-        is_range = isinstance(raw, (list, tuple)) and len(raw) == 2 and all(type(place) is int for place in raw)
-        if not is_range or not 0 <= raw[0] < raw[1] <= len(previous_blocks):
-            raise self.refuse(
-                position, f"the turn before has {len(previous_blocks)} blocks; it cannot share {raw!r:.60}"
-            )
-        return previous_blocks[raw[0] : raw[1]]
-
-    def turn(self, raw: Any, position: str = "", previous_blocks: PersistentList[Block] = NO_BLOCKS) -> Turn:
-        fields = self.mapping(raw, position, "a turn")
-        self.version(fields, position)
-        prefix = f"{position}." if position else ""
-        shared_count = fields.pop("shared_blocks", 0)
-        if type(shared_count) is not int or not 0 <= shared_count <= len(previous_blocks):
-            raise self.refuse(
-                f"{prefix}shared_blocks",
-                f"the turn before has {len(previous_blocks)} blocks; it cannot share {shared_count!r}",
-            )
-        blocks = self.blocks(fields.pop("blocks", None), f"{prefix}blocks", previous_blocks)
-        return Turn(
-            previous_blocks.head(shared_count) + blocks,
-            self.text(fields.pop("id", None), f"{prefix}id", "an id"),
-            self.bag(fields.pop("metadata", None), f"{prefix}metadata", "metadata"),
-            self.bag(fields.pop("data", None), f"{prefix}data", "data"),
-            extra=self.frozen(fields, position),
-        )
-
-    def run(self, raw: Any) -> Run:
-        fields = self.mapping(raw, "", "a run")
-        self.version(fields, "")
-        raw_turns = fields.pop("turns", None)
-        raw_turns = [] if raw_turns is None else raw_turns
-        if not isinstance(raw_turns, (list, tuple)):
-            raise self.refuse("turns", f"turns are a list, not {_describe(raw_turns)}")
-        turns: list[Turn] = []
-        for index, raw_turn in enumerate(raw_turns):
-            turns.append(self.turn(raw_turn, f"turns[{index}]", turns[-1].blocks if turns else PersistentList()))
-        return Run(
-            tuple(turns),
-            self.text(fields.pop("id", None), "id", "an id"),
-            self.text(fields.pop("name", None), "name", "a name"),
-            self.bag(fields.pop("metadata", None), "metadata", "metadata"),
-            extra=self.frozen(fields, ""),
-        )
-
-    def version(self, fields: dict[str, Any], position: str) -> None:
-        version = fields.pop("version", FORMAT_VERSION)
-        if version != FORMAT_VERSION:
-            raise self.refuse(
-                f"{position}.version".lstrip("."),
-                f"version {version!r} is not one this nbturns reads; it reads {FORMAT_VERSION}",
-            )
-
-
-def _describe(raw: Any) -> str:
-    names = {
-        dict: "a mapping",
-        list: "a list",
-        tuple: "a list",
-        str: "a text",
-        type(None): "nothing",
-        FrozenDict: "a mapping",
-        FrozenList: "a list",
-    }
-    return f"{names.get(type(raw), type(raw).__name__)}: {raw!r:.60}" if raw is not None else "nothing"
-
-
-def _from_jsonable(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        if len(value) == 1 and isinstance(value.get(BYTES_KEY), str):
-            try:
-                return base64.b64decode(value[BYTES_KEY], validate=True)
-            except ValueError:  # somebody else's mapping, which happens to have that key
-                return value
-        return {
-            k[:-1] if k.rstrip("!") == BYTES_KEY != k else k: _from_jsonable(v)
-            for k, v in _with_string_keys(value).items()
-        }
-    if isinstance(value, (list, tuple)):
-        return [_from_jsonable(v) for v in value]
-    return value
-
-
-def _with_string_keys(raw: Mapping[Any, Any]) -> dict[str, Any]:
-    """The same mapping with texts as keys. Raises TypeError when two become one."""
-    by_name = {key_name(k): v for k, v in raw.items()}
-    if len(by_name) != len(raw):
-        raise MisuseError(f"keys of this mapping collide once converted to strings: {', '.join(by_name)}")
-    return by_name
-
-
 def block_from_dict(data: Mapping[str, Any], *, file: str = "", strict: bool = False) -> Block:
-    """Raises LoadError that names the place."""
-    return _Reader(file, strict).block(data, "")
+    """Return the Block of plain data. Raises LoadError with the position."""
+    return Decoder(file, strict).block(data, "")
 
 
 def turn_from_dict(
     data: Mapping[str, Any], *, file: str = "", strict: bool = False, guess: GuessReporter = discard_guess
 ) -> Turn:
-    """Raises LoadError that names the place."""
-    return _Reader(file, strict, guess).turn(data)
+    """Return the Turn of plain data. Raises LoadError with the position."""
+    return Decoder(file, strict, guess).turn(data)
 
 
 def run_from_dict(
     data: Mapping[str, Any], *, file: str = "", strict: bool = False, guess: GuessReporter = discard_guess
 ) -> Run:
-    """A Run, or a Turn as a Run of one. Raises LoadError that names the place."""
-    reader = _Reader(file, strict, guess)
+    """Return the Run of plain data; a Turn becomes a Run of one Turn. Raises LoadError with the position."""
+    reader = Decoder(file, strict, guess)
     if isinstance(data, Mapping) and "turns" not in data and "blocks" in data:
         return Run((reader.turn(data),))
     return reader.run(data)
@@ -349,9 +146,8 @@ def is_nbturns_data(data: Any) -> bool:
     """Return True when plain data looks like a Turn or a Run of nbturns or geppetto."""
     if not isinstance(data, Mapping):
         return False
-    if isinstance(data.get("turns"), (list, tuple)) and all(
-        isinstance(t, Mapping) and "blocks" in t for t in data["turns"]
-    ):
+    turns = data.get("turns")
+    if isinstance(turns, (list, tuple)) and all(isinstance(turn, Mapping) and "blocks" in turn for turn in turns):
         return True
     return "blocks" in data and not ({"messages", "role", "content", "mapping"} & data.keys())
 
@@ -372,36 +168,28 @@ def run_to_yaml(run: Run) -> str:
 
 
 def turn_from_yaml(text: str | bytes) -> Turn:
-    """Raises LoadError with line and block for what is not a Turn, or several."""
-    (turn,) = _read_yaml(text, "", turn_from_dict, single=True)
-    return turn
+    """Return the Turn in a YAML text. Raises LoadError, with line and block, for anything else and for several."""
+    return next(_read_yaml(text, "", turn_from_dict, single=True))
 
 
 def run_from_yaml(text: str | bytes) -> Run:
-    """Raises LoadError with line and block for what is not a Run, or several."""
-    (run,) = _read_yaml(text, "", _run_from_data, single=True)
-    return run
+    """Return the Run in a YAML text. Raises LoadError, with line and block, for anything else and for several."""
+    return next(_read_yaml(text, "", lambda run_data: Decoder().run(run_data), single=True))
 
 
 def runs_from_yaml(
     text: str | bytes, *, file: str = "", strict: bool = False, guess: GuessReporter = discard_guess
 ) -> Iterator[Run]:
-    """The Runs and Turns of a stream of documents. Raises LoadError with line and block for what is neither."""
+    """Yield the Runs of a YAML stream; a Turn is a Run of one. Raises LoadError with line and block."""
     return _read_yaml(text, file, lambda data: run_from_dict(data, file=file, strict=strict, guess=guess))
 
 
-def _run_from_data(data: Any) -> Run:
-    return _Reader().run(data)
-
-
 def _read_yaml(text: str | bytes, file: str, convert: Callable[[Any], V], *, single: bool = False) -> Iterator[V]:
-    """Read YAML; a complaint about a block gets the line it stands on."""
+    """Convert each YAML document; an error about a block gets its line."""
     from .yaml_text import line_of_path, yaml_documents
 
     if not isinstance(text, (str, bytes)):
-        raise MisuseError(
-            f"this reads the text of a file, not {type(text).__name__}: {text!r:.60}; nt.load(path) opens one"
-        )
+        raise MisuseError(f"expected YAML text, got {type(text).__name__}: {text!r:.60}; use nt.load(path) for a file")
     numbered_documents = yaml_documents(text, file, single=single)
     for number, data in numbered_documents if numbered_documents or not single else ((0, None),):
         try:

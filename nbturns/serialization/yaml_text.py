@@ -1,7 +1,7 @@
-"""YAML as geppetto's reader understands it: dates, `yes` and `1:30` are text.
+"""YAML read and written as by geppetto: dates, `yes` and `1:30` are strings.
 
-PyYAML speaks YAML 1.1, where those are a date, a boolean and a number. It is read with
-the safe C loader, within limits: a file may not be built to unfold without end.
+In PyYAML's YAML 1.1 those are a date, a boolean and a number. Files are read with the safe C
+loader, with limits on aliases, merge keys and depth.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ try:
 except ModuleNotFoundError as error:
     raise failed_import_error(error) from None
 
-MAX_DEPTH = 2 * DEEPEST_VALUE  # levels: a value's, and those it stands in
-MAX_UNFOLDED_VALUES = 1_000_000  # values a file may have more than it has bytes, by aliases
-MAX_MERGED_KEYS = 100_000  # keys a file may merge more than it has bytes
+MAX_DEPTH = 2 * DEEPEST_VALUE  # levels of a value and of the structure around it
+MAX_UNFOLDED_VALUES = 1_000_000  # values from aliases in excess of the bytes of a file
+MAX_MERGED_KEYS = 100_000  # merged keys in excess of the bytes of a file
 MERGE_TAG = "tag:yaml.org,2002:merge"
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 Resolvers = dict[str | None, list[tuple[str, re.Pattern[str]]]]
@@ -36,7 +36,7 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         self.merge_budget = len(text) + MAX_MERGED_KEYS
 
     def descend_resolver(self, parent: Any, _: Any) -> None:
-        """Called on the way into each node, where the C loader would go down until the stack ends."""
+        """Limit the depth; called for each node, because the C loader recurses without limit."""
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise yaml.constructor.ConstructorError(
@@ -47,9 +47,9 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         self.depth -= 1
 
     def flatten_mapping(self, node: Any) -> None:
-        """Put what `<<` merges before a mapping's own keys, each key once.
+        """Put the keys merged by `<<` before the own keys of a mapping, each key once.
 
-        The releases of PyYAML differ in which of two merged values stands, and in how often they merge the same.
+        Releases of PyYAML differ in the precedence of merged values, and in repeated merges.
         """
         sources = [
             source
@@ -59,33 +59,29 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         ]
         if not sources:
             return
-        own = {self._name(key): (key, value) for key, value in node.value if key.tag != MERGE_TAG}
-        node.value = list(own.values())
-        merged: dict[str, Any] = {}
+        own_pairs = {self._name(key): (key, value) for key, value in node.value if key.tag != MERGE_TAG}
+        node.value = list(own_pairs.values())
+        merged_pairs: dict[str, Any] = {}
         for source in sources:
             if not isinstance(source, yaml.MappingNode):
-                raise yaml.constructor.ConstructorError(None, None, "<< merges mappings alone", source.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, "<< can only merge mappings", source.start_mark)
             self.flatten_mapping(source)
             self.merge_budget -= len(source.value)
             if self.merge_budget < 0:
-                raise yaml.constructor.ConstructorError(
-                    None, None, "its merge keys unfold without end", node.start_mark
-                )
+                raise yaml.constructor.ConstructorError(None, None, "too many merged keys", node.start_mark)
             for key, value in source.value:
-                merged.setdefault(self._name(key), (key, value))
-        node.value = [*(pair for name, pair in merged.items() if name not in own), *node.value]
+                merged_pairs.setdefault(self._name(key), (key, value))
+        node.value = [*(pair for name, pair in merged_pairs.items() if name not in own_pairs), *node.value]
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[str, Any]:
-        """A mapping with texts as keys: in Python 1, 1.0 and True are one."""
-        names: set[str] = set()
+        """Return a mapping with string keys; in Python 1, 1.0 and True would be one key."""
+        key_names: set[str] = set()
         for key, _ in node.value:
             if key.tag != MERGE_TAG:
                 name = self._name(key)
-                if name in names:
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"key {name!r} stands twice in one mapping", key.start_mark
-                    )
-                names.add(name)
+                if name in key_names:
+                    raise yaml.constructor.ConstructorError(None, None, f"duplicate key {name!r}", key.start_mark)
+                key_names.add(name)
         self.flatten_mapping(node)
         return {self._name(key): self.construct_object(value, deep=deep) for key, value in node.value}
 
@@ -94,13 +90,17 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
             return key_name(self.construct_object(key, deep=True))
         except TypeError:
             raise yaml.constructor.ConstructorError(
-                None, None, "a key is a text, a number, true, false or null", key.start_mark
+                None, None, "a key must be a string, a number, true, false or null", key.start_mark
             ) from None
 
     def construct_yaml_int(self, node: Any) -> int:
         text = self.construct_scalar(node)
-        plain = text.lower().replace("0o", "0")
-        return int(plain, 16) if "0x" in plain else super().construct_yaml_int(yaml.ScalarNode(node.tag, plain))
+        normal_text = text.lower().replace("0o", "0")
+        return (
+            int(normal_text, 16)
+            if "0x" in normal_text
+            else super().construct_yaml_int(yaml.ScalarNode(node.tag, normal_text))
+        )
 
 
 class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]  # the C dumper where it is built
@@ -110,7 +110,7 @@ class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[mi
 
 def _represent_str(dumper: Any, text: str) -> Any:
     if not text.isascii() and LONE_SURROGATE.search(text):
-        raise MisuseError(f"YAML cannot hold half a character, as in {text!r:.60}; JSON can: save it as .json")
+        raise MisuseError(f"YAML cannot hold lone surrogates, as in {text!r:.60}; save as .json instead")
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
 
 
@@ -132,7 +132,7 @@ for _tag, _pattern, _first in (
 
 
 def dump_yaml(data: Any) -> str:
-    """Plain data as YAML; the same data always gives the same text."""
+    """Return plain data as YAML; equal data gives equal text."""
     text: str = yaml.dump(
         data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**31 - 1, default_flow_style=False
     )
@@ -140,21 +140,21 @@ def dump_yaml(data: Any) -> str:
 
 
 def load_yaml(text: str | bytes, file: str = "") -> Any:
-    """The one document as plain data; None when there is nothing in it. Raises LoadError with line and column."""
+    """Return the single document as plain data; None if it is empty. Raises LoadError with line and column."""
     loaded_documents = yaml_documents(text, file, single=True)
     return loaded_documents[0][1] if loaded_documents else None
 
 
 def yaml_documents(text: str | bytes, file: str = "", *, single: bool = False) -> list[tuple[int, Any]]:
-    """The documents with something in them as plain data, each with its number in the stream.
+    """Return the non-empty documents as pairs of number in the stream and plain data.
 
-    Raises LoadError with line and column, and for several documents where a `single` one was to be read.
+    Raises LoadError with line and column, and for several documents if `single`.
     """
     loaded = _parse_documents(text, file)
     loaded = [(number, data) for number, data in enumerate(loaded) if data is not None]
     if single and len(loaded) > 1:
         raise LoadError(
-            f"there are {len(loaded)} documents in it, parted by ---; nt.load_all(path) gives one after the other",
+            f"the text contains {len(loaded)} documents, separated by ---; use nt.load_all(path)",
             file=file,
         )
     if b"*" in text if isinstance(text, bytes) else "*" in text:
@@ -165,14 +165,14 @@ def yaml_documents(text: str | bytes, file: str = "", *, single: bool = False) -
 
 def _parse_documents(text: str | bytes, file: str) -> list[Any]:
     loader = None
-    documents: list[Any] = []
+    parsed_documents: list[Any] = []
     try:
         loader = _Loader(text)
         while loader.check_data():
-            documents.append(loader.get_data())
+            parsed_documents.append(loader.get_data())
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        position = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        error_mark = error.problem_mark or error.context_mark
+        position = f"line {error_mark.line + 1}, column {error_mark.column + 1}" if error_mark else ""
         raise LoadError(f"this is not YAML: {error.problem or error.context}", file=file, position=position) from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a number Python cannot hold, bytes that are not UTF-8
         raise LoadError(f"this is not YAML: {str(error).partition(chr(10))[0]}", file=file) from None
@@ -183,66 +183,66 @@ def _parse_documents(text: str | bytes, file: str) -> list[Any]:
     finally:
         if loader is not None:
             loader.dispose()
-    return documents
+    return parsed_documents
 
 
 def _refuse_alias_bombs(data: Any, length: int, file: str) -> None:
-    """A few aliases can stand for billions of values; a value must stay near its file's size."""
-    sizes: dict[int, int | None] = {}
+    """Raise LoadError if aliases expand to many more values than the text has characters."""
+    size_by_id: dict[int, int | None] = {}
 
-    def size(value: Any) -> int:
+    def count_values(value: Any) -> int:
         if not isinstance(value, (dict, list)):
             return 1
-        value_size = sizes.get(id(value), 0)
+        value_size = size_by_id.get(id(value), 0)
         if value_size is None:
-            raise LoadError("an alias stands for something that contains it", file=file)
+            raise LoadError("an alias contains itself", file=file)
         if not value_size:
-            sizes[id(value)] = None
-            value_size = 1 + sum(map(size, value.values() if isinstance(value, dict) else value))
-            sizes[id(value)] = value_size
+            size_by_id[id(value)] = None
+            value_size = 1 + sum(map(count_values, value.values() if isinstance(value, dict) else value))
+            size_by_id[id(value)] = value_size
         return value_size
 
     try:
-        if size(data) > length + MAX_UNFOLDED_VALUES:
-            raise LoadError(f"its aliases unfold to {size(data):,} values; that is no conversation", file=file)
+        if count_values(data) > length + MAX_UNFOLDED_VALUES:
+            raise LoadError(f"its aliases expand to {count_values(data):,} values, which is too many", file=file)
     except RecursionError:
         raise LoadError("nested too deeply", file=file) from None
 
 
 def line_of_path(text: str | bytes, path: str, document: int = 0) -> int:
-    """The line on which `path`, like `turns[0].blocks[3].kind`, or the nearest thing above it, begins."""
+    """Return the line of `path`, like `turns[0].blocks[3].kind`, or of the nearest value above it."""
     loader = _Loader(text)
     node = None
     for _ in range(document + 1):
         node = loader.get_node() if loader.check_node() else None
-    line = node.start_mark.line + 1 if document and node is not None else 1
-    for step in re.findall(r"[^.\[\]]+", path):
-        child = None
-        if isinstance(node, yaml.SequenceNode) and step.isdigit() and int(step) < len(node.value):
-            child = node.value[int(step)]
+    line_number = node.start_mark.line + 1 if document and node is not None else 1
+    for path_step in re.findall(r"[^.\[\]]+", path):
+        child_node = None
+        if isinstance(node, yaml.SequenceNode) and path_step.isdigit() and int(path_step) < len(node.value):
+            child_node = node.value[int(path_step)]
         elif isinstance(node, yaml.MappingNode):
-            child = next((value for key, value in node.value if key.value == step), None)
-        if child is None:
+            child_node = next((value for key, value in node.value if key.value == path_step), None)
+        if child_node is None:
             break
-        node, line = child, child.start_mark.line + 1
-    return line
+        node, line_number = child_node, child_node.start_mark.line + 1
+    return line_number
 
 
 def lines_by_path(text: str | bytes) -> dict[tuple[str | int, ...], int]:
-    """The line on which each value stands, by its path; of a mapping's value, the line of its key."""
+    """Return the line of each value by its path; for the value of a mapping, the line of its key."""
     loader = _Loader(text)
-    lines: dict[tuple[str | int, ...], int] = {}
+    line_by_path: dict[tuple[str | int, ...], int] = {}
 
-    def walk(node: Any, path: tuple[str | int, ...]) -> None:
+    def visit_node(node: Any, path: tuple[str | int, ...]) -> None:
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
-                lines[(*path, str(key.value))] = key.start_mark.line + 1
-                walk(value, (*path, str(key.value)))
+                line_by_path[(*path, str(key.value))] = key.start_mark.line + 1
+                visit_node(value, (*path, str(key.value)))
         elif isinstance(node, yaml.SequenceNode):
-            for i, value in enumerate(node.value):
-                lines[(*path, i)] = value.start_mark.line + 1
-                walk(value, (*path, i))
+            for item_index, value in enumerate(node.value):
+                line_by_path[(*path, item_index)] = value.start_mark.line + 1
+                visit_node(value, (*path, item_index))
 
     if loader.check_node():
-        walk(loader.get_node(), ())
-    return lines
+        visit_node(loader.get_node(), ())
+    return line_by_path

@@ -154,12 +154,12 @@ export class RunSource {
     });
   }
 
-  /** Request blocks that have not been loaded. @param {number} from @param {number} to places in the pool */
+  /** Request blocks that have not been loaded, and the ones after them: few large requests are faster than many. @param {number} from @param {number} to places in the pool */
   load(from, to) {
     for (let place = from; place < Math.min(to, this.length); place += 1) {
       if (this.pool[place] || this.requestedPlaces.has(place)) continue;
       let end = place;
-      while (end < Math.min(to, this.length, place + MAX_REQUEST_ROWS) && !this.pool[end] && !this.requestedPlaces.has(end)) this.requestedPlaces.add(end++);
+      while (end < Math.min(this.length, place + MAX_REQUEST_ROWS) && !this.pool[end] && !this.requestedPlaces.has(end)) this.requestedPlaces.add(end++);
       this.model.send({ request: "rows", from: place, to: end });
       place = end - 1;
     }

@@ -1,7 +1,6 @@
-"""Block: one piece of a conversation, and the short ways to write one.
+"""Block, a piece of a conversation, and functions that make blocks.
 
-It never changes. An edit gives another block that shares what it kept, so whoever holds
-the first sees what they saw.
+Blocks are frozen: an edit returns a new block that shares the unchanged values.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ T = TypeVar("T")
 
 
 class Kind(StrEnum):
-    """The kinds we know. A Block of another kind keeps the name it came with."""
+    """The known kinds of blocks. Other kinds are kept as strings."""
 
     SYSTEM = "system"
     USER = "user"
@@ -37,10 +36,10 @@ TOOL_CALL, TOOL_USE = str(Kind.TOOL_CALL), str(Kind.TOOL_USE)
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One piece of a Turn: a message, a call, its result, a thought.
+    """A piece of a Turn: a message, a tool call, its result, or reasoning.
 
-    `payload` holds what the kind holds (`text`; `id name args`; `id result error`;
-    `images`), in geppetto's names. `extra` keeps what a file had beside these.
+    The fields of `payload` depend on the kind and have geppetto's names: `text`, `images`; `id`,
+    `name`, `args`; `id`, `result`, `error`. `extra` has the unknown fields of a file.
     """
 
     kind: str
@@ -50,7 +49,7 @@ class Block:
     metadata: Metadata = NO_METADATA
     extra: Mapping[str, Any] = field(default=EMPTY_DICT, kw_only=True)
 
-    if TYPE_CHECKING:  # what it takes; `__post_init__` makes of it what the fields say
+    if TYPE_CHECKING:  # the accepted types; `__post_init__` converts them to those of the fields
 
         def __init__(
             self,
@@ -66,13 +65,13 @@ class Block:
     def __post_init__(self) -> None:
         put = object.__setattr__
         if type(self.kind) is not str or not self.kind:
-            put(self, "kind", require_str(self.kind, "a kind") or "other")
+            put(self, "kind", require_str(self.kind, "kind") or "other")
         if type(self.payload) is not FrozenDict:
-            put(self, "payload", require_mapping(self.payload, "a payload"))
+            put(self, "payload", require_mapping(self.payload, "payload"))
         if type(self.role) is not str:
-            put(self, "role", require_str(self.role, "a role"))
+            put(self, "role", require_str(self.role, "role"))
         if type(self.id) is not str:
-            put(self, "id", require_str(self.id, "an id"))
+            put(self, "id", require_str(self.id, "id"))
         if type(self.metadata) is not Metadata:
             put(self, "metadata", Metadata(self.metadata))
         if type(self.extra) is not FrozenDict:
@@ -80,27 +79,27 @@ class Block:
 
     @property
     def text(self) -> str:
-        """The text of a message or a thought; "" where there is none."""
+        """The text of a message or of reasoning; "" when there is none."""
         text = self.payload.get("text")
         return text if isinstance(text, str) else ""
 
     @property
     def name(self) -> str:
-        """The name of the tool that is called."""
+        """The name of the called tool; "" for other blocks."""
         return str(self.payload.get("name") or "")
 
     @property
     def args(self) -> FrozenDict:
         """The arguments of a call; empty when they are not an object (see `payload`)."""
-        args = self.payload.get("args")
-        if isinstance(args, str):
-            import json  # calls with arguments as text are rare, and every import of ours would pay for it
+        raw_args = self.payload.get("args")
+        if isinstance(raw_args, str):
+            import json  # rarely needed, and it would slow down `import nbturns`
 
             try:
-                args = freeze(json.loads(args))
-            except (ValueError, TypeError, RecursionError):  # no JSON, or nested without end
+                raw_args = freeze(json.loads(raw_args))
+            except (ValueError, TypeError, RecursionError):  # not JSON, or nested too deeply
                 return EMPTY_DICT
-        return args if isinstance(args, FrozenDict) else EMPTY_DICT
+        return raw_args if isinstance(raw_args, FrozenDict) else EMPTY_DICT
 
     @property
     def result(self) -> Any:
@@ -113,15 +112,15 @@ class Block:
 
     @property
     def images(self) -> FrozenList:
-        """The images that go with a message, in one shape whatever a file had."""
+        """The images of a message as image maps of one form."""
         images = self.payload.get("images")
         return FrozenList(map(normal_or_raw_image, images)) if isinstance(images, FrozenList) else FrozenList()
 
     @property
     def tool_call_id(self) -> str:
-        """The provider's id of the call this block makes or answers; "" for a block of another kind."""
-        id = self.payload.get("id") if self.kind in ("tool_call", "tool_use") else None
-        return id if isinstance(id, str) else ""
+        """The provider's id of the tool call that this block makes or answers; "" for a block of another kind."""
+        call_id = self.payload.get("id") if self.kind in ("tool_call", "tool_use") else None
+        return call_id if isinstance(call_id, str) else ""
 
     @property
     def inference(self) -> InferenceResult | None:
@@ -133,10 +132,10 @@ class Block:
         return self.metadata.get(INFERENCE_ID) or ""
 
     def edit(self, **payload: Any) -> Block:
-        """The same block with some of its payload changed.
+        """Return the block with some fields of its payload replaced.
 
-        Raises TypeError for a name that is neither in the payload nor one a payload has: a
-        misspelt one would change nothing. `replace(payload={…})` sets whatever you like.
+        Raises MisuseError for a name that is neither in the payload nor in PAYLOAD_FIELDS, because
+        it is probably misspelt. `replace(payload={…})` accepts any name.
         """
         for name in payload:
             if name not in self.payload and name not in PAYLOAD_FIELDS:
@@ -144,7 +143,7 @@ class Block:
                     f"a {self.kind} block has no {name!r}; it has {', '.join(self.payload) or 'no payload'}{_spelling_hint(name)}"
                 )
         if "text" in payload:
-            require_str(payload["text"], "a text")
+            require_str(payload["text"], "text")
         return self._with(payload=freeze({**self.payload, **payload}))
 
     def replace(
@@ -155,7 +154,7 @@ class Block:
         role: str | None = None,
         payload: Mapping[str, Any] | None = None,
     ) -> Block:
-        """The same block with another kind, id, role or whole payload."""
+        """Return the block with another kind, id, role or payload."""
         return self._with(kind=kind, payload=payload, role=role, id=id)
 
     def with_metadata(self, key: Key[T], value: T) -> Block:
@@ -171,20 +170,20 @@ class Block:
         metadata: Metadata | None = None,
     ) -> Block:
         return make_block(
-            self.kind if kind is None else require_str(kind, "a kind") or "other",
-            self.payload if payload is None else require_mapping(payload, "a payload"),
-            self.role if role is None else require_str(role, "a role"),
-            self.id if id is None else require_str(id, "an id"),
+            self.kind if kind is None else require_str(kind, "kind") or "other",
+            self.payload if payload is None else require_mapping(payload, "payload"),
+            self.role if role is None else require_str(role, "role"),
+            self.id if id is None else require_str(id, "id"),
             self.metadata if metadata is None else metadata,
             self.extra,
         )
 
     def with_signature(self, id: str, metadata: Metadata) -> Block:
-        """The same block with what the loop gives each one: an id and a bag, both known to be in order."""
+        """Return the block with an id and metadata that are known to be valid."""
         return make_block(self.kind, self.payload, self.role, id, metadata, self.extra)
 
     def __add__(self, other_blocks: Any) -> Any:
-        """A Turn that begins with this block."""
+        """Return a Turn that begins with this block."""
         from .turns import Turn
 
         return other_blocks.insert(0, self) if isinstance(other_blocks, Turn) else Turn((self,)) + other_blocks
@@ -210,7 +209,7 @@ refuse_assignment(Block)
 make_block = unchecked_constructor(Block)  # takes the fields of a Block, frozen and valid
 
 
-# What payloads hold, in geppetto's names (its `helpers_blocks.go`) and those of the providers' codecs.
+# The fields of payloads, with the names of geppetto (`helpers_blocks.go`) and of the providers' codecs.
 PAYLOAD_FIELDS = frozenset(
     [
         "text",
@@ -250,56 +249,56 @@ def _spelling_hint(name: str) -> str:
 
 
 def system(text: str) -> Block:
-    return Block(Kind.SYSTEM, {"text": require_str(text, "a text")}, "system")
+    return Block(Kind.SYSTEM, {"text": require_str(text, "text")}, "system")
 
 
 def user(text: str = "", images: Iterable[Any] = ()) -> Block:
-    """A message of the user. `images`: one or several of `image(...)`, or paths, URLs, bytes, image maps."""
+    """Return a message of the user. `images` are one or several of `image(...)`, paths, URLs, bytes or image maps."""
     image_sources = (
         images if isinstance(images, Iterable) and not isinstance(images, (str, bytes, Mapping)) else (images,)
     )
     image_maps = [normal_image(source) if isinstance(source, Mapping) else image(source) for source in image_sources]
-    payload = {"text": require_str(text, "a text")}
+    payload = {"text": require_str(text, "text")}
     return Block(Kind.USER, {**payload, "images": image_maps} if image_maps else payload, "user")
 
 
 def assistant(text: str) -> Block:
-    return Block(Kind.LLM_TEXT, {"text": require_str(text, "a text")}, "assistant")
+    return Block(Kind.LLM_TEXT, {"text": require_str(text, "text")}, "assistant")
 
 
 def reasoning(text: str = "", **payload: Any) -> Block:
-    """A thought; `payload` may hold `summary`, `encrypted_content`, `item_id`, `signature`."""
-    return Block(Kind.REASONING, {"text": require_str(text, "a text"), **payload})
+    """Return a reasoning block; `payload` may have `summary`, `encrypted_content`, `item_id`, `signature`."""
+    return Block(Kind.REASONING, {"text": require_str(text, "text"), **payload})
 
 
 def tool_call(id: str, name: str, args: Mapping[str, Any] | str | None = None) -> Block:
-    """The model asks for a tool. `id` is the provider's id of the call."""
+    """Return a call of a tool by the model. `id` is the provider's id of the call."""
     frozen_args = EMPTY_DICT if args is None else freeze(args)
     return make_block(
         TOOL_CALL,
-        FrozenDict(id=require_str(id, "a call's id"), name=require_str(name, "a tool's name"), args=frozen_args),
+        FrozenDict(
+            id=require_str(id, "the id of a call"), name=require_str(name, "the name of a tool"), args=frozen_args
+        ),
     )
 
 
 def tool_use(id: str, result: Any = None, error: str = "") -> Block:
-    """The answer to the call with this `id`: a result, or an error in words."""
-    error_text = require_str(error, "an error")
-    return make_block(TOOL_USE, FrozenDict(id=require_str(id, "a call's id"), result=freeze(result), error=error_text))
+    """Return the answer to the call with this `id`: a result, or an error message."""
+    error_text = require_str(error, "error")
+    return make_block(
+        TOOL_USE, FrozenDict(id=require_str(id, "the id of a call"), result=freeze(result), error=error_text)
+    )
 
 
 def require_blocks(items: Iterable[Any]) -> Iterable[Block]:
     """Return the items as they are. Raises MisuseError if one of them is not a Block."""
     if type(items) not in (tuple, list):
         if isinstance(items, (str, bytes, Mapping)) or not isinstance(items, Iterable):
-            raise MisuseError(
-                f"a Turn is made of Blocks, like nt.user(...), not of {type(items).__name__}: {items!r:.60}"
-            )
+            raise MisuseError(f"expected Blocks, like nt.user(...), got {type(items).__name__}: {items!r:.60}")
         items = tuple(items)
     for item in items:
         if not isinstance(item, Block):
-            raise MisuseError(
-                f"a Turn is made of Blocks, like nt.user(...), not of {type(item).__name__}: {item!r:.60}"
-            )
+            raise MisuseError(f"expected Blocks, like nt.user(...), got {type(item).__name__}: {item!r:.60}")
     return items
 
 
@@ -307,13 +306,13 @@ def require_str(value: Any, description: str) -> str:
     if type(value) is str:
         return value
     if not isinstance(value, str):
-        raise MisuseError(f"{description} is a str, not {type(value).__name__}: {value!r:.60}")
+        raise MisuseError(f"{description} must be a str, got {type(value).__name__}: {value!r:.60}")
     return str.__str__(value)
 
 
 def require_mapping(value: Any, description: str) -> FrozenDict:
     if not isinstance(value, Mapping):
-        raise MisuseError(f"{description} is a mapping, not {type(value).__name__}: {value!r:.60}")
+        raise MisuseError(f"{description} must be a mapping, got {type(value).__name__}: {value!r:.60}")
     frozen: FrozenDict = freeze(value)
     return frozen
 
@@ -321,17 +320,15 @@ def require_mapping(value: Any, description: str) -> FrozenDict:
 def extra_fields(extra: Any, field_names: str) -> FrozenDict:
     """Return the fields of a file that the format does not know. Raises MisuseError for a name of the format."""
     if reserved_names := [name for name in field_names.split() if name in extra]:
-        raise MisuseError(
-            f"extra is for names that are not of the format; {', '.join(reserved_names)} would be read as its own"
-        )
+        raise MisuseError(f"extra cannot have the names of the format: {', '.join(reserved_names)}")
     return require_mapping(extra, "extra")
 
 
 def results_of_blocks(blocks: Iterable[Block]) -> tuple[InferenceResult, ...]:
-    """The distinct results these blocks carry, in order.
+    """Return the distinct results of the model calls of these blocks, in order.
 
-    Blocks of one call say so by its id; without ids (geppetto's files, where a whole
-    loop carries the result of its last call) blocks with an equal result are of one.
+    Results are distinguished by the id of their call; without ids (in geppetto's files, where all
+    blocks of a loop have the result of its last call) equal results are one.
     """
     results_by_id: dict[Any, InferenceResult] = {}
     for block in blocks:
@@ -342,16 +339,18 @@ def results_of_blocks(blocks: Iterable[Block]) -> tuple[InferenceResult, ...]:
 
 def comparable_content(blocks: Iterable[Block]) -> list[tuple[str, str, Mapping[str, Any]]]:
     """Return kind, role and payload of each block; call ids become numbers, so that conversations can be compared."""
-    numbers: dict[str, int] = {}
-    count = 0
+    call_numbers: dict[str, int] = {}
+    call_count = 0
 
     def payload(block: Block) -> Mapping[str, Any]:
-        nonlocal count
-        id = block.tool_call_id
-        if not id or block.kind not in ("tool_call", "tool_use"):
+        nonlocal call_count
+        call_id = block.tool_call_id
+        if not call_id or block.kind not in ("tool_call", "tool_use"):
             return block.payload
-        if block.kind == "tool_call" or id not in numbers:  # recordings use an id again, and mean another call
-            numbers[id] = count = count + 1
-        return {**block.payload, "id": numbers[id]}
+        if (
+            block.kind == "tool_call" or call_id not in call_numbers
+        ):  # recordings use an id again, and mean another call
+            call_numbers[call_id] = call_count = call_count + 1
+        return {**block.payload, "id": call_numbers[call_id]}
 
     return [(block.kind, block.role, payload(block)) for block in blocks]

@@ -1,7 +1,7 @@
-"""JSON-shaped values that cannot change, so that a snapshot is a reference.
+"""Frozen JSON values, so that a snapshot is a reference.
 
-They are dicts and lists to every reader (`==`, `json.dumps`, pandas, pydantic)
-and refuse every write, in words that say what to do instead.
+They are subclasses of dict and list, for `==`, `json.dumps`, pandas and pydantic, and raise
+MisuseError on every write.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from ..errors import MisuseError
 from .persistent_list import PersistentList
 
 T = TypeVar("T")
-REFUSAL = "this does not change in place; make a new one with .edit(), .replace() or .with_…()"
-MAX_DEPTH = 100  # levels; pickle and YAML give up not far below
+REFUSAL = "this value is frozen; make a new one with .edit(), .replace() or .with_…()"
+MAX_DEPTH = 100  # levels; pickle and YAML fail slightly below
 
 
 class FrozenDict(dict[str, Any]):
-    """A dict that refuses to change. `.copy()` gives a plain dict that may."""
+    """A frozen dict. `.copy()` returns a plain dict."""
 
     __slots__ = ()
 
@@ -42,7 +42,7 @@ class FrozenDict(dict[str, Any]):
 
 
 class FrozenList(list[Any]):
-    """A list that refuses to change. `.copy()` gives a plain list that may."""
+    """A frozen list. `.copy()` returns a plain list."""
 
     __slots__ = ()
 
@@ -75,34 +75,39 @@ def unchecked_constructor(frozen_class: type[T]) -> Callable[..., T]:
     assignment. So the function fills an object of a draft class, which has the same slots and no guard,
     and then changes the object's `__class__`. It is generated, like the `__init__` of a dataclass.
     """
-    free = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
+    unguarded_methods = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
     draft_class = type(
         f"{frozen_class.__name__}Draft",
         frozen_class.__bases__,
-        {"__slots__": vars(frozen_class)["__slots__"], **free},
+        {"__slots__": vars(frozen_class)["__slots__"], **unguarded_methods},
     )
     field_list = sorted(fields(cast(Any, frozen_class)), key=lambda field: not field.init)
     defaults = {field.name: field.default for field in field_list if field.default is not MISSING}
-    parameters = [
+    parameter_list = [
         f"{field.name}=defaults[{field.name!r}]" if field.name in defaults else field.name for field in field_list
     ]
-    body = ["value = new(draft_class)", *(f"value.{field.name} = {field.name}" for field in field_list)]
-    lines = [f"def make({', '.join(parameters)}):", *body, "value.__class__ = frozen_class", "return value"]
+    body_lines = ["value = new(draft_class)", *(f"value.{field.name} = {field.name}" for field in field_list)]
+    source_lines = [
+        f"def make({', '.join(parameter_list)}):",
+        *body_lines,
+        "value.__class__ = frozen_class",
+        "return value",
+    ]
     namespace: dict[str, Any] = {
         "new": object.__new__, "draft_class": draft_class, "frozen_class": frozen_class, "defaults": defaults,
     }  # fmt: skip
-    exec("\n    ".join(lines), namespace)  # noqa: S102 - built from the names of the fields alone
+    exec("\n    ".join(source_lines), namespace)  # noqa: S102 - built from the names of the fields alone
     return cast("Callable[..., T]", namespace["make"])
 
 
-def refuse_assignment(kind: type) -> None:
-    """Say what to do instead where somebody sets an attribute of a frozen class, whatever its name."""
+def refuse_assignment(frozen_class: type) -> None:
+    """Make a frozen class name the alternatives when an attribute is set or deleted."""
 
-    def refuse(self: object, name: str, *_: object) -> NoReturn:
+    def raise_frozen_error(self: object, name: str, *_: object) -> NoReturn:
         raise FrozenInstanceError(f"{type(self).__name__}.{name}: {REFUSAL}")
 
-    setattr(kind, "__setattr__", refuse)  # noqa: B010 - mypy knows no other way
-    setattr(kind, "__delattr__", refuse)  # noqa: B010
+    setattr(frozen_class, "__setattr__", raise_frozen_error)  # noqa: B010 - mypy rejects an assignment
+    setattr(frozen_class, "__delattr__", raise_frozen_error)  # noqa: B010
 
 
 EMPTY_DICT = FrozenDict()
@@ -112,34 +117,33 @@ FROZEN_TYPES = frozenset({str, int, float, bool, type(None), bytes, FrozenDict, 
 def freeze(value: Any) -> Any:
     """Return JSON-shaped `value` (and bytes) as a value that cannot change.
 
-    Raises TypeError for anything JSON has no shape for, and for a value that
-    contains itself.
+    Raises MisuseError for values that JSON cannot hold, and for a value that contains itself.
     """
     if type(value) in FROZEN_TYPES:
         return value
     try:
         return _freeze(value, MAX_DEPTH)
     except RecursionError:
-        raise MisuseError("this value is nested too deeply, or contains itself") from None
+        raise MisuseError(f"the value is nested more than {MAX_DEPTH} levels deep, or contains itself") from None
 
 
 def _freeze(value: Any, levels: int) -> Any:
-    kind = type(value)
-    if kind in FROZEN_TYPES:
+    value_class = type(value)
+    if value_class in FROZEN_TYPES:
         return value
     if not levels:
         raise RecursionError
     levels_left = levels - 1
-    if kind is dict:
+    if value_class is dict:
         return FrozenDict(
             {
                 k if type(k) is str else key_name(k): v if type(v) in FROZEN_TYPES else _freeze(v, levels_left)
                 for k, v in value.items()
             }
         )
-    if kind is list or kind is tuple:
+    if value_class is list or value_class is tuple:
         return FrozenList([v if type(v) in FROZEN_TYPES else _freeze(v, levels_left) for v in value])
-    if isinstance(value, str):  # an enum of strings keeps its value, not its name
+    if isinstance(value, str):  # str() of an enum may give its name
         return str.__str__(value)
     if isinstance(value, Mapping):
         return FrozenDict({key_name(k): _freeze(v, levels_left) for k, v in value.items()})
@@ -151,13 +155,13 @@ def _freeze(value: Any, levels: int) -> Any:
         return float(value)
     if isinstance(value, (bytearray, memoryview)):
         return bytes(value)
-    if hasattr(value, "dtype") and hasattr(value, "tolist"):  # a number or an array of numpy's
+    if hasattr(value, "dtype") and hasattr(value, "tolist"):  # a numpy scalar or array
         return _freeze(value.tolist(), levels_left)
-    raise MisuseError(f"only JSON values and bytes can be kept here, not {kind.__name__}: {value!r:.80}")
+    raise MisuseError(f"expected a JSON value or bytes, got {value_class.__name__}: {value!r:.80}")
 
 
 def key_name(key: Any) -> str:
-    """JSON has only strings as keys; YAML has more, and they become what JSON would write."""
+    """Return a key as a string, as JSON writes it: "null", "true", "1". YAML has keys of these types."""
     if type(key) is str:
         return key
     if isinstance(key, str):
@@ -166,11 +170,11 @@ def key_name(key: Any) -> str:
         return {None: "null", True: "true", False: "false"}[key]
     if isinstance(key, (int, float)):
         return repr(key)
-    raise MisuseError(f"a key is a string here, not {type(key).__name__}: {key!r:.80}")
+    raise MisuseError(f"a key must be a string, got {type(key).__name__}: {key!r:.80}")
 
 
 def thaw(value: Any) -> Any:
-    """Return a plain, changeable copy: dicts and lists all the way down."""
+    """Return a mutable copy of plain dicts and lists."""
     if isinstance(value, Mapping):
         return {k: thaw(v) for k, v in value.items()}
     if isinstance(value, (list, tuple, PersistentList)):

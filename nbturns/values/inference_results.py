@@ -1,4 +1,4 @@
-"""The record of one model call: who answered, why it stopped, what it cost.
+"""InferenceResult, the record of one model call: model, stop reason, tokens and cost.
 
 Tokens and money are summed per call, never per block or per Turn: several blocks
 share one call, and a later Turn contains the blocks of an earlier one.
@@ -19,7 +19,7 @@ from .persistent_list import PersistentList
 
 
 class FinishClass(StrEnum):
-    """Why a call ended, in one vocabulary for every provider: geppetto's six, and three."""
+    """The reason why a model call ended, the same for every provider: geppetto's six values and three more."""
 
     COMPLETED = "completed"
     MAX_TOKENS = "max_tokens"
@@ -33,11 +33,11 @@ class FinishClass(StrEnum):
 
     @classmethod
     def of(cls, stop_reason: str, *, pending: bool = False) -> FinishClass:
-        """The class of a provider's stop reason. Unanswered calls win over what it says."""
+        """Return the class of a provider's stop reason; TOOL_CALLS_PENDING if there are pending calls."""
         if pending:
             return cls.TOOL_CALLS_PENDING
-        reason = stop_reason.strip().lower()
-        return _CLASS_OF_REASON.get(reason, cls.UNKNOWN)
+        normal_reason = stop_reason.strip().lower()
+        return _CLASS_OF_REASON.get(normal_reason, cls.UNKNOWN)
 
 
 _CLASS_OF_REASON: dict[str, FinishClass] = {
@@ -99,24 +99,28 @@ class Usage:
 
     @property
     def cache_read_input_tokens(self) -> int:
-        """geppetto's other name of `cached_tokens`."""
+        """The same as `cached_tokens`, with geppetto's other name."""
         return self.cached_tokens
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Usage)))
 
     def to_dict(self) -> dict[str, Any]:
-        written = {"input_tokens": int(self.input_tokens), "output_tokens": int(self.output_tokens)}
+        required_counts = {"input_tokens": int(self.input_tokens), "output_tokens": int(self.output_tokens)}
         unknown_names = [f.name for f in fields(self) if isinstance(getattr(self, f.name), UnknownCount)]
-        counts = {f.name: n for f in fields(self)[2:] if (n := getattr(self, f.name))}
-        return written | counts | ({"unknown_counts": unknown_names} if unknown_names else {})
+        other_counts = {f.name: token_count for f in fields(self)[2:] if (token_count := getattr(self, f.name))}
+        return required_counts | other_counts | ({"unknown_counts": unknown_names} if unknown_names else {})
 
     @classmethod
-    def from_dict(cls, raw: Mapping[str, Any]) -> Usage:
-        counts = {f.name: _token_count(raw[f.name], f.name) for f in fields(cls) if raw.get(f.name) is not None}
-        if not counts.get("cached_tokens") and raw.get("cache_read_input_tokens"):
-            counts["cached_tokens"] = _token_count(raw["cache_read_input_tokens"], "cache_read_input_tokens")
-        unknown_names = raw.get("unknown_counts")
+    def from_dict(cls, usage_fields: Mapping[str, Any]) -> Usage:
+        counts = {
+            f.name: _token_count(usage_fields[f.name], f.name)
+            for f in fields(cls)
+            if usage_fields.get(f.name) is not None
+        }
+        if not counts.get("cached_tokens") and usage_fields.get("cache_read_input_tokens"):
+            counts["cached_tokens"] = _token_count(usage_fields["cache_read_input_tokens"], "cache_read_input_tokens")
+        unknown_names = usage_fields.get("unknown_counts")
         if isinstance(unknown_names, (list, tuple)):
             counts |= {f.name: UNKNOWN_COUNT for f in fields(cls) if f.name in unknown_names and not counts.get(f.name)}
         return cls(**counts)
@@ -124,17 +128,16 @@ class Usage:
 
 def _token_count(value: Any, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):
-        raise MisuseError(f"{name} is {value!r}, not a number of tokens")
+        raise MisuseError(f"{name} must be a number of tokens, got {value!r}")
     return int(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InferenceResult:
-    """One model call. Every block that call produced carries this record.
+    """The record of one model call, which all blocks of that call have.
 
-    Durations are in milliseconds, `cost` in USD; None means unknown, never zero.
-    `attempts` counts the tries up to this one: 3 is a call that failed twice before, and
-    those two stand before it in the Turn's `inferences`.
+    Durations are in milliseconds, `cost` in USD; None means unknown, never zero. `attempts` is the
+    number of this attempt: 3 after two failures, which precede it in the Turn's `inferences`.
     """
 
     inference_id: str = ""
@@ -157,7 +160,7 @@ class InferenceResult:
     def __post_init__(self) -> None:
         if type(self.extra) is not FrozenDict:
             object.__setattr__(self, "extra", freeze(self.extra))
-        if self.provider == "claude":  # geppetto's word for it, which in its files counts tokens in another way
+        if self.provider == "claude":  # geppetto's name; its files count tokens differently
             object.__setattr__(self, "provider", "anthropic")
 
     def replace(self, **changes: Any) -> InferenceResult:
@@ -165,10 +168,10 @@ class InferenceResult:
 
     @property
     def raw(self) -> FrozenDict | None:
-        """The request and response, if the engine keeps them (`nt.engine(…, raw=True)`), else None.
+        """The request and response with `nt.engine(…, raw=True)`, else None.
 
-        `request` is the body as sent, `response` the text as it came; keys are taken out,
-        and what is longer than the limit is cut (`cut` says of how many characters).
+        `request` is the body as sent, `response` the text as received, without API keys. Long texts
+        are cut; `cut` is the original number of characters.
         """
         raw_exchange = self.extra.get("raw")
         return raw_exchange if isinstance(raw_exchange, FrozenDict) else None
@@ -176,7 +179,7 @@ class InferenceResult:
     def completed(
         self, inference_id: str, stop_reason: str, finish: FinishClass, duration_ms: int, first_token_ms: int | None
     ) -> InferenceResult:
-        """Return this record completed with what only the caller of the engine knows; times it has already are kept."""
+        """Return this record with the values that only the caller of the engine has; its own times take precedence."""
         first_token_known = self.time_to_first_token_ms is not None
         return _make_result(
             inference_id,
@@ -197,32 +200,35 @@ class InferenceResult:
         )
 
     def disk_shape(self) -> FrozenDict:
-        """The shape on disk, which cannot change; made once, when somebody asks."""
+        """Return the frozen result of `to_dict`, which is computed once."""
         if self._cached_disk_shape is None:
-            object.__setattr__(self, "_disk", freeze(self.to_dict()))
+            object.__setattr__(self, "_cached_disk_shape", freeze(self.to_dict()))
         assert self._cached_disk_shape is not None
         return self._cached_disk_shape
 
     def to_dict(self) -> dict[str, Any]:
-        """The shape on disk: geppetto's names; what is unknown or empty is left out."""
-        written = {
+        """Return the fields as on disk, with geppetto's names and without unknown or empty values."""
+        result_fields = {
             name: value
             for name, value in zip(_FIELD_NAMES, _field_values(self), strict=True)
             if value or (value == 0 and value is not False)
         }
         if self.usage is not None:
-            written["usage"] = self.usage.to_dict()
-        written["finish_class"] = self.finish_class.value
+            result_fields["usage"] = self.usage.to_dict()
+        result_fields["finish_class"] = self.finish_class.value
         if self.attempts == 1:
-            del written["attempts"]
-        return written
+            del result_fields["attempts"]
+        return result_fields
 
     @classmethod
-    def from_dict(cls, raw: Mapping[str, Any]) -> InferenceResult:
-        """Read what `to_dict` or geppetto wrote; names we do not know go to `extra`."""
-        field_values = convert_fields(raw, _FIELD_TYPES)
+    def from_dict(cls, result_fields: Mapping[str, Any]) -> InferenceResult:
+        """Return the result of a dict from `to_dict` or geppetto; unknown names go to `extra`."""
+        field_values = convert_fields(result_fields, _FIELD_TYPES)
         field_values["extra"] = freeze(
-            {**field_values.get("extra", EMPTY_DICT), **{k: v for k, v in raw.items() if k not in _FIELD_TYPES}}
+            {
+                **field_values.get("extra", EMPTY_DICT),
+                **{k: v for k, v in result_fields.items() if k not in _FIELD_TYPES},
+            }
         )
         if "finish_class" in field_values:
             field_values["finish_class"] = _finish_class(field_values["finish_class"])
@@ -247,20 +253,20 @@ _FIELD_TYPES: dict[str, Any] = {
 }
 
 
-def _finish_class(raw: str) -> FinishClass:
+def _finish_class(class_name: str) -> FinishClass:
     try:
-        return FinishClass(raw)
+        return FinishClass(class_name)
     except ValueError:
-        return FinishClass.of(raw)
+        return FinishClass.of(class_name)
 
 
-def _with_inclusive_usage(fields: dict[str, Any]) -> dict[str, Any]:
-    """Claude's own counts, as geppetto keeps them, exclude the cache from the input; ours include it."""
-    usage: Usage | None = fields.get("usage")
+def _with_inclusive_usage(field_values: dict[str, Any]) -> dict[str, Any]:
+    """Return provider and usage with cached tokens added to the input; geppetto excludes them for Claude."""
+    usage: Usage | None = field_values.get("usage")
     if usage is None:
         return {"provider": "anthropic"}
-    total = usage.input_tokens + usage.cached_tokens + usage.cache_creation_input_tokens
-    return {"provider": "anthropic", "usage": replace(usage, input_tokens=total)}
+    input_tokens = usage.input_tokens + usage.cached_tokens + usage.cache_creation_input_tokens
+    return {"provider": "anthropic", "usage": replace(usage, input_tokens=input_tokens)}
 
 
 INFERENCE_RESULT: Key[InferenceResult] = Key("geppetto.inference_result@v1", InferenceResult)
@@ -273,18 +279,18 @@ DURATION_MS: Key[float] = Key("nbturns.duration_ms@v1", float)  # on a tool_use 
 
 
 def ledger_results(metadata: Metadata) -> tuple[InferenceResult, ...] | None:
-    """Every model call a Turn's metadata lists, in order; None when it keeps no ledger."""
+    """Return the results of the ledger in the metadata of a Turn, in order; None without a ledger."""
     results = metadata.get(INFERENCES)
     return None if results is None else tuple(results)
 
 
 def total_usage(results: Iterable[InferenceResult]) -> Usage:
-    usages = [r.usage for r in results if r.usage is not None]
+    usages = [result.usage for result in results if result.usage is not None]
     return sum(usages[1:], usages[0]) if usages else Usage()
 
 
 def total_cost(results: Iterable[InferenceResult]) -> float | None:
-    """USD, or None as soon as one call with tokens has no known price."""
-    costs = [r.cost for r in results if r.cost is not None or r.usage is not None]
+    """Return the sum in USD; None if one call with tokens has an unknown cost."""
+    costs = [result.cost for result in results if result.cost is not None or result.usage is not None]
     known_costs = [cost for cost in costs if cost is not None]
     return sum(known_costs) if known_costs and len(known_costs) == len(costs) else None

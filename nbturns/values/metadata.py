@@ -1,9 +1,8 @@
-"""Typed names for what a Turn or a Block carries besides its content.
+"""Metadata of Turns, Blocks and Runs, and the typed keys that read it.
 
-A value travels by name (`geppetto.session_id@v1`), so a file from another program
-keeps everything it came with. It is read by `Key`, so a misspelt name is found by
-the type checker and not by the reader of a chart. Values are kept in the shape they
-have on disk; a file and the Turn it came from are therefore equal.
+Values are stored by name (`geppetto.session_id@v1`), so values of other programs are kept. They
+are read by `Key`, so the type checker finds misspelt names. Values are stored as on disk, so a
+Turn is equal to the one loaded from its file.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ T = TypeVar("T")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Key(Generic[T]):
-    """A name, and the type of the value behind it.
+    """The name and the type of a value in metadata.
 
     `type` may be a plain type, `list[str]`, `X | None`, an enum, a frozen dataclass,
     a pydantic model, or a class with `from_dict` and `to_dict`.
@@ -35,7 +34,7 @@ class Key(Generic[T]):
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
-            raise MisuseError(f'a Key has a name, like "me.score@v1"; this one is {self.name!r}')
+            raise MisuseError(f'a Key needs a name, like "me.score@v1", got {self.name!r}')
 
     def decode(self, raw: Any) -> T:
         """Return the typed value. Raises DecodeError when `raw` does not fit."""
@@ -43,11 +42,13 @@ class Key(Generic[T]):
             return cast(T, convert_value(raw, self.type))
         except DecodeError:
             raise
-        except Exception as error:  # a type of the user's may raise anything; the key says whose
-            raise DecodeError(f"{self.name} does not hold a {_type_name(self.type)}: {error}", key=self.name) from error
+        except Exception as error:  # the type may be user code and raise anything
+            raise DecodeError(
+                f"the value of {self.name} is not a {_type_name(self.type)}: {error}", key=self.name
+            ) from error
 
     def encode(self, value: T) -> Any:
-        """Return the shape on disk. Raises TypeError for what JSON cannot hold."""
+        """Return the value as on disk. Raises MisuseError for values that JSON cannot hold."""
         try:
             raw = freeze(json_shape(value))
         except TypeError as error:
@@ -58,10 +59,10 @@ class Key(Generic[T]):
 
 
 def json_shape(value: Any) -> Any:
-    """Return the JSON shape of a typed value, one level at a time."""
+    """Return a typed value as JSON data."""
     if isinstance(value, enum.Enum):
         return value.value
-    if hasattr(value, "written"):  # a frozen value that keeps its shape on disk
+    if hasattr(value, "disk_shape"):  # an InferenceResult, which caches its disk shape
         return value.disk_shape()
     if hasattr(value, "to_dict"):
         return value.to_dict()
@@ -77,7 +78,7 @@ def json_shape(value: Any) -> Any:
 
 
 def convert_value(raw: Any, value_type: Any) -> Any:
-    """Return `raw` as a `to`; raise TypeError or ValueError when it is none."""
+    """Return `raw` converted to `value_type`. Raises TypeError or ValueError if it does not fit."""
     if value_type is Any or value_type is object:
         return raw
     if value_type is float and type(raw) is int:  # JSON and YAML writers drop the ".0"
@@ -103,41 +104,41 @@ def convert_value(raw: Any, value_type: Any) -> Any:
 
 
 def _convert_generic(raw: Any, value_type: Any, origin: Any) -> Any:
-    args = typing.get_args(value_type)
+    type_args = typing.get_args(value_type)
     if origin in (Union, types.UnionType):
-        for option in args:
+        for option in type_args:
             try:
                 return convert_value(raw, option)
             except (TypeError, ValueError):
                 continue
         raise TypeError(f"it is {raw!r:.80}, not {_type_name(value_type)}")
     if origin is typing.Literal:
-        if raw in args:
+        if raw in type_args:
             return raw
-        raise ValueError(f"it is {raw!r:.80}, not one of {', '.join(map(repr, args))}")
+        raise ValueError(f"it is {raw!r:.80}, not one of {', '.join(map(repr, type_args))}")
     if issubclass(origin, (list, tuple, PersistentList)):
         if not isinstance(raw, (list, tuple, PersistentList)):
             raise TypeError(f"it is {raw!r:.80}, not a list")
-        kinds = args if origin is tuple and args[-1] is not ... else args[:1] * len(raw)
-        if len(kinds) != len(raw):
-            raise TypeError(f"it is {raw!r:.80}, not {len(kinds)} values")
-        items = list(map(convert_value, raw, kinds))
-        return FrozenList(items) if issubclass(origin, list) else origin(items)
+        item_types = type_args if origin is tuple and type_args[-1] is not ... else type_args[:1] * len(raw)
+        if len(item_types) != len(raw):
+            raise TypeError(f"it is {raw!r:.80}, not {len(item_types)} values")
+        converted_items = list(map(convert_value, raw, item_types))
+        return FrozenList(converted_items) if issubclass(origin, list) else origin(converted_items)
     if issubclass(origin, Mapping):
-        return FrozenDict({name: convert_value(value, args[1]) for name, value in _require_mapping(raw).items()})
+        return FrozenDict({name: convert_value(value, type_args[1]) for name, value in _require_mapping(raw).items()})
     return value_type(raw)
 
 
-def convert_fields(raw: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of `raw` for `names`, converted to their types. Raises TypeError or ValueError."""
-    values = {}
-    for name, to in names.items():
+def convert_fields(raw: Mapping[str, Any], field_types: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of `raw` for `field_types`, converted to their types. Raises TypeError or ValueError."""
+    field_values = {}
+    for name, field_type in field_types.items():
         if raw.get(name) is not None:
             try:
-                values[name] = convert_value(raw[name], to)
+                field_values[name] = convert_value(raw[name], field_type)
             except (TypeError, ValueError) as error:
                 raise type(error)(f"{name}: {error}") from None
-    return values
+    return field_values
 
 
 def _require_mapping(raw: Any) -> Mapping[str, Any]:
@@ -164,21 +165,21 @@ def _is_immutable(value: object) -> bool:
 
 
 _new: Any = object.__new__
-NO_DECODED_VALUES: dict[str, tuple[Any, Any]] = {}  # shared by all bags nobody has read from; never written to
+NO_DECODED_VALUES: dict[str, tuple[Any, Any]] = {}  # shared by all metadata without decoded values; never changed
 
 
 class Metadata:
-    """A read-only bag of values, read by `Key`; every change returns a new bag.
+    """A frozen mapping of values that are read by `Key`; each change returns a new one.
 
-    A value is held in the shape it has on disk, or as (type, value) where the loop put it:
-    what nobody saves is never written.
+    A value is stored as on disk, or as a pair (type, value) if the loop put it there: such values
+    are converted only when they are saved.
     """
 
     __slots__ = ("_decoded", "_values")
-    _values: Mapping[str, Any]  # never written to once it is here
+    _values: Mapping[str, Any]  # never changed
     _decoded: dict[str, tuple[Any, Any]]  # name → (type it was decoded to, value)
 
-    def __new__(cls, items: Metadata | Mapping[Key[Any], Any] | None = None) -> Metadata:  # noqa: PYI034  # may be the one it is given
+    def __new__(cls, items: Metadata | Mapping[Key[Any], Any] | None = None) -> Metadata:  # noqa: PYI034  # may return its argument
         if isinstance(items, Metadata):
             return items
         values_by_key = {} if items is None else _require_key_mapping(items)
@@ -199,7 +200,7 @@ class Metadata:
         """The typed value, or None when absent. Raises DecodeError when it does not fit."""
         if type(key) is not Key:
             _require_key(key)
-        return self[key] if key.name in self._values else None  # this is what it would call
+        return self[key] if key.name in self._values else None  # as Mapping.get does
 
     def with_(self, key: Key[T], value: T) -> Metadata:
         raw = {_require_key(key).name: key.encode(value)}
@@ -207,19 +208,19 @@ class Metadata:
             raw, {key.name: (key.type, value)} if _needs_no_decoding(value, key.type) else NO_DECODED_VALUES
         )
 
-    def with_frozen(self, key: Key[T], value: T, **beside: str) -> Metadata:
-        """Put a frozen value that fits its key, and names beside it, without another look at either.
+    def with_frozen(self, key: Key[T], value: T, **string_values: str) -> Metadata:
+        """Return a copy with a frozen value of the key's type and further strings by name, unchecked.
 
-        It is written when somebody asks for the shape on disk.
+        The value is converted when the metadata is saved.
         """
-        return self.with_stored_values({key.name: (key.type, value), **beside})
+        return self.with_stored_values({key.name: (key.type, value), **string_values})
 
     def with_stored_values(
         self, values: Mapping[str, Any], decoded: dict[str, tuple[Any, Any]] = NO_DECODED_VALUES
     ) -> Metadata:
-        """Put values by name: frozen ones in the shape on disk, or pairs of type and value as in `holding`.
+        """Return a copy with stored values by name: frozen values as on disk, or pairs (type, value).
 
-        `read` is what is known of the former without decoding.
+        `decoded` has the decoded values of the former, if they are known.
         """
         metadata: Metadata = _new(Metadata)
         metadata._values = {**self._values, **values} if self._values else values
@@ -229,7 +230,7 @@ class Metadata:
         return metadata
 
     def with_appended(self, key: Key[PersistentList[T]], value: T) -> Metadata:
-        """Lengthen a list-valued key by one, without copying the list."""
+        """Return a copy with `value` appended to the list of a key; the list is not copied."""
         return self.with_frozen(key, (self.get(key) or PersistentList()).append(value))
 
     def without(self, *keys: Key[Any]) -> Metadata:
@@ -243,7 +244,7 @@ class Metadata:
         return metadata
 
     def with_raw(self, **raw: Any) -> Metadata:
-        """Put values that are already in the shape on disk, by name; they are frozen, not checked."""
+        """Return a copy with values as on disk, by name; they are frozen, not checked."""
         return self.with_stored_values({name: freeze(value) for name, value in raw.items()})
 
     def _decoded_except(self, changed_names: Container[str]) -> dict[str, tuple[Any, Any]]:
@@ -251,7 +252,7 @@ class Metadata:
         return {name: decoded_value for name, decoded_value in self._decoded.items() if name not in changed_names}
 
     def raw(self, key: Key[Any]) -> Any:
-        """The value as on disk, or None when absent."""
+        """Return the value as on disk, or None when absent."""
         value = self._values.get(key.name if type(key) is Key else _require_key(key).name)
         return _disk_shape(value) if type(value) is tuple else value
 
@@ -260,7 +261,7 @@ class Metadata:
         return self._values.get(key.name) is other_metadata._values.get(key.name)
 
     def items(self) -> ItemsView[str, Any]:
-        """Name and value as on disk of each, known to us or not."""
+        """Return names and values as on disk, unknown keys included."""
         return self._disk_values().items()
 
     def _disk_values(self) -> Mapping[str, Any]:
@@ -270,9 +271,9 @@ class Metadata:
         return {name: _disk_shape(value) for name, value in values.items()}
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data by name, as on disk; bytes stay bytes."""
-        plain: dict[str, Any] = thaw(self._disk_values())
-        return plain
+        """Return plain data by name, as on disk; bytes are unchanged."""
+        plain_data: dict[str, Any] = thaw(self._disk_values())
+        return plain_data
 
     def __contains__(self, key: object) -> bool:
         return _require_key(key).name in self._values
@@ -319,16 +320,16 @@ def _disk_shape(stored_value: Any) -> Any:
 def _require_key_mapping(items: Any) -> Mapping[Key[Any], Any]:
     if isinstance(items, Mapping):
         return items
-    raise MisuseError(f"metadata and data are mappings from nt.Key to value, not {type(items).__name__}: {items!r:.60}")
+    raise MisuseError(
+        f"metadata and data must be mappings of nt.Key to value, got {type(items).__name__}: {items!r:.60}"
+    )
 
 
 def _require_key(key: Any) -> Key[Any]:
     if isinstance(key, Key):
         return key
-    raise MisuseError(
-        f'metadata and data are read and set by nt.Key, not by {key!r}; try nt.Key("{key}", str), or a key of nt.keys'
-    )
+    raise MisuseError(f'expected an nt.Key, got {key!r}; use nt.Key("{key}", str) or a key of nt.keys')
 
 
 NO_METADATA = metadata_from_dict({})
-MetadataLike: TypeAlias = Metadata | Mapping[Key[Any], Any]  # what constructors take for a bag
+MetadataLike: TypeAlias = Metadata | Mapping[Key[Any], Any]  # the arguments of constructors for metadata

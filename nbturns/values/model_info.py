@@ -1,8 +1,8 @@
 """Prices and limits of models.
 
-The table is of the day `AS_OF`, from the providers' pages (`SOURCES`). Prices change, so the
-cost of a session is that of the table when it ran. A model that is not in the table has no
-price, and its cost is None. `find` prefers entries of your own.
+The table has the prices of the day `AS_OF` from the providers' pages (`SOURCES`). The cost of a
+session is computed when it runs. A model that is not in the table has no price, and its cost is
+None. `find_model` prefers entries of your own.
 """
 
 from __future__ import annotations
@@ -33,22 +33,25 @@ class Prices:
     cache_write: float | None = None
     cache_write_hour: float | None = None  # for an hour in the cache; `cache_write` is for five minutes
 
-    def cost(self, usage: Usage, hour: int = 0) -> float:
+    def cost(self, usage: Usage, hour_tokens: int = 0) -> float:
         """Return the USD for `usage`, whose `input_tokens` include cache reads and writes.
 
-        `hour` is the number of tokens that were cached for an hour. Reasoning counts as output.
+        `hour_tokens` is the number of tokens that were cached for an hour. Reasoning counts as output.
         """
         cache_reads, cache_writes = usage.cached_tokens, usage.cache_creation_input_tokens
-        fresh, hour = max(usage.input_tokens - cache_reads - cache_writes, 0), min(hour, cache_writes)
-        write = self.input if self.cache_write is None else self.cache_write
-        parts = (
-            (fresh, self.input),
+        uncached_tokens, hour_tokens = (
+            max(usage.input_tokens - cache_reads - cache_writes, 0),
+            min(hour_tokens, cache_writes),
+        )
+        write_price = self.input if self.cache_write is None else self.cache_write
+        priced_tokens = (
+            (uncached_tokens, self.input),
             (cache_reads, self.input if self.cache_read is None else self.cache_read),
-            (cache_writes - hour, write),
-            (hour, write if self.cache_write_hour is None else self.cache_write_hour),
+            (cache_writes - hour_tokens, write_price),
+            (hour_tokens, write_price if self.cache_write_hour is None else self.cache_write_hour),
             (usage.output_tokens, self.output),
         )
-        return sum(tokens * price for tokens, price in parts) / MILLION
+        return sum(tokens * price for tokens, price in priced_tokens) / MILLION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,13 +68,13 @@ class ModelInfo:
     long_from: int | None = None
     long_prices: Prices | None = None
 
-    def cost(self, usage: Usage | None, hour: int = 0) -> float | None:
-        """Return the USD for one call; None when tokens or prices are unknown. `hour` as in `Prices.cost`."""
+    def cost(self, usage: Usage | None, hour_tokens: int = 0) -> float | None:
+        """Return the USD for one call; None when tokens or prices are unknown. `hour_tokens` as in `Prices.cost`."""
         if usage is None or self.prices is None:
             return None
         if self.long_from is not None and self.long_prices is not None and usage.input_tokens > self.long_from:
-            return self.long_prices.cost(usage, hour)
-        return self.prices.cost(usage, hour)
+            return self.long_prices.cost(usage, hour_tokens)
+        return self.prices.cost(usage, hour_tokens)
 
 
 # The end of a name that does not make it another model: a date, a revision, "latest".
@@ -108,14 +111,20 @@ def with_cost(result: InferenceResult, own_models: Iterable[ModelInfo] = ()) -> 
     """
     if result.cost is not None or result.usage is None:
         return result
-    info = find_model(result.model, own_models)
-    counts = result.extra.get("usage")
-    counts = counts if isinstance(counts, Mapping) else {}
-    share = TIER_SHARES.get(str(result.extra.get("service_tier") or counts.get("service_tier") or "").lower())
-    cache_writes = counts.get("cache_creation")
+    model_info = find_model(result.model, own_models)
+    provider_usage = result.extra.get("usage")
+    provider_usage = provider_usage if isinstance(provider_usage, Mapping) else {}
+    tier_share = TIER_SHARES.get(
+        str(result.extra.get("service_tier") or provider_usage.get("service_tier") or "").lower()
+    )
+    cache_writes = provider_usage.get("cache_creation")
     hour_tokens = cache_writes.get("ephemeral_1h_input_tokens") if isinstance(cache_writes, Mapping) else 0
-    cost = info.cost(result.usage, hour_tokens if isinstance(hour_tokens, int) else 0) if info and share else None
-    return result if cost is None or share is None else result.replace(cost=round(cost * share, 9))
+    cost = (
+        model_info.cost(result.usage, hour_tokens if isinstance(hour_tokens, int) else 0)
+        if model_info and tier_share
+        else None
+    )
+    return result if cost is None or tier_share is None else result.replace(cost=round(cost * tier_share, 9))
 
 
 # The price of a service tier as a share of the usual price, from the same pages.
@@ -126,7 +135,14 @@ TIER_SHARES = {
 
 
 def _claude(
-    id: str, input: float, output: float, window: int, max_output: int, *, read: float = 0.1, reasoning: bool = True
+    id: str,
+    input: float,
+    output: float,
+    context_window: int,
+    max_output_tokens: int,
+    *,
+    read: float = 0.1,
+    reasoning: bool = True,
 ) -> ModelInfo:
     """Return a Claude model; a cache write costs a quarter more than input, one for an hour twice as much."""
     prices = Prices(input, output, round(input * read, 4), round(input * 1.25, 4), round(input * 2, 4))
@@ -134,39 +150,52 @@ def _claude(
         id=id,
         provider="anthropic",
         prices=prices,
-        context_window=window,
-        max_output_tokens=max_output,
+        context_window=context_window,
+        max_output_tokens=max_output_tokens,
         reasoning=reasoning,
     )
 
 
 def _gpt(
-    id: str, input: float, output: float, cached: float, window: int, max_output: int, *, reasoning: bool = False
+    id: str,
+    input: float,
+    output: float,
+    cache_read_price: float,
+    context_window: int,
+    max_output_tokens: int,
+    *,
+    reasoning: bool = False,
 ) -> ModelInfo:
-    prices = Prices(input, output, cached)
+    prices = Prices(input, output, cache_read_price)
     return ModelInfo(
         id=id,
         provider="openai",
         prices=prices,
-        context_window=window,
-        max_output_tokens=max_output,
+        context_window=context_window,
+        max_output_tokens=max_output_tokens,
         reasoning=reasoning,
     )
 
 
 def _gemini(
-    id: str, input: float, output: float, cached: float, *, long: Prices | None = None, reasoning: bool = True
+    id: str,
+    input: float,
+    output: float,
+    cache_read_price: float,
+    *,
+    long_prices: Prices | None = None,
+    reasoning: bool = True,
 ) -> ModelInfo:
     return ModelInfo(
         id=id,
         provider="gemini",
-        prices=Prices(input, output, cached),
+        prices=Prices(input, output, cache_read_price),
         context_window=1_048_576,
         max_output_tokens=65_536 if reasoning else 8_192,
         input=("text", "image", "audio", "video"),
         reasoning=reasoning,
-        long_from=200_000 if long else None,
-        long_prices=long,
+        long_from=200_000 if long_prices else None,
+        long_prices=long_prices,
     )
 
 
@@ -212,11 +241,11 @@ MODELS: dict[str, ModelInfo] = {
         _gpt("o3-mini", 1.1, 4.4, 0.55, 200_000, 100_000, reasoning=True),
         _gpt("o4-mini", 1.1, 4.4, 0.275, 200_000, 100_000, reasoning=True),
         _gpt("o1", 15, 60, 7.5, 200_000, 100_000, reasoning=True),
-        _gemini("gemini-2.5-pro", 1.25, 10, 0.125, long=Prices(2.5, 15, 0.25)),
+        _gemini("gemini-2.5-pro", 1.25, 10, 0.125, long_prices=Prices(2.5, 15, 0.25)),
         _gemini("gemini-2.5-flash", 0.3, 2.5, 0.03),
         _gemini("gemini-2.5-flash-lite", 0.1, 0.4, 0.01),
         _gemini("gemini-2.0-flash", 0.1, 0.4, 0.025, reasoning=False),
         _gemini("gemini-3-flash-preview", 0.5, 3, 0.05),
-        _gemini("gemini-3-pro-preview", 2, 12, 0.2, long=Prices(4, 18, 0.4)),
+        _gemini("gemini-3-pro-preview", 2, 12, 0.2, long_prices=Prices(4, 18, 0.4)),
     )
 }

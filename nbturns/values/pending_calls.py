@@ -1,8 +1,7 @@
 """Pending tool calls, updated as a Turn grows.
 
-A call is pending when it has an id and no `tool_use` anywhere in the Turn has the
-same one. To know that for an appended call without walking the whole Turn, the ids
-answered so far are kept in sets that double in size: O(log n) look-ups a call.
+A call is pending when it has an id and no `tool_use` of the Turn has the same id. The
+answered ids are kept in sets of doubling size, so an appended call needs O(log n) look-ups.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-NO_CALLS: Mapping[str, Any] = {}  # never written to
+NO_CALLS: Mapping[str, Any] = {}  # never changed
 RECENT_LIMIT = 16
 CALL_KINDS = frozenset({"tool_call", "tool_use"})
 
@@ -24,41 +23,41 @@ class PendingCalls(NamedTuple):
 
     def after_blocks(self, blocks: Iterable[Any]) -> PendingCalls:
         """Return the state after `blocks` are appended."""
-        pending, recent, answered = self
+        pending, recent_ids, answered_id_sets = self
         for block in blocks:
-            kind = block.kind
-            if kind not in CALL_KINDS:
+            block_kind = block.kind
+            if block_kind not in CALL_KINDS:
                 continue
-            id = block.payload.get("id")
-            if not id or not isinstance(id, str):
+            call_id = block.payload.get("id")
+            if not call_id or not isinstance(call_id, str):
                 continue
-            if kind == "tool_use":
-                if id in pending:
-                    pending = {pending_id: call for pending_id, call in pending.items() if pending_id != id}
-                recent = (*recent, id)
-                if len(recent) >= RECENT_LIMIT:
-                    answered = _merge_id_sets(answered, frozenset(recent))
-                    recent = ()
-            elif id not in pending and not _is_answered(recent, answered, id):
-                pending = {**pending, id: block}
-        return PendingCalls(pending, recent, answered)
+            if block_kind == "tool_use":
+                if call_id in pending:
+                    pending = {pending_id: call for pending_id, call in pending.items() if pending_id != call_id}
+                recent_ids = (*recent_ids, call_id)
+                if len(recent_ids) >= RECENT_LIMIT:
+                    answered_id_sets = _merge_id_sets(answered_id_sets, frozenset(recent_ids))
+                    recent_ids = ()
+            elif call_id not in pending and not _is_answered(recent_ids, answered_id_sets, call_id):
+                pending = {**pending, call_id: block}
+        return PendingCalls(pending, recent_ids, answered_id_sets)
 
     def contains_id(self, id: str) -> bool:
         """Return True when a call with this id is pending or answered."""
         return id in self.pending or _is_answered(self.recent_ids, self.answered_id_sets, id)
 
 
-def _is_answered(recent: tuple[str, ...], answered: tuple[frozenset[str], ...], id: str) -> bool:
-    if id in recent:
+def _is_answered(recent_ids: tuple[str, ...], answered_id_sets: tuple[frozenset[str], ...], call_id: str) -> bool:
+    if call_id in recent_ids:
         return True
-    for ids in answered:  # noqa: SIM110  # asked for each call of a loop, and any() takes as long again
-        if id in ids:
+    for ids in answered_id_sets:  # noqa: SIM110  # runs for each tool call, and any() takes twice as long
+        if call_id in ids:
             return True
     return False
 
 
-def _merge_id_sets(answered: tuple[frozenset[str], ...], ids: frozenset[str]) -> tuple[frozenset[str], ...]:
-    while answered and len(answered[-1]) <= len(ids):
-        ids |= answered[-1]
-        answered = answered[:-1]
-    return (*answered, ids)
+def _merge_id_sets(answered_id_sets: tuple[frozenset[str], ...], new_ids: frozenset[str]) -> tuple[frozenset[str], ...]:
+    while answered_id_sets and len(answered_id_sets[-1]) <= len(new_ids):
+        new_ids |= answered_id_sets[-1]
+        answered_id_sets = answered_id_sets[:-1]
+    return (*answered_id_sets, new_ids)

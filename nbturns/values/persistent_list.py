@@ -1,8 +1,7 @@
-"""A sequence that never changes and is cheap to lengthen.
+"""An immutable sequence with cheap appends.
 
-A tool loop makes two longer Turns in every iteration. As plain tuples they would
-cost O(n) each, in time and in memory that snapshots keep; here a longer one shares
-all but its last chunk with the one before.
+A tool loop makes two longer Turns in every iteration. As tuples they would cost O(n) time and
+memory each; here a longer sequence shares all but the last chunk with the shorter one.
 """
 
 from __future__ import annotations
@@ -34,10 +33,10 @@ class PersistentList(Sequence[T], Generic[T]):
         tail = self._tail + items if type(items) is tuple else (*self._tail, *items)
         if len(tail) >= CHUNK_SIZE:
             return _from_chunks(self._full_chunks, tail)
-        longer: PersistentList[T] = _new(PersistentList)
-        longer._full_chunks = self._full_chunks
-        longer._tail = tail
-        return longer
+        longer_list: PersistentList[T] = _new(PersistentList)
+        longer_list._full_chunks = self._full_chunks
+        longer_list._tail = tail
+        return longer_list
 
     def append(self, item: T) -> PersistentList[T]:
         return self.__add__((item,))
@@ -57,15 +56,15 @@ class PersistentList(Sequence[T], Generic[T]):
         try:
             start = slice(index, None).indices(len(self))[0]
         except TypeError:
-            raise MisuseError(f"insert() needs an integer index, not {index!r:.60}") from None
+            raise MisuseError(f"insert() needs an integer index, got {index!r:.60}") from None
         return self.head(start) + chain(items, self.since(start))
 
     def drop(self, index: int) -> PersistentList[T]:
-        at = self._position(index)
-        return self.head(at) + self.since(at + 1)
+        position = self._position(index)
+        return self.head(position) + self.since(position + 1)
 
     def head(self, length: int) -> PersistentList[T]:
-        """The first `length` items, sharing whole chunks."""
+        """Return the first `length` items; whole chunks are shared."""
         whole_chunks = min(length // CHUNK_SIZE, len(self._full_chunks))
         return _from_chunks(
             self._full_chunks[:whole_chunks],
@@ -73,15 +72,15 @@ class PersistentList(Sequence[T], Generic[T]):
         )
 
     def since(self, start: int) -> Iterator[T]:
-        """The items from `start` on, without walking those before."""
+        """Iterate over the items from `start` on, without iterating over earlier ones."""
         whole_chunks = min(start // CHUNK_SIZE, len(self._full_chunks))
         remaining_items = chain(chain.from_iterable(self._full_chunks[whole_chunks:]), self._tail)
         return islice(remaining_items, start - whole_chunks * CHUNK_SIZE, None)
 
     def tuple_from(self, start: int) -> tuple[T, ...]:
-        """The items from `start` on, as a tuple."""
-        within = start - len(self._full_chunks) * CHUNK_SIZE
-        return self._tail[within:] if within >= 0 else tuple(self.since(start))
+        """Return the items from `start` on as a tuple."""
+        tail_start = start - len(self._full_chunks) * CHUNK_SIZE
+        return self._tail[tail_start:] if tail_start >= 0 else tuple(self.since(start))
 
     def shared_length(self, other: PersistentList[T]) -> int:
         """Return the number of leading items that are the same objects in both."""
@@ -101,11 +100,11 @@ class PersistentList(Sequence[T], Generic[T]):
             index = as_index(index)
         except TypeError:
             raise MisuseError(
-                f"an index is an integer or a slice, like [0], [-1] or [1:3], not {index!r:.60}"
+                f"an index must be an integer or a slice, like [0], [-1] or [1:3], got {index!r:.60}"
             ) from None
         position = index + len(self) if index < 0 else index
         if not 0 <= position < len(self):
-            raise IndexError(f"index {index} out of range (length {len(self)})")
+            raise IndexError(f"index {index} is out of range (length {len(self)})")
         return position
 
     def __len__(self) -> int:
@@ -157,12 +156,12 @@ def _common_length(own_items: tuple[Any, ...], other_items: tuple[Any, ...]) -> 
     return count
 
 
-def _from_chunks(full: tuple[tuple[T, ...], ...], tail: tuple[T, ...]) -> PersistentList[T]:
+def _from_chunks(full_chunks: tuple[tuple[T, ...], ...], tail: tuple[T, ...]) -> PersistentList[T]:
     if len(tail) >= CHUNK_SIZE:
-        cut = len(tail) - len(tail) % CHUNK_SIZE
-        full = (*full, *(tail[i : i + CHUNK_SIZE] for i in range(0, cut, CHUNK_SIZE)))
-        tail = tail[cut:]
-    result: PersistentList[T] = _new(PersistentList)
-    result._full_chunks = full
-    result._tail = tail
-    return result
+        full_length = len(tail) - len(tail) % CHUNK_SIZE
+        full_chunks = (*full_chunks, *(tail[i : i + CHUNK_SIZE] for i in range(0, full_length, CHUNK_SIZE)))
+        tail = tail[full_length:]
+    new_list: PersistentList[T] = _new(PersistentList)
+    new_list._full_chunks = full_chunks
+    new_list._tail = tail
+    return new_list

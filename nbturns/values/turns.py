@@ -1,6 +1,6 @@
-"""Turn and Run: the values everything else reads, wraps, draws or stores.
+"""Turn and Run, the frozen values of this package.
 
-None of them ever changes: a snapshot is a reference, and an edit cannot rewrite history.
+They never change: a snapshot is a reference, and an edit returns a new value.
 """
 
 from __future__ import annotations
@@ -22,26 +22,25 @@ from .blocks import system as system
 from .blocks import tool_call as tool_call
 from .blocks import tool_use as tool_use
 from .blocks import user as user
+from .conversions import RunConversions, TurnConversions
 from .frozen_json import EMPTY_DICT, FrozenDict, refuse_assignment, unchecked_constructor
 from .inference_results import OUTPUT, InferenceResult, Usage, ledger_results, total_cost, total_usage
 from .metadata import NO_METADATA, Key, Metadata, MetadataLike
 from .pending_calls import PendingCalls
 from .persistent_list import PersistentList
-from .provider_messages import ProviderMessages
 
 T = TypeVar("T")
-CallsAndAddedBlocks: TypeAlias = tuple[
-    PendingCalls, tuple[Block, ...]
-]  # what is known of some blocks, and those that were added to them
-MAX_UNSCANNED_BLOCKS = 64  # blocks added before one looks at them
+# The calls of some blocks, and the blocks added since.
+CallsAndAddedBlocks: TypeAlias = tuple[PendingCalls, tuple[Block, ...]]
+MAX_UNSCANNED_BLOCKS = 64  # added blocks before the calls are updated
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Turn(ProviderMessages):
-    """All that the model sees and all that it says, in order.
+class Turn(TurnConversions):
+    """The input and the output of a model as a list of blocks.
 
-    `metadata` is about the Turn (ids, results), `data` goes along with it (settings of
-    the next call). Both are read by `nt.Key`.
+    `metadata` describes the Turn (ids, results), `data` has settings of the next call. Both
+    are read by `nt.Key`.
     """
 
     blocks: PersistentList[Block] = PersistentList()  # noqa: RUF009  # a value, which never changes
@@ -51,7 +50,7 @@ class Turn(ProviderMessages):
     extra: Mapping[str, Any] = field(default=EMPTY_DICT, kw_only=True)
     _calls: PendingCalls | CallsAndAddedBlocks | None = field(default=None, init=False, compare=False)
 
-    if TYPE_CHECKING:  # what it takes; `__post_init__` makes of it what the fields say
+    if TYPE_CHECKING:  # the accepted types; `__post_init__` converts them to those of the fields
 
         def __init__(
             self,
@@ -72,30 +71,29 @@ class Turn(ProviderMessages):
         if type(self.data) is not Metadata:
             put(self, "data", Metadata(self.data))
         if type(self.id) is not str:
-            put(self, "id", require_str(self.id, "an id"))
+            put(self, "id", require_str(self.id, "id"))
         if type(self.extra) is not FrozenDict:
             put(self, "extra", extra_fields(self.extra, "version blocks shared_blocks id metadata data"))
 
     # Growing and editing. Each returns a new Turn.
 
-    def __add__(self, added: Block | Iterable[Block]) -> Turn:
-        return self._with_appended(
-            (added,) if isinstance(added, Block) else tuple(require_blocks(added)), self, self.metadata
-        )
+    def __add__(self, added_blocks: Block | Iterable[Block]) -> Turn:
+        block_tuple = (added_blocks,) if isinstance(added_blocks, Block) else tuple(require_blocks(added_blocks))
+        return self._with_appended(block_tuple, self, self.metadata)
 
-    def __radd__(self, head: Iterable[Block]) -> Turn:
-        return self._with(blocks=PersistentList((*require_blocks(head), *self.blocks)))
+    def __radd__(self, leading_blocks: Iterable[Block]) -> Turn:
+        return self._with(blocks=PersistentList((*require_blocks(leading_blocks), *self.blocks)))
 
     def edit(self, index: int, **payload: Any) -> Turn:
-        """The same Turn with some of one block's payload changed."""
+        """Return the Turn with some fields of the payload of one block replaced."""
         return self.replace(index, self.blocks[index].edit(**payload))
 
     def replace(self, index: int, block: Block) -> Turn:
         return self._with(blocks=self.blocks.replace(index, *require_blocks((block,))))
 
     def insert(self, index: int, block: Block | Iterable[Block]) -> Turn:
-        added = (block,) if isinstance(block, Block) else tuple(require_blocks(block))
-        return self._with(blocks=self.blocks.insert(index, added))
+        added_blocks = (block,) if isinstance(block, Block) else tuple(require_blocks(block))
+        return self._with(blocks=self.blocks.insert(index, added_blocks))
 
     def drop(self, index: int) -> Turn:
         return self._with(blocks=self.blocks.drop(index))
@@ -107,7 +105,7 @@ class Turn(ProviderMessages):
         return self._with(data=self.data.with_(key, value))
 
     def with_id(self, id: str) -> Turn:
-        return self._with(id=require_str(id, "an id"))
+        return self._with(id=require_str(id, "id"))
 
     def _with(
         self, *, blocks: Any = None, id: str | None = None, metadata: Any = None, data: Any = None, extra: Any = None
@@ -122,18 +120,18 @@ class Turn(ProviderMessages):
             self._calls if blocks is None else None,
         )
 
-    def _with_appended(self, added: tuple[Block, ...], like: Turn, metadata: Metadata) -> Turn:
-        """Return this Turn with `added` blocks and the id, data and extra of `like`."""
+    def _with_appended(self, added_blocks: tuple[Block, ...], template_turn: Turn, metadata: Metadata) -> Turn:
+        """Return this Turn with `added_blocks` and the id, data and extra of `template_turn`."""
         call_state: Any = self._calls
         if type(call_state) is PendingCalls:
-            call_state = (call_state, added)
+            call_state = (call_state, added_blocks)
         elif call_state is not None:
-            call_state = (
-                (call_state[0], call_state[1] + added)
-                if len(call_state[1]) < MAX_UNSCANNED_BLOCKS
-                else (self.calls, added)
-            )
-        return _make_turn(self.blocks + added, like.id, metadata, like.data, like.extra, call_state)
+            earlier_calls, unscanned = call_state
+            is_short = len(unscanned) < MAX_UNSCANNED_BLOCKS
+            call_state = (earlier_calls, unscanned + added_blocks) if is_short else (self.calls, added_blocks)
+        return _make_turn(
+            self.blocks + added_blocks, template_turn.id, metadata, template_turn.data, template_turn.extra, call_state
+        )
 
     def _blocks_added_to(self, shorter_turn: Turn) -> tuple[Block, ...] | None:
         """Return the blocks that were added to `shorter_turn` to make this Turn; None when that is not known."""
@@ -147,27 +145,27 @@ class Turn(ProviderMessages):
         """The pending and the answered calls; updated as the Turn grows."""
         call_state: Any = self._calls
         if type(call_state) is not PendingCalls:
-            earlier_calls, added = (PendingCalls(), self.blocks) if call_state is None else call_state
-            call_state = earlier_calls.after_blocks(added)
+            earlier_calls, added_blocks = (PendingCalls(), self.blocks) if call_state is None else call_state
+            call_state = earlier_calls.after_blocks(added_blocks)
             object.__setattr__(self, "_calls", call_state)
         return call_state  # type: ignore[no-any-return]
 
     @property
     def pending(self) -> tuple[Block, ...]:
-        """The tool calls nobody has answered. A Turn with some is a paused Turn."""
+        """The tool calls without an answer. A Turn with pending calls is a paused Turn."""
         return tuple(self.calls.pending.values())
 
     @property
     def text(self) -> str:
-        """The last thing the model said."""
-        return next((b.text for b in reversed(self.blocks) if b.kind == "llm_text"), "")
+        """The text of the last llm_text block; "" when there is none."""
+        return next((block.text for block in reversed(self.blocks) if block.kind == "llm_text"), "")
 
     def of_kind(self, *kinds: str) -> tuple[Block, ...]:
         return tuple(block for block in self.blocks if block.kind in kinds)
 
     @property
     def inferences(self) -> tuple[InferenceResult, ...]:
-        """The result of each model call, once each, in order; of failed ones too, where a ledger was kept (here it is)."""
+        """The results of all model calls, once each, in order; with a ledger (always in sessions) also of failed calls."""
         results = ledger_results(self.metadata)
         return results_of_blocks(self.blocks) if results is None else results
 
@@ -178,21 +176,18 @@ class Turn(ProviderMessages):
 
     @property
     def cost(self) -> float | None:
-        """USD, summed over `inferences`; None when it is not known of all."""
+        """USD, summed over `inferences`; None when the cost of one is unknown."""
         return total_cost(self.inferences)
 
     @property
     def output(self) -> Any:
-        """The checked answer of `session.ask(…, output=…)`: an object of that type; from a file its JSON; else None."""
+        """The validated answer of `session.ask(…, output=…)`: an object of that type, its JSON after loading, or None."""
         return deepcopy(self.metadata.get(OUTPUT))
 
     def same_content(self, other_turn: Turn) -> bool:
         """Return True when kinds, roles and payloads are equal; ids may differ."""
-        return (
-            isinstance(other_turn, Turn)
-            and len(self) == len(other_turn)
-            and comparable_content(self) == comparable_content(other_turn)
-        )
+        same_length = isinstance(other_turn, Turn) and len(self) == len(other_turn)
+        return same_length and comparable_content(self) == comparable_content(other_turn)
 
     def __contains__(self, item: object) -> bool:
         """Return True when an equal Block is in this Turn. Raises MisuseError for a str, which no Turn contains."""
@@ -222,42 +217,8 @@ class Turn(ProviderMessages):
         return self._with(blocks=PersistentList(self.blocks[at])) if isinstance(at, slice) else self.blocks[at]
 
     def __repr__(self) -> str:
-        pending_part = f", {n} pending" if (n := len(self.calls.pending)) else ""
+        pending_part = f", {pending_count} pending" if (pending_count := len(self.calls.pending)) else ""
         return f"<Turn {len(self)} block{'s' * (len(self) != 1)}{pending_part}>"
-
-    # Doors to the floor above.
-
-    def __str__(self) -> str:
-        from ..render.text import transcript
-
-        return transcript(self)
-
-    def _repr_html_(self) -> str:
-        from ..render.html import turn_html
-
-        return turn_html(self)
-
-    def to_yaml(self, omit_data: bool = False) -> str:
-        from ..serialization.serde import turn_to_yaml
-
-        return turn_to_yaml(self, omit_data=omit_data)
-
-    @classmethod
-    def from_yaml(cls, text: str | bytes) -> Turn:
-        from ..serialization.serde import turn_from_yaml
-
-        return turn_from_yaml(text)
-
-    def to_dict(self) -> dict[str, Any]:
-        from ..serialization.serde import turn_to_dict
-
-        return turn_to_dict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Turn:
-        from ..serialization.serde import turn_from_dict
-
-        return turn_from_dict(data)
 
 
 refuse_assignment(Turn)
@@ -265,14 +226,14 @@ _make_turn = unchecked_constructor(Turn)
 
 
 def turn(prompt: str | Block | Iterable[Block] = (), *, system: str = "") -> Turn:
-    """A Turn the short way: `nt.turn("What's 2+2?", system="Be brief.")`."""
+    """Return a Turn with a prompt, like `nt.turn("What's 2+2?", system="Be brief.")`."""
     blocks = (user(prompt),) if isinstance(prompt, str) else (prompt,) if isinstance(prompt, Block) else prompt
     system_blocks = (_system(system),) if system else ()
     return Turn(PersistentList((*system_blocks, *require_blocks(blocks))))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Run(ProviderMessages):
+class Run(RunConversions):
     """A multi-turn record: one Turn per prompt, each holding all that came before it."""
 
     turns: tuple[Turn, ...] = ()
@@ -282,7 +243,7 @@ class Run(ProviderMessages):
     extra: Mapping[str, Any] = field(default=EMPTY_DICT, kw_only=True)
     import_report: Any = field(default=None, kw_only=True, compare=False)
 
-    if TYPE_CHECKING:  # what it takes
+    if TYPE_CHECKING:  # the accepted types
 
         def __init__(
             self,
@@ -299,11 +260,11 @@ class Run(ProviderMessages):
         put = object.__setattr__
         if type(self.turns) is not tuple:
             if isinstance(self.turns, (Turn, Block)) or not isinstance(self.turns, Iterable):
-                raise MisuseError(f"a Run is made of Turns, like nt.Run([turn]), not of {self.turns!r:.60}")
+                raise MisuseError(f"a Run needs a list of Turns, like nt.Run([turn]), got {self.turns!r:.60}")
             put(self, "turns", tuple(self.turns))
         for turn in self.turns:
             if not isinstance(turn, Turn):
-                raise MisuseError(f"a Run is made of Turns, not of {type(turn).__name__}: {turn!r:.60}")
+                raise MisuseError(f"expected Turns, got {type(turn).__name__}: {turn!r:.60}")
         if type(self.metadata) is not Metadata:
             put(self, "metadata", Metadata(self.metadata))
         if type(self.extra) is not FrozenDict:
@@ -359,43 +320,11 @@ class Run(ProviderMessages):
     def __getitem__(self, at: slice) -> tuple[Turn, ...]: ...
     def __getitem__(self, at: int | slice) -> Turn | tuple[Turn, ...]:
         if not isinstance(at, slice) and not hasattr(at, "__index__"):
-            raise MisuseError(f"an index of a Run is an integer or a slice, like run[0] or run[-1], not {at!r:.60}")
+            raise MisuseError(
+                f"the index of a Run must be an integer or a slice, like run[0] or run[-1], got {at!r:.60}"
+            )
         return self.turns[at]
 
     def __repr__(self) -> str:
         name_part = f" {self.name!r}" if self.name else ""
         return f"<Run{name_part} {len(self)} turn{'s' * (len(self) != 1)}, {len(self.latest)} blocks>"
-
-    # Doors to the floor above.
-
-    def __str__(self) -> str:
-        from ..render.text import transcript
-
-        return transcript(self.latest)
-
-    def _repr_html_(self) -> str:
-        from ..render.html import run_html
-
-        return run_html(self)
-
-    def to_yaml(self) -> str:
-        from ..serialization.serde import run_to_yaml
-
-        return run_to_yaml(self)
-
-    @classmethod
-    def from_yaml(cls, text: str | bytes) -> Run:
-        from ..serialization.serde import run_from_yaml
-
-        return run_from_yaml(text)
-
-    def to_dict(self) -> dict[str, Any]:
-        from ..serialization.serde import run_to_dict
-
-        return run_to_dict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Run:
-        from ..serialization.serde import run_from_dict
-
-        return run_from_dict(data)

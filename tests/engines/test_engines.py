@@ -97,7 +97,9 @@ def test_an_engine_shows_what_it_is_and_no_secret() -> None:
 
 def test_a_missing_package_is_named_with_what_to_do() -> None:
     never_opened: Any = None
-    sdk = OfficialClient(package="no_such_sdk", kind="", open_stream=never_opened, explain=nt.EngineError, key_hint="")
+    sdk = OfficialClient(
+        package="no_such_sdk", client_class="", open_stream=never_opened, read_error=nt.EngineError, key_hint=""
+    )
 
     with pytest.raises(nt.EngineError, match=r"pip install 'nbturns\[no_such_sdk\]'"):
         OfficialTransport(sdk, {}, {})

@@ -147,7 +147,7 @@ def test_a_script_answers_in_order_with_texts_blocks_turns_and_errors() -> None:
 
 
 def test_what_no_model_could_say_is_refused_when_the_script_is_made() -> None:
-    with pytest.raises(TypeError, match="made of Blocks"):
+    with pytest.raises(TypeError, match="expected Blocks"):
         nt.scripted(5)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="made of Blocks"):
+    with pytest.raises(TypeError, match="expected Blocks"):
         nt.scripted(["a", "b"])  # type: ignore[list-item]

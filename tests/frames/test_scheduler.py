@@ -82,7 +82,7 @@ def test_a_path_with_nothing_behind_it_is_an_error_among_others(folder: Path) ->
 
     assert len(found.turns) == 2
     assert len(found.errors) == 2
-    with pytest.raises(nt.LoadError, match="no such file"):
+    with pytest.raises(nt.LoadError, match="file not found"):
         frames.blocks(folder / "gone.jsonl")
 
 

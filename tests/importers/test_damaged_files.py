@@ -142,7 +142,7 @@ def test_a_zip_of_transcripts_is_read_member_by_member(tmp_path: Path) -> None:
 def test_the_members_of_an_export_are_found_by_their_content(tmp_path: Path) -> None:
     def conversation(name: str) -> dict[str, object]:
         message = {"author": {"role": "user"}, "content": {"content_type": "text", "parts": [name]}}
-        nodes = {"n": {"id": "n", "parent": None, "children": [], "message": message}}
+        nodes: dict[str, object] = {"n": {"id": "n", "parent": None, "children": [], "message": message}}
         return {"conversation_id": name, "current_node": "n", "mapping": nodes}
 
     path = tmp_path / "export.zip"

@@ -69,6 +69,16 @@ def test_the_prompt_limit_and_middlewares_of_the_profile_apply(caplog: pytest.Lo
     assert "asking: 1 system, 1 user" in caplog.text
 
 
+@pytest.mark.parametrize("name", [*nt.middleware.__all__, "systemPrompt", "turnLogging", "reorderToolResults"])
+def test_a_profile_names_every_ready_middleware_by_its_function_and_by_geppettos_name(name: str) -> None:
+    config = {"prompt": "Be brief."} if name in ("system_prompt", "systemPrompt") else {}
+    profiles = team(middleware=[{"name": name, "config": config}])
+
+    session = profiles["base"].session(engine=nt.scripted("hi"))
+
+    assert session.ask("hello").result(timeout=60).text == "hi"
+
+
 def test_step_mode_and_pause_timeout_of_a_shared_loop_apply() -> None:
     data = {
         "slug": "team",

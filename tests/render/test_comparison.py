@@ -95,7 +95,7 @@ def test_sessions_executions_and_snapshots_are_compared_by_what_they_hold() -> N
     assert nt.compare(*sessions).counts == {"same": 1, "edited": 1}
     assert nt.compare(*executions).counts == {"same": 1, "edited": 1}
     assert nt.compare(executions[0].snapshots[0], executions[0]).counts == {"same": 1, "added": 1}
-    with pytest.raises(TypeError, match="two Turns or Runs can be compared, not int: 3"):
+    with pytest.raises(TypeError, match="expects two Turns or Runs, got int: 3"):
         nt.compare(night(), 3)
 
 
@@ -131,7 +131,7 @@ def test_a_comparison_is_saved_as_a_page(tmp_path: Path) -> None:
 
     assert "removed" in text
     assert "default-src &#x27;none&#x27;" in text or "default-src 'none'" in text
-    with pytest.raises(ValueError, match=r"no format for \.yaml; there are: \.html"):
+    with pytest.raises(ValueError, match=r"no format for \.yaml; use one of \.html"):
         nt.save(comparison, tmp_path / "comparison.yaml")
 
 

@@ -154,7 +154,7 @@ def test_notices_of_a_walk_say_which_call_got_an_id() -> None:
 
     turn = execution.result(60, wait=True)
     assert sorted(block.result for block in turn.of_kind("tool_use")) == [1, 2, 3]
-    assert len(said) == 2 and "had the id a of a call before it" in said[0] and "had no id" in said[1]
+    assert len(said) == 2 and "had the id a of an earlier call" in said[0] and "had no id" in said[1]
 
 
 def test_a_result_dropped_at_a_pause_is_made_again_before_the_model_is_asked() -> None:

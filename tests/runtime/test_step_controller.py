@@ -366,7 +366,7 @@ def test_a_verdict_on_a_call_that_does_not_wait_is_refused_and_the_gate_stays_sh
 def test_a_step_with_what_is_no_turn_is_refused_at_once() -> None:
     execution = stepped()
 
-    with pytest.raises(TypeError, match="a step goes on with a Turn, not with str"):
+    with pytest.raises(TypeError, match="expects a Turn, got str"):
         execution.step("go")  # type: ignore[arg-type]
     execution.stop()
 
@@ -459,7 +459,7 @@ def test_the_result_of_a_held_execution_is_an_error_at_once_that_names_the_way_o
 
     with pytest.raises(
         nt.HeldError,
-        match=r"held at pause 1, post_inference: execution\.step\(\) passes it, execution\.resume\(\) runs on, result\(wait=True\) waits",
+        match=r"the execution is paused \(pause 1, post_inference\); call step\(\), resume\(\) or result\(wait=True\)",
     ):
         execution.result()
 
@@ -479,7 +479,7 @@ def test_result_with_wait_insists() -> None:
 def test_a_time_out_ends_the_wait_alone() -> None:
     execution = stepped()
 
-    with pytest.raises(TimeoutError, match="it is paused after 0.05 s; it goes on, ask again"):
+    with pytest.raises(TimeoutError, match="the execution is paused after 0.05 s; it continues, call result"):
         execution.result(0.05, wait=True)
     with pytest.raises(TimeoutError):
         Waiting(asyncio.sleep(5)).result(0.05)
@@ -506,7 +506,7 @@ def test_a_result_asked_for_on_the_hosts_thread_raises_instead_of_waiting_for_it
     ready.set()
     until(lambda: len(errors) >= 4)
 
-    assert all("was called on the thread that would have to answer it" in error for error in errors)
+    assert all("would block the event loop" in error for error in errors)
     execution.stop()
 
 
@@ -623,7 +623,7 @@ def test_a_pause_ends_by_itself_only_by_an_explicit_policy_and_says_so(policy: A
     execution.result(60, wait=True)
 
     assert (execution.status, ran) == (status, [1] if policy == "resume" else [])
-    assert any(isinstance(e, Notice) and f"nobody ended the pause within 0.05 s: {policy}" in e.text for e in events)
+    assert any(isinstance(e, Notice) and f"the pause was not ended within 0.05 s: {policy}" in e.text for e in events)
     assert [e.by for e in events if isinstance(e, Resumed)] == (["timeout"] if policy == "resume" else [])
 
 
@@ -689,7 +689,7 @@ def test_a_verdict_after_the_end_is_an_error_that_says_so(verdict: dict[str, Any
     execution = stepped("done")
     execution.result(60)
 
-    with pytest.raises(nt.EndedError, match=r"over, and what was decided .* session\.ask\(turn\)"):
+    with pytest.raises(nt.EndedError, match=r"over, so the decision has no effect.* session\.ask\(turn\)"):
         execution.step(**verdict).result(60)
     with pytest.raises(nt.EndedError):
         execution.resume(**verdict)
@@ -724,7 +724,7 @@ def test_resumed_says_who_and_what() -> None:
 def test_a_verdict_for_a_pause_that_is_not_there_yet_is_refused() -> None:
     execution = nt.Session(nt.scripted("a b c d", pace=0.2), tools=[double]).ask("q")
 
-    with pytest.raises(ValueError, match="stands at no pause"):
+    with pytest.raises(ValueError, match="is not paused"):
         execution.resume(nt.turn("other"))
     execution.stop()
 
@@ -732,12 +732,12 @@ def test_a_verdict_for_a_pause_that_is_not_there_yet_is_refused() -> None:
 @pytest.mark.parametrize(
     ("verdict", "said"),
     [
-        ({"deny": ["a"]}, "deny maps the id of a call"),
-        ({"deny": "a"}, "deny maps the id of a call"),
-        ({"mock": ["a"]}, "mock maps the id of a call"),
-        ({"skip": 5}, "skip lists ids of calls"),
-        ({"skip": {"a": "why"}}, "skip lists ids of calls"),
-        ({"turn": "go on"}, "goes on with a Turn, not with str"),
+        ({"deny": ["a"]}, "deny must map call ids"),
+        ({"deny": "a"}, "deny must map call ids"),
+        ({"mock": ["a"]}, "mock must map call ids"),
+        ({"skip": 5}, "skip must be a list of call ids"),
+        ({"skip": {"a": "why"}}, "skip must be a list of call ids"),
+        ({"turn": "go on"}, "expects a Turn, got str"),
     ],
 )
 def test_a_verdict_of_another_shape_is_refused_at_once(verdict: dict[str, Any], said: str) -> None:
@@ -754,5 +754,5 @@ def test_a_verdict_of_another_shape_is_refused_at_once(verdict: dict[str, Any], 
 def test_what_is_no_breakpoint_is_refused() -> None:
     execution = stepped()
 
-    with pytest.raises(TypeError, match="a breakpoint is a function of a snapshot"):
+    with pytest.raises(TypeError, match="a breakpoint must be a function of a snapshot"):
         execution.break_when("delete_file")  # type: ignore[arg-type]  # as one would write it

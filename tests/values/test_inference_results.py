@@ -263,7 +263,7 @@ def test_a_middleware_that_forgets_to_return_is_told_so() -> None:
     async def forgets(turn: nt.Turn, scope: nt.Scope, engine: Engine) -> Any:
         await engine(turn, scope)
 
-    with pytest.raises(nt.EngineError, match="a middleware returns a Turn, and one returned NoneType"):
+    with pytest.raises(nt.EngineError, match="a middleware must return a Turn, got NoneType"):
         nt.Session(nt.scripted("a"), middleware=[forgets]).ask("q").result(60)
 
 
@@ -367,7 +367,7 @@ def test_what_is_no_turn_is_refused_from_an_engine() -> None:
     async def wrong(turn: nt.Turn, scope: nt.Scope) -> Any:
         return "text"
 
-    with pytest.raises(nt.EngineError, match="an engine returns a Turn, and this one returned str"):
+    with pytest.raises(nt.EngineError, match="an engine must return a Turn, got str"):
         nt.Session(wrong).ask("q").result(60)
 
 
@@ -473,3 +473,10 @@ def test_a_result_made_in_code_counts_as_ours_do_whatever_its_provider_is_called
 )
 def test_the_stop_reason_of_any_provider_has_its_class(reason: str, finish: str) -> None:
     assert nt.FinishClass.of(reason) == finish
+
+
+def test_the_shape_on_disk_of_a_result_is_made_once() -> None:
+    result = nt.InferenceResult(model="m")
+
+    assert result.disk_shape() is result.disk_shape()
+    assert INFERENCE_RESULT.encode(result) is result.disk_shape()

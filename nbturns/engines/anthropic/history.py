@@ -15,7 +15,7 @@ from .reply import ORIGINALS, decoded
 RESULT_PARTS = frozenset(
     {"text", "image", "document", "search_result", "tool_reference"}
 )  # types of the parts of a tool_result
-MEDIA = frozenset({"document", "search_result", "container_upload"})
+MEDIA_TYPES = frozenset({"document", "search_result", "container_upload"})
 
 
 def history(request: Mapping[str, Any]) -> Turn:
@@ -35,52 +35,58 @@ def history(request: Mapping[str, Any]) -> Turn:
 
 
 def _message_blocks(role: str, content: Any) -> Iterator[Block]:
-    parts = (content,) if isinstance(content, str) else content
-    for index, raw in enumerate(parts):
-        part: FrozenDict = freeze(text_part(raw))
-        if not isinstance(part, Mapping):
-            raise EngineError(f"expected a content block object, got {raw!r:.60}", kind="bad_request")
-        yield ORIGINALS.attach(decoded(part) if role == "assistant" else _input_block(role, part), raw=raw, index=index)
+    raw_parts = (content,) if isinstance(content, str) else content
+    for index, raw_part in enumerate(raw_parts):
+        content_part: FrozenDict = freeze(text_part(raw_part))
+        if not isinstance(content_part, Mapping):
+            raise EngineError(f"expected a content block object, got {raw_part!r:.60}", kind="bad_request")
+        yield ORIGINALS.attach(
+            decoded(content_part) if role == "assistant" else _input_block(role, content_part),
+            raw=raw_part,
+            index=index,
+        )
 
 
-def _input_block(role: str, part: Any) -> Block:
+def _input_block(role: str, content_part: Any) -> Block:
     """Return the block of a content block from a user or the system."""
-    match part.get("type"), part:
+    match content_part.get("type"), content_part:
         case "text", {"text": str(text)}:
             return Block(Kind.SYSTEM if role == "system" else Kind.USER, {"text": text}, role)
         case "image", {"source": Mapping() as source} if image := _image_source(source):
             return Block(Kind.USER, {"text": "", "images": [image]}, role)
-        case "tool_result", {"tool_use_id": str(id)}:
-            content = part.get("content")
-            error_text = (_joined_text(content) or "failed") if part.get("is_error") else ""
+        case "tool_result", {"tool_use_id": str(call_id)}:
+            content = content_part.get("content")
+            error_text = (_joined_text(content) or "failed") if content_part.get("is_error") else ""
             result = content if not error_text or are_parts(content, RESULT_PARTS) else None
-            return Block(Kind.TOOL_USE, {"id": id, "result": result, "error": error_text})
-        case str(type), _ if type in MEDIA:
-            return Block(Kind.USER, {"text": "", "media": [part]}, role)
-    return Block(Kind.OTHER, part, role)
+            return Block(Kind.TOOL_USE, {"id": call_id, "result": result, "error": error_text})
+        case str(part_type), _ if part_type in MEDIA_TYPES:
+            return Block(Kind.USER, {"text": "", "media": [content_part]}, role)
+    return Block(Kind.OTHER, content_part, role)
 
 
 def _image_source(source: Mapping[str, Any]) -> dict[str, Any] | None:
     match source:
-        case {"type": "base64", "media_type": str(media_type), "data": str(data)}:
-            return {"media_type": media_type, "content": data}
+        case {"type": "base64", "media_type": str(media_type), "data": str(base64_data)}:
+            return {"media_type": media_type, "content": base64_data}
         case {"type": "url", "url": str(url)}:
             return {"url": url}
-        case {"type": "file", "file_id": str(id)}:
-            return {"file_id": id}
+        case {"type": "file", "file_id": str(file_id)}:
+            return {"file_id": file_id}
     return None
 
 
 def _joined_text(content: Any) -> str:
     if isinstance(content, str):
         return content
-    parts = content if isinstance(content, list) else ()
+    content_parts = content if isinstance(content, list) else ()
     return "\n".join(
-        str(part.get("text")) for part in parts if isinstance(part, Mapping) and part.get("type") == "text"
+        str(content_part.get("text"))
+        for content_part in content_parts
+        if isinstance(content_part, Mapping) and content_part.get("type") == "text"
     )
 
 
-def text_part(raw: Any) -> dict[str, Any]:
+def text_part(raw_part: Any) -> dict[str, Any]:
     """Return a content block; a string becomes one of text."""
-    part: dict[str, Any] = {"type": "text", "text": raw} if isinstance(raw, str) else raw
-    return part
+    content_part: dict[str, Any] = {"type": "text", "text": raw_part} if isinstance(raw_part, str) else raw_part
+    return content_part

@@ -15,21 +15,21 @@ OWNER = "anthropic"
 
 def read_medium(part: Mapping[str, Any]) -> Medium | None:
     """Return the medium of a document or image block; None for any other part."""
-    kind, source = part.get("type"), part.get("source")
-    if kind not in ("document", "image") or not isinstance(source, Mapping):
+    part_type, source = part.get("type"), part.get("source")
+    if part_type not in ("document", "image") or not isinstance(source, Mapping):
         return None
-    title = text_of(part.get("title"))
-    media_type = text_of(source.get("media_type")) or ("application/pdf" if kind == "document" else "")
+    title_text = text_of(part.get("title"))
+    media_type = text_of(source.get("media_type")) or ("application/pdf" if part_type == "document" else "")
     match source.get("type"):
         case "base64":
-            return Medium(media_type=media_type, data=text_of(source.get("data")), name=title)
+            return Medium(media_type=media_type, data=text_of(source.get("data")), name=title_text)
         case "text":
             data = base64.b64encode(text_of(source.get("data")).encode("utf-8", "replace")).decode("ascii")
-            return Medium(media_type=media_type or "text/plain", data=data, name=title)
+            return Medium(media_type=media_type or "text/plain", data=data, name=title_text)
         case "url":
-            return linked_medium(text_of(source.get("url")), media_type, title)
+            return linked_medium(text_of(source.get("url")), media_type, title_text)
         case "file":
-            return Medium(media_type=media_type, file_id=text_of(source.get("file_id")), owner=OWNER, name=title)
+            return Medium(media_type=media_type, file_id=text_of(source.get("file_id")), owner=OWNER, name=title_text)
     return None
 
 
@@ -38,8 +38,8 @@ def write_medium(part: Any) -> Part:
     medium = sendable_medium(part, OWNER, "Claude")
     if medium.kind in ("audio", "video"):
         raise EngineError(f"Claude accepts images and documents, not {medium.media_type}", kind="unsupported")
-    title = {"title": medium.name} if medium.name and medium.kind != "image" else {}
-    kind = "image" if medium.kind == "image" else "document"
+    title_field = {"title": medium.name} if medium.name and medium.kind != "image" else {}
+    block_type = "image" if medium.kind == "image" else "document"
     if medium.file_id:
         source = {"type": "file", "file_id": medium.file_id}
     elif medium.url:
@@ -48,4 +48,4 @@ def write_medium(part: Any) -> Part:
         source = {"type": "text", "media_type": "text/plain", "data": medium.text}
     else:
         source = {"type": "base64", "media_type": medium.media_type, "data": medium.data}
-    return {"type": kind, "source": source, **title}
+    return {"type": block_type, "source": source, **title_field}

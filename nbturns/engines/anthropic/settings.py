@@ -14,15 +14,17 @@ from ...values.frozen_json import thaw
 from ...values.inference_settings import CLAUDE_INFERENCE_CONFIG, StructuredOutputConfig
 from ..parameters.portable import renamed
 from ..parameters.schema import Json, table
-from ..parameters.structured_output import can_be_strict, closed
+from ..parameters.structured_output import can_be_strict, close_schema
 from ..parameters.unsupported import remove
 from ..provider import Parameters, PortableSettings, StructuredOutput, Translation
 
 MIN_THINKING_BUDGET = 1024  # tokens, the least that Claude accepts
 ANSWER_TOKENS = 4096  # tokens for the answer where only a budget for thinking is given
-SAMPLING = ("temperature", "top_p", "top_k")
-NO_SAMPLING = re.compile(r"opus-(?:4-[7-9]|4\.[7-9]|[5-9])|sonnet-[5-9]|haiku-[5-9]|fable|mythos")  # in any version
-NO_SCHEMAS = re.compile(r"claude-(?:[123]|instant|(?:sonnet|opus)-4(?:-0|-2025\d+|@.*)?$)|claude-(?:v)?2")
+SAMPLING_PARAMS = ("temperature", "top_p", "top_k")
+MODELS_WITHOUT_SAMPLING = re.compile(
+    r"opus-(?:4-[7-9]|4\.[7-9]|[5-9])|sonnet-[5-9]|haiku-[5-9]|fable|mythos"
+)  # in any version
+MODELS_WITHOUT_SCHEMAS = re.compile(r"claude-(?:[123]|instant|(?:sonnet|opus)-4(?:-0|-2025\d+|@.*)?$)|claude-(?:v)?2")
 
 PARAMS = table(
     ("max_tokens", int, "the limit of an answer, in tokens; 4096 unless given"),
@@ -57,19 +59,19 @@ PARAMS = table(
 
 # Shared settings.
 
-NAMES = {
+RENAMED_SETTINGS = {
     "temperature": "temperature",
     "top_p": "top_p",
     "top_k": "top_k",
     "max_response_tokens": "max_tokens",
     "stop": "stop_sequences",
 }
-THINKING = ("thinking_budget", "thinking_type", "reasoning_summary", "reasoning_effort", "user_id")
+THINKING_SETTINGS = ("thinking_budget", "thinking_type", "reasoning_summary", "reasoning_effort", "user_id")
 
 
 def translate(settings: Parameters) -> Translation:
     """Return the shared settings as Anthropic's parameters."""
-    params, unsent = renamed(settings, NAMES)
+    params, unsent_settings = renamed(settings, RENAMED_SETTINGS)
     if thinking := _thinking(settings):
         params["thinking"] = thinking
     if effort := settings.get("reasoning_effort"):
@@ -79,16 +81,16 @@ def translate(settings: Parameters) -> Translation:
             params["output_config"] = {"effort": {"minimal": "low"}.get(effort, effort)}
     if isinstance(params.get("stop_sequences"), str):
         params["stop_sequences"] = [params["stop_sequences"]]
-    if user := settings.get("user_id"):
-        params["metadata"] = {"user_id": user}
-    return params, [name for name in unsent if name not in THINKING]
+    if user_id := settings.get("user_id"):
+        params["metadata"] = {"user_id": user_id}
+    return params, [name for name in unsent_settings if name not in THINKING_SETTINGS]
 
 
 def _thinking(settings: Parameters) -> Parameters:
     thinking: Parameters = {}
-    if (budget := settings.get("thinking_budget")) is not None:
-        enabled = {"type": "enabled", "budget_tokens": max(budget, MIN_THINKING_BUDGET)}
-        thinking = enabled if budget > 0 else {"type": "disabled"}
+    if (thinking_budget := settings.get("thinking_budget")) is not None:
+        enabled_thinking = {"type": "enabled", "budget_tokens": max(thinking_budget, MIN_THINKING_BUDGET)}
+        thinking = enabled_thinking if thinking_budget > 0 else {"type": "disabled"}
     if thinking_type := settings.get("thinking_type"):
         thinking = {**thinking, "type": thinking_type}
     if thinking.get("type") in ("disabled", "adaptive"):
@@ -109,11 +111,13 @@ PORTABLE = PortableSettings(
 
 
 def _accepts(model: str, config: StructuredOutputConfig) -> bool:
-    return NO_SCHEMAS.search(model) is None and can_be_strict(thaw(config.schema))
+    return MODELS_WITHOUT_SCHEMAS.search(model) is None and can_be_strict(thaw(config.schema))
 
 
 def _schema_params(config: StructuredOutputConfig) -> Parameters:
-    return {"output_config": {"format": {"type": "json_schema", "schema": closed(thaw(config.schema), bounds=False)}}}
+    return {
+        "output_config": {"format": {"type": "json_schema", "schema": close_schema(thaw(config.schema), bounds=False)}}
+    }
 
 
 STRUCTURED_OUTPUT = StructuredOutput(parameters=_schema_params, accepts=_accepts)
@@ -126,14 +130,14 @@ def remove_unsupported(model: str, params: Parameters, reasons: bool | None) -> 
     """Remove the sampling parameters that a model, or a model that thinks, refuses."""
     del reasons
     changes = []
-    if NO_SAMPLING.search(model) and (removed := remove(params, SAMPLING)):
-        changes.append(f"not sent: {', '.join(removed)}, which {model} does not accept")
+    if MODELS_WITHOUT_SAMPLING.search(model) and (removed_params := remove(params, SAMPLING_PARAMS)):
+        changes.append(f"not sent: {', '.join(removed_params)}, which {model} does not accept")
     thinking = params.get("thinking") or {}
     if not isinstance(thinking, Mapping) or thinking.get("type") not in ("enabled", "adaptive"):
         return changes
-    refused = [name for name in SAMPLING if not _fits_thinking(name, params.get(name))]
-    if removed := remove(params, refused):
-        changes.append(f"not sent: {', '.join(removed)}, which Claude refuses while it thinks")
+    refused_params = [name for name in SAMPLING_PARAMS if not _fits_thinking(name, params.get(name))]
+    if removed_params := remove(params, refused_params):
+        changes.append(f"not sent: {', '.join(removed_params)}, which Claude refuses while it thinks")
     if thinking.get("type") == "enabled":
         changes += _fit_budget(params, thinking)
     return changes
@@ -145,16 +149,16 @@ def _fits_thinking(name: str, value: Any) -> bool:
 
 def _fit_budget(params: Parameters, thinking: Mapping[str, Any]) -> list[str]:
     """Make the limit of the answer include its thinking; free the tool choice, which a budget does not allow."""
-    changes, budget = [], thinking.get("budget_tokens")
-    limit = params.get("max_tokens")
-    if isinstance(budget, int) and (limit is None or limit <= budget):
-        params["max_tokens"] = budget + (limit or ANSWER_TOKENS)
-        if limit is not None:
+    changes, thinking_budget = [], thinking.get("budget_tokens")
+    answer_limit = params.get("max_tokens")
+    if isinstance(thinking_budget, int) and (answer_limit is None or answer_limit <= thinking_budget):
+        params["max_tokens"] = thinking_budget + (answer_limit or ANSWER_TOKENS)
+        if answer_limit is not None:
             changes.append(
-                f"max_tokens is {params['max_tokens']}: {budget} for thinking plus the {limit} of the request"
+                f"max_tokens is {params['max_tokens']}: {thinking_budget} for thinking plus the {answer_limit} of the request"
             )
-    choice = params.get("tool_choice")
-    if isinstance(choice, Mapping) and choice.get("type") in ("any", "tool"):
+    tool_choice = params.get("tool_choice")
+    if isinstance(tool_choice, Mapping) and tool_choice.get("type") in ("any", "tool"):
         params["tool_choice"] = {"type": "auto"}
         changes.append("tool_choice is auto: Claude refuses a forced tool while it thinks on a budget")
     return changes

@@ -1,7 +1,7 @@
 """Bytes to and from Gemini, carried by httpx: Google's API, Vertex, and gateways to them.
 
-The key goes in a header and never in the URL, because URLs are logged. The model stands
-in the URL; the body brings it along (see `gemini.Asked`).
+The key goes in a header and never in the URL, because URLs are logged. The URL contains the model,
+which the body carries along (see `GeminiBody`).
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from ...errors import EngineError
 from ...runtime.background_loop import run_in_worker
 from ..provider import ResponseStream, kind_at
 from ..transports.exchange_recorder import recording
-from ..transports.sdk_client import CONNECT, error_text, need, refuse_keys, retry_after, without_keys
+from ..transports.sdk_client import CONNECT_TIMEOUT, error_text, refuse_keys, require_package, retry_after, without_keys
 from .reply import error_of
 
-GOOGLE = "https://generativelanguage.googleapis.com"
-VERSION = re.compile(r"/v1(alpha|beta)?\d*(/|$)")  # Vertex: …/v1/projects/P/locations/L/publishers/google
-SIGNED = frozenset({"authorization", "x-goog-api-key"})
-KEYS = ("GOOGLE_API_KEY", "GEMINI_API_KEY")  # in the order in which Google's own client looks
+GOOGLE_URL = "https://generativelanguage.googleapis.com"
+VERSION_IN_PATH = re.compile(r"/v1(alpha|beta)?\d*(/|$)")  # Vertex: …/v1/projects/P/locations/L/publishers/google
+SIGNING_HEADERS = frozenset({"authorization", "x-goog-api-key"})
+KEY_VARIABLES = ("GOOGLE_API_KEY", "GEMINI_API_KEY")  # in the order in which Google's own client looks
 
 
 @dataclass(slots=True, repr=False, eq=False, weakref_slot=True)
@@ -37,7 +37,7 @@ class GeminiTransport:
     """Opens requests with a client that is made when first needed, or with one of the user's own.
 
     A client belongs to the event loop it is first used on; on another loop another one
-    is made. They hang up when nobody holds this any more.
+    is made. They are closed when this object is garbage-collected.
     """
 
     settings: Mapping[str, Any]
@@ -46,7 +46,7 @@ class GeminiTransport:
     def __post_init__(self) -> None:
         own_client = self.settings.get("client")
         if own_client is None:
-            need("httpx", extra="gemini")
+            require_package("httpx", extra="gemini")
         if own_client is not None and not inspect.iscoroutinefunction(getattr(own_client, "send", None)):
             client_type = type(own_client).__name__
             raise EngineError(
@@ -58,7 +58,7 @@ class GeminiTransport:
 
     @property
     def api_key(self) -> str:
-        return self.settings.get("api_key") or next(filter(None, map(os.environ.get, KEYS)), "")
+        return self.settings.get("api_key") or next(filter(None, map(os.environ.get, KEY_VARIABLES)), "")
 
     async def _client(self) -> Any:
         if self.settings.get("client") is not None:
@@ -74,9 +74,11 @@ class GeminiTransport:
 
     def _new(self, httpx: Any) -> Any:
         """Return a client whose only time-out is for connecting; the engine watches the silence."""
-        wait = httpx.Timeout(None, connect=self.settings.get("connect_timeout", CONNECT))
-        record = self.settings.get("record")
-        return httpx.AsyncClient(timeout=wait, transport=recording(record, package="httpx") if record else None)
+        httpx_timeout = httpx.Timeout(None, connect=self.settings.get("connect_timeout", CONNECT_TIMEOUT))
+        record_path = self.settings.get("record")
+        return httpx.AsyncClient(
+            timeout=httpx_timeout, transport=recording(record_path, package="httpx") if record_path else None
+        )
 
     @asynccontextmanager
     async def open(self, body: Mapping[str, Any]) -> AsyncIterator[ResponseStream]:
@@ -94,11 +96,13 @@ class GeminiTransport:
                 raise without_keys(error, self) from None
             except Exception as error:  # the HTTP package's own, whichever it is
                 raise without_keys(_connection_error(error), self) from None
-            headers = response.headers
-            id = headers.get("x-request-id", "")  # gateways name a request, Google does not
+            response_headers = response.headers
+            request_id = response_headers.get("x-request-id", "")  # gateways name a request, Google does not
             try:
                 yield ResponseStream(
-                    chunks=self._chunks(response), content_type=headers.get("content-type", ""), request_id=id
+                    chunks=self._chunks(response),
+                    content_type=response_headers.get("content-type", ""),
+                    request_id=request_id,
                 )
             except EngineError as error:
                 without_keys(error, self)
@@ -119,7 +123,7 @@ class GeminiTransport:
         return (self.api_key,) if self.api_key else ()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        refuse_keys(self.settings, self.settings.get("headers") or {}, KEYS[0])
+        refuse_keys(self.settings, self.settings.get("headers") or {}, KEY_VARIABLES[0])
         return type(self), (self.settings,)
 
     async def close(self) -> None:
@@ -129,18 +133,22 @@ class GeminiTransport:
             await client.aclose()
 
     def _url(self, client: Any, body: Mapping[str, Any]) -> str:
-        path = getattr(body, "path", "")
-        if not path:
+        model_path = getattr(body, "path", "")
+        if not model_path:
             raise EngineError("this body names no model: make it with nt.engines.request", kind="request")
-        base = str(self.settings.get("base_url") or getattr(client, "base_url", "") or GOOGLE).rstrip("/")
-        return f"{base}/{path}" if VERSION.search(urlsplit(base).path) else f"{base}/v1beta/{path}"
+        base_url = str(self.settings.get("base_url") or getattr(client, "base_url", "") or GOOGLE_URL).rstrip("/")
+        return (
+            f"{base_url}/{model_path}"
+            if VERSION_IN_PATH.search(urlsplit(base_url).path)
+            else f"{base_url}/v1beta/{model_path}"
+        )
 
     def _headers(self, client: Any) -> dict[str, str]:
         headers = {"content-type": "application/json", **(self.settings.get("headers") or {})}
-        if not SIGNED.isdisjoint(name.lower() for name in (*headers, *getattr(client, "headers", ()))):
+        if not SIGNING_HEADERS.isdisjoint(name.lower() for name in (*headers, *getattr(client, "headers", ()))):
             return headers
         if not self.api_key:
-            hint = f"no key for Gemini: set {' or '.join(KEYS)}, or pass api_key=…, or headers with a bearer token"
+            hint = f"no key for Gemini: set {' or '.join(KEY_VARIABLES)}, or pass api_key=…, or headers with a bearer token"
             raise EngineError(hint, kind="authentication_error")
         return {**headers, "x-goog-api-key": self.api_key}
 
@@ -170,16 +178,19 @@ def _connection_error(error: Exception) -> EngineError:
 def _status_error(status: int, headers: Mapping[str, str], body: bytes) -> EngineError:
     """Return the error of an HTTP status, with Google's message and the wait before a retry."""
     try:
-        parsed = json.loads(body)
+        error_body = json.loads(body)
     except (ValueError, RecursionError):
-        parsed = {"error": body[:500].decode("utf-8", "replace")}
-    server_error = error_of(parsed)
-    wait = retry_after(headers)
-    wait = server_error.retry_after if wait is None else wait
-    wait_hint = f"; try again in {wait:g} s" if wait is not None else ""
-    kind = kind_at(server_error, status)
+        error_body = {"error": body[:500].decode("utf-8", "replace")}
+    server_error = error_of(error_body)
+    retry_wait = retry_after(headers)
+    retry_wait = server_error.retry_after if retry_wait is None else retry_wait
+    wait_hint = f"; try again in {retry_wait:g} s" if retry_wait is not None else ""
+    error_kind = kind_at(server_error, status)
     return EngineError(
-        f"Gemini answered {status} {kind}: {server_error}{wait_hint}", status=status, retry_after=wait, kind=kind
+        f"Gemini answered {status} {error_kind}: {server_error}{wait_hint}",
+        status=status,
+        retry_after=retry_wait,
+        kind=error_kind,
     )
 
 

@@ -11,58 +11,66 @@ from ..json_access import mapping_of, text_of
 from ..media import Medium, Part, inline_medium, linked_medium, sendable_medium
 
 OWNER = "openai"
-SOUNDS = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/wave": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
+SOUND_FORMATS = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/wave": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
 MediumReader = Callable[[Mapping[str, Any]], Medium]
 
 
-def _file(part: Mapping[str, Any]) -> Medium:
+def _read_file(part: Mapping[str, Any]) -> Medium:
     """Return the medium of an `input_file`, or of the `file` object in a chat."""
-    name = text_of(part.get("filename"))
+    file_name = text_of(part.get("filename"))
     if file_id := text_of(part.get("file_id")):
-        return Medium(file_id=file_id, owner=OWNER, name=name)
-    if url := text_of(part.get("file_url")):
-        return linked_medium(url, "", name)
-    return inline_medium(text_of(part.get("file_data")), mimetypes.guess_type(name)[0] or "application/pdf", name)
+        return Medium(file_id=file_id, owner=OWNER, name=file_name)
+    if file_url := text_of(part.get("file_url")):
+        return linked_medium(file_url, "", file_name)
+    return inline_medium(
+        text_of(part.get("file_data")), mimetypes.guess_type(file_name)[0] or "application/pdf", file_name
+    )
 
 
-def _sound(part: Mapping[str, Any]) -> Medium:
-    sound = mapping_of(part.get("input_audio"))
-    media_type = "audio/mpeg" if sound.get("format") == "mp3" else f"audio/{text_of(sound.get('format')) or 'wav'}"
-    return Medium(media_type=media_type, data=text_of(sound.get("data")))
+def _read_sound(part: Mapping[str, Any]) -> Medium:
+    sound_fields = mapping_of(part.get("input_audio"))
+    media_type = (
+        "audio/mpeg" if sound_fields.get("format") == "mp3" else f"audio/{text_of(sound_fields.get('format')) or 'wav'}"
+    )
+    return Medium(media_type=media_type, data=text_of(sound_fields.get("data")))
 
 
-def _image(part: Mapping[str, Any]) -> Medium:
+def _read_image(part: Mapping[str, Any]) -> Medium:
     """Return the medium of an `input_image`, or of the `image_url` of a chat, which is an object."""
-    image = part.get("image_url")
-    url, detail = text_of(image), text_of(part.get("detail"))
-    if isinstance(image, Mapping):
-        url, detail = text_of(image.get("url")), text_of(image.get("detail"))
-    if not url:
+    image_value = part.get("image_url")
+    image_url, detail = text_of(image_value), text_of(part.get("detail"))
+    if isinstance(image_value, Mapping):
+        image_url, detail = text_of(image_value.get("url")), text_of(image_value.get("detail"))
+    if not image_url:
         return Medium(media_type="image/*", file_id=text_of(part.get("file_id")), owner=OWNER, detail=detail)
-    if url.startswith("data:"):
-        return inline_medium(url, "image/png", "", detail)
-    return linked_medium(url, "image/*", "", detail)
+    if image_url.startswith("data:"):
+        return inline_medium(image_url, "image/png", "", detail)
+    return linked_medium(image_url, "image/*", "", detail)
 
 
-def _linked(field: str, media_type: str) -> MediumReader:
+def _link_reader(field_name: str, media_type: str) -> MediumReader:
     """Return a reader of parts with an address, which some compatible servers accept."""
 
     def read_link(part: Mapping[str, Any]) -> Medium:
-        link = part.get(field)
+        link = part.get(field_name)
         url = text_of(link.get("url") if isinstance(link, Mapping) else link)
         return inline_medium(url, media_type) if url.startswith("data:") else linked_medium(url, media_type)
 
     return read_link
 
 
-RESPONSES_PARTS: Mapping[str, MediumReader] = {"input_file": _file, "input_image": _image, "input_audio": _sound}
+RESPONSES_PARTS: Mapping[str, MediumReader] = {
+    "input_file": _read_file,
+    "input_image": _read_image,
+    "input_audio": _read_sound,
+}
 CHAT_PARTS: Mapping[str, MediumReader] = {
-    "file": lambda part: _file(mapping_of(part.get("file"))),
-    "image_url": _image,
-    "input_audio": _sound,
-    "document_url": _linked("document_url", "application/pdf"),
-    "video_url": _linked("video_url", "video/mp4"),
-    "audio_url": _linked("audio_url", "audio/mpeg"),
+    "file": lambda part: _read_file(mapping_of(part.get("file"))),
+    "image_url": _read_image,
+    "input_audio": _read_sound,
+    "document_url": _link_reader("document_url", "application/pdf"),
+    "video_url": _link_reader("video_url", "video/mp4"),
+    "audio_url": _link_reader("audio_url", "audio/mpeg"),
 }
 
 
@@ -115,7 +123,7 @@ def write_chat_medium(part: Any) -> Part:
 
 
 def _sound_part(medium: Medium, receiver: str) -> Part:
-    sound_format = SOUNDS.get(medium.media_type, medium.media_type.partition("/")[2])
+    sound_format = SOUND_FORMATS.get(medium.media_type, medium.media_type.partition("/")[2])
     if sound_format not in ("wav", "mp3"):
         raise EngineError(f"{receiver} accepts sound as wav or mp3, not {medium.media_type}", kind="unsupported")
     return {"type": "input_audio", "input_audio": {"data": medium.data, "format": sound_format}}

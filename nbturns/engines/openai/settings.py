@@ -14,7 +14,7 @@ from ...values.frozen_json import thaw
 from ...values.inference_settings import StructuredOutputConfig
 from ...values.model_info import find_model as find_model
 from ..parameters.schema import Json, table
-from ..parameters.structured_output import can_be_strict, closed, schema_name
+from ..parameters.structured_output import can_be_strict, close_schema, schema_name
 from ..parameters.unsupported import remove
 from ..provider import Parameters
 
@@ -56,7 +56,7 @@ def schema_format(config: StructuredOutputConfig) -> Parameters:
     description = {"description": config.description} if config.description else {}
     return {
         "name": schema_name(config),
-        "schema": closed(schema) if strict else schema,
+        "schema": close_schema(schema) if strict else schema,
         "strict": strict,
         **description,
     }

@@ -78,7 +78,7 @@ class Reply:
             return
         match event_type:
             case "response.output_item.added" | "response.output_item.done" if isinstance(data.get("item"), dict):
-                self._take_item(count_of(data.get("output_index")), data["item"], done=event_type.endswith("done"))
+                self._take_item(count_of(data.get("output_index")), data["item"], is_done=event_type.endswith("done"))
             case "response.output_text.annotation.added":
                 if partial_item := self._items.get(count_of(data.get("output_index"))):
                     partial_item.annotations.append(
@@ -110,7 +110,7 @@ class Reply:
             }
             is_running = self._response_fields.get("status") in RUNNING_STATUSES
             for output_index, item in enumerate(final_items):
-                self._take_item(output_index, item, done=not is_running or item.get("status") in FINAL_STATUSES)
+                self._take_item(output_index, item, is_done=not is_running or item.get("status") in FINAL_STATUSES)
         if response.get("error") or response.get("status") == "failed":
             raise error_of({"error": response.get("error") or {"message": "the response failed", "code": "failed"}})
         self.complete = True
@@ -122,16 +122,16 @@ class Reply:
         }
         self._response_fields |= frozen_part(new_fields)
 
-    def _take_item(self, output_index: int, item: Mapping[str, Any], *, done: bool) -> None:
-        """Take an output item at its beginning or, if `done`, at its end."""
+    def _take_item(self, output_index: int, item: Mapping[str, Any], *, is_done: bool) -> None:
+        """Take an output item at its beginning or, if `is_done`, at its end."""
         partial_item = self._items.get(output_index)
         if partial_item is None:
             partial_item = self._items[output_index] = _PartialItem(output_index)
-        elif partial_item.closed and (not done or partial_item.raw_item == item):
+        elif partial_item.closed and (not is_done or partial_item.raw_item == item):
             return
         partial_item.take(frozen_part(item))
-        partial_item.closed = done
-        self._emit_delta(partial_item, partial_item.text if done and not partial_item.has_emitted_text else "")
+        partial_item.closed = is_done
+        self._emit_delta(partial_item, partial_item.text if is_done and not partial_item.has_emitted_text else "")
 
     def _take_delta(self, delta_target: tuple[str, str], data: Mapping[str, Any]) -> None:
         """Append a piece of text to the item at its index."""

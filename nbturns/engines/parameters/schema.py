@@ -23,7 +23,7 @@ class Param:
     type: Any
     says: str = ""
 
-    def check(self, value: Any, provider: str) -> None:
+    def check(self, value: Any, provider_name: str) -> None:
         """Raise EngineError when `value` does not fit the type. None leaves a parameter out, or sends null."""
         if value is None:
             return
@@ -31,10 +31,10 @@ class Param:
             convert_value(value, self.type)
         except (TypeError, ValueError) as error:
             hint = "it looks like a key, which goes into api_key=…" if looks_like_a_key(value) else ""
-            raise EngineError(f"{self.name} of {provider}: {hint or error}", kind="bad_parameter") from None
+            raise EngineError(f"{self.name} of {provider_name}: {hint or error}", kind="bad_parameter") from None
 
 
-KEY = re.compile(r"(Bearer +|sk-|gsk_|xai-|AIza|hf_|pplx-)\S{8}")
+KEY_PATTERN = re.compile(r"(Bearer +|sk-|gsk_|xai-|AIza|hf_|pplx-)\S{8}")
 Params = Mapping[str, Param]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 Json = dict[str, Any]
@@ -78,12 +78,12 @@ CLIENT = table(
     ("client", Any, "an asynchronous client of yours"),
 )
 
-HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+CAMEL_CASE_BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def snake(name: str) -> str:
     """Return Google's maxOutputTokens as max_output_tokens."""
-    return HUMP.sub("_", name).lower()
+    return CAMEL_CASE_BOUNDARY.sub("_", name).lower()
 
 
 def params(provider: str) -> dict[str, Param]:
@@ -99,8 +99,8 @@ def params(provider: str) -> dict[str, Param]:
 
 def params_of(provider: Provider) -> dict[str, Param]:
     """Return the parameters of a provider, those of the engine included."""
-    portable = provider.portable.params if provider.portable else {}
-    return {**PORTABLE, **portable, **(provider.params or {}), **ENGINE, **CLIENT}
+    portable_params = provider.portable.params if provider.portable else {}
+    return {**PORTABLE, **portable_params, **(provider.params or {}), **ENGINE, **CLIENT}
 
 
 def check_params(provider: Provider, values: Mapping[str, Any]) -> None:
@@ -120,10 +120,10 @@ def check_params(provider: Provider, values: Mapping[str, Any]) -> None:
 
 def looks_like_a_key(value: Any) -> bool:
     """Tell whether this starts like a provider's key; such a value is never shown."""
-    return isinstance(value, str) and KEY.match(value) is not None
+    return isinstance(value, str) and KEY_PATTERN.match(value) is not None
 
 
 def nearest_name(name: str, known_names: Iterable[str]) -> str:
     """Return "; did you mean …?" with the nearest of the known names; "" where none is near."""
-    matches = difflib.get_close_matches(snake(name), list(known_names), 1, 0.6)
-    return f"; did you mean {matches[0]}?" if matches else ""
+    near_names = difflib.get_close_matches(snake(name), list(known_names), 1, 0.6)
+    return f"; did you mean {near_names[0]}?" if near_names else ""

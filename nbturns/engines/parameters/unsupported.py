@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from ..provider import Parameters
 
 
-def remove(params: Parameters, names: Iterable[str]) -> list[str]:
+def remove(params: Parameters, param_names: Iterable[str]) -> list[str]:
     """Remove `names` from the parameters; return "name=value" for each that had a value."""
-    removed = []
-    for name in names:
-        value = params.pop(name, None)
+    removed_params = []
+    for param_name in param_names:
+        value = params.pop(param_name, None)
         if value is not None:
-            removed.append(f"{name}={value!r:.20}")
-    return removed
+            removed_params.append(f"{param_name}={value!r:.20}")
+    return removed_params

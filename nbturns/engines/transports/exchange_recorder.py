@@ -18,8 +18,10 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from ...packages import require
 from ..provider import SECRET, without_secrets
 
-SIGNING = frozenset({"authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"})
-OMITTED_HEADERS = SIGNING | {
+SIGNING_HEADERS = frozenset(
+    {"authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"}
+)
+OMITTED_HEADERS = SIGNING_HEADERS | {
     "set-cookie",
     "openai-organization",
     "openai-project",
@@ -29,8 +31,8 @@ OMITTED_HEADERS = SIGNING | {
 CONNECTION_HEADERS = frozenset(
     {"content-length", "transfer-encoding", "content-encoding", "connection", "host", "date"}
 )
-KEYLIKE = re.compile(r"[A-Za-z0-9_\-.]{8,}")
-HIDDEN = "…"
+KEY_PATTERN = re.compile(r"[A-Za-z0-9_\-.]{8,}")
+HIDDEN_TEXT = "…"
 
 
 def recording(path: str | Path, *, package: str = "httpx2", inner: Any = None) -> Any:
@@ -42,13 +44,13 @@ def recording(path: str | Path, *, package: str = "httpx2", inner: Any = None) -
     default the transport of the package.
     """
     require(package)
-    http = importlib.import_module(package)
-    transport_class = _transport_of(http)
-    return transport_class(Path(path).expanduser(), inner or http.AsyncHTTPTransport())
+    http_package = importlib.import_module(package)
+    transport_class = _recording_transport(http_package)
+    return transport_class(Path(path).expanduser(), inner or http_package.AsyncHTTPTransport())
 
 
-def _transport_of(http: Any) -> Callable[[Path, Any], Any]:
-    class Recording(http.AsyncBaseTransport):  # type: ignore[misc]  # of whichever package it is
+def _recording_transport(http_package: Any) -> Callable[[Path, Any], Any]:
+    class Recording(http_package.AsyncBaseTransport):  # type: ignore[misc]  # of whichever package it is
         """Forwards every request, and writes the exchange when its response has been read."""
 
         def __init__(self, path: Path, inner: Any) -> None:
@@ -57,19 +59,19 @@ def _transport_of(http: Any) -> Callable[[Path, Any], Any]:
 
         async def handle_async_request(self, request: Any) -> Any:
             request.headers["accept-encoding"] = "identity"  # so that the file can be read
-            sent = await request.aread()
+            request_body = await request.aread()
             response = await self.inner.handle_async_request(request)
-            response.stream = Teed(response.stream, self.path, request, sent, response)
+            response.stream = Teed(response.stream, self.path, request, request_body, response)
             return response
 
         async def aclose(self) -> None:
             await self.inner.aclose()
 
-    class Teed(http.AsyncByteStream):  # type: ignore[misc]
-        def __init__(self, stream: Any, path: Path, request: Any, sent: bytes, response: Any) -> None:
+    class Teed(http_package.AsyncByteStream):  # type: ignore[misc]
+        def __init__(self, stream: Any, path: Path, request: Any, request_body: bytes, response: Any) -> None:
             self.stream = stream
             self.chunks: list[bytes] = []
-            self.write: Callable[[bytes], None] = lambda body: _write(path, request, sent, response, body)
+            self.write: Callable[[bytes], None] = lambda body: _write(path, request, request_body, response, body)
             self.is_written = False
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -86,66 +88,78 @@ def _transport_of(http: Any) -> Callable[[Path, Any], Any]:
     return Recording
 
 
-def _write(path: Path, request: Any, sent: bytes, response: Any, body: bytes) -> None:
-    line = json.dumps(exchange(request, sent, response, body), ensure_ascii=False)
+def _write(path: Path, request: Any, request_body: bytes, response: Any, response_body: bytes) -> None:
+    json_line = json.dumps(exchange(request, request_body, response, response_body), ensure_ascii=False)
     with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(f"{line}\n")
+        file.write(f"{json_line}\n")
 
 
-def exchange(request: Any, sent: bytes, response: Any, body: bytes) -> dict[str, Any]:
+def exchange(request: Any, request_body: bytes, response: Any, response_body: bytes) -> dict[str, Any]:
     """Return one exchange as plain data, without keys in headers, address, request and response."""
     keys = sorted(_keys(request), key=len, reverse=True)
     request_data = {
         "method": request.method,
-        "path": _path(str(request.url), keys),
-        "headers": _headers(request.headers),
+        "path": _safe_path(str(request.url), keys),
+        "headers": _safe_headers(request.headers),
     }
-    response_data = {"status": response.status_code, "headers": _headers(response.headers), **_body(body, keys)}
-    return {"request": {**request_data, **_sent(sent, keys)}, "response": response_data}
+    response_data = {
+        "status": response.status_code,
+        "headers": _safe_headers(response.headers),
+        **_response_body(response_body, keys),
+    }
+    return {"request": {**request_data, **_request_body(request_body, keys)}, "response": response_data}
 
 
 def _keys(request: Any) -> Iterable[str]:
     """Return the secrets that this request was signed with."""
-    secrets = [str(request.headers.get(name, "")) for name in SIGNING]
-    secrets += [value for name, value in parse_qsl(urlsplit(str(request.url)).query) if _is_secret(name)]
-    return {word for value in secrets for word in KEYLIKE.findall(value) if word.lower() not in ("bearer", "basic")}
+    secret_values = [str(request.headers.get(name, "")) for name in SIGNING_HEADERS]
+    secret_values += [value for name, value in parse_qsl(urlsplit(str(request.url)).query) if _is_secret(name)]
+    return {
+        key_text
+        for value in secret_values
+        for key_text in KEY_PATTERN.findall(value)
+        if key_text.lower() not in ("bearer", "basic")
+    }
 
 
 def _is_secret(name: str) -> bool:
     return bool(SECRET.search(name)) or name.lower() in ("key", "sig", "signature", "x-amz-signature")
 
 
-def without_words(text: str, keys: Iterable[str]) -> str:
+def without_keys_in_text(text: str, keys: Iterable[str]) -> str:
+    """Return the text with "…" in place of each key."""
     for key in keys:
-        text = text.replace(key, HIDDEN)
+        text = text.replace(key, HIDDEN_TEXT)
     return text
 
 
-def _path(url: str, keys: Iterable[str]) -> str:
-    parts = urlsplit(url)
-    query = urlencode([(name, HIDDEN if _is_secret(name) else value) for name, value in parse_qsl(parts.query)])
-    return without_words(parts.path + (f"?{query}" if query else ""), keys)
+def _safe_path(url: str, keys: Iterable[str]) -> str:
+    url_parts = urlsplit(url)
+    query = urlencode(
+        [(name, HIDDEN_TEXT if _is_secret(name) else value) for name, value in parse_qsl(url_parts.query)]
+    )
+    return without_keys_in_text(url_parts.path + (f"?{query}" if query else ""), keys)
 
 
-def _headers(headers: Mapping[str, str]) -> dict[str, str]:
-    lower_names = {name.lower(): value for name, value in headers.items()}
+def _safe_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    headers_by_name = {name.lower(): value for name, value in headers.items()}
     return {
         name: value
-        for name, value in lower_names.items()
+        for name, value in headers_by_name.items()
         if name not in OMITTED_HEADERS and name not in CONNECTION_HEADERS and not SECRET.search(name)
     }
 
 
-def _sent(sent: bytes, keys: Iterable[str]) -> dict[str, Any]:
-    text = without_words(sent.decode("utf-8", "replace"), keys)
+def _request_body(request_body: bytes, keys: Iterable[str]) -> dict[str, Any]:
+    body_text = without_keys_in_text(request_body.decode("utf-8", "replace"), keys)
     try:
-        return {"json": without_secrets(json.loads(text))}
+        return {"json": without_secrets(json.loads(body_text))}
     except (ValueError, RecursionError):
-        return {"body": text}
+        return {"body": body_text}
 
 
-def _body(body: bytes, keys: Iterable[str]) -> dict[str, str]:
+def _response_body(response_body: bytes, keys: Iterable[str]) -> dict[str, str]:
     try:
-        return {"body": without_words(body.decode("utf-8"), keys)}
+        return {"body": without_keys_in_text(response_body.decode("utf-8"), keys)}
     except UnicodeDecodeError:
-        return {"body_base64": base64.b64encode(body).decode("ascii")}
+        return {"body_base64": base64.b64encode(response_body).decode("ascii")}

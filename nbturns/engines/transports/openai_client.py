@@ -17,7 +17,7 @@ from ...packages import is_installed
 from ...values.frozen_json import EMPTY_DICT
 from ..provider import Transport
 from .plain_http import PACKAGES, POLL, http_transport, is_http, unfinished_response_id
-from .sdk_client import Explain, OfficialClient, OfficialTransport, OpenStream
+from .sdk_client import ErrorReader, OfficialClient, OfficialTransport, OpenStream
 
 TRANSPORT_SETTINGS = frozenset({"client", "headers"})
 SETTINGS = TRANSPORT_SETTINGS | frozenset(
@@ -82,7 +82,7 @@ def error_of(data: Any) -> EngineError:
 
 
 def transport_by(
-    open_stream: OpenStream, path: str, explain: Explain = error_of
+    open_stream: OpenStream, path: str, read_error: ErrorReader = error_of
 ) -> Callable[[Mapping[str, Any]], Transport]:
     """Return a function that makes the transport of a provider from its settings.
 
@@ -91,9 +91,9 @@ def transport_by(
     """
     sdk = OfficialClient(
         package="openai",
-        kind="AsyncOpenAI",
+        client_class="AsyncOpenAI",
         open_stream=open_stream,
-        explain=explain,
+        read_error=read_error,
         key_hint="OPENAI_API_KEY",
         lazy_modules=LAZY_MODULES,
     )
@@ -109,7 +109,7 @@ def transport_by(
                 path=path,
                 key="" if settings.get("base_url") or str(getattr(client, "base_url", "")) else "OPENAI_API_KEY",
                 signed=lambda key: {"authorization": f"Bearer {key}"},
-                explain=explain,
+                read_error=read_error,
             )
         client_settings = {name: value for name, value in settings.items() if name not in TRANSPORT_SETTINGS}
         if "base_url" in client_settings and not os.environ.get("OPENAI_API_KEY"):

@@ -20,8 +20,8 @@ from ...errors import EngineError
 from ...packages import is_installed
 from ..dialects import Dialect
 from ..provider import Transport
-from .exchange_recorder import SIGNING, recording
-from .sdk_client import CONNECT, Explain, OfficialClient, OfficialTransport, OpenStream
+from .exchange_recorder import SIGNING_HEADERS, recording
+from .sdk_client import CONNECT_TIMEOUT, ErrorReader, OfficialClient, OfficialTransport, OpenStream
 
 PACKAGES = ("httpx", "httpx2")  # the same interface; httpx2 continues httpx
 TRANSPORT_SETTINGS = ("client", "headers", "default_headers", "dialect", "betas")
@@ -34,7 +34,7 @@ def is_http(client: Any) -> bool:
     return hasattr(client, "build_request") and hasattr(client, "send") and not hasattr(client, "with_options")
 
 
-def chat_transport(settings: Mapping[str, Any], dialect: Dialect, explain: Explain) -> Transport:
+def chat_transport(settings: Mapping[str, Any], dialect: Dialect, read_error: ErrorReader) -> Transport:
     """Return the transport to a chat server of this dialect. Raises EngineError when its address is unknown."""
     return http_transport(
         settings,
@@ -43,7 +43,7 @@ def chat_transport(settings: Mapping[str, Any], dialect: Dialect, explain: Expla
         path="/chat/completions",
         key=dialect.key or "",
         signed=lambda key: {dialect.key_header: f"Bearer {key}" if dialect.key_header == "authorization" else key},
-        explain=explain,
+        read_error=read_error,
     )
 
 
@@ -55,7 +55,7 @@ def http_transport(
     path: str,
     key: str,
     signed: Callable[[str], dict[str, str]],
-    explain: Explain,
+    read_error: ErrorReader,
     versioned: HeadersForBody | None = None,
 ) -> Transport:
     """Return the transport to a server by plain HTTP. `key` is the environment variable with its key.
@@ -78,9 +78,9 @@ def http_transport(
     package = type(own_client).__module__.partition(".")[0] if own_client is not None else package
     sdk = HttpClientFactory(
         package=package,
-        kind="",
+        client_class="",
         open_stream=_versioned_door(versioned),
-        explain=explain,
+        read_error=read_error,
         key_hint=key,
         name=name,
         path=path,
@@ -105,23 +105,23 @@ class HttpClientFactory(OfficialClient):
     def server(self) -> str:
         return self.name
 
-    def make(self, settings: Mapping[str, Any]) -> Any:
+    def make_client(self, settings: Mapping[str, Any]) -> Any:
         package = importlib.import_module(self.package)
         http = settings.get("http_client")
         if http is None:
-            wait = package.Timeout(None, connect=settings.get("connect_timeout", CONNECT))
+            wait = package.Timeout(None, connect=settings.get("connect_timeout", CONNECT_TIMEOUT))
             inner = recording(settings["record"], package=self.package) if settings.get("record") else None
             http = package.AsyncClient(timeout=wait, transport=inner)
         return self._client_of(http, settings)
 
-    def adopted(self, own_client: Any, settings: Mapping[str, Any]) -> Any:
+    def adopt_client(self, own_client: Any, settings: Mapping[str, Any]) -> Any:
         return self._client_of(own_client, settings)
 
     def _client_of(self, http: Any, settings: Mapping[str, Any]) -> HttpClient:
         package = importlib.import_module(self.package)
         key = str(settings.get("api_key") or settings.get("auth_token") or os.environ.get(self.key_hint, ""))
         header_names = {name.lower() for name in (*settings.get("given", ()), *http.headers)}
-        if not key and self.key_hint and not header_names & SIGNING:
+        if not key and self.key_hint and not header_names & SIGNING_HEADERS:
             raise LookupError("no authentication")
         account_headers = {
             "openai-organization": settings.get("organization"),
@@ -134,7 +134,7 @@ class HttpClientFactory(OfficialClient):
             api_key=key,
             connection_error=package.TransportError,
             headers={
-                **(self.signed(key) if key and not header_names & SIGNING else {}),
+                **(self.signed(key) if key and not header_names & SIGNING_HEADERS else {}),
                 **{name: value for name, value in account_headers.items() if value},
             },
         )

@@ -26,15 +26,15 @@ from ...runtime.background_loop import run_in_worker
 from ...values.frozen_json import EMPTY_DICT
 from ..provider import SECRET, ResponseStream, kind_at
 from . import aws_event_stream
-from .exchange_recorder import KEYLIKE, SIGNING, recording
+from .exchange_recorder import KEY_PATTERN, SIGNING_HEADERS, recording
 
-CONNECT = 10.0  # seconds
+CONNECT_TIMEOUT = 10.0  # seconds
 
 OpenStream: TypeAlias = Callable[[Any, Mapping[str, Any], Mapping[str, str]], AbstractAsyncContextManager[Any]]
-Explain: TypeAlias = Callable[[Any], EngineError]
+ErrorReader: TypeAlias = Callable[[Any], EngineError]
 
 
-def need(package: str, *, extra: str) -> None:
+def require_package(package: str, *, extra: str) -> None:
     """Check that the package of an engine is installed. Raises EngineError."""
     try:
         require(package, extra=extra)
@@ -47,13 +47,13 @@ class OfficialClient:
     """The asynchronous client of an SDK.
 
     `open_stream` opens a request (client, body, headers) like `with_streaming_response`;
-    `explain` makes an EngineError of a parsed error body.
+    `read_error` makes an EngineError of a parsed error body.
     """
 
     package: str
-    kind: str
+    client_class: str
     open_stream: OpenStream
-    explain: Explain
+    read_error: ErrorReader
     key_hint: str
     lazy_modules: tuple[str, ...] = ()  # modules that it imports at first use
 
@@ -64,43 +64,43 @@ class OfficialClient:
 
     def check(self) -> None:
         """Raise EngineError when the package is not installed, without importing it."""
-        need(self.package, extra=self.package)
+        require_package(self.package, extra=self.package)
 
     @property
-    def loaded(self) -> bool:
+    def is_loaded(self) -> bool:
         return all(name in sys.modules for name in self._modules)
 
     @property
     def _modules(self) -> tuple[str, ...]:
-        return (self.package, *(f"{self.package}.{lazily}" for lazily in self.lazy_modules))
+        return (self.package, *(f"{self.package}.{lazy_module}" for lazy_module in self.lazy_modules))
 
     def load(self) -> None:
         """Import the SDK and the modules that it would import at the first request."""
         for name in self._modules:
             importlib.import_module(name)
 
-    def make(self, settings: Mapping[str, Any]) -> Any:
+    def make_client(self, settings: Mapping[str, Any]) -> Any:
         """Return a client whose only time-out is for connecting; the engine watches the silence."""
-        module = importlib.import_module(self.package)
+        sdk_module = importlib.import_module(self.package)
         client_settings = dict(settings)
         client_settings.setdefault(
-            "timeout", module.Timeout(None, connect=client_settings.pop("connect_timeout", CONNECT))
+            "timeout", sdk_module.Timeout(None, connect=client_settings.pop("connect_timeout", CONNECT_TIMEOUT))
         )
         if record := client_settings.pop("record", None):
-            package = http_package_of(module.DefaultAsyncHttpxClient)
-            inner = recording(record, package=package)
-            client_settings["http_client"] = module.DefaultAsyncHttpxClient(
-                transport=inner, timeout=client_settings["timeout"]
+            http_package = http_package_of(sdk_module.DefaultAsyncHttpxClient)
+            recording_transport = recording(record, package=http_package)
+            client_settings["http_client"] = sdk_module.DefaultAsyncHttpxClient(
+                transport=recording_transport, timeout=client_settings["timeout"]
             )
-        return getattr(module, self.kind)(**client_settings, max_retries=0)
+        return getattr(sdk_module, self.client_class)(**client_settings, max_retries=0)
 
-    def adopted(self, own_client: Any, settings: Mapping[str, Any]) -> Any:
+    def adopt_client(self, own_client: Any, settings: Mapping[str, Any]) -> Any:
         """Return the user's client without retries. Raises EngineError for one that is not asynchronous."""
         if names := ", ".join(settings):
             raise EngineError(f"{names} cannot be combined with client=; set it on the client", kind="bad_parameter")
         if not inspect.iscoroutinefunction(getattr(own_client, "post", None)):
             raise EngineError(
-                f"client must be asynchronous, like {self.package}.{self.kind}, got {type(own_client).__name__}",
+                f"client must be asynchronous, like {self.package}.{self.client_class}, got {type(own_client).__name__}",
                 kind="bad_parameter",
             )
         return own_client.with_options(max_retries=0)
@@ -124,11 +124,11 @@ class OfficialTransport:
         if self.own_client is None:
             self.sdk.check()
             return
-        self.own_client = self.sdk.adopted(self.own_client, self.settings)
+        self.own_client = self.sdk.adopt_client(self.own_client, self.settings)
 
     async def ready(self) -> None:
         """Import the SDK; errors of the import are raised by `open`."""
-        if self.own_client is None and not self.sdk.loaded:
+        if self.own_client is None and not self.sdk.is_loaded:
             with contextlib.suppress(ImportError):
                 await run_in_worker(self.sdk.load)
 
@@ -141,7 +141,7 @@ class OfficialTransport:
             await run_in_worker(self.sdk.load)
             self._clients = {loop: client for loop, client in self._clients.items() if not loop.is_closed()}
             if loop not in self._clients:
-                self._clients[loop] = self.sdk.make(self.settings)
+                self._clients[loop] = self.sdk.make_client(self.settings)
                 weakref.finalize(self, close_later, loop, self._clients[loop]).atexit = False
         return self._clients[loop]
 
@@ -155,13 +155,13 @@ class OfficialTransport:
                 response = await stack.enter_async_context(self.sdk.open_stream(client, body, self.headers))
             except Exception as error:  # each client has its own tree of errors, its HTTP package another
                 raise without_keys(self._connection_error(error), client, self.headers) from None
-            headers = response.headers
-            id = headers.get("request-id") or headers.get("x-request-id") or ""
-            chunks, type = _chunks(response, client), headers.get("content-type", "")
-            if type.startswith(aws_event_stream.CONTENT_TYPE):
-                chunks, type = aws_event_stream.as_text(chunks), "text/event-stream"
+            response_headers = response.headers
+            request_id = response_headers.get("request-id") or response_headers.get("x-request-id") or ""
+            chunks, content_type = _chunks(response, client), response_headers.get("content-type", "")
+            if content_type.startswith(aws_event_stream.CONTENT_TYPE):
+                chunks, content_type = aws_event_stream.as_server_sent_events(chunks), "text/event-stream"
             try:
-                yield ResponseStream(chunks=chunks, content_type=type, request_id=id)
+                yield ResponseStream(chunks=chunks, content_type=content_type, request_id=request_id)
             except EngineError as error:
                 without_keys(error, client, self.headers)
                 raise
@@ -192,32 +192,32 @@ class OfficialTransport:
 
     def _connection_error(self, error: Exception) -> EngineError:
         """Return the reason why no answer began."""
-        status = getattr(error, "status_code", None)
-        if isinstance(status, int):
-            return self._status_error(error, status)
-        server, error_type, text = self.sdk.server, type(error).__name__, error_text(error)
-        if "authentication" in text or "api_key" in text:  # the messages of both SDKs
-            hint = f"no key for {server}: set {self.sdk.key_hint}, or pass api_key=…"
+        status_code = getattr(error, "status_code", None)
+        if isinstance(status_code, int):
+            return self._status_error(error, status_code)
+        server_name, error_type, error_message = self.sdk.server, type(error).__name__, error_text(error)
+        if "authentication" in error_message or "api_key" in error_message:  # the messages of both SDKs
+            hint = f"no key for {server_name}: set {self.sdk.key_hint}, or pass api_key=…"
             return EngineError(hint, kind="authentication_error")
         if "Connection" in error_type or "Timeout" in error_type:
-            return EngineError(f"no answer from {server}: {error_type}: {text}", kind="connection")
-        return EngineError(f"the request could not be sent: {error_type}: {text}", kind="request")
+            return EngineError(f"no answer from {server_name}: {error_type}: {error_message}", kind="connection")
+        return EngineError(f"the request could not be sent: {error_type}: {error_message}", kind="request")
 
     def _status_error(self, error: Any, status: int) -> EngineError:
         """Return the error of an HTTP status: the provider's message, its wait, and its id of the request."""
         headers = error.response.headers
         body = error.body if isinstance(error.body, Mapping) else {"error": str(error.body or error)[:500]}
-        server_error = self.sdk.explain(body)
-        wait = retry_after(headers)
-        wait = server_error.retry_after if wait is None else wait
-        wait_hint = f"; try again in {wait:g} s" if wait is not None else ""
-        kind = kind_at(server_error, status)
+        server_error = self.sdk.read_error(body)
+        retry_wait = retry_after(headers)
+        retry_wait = server_error.retry_after if retry_wait is None else retry_wait
+        wait_hint = f"; try again in {retry_wait:g} s" if retry_wait is not None else ""
+        error_kind = kind_at(server_error, status)
         status_error = EngineError(
-            f"{self.sdk.server} answered {status} {kind}: {server_error}{wait_hint}",
+            f"{self.sdk.server} answered {status} {error_kind}: {server_error}{wait_hint}",
             status=status,
-            retry_after=wait,
+            retry_after=retry_wait,
             request_id=server_error.request_id or headers.get("request-id") or headers.get("x-request-id") or "",
-            kind=kind,
+            kind=error_kind,
         )
         status_error.should_retry = {"true": True, "false": False}.get(headers.get("x-should-retry", ""))
         return status_error
@@ -238,12 +238,12 @@ async def _chunks(response: Any, client: Any) -> AsyncIterator[bytes]:
         raise without_keys(EngineError(message, kind="stream_cut"), client) from None
 
 
-def refuse_keys(settings: Mapping[str, Any], headers: Mapping[str, str], variable: str) -> None:
+def refuse_keys(settings: Mapping[str, Any], headers: Mapping[str, str], key_variable: str) -> None:
     """Raise MisuseError where a pickle would hold a key that was given in code."""
-    names = [*settings, *headers, *(settings.get("default_headers") or {})]
-    if any(name.lower() in SIGNING or SECRET.search(name) for name in names):
+    field_names = [*settings, *headers, *(settings.get("default_headers") or {})]
+    if any(name.lower() in SIGNING_HEADERS or SECRET.search(name) for name in field_names):
         raise MisuseError(
-            f"an engine with a key cannot be pickled, because the pickle would hold the key; set {variable} instead"
+            f"an engine with a key cannot be pickled, because the pickle would hold the key; set {key_variable} instead"
         )
 
 
@@ -254,37 +254,39 @@ def error_text(error: Exception) -> str:
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds to wait from `retry-after-ms` or `retry-after` (seconds, or an HTTP date)."""
-    for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
+    for name, units_per_second in (("retry-after-ms", 1000), ("retry-after", 1)):
         try:
-            wait = float(headers[name]) / unit
+            wait_seconds = float(headers[name]) / units_per_second
         except (KeyError, ValueError):
             continue
-        return wait if math.isfinite(wait) and wait > 0 else 0.0
+        return wait_seconds if math.isfinite(wait_seconds) and wait_seconds > 0 else 0.0
     try:
         return max(0.0, parsedate_to_datetime(headers["retry-after"]).timestamp() - time.time())
     except (KeyError, ValueError, TypeError, OverflowError):
         return None
 
 
-def http_package_of(client: type) -> str:
+def http_package_of(client_class: type) -> str:
     """Return the HTTP package of a client class: httpx, or its successor."""
-    return next(base.__module__ for base in client.__mro__ if base.__name__ == "AsyncClient").partition(".")[0]
+    return next(
+        base_class.__module__ for base_class in client_class.__mro__ if base_class.__name__ == "AsyncClient"
+    ).partition(".")[0]
 
 
 def without_keys(error: EngineError, client: Any, headers: Mapping[str, str] = EMPTY_DICT) -> EngineError:
     """Return the error with keys removed from its text, which a server may have repeated."""
-    text = str(error)
-    for key in _keys(client, headers):
-        text = text.replace(key, "…")
-    error.args = (text,)
+    error_message = str(error)
+    for secret_key in _keys(client, headers):
+        error_message = error_message.replace(secret_key, "…")
+    error.args = (error_message,)
     return error
 
 
 def _keys(client: Any, headers: Mapping[str, str]) -> Iterator[str]:
-    for name in ("api_key", "auth_token", "access_token", "aws_secret_key", "aws_session_token"):
-        key = getattr(client, name, None)
-        if isinstance(key, str) and len(key) > 3:
-            yield key
-    for name, value in headers.items():
-        if (name.lower() in SIGNING or SECRET.search(name)) and isinstance(value, str):
-            yield from (word for word in KEYLIKE.findall(value) if word.lower() != "bearer")
+    for key_name in ("api_key", "auth_token", "access_token", "aws_secret_key", "aws_session_token"):
+        secret_key = getattr(client, key_name, None)
+        if isinstance(secret_key, str) and len(secret_key) > 3:
+            yield secret_key
+    for key_name, header_value in headers.items():
+        if (key_name.lower() in SIGNING_HEADERS or SECRET.search(key_name)) and isinstance(header_value, str):
+            yield from (key_text for key_text in KEY_PATTERN.findall(header_value) if key_text.lower() != "bearer")

@@ -1,8 +1,8 @@
 """Server-sent events: bytes in, in pieces of any size, and (event, data) pairs out.
 
 The rules are those of the WHATWG's HTML standard, section 9.2: lines end in LF, CRLF or
-CR, a blank line ends an event, and an incomplete event at the end of the stream is dropped. There
-is no length limit, and a long event costs no more in small pieces than in one.
+CR, a blank line ends an event, and an incomplete event at the end of the stream is dropped. The
+length is not limited, and a long event costs no more in small pieces than in one.
 """
 
 from __future__ import annotations
@@ -37,40 +37,40 @@ class EventStream:
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         else:
             self._after_cr = False
-        end = chunk.rfind(b"\n\n")
-        if end >= 0:
-            head, tail = chunk[:end], chunk[end + 2 :]
+        last_event_end = chunk.rfind(b"\n\n")
+        if last_event_end >= 0:
+            complete_bytes, remaining_bytes = chunk[:last_event_end], chunk[last_event_end + 2 :]
         elif self._ends_line and chunk.startswith(b"\n"):  # one LF at the end of a piece, one at the start of the next
-            head, tail = b"", chunk[1:]
+            complete_bytes, remaining_bytes = b"", chunk[1:]
         else:
             self._incomplete.append(chunk)
             self._ends_line = chunk.endswith(b"\n")
             return ""
         if self._incomplete:
-            head = b"".join((*self._incomplete, head))
-        self._incomplete = [tail] if tail else []
-        self._ends_line = tail.endswith(b"\n")
-        text = head.decode("utf-8", "replace")
+            complete_bytes = b"".join((*self._incomplete, complete_bytes))
+        self._incomplete = [remaining_bytes] if remaining_bytes else []
+        self._ends_line = remaining_bytes.endswith(b"\n")
+        event_text = complete_bytes.decode("utf-8", "replace")
         if self._is_first:
-            text = text.removeprefix(BOM)
+            event_text = event_text.removeprefix(BOM)
             self._is_first = False
-        return text
+        return event_text
 
 
-def events(text: str) -> list[Event]:
+def events(events_text: str) -> list[Event]:
     """Return the events of a text from `feed` as (event, data); `event` is "" for one without a name."""
-    return [pair for lines in text.split("\n\n") for pair in event(lines)]
+    return [name_and_data for event_lines in events_text.split("\n\n") for name_and_data in event(event_lines)]
 
 
-def event(lines: str) -> list[Event]:
+def event(event_text: str) -> list[Event]:
     """Return one event, read as the standard says; an empty list without data."""
-    name, data = "", list[str]()
-    for line in lines.split("\n"):
-        field, _, value = line.partition(":")
-        if field == "data":
-            data.append(value.removeprefix(" "))
-        elif field == "event":
-            name = value.removeprefix(" ")
-        elif not line and not data:  # the end of an event without data
-            name = ""
-    return [(name, "\n".join(data))] if data else []
+    event_name, data_lines = "", list[str]()
+    for line in event_text.split("\n"):
+        field_name, _, value = line.partition(":")
+        if field_name == "data":
+            data_lines.append(value.removeprefix(" "))
+        elif field_name == "event":
+            event_name = value.removeprefix(" ")
+        elif not line and not data_lines:  # the end of an event without data
+            event_name = ""
+    return [(event_name, "\n".join(data_lines))] if data_lines else []

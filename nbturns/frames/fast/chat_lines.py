@@ -164,7 +164,7 @@ class ChatRecords:
         return True
 
     def _extra(self, message: dict[str, Any], common_names: frozenset[str]) -> str | None:
-        """Return the fields of a message besides the common ones, as JSON."""
+        """Return the uncommon fields of a message as JSON."""
         names = [name for name in message if name not in common_names and message[name] is not None]
         if len(names) == 1 and type(value := message[names[0]]) is str and len(value) < CACHED_LENGTH:
             key = (names[0], value)

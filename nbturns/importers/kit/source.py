@@ -225,7 +225,9 @@ class Source:
                     b"".join((first_line[1], second_line[1] if second_line else b"", stream.read()))
                 )
                 return
-            for line_number, line_bytes in itertools.chain(filter(None, (first_line, second_line)), line_reader):
+            for line_number, line_bytes in itertools.chain(
+                (first_line, second_line) if second_line else (first_line,), line_reader
+            ):
                 for line_value in self._parse_line(line_number, line_bytes):
                     yield f"line {line_number}", line_value
 
@@ -251,7 +253,7 @@ class Source:
             line_values, damage = lenient_json.parse_damaged_line(line_bytes)
             error_message, position = lenient_json.explain_error(error, "line", line_number)
             self.add_problem(position, damage or error_message)
-            if not line_values and line_bytes[-1:] != b"\n":  # the file is cut in this line
+            if not line_values and line_bytes[-1:] != b"\n" and lenient_json.is_cut_in_value(error):
                 cut_value = lenient_json.parse_before_error(line_bytes, error)
                 return (cut_value,) if isinstance(cut_value, dict) else ()
             return line_values

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nbturns as nt
-from nbturns.engines.transports.aws_event_stream import as_text
+from nbturns.engines.transports.aws_event_stream import as_server_sent_events
 from nbturns.runtime.background_loop import Waiting
 from nbturns.testing import Exchange, serve
 from nbturns.testing.exchanges import read_exchanges
@@ -96,7 +96,7 @@ async def _read(pieces: list[bytes]) -> bytes:
         for piece in pieces:
             yield piece
 
-    return b"".join([event async for event in as_text(chunks())])
+    return b"".join([event async for event in as_server_sent_events(chunks())])
 
 
 @given(st.binary(max_size=300), st.integers(1, 50), st.booleans())
