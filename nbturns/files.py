@@ -17,7 +17,8 @@ from .importers import OURS, ImportReport, read_runs
 from .importers.kit.import_report import Note
 from .importers.kit.source import Source
 from .render.comparison import Comparison
-from .serialization.serde import FORMAT_VERSION, run_to_dict
+from .serialization.file_format import FORMAT_VERSION
+from .serialization.serde import run_to_dict
 from .values.provenance import BRANCH_OF
 from .values.turns import Block, Run, Turn
 
@@ -115,7 +116,7 @@ def loads(
     """Return the conversation in a text, in bytes, or in parsed data."""
     if not isinstance(text, (str, bytes, bytearray, memoryview, Mapping, list)):
         raise MisuseError(f"nt.loads() expects text, bytes or parsed data, got {type(text).__name__}: {text!r:.60}")
-    if isinstance(text, str) and len(text) < 300 and os.path.isfile(text):  # noqa: PTH113  # no error for what is no path
+    if isinstance(text, str) and len(text) < 300 and os.path.isfile(text):  # noqa: PTH113  # returns False, without an error, for any text
         raise MisuseError(f"nt.loads() got the name of a file; use nt.load({text!r})")
     if isinstance(text, (Mapping, list)):
         source = Source.of_data(text, strict=strict)

@@ -38,13 +38,13 @@ def code(cell: str) -> set[str]:
     return set(re.findall(r"`([^`]+)`", cell))
 
 
-FLOORS = table("Floors")
-FLOOR = {room: int(number) for number, rooms, *_ in FLOORS for room in code(rooms)}
+LAYERS = table("Layers")
+LAYER = {name: int(number) for number, names, *_ in LAYERS for name in code(names)}
 UPWARD = {
-    (room.strip(" `"), other)
-    for *_, cell in FLOORS
+    (name.strip(" `"), other)
+    for *_, cell in LAYERS
     if cell
-    for room, others in [cell.split("imports")]
+    for name, others in [cell.split("imports")]
     for other in code(others)
 }
 MAY_CALL = {
@@ -78,7 +78,7 @@ HEAVY = [
 ]
 
 
-def room(file: Path) -> str:
+def top_level_name(file: Path) -> str:
     """Return the package or module directly below nbturns/ that a file belongs to."""
     return file.relative_to(HOUSE).parts[0].removesuffix(".py")
 
@@ -92,16 +92,16 @@ def parsed(text: str) -> ast.Module:
 
 @cache
 def imports(file: Path) -> tuple[tuple[str, bool, bool], ...]:
-    """Return what a file imports: the room or package, whether it is ours, whether inside a function."""
+    """Return what a file imports: the package, whether it is ours, whether inside a function."""
     return tuple(_imports(file))
 
 
 def _imports(file: Path) -> Iterator[tuple[str, bool, bool]]:
     tree = parsed(file.read_text(encoding="utf-8"))
-    rooms = [
+    functions = [
         node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) or _for_types(node)
     ]
-    inside = {id(node) for function in rooms for node in ast.walk(function)}
+    inside = {id(node) for function in functions for node in ast.walk(function)}
     deep = len(file.relative_to(HOUSE).parts)
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -120,24 +120,24 @@ def _for_types(node: ast.AST) -> bool:
 everywhere = pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(HOUSE)))
 
 
-def test_every_module_is_in_a_room_of_the_page_and_every_room_of_the_page_exists() -> None:
-    assert {room(file) for file in FILES} - FRONT_DOORS == set(FLOOR)
+def test_every_module_is_in_a_package_of_the_page_and_every_package_of_the_page_exists() -> None:
+    assert {top_level_name(file) for file in FILES} - FRONT_DOORS == set(LAYER)
 
 
 @everywhere
-def test_a_room_imports_only_from_floors_below(file: Path) -> None:
-    here = room(file)
+def test_a_package_imports_only_from_lower_layers(file: Path) -> None:
+    here = top_level_name(file)
     for other, ours, inside in imports(file):
         if here in FRONT_DOORS or not ours or other == here or ((here, other) in UPWARD and inside):
             continue
-        assert FLOOR[other] < FLOOR[here], f"{here} (floor {FLOOR[here]}) may not import {other} (floor {FLOOR[other]})"
+        assert LAYER[other] < LAYER[here], f"{here} (layer {LAYER[here]}) may not import {other} (layer {LAYER[other]})"
 
 
 def test_each_import_from_above_that_the_page_lists_is_used_and_leads_up() -> None:
-    used = {(room(file), other) for file in FILES for other, ours, inside in imports(file) if ours and inside}
+    used = {(top_level_name(file), other) for file in FILES for other, ours, inside in imports(file) if ours and inside}
 
     assert used >= UPWARD
-    assert all(FLOOR[there] > FLOOR[here] for here, there in UPWARD)
+    assert all(LAYER[there] > LAYER[here] for here, there in UPWARD)
 
 
 def within(file: Path, modules: set[str]) -> set[str]:

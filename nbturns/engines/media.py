@@ -112,7 +112,7 @@ def inline_medium(data: str, media_type: str, name: str = "", detail: str = "") 
 def sendable_medium(part: Any, owner: str, receiver: str) -> Medium:
     """Return the medium in a part that goes to `receiver`, which reads files of `owner` only.
 
-    Raises EngineError where there is no medium, or a file of another provider.
+    Raises EngineError for a part without a medium, and for a file of another provider.
     """
     sendable = medium(part)
     if sendable is None or not sendable.has_content:

@@ -1,4 +1,4 @@
-"""An engine that answers as a recorded conversation did, and reports where a new one departs from it."""
+"""An engine that repeats the answers of a recorded conversation, and reports where a new conversation differs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class RecordedAnswer:
 
 
 class Replay:
-    """Answers a Turn as the recording answered one with the same content.
+    """An engine that answers a Turn as the recording answered the Turn with the same content.
 
     Equal Turns get equal answers, so a fork and a second session may share one engine.
     `pace` is the seconds between two words. Raises DriftError for a Turn that the
@@ -83,7 +83,10 @@ class Replay:
 
 
 def replay(run: Run | Turn | str | Path, *, pace: float = 0.0) -> Replay:
-    """Return an engine that answers as recorded in a Run, a Turn, or a file of one."""
+    """Return an engine that answers as recorded in a Run, a Turn, or a file of one.
+
+    `pace` is the seconds between two words.
+    """
     if isinstance(run, (str, Path)):
         from ..files import load
 

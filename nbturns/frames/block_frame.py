@@ -6,9 +6,10 @@ have a vector for every column; `dispatch.py` decides about that.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..values.inference_results import InferenceResult
@@ -21,6 +22,8 @@ from .shared_columns import FILE, RESULT_COLUMNS, RUN_ID, TURN_KEYS
 from .traversal import ModelCall, Row, Traversal, TurnVisit, text_of
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH_NUMBER = re.compile(r"\d{9,20}(?:\.\d*)?|\d\.\d+e\+\d\d")  # fewer digits are a date: 20260131
 FIELDS_KEYS = (FIELDS, OPENAI_CHAT_FIELDS)
 
 
@@ -69,14 +72,29 @@ def time_of(block: Block) -> datetime | None:
 
 
 def parsed_time(value: Any) -> datetime | None:
-    """Return a time in ISO format as UTC, or None for anything else. A time without a zone is taken for UTC."""
+    """Return a time as UTC: one in ISO format, or a number since 1970; None for anything else.
+
+    A number is of seconds, milliseconds, microseconds or nanoseconds, which differ in size for all times from
+    1973 to 5138. A time without a zone is taken for UTC.
+    """
     if not isinstance(value, str):
         return None
     try:
+        if EPOCH_NUMBER.fullmatch(value):
+            return EPOCH + timedelta(microseconds=_microseconds(value))
         time = datetime.fromisoformat(value)
         return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def _microseconds(number: str) -> int:
+    """Return the microseconds since 1970 of a number whose unit is told by its size."""
+    size = float(number)
+    for largest, factor in ((1e11, 1_000_000), (1e14, 1_000), (1e17, 1)):
+        if size < largest:
+            return int(number) * factor if number.isdigit() else round(size * factor)
+    return int(number) // 1_000 if number.isdigit() else round(size / 1_000)
 
 
 BLOCK: tuple[Column, ...] = (

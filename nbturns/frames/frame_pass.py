@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DecodeError, LoadError
+from ..importers import OURS
+from ..values.provenance import BRANCH_OF
 from .block_frame import BLOCK, BlockBuilder
 from .builder import FrameBuilder
 from .column_buffer import ColumnBuffer
@@ -92,6 +94,8 @@ class FramePass:
         self.run_ids = RunIds() if run_ids is None else run_ids
         self.builders = {name: request.builder(name) for name in request.columns if name != "errors"}
         self.errors = ColumnBuffer(ERROR)
+        self._conversation = ("", "")
+        self._copies: set[tuple[str, ...]] = set()
 
     @property
     def row_count(self) -> int:
@@ -108,7 +112,7 @@ class FramePass:
         Raises DecodeError for metadata of a wrong type, where the pass is strict.
         """
         run_id = self.run_ids.assign(source.id, source.file, source.label, source.position)
-        traversal = Traversal(source if run_id == source.id else replace(source, id=run_id))
+        traversal = Traversal(source if run_id == source.id else replace(source, id=run_id), self._copies_of(source))
         builders = tuple(self.builders.values())
         for builder in builders:
             builder.mark()
@@ -126,6 +130,16 @@ class FramePass:
             if not isinstance(error, DecodeError) or self.request.strict:
                 raise
             self.add_error(LoadError(str(error), file=source.file, position=f"run {source.id}"))
+
+    def _copies_of(self, source: RunSource) -> set[tuple[str, ...]] | None:
+        """Return the blocks and model calls of the earlier branches of this conversation; None for our own files."""
+        run = source.run
+        if not source.file or run.import_report is None or run.import_report.format == OURS:
+            return None
+        root = run.metadata.raw(BRANCH_OF)
+        if root is None or (source.file, root) != self._conversation:
+            self._conversation, self._copies = (source.file, str(root or run.id)), set()
+        return self._copies
 
     def add_error(self, error: LoadError) -> None:
         """Add a row to the frame of errors. Raises `error` itself where the pass is strict."""

@@ -23,9 +23,10 @@ class Progress:
         self._start = time.monotonic()
         self._bytes = 0
         self._bar: Any = None
-        self._page_display: Any = None  # its display in a notebook page
+        self._page_display: Any = None  # IPython's handle of the displayed bar
 
     def advance(self, size: int) -> None:
+        """Add `size` bytes; show the bar if the work takes longer than DELAY."""
         self._bytes += size
         if self._bar is not None:
             self._bar.update(size)

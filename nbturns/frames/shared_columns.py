@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..keys import RUNTIME as RUNTIME_KEY
-from ..values.inference_results import FinishClass
+from ..values.inference_results import FinishClass, UnknownCount
 from .columns import Column
+
+MAX_COUNT = 2**63 - 1  # a larger count is damage; Int64 cannot hold it
 
 RUN_ID: Column = Column(
     "run_id", lambda row: row.run_id, "string", doc="id of the Run, else of its session, else file and position"
@@ -59,8 +61,13 @@ RESULT_COLUMNS: tuple[Column, ...] = (
 
 
 def _token_column(name: str, doc: str) -> Column:
-    """Return a column with a count of the row's `usage`; NA for a row without one."""
-    return Column(name, lambda row: getattr(row.usage, name, None), "Int64", unit="tokens", doc=doc)
+    """Return a column with a count of the row's `usage`; NA for a row without one, and for an unknown count."""
+
+    def count_of(row: Any) -> int | None:
+        count = getattr(row.usage, name, None)
+        return None if count is None or isinstance(count, UnknownCount) or count > MAX_COUNT else int(count)
+
+    return Column(name, count_of, "Int64", unit="tokens", doc=doc)
 
 
 TOKEN_COLUMNS: tuple[Column, ...] = (

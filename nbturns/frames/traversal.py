@@ -15,6 +15,7 @@ from ..render.text import TextForm, block_text
 from ..values.blocks import make_block as block_of
 from ..values.inference_results import INFERENCE_ID, InferenceResult, ledger_results
 from ..values.persistent_list import PersistentList
+from ..values.provenance import FIELDS
 from ..values.turns import Block, Run, Turn
 from .arrow_arrays import to_json
 from .sources import RunSource, session_id
@@ -93,8 +94,10 @@ class Row:
 class Traversal:
     """The Turns of a Run in order; iterating gives their TurnVisits."""
 
-    def __init__(self, source: RunSource) -> None:
+    def __init__(self, source: RunSource, earlier_copies: set[tuple[str, ...]] | None = None) -> None:
         self.source = source
+        self._earlier_copies = earlier_copies
+        self._copies: set[tuple[str, ...]] = set()
         self._model_calls: dict[str, ModelCall] = {}  # by inference id
         self._anonymous_calls: dict[int, ModelCall] = {}  # by block identity, for records without an id
         self._visited: set[int] = set()
@@ -111,6 +114,8 @@ class Traversal:
                 raise DecodeError(f"{visit}: {error}", key=error.key) from None
             yield visit
             previous_blocks = turn.blocks
+        if self._earlier_copies is not None:
+            self._earlier_copies |= self._copies
 
     def model_call(self, block: Block) -> ModelCall | None:
         """Return the model call that produced `block`, as far as the Turns visited so far tell."""
@@ -152,7 +157,20 @@ class Traversal:
     def _is_first_visit(self, block: Block) -> bool:
         count = len(self._visited)
         self._visited.add(id(block))
-        return len(self._visited) > count
+        return len(self._visited) > count and not self._is_copy(block)
+
+    def _is_copy(self, block: Block) -> bool:
+        """Return True for a block that an earlier Run of the file has, too: branches share what is before them."""
+        if self._earlier_copies is None:
+            return False
+        record_fields = block.metadata.raw(FIELDS)
+        record_id = record_fields.get("uuid") if isinstance(record_fields, Mapping) else None
+        record_id = record_id if isinstance(record_id, str) else block.id or block.tool_call_id
+        if not record_id:
+            return False
+        key = (record_id, block.kind, block.text, block.tool_call_id)
+        self._copies.add(key)
+        return key in self._earlier_copies
 
     def _list_call(self, visit: TurnVisit, result: InferenceResult, call_id: str) -> ModelCall:
         """Return the call of `result`, listed in `visit` unless an earlier Turn lists it."""
@@ -174,6 +192,10 @@ class Traversal:
         """
         if model_call.result is None:
             return model_call
+        if self._earlier_copies is not None and model_call.id:
+            self._copies.add((model_call.id,))
+            if (model_call.id,) in self._earlier_copies:
+                return model_call
         if model_call.id:
             return self._list_call(visit, model_call.result, model_call.id)
         if previous_call is not None and previous_call.result == model_call.result:

@@ -58,8 +58,12 @@ class EventStream:
         if event_type in RUN_EVENTS:
             self._add_run_event(event, event_type)
         elif event_type == "MESSAGES_SNAPSHOT":
-            for message in objects(event.get("messages"), "messages"):
+            messages = objects(event.get("messages"), "messages")
+            for message in messages:
                 self._replace_message(message)
+            self._order_messages(
+                [message_id for message in messages if isinstance(message_id := message.get("id"), str)]
+            )
         elif event_type in OTHER_EVENTS:
             self._append_message({"event": event})
         elif event_type == "TOOL_CALL_RESULT":
@@ -84,6 +88,21 @@ class EventStream:
             if isinstance(run_input, dict):
                 event = {**event, "input": omit(run_input, "messages")}
         self.run_events.append(event)
+
+    def _order_messages(self, snapshot_ids: list[str]) -> None:
+        """Put the messages in the order of a snapshot; one that the snapshot lacks stays behind the one before it."""
+        in_snapshot = frozenset(snapshot_ids)
+        followers: dict[str, list[str]] = {"": []}
+        anchor_id = ""
+        for message_id in self._messages:
+            if message_id in in_snapshot:
+                anchor_id = message_id
+            else:
+                followers.setdefault(anchor_id, []).append(message_id)
+        ordered_ids = [*followers[""]]
+        for message_id in dict.fromkeys(snapshot_ids):
+            ordered_ids += [message_id, *followers.get(message_id, ())]
+        self._messages = {message_id: self._messages[message_id] for message_id in ordered_ids}
 
     def _replace_message(self, message: Record) -> None:
         """Add a whole message, in place of the parts that earlier events added."""
@@ -125,6 +144,8 @@ class EventStream:
                 timestamp=event.get("timestamp"), name=event.get("name"), rawEvent=event.get("rawEvent")
             )
             self._messages[message_id] = {"id": message_id, "role": role} | message_fields
+        elif event_type.endswith("_START") and (message_id, "content") in self._deltas:  # the stream is replayed
+            del self._deltas[message_id, "content"]
         if (text_delta := optional_text(event.get("delta"), "delta")) is not None:
             self._deltas.setdefault((message_id, "content"), []).append(text_delta)
 
@@ -141,14 +162,18 @@ class EventStream:
             tool_name = optional_text(event.get("toolCallName"), "toolCallName") or ""
             self._calls[call_id] = {"id": call_id, "type": "function", "function": {"name": tool_name, "arguments": ""}}
             message.setdefault("toolCalls", []).append(self._calls[call_id])
+        elif event.get("type") == "TOOL_CALL_START":  # the stream is replayed
+            self._deltas.pop((call_id, "arguments"), None)
         if (arguments_delta := optional_text(event.get("delta"), "delta")) is not None:
             self._deltas.setdefault((call_id, "arguments"), []).append(arguments_delta)
 
     def _add_result(self, event: Record) -> None:
         message_id = optional_text(event.get("messageId"), "messageId") or f"result-{len(self._messages)}"
-        if message_id in self._messages:
+        tool_message = {"role": "tool", **omit(event, "type", "messageId", "role")}
+        known_message = self._messages.get(message_id)
+        if known_message is not None and not tool_message.items() <= known_message.items():
             message_id = f"{message_id}-{len(self._messages)}"
-        self._messages[message_id] = {"id": message_id, "role": "tool", **omit(event, "type", "messageId", "role")}
+        self._messages[message_id] = {"id": message_id, **tool_message}
 
     def _add_encrypted_value(self, event: Record) -> None:
         entity_id = str(event.get("entityId"))

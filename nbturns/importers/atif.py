@@ -8,14 +8,16 @@ cache). An observation without the id of a call belongs to an action that was no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..values.inference_results import InferenceResult
+from ..values.provenance import BRANCH_OF
 from ..values.turns import Kind, Run
 from .kit.faults import no_result_id
-from .kit.import_report import Notes
-from .kit.importer import Importer, document_reader
+from .kit.import_report import Notes, join_positions
+from .kit.importer import Importer, try_read
 from .kit.record_fields import (
     expect,
     list_or_empty,
@@ -27,13 +29,16 @@ from .kit.record_fields import (
     split_document,
     text_or_empty,
     to_float,
+    to_number,
     token_usage,
     unexpected,
 )
 from .kit.record_lists import document_score
+from .kit.source import Source
 from .kit.transcript import Transcript
 
 FORMAT = "atif"
+MAX_DEPTH = 40  # subagents of subagents
 METRICS = ("prompt_tokens", "completion_tokens", "cached_tokens", "cost_usd")
 STEP_FIELDS = ("source", "message", "timestamp", "observation")
 AGENT_FIELDS = ("reasoning_content", "tool_calls", "metrics", "model_name")
@@ -112,7 +117,10 @@ class _StepReader:
         if extra_fields := omit(observation, "results"):
             self.transcript.add_other({"observation": extra_fields})
 
-    def step_result(self, step: Mapping[str, Any], pending: bool) -> InferenceResult:
+    def step_result(self, step: Mapping[str, Any], pending: bool) -> InferenceResult | None:
+        """Return the result of the model call of a step; None for a step that says it made none."""
+        if to_number(step.get("llm_call_count")) == 0:
+            return None
         metrics = object_or_empty(step.get("metrics"), "metrics")
         extra_metrics = object_or_empty(metrics.get("extra"), "extra")
         is_copy = bool(step.get("is_copied_context"))  # its tokens are counted in the step that it copies
@@ -155,4 +163,22 @@ def _split_content(content: Any) -> tuple[list[str], list[dict[str, Any]], dict[
     return text_parts, images, {} if is_whole else {"message": content}
 
 
-IMPORTER = Importer(FORMAT, document_score(is_trajectory), document_reader(FORMAT, read_trajectory))
+def read_trajectories(source: Source) -> Iterator[Run]:
+    """Yield each trajectory, and after it those of its subagents, at any depth."""
+    for position, value in source.records():
+        yield from _read_tree(source, position, value, "", 0)
+
+
+def _read_tree(source: Source, position: str, trajectory: Any, root_id: str, depth: int) -> Iterator[Run]:
+    subagents = trajectory.get("subagent_trajectories") if isinstance(trajectory, Mapping) else None
+    has_subagents = isinstance(subagents, list) and depth < MAX_DEPTH
+    own_part = omit(trajectory, "subagent_trajectories") if has_subagents else trajectory
+    for run in try_read(source, position, read_trajectory, own_part, source.notes(FORMAT, position)):
+        yield replace(run, metadata=run.metadata.with_(BRANCH_OF, root_id)) if root_id else run
+        root_id = root_id or run.id
+    for index, subagent in enumerate(subagents or () if has_subagents else ()):
+        subagent_position = join_positions(position, f"subagent_trajectories[{index}]")
+        yield from _read_tree(source, subagent_position, subagent, root_id, depth + 1)
+
+
+IMPORTER = Importer(FORMAT, document_score(is_trajectory), read_trajectories)

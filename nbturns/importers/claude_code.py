@@ -11,7 +11,7 @@ Records of Claude Code's bookkeeping (file snapshots, queues, summaries) are kep
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +28,7 @@ from .kit.transcript import Transcript
 FORMAT = "claude-code"
 MESSAGE_TYPES = frozenset({"user", "assistant"})
 OWN_FIELDS = frozenset({"sessionId", "uuid", "parentUuid", "isSidechain", "leafUuid", "loglines"})
+COPIED_FIELDS = ("type", "timestamp", "message", "content", "data", "parentUuid")
 NO_PARENT, UNKNOWN_PARENT = -1, -2
 RecordPath = tuple[str, list[Record], int]  # a name, the records, and how many of them no other path has
 
@@ -50,13 +51,13 @@ def _is_record(value: Mapping[str, Any]) -> bool:
 
 def read_session(source: Source) -> Iterator[Run]:
     """Yield the conversation of a session, then its abandoned paths and its sidechains."""
-    records = list(_iter_records(source))
+    records = _without_copies(_iter_records(source))
     summaries = (record.raw.get("summary") for record in records)
     session_summary = next((text for text in summaries if isinstance(text, str)), "")
     bookkeeping = [record.raw for record in records if record.type in BOOKKEEPING]
     conversation_records = [record for record in records if record.type not in BOOKKEEPING]
     tree_notes = source.notes(FORMAT)
-    main_paths = _record_paths([record for record in conversation_records if not record.is_side], tree_notes)
+    main_paths = _record_paths([record for record in records if not record.is_side], tree_notes)
     root_id = ""
     for path_number, (run_name, path_records, own_count) in enumerate(
         (*main_paths, *_sidechains(conversation_records))
@@ -71,6 +72,24 @@ def read_session(source: Source) -> Iterator[Run]:
         for run in try_read(source, notes.position, _run_of, path_records, notes, run_name, extra_fields):
             yield replace(run, metadata=run.metadata.with_(BRANCH_OF, root_id)) if root_id else run
             root_id = root_id or run.id
+
+
+def _without_copies(records: Iterable[Record]) -> list[Record]:
+    """Return the records without those that are copies to the letter, as a second compaction writes them."""
+    first_records: dict[str, Record] = {}
+    kept_records: list[Record] = []
+    for record in records:
+        record_uuid = record.raw.get("uuid")
+        if isinstance(record_uuid, str):
+            first_record = first_records.setdefault(record_uuid, record)
+            if first_record is not record and _same_content(first_record, record):
+                continue
+        kept_records.append(record)
+    return kept_records
+
+
+def _same_content(first_record: Record, record: Record) -> bool:
+    return all(first_record.raw.get(name) == record.raw.get(name) for name in COPIED_FIELDS)
 
 
 def _iter_records(source: Source) -> Iterator[Record]:
@@ -93,7 +112,7 @@ def _iter_records(source: Source) -> Iterator[Record]:
 def _run_of(path_records: Sequence[Record], notes: Notes, run_name: str, extra_fields: Mapping[str, Any]) -> Run:
     transcript = Transcript(notes)
     read_records(transcript, path_records)
-    session_ids = (record.raw.get("sessionId") for record in path_records)
+    session_ids = (record.raw.get("sessionId", record.raw.get("session_id")) for record in path_records)
     session_id = next((session_part for session_part in session_ids if isinstance(session_part, str)), "")
     session_part = "/".join(part for part in (session_id, notes.position) if part)
     return transcript.to_run(id=session_part, name=run_name, metadata={FIELDS.name: extra_fields})
@@ -119,11 +138,20 @@ def _record_paths(records: Sequence[Record], notes: Notes) -> Iterator[RecordPat
         else:
             branch_starts[index] = index
     if main_indexes:
-        yield "", [records[index] for index in sorted(main_indexes)], len(main_indexes)
+        main_records = _conversation_records(records[index] for index in sorted(main_indexes))
+        yield "", main_records, len(main_records)
     for branch_number, first_index in enumerate(dict.fromkeys(branch_starts.values()), 1):
-        own_records = [records[index] for index, branch_start in branch_starts.items() if branch_start == first_index]
-        records_before = [records[index] for index in sorted(main_indexes) if index <= parents[first_index]]
+        own_records = _conversation_records(
+            records[index] for index, branch_start in branch_starts.items() if branch_start == first_index
+        )
+        records_before = _conversation_records(
+            records[index] for index in sorted(main_indexes) if index <= parents[first_index]
+        )
         yield f"branch {branch_number}", [*records_before, *own_records], len(own_records)
+
+
+def _conversation_records(records: Iterable[Record]) -> list[Record]:
+    return [record for record in records if record.type not in BOOKKEEPING]
 
 
 def _parent_indexes(records: Sequence[Record], notes: Notes) -> list[int]:
@@ -160,6 +188,7 @@ def _sidechains(records: Sequence[Record]) -> Iterator[RecordPath]:
         if not record.is_side:
             continue
         uuid, parent_uuid, agent_id = (record.raw.get(name) for name in ("uuid", "parentUuid", "agentId"))
+        agent_id = agent_id or record.raw.get("parent_tool_use_id")
         default_root = str(uuid or record.number)
         root_id = agent_id if isinstance(agent_id, str) else root_ids.get(str(parent_uuid), default_root)
         root_ids[str(uuid)] = root_id

@@ -9,14 +9,17 @@ of them only the outcome of the call is read (model, usage, stop reason, duratio
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from ..errors import LoadError
+from ..values.inference_results import INFERENCES, InferenceResult
+from ..values.persistent_list import PersistentList
 from ..values.provenance import FIELDS
 from ..values.turns import Run
-from .inspect_messages import Attachments, SampleEvents, read_messages
+from .inspect_messages import Attachments, SampleEvents, calls_outside, read_messages
 from .kit import faults
 from .kit.import_report import Notes, join_positions
 from .kit.importer import SURE, Importer, try_read
@@ -155,11 +158,21 @@ def read_sample(sample: Any, log_header: Any, notes: Notes) -> Run:
     transcript = Transcript(notes)
     read_messages(transcript, messages, Attachments(sample.get("attachments"), notes), events, model)
     _report_compacted(sample, messages, notes)
-    return transcript.to_run(
+    run = transcript.to_run(
         id=run_id(sample, evaluation, notes),
         name=_run_name(sample, evaluation),
         metadata={FIELDS.name: _extra_fields(sample, evaluation, events.counts)},
     )
+    return _with_calls(run, calls_outside(messages, events, transcript.key))
+
+
+def _with_calls(run: Run, calls: Sequence[InferenceResult]) -> Run:
+    """Return the Run with model calls that have no block listed in its last Turn."""
+    if not calls:
+        return run
+    last_turn = run.turns[-1]
+    ledger = PersistentList((*last_turn.inferences, *calls))
+    return replace(run, turns=(*run.turns[:-1], last_turn.with_metadata(INFERENCES, ledger)))
 
 
 def evaluation_of(log_header: Any) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from ..values.inference_results import DURATION_MS, FinishClass, InferenceResult
 from ..values.turns import Block
 from .kit import faults
 from .kit.import_report import Notes
-from .kit.record_fields import omit, parse_arguments
+from .kit.record_fields import omit, parse_arguments, token_count
 from .kit.transcript import Transcript, other_block
 
 ATTACHMENT_REFERENCE = re.compile(r"attachment://([0-9a-f]{32}|\d+)")
@@ -66,6 +66,7 @@ class SampleEvents:
         self.last_result = _result_of_output(output, model, None) if isinstance(output, Mapping) else None
         self.counts: Counter[str] = Counter()
         self.results: dict[str, InferenceResult] = {}
+        self.calls: dict[str, InferenceResult] = {}  # all model calls, by the id of the reply, else of the event
         self.durations: dict[str, float] = {}
         for event in events if isinstance(events, Iterable) and not isinstance(events, (str, Mapping)) else ():
             if not isinstance(event, Mapping):
@@ -88,10 +89,38 @@ class SampleEvents:
         inference_result = _result_of_output(
             output, str(event.get("model") or ""), _finite_or_none(event.get("working_time"))
         )
+        if event.get("cache") == "read":  # served from Inspect's own cache, which Inspect does not count
+            inference_result = inference_result.replace(
+                usage=None, extra=freeze({"cache": "read", "usage": output.get("usage")})
+            )
+        message_id = first_message_id(output) or str(event.get("uuid") or f"event-{sum(self.counts.values())}")
+        self.calls[message_id] = inference_result
         for choice in output.get("choices") or ():
             message = choice.get("message") if isinstance(choice, Mapping) else None
             if isinstance(message, Mapping) and isinstance(message.get("id"), str):
                 self.results[message["id"]] = inference_result
+
+
+def first_message_id(output: Mapping[str, Any]) -> str:
+    """Return the id of the reply in an output; "" without one."""
+    for choice in output.get("choices") or ():
+        message = choice.get("message") if isinstance(choice, Mapping) else None
+        if isinstance(message, Mapping) and isinstance(message.get("id"), str):
+            return str(message["id"])
+    return ""
+
+
+def calls_outside(messages: Sequence[Any], events: SampleEvents, key: str) -> list[InferenceResult]:
+    """Return the model calls whose reply is not in the messages: those before a compaction, of subagents, of graders."""
+    message_ids = {message.get("id") for message in messages if isinstance(message, Mapping)}
+    calls = {call_id: result for call_id, result in events.calls.items() if call_id not in message_ids}
+    final_index = find_last_reply(messages)
+    if events.last_result and final_index >= 0 and str(messages[final_index].get("id")) not in events.results:
+        own_ids = [call_id for call_id, result in calls.items() if result.usage == events.last_result.usage]
+        for call_id in own_ids[-1:]:  # the last reply, whose event has another id
+            del calls[call_id]
+    id_prefix = f"{key}/" if key else ""
+    return [result.replace(inference_id=f"{id_prefix}{call_id}") for call_id, result in calls.items()]
 
 
 def _result_of_output(output: Mapping[str, Any], model: str, duration_seconds: float | None) -> InferenceResult:
@@ -149,18 +178,19 @@ def _read_usage(token_counts: Any) -> Usage | None:
     input_tokens, output_tokens, total_tokens, cache_read_tokens, cache_write_tokens = (
         int(_finite_or_none(token_counts.get(count_name)) or 0) for count_name in count_names
     )
-    if (
+    cached_tokens = cache_read_tokens + cache_write_tokens
+    if (not total_tokens and cached_tokens > input_tokens) or (
         total_tokens
         >= input_tokens + output_tokens + cache_read_tokens + cache_write_tokens
         > input_tokens + output_tokens
     ):
-        input_tokens += cache_read_tokens + cache_write_tokens
+        input_tokens += cached_tokens
     return Usage(
         input_tokens,
         output_tokens,
-        cache_read_tokens,
-        cache_write_tokens,
-        int(_finite_or_none(token_counts.get("reasoning_tokens")) or 0),
+        token_count(token_counts.get("input_tokens_cache_read")),
+        token_count(token_counts.get("input_tokens_cache_write")),
+        token_count(token_counts.get("reasoning_tokens")),
     )
 
 

@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..engines import decode
+from ..errors import EngineError
 from ..values.frozen_json import EMPTY_DICT, freeze
+from ..values.inference_results import InferenceResult
 from ..values.provenance import OPENAI_CHAT_FIELDS
 from ..values.turns import Run
 from .kit.chat_messages import ROLES, read_messages
@@ -20,7 +23,7 @@ from .kit.importer import Importer
 from .kit.record_fields import omit
 from .kit.record_lists import list_reader
 from .kit.sample import Sample
-from .kit.transcript import Transcript
+from .kit.transcript import Transcript, other_block
 
 FORMAT = "openai-chat"
 OWN_ROLES = frozenset({"developer", "tool", "function"})
@@ -31,6 +34,7 @@ FOREIGN_PART_TYPES = frozenset(
     | {"input_text", "output_text", "input_image", "tool-call", "reasoning"}
 )
 FOREIGN_FIELDS = frozenset({"type", "parts", "toolCalls", "toolCallId", "kind", "lc", "uuid", "sender", "source"})
+PAIR_SCORE = 95  # higher than that of a request alone, which other formats have as well
 OWN_MARK_SCORE, PLAIN_TEXTS_SCORE, TEXT_PARTS_SCORE = 85, 50, 35  # scores
 MAX_MESSAGES = 100  # number that a score checks
 
@@ -43,6 +47,8 @@ def score_openai_chat(sample: Sample) -> int:
     if sample.container != "json":
         return 0
     record = sample.record
+    if _reply_of(record) is not None:
+        return PAIR_SCORE
     messages = _messages_of(record)
     if messages is None:
         messages = list(sample.records)
@@ -60,19 +66,34 @@ def score_openai_chat(sample: Sample) -> int:
     return TEXT_PARTS_SCORE if has_parts and not has_system else PLAIN_TEXTS_SCORE
 
 
+def _reply_of(pair: Any) -> Mapping[str, Any] | None:
+    """Return the reply of a recorded pair, a completion of Chat Completions; None for any other value."""
+    if not isinstance(pair, Mapping) or _messages_of(pair) is None:
+        return None
+    reply = pair.get("response")
+    choices = reply.get("choices") if isinstance(reply, Mapping) else None
+    has_message = isinstance(choices, list) and any(
+        isinstance(choice, Mapping) and isinstance(choice.get("message"), Mapping) for choice in choices
+    )
+    return reply if has_message else None
+
+
 def _messages_of(request: Any) -> Any:
-    """Return the list of messages in an object, or in the body of a batch request; None without one."""
+    """Return the list of messages in an object, or in its request or body; None without one."""
     if not isinstance(request, Mapping):
         return None
     messages = request.get("messages")
-    if messages is None and isinstance(batch_body := request.get("body"), Mapping):
-        messages = batch_body.get("messages")
+    for field_name in ("body", "request"):
+        if messages is None and isinstance(inner_request := request.get(field_name), Mapping):
+            messages = inner_request.get("messages")
     return messages if isinstance(messages, list) else None
 
 
 def is_message(message: Any) -> bool:
     """Return True for a value with a role and a content like those of a chat message."""
     if not isinstance(message, Mapping) or not isinstance(role := message.get("role"), str) or role not in ROLES:
+        return False
+    if "content" not in message and OWN_FIELDS.isdisjoint(message):
         return False
     return message.get("content") is None or isinstance(message["content"], (str, list, Mapping))
 
@@ -112,11 +133,31 @@ def read_chat(request: Any, notes: Notes) -> Run:
     if messages and not any(isinstance(message, Mapping) for message in messages):
         raise notes.load_error("", wrong_type("messages[0]", messages[0], dict))
     transcript = Transcript(notes)
-    read_messages(transcript, messages, document.get("model"))
+    reply = _reply_of(request)
+    inner_request = document.get("request")
+    model = document.get("model", inner_request.get("model") if isinstance(inner_request, Mapping) else None)
+    read_messages(transcript, messages, model)
+    if reply is not None:
+        _read_reply(transcript, reply)
     conversation_id = document.get("id", document.get("custom_id"))
     return transcript.to_run(
         name=conversation_id if isinstance(conversation_id, str) else "", metadata={OPENAI_CHAT_FIELDS.name: document}
     )
+
+
+def _read_reply(transcript: Transcript, reply: Mapping[str, Any]) -> None:
+    """Add the blocks of a completion, with the result of its model call: model, stop reason, usage."""
+    transcript.notes.record_count += 1
+    transcript.record_starts.append(len(transcript.blocks))
+    try:
+        reply_turn = decode(FORMAT, reply)
+    except (EngineError, TypeError, ValueError, AttributeError) as error:  # errors of the codec for malformed values
+        transcript.notes.add_unknown("response", str(error))
+        transcript.add_blocks([other_block(reply, "assistant")])
+        return
+    inference_id = f"{transcript.key}/reply-{len(transcript.blocks)}".lstrip("/")
+    inference_result = next(iter(reply_turn.inferences), InferenceResult())
+    transcript.add_blocks(reply_turn.blocks, result=inference_result.replace(inference_id=inference_id))
 
 
 IMPORTER = Importer(FORMAT, score_openai_chat, list_reader(FORMAT, is_message, read_chat))

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..values.turns import Kind
+from .kit.attribute_trees import attribute_tree, numbered_branches
 from .kit.faults import unknown_value
 from .kit.import_report import Notes
 from .kit.importer import Importer
@@ -35,6 +36,20 @@ FORMAT = "otel-genai"
 CHAT_OPERATIONS = ("chat", "text_completion", "generate_content", "completion", "create_message", "responses")
 MESSAGES = ("gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions")
 NUMBERED_MESSAGES = ("gen_ai.prompt.", "gen_ai.completion.")
+# Counts under the names of the convention, of pydantic-ai, OpenLLMetry, Langfuse and Vercel's AI SDK.
+CACHE_READ_NAMES = (
+    "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens", "gen_ai.usage.details.cache_read_input_tokens",
+    "gen_ai.usage.details.cache_read_tokens", "gen_ai.usage.details.cached_tokens", "gen_ai.usage.cached_tokens",
+    "gen_ai.usage.cached_input_tokens", "gen_ai.usage.input_cached_tokens", "ai.usage.cachedInputTokens", "ai.usage.inputTokenDetails.cacheReadTokens",
+)  # fmt: skip
+CACHE_WRITE_NAMES = (
+    "gen_ai.usage.cache_creation.input_tokens", "gen_ai.usage.cache_creation_input_tokens", "gen_ai.usage.details.cache_creation_input_tokens",
+    "gen_ai.usage.details.cache_write_tokens", "gen_ai.usage.cache_write_tokens", "ai.usage.inputTokenDetails.cacheWriteTokens",
+)  # fmt: skip
+REASONING_NAMES = (
+    "gen_ai.usage.details.reasoning_tokens", "gen_ai.usage.reasoning_tokens", "gen_ai.usage.reasoning.output_tokens",
+    "gen_ai.usage.output_reasoning_tokens", "ai.usage.reasoningTokens", "ai.usage.outputTokenDetails.reasoningTokens",
+)  # fmt: skip
 CALL_PREFIXES = (*NUMBERED_MESSAGES, "gen_ai.input.", "gen_ai.response.")  # of attributes of model calls
 REPLY_EVENTS = ("gen_ai.choice", "gen_ai.content.completion")
 RESULT_ATTRIBUTES = (
@@ -97,15 +112,17 @@ def _is_model_call(span: Span) -> bool:
     return any(attribute_name.startswith(CALL_PREFIXES) for attribute_name in attributes)
 
 
+def _first_count(attributes: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+    return next((attributes[name] for name in names if to_number(attributes.get(name)) is not None), None)
+
+
 def _result_fields(span: Span) -> dict[str, Any]:
-    attributes, usage_prefix, details_prefix = span.attributes, "gen_ai.usage.", "gen_ai.usage.details."
+    attributes, usage_prefix = span.attributes, "gen_ai.usage."
     finish_reasons = attributes.get("gen_ai.response.finish_reasons")
     finish_reason = finish_reasons[0] if isinstance(finish_reasons, list) and finish_reasons else finish_reasons
     max_tokens = to_number(attributes.get("gen_ai.request.max_tokens"))
     provider_name = attributes.get("gen_ai.provider.name") or attributes.get("gen_ai.system")
     model_name = attributes.get("gen_ai.response.model") or attributes.get("gen_ai.request.model")
-    cache_read_tokens = attributes.get(f"{details_prefix}cache_read_input_tokens")
-    cache_write_tokens = attributes.get(f"{details_prefix}cache_creation_input_tokens")
     return {
         "provider": text_or_empty(provider_name),
         "model": text_or_empty(model_name),
@@ -116,11 +133,9 @@ def _result_fields(span: Span) -> dict[str, Any]:
         "usage": token_usage(
             attributes.get(f"{usage_prefix}input_tokens", attributes.get(f"{usage_prefix}prompt_tokens")),
             attributes.get(f"{usage_prefix}output_tokens", attributes.get(f"{usage_prefix}completion_tokens")),
-            cache_read_tokens=attributes.get(f"{usage_prefix}cache_read.input_tokens", cache_read_tokens),
-            cache_write_tokens=attributes.get(f"{usage_prefix}cache_creation.input_tokens", cache_write_tokens),
-            reasoning_tokens=attributes.get(
-                f"{details_prefix}reasoning_tokens", attributes.get(f"{usage_prefix}reasoning_tokens")
-            ),
+            cache_read_tokens=_first_count(attributes, CACHE_READ_NAMES),
+            cache_write_tokens=_first_count(attributes, CACHE_WRITE_NAMES),
+            reasoning_tokens=_first_count(attributes, REASONING_NAMES),
         ),
         "extra": omit_empty(error=span.error),
     }
@@ -354,37 +369,6 @@ def _split_content(content: Any) -> tuple[list[str], list[dict[str, Any]], bool]
 def _numbered_messages(attributes: Mapping[str, Any], prefix: str) -> list[dict[str, Any]]:
     """Return messages whose fields are attributes of their own: `gen_ai.prompt.0.role`."""
     return [message for message in numbered_branches(attribute_tree(attributes, prefix)) if isinstance(message, dict)]
-
-
-def attribute_tree(attributes: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """Return the attributes below a prefix as a tree: `a.0.b` is `{"0": {"b": …}}`."""
-    tree: dict[str, Any] = {}
-    for attribute_name, value in attributes.items():
-        if not attribute_name.startswith(prefix + "."):
-            continue
-        *path_steps, last_step = attribute_name.removeprefix(prefix + ".").split(".")
-        tree_node = tree
-        for path_step in path_steps:
-            child_node = tree_node.setdefault(path_step, {})
-            if not isinstance(child_node, dict):
-                child_node = tree_node[path_step] = {"": child_node}
-            tree_node = child_node
-        tree_node[last_step] = (
-            value if not isinstance(tree_node.get(last_step), dict) else {**tree_node[last_step], "": value}
-        )
-    return tree
-
-
-def numbered_branches(tree: Any) -> list[Any]:
-    """Return the numbered branches of a tree in the order of their numbers."""
-    if isinstance(tree, list):
-        return tree
-    if not isinstance(tree, Mapping):
-        return []
-    return [
-        tree[branch_number]
-        for branch_number in sorted((branch_number for branch_number in tree if branch_number.isdigit()), key=int)
-    ]
 
 
 READER = SpanReader(model_call, other_messages)

@@ -84,7 +84,10 @@ class _MessageReader:
             if has_more:
                 message["parts"] = parts
             kind = Kind.USER if role == "user" else Kind.SYSTEM
-            self.transcript.add_block(kind, payload, role, message_id, extra_fields=message)
+            time = message.get("createdAt")
+            self.transcript.add_block(
+                kind, payload, role, message_id, extra_fields=omit(message, "createdAt"), time=time
+            )
         else:
             raise unexpected("role", role)
 
@@ -106,6 +109,7 @@ class _MessageReader:
                 transcript.add_result(*tool_result)
         if len(transcript.blocks) == first_block:  # the model started and wrote nothing
             transcript.add_block(Kind.LLM_TEXT, {"text": ""}, "assistant", message_id, result=inference_results[0])
+        transcript.set_times(first_block, extra_fields.pop("createdAt", None))
         transcript.add_extra_fields(first_block, extra_fields)
 
     def step_result(
@@ -118,6 +122,10 @@ class _MessageReader:
         )  # of the message: used once
         token_counts = message_metadata.get("totalUsage") or message_metadata.get("usage")
         token_counts = token_counts if isinstance(token_counts, Mapping) else {}
+        input_details, output_details = (
+            details if isinstance(details := token_counts.get(name), Mapping) else {}
+            for name in ("inputTokenDetails", "outputTokenDetails")
+        )
         model_name, finish_reason = (
             message_metadata.get("model") or message_metadata.get("modelId"),
             message_metadata.get("finishReason"),
@@ -130,8 +138,9 @@ class _MessageReader:
             usage=token_usage(
                 token_counts.get("inputTokens", token_counts.get("promptTokens")),
                 token_counts.get("outputTokens", token_counts.get("completionTokens")),
-                cache_read_tokens=token_counts.get("cachedInputTokens"),
-                reasoning_tokens=token_counts.get("reasoningTokens"),
+                cache_read_tokens=token_counts.get("cachedInputTokens", input_details.get("cacheReadTokens")),
+                cache_write_tokens=input_details.get("cacheWriteTokens"),
+                reasoning_tokens=token_counts.get("reasoningTokens", output_details.get("reasoningTokens")),
             ),
         )
 

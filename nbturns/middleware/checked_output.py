@@ -112,7 +112,7 @@ class CheckedOutput:
         raise AssertionError  # the last answer was returned, or raised
 
     def _validated(self, text: str) -> Any:
-        """Return the value of the text. Raises ValueError that describes what is wrong."""
+        """Return the value of the text. Raises ValueError with a description of the problem."""
         fence = FENCE.match(text)
         if not text.strip():
             raise ValueError("the answer is empty")

@@ -74,7 +74,7 @@ def load_profiles(
 def _registries_by_slug(registries: list[Registry]) -> dict[str, Registry]:
     """Return the registries by slug. Raises ProfileError if a slug occurs twice or there is no registry."""
     if not registries:
-        raise ProfileError("there is no profile to load; pass a file, a folder or a mapping", key="sources")
+        raise ProfileError("no profiles to load; pass a file, a folder or a mapping", key="sources")
     by_slug: dict[str, Registry] = {}
     for registry in registries:
         if (duplicate := by_slug.get(registry.slug)) is not None:

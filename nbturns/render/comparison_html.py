@@ -1,6 +1,6 @@
-"""Two conversations side by side as a static table: what is the same folds, what differs is marked.
+"""Two conversations side by side as a static table: equal blocks are folded, differences are marked.
 
-Marks are words, signs and `<ins>` and `<del>`, so that they are there without style and colour.
+The marks are words, signs, `<ins>` and `<del>`, so that they are visible without style and colour.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .diff import Piece
 from .html import MAX_ROWS, MAX_TEXT_LENGTH, NO_SHORTCUTS, block_classes, styled_table
 from .text import shorten, visible
 
-MAX_OPEN_SAME_ROWS = 2  # same blocks in a row that stand open
+MAX_OPEN_SAME_ROWS = 2  # equal blocks in a row up to which they are not folded
 CONTEXT_LENGTH = 160  # characters of unchanged text shown on both sides of a change
 COLUMN_COUNT = 6
 COLUMN_GROUP = (
@@ -25,7 +25,7 @@ COLUMN_GROUP = (
 
 
 def comparison_html(comparison: Comparison, *, whole: bool = False) -> str:
-    """A comparison as a table: of limited size for a cell, or `whole`."""
+    """Return a comparison as a table: of limited size for a cell, or `whole`."""
     body = list(_body_rows(comparison.rows, whole=whole))
     head_a, head_b = comparison.heads
     head = (
@@ -77,7 +77,7 @@ def _body_rows(rows: Sequence[Change], *, whole: bool) -> Iterator[str]:
 
 
 def row_groups(rows: Sequence[Change]) -> Iterator[list[Change]]:
-    """Same rows of one Turn together, each other row by itself."""
+    """Yield groups of rows: consecutive equal rows of one Turn together, every other row alone."""
     group: list[Change] = []
     for row in rows:
         if row.what != "same" or (group and (group[0].a_turn, group[0].b_turn) != (row.a_turn, row.b_turn)):
@@ -128,7 +128,7 @@ def _change_row(row: Change, *, whole: bool) -> str:
 
 
 def _side_cells(index: int | None, pieces: Sequence[Piece], side: str, *, whole: bool) -> str:
-    """One of the two sides: what both say, and what it alone says, marked."""
+    """Return the cells of one side: the common text, and its own text marked."""
     if index is None:
         return '<td class="nbt-n"></td><td class="nbt-content"></td>'
     mark = "del" if side == "removed" else "ins"
@@ -153,7 +153,7 @@ def _limit_text(text: str, *, whole: bool) -> str:
 
 
 def _shorten_middle(text: str, *, whole: bool) -> str:
-    """Unchanged text, without the middle of what is long."""
+    """Return unchanged text; the middle of a long one is omitted."""
     if whole or len(text) <= 4 * CONTEXT_LENGTH:
         return escape(text)
     omitted_count = len(text) - 2 * CONTEXT_LENGTH

@@ -30,7 +30,7 @@ export class BlockDetails {
     return format ? this.panel(index, format) : undefined;
   }
 
-  /** @param {number} index @param {HTMLElement} anchor */
+  /** Open the menu of a block below `anchor`. @param {number} index @param {HTMLElement} anchor */
   openMenu(index, anchor) {
     const { table } = this;
     const position = table.source.position(index);
@@ -53,7 +53,7 @@ export class BlockDetails {
     ]);
   }
 
-  /** @param {number} index @param {string} format */
+  /** Open the panel of a block in a format; close it if it shows this format. @param {number} index @param {string} format */
   toggle(index, format) {
     if (this.openFormats.get(index) === format) this.openFormats.delete(index);
     else this.openFormats.set(index, format);
@@ -62,7 +62,7 @@ export class BlockDetails {
     this.table.activate(position);
   }
 
-  /** @param {number} index @param {string} format @param {string} description */
+  /** Copy a block in a format, and report it as "Copied <description>". @param {number} index @param {string} format @param {string} description */
   copyFormat(index, format, description) {
     this.table.source
       .text(index, format)
@@ -85,7 +85,7 @@ export class BlockDetails {
     }
   }
 
-  /** @param {number} index @param {string} format */
+  /** Create the panel of a block, open at a format. @param {number} index @param {string} format */
   panel(index, format) {
     const panel = attributes(element("div", "nbt-detail"), { role: "gridcell" });
     panel.append(
@@ -131,7 +131,7 @@ export function formatTabs(formats, initialFormat, label, fetch, onChoose, notif
   return element("div", "", element("div", "nbt-tabs", tabs, element("span", "nbt-spacer"), copyButton, closeButton), panel);
 }
 
-/** @param {KeyboardEvent} event @param {HTMLElement} tabs */
+/** Open the next or previous tab with the arrow keys. @param {KeyboardEvent} event @param {HTMLElement} tabs */
 function onTabKey(event, tabs) {
   const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
   if (!step) return;

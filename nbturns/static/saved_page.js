@@ -40,23 +40,23 @@ class SavedModel {
     this.listeners.get(name)?.delete(listener);
   }
 
-  /** @param {any} message */
+  /** Answer a request of a view; requests other than for a format of a block need a kernel. @param {any} message */
   send(message) {
     if (message.request !== "format") return;
     const answer = { id: message.id, text: this.blockText(message.place, message.format) };
     queueMicrotask(() => this.listeners.get("msg:custom")?.forEach((listener) => listener(answer)));
   }
 
-  /** @param {number} place @param {string} format */
-  blockText(place, format) {
-    const block = this.data.blocks[place];
+  /** Return a block as text in a format. @param {number} index @param {string} format */
+  blockText(index, format) {
+    const block = this.data.blocks[index];
     if (format === "json") return JSON.stringify(block, null, 2);
     if (format === "metadata") return block.metadata ? JSON.stringify(block.metadata, null, 2) : "";
-    return this.data.start.rows[place].body ?? "";
+    return this.data.start.rows[index].body ?? "";
   }
 }
 
-/** The menu and panels of a block where there is no Python. */
+/** The menu and panels of a block, without the formats that need Python. */
 class SavedDetails extends BlockDetails {
   /** @param {number} index @param {HTMLElement} anchor */
   openMenu(index, anchor) {
@@ -83,6 +83,7 @@ class SavedDetails extends BlockDetails {
   }
 }
 
+/** Replace the static table by the view of the embedded data. */
 function openSaved() {
   const data = JSON.parse(document.getElementById("nbturns-data")?.textContent ?? "{}");
   const staticView = document.getElementById("nbturns-still");

@@ -100,7 +100,7 @@ export class VirtualRows {
     stretch.element.style.height = stretch.isOpen ? "" : `${height}px`;
   }
 
-  /** @param {number} number of a chunk @param {Stretch} stretch */
+  /** Add the empty element of a chunk to its stretch. @param {number} number of a chunk @param {Stretch} stretch */
   addChunk(number, stretch) {
     const placeholder = element("div", "nbt-chunk");
     placeholder.dataset.number = String(number);
@@ -110,7 +110,7 @@ export class VirtualRows {
     this.chunkObserver.observe(placeholder);
   }
 
-  /** @param {Chunk} chunk */
+  /** Remove the element of a chunk. @param {Chunk} chunk */
   removeChunk(chunk) {
     if (!chunk.element) return;
     this.chunkObserver.unobserve(chunk.element);
@@ -148,7 +148,7 @@ export class VirtualRows {
     chunk.element.style.height = `${this.height(number)}px`;
   }
 
-  /** @param {IntersectionObserverEntry[]} entries */
+  /** Draw the chunks that became visible, and empty the others. @param {IntersectionObserverEntry[]} entries */
   onChunksVisible(entries) {
     const visibleNumbers = [];
     for (const { target, isIntersecting } of entries) {
@@ -161,7 +161,7 @@ export class VirtualRows {
     if (visibleNumbers.length) this.drawChunks(visibleNumbers);
   }
 
-  /** @param {IntersectionObserverEntry[]} entries */
+  /** Open the stretches that became visible, and close the others. @param {IntersectionObserverEntry[]} entries */
   onStretchesVisible(entries) {
     for (const { target, isIntersecting } of entries) {
       const number = Number(/** @type {HTMLElement} */ (target).dataset.number);

@@ -118,8 +118,8 @@ class Block:
 
     @property
     def tool_call_id(self) -> str:
-        """The provider's id of the tool call that this block makes or answers."""
-        call_id = self.payload.get("id")
+        """The provider's id of the tool call that this block makes or answers; "" for a block of another kind."""
+        call_id = self.payload.get("id") if self.kind in ("tool_call", "tool_use") else None
         return call_id if isinstance(call_id, str) else ""
 
     @property

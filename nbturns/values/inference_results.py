@@ -33,11 +33,15 @@ class FinishClass(StrEnum):
 
     @classmethod
     def of(cls, stop_reason: str, *, pending: bool = False) -> FinishClass:
-        """Return the class of a provider's stop reason; TOOL_CALLS_PENDING if there are pending calls."""
-        if pending:
+        """Return the class of a provider's stop reason.
+
+        It is TOOL_CALLS_PENDING if there are pending calls, unless the reason is one whose calls are
+        not run: a refusal, a content filter, a pause of the reply.
+        """
+        finish_class = _CLASS_OF_REASON.get(stop_reason.strip().lower(), cls.UNKNOWN)
+        if pending and finish_class not in (cls.REFUSED, cls.FILTERED, cls.CONTINUE):
             return cls.TOOL_CALLS_PENDING
-        normal_reason = stop_reason.strip().lower()
-        return _CLASS_OF_REASON.get(normal_reason, cls.UNKNOWN)
+        return finish_class
 
 
 _CLASS_OF_REASON: dict[str, FinishClass] = {
@@ -62,6 +66,21 @@ _CLASS_OF_REASON: dict[str, FinishClass] = {
 def is_token_limit(stop_reason: str) -> bool:
     """Return True when a call ended at its token limit."""
     return bool(stop_reason) and FinishClass.of(stop_reason) is FinishClass.MAX_TOKENS
+
+
+class UnknownCount(int):
+    """A number of tokens that a source does not have: 0 in sums, NA in frames."""
+
+    def __add__(self, other: int) -> int:
+        return other
+
+    __radd__ = __add__
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return UnknownCount, ()
+
+
+UNKNOWN_COUNT = UnknownCount()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +109,11 @@ class Usage:
     def __add__(self, other: Usage) -> Usage:
         return Usage(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Usage)))
 
-    def to_dict(self) -> dict[str, int]:
-        token_counts = {"input_tokens": self.input_tokens, "output_tokens": self.output_tokens}
-        return token_counts | {f.name: token_count for f in fields(self)[2:] if (token_count := getattr(self, f.name))}
+    def to_dict(self) -> dict[str, Any]:
+        required_counts = {"input_tokens": int(self.input_tokens), "output_tokens": int(self.output_tokens)}
+        unknown_names = [f.name for f in fields(self) if isinstance(getattr(self, f.name), UnknownCount)]
+        other_counts = {f.name: token_count for f in fields(self)[2:] if (token_count := getattr(self, f.name))}
+        return required_counts | other_counts | ({"unknown_counts": unknown_names} if unknown_names else {})
 
     @classmethod
     def from_dict(cls, usage_fields: Mapping[str, Any]) -> Usage:
@@ -103,6 +124,9 @@ class Usage:
         }
         if not counts.get("cached_tokens") and usage_fields.get("cache_read_input_tokens"):
             counts["cached_tokens"] = _token_count(usage_fields["cache_read_input_tokens"], "cache_read_input_tokens")
+        unknown_names = usage_fields.get("unknown_counts")
+        if isinstance(unknown_names, (list, tuple)):
+            counts |= {f.name: UNKNOWN_COUNT for f in fields(cls) if f.name in unknown_names and not counts.get(f.name)}
         return cls(**counts)
 
 
@@ -182,7 +206,7 @@ class InferenceResult:
     def disk_shape(self) -> FrozenDict:
         """Return the frozen result of `to_dict`, which is computed once."""
         if self._cached_disk_shape is None:
-            object.__setattr__(self, "_disk", freeze(self.to_dict()))
+            object.__setattr__(self, "_cached_disk_shape", freeze(self.to_dict()))
         assert self._cached_disk_shape is not None
         return self._cached_disk_shape
 
@@ -265,7 +289,8 @@ def ledger_results(metadata: Metadata) -> tuple[InferenceResult, ...] | None:
 
 
 def total_usage(results: Iterable[InferenceResult]) -> Usage:
-    return sum((result.usage for result in results if result.usage is not None), Usage())
+    usages = [result.usage for result in results if result.usage is not None]
+    return sum(usages[1:], usages[0]) if usages else Usage()
 
 
 def total_cost(results: Iterable[InferenceResult]) -> float | None:

@@ -15,16 +15,18 @@ from .metadata import Key, convert_value
 
 
 class _Settings:
-    """Settings that are written without None and read without unknown names, as geppetto does."""
+    """Base of settings. As in geppetto, None is not written and unknown fields are ignored."""
 
     __slots__ = ()
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the fields that are set."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]  # each subclass is a dataclass
         return {name: value for name, value in values.items() if value is not None}
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Self:
+        """Return the settings of a dict. Raises TypeError or ValueError for a value of the wrong type."""
         hints = typing.get_type_hints(cls)
         known_fields = {f.name: raw[f.name] for f in fields(cls) if raw.get(f.name) is not None}  # type: ignore[arg-type]
         return cls(**{name: convert_value(value, hints[name]) for name, value in known_fields.items()})
@@ -32,7 +34,7 @@ class _Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InferenceConfig(_Settings):
-    """Settings every provider may have. `thinking_budget` and `max_response_tokens` are in tokens."""
+    """Settings that are common to all providers. `thinking_budget` and `max_response_tokens` are in tokens."""
 
     thinking_budget: int | None = None
     reasoning_effort: str | None = None
@@ -51,12 +53,16 @@ class InferenceConfig(_Settings):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaudeInferenceConfig(_Settings):
+    """Settings for Claude only."""
+
     user_id: str | None = None
     top_k: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenAIInferenceConfig(_Settings):
+    """Settings for OpenAI only."""
+
     n: int | None = None
     presence_penalty: float | None = None
     frequency_penalty: float | None = None

@@ -62,7 +62,7 @@ def json_shape(value: Any) -> Any:
     """Return a typed value as JSON data."""
     if isinstance(value, enum.Enum):
         return value.value
-    if hasattr(value, "written"):  # an InferenceResult, which caches its disk shape
+    if hasattr(value, "disk_shape"):  # an InferenceResult, which caches its disk shape
         return value.disk_shape()
     if hasattr(value, "to_dict"):
         return value.to_dict()
@@ -130,7 +130,7 @@ def _convert_generic(raw: Any, value_type: Any, origin: Any) -> Any:
 
 
 def convert_fields(raw: Mapping[str, Any], field_types: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of `raw` for `names`, converted to their types. Raises TypeError or ValueError."""
+    """Return the values of `raw` for `field_types`, converted to their types. Raises TypeError or ValueError."""
     field_values = {}
     for name, field_type in field_types.items():
         if raw.get(name) is not None:

@@ -22,12 +22,12 @@ from .blocks import system as system
 from .blocks import tool_call as tool_call
 from .blocks import tool_use as tool_use
 from .blocks import user as user
+from .conversions import RunConversions, TurnConversions
 from .frozen_json import EMPTY_DICT, FrozenDict, refuse_assignment, unchecked_constructor
 from .inference_results import OUTPUT, InferenceResult, Usage, ledger_results, total_cost, total_usage
 from .metadata import NO_METADATA, Key, Metadata, MetadataLike
 from .pending_calls import PendingCalls
 from .persistent_list import PersistentList
-from .provider_messages import ProviderMessages
 
 T = TypeVar("T")
 # The calls of some blocks, and the blocks added since.
@@ -36,7 +36,7 @@ MAX_UNSCANNED_BLOCKS = 64  # added blocks before the calls are updated
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Turn(ProviderMessages):
+class Turn(TurnConversions):
     """The input and the output of a model as a list of blocks.
 
     `metadata` describes the Turn (ids, results), `data` has settings of the next call. Both
@@ -121,7 +121,7 @@ class Turn(ProviderMessages):
         )
 
     def _with_appended(self, added_blocks: tuple[Block, ...], template_turn: Turn, metadata: Metadata) -> Turn:
-        """Return this Turn with `added` blocks and the id, data and extra of `like`."""
+        """Return this Turn with `added_blocks` and the id, data and extra of `template_turn`."""
         call_state: Any = self._calls
         if type(call_state) is PendingCalls:
             call_state = (call_state, added_blocks)
@@ -220,40 +220,6 @@ class Turn(ProviderMessages):
         pending_part = f", {pending_count} pending" if (pending_count := len(self.calls.pending)) else ""
         return f"<Turn {len(self)} block{'s' * (len(self) != 1)}{pending_part}>"
 
-    # Methods that import from higher floors.
-
-    def __str__(self) -> str:
-        from ..render.text import transcript
-
-        return transcript(self)
-
-    def _repr_html_(self) -> str:
-        from ..render.html import turn_html
-
-        return turn_html(self)
-
-    def to_yaml(self, omit_data: bool = False) -> str:
-        from ..serialization.serde import turn_to_yaml
-
-        return turn_to_yaml(self, omit_data=omit_data)
-
-    @classmethod
-    def from_yaml(cls, text: str | bytes) -> Turn:
-        from ..serialization.serde import turn_from_yaml
-
-        return turn_from_yaml(text)
-
-    def to_dict(self) -> dict[str, Any]:
-        from ..serialization.serde import turn_to_dict
-
-        return turn_to_dict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Turn:
-        from ..serialization.serde import turn_from_dict
-
-        return turn_from_dict(data)
-
 
 refuse_assignment(Turn)
 _make_turn = unchecked_constructor(Turn)
@@ -267,7 +233,7 @@ def turn(prompt: str | Block | Iterable[Block] = (), *, system: str = "") -> Tur
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Run(ProviderMessages):
+class Run(RunConversions):
     """A multi-turn record: one Turn per prompt, each holding all that came before it."""
 
     turns: tuple[Turn, ...] = ()
@@ -362,37 +328,3 @@ class Run(ProviderMessages):
     def __repr__(self) -> str:
         name_part = f" {self.name!r}" if self.name else ""
         return f"<Run{name_part} {len(self)} turn{'s' * (len(self) != 1)}, {len(self.latest)} blocks>"
-
-    # Methods that import from higher floors.
-
-    def __str__(self) -> str:
-        from ..render.text import transcript
-
-        return transcript(self.latest)
-
-    def _repr_html_(self) -> str:
-        from ..render.html import run_html
-
-        return run_html(self)
-
-    def to_yaml(self) -> str:
-        from ..serialization.serde import run_to_yaml
-
-        return run_to_yaml(self)
-
-    @classmethod
-    def from_yaml(cls, text: str | bytes) -> Run:
-        from ..serialization.serde import run_from_yaml
-
-        return run_from_yaml(text)
-
-    def to_dict(self) -> dict[str, Any]:
-        from ..serialization.serde import run_to_dict
-
-        return run_to_dict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Run:
-        from ..serialization.serde import run_from_dict
-
-        return run_from_dict(data)

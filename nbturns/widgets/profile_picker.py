@@ -107,6 +107,7 @@ class ProfilePicker(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
             self._draw_plan()
 
     def _override_keys(self) -> tuple[str, ...]:
+        """Return the names of the overrides that the profile allows; none for an invalid profile."""
         try:
             allowed_overrides = self.profiles[self.profile].resolve().allow_overrides
         except ProfileError:

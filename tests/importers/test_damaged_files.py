@@ -104,7 +104,7 @@ COMPRESSIONS = {
 @pytest.mark.parametrize("suffix", COMPRESSIONS)
 def test_compressed_files_are_read_and_a_cut_one_as_far_as_it_goes(tmp_path: Path, suffix: str) -> None:
     generator = random.Random(7)
-    names = [f"{number} {generator.random()}" for number in range(4_000)]
+    names = [f"{number} {generator.random()}" for number in range(3_000)]
     content = "".join(chat(name) + "\n" for name in names).encode()
     packed = COMPRESSIONS[suffix](content)
     path = tmp_path / f"chats.jsonl.{suffix}"
@@ -185,7 +185,7 @@ STARTS = (b"", b"{", b"[", b"PK\x03\x04", b"\x1f\x8b\x08", b"BZh9", b"\xfd7zXZ\x
 def test_no_bytes_raise_an_error_of_another_package(tmp_path: Path, start: bytes) -> None:
     generator = random.Random(len(start))
     path = tmp_path / "any"
-    for size in (0, 1, 30, 70_000):
+    for size in (0, 30, 70_000):
         path.write_bytes(start + generator.randbytes(size))
         for read in (
             lambda: list(nt.load_all(path)),

@@ -473,3 +473,10 @@ def test_a_result_made_in_code_counts_as_ours_do_whatever_its_provider_is_called
 )
 def test_the_stop_reason_of_any_provider_has_its_class(reason: str, finish: str) -> None:
     assert nt.FinishClass.of(reason) == finish
+
+
+def test_the_shape_on_disk_of_a_result_is_made_once() -> None:
+    result = nt.InferenceResult(model="m")
+
+    assert result.disk_shape() is result.disk_shape()
+    assert INFERENCE_RESULT.encode(result) is result.disk_shape()

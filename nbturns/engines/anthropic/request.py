@@ -3,7 +3,7 @@
 Facts: Anthropic's Messages reference (version 2026-10-21). A Turn is a flat list of blocks;
 messages group them: all blocks of one reply make one assistant message, the tool results and
 the user's text after it one user message. Unedited blocks from Claude or a recorded request
-go out verbatim (see `wire`).
+go out verbatim (see `verbatim.py`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ OLD_VERSION = "2023-06-01"  # the last one in which any Claude accepts sampling 
 VERSION_HEADER = {"anthropic-version": VERSION}
 MAX_TOKENS = 4096  # the API requires a limit; this is the default
 TOOL_CHOICES = {"auto": "auto", "required": "any", "none": "none"}
-BAD_IN_ID = re.compile(r"[^a-zA-Z0-9_-]")
+INVALID_ID_CHARACTERS = re.compile(r"[^a-zA-Z0-9_-]")
 Content: TypeAlias = list[dict[str, Any]] | str
 
 
@@ -82,13 +82,16 @@ def _tools(scope: Scope, params: Mapping[str, Any]) -> dict[str, Any]:
         for tool in scope.tools
     ]
     tool_choice = params.get("tool_choice") or {"type": TOOL_CHOICES[scope.tool_config.tool_choice]}
+    if scope.tool_config.max_parallel_tools == 1 and tool_choice.get("type") != "none":
+        tool_choice = {"disable_parallel_tool_use": True, **tool_choice}
     return {"tools": [*session_tools, *params.get("tools", ())], "tool_choice": tool_choice}
 
 
 def _messages(blocks: Iterable[Block], later_role: str) -> Iterator[dict[str, Any]]:
+    """Yield the messages of these blocks; later system blocks have the role `later_role`."""
     for role, group in _message_groups(blocks, later_role):
         content = _message_content(group)
-        if role == "user" and isinstance(content, list):  # the API refuses results behind other parts
+        if role == "user" and isinstance(content, list):  # the API refuses results after other parts
             content.sort(key=lambda part: part.get("type") != "tool_result")
         yield {"role": role, "content": content}
 
@@ -96,26 +99,30 @@ def _messages(blocks: Iterable[Block], later_role: str) -> Iterator[dict[str, An
 def _message_groups(blocks: Iterable[Block], later_role: str) -> Iterator[tuple[str, list[Content]]]:
     """Yield the role and the contents of each message; another reply or message starts a new one."""
     role, group = "", list[Content]()
-    last_place: tuple[str, int | None] = ("", None)
+    previous_position: tuple[str, int | None] = ("", None)
     for block in blocks:
         if not (content := _block_content(block)):
             continue
-        block_role, place = _role(block, later_role), ORIGINALS.reply_position(block)
-        if group and (block_role != role or _are_separate(last_place, place)):
+        block_role, reply_position = _role(block, later_role), ORIGINALS.reply_position(block)
+        if group and (block_role != role or _are_separate(previous_position, reply_position)):
             yield role, group
             group = []
-        role, last_place = block_role, place
+        role, previous_position = block_role, reply_position
         group.append(content)
     if group:
         yield role, group
 
 
-def _are_separate(a: tuple[str, int | None], b: tuple[str, int | None]) -> bool:
-    other_reply = bool(a[0] and b[0] and a[0] != b[0])
-    return other_reply or (a[1] is not None and b[1] is not None and b[1] <= a[1])
+def _are_separate(previous_position: tuple[str, int | None], position: tuple[str, int | None]) -> bool:
+    """Return True when two blocks are of different messages, by the reply and the index in it that they came from."""
+    (previous_reply, previous_index), (reply, index) = previous_position, position
+    if previous_reply and reply and previous_reply != reply:
+        return True
+    return previous_index is not None and index is not None and index <= previous_index
 
 
 def _role(block: Block, later_role: str) -> str:
+    """Return the role of the message that a block belongs to."""
     if block.kind in ("user", "tool_use"):
         return "user"
     if block.kind == "system" or (block.kind == "other" and block.role == "system"):
@@ -124,7 +131,7 @@ def _role(block: Block, later_role: str) -> str:
 
 
 def _block_content(block: Block) -> Content:
-    """Return the content of a block, verbatim if unedited, else from its payload; without blank texts, which are refused."""
+    """Return the content of a block, verbatim if unedited, else from its payload; blank texts are left out, because the API refuses them."""
     raw = ORIGINALS.raw_item(block)
     if isinstance(raw, str):
         return raw.strip() and raw
@@ -176,8 +183,10 @@ def _is_foreign(block: Block) -> bool:
     """Tell whether another provider made this block, so that Claude cannot read its signatures."""
     if ORIGINALS.item_key in block.metadata:
         return False
-    made_by = block.inference.provider if block.inference else ""
-    return made_by not in ("", "anthropic", "scripted") or any(name.endswith(".wire@v1") for name in block.metadata)
+    provider_name = block.inference.provider if block.inference else ""
+    return provider_name not in ("", "anthropic", "scripted") or any(
+        name.endswith(".wire@v1") for name in block.metadata
+    )
 
 
 def _with_cache_control(parts: list[dict[str, Any]], payload: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -188,6 +197,7 @@ def _with_cache_control(parts: list[dict[str, Any]], payload: Mapping[str, Any])
 
 
 def _image(raw_image: Any) -> dict[str, Any]:
+    """Return an image as a part. Raises EngineError for an invalid or incomplete one."""
     try:
         image = normal_image(raw_image) if isinstance(raw_image, Mapping) else EMPTY_DICT
     except ValueError as error:
@@ -206,6 +216,7 @@ def _image(raw_image: Any) -> dict[str, Any]:
 
 
 def _media(part: Any) -> dict[str, Any]:
+    """Return a medium as a part; one in Anthropic's own notation is unchanged."""
     if isinstance(part, Mapping) and part.get("type") in MEDIA_TYPES:
         own_part: dict[str, Any] = thaw(part)
         return own_part
@@ -213,7 +224,7 @@ def _media(part: Any) -> dict[str, Any]:
 
 
 def _call_arguments(block: Block) -> dict[str, Any]:
-    """Return the arguments of a call; invalid JSON in the form of Anthropic's page on fine-grained streaming."""
+    """Return the arguments of a call; invalid JSON as {"INVALID_JSON": text}, which Anthropic's page on fine-grained streaming recommends."""
     raw_args = block.payload.get("args_raw", block.payload.get("args"))
     if isinstance(raw_args, str) and not block.args and raw_args.strip() not in ("", "{}"):
         return {"INVALID_JSON": raw_args}
@@ -222,6 +233,7 @@ def _call_arguments(block: Block) -> dict[str, Any]:
 
 
 def _tool_result(block: Block) -> dict[str, Any]:
+    """Return the part with the result of a tool: its error, text, parts of media, or JSON."""
     result, is_error = block.result, bool(block.error) or bool(block.payload.get("is_error"))
     if are_parts(result, RESULT_PARTS):
         content: Any = thaw(result)
@@ -237,11 +249,11 @@ def _tool_result(block: Block) -> dict[str, Any]:
 
 
 def _valid_call_id(block: Block) -> str:
-    """Return the id of a call, changed where it has characters that the API refuses."""
+    """Return the id of a call; one with characters that the API refuses is replaced by a valid one."""
     id = block.tool_call_id
-    if not BAD_IN_ID.search(id):
+    if not INVALID_ID_CHARACTERS.search(id):
         return id
-    return f"{BAD_IN_ID.sub('_', id)[:40]}_{hashlib.sha256(id.encode()).hexdigest()[:8]}"
+    return f"{INVALID_ID_CHARACTERS.sub('_', id)[:40]}_{hashlib.sha256(id.encode()).hexdigest()[:8]}"
 
 
 # The provider.
@@ -295,7 +307,7 @@ CLIENT_SETTINGS = frozenset(
 
 
 def transport(settings: Mapping[str, Any]) -> Transport:
-    """Return the transport by Anthropic's client, else by plain HTTP.
+    """Return the transport of a client: Anthropic's SDK if it is installed, else plain HTTP.
 
     `betas` are names of the `anthropic-beta` header, `headers` are sent with every request.
     """
@@ -312,7 +324,7 @@ def transport(settings: Mapping[str, Any]) -> Transport:
             path="/v1/messages",
             key="ANTHROPIC_API_KEY",
             signed=lambda key: {
-                "authorization" if settings.get("auth_token") else "x-api-key": _signature(settings, key)
+                "authorization" if settings.get("auth_token") else "x-api-key": _authorization(settings, key)
             },
             read_error=error_of,
             versioned=lambda body, request_headers: _with_version(
@@ -323,7 +335,7 @@ def transport(settings: Mapping[str, Any]) -> Transport:
     return OfficialTransport(SDK, client_settings, headers, client)
 
 
-def _signature(settings: Mapping[str, Any], key: str) -> str:
+def _authorization(settings: Mapping[str, Any], key: str) -> str:
     return f"Bearer {key}" if settings.get("auth_token") else key
 
 

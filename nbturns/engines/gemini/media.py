@@ -9,12 +9,12 @@ from ..json_access import text_of
 from ..media import Medium, Part, linked_medium, sendable_medium
 
 OWNER = "gemini"
-FIELDS = ("inlineData", "inline_data", "fileData", "file_data")
+MEDIUM_FIELDS = ("inlineData", "inline_data", "fileData", "file_data")
 
 
 def read_medium(part: Mapping[str, Any]) -> Medium | None:
     """Return the medium of an inline or file part; None for any other part."""
-    blob = next((part[name] for name in FIELDS if isinstance(part.get(name), Mapping)), None)
+    blob = next((part[name] for name in MEDIUM_FIELDS if isinstance(part.get(name), Mapping)), None)
     if blob is None:
         return None
     media_type = text_of(blob.get("mimeType") or blob.get("mime_type"))

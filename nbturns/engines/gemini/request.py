@@ -317,7 +317,7 @@ def transport(settings: Mapping[str, Any]) -> Transport:
 
 
 def _instruction(parts: list[Any], first: Block) -> dict[str, Any]:
-    """Return `systemInstruction` with the fields it had besides its parts."""
+    """Return `systemInstruction` with its parts replaced and its other fields kept."""
     fields = thaw(first.metadata.get(provenance.FIELDS) or EMPTY_DICT)
     return {**fields, "parts": parts[0] if "parts" in fields else parts}
 

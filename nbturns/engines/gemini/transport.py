@@ -37,7 +37,7 @@ class GeminiTransport:
     """Opens requests with a client that is made when first needed, or with one of the user's own.
 
     A client belongs to the event loop it is first used on; on another loop another one
-    is made. They hang up when nobody holds this any more.
+    is made. They are closed when this object is garbage-collected.
     """
 
     settings: Mapping[str, Any]

@@ -17,18 +17,18 @@ from ...errors import EngineError
 from ...runtime.engine_protocol import Scope
 from ...values.frozen_json import EMPTY_DICT, thaw
 from ...values.images import normal_image
-from ...values.inference_results import FinishClass
 from ...values.turns import Block, Turn
 from ..json_access import are_parts
 from ..media import content_parts
 from ..openai.media import read_responses_medium, write_responses_medium
-from ..openai.settings import remove_unsupported
+from ..openai.settings import one_call_at_a_time, remove_unsupported
 from ..provider import MessageLayout, Provider
 from ..token_endpoint import Counting, only_fields
 from ..transports import openai_client
 from .history import history
 from .reply import CALL_ARGUMENTS, ORIGINALS, Reply
 from .settings import PARAMS, PORTABLE, STRUCTURED_OUTPUT
+from .stored_blocks import first_unsent_block
 
 ENCRYPTED_REASONING = "reasoning.encrypted_content"
 MODELS_WITHOUT_REASONING = re.compile(r"gpt-(3|4)|chatgpt|gpt-5[^/]*-chat")  # they refuse ENCRYPTED_REASONING
@@ -39,7 +39,6 @@ CLIENT_ITEM_TYPES = {  # items with which a client answers the model, except out
     *("tool_search_output", "mcp_approval_response", "item_reference", "additional_tools"),
 }
 MAX_ID_LENGTH = 64
-LATEST = "latest"
 Item: TypeAlias = dict[str, Any]
 BlockItem: TypeAlias = tuple[Block, Item]
 
@@ -59,14 +58,14 @@ def request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EM
     own_params: dict[str, Any] = thaw(params)
     if "input" in own_params:
         raise EngineError("'input' is not a parameter; pass the conversation as a Turn", kind="bad_parameter")
-    first_unsent, custom_call_ids = _first_unsent_block(turn, own_params), _custom_call_ids(turn)
+    first_unsent, custom_call_ids = first_unsent_block(turn, own_params), _custom_call_ids(turn)
     body: dict[str, Any] = {"model": model}
     if len(turn) and _is_instructions(turn[0]):  # the server keeps the items of a response, not its instructions
         body["instructions"] = turn[0].text
         first_unsent = max(first_unsent, 1)
     is_stored = own_params.get("store") is not False
     body["input"] = _input_items(turn.blocks[first_unsent:], custom_call_ids, stored=is_stored)
-    return body | own_params | _include(model, own_params) | _tools(scope, own_params)
+    return body | own_params | _include(model, own_params) | _tools(scope, model, own_params)
 
 
 COUNTED_FIELDS = frozenset(
@@ -94,7 +93,7 @@ def _include(model: str, own_params: Mapping[str, Any]) -> dict[str, Any]:
     return {"include": [*included_fields, ENCRYPTED_REASONING]}
 
 
-def _tools(scope: Scope, params: Mapping[str, Any]) -> dict[str, Any]:
+def _tools(scope: Scope, model: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the tools of the session and their choice, together with the provider's own in `params`.
 
     OpenAI's functions are strict by default; ours have optional arguments. A tool in `params`
@@ -116,53 +115,8 @@ def _tools(scope: Scope, params: Mapping[str, Any]) -> dict[str, Any]:
         if tool.name not in param_tool_names
     ]
     tool_choice = params.get("tool_choice") or scope.tool_config.tool_choice
-    return {"tools": [*session_tools, *param_tools], "tool_choice": tool_choice}
-
-
-# Blocks that the server already has.
-
-
-def _first_unsent_block(turn: Turn, own_params: dict[str, Any]) -> int:
-    """Return the index of the first block that the server does not have; replaces "latest" in `own_params` with an id."""
-    first_unsent = 0
-    if conversation := own_params.get("conversation"):
-        server_id = conversation.get("id") if isinstance(conversation, Mapping) else conversation
-        first_unsent = max(
-            (block_end for block_end, block in enumerate(turn, 1) if _conversation_id(block) == server_id), default=0
-        )
-    elif own_params.get("previous_response_id") == LATEST:
-        response_ends = _response_ends(turn)
-        if response_ends:
-            own_params["previous_response_id"], first_unsent = response_ends.popitem()
-        else:
-            del own_params["previous_response_id"]
-    elif server_id := own_params.get("previous_response_id"):
-        first_unsent = max(
-            (block_end for block_end, block in enumerate(turn, 1) if ORIGINALS.reply_position(block)[0] == server_id),
-            default=0,
-        )
-    return first_unsent
-
-
-def _conversation_id(block: Block) -> Any:
-    """Return the id of the conversation that a reply was stored in."""
-    conversation = block.inference.extra.get("conversation") if block.inference else None
-    return conversation.get("id") if isinstance(conversation, Mapping) else None
-
-
-def _response_ends(turn: Turn) -> dict[str, int]:
-    """Return the ids of the unedited responses in this Turn, each with the index after its last block; stops at an edit."""
-    response_ends: dict[str, int] = {}
-    for block_end, block in enumerate(turn, 1):
-        response_id, _ = ORIGINALS.reply_position(block)
-        finish_class = block.inference.finish_class if block.inference else None
-        is_edited = (response_id or ORIGINALS.item_key in block.metadata) and ORIGINALS.raw_item(block) is None
-        if is_edited or (response_id and finish_class in (FinishClass.ERROR, FinishClass.INTERRUPTED)):
-            response_ends.pop(response_id, None)
-            break
-        if response_id:
-            response_ends[response_id] = block_end
-    return response_ends
+    limits = one_call_at_a_time(scope, model, params)
+    return {"tools": [*session_tools, *param_tools], "tool_choice": tool_choice, **limits}
 
 
 # Encoding blocks as items.
@@ -231,7 +185,7 @@ def _raw_item(block: Block) -> Mapping[str, Any]:
 
 
 def _item(block: Block, custom_call_ids: set[str]) -> Item | None:
-    """Return the item of a block: verbatim where it is unedited, else from its payload; None where there is none."""
+    """Return the item of a block: verbatim where it is unedited, else made from its payload; None if OpenAI has no item for it."""
     raw_item = ORIGINALS.raw_item(block)
     if isinstance(raw_item, str):
         return {"role": block.role, "content": raw_item}

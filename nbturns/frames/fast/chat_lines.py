@@ -47,7 +47,7 @@ class ChatRecords:
     def add(self, batch: BlockBatch, record: dict[str, Any], position: str, unique_id: Callable[[str], str]) -> bool:
         """Add all blocks of a conversation; False if it is not plain, and the batch is to be shortened again."""
         messages, line = record.get("messages"), position.removeprefix("line ")
-        if type(messages) is not list:
+        if type(messages) is not list or "response" in record:  # the reply of a recorded pair
             return False
         place = f":{line}" if line else ""
         try:
@@ -164,7 +164,7 @@ class ChatRecords:
         return True
 
     def _extra(self, message: dict[str, Any], common_names: frozenset[str]) -> str | None:
-        """Return the fields of a message besides the common ones, as JSON."""
+        """Return the uncommon fields of a message as JSON."""
         names = [name for name in message if name not in common_names and message[name] is not None]
         if len(names) == 1 and type(value := message[names[0]]) is str and len(value) < CACHED_LENGTH:
             key = (names[0], value)

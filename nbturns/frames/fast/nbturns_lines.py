@@ -12,7 +12,7 @@ from typing import Any
 
 from ...keys import SESSION_ID
 from ...render.text import MESSAGE_KINDS, TextForm, block_text
-from ...serialization.serde import BYTES_KEY, DEFAULT_ROLES, FORMAT_VERSION, KNOWN_KINDS
+from ...serialization.file_format import BYTES_KEY, DEFAULT_ROLES, FORMAT_VERSION, KNOWN_KINDS
 from ...values.inference_results import DURATION_MS, INFERENCE_ID, INFERENCE_RESULT, INFERENCES, FinishClass
 from ...values.provenance import FIELDS_NAMES, FORMER_NAMES, TIMESTAMP
 from ..block_frame import parsed_time
@@ -193,8 +193,8 @@ class _RunReader:
         batch.kind_roles.append(pair_number)
 
     def _add_payload(self, row: int, kind: str, payload: dict[str, Any]) -> None:
-        """Add the values of a payload besides its text."""
-        if BYTES_KEY in payload:  # such a mapping stands for bytes
+        """Add the values of a payload except its text."""
+        if BYTES_KEY in payload:  # this mapping is the JSON form of bytes
             raise NotPlainError
         for value in payload.values():
             if type(value) is dict or type(value) is list:
@@ -207,7 +207,7 @@ class _RunReader:
             self.tool_names[call_id] = name
         elif kind == "tool_use":
             name = self.tool_names.get(call_id, "")
-        if call_id:
+        if call_id and kind in ("tool_call", "tool_use"):
             batch.tool_call_ids[row] = call_id
         if name:
             batch.names[row] = name
@@ -266,7 +266,7 @@ def _value(value: Any) -> str:
 
 def _json(value: Any) -> str:
     text = plain_json(value)
-    if BYTES_KEY in text:  # a mapping that stands for bytes, or a name that is written so as not to
+    if BYTES_KEY in text:  # the JSON form of bytes, or an escaped name
         raise NotPlainError
     return text
 
@@ -354,7 +354,7 @@ def _mapping(value: Any) -> dict[str, Any]:
     """Return metadata or data as a dict, empty for None."""
     if value is None:
         return {}
-    if type(value) is not dict or BYTES_KEY in value:  # such a mapping stands for bytes
+    if type(value) is not dict or BYTES_KEY in value:  # this mapping is the JSON form of bytes
         raise NotPlainError
     return value
 

@@ -176,10 +176,25 @@ class _UnusualMessage:
             else call_block
         )
 
+    def unanswered_call_id(self, tool_name: Any) -> str:
+        """Return the id of the first call of the last reply without a result: one of this tool, else of any; "" without one."""
+        answered_ids: set[str] = set()
+        calls: list[Block] = []
+        for earlier_block in reversed(self.reader.blocks):
+            if earlier_block.kind == "tool_call":
+                calls.append(earlier_block)
+            elif calls or earlier_block.kind != "tool_use":
+                break
+            else:
+                answered_ids.add(earlier_block.tool_call_id)
+        open_calls = [call for call in reversed(calls) if call.tool_call_id not in answered_ids]
+        named_calls = [call for call in open_calls if call.name == tool_name]
+        return next((call.tool_call_id for call in (*named_calls, *open_calls)), "")
+
     def read_result(self, message: dict[str, Any], role: str) -> None:
         call_id = message.get("tool_call_id")
         if not isinstance(call_id, str) or not call_id:
-            call_id = self.reader.last_call_id
+            call_id = self.unanswered_call_id(message.get("name")) or self.reader.last_call_id
             if role == "tool":
                 self.guess(faults.no_result_id(call_id))
         result_payload = freeze({"id": call_id, "result": message.get("content"), "error": ""})

@@ -17,7 +17,7 @@ def join_positions(*positions: str) -> str:
 
 
 class Note(str):
-    """A text "file: position: what" whose three parts are attributes."""
+    """A note of an import report: the text "file: position: what", with its three parts as attributes."""
 
     __slots__ = ("file", "position", "what")
     file: str
@@ -25,9 +25,9 @@ class Note(str):
     what: str
 
     def __new__(cls, what: str, position: str = "", file: str = "") -> Self:
-        new_note = super().__new__(cls, ": ".join(note_part for note_part in (file, position, what) if note_part))
-        new_note.file, new_note.position, new_note.what = file, position, what
-        return new_note
+        note = super().__new__(cls, ": ".join(note_part for note_part in (file, position, what) if note_part))
+        note.file, note.position, note.what = file, position, what
+        return note
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Note, (self.what, self.position, self.file)

@@ -72,8 +72,15 @@ def parse_before_error(json_text: bytes, error: Exception) -> Any:
     )
 
 
+def is_cut_in_value(error: Exception) -> bool:
+    """Return whether a text ends inside a value, and not inside the name of a field, of which nothing can be kept."""
+    if not isinstance(error, json.JSONDecodeError) or not error.msg.startswith("Unterminated string"):
+        return isinstance(error, json.JSONDecodeError)
+    return error.doc[: error.pos].rstrip()[-1:] in (":", "[")
+
+
 def parse_damaged_line(line: bytes) -> tuple[tuple[Any, ...], str]:
-    """Return the objects and lists in a line that is not JSON, and a sentence on what is left out around them.
+    """Return the objects and lists in a line that is not JSON, and a sentence about the text left out around them.
 
     NUL bytes, commas and other text around records are skipped, and so is the beginning of a record that
     the next record was written over. A record with damage inside it is left out.

@@ -166,7 +166,7 @@ class RequestLayout:
         return blocks_by_message
 
     def _message_fields(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the fields of a message besides its parts, and `parts_name` with {} when the parts are an object."""
+        """Return the fields of a message except its parts, and `parts_name` with {} when the parts are an object."""
         is_object = isinstance(message.get(self.parts_name), Mapping)
         return omit(message, self.parts_name) | ({self.parts_name: {}} if is_object else {})
 

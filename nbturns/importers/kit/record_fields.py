@@ -11,7 +11,7 @@ from math import isfinite
 from typing import Any, TypeVar
 
 from ...values.frozen_json import EMPTY_DICT
-from ...values.inference_results import Usage
+from ...values.inference_results import UNKNOWN_COUNT, Usage
 from . import lenient_json
 from .faults import unknown_value, wrong_type
 from .import_report import Notes
@@ -81,9 +81,9 @@ def to_float(value: Any) -> float | None:
 
 
 def token_count(value: Any) -> int:
-    """Return a number of tokens; 0 for anything that is not a number."""
+    """Return a number of tokens; UNKNOWN_COUNT for anything that is not a number."""
     number = to_number(value)
-    return 0 if number is None else int(number)
+    return UNKNOWN_COUNT if number is None else int(number)
 
 
 def token_usage(
@@ -94,7 +94,10 @@ def token_usage(
     cache_write_tokens: Any = None,
     reasoning_tokens: Any = None,
 ) -> Usage | None:
-    """Return the tokens of a model call; None without any. `input_tokens` includes the tokens of the cache."""
+    """Return the tokens of a model call; None without any. A count that is not a number is unknown.
+
+    `input_tokens` includes the tokens of the cache.
+    """
     if to_number(input_tokens) is None and to_number(output_tokens) is None:
         return None
     return Usage(

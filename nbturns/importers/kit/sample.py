@@ -94,7 +94,13 @@ def parse_head(head_bytes: bytes, *, is_complete: bool) -> tuple[tuple[Any, ...]
 
 def _values_of_line(line: bytes) -> tuple[Any, ...]:
     value = _parse_or_none(line.strip(BLANK_BYTES))
-    return lenient_json.parse_damaged_line(line)[0] if value is None else (value,)
+    if value is not None:
+        return (value,)
+    starts_like_json = line.lstrip(b"\0," + BLANK_BYTES)[:1] in (
+        b"{",
+        b"[",
+    )  # a line of YAML or text may hold JSON, too
+    return lenient_json.parse_damaged_line(line)[0] if starts_like_json else ()
 
 
 def _parse_or_none(text: bytes) -> Any:

@@ -220,7 +220,7 @@ class Source:
             second_line = line_reader.next_line() if first_line is not None else None
             if first_line is None:
                 return
-            if not self.sample.is_json_lines and (second_line is None or not self._is_json(first_line[1])):
+            if not self.sample.is_json_lines and (second_line is None or not self._has_record(first_line[1])):
                 yield self._parse_document(
                     b"".join((first_line[1], second_line[1] if second_line else b"", stream.read()))
                 )
@@ -231,11 +231,12 @@ class Source:
                 for line_value in self._parse_line(line_number, line_bytes):
                     yield f"line {line_number}", line_value
 
-    def _is_json(self, text: bytes) -> bool:
+    def _has_record(self, line: bytes) -> bool:
+        """Return True for a line that is JSON, and for one with whole records among damage."""
         try:
-            lenient_json.parse(text.strip(BLANK_BYTES))
+            lenient_json.parse(line.strip(BLANK_BYTES))
         except (ValueError, RecursionError):
-            return False
+            return bool(lenient_json.parse_damaged_line(line)[0])
         return True
 
     def _parse_line(self, line_number: int, line_bytes: bytes) -> tuple[Any, ...]:
@@ -252,7 +253,7 @@ class Source:
             line_values, damage = lenient_json.parse_damaged_line(line_bytes)
             error_message, position = lenient_json.explain_error(error, "line", line_number)
             self.add_problem(position, damage or error_message)
-            if not line_values and line_bytes[-1:] != b"\n":  # the file is cut in this line
+            if not line_values and line_bytes[-1:] != b"\n" and lenient_json.is_cut_in_value(error):
                 cut_value = lenient_json.parse_before_error(line_bytes, error)
                 return (cut_value,) if isinstance(cut_value, dict) else ()
             return line_values

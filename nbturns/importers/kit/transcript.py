@@ -25,6 +25,7 @@ from .import_report import Notes
 from .record_fields import ShapeError, expect, omit_empty, parse_arguments, pop_text, split_document
 
 PROMPT_KINDS = frozenset({"system", "user"})
+TIME_FIELDS = ("timestamp", "create_time", "createdAt", "created_at", "time")
 RESULT_TEXTS = ("provider", "model", "request_id", "response_id")
 
 
@@ -38,6 +39,7 @@ class Transcript:
         self.position = ""  # position of the current record
         self.index: int | None = None  # index of the current record, when the records are a list
         self.turn_starts: list[int] = []  # indexes of first blocks, in formats that mark where a Turn begins
+        self.context_starts: list[int] = []  # indexes of the first blocks that the model saw after a compaction
         self.record_starts: list[
             int
         ] = []  # number of blocks before each record of `messages`, when those are added together
@@ -125,8 +127,8 @@ class Transcript:
             metadata_values: dict[str, Any] = {} if self.index is None else {MESSAGE.name: self.index}
             if extra_fields:
                 metadata_values[FIELDS.name], extra_fields = freeze_or_json(extra_fields), None
-            if isinstance(time, str) and time:
-                metadata_values[TIMESTAMP.name] = time
+            if time:
+                metadata_values[TIMESTAMP.name] = time if isinstance(time, str) else repr(time)
             block_metadata = new_block.metadata.with_raw(**metadata_values) if metadata_values else new_block.metadata
             if result is not None:
                 call_metadata = {INFERENCE_ID.name: result.inference_id}
@@ -166,7 +168,7 @@ class Transcript:
         """Add an `other` block with a value as it is: of a record that belongs to no message, for example."""
         role = value.get("role") if isinstance(value, Mapping) else ""
         new_block = other_block(value, role if isinstance(role, str) else "")
-        self.add_block(new_block.kind, new_block.payload, new_block.role, result=result)
+        self.add_block(new_block.kind, new_block.payload, new_block.role, result=result, time=_time_of(value))
 
     def add_unknown(self, value: Any, reason: str) -> None:
         """Add an `other` block with a value that is not understood, and report the reason."""
@@ -187,9 +189,21 @@ class Transcript:
                 metadata=first_block.metadata.with_raw(**{FIELDS.name: merged_fields})
             )
 
+    def set_times(self, index: int, time: Any) -> None:
+        """Set the time of the record, as the file writes it, on its blocks, which begin at `index`."""
+        if isinstance(time, (str, int, float)) and time:
+            time_text = time if isinstance(time, str) else repr(time)
+            for block_index in range(index, len(self.blocks)):
+                block = self.blocks[block_index]
+                self.blocks[block_index] = block._with(metadata=block.metadata.with_raw(**{TIMESTAMP.name: time_text}))
+
     def start_turn(self) -> None:
         """Begin a Turn with the next block, in formats that mark where Turns begin."""
         self.turn_starts.append(len(self.blocks))
+
+    def start_context(self) -> None:
+        """Begin a new context with the next block: the model no longer sees the blocks before it."""
+        self.context_starts.append(len(self.blocks))
 
     def inference_result(
         self,
@@ -240,7 +254,9 @@ class Transcript:
         if extra_fields and (present_fields := omit_empty(extra_fields)):
             metadata_values[FIELDS.name] = freeze_or_json(present_fields)
         return Run(
-            turns_by_start(self.blocks, self.turn_starts) if self.turn_starts else turns_by_prompt(self.blocks),
+            turns_by_start(self.blocks, self.turn_starts)
+            if self.turn_starts
+            else turns_by_prompt(self.blocks, self.context_starts),
             id=id or self.key,
             name=name,
             metadata=metadata_from_dict(metadata_values) if metadata_values else NO_METADATA,
@@ -308,17 +324,23 @@ def check_calls(blocks: Sequence[Block], notes: Notes, position_of: Callable[[in
         notes.add_guess(position_of(index), faults.no_result(call_id))
 
 
-def turns_by_prompt(blocks: Iterable[Block]) -> tuple[Turn, ...]:
-    """Return a Turn for each prompt that follows an answer; every Turn has all blocks before it, and shares them."""
+def turns_by_prompt(blocks: Iterable[Block], context_starts: Iterable[int] = ()) -> tuple[Turn, ...]:
+    """Return a Turn for each prompt that follows an answer; every Turn has all blocks before it, and shares them.
+
+    A Turn that begins at one of `context_starts` has none of the blocks before it.
+    """
     turns: list[Turn] = []
     earlier_blocks: PersistentList[Block] = PersistentList()
     new_blocks: list[Block] = []
     has_answer = False
-    for next_block in blocks:
-        if next_block.kind == "user" and has_answer:
+    first_blocks = frozenset(context_starts)
+    for index, next_block in enumerate(blocks):
+        is_new_context = index in first_blocks and index > 0
+        if (next_block.kind == "user" and has_answer) or is_new_context:
             earlier_blocks += new_blocks
             turns.append(_make_turn(earlier_blocks, "", NO_METADATA, NO_METADATA, EMPTY_DICT, None))
             new_blocks, has_answer = [], False
+            earlier_blocks = PersistentList() if is_new_context else earlier_blocks
         has_answer = has_answer or next_block.kind not in PROMPT_KINDS
         new_blocks.append(next_block)
     if new_blocks or not turns:
@@ -334,6 +356,12 @@ def turns_by_start(blocks: Sequence[Block], turn_starts: Iterable[int]) -> tuple
         turn_blocks += tuple(blocks[len(turn_blocks) : turn_end])
         turns.append(Turn(turn_blocks))
     return tuple(turns)
+
+
+def _time_of(record: Any) -> Any:
+    """Return the time of a record that becomes an `other` block; None without one."""
+    times = [record.get(name) for name in TIME_FIELDS] if isinstance(record, Mapping) else []
+    return next((time for time in times if isinstance(time, (str, int, float)) and not isinstance(time, bool)), None)
 
 
 def other_block(value: Any, role: str = "") -> Block:

@@ -1,0 +1,16 @@
+"""The names and the version of the files that nbturns writes; the names are geppetto's."""
+
+from __future__ import annotations
+
+from ..values.turns import Kind
+
+FORMAT_VERSION = 1
+BYTES_KEY = "!!binary"
+KNOWN_KINDS = frozenset(Kind)
+DEFAULT_ROLES = {"llm_text": "assistant"}  # the role of a block that a file gives none, as in geppetto
+SHARED_BLOCKS_KEYS = {"shared_blocks"}  # the keys of an entry that refers to blocks of the previous Turn
+MISPLACED_FIELDS = {  # by kind: payload fields that hand-written files have next to the kind
+    "tool_call": ("name", "args"),
+    "tool_use": ("result", "error"),
+    "user": ("text", "images"),
+}
