@@ -19,7 +19,7 @@ from ..values.inference_results import INFERENCES, InferenceResult
 from ..values.persistent_list import PersistentList
 from ..values.provenance import FIELDS
 from ..values.turns import Run
-from .inspect_messages import Attachments, SampleEvents, calls_outside, read_messages
+from .inspect_messages import Attachments, SampleEvents, calls_outside, message_ids, read_messages
 from .kit import faults
 from .kit.import_report import Notes, join_positions
 from .kit.importer import SURE, Importer, try_read
@@ -202,9 +202,8 @@ def _report_compacted(sample: Mapping[str, Any], messages: list[Any], notes: Not
     message_pool = events_data.get("messages") if isinstance(events_data, Mapping) else None
     if not isinstance(message_pool, list):
         return
-    final_ids = {message.get("id") for message in messages if isinstance(message, Mapping)}
-    pool_ids = [message.get("id") for message in message_pool if isinstance(message, Mapping)]
-    compacted_count = sum(bool(id) and id not in final_ids for id in pool_ids)
+    final_ids = message_ids(messages)
+    compacted_count = len(message_ids(message_pool) - final_ids)
     if compacted_count:
         notes.add_dropped(
             "events_data.messages", f"{compacted_count} messages of earlier model calls, compacted since, are left out"

@@ -110,10 +110,17 @@ def first_message_id(output: Mapping[str, Any]) -> str:
     return ""
 
 
+def message_ids(messages: Iterable[Any]) -> set[str]:
+    """Return the ids of messages, without those that are not a text."""
+    return {
+        message["id"] for message in messages if isinstance(message, Mapping) and isinstance(message.get("id"), str)
+    }
+
+
 def calls_outside(messages: Sequence[Any], events: SampleEvents, key: str) -> list[InferenceResult]:
     """Return the model calls whose reply is not in the messages: those before a compaction, of subagents, of graders."""
-    message_ids = {message.get("id") for message in messages if isinstance(message, Mapping)}
-    calls = {call_id: result for call_id, result in events.calls.items() if call_id not in message_ids}
+    final_ids = message_ids(messages)
+    calls = {call_id: result for call_id, result in events.calls.items() if call_id not in final_ids}
     final_index = find_last_reply(messages)
     if events.last_result and final_index >= 0 and str(messages[final_index].get("id")) not in events.results:
         own_ids = [call_id for call_id, result in calls.items() if result.usage == events.last_result.usage]
