@@ -164,14 +164,13 @@ def summary_of(result: InferenceResult | None) -> CallSummary:
 def plain_json(value: Any) -> str:
     """Return a value of a file as JSON. Raises NotPlainError for a value that a Block may hold in another form.
 
-    A Block refuses deep nesting. The number of brackets is at least the number of levels, and is counted
-    faster than these.
+    A Block refuses deep nesting. A short text cannot be nested deeply, nor can one with few brackets.
     """
     try:
         text = to_json(value)
     except (ValueError, RecursionError) as error:
         raise NotPlainError from error
-    if text.count("{") + text.count("[") > MAX_LEVELS:
+    if len(text) > 2 * MAX_LEVELS and text.count("{") + text.count("[") > MAX_LEVELS:
         require_levels(value)
     return text
 

@@ -19,10 +19,16 @@ from ..block_frame import parsed_time
 from ..sources import SourceFile
 from .block_batch import EMPTY_SUMMARY, BlockBatch, CallSummary, NotPlainError, plain_json, require_levels
 
+CALL_ID, CALL_RECORD, LEDGER = INFERENCE_ID.name, INFERENCE_RESULT.name, INFERENCES.name
+SESSION = SESSION_ID.name
 RUN_FIELDS = frozenset({"version", "id", "name", "turns", "metadata"})
 TURN_FIELDS = frozenset({"version", "id", "shared_blocks", "blocks", "metadata", "data"})
 BLOCK_FIELDS = frozenset({"id", "kind", "role", "payload", "metadata"})
-CALL_METADATA = frozenset({INFERENCE_ID.name, INFERENCE_RESULT.name, DURATION_MS.name})  # never part of `extra`
+CALL_METADATA = frozenset({CALL_ID, CALL_RECORD, DURATION_MS.name})  # never part of `extra`
+# The payloads of a tool call and a result whose only nested value is in the text of the block.
+RENDERED_FIELDS = {"tool_call": frozenset({"id", "name", "args"}), "tool_use": frozenset({"id", "result", "error"})}
+NO_FIELDS: frozenset[str] = frozenset()
+ID_TYPES = (str, type(None))
 EMPTY_PAYLOAD: dict[str, Any] = {}
 FINISH_CLASSES = {finish.value: finish.value for finish in FinishClass}
 # The fields of the record of a model call, with the types that need no decoding.
@@ -77,7 +83,7 @@ def _turns(record: dict[str, Any]) -> list[dict[str, Any]]:
 def _run_id(record: dict[str, Any], turns: list[dict[str, Any]], file: SourceFile, position: int) -> str:
     run_id = _optional_text(record.get("id")) if "turns" in record else ""
     if not run_id:
-        session_ids = (_optional_text(_mapping(turn.get("metadata")).get(SESSION_ID.name)) for turn in turns)
+        session_ids = (_optional_text(_mapping(turn.get("metadata")).get(SESSION)) for turn in turns)
         return next(filter(None, session_ids), "") or f"{file.path}#{position}"
     return file.distinct_id(run_id)
 
@@ -116,14 +122,14 @@ class _RunReader:
 
     def _read_metadata(self, metadata: dict[str, Any]) -> None:
         """Add the model calls of the ledger of a Turn."""
-        if type(metadata.get(SESSION_ID.name, "")) is not str:
+        if type(metadata.get(SESSION, "")) is not str:
             raise NotPlainError
         for name, value in metadata.items():
-            if type(value) is not str and name != INFERENCES.name:
+            if type(value) is not str and name != LEDGER:
                 require_levels(value)
-        self.has_ledger = INFERENCES.name in metadata
+        self.has_ledger = LEDGER in metadata
         if self.has_ledger:
-            self._add_ledger(metadata[INFERENCES.name])
+            self._add_ledger(metadata[LEDGER])
 
     def _add_ledger(self, ledger: Any) -> None:
         if type(ledger) is not list:
@@ -162,10 +168,10 @@ class _RunReader:
         if type(kind) is not str or kind not in KNOWN_KINDS or (payload is not None and type(payload) is not dict):
             raise NotPlainError
         row = len(batch.texts)
-        if metadata:
-            self._add_call(row, _mapping(metadata))
-        elif metadata is not None:
-            _mapping(metadata)
+        if metadata is not None:
+            if type(metadata) is not dict or BYTES_KEY in metadata:
+                raise NotPlainError
+            self._add_call(row, metadata)
         if not BLOCK_FIELDS.issuperset(block):
             if "payload" not in block:  # its fields may be outside of a payload
                 raise NotPlainError
@@ -178,30 +184,27 @@ class _RunReader:
             if block_id:
                 self.block_ids.add(block_id)
                 batch.ids[row] = block_id
-        if type(role) is not str or not role or role.isspace():
-            role = _role(block, kind)
         payload = payload or EMPTY_PAYLOAD
         text = payload.get("text") if kind in MESSAGE_KINDS else None
         if type(text) is not str or len(payload) > 1:
-            self._add_payload(row, kind, payload)
-            text = _text(kind, payload)
-        pair_number = batch.kind_role_pairs.get((kind, role or None))
+            text = self._add_payload(row, kind, payload)
+        pair = kind, role if type(role) is str and role and not role.isspace() else _role(block, kind)
+        pair_number = batch.kind_role_pairs.get(pair)
         if pair_number is None:
-            batch.add(kind, role or None, text)
+            batch.add(*pair, text)
             return
         batch.texts.append(text)
         batch.kind_roles.append(pair_number)
 
-    def _add_payload(self, row: int, kind: str, payload: dict[str, Any]) -> None:
-        """Add the values of a payload except its text."""
+    def _add_payload(self, row: int, kind: str, payload: dict[str, Any]) -> str:
+        """Add the values of a payload except its text, which is returned."""
         if BYTES_KEY in payload:  # this mapping is the JSON form of bytes
             raise NotPlainError
-        for value in payload.values():
-            if type(value) is dict or type(value) is list:
-                require_levels(value)
         batch, call_id, name, error = self.batch, payload.get("id"), payload.get("name"), payload.get("error")
         if type(name or "") is not str or type(error or "") is not str:
             raise NotPlainError
+        if error or type(call_id) not in ID_TYPES or not RENDERED_FIELDS.get(kind, NO_FIELDS).issuperset(payload):
+            require_levels(payload)
         call_id, name = call_id if type(call_id) is str else "", name or ""
         if kind == "tool_call":
             self.tool_names[call_id] = name
@@ -216,6 +219,9 @@ class _RunReader:
         images = payload.get("images")
         if images and type(images) is list:
             batch.images[row] = len(images)
+        if kind == "tool_call":
+            return _arguments(payload)
+        return block_text(kind, payload, FORM)
 
     def _add_extra(self, row: int, block: dict[str, Any], metadata: Any) -> None:
         extra = _extra(block, metadata)
@@ -226,9 +232,9 @@ class _RunReader:
 
     def _add_call(self, row: int, metadata: dict[str, Any]) -> None:
         """Store the number of the model call that produced a block."""
-        call_id, call_record = metadata.get(INFERENCE_ID.name), metadata.get(INFERENCE_RESULT.name)
+        call_id, call_record = metadata.get(CALL_ID), metadata.get(CALL_RECORD)
         if not call_id:
-            if not {INFERENCE_ID.name, INFERENCE_RESULT.name}.isdisjoint(metadata):  # equal records may be one call
+            if CALL_ID in metadata or CALL_RECORD in metadata:  # equal records may be one call
                 raise NotPlainError
             return
         if type(call_id) is not str:
@@ -246,14 +252,10 @@ class _RunReader:
         self.batch.calls[row] = number
 
 
-def _text(kind: str, payload: dict[str, Any]) -> str:
-    if kind == "tool_call" and type(payload.get("args") or EMPTY_PAYLOAD) is not dict:
-        raise NotPlainError
-    return block_text(kind, payload, FORM)
-
-
 def _arguments(payload: dict[str, Any]) -> str:
     if args := payload.get("args"):
+        if type(args) is not dict:
+            raise NotPlainError
         return _json(args)
     if payload.get("args_raw"):
         raise NotPlainError
@@ -315,10 +317,14 @@ def _summary_of(provider: str | None, model: str | None, stop_reason: str | None
     return provider or "", model or "", stop_reason or "", finish or "unknown"
 
 
-def _role(block: dict[str, Any], kind: str) -> str:
-    """Return the role of a block that has a blank one, null, or none."""
+def _role(block: dict[str, Any], kind: str) -> str | None:
+    """Return the role of a block, or the one that its kind has by default."""
     role = block.get("role", "")
-    return "" if role is None else DEFAULT_ROLES.get(kind, _optional_text(role))
+    if role is None:
+        return None
+    if type(role) is not str:
+        raise NotPlainError
+    return (role if role.strip() else DEFAULT_ROLES.get(kind, role)) or None
 
 
 def _extra(block: dict[str, Any], metadata: Any) -> str | None:
