@@ -57,6 +57,12 @@ def shared() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def strict_warnings(pytestconfig: pytest.Config) -> list[str]:
+    """The options with which another Python makes errors of warnings, but for those that -W of pytest ignores."""
+    return ["-W", "error", *(f"-W{text}" for text in pytestconfig.getoption("pythonwarnings") or ())]
+
+
 @pytest.fixture
 def server() -> Iterator[Server]:
     """A server that replays recorded exchanges."""

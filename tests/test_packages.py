@@ -38,11 +38,11 @@ run = nt.Run((nt.turn("Which city?", system="Be brief.") + nt.assistant("Lyon.")
 """
 
 
-def python(script: str, absent: list[str], folder: Path) -> str:
+def python(options: list[str], script: str, absent: list[str], folder: Path) -> str:
     """Return what a script prints in a Python that cannot import the packages."""
     whole = f"ABSENT = {absent}\n{ABSENT}\n{script}"
     finished = subprocess.run(
-        [sys.executable, "-W", "error", "-c", whole],
+        [sys.executable, *options, "-c", whole],
         check=False,
         cwd=folder,
         capture_output=True,
@@ -53,7 +53,9 @@ def python(script: str, absent: list[str], folder: Path) -> str:
     return finished.stdout
 
 
-def test_load_view_save_and_sessions_work_without_any_optional_package(tmp_path: Path) -> None:
+def test_load_view_save_and_sessions_work_without_any_optional_package(
+    tmp_path: Path, strict_warnings: list[str]
+) -> None:
     script = """
 run = nt.example()
 for suffix in (".yaml", ".json", ".jsonl", ".html", ".md"):
@@ -79,7 +81,11 @@ print(loaded == [run] * 3, len(chat[0]), all(tables), all(bundles))
 print(execution.result(60).text, session.turns[0].of_kind("tool_use")[0].result["city"])
 print([name for name in ABSENT if sys.modules.get(name)])
 """
-    assert python(script, OPTIONAL, tmp_path).splitlines() == ["True 2 True True", "18 degrees. Lyon", "[]"]
+    assert python(strict_warnings, script, OPTIONAL, tmp_path).splitlines() == [
+        "True 2 True True",
+        "18 degrees. Lyon",
+        "[]",
+    ]
 
 
 # Each expression, and the package that its error names with what to install.
@@ -134,7 +140,7 @@ print(json.dumps({expression: outcome(expression) for expression in EXPRESSIONS}
 
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def outcomes(tmp_path_factory: pytest.TempPathFactory, strict_warnings: list[str]) -> dict[str, Any]:
     """The outcome of each expression: the classes of its error, its words, the package and the command."""
     folder = tmp_path_factory.mktemp("absent")
     (folder / "chat.json").write_text(json.dumps([{"role": "user", "content": "a"}]))
@@ -142,7 +148,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     packed_archive(folder / "packed.eval")
     found: dict[str, Any] = {}
     for expressions, absent in (({**PANDAS, **ZSTD}, OPTIONAL), (BARE, NEEDED)):
-        found |= json.loads(python(f"EXPRESSIONS = {[*expressions]}\n{WEATHER}", absent, folder))
+        found |= json.loads(python(strict_warnings, f"EXPRESSIONS = {[*expressions]}\n{WEATHER}", absent, folder))
     return found
 
 
