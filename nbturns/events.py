@@ -2,7 +2,7 @@
 
 A sink is any callable that takes an event: a view, a store, a log, a test. Each event has
 its time (`at`, seconds since the epoch) and its number in the stream of its execution
-(`seq`, from 0).
+(`seq`, from 0), and names its execution (`execution_id`, and `execution`, the object itself).
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Any, TypeAlias
+from weakref import WeakValueDictionary
 
 from .values.frozen_json import unchecked_constructor
 from .values.inference_results import InferenceResult
@@ -30,16 +31,25 @@ class Phase(StrEnum):
 class Event:
     seq: int = field(default=0, init=False, compare=False)
     at: float = field(default=0.0, init=False, compare=False)
+    execution_id: str = field(default="", init=False, compare=False, repr=False)
+
+    @property
+    def execution(self) -> Any:
+        """The Execution that emitted this event; None when it no longer exists, or is in another process."""
+        return live_executions.get(self.execution_id)
 
 
 put_seq: Callable[[Event, int], None] = vars(Event)["seq"].__set__  # bypasses the guard of the frozen class
 put_at: Callable[[Event, float], None] = vars(Event)["at"].__set__
+put_execution_id: Callable[[Event, str], None] = vars(Event)["execution_id"].__set__
+live_executions: WeakValueDictionary[str, Any] = WeakValueDictionary()  # by id; an event does not keep its execution
 
 
-def stamp(event: Event, seq: int, at: float) -> None:
-    """Set the number and time of an event; once, before any sink receives it."""
+def stamp(event: Event, seq: int, at: float, execution_id: str = "") -> None:
+    """Set the number, time and execution of an event; once, before any sink receives it."""
     put_seq(event, seq)
     put_at(event, at)
+    put_execution_id(event, execution_id)
 
 
 @dataclass(frozen=True, slots=True)

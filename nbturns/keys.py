@@ -10,11 +10,13 @@ from __future__ import annotations
 from typing import Any
 
 from .middleware.system_prompts import MIDDLEWARE as MIDDLEWARE
+from .middleware.system_prompts import SESSION_PROMPT as SESSION_PROMPT
 from .runtime.call_ids import PROVIDER_CALL_ID as PROVIDER_CALL_ID
 from .runtime.execution import STATUS as STATUS
 from .runtime.toolbox import AGENT_MODE_ALLOWED_TOOLS as AGENT_MODE_ALLOWED_TOOLS
 from .runtime.toolbox import ATTEMPTS as ATTEMPTS
 from .runtime.toolbox import CUT as CUT
+from .runtime.toolbox import INTERRUPTED as INTERRUPTED
 from .runtime.toolbox import TOOL_CONFIG as TOOL_CONFIG
 from .session import EXECUTION_ID as EXECUTION_ID
 from .session import RUNTIME as RUNTIME
@@ -96,6 +98,7 @@ __all__ = [
     "INFERENCE_CONFIG",
     "INFERENCE_ID",
     "INFERENCE_RESULT",
+    "INTERRUPTED",
     "MESSAGE",
     "MIDDLEWARE",
     "MODEL",
@@ -114,6 +117,7 @@ __all__ = [
     "RESPONSES_SERVER_TOOLS",
     "RUNTIME",
     "SESSION_ID",
+    "SESSION_PROMPT",
     "STATUS",
     "STDOUT",
     "STOP_REASON",

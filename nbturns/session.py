@@ -10,18 +10,21 @@ from uuid import uuid4
 from .errors import BusyError, MisuseError
 from .events import Event, Notice, Pause, Sink, Snapshot
 from .middleware.checked_output import CheckedOutput
-from .middleware.system_prompts import system_prompt, with_system_prompt
+from .middleware.system_prompts import session_prompt, with_session_prompt
+from .runtime.background_loop import background_loop, start_lock
 from .runtime.call_ids import with_distinct_call_ids
 from .runtime.engine_protocol import Engine, Middleware, ModelCall, Scope, recording_engine, with_block_ids
 from .runtime.execution import STATUS, Execution
+from .runtime.prompts import prompt_blocks, with_open_calls_answered
 from .runtime.step_controller import Breakpoint, StepController, parse_pause_phases
+from .runtime.tool_config import ToolConfigLayers
 from .runtime.tool_loop import run_loop
 from .runtime.toolbox import TOOL_CONFIG, Toolbox, ToolConfig
 from .tools import Tool
 from .values.frozen_json import freeze
 from .values.inference_results import INFERENCE_RESULT, INFERENCES, OUTPUT, Usage
 from .values.metadata import Key
-from .values.turns import Block, Run, Turn, tool_use, user
+from .values.turns import Block, Run, Turn
 
 SESSION_ID: Key[str] = Key("geppetto.session_id@v1", str)
 EXECUTION_ID: Key[str] = Key("geppetto.inference_id@v1", str)
@@ -74,6 +77,7 @@ class Session:
         self._watchers: list[Callable[[Execution], object]] = []
         self._turns: tuple[Turn, ...] = run.turns if run else ()
         self._ids = _IdSource()
+        self._tool_config_layers = ToolConfigLayers()
         if unknown_tools := [name for name in tool_config.allowed or () if name not in self.tools]:
             tool_names = ", ".join(tool.name for tool in self.tools) or "none"
             raise MisuseError(
@@ -88,7 +92,7 @@ class Session:
     @property
     def latest(self) -> Turn:
         """The last Turn; before the first, a Turn with only the system prompt."""
-        return self._turns[-1] if self._turns else with_system_prompt(Turn(), self.system)
+        return self._turns[-1] if self._turns else with_session_prompt(Turn(), self.system)
 
     @property
     def run(self) -> Run:
@@ -105,7 +109,7 @@ class Session:
 
     def ask(
         self,
-        prompt: str | Block | Iterable[Block] | Turn,
+        prompt: str | Block | Iterable[str | Block] | Turn,
         *,
         step: bool | Iterable[str] | None = None,
         limit: int | None = None,
@@ -113,53 +117,74 @@ class Session:
     ) -> Execution:
         """Add `prompt` to the conversation, start an execution and return it at once.
 
-        A Turn as prompt is continued, its pending calls first. `limit` is the number of model calls.
-        `output` is the required type of the answer, for example a pydantic model: `turn.output` is
+        Each text is a user block. A Turn as prompt is continued, its pending calls first; tool settings in
+        its data take precedence over those of the session. `limit` is the number of model calls. `output` is the required type of the answer, for example a pydantic model: `turn.output` is
         then an object of it, and an answer that does not match is requested again. Raises BusyError
         while another execution of this session is not over.
         """
-        if self.execution is not None and self.execution.status not in ("done", "stopped", "failed"):
-            raise BusyError(
-                f"this session's execution is {self.execution.status}; take its result(), step() it to the end, or stop() it"
-            )
+        if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
+            raise MisuseError(f"limit must be a number of model calls, at least 1, got {limit!r:.60}")
         output_checks = () if output is None else (CheckedOutput(output),)
+        blocks = prompt if isinstance(prompt, Turn) else prompt_blocks(prompt)
+        with start_lock():  # two threads may ask at the same time
+            self._refuse_if_busy()
+            background_loop()  # raises where no execution can run
+            execution = self._make_execution(blocks, self.step if step is None else step, limit, output_checks)
+            self._executions.append(execution)
+            self.execution = execution  # before the start, because sinks use it
+            execution.start()
+        for watcher in tuple(self._watchers):
+            watcher(execution)
+        return execution
+
+    def _refuse_if_busy(self) -> None:
+        execution = self.execution
+        if execution is None or execution.status in ("done", "stopped", "failed"):
+            return
+        if not execution.is_of_this_process:
+            raise BusyError("this session's execution runs in the process that forked this one; ask session.fork()")
+        raise BusyError(
+            f"this session's execution is {execution.status}; take its result(), step() it to the end, or stop() it"
+        )
+
+    def _make_execution(
+        self, prompt: Turn | tuple[Block, ...], step: Any, limit: int | None, output_checks: tuple[Middleware, ...]
+    ) -> Execution:
         execution_id = self._ids.new()
-        turn, notices = with_distinct_call_ids(self._seed(prompt, execution_id), self._ids.new)
-        max_calls = limit if limit is not None else self.tool_config.max_iterations
-        if not isinstance(max_calls, int) or isinstance(max_calls, bool) or max_calls < 1:
-            raise MisuseError(f"limit must be a number of model calls, at least 1, got {max_calls!r:.60}")
+        config = self._tool_config_layers.effective_config(
+            self.tool_config, prompt if isinstance(prompt, Turn) else self.latest, is_prompt=isinstance(prompt, Turn)
+        )
+        turn, notices = with_distinct_call_ids(self._seed(prompt, execution_id, config), self._ids.new)
+        max_calls = config.max_iterations if limit is None else limit
 
         async def drive(execution: Execution) -> Turn:
             for text in notices:
                 execution.emit(Notice(text))
-            scope = self._scope(execution.emit, self._ids.new)
+            scope = self._scope(config, turn, execution.emit, self._ids.new)
             return await run_loop(
                 turn, self._recording_engine(shape=output_checks), scope, execution._step_controller, limit=max_calls
             )
 
-        self.execution = Execution(
+        return Execution(
             drive,
             turn,
             id=execution_id,
-            step=self.step if step is None else step,
+            step=step,
             break_when=self.break_when,
-            config=self.tool_config,
+            config=config,
             sinks=(*self.sinks, *((self._snapshot_sink,) if self.on_snapshot else ())),
             settle=self._accept,
         )
-        self._executions.append(self.execution)
-        for watcher in tuple(self._watchers):
-            watcher(self.execution)
-        return self.execution
 
-    def _scope(self, emit: Sink, new_id: Callable[[], str]) -> Scope:
-        return Scope(tools=self.tools, tool_config=self.tool_config, emit=emit, new_id=new_id)
+    def _scope(self, config: ToolConfig, turn: Turn, emit: Sink, new_id: Callable[[], str]) -> Scope:
+        turn_config = turn.data.get(TOOL_CONFIG)
+        return Scope(tools=self.tools, tool_config=config, emit=emit, new_id=new_id, turn_config=turn_config)
 
     def _recording_engine(
         self, record_call: Callable[[ModelCall], object] = id, shape: tuple[Middleware, ...] = ()
     ) -> Engine:
         """Return the engine that the loop calls: wrapped in the middlewares and the system prompt."""
-        layers = (*self.middleware, system_prompt(self.system)) if self.system else self.middleware
+        layers = (*self.middleware, session_prompt(self.system)) if self.system else self.middleware
         return recording_engine(self.engine, (*shape, *layers), record_call)
 
     def as_engine(self) -> Engine:
@@ -225,14 +250,14 @@ class Session:
         if isinstance(event, Snapshot) and self.on_snapshot is not None:
             self.on_snapshot(event)
 
-    def _seed(self, prompt: str | Block | Iterable[Block] | Turn, execution_id: str) -> Turn:
+    def _seed(self, prompt: Turn | tuple[Block, ...], execution_id: str, config: ToolConfig) -> Turn:
         """Return the first Turn of an execution: the conversation so far and the prompt, with ids."""
         if isinstance(prompt, Turn):
             turn = prompt
         else:
-            turn = _with_open_calls_answered(self.latest)
+            turn = with_open_calls_answered(self.latest)
             turn = turn._with(metadata=turn.metadata.without(INFERENCE_RESULT, INFERENCES, STATUS, OUTPUT), id="")
-            turn = turn + (user(prompt) if isinstance(prompt, str) else prompt)
+            turn = turn + prompt
         if not len(turn):
             raise MisuseError("the Turn has no blocks; pass a prompt")
         turn = with_block_ids(turn, Turn(), self._ids.new)
@@ -244,17 +269,8 @@ class Session:
             metadata = metadata.with_raw(**{RUNTIME.name: self.runtime})
         data = turn.data
         if tool_definitions:
-            data = data.with_raw(
-                **{TOOL_CONFIG.name: self._tool_config_for(prompt).to_dict(), TOOL_DEFINITIONS.name: tool_definitions}
-            )
+            data = data.with_raw(**{TOOL_CONFIG.name: config.to_dict(), TOOL_DEFINITIONS.name: tool_definitions})
         return turn._with(id=turn.id or self._ids.new(), metadata=metadata, data=data)
-
-    def _tool_config_for(self, prompt: Any) -> ToolConfig:
-        """Return the tool settings; the `tool_choice` of a Turn that is the prompt takes precedence."""
-        turn_config = prompt.data.get(TOOL_CONFIG) if isinstance(prompt, Turn) else None
-        return (
-            self.tool_config if turn_config is None else self.tool_config.replace(tool_choice=turn_config.tool_choice)
-        )
 
     def _accept(self, turn: Turn) -> None:
         self._turns = (*self._turns, turn)
@@ -298,7 +314,7 @@ class _SessionEngine:
                 if not isinstance(event, Snapshot):  # snapshots are taken by the outer loop alone
                     scope.emit(event)
 
-            inner_scope = session._scope(emit_outside, scope.new_id)
+            inner_scope = session._scope(tool_config, turn, emit_outside, scope.new_id)
             return await run_loop(
                 turn,
                 recording_engine,
@@ -346,15 +362,6 @@ def _layer_name(layer: Middleware) -> str:
     """Return the name of a middleware; one of nbturns has the name of the function that made it."""
     name: str = getattr(layer, "name", "") or getattr(layer, "__qualname__", type(layer).__qualname__)
     return name.partition(".<locals>")[0]
-
-
-def _with_open_calls_answered(turn: Turn) -> Turn:
-    """Return the Turn with an error for each pending call, because providers reject open calls."""
-    return (
-        turn + tuple(tool_use(call.tool_call_id, error="not run: stopped") for call in turn.pending)
-        if turn.pending
-        else turn
-    )
 
 
 def _is_beginning_of(earlier: Turn, turn: Turn) -> bool:

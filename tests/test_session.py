@@ -62,7 +62,7 @@ def test_a_prompt_is_a_text_a_block_blocks_or_a_turn() -> None:
     assert len(asked.turns) == 3
 
 
-@pytest.mark.parametrize("prompt", [5, {"kind": "user"}, ["text"]])
+@pytest.mark.parametrize("prompt", [5, {"kind": "user"}, [nt.user("text"), 5]])
 def test_what_is_no_prompt_is_refused_and_the_session_is_as_it_was(prompt: Any) -> None:
     asked = session("a")
 

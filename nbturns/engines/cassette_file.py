@@ -18,7 +18,6 @@ from ..errors import DriftError, LoadError
 from ..render.text import block_line
 from ..runtime.call_ids import PROVIDER_CALL_ID
 from ..runtime.engine_protocol import Engine, Scope, innermost_engine
-from ..runtime.toolbox import TOOL_CONFIG
 from ..serialization.serde import block_from_dict, block_to_dict, yamlable
 from ..values.blocks import Block, comparable_content
 from ..values.frozen_json import freeze, thaw
@@ -183,8 +182,7 @@ def _conditions(turn: Turn, scope: Scope, engine: Any) -> dict[str, Any]:
         conditions["settings"] = settings
     if scope.tool_config.enabled and len(scope.tools):
         conditions["tools"] = {tool.name: _digest([tool.description, thaw(tool.parameters)]) for tool in scope.tools}
-        own_tools = turn.data.get(TOOL_CONFIG)
-        tool_choice = (own_tools or scope.tool_config).tool_choice
+        tool_choice = scope.with_config_of(turn).tool_config.tool_choice
         conditions |= {"tool_choice": tool_choice} if tool_choice != "auto" else {}
     plain: dict[str, Any] = json.loads(json.dumps(conditions, default=repr))
     return plain

@@ -17,7 +17,7 @@ from ..errors import EngineError
 from ..events import Notice
 from ..runtime.background_loop import Waiting
 from ..runtime.engine_protocol import Middleware, Scope
-from ..runtime.toolbox import TOOL_CONFIG, Toolbox, ToolConfig
+from ..runtime.toolbox import Toolbox, ToolConfig
 from ..values.frozen_json import FrozenDict, freeze
 from ..values.inference_settings import STRUCTURED_OUTPUT_CONFIG
 from ..values.model_info import ModelInfo, with_cost
@@ -102,9 +102,7 @@ class ProviderEngine:
             else:
                 turn = with_schema_in_words(turn, config)
                 notices.append(f"the schema of the answer goes as text, because {self.model} has no parameter for it")
-        own_tools = turn.data.get(TOOL_CONFIG)
-        if own_tools is not None and own_tools.tool_choice != scope.tool_config.tool_choice:
-            scope = scope.replace(tool_config=scope.tool_config.replace(tool_choice=own_tools.tool_choice))
+        scope = scope.with_allowed_tools(turn)
         reasons = self.model_info.reasoning if self.model_info is not None else None
         params, changes = provider.remove_refused(self.model, params, reasons=reasons)
         body = provider.request(turn, scope, self.model, params)
@@ -121,7 +119,7 @@ class ProviderEngine:
         as `.source` tells. It makes no answer and costs nothing. Raises EngineError.
         """
         turn = Turn((user(turn),)) if isinstance(turn, str) else turn
-        scope = Scope(tools=Toolbox(tools), tool_config=tool_config or ToolConfig())
+        scope = Scope(tools=Toolbox(tools), tool_config=tool_config or ToolConfig()).with_allowed_tools(turn)
         params, _ = translated(self.provider, self.params, turn)
         return Waiting(count_tokens(self, turn, scope, params, self.request(turn, scope)))
 

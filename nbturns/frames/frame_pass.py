@@ -136,9 +136,9 @@ class FramePass:
         run = source.run
         if not source.file or run.import_report is None or run.import_report.format == OURS:
             return None
-        conversation = source.file, str(run.metadata.raw(BRANCH_OF) or run.id)
-        if conversation != self._conversation:
-            self._conversation, self._copies = conversation, set()
+        root = run.metadata.raw(BRANCH_OF)
+        if root is None or (source.file, root) != self._conversation:
+            self._conversation, self._copies = (source.file, str(root or run.id)), set()
         return self._copies
 
     def add_error(self, error: LoadError) -> None:

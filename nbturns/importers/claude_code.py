@@ -144,8 +144,9 @@ def _record_paths(records: Sequence[Record], notes: Notes) -> Iterator[RecordPat
         own_records = _conversation_records(
             records[index] for index, branch_start in branch_starts.items() if branch_start == first_index
         )
-        path_before = _path_to(parents[first_index], parents)
-        records_before = _conversation_records(records[index] for index in sorted(path_before & main_indexes))
+        records_before = _conversation_records(
+            records[index] for index in sorted(main_indexes) if index <= parents[first_index]
+        )
         yield f"branch {branch_number}", [*records_before, *own_records], len(own_records)
 
 

@@ -13,13 +13,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..values.turns import Kind
+from .kit.attribute_trees import attribute_tree, numbered_branches
 from .kit.faults import unknown_value
 from .kit.import_report import Notes
 from .kit.importer import Importer
 from .kit.record_fields import omit, omit_empty, optional_text, text_or_empty, to_float, token_usage
 from .kit.span_conversations import Draft, ModelCall, SpanReader, span_reader
 from .kit.spans import Span, span_score
-from .otel_genai import attribute_tree, is_simple, numbered_branches
+from .otel_genai import is_simple
 
 FORMAT = "openinference"
 BODY_FIELDS = ("messages", "input", "contents", "choices", "output", "content", "candidates", "system")

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..values.turns import Kind
+from .kit.attribute_trees import attribute_tree, numbered_branches
 from .kit.faults import unknown_value
 from .kit.import_report import Notes
 from .kit.importer import Importer
@@ -368,37 +369,6 @@ def _split_content(content: Any) -> tuple[list[str], list[dict[str, Any]], bool]
 def _numbered_messages(attributes: Mapping[str, Any], prefix: str) -> list[dict[str, Any]]:
     """Return messages whose fields are attributes of their own: `gen_ai.prompt.0.role`."""
     return [message for message in numbered_branches(attribute_tree(attributes, prefix)) if isinstance(message, dict)]
-
-
-def attribute_tree(attributes: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """Return the attributes below a prefix as a tree: `a.0.b` is `{"0": {"b": …}}`."""
-    tree: dict[str, Any] = {}
-    for attribute_name, value in attributes.items():
-        if not attribute_name.startswith(prefix + "."):
-            continue
-        *path_steps, last_step = attribute_name.removeprefix(prefix + ".").split(".")
-        tree_node = tree
-        for path_step in path_steps:
-            child_node = tree_node.setdefault(path_step, {})
-            if not isinstance(child_node, dict):
-                child_node = tree_node[path_step] = {"": child_node}
-            tree_node = child_node
-        tree_node[last_step] = (
-            value if not isinstance(tree_node.get(last_step), dict) else {**tree_node[last_step], "": value}
-        )
-    return tree
-
-
-def numbered_branches(tree: Any) -> list[Any]:
-    """Return the numbered branches of a tree in the order of their numbers."""
-    if isinstance(tree, list):
-        return tree
-    if not isinstance(tree, Mapping):
-        return []
-    return [
-        tree[branch_number]
-        for branch_number in sorted((branch_number for branch_number in tree if branch_number.isdigit()), key=int)
-    ]
 
 
 READER = SpanReader(model_call, other_messages)

@@ -3,23 +3,56 @@
 Cells may block, await or end, and clicks may arrive on any thread, without an effect on an
 execution, because it runs on its own loop. Values are frozen and may be used on any thread;
 this module is the only one that passes anything else between threads.
+
+A forked process gets a loop of its own, because the threads of its parent do not exist there.
+Where no thread can be started (Pyodide), the running event loop of the caller is used.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as WaitedTooLong
-from functools import cache
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 T = TypeVar("T")
 WAIT_SLICE = 0.25  # seconds; a wait without end cannot be interrupted on every platform
+
+
+class _ProcessState:
+    """The event loop, the threads and the lock of one process."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.event_loop: asyncio.AbstractEventLoop | None = None
+        self.thread: threading.Thread | None = None
+        self.borrowed_loop: asyncio.AbstractEventLoop | None = None  # where no thread can be started
+        self.idle_workers: deque[_JobQueue] = deque()
+        self.tasks: set[asyncio.Task[Any]] = set()  # asyncio keeps only weak references to tasks
+
+
+_JobQueue = SimpleQueue[Any]
+_state = _ProcessState()
+
+
+def _replace_state() -> None:
+    global _state  # noqa: PLW0603  # a forked process has nothing of its parent
+    _state = _ProcessState()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_replace_state)
+
+
+def start_lock() -> threading.RLock:
+    """Return the lock to hold while an execution is created; a forked process has its own."""
+    return _state.lock
 
 
 class Waiting(Generic[T]):
@@ -30,17 +63,38 @@ class Waiting(Generic[T]):
     """
 
     def __init__(self, coroutine: Coroutine[Any, Any, T], context: contextvars.Context | None = None) -> None:
+        self._prepare()
+        call_soon(self._start_task, coroutine, context)
+
+    def _prepare(self) -> None:
         self._future: Future[T] = Future()
         self._task: asyncio.Task[T] | None = None
-        call_soon(self._start_task, coroutine, context)
+        self._process = _state
 
     def _start_task(self, coroutine: Coroutine[Any, Any, T], context: contextvars.Context | None) -> None:
         self._task = background_loop().create_task(coroutine, context=context)
         self._task.add_done_callback(self._set_outcome)
-        _tasks.add(self._task)
+        self._process.tasks.add(self._task)
+
+    @property
+    def is_of_this_process(self) -> bool:
+        """True unless this process was forked later, so that the result arrives in its parent alone."""
+        return self._process is _state
+
+    def _refuse_in_fork(self) -> None:
+        if not self.is_of_this_process:
+            raise RuntimeError(
+                "this was started before the process was forked and runs in the parent process; "
+                "start another one here, with session.fork().ask(...)"
+            )
+
+    def _refuse_endless_wait(self) -> None:
+        if not self._future.done():
+            self._refuse_in_fork()
+            refuse_on_loop_thread("result()")
 
     def _set_outcome(self, task: asyncio.Task[T]) -> None:
-        _tasks.discard(task)
+        self._process.tasks.discard(task)
         if task.cancelled():
             self._future.cancel()
             self._future.set_running_or_notify_cancel()
@@ -55,7 +109,7 @@ class Waiting(Generic[T]):
 
     def result(self, timeout: float | None = None) -> T:
         """Block until the result is there and return it. Raises TimeoutError after `timeout` seconds."""
-        refuse_on_loop_thread("result()")
+        self._refuse_endless_wait()
         return wait_for_future(self._future, timeout)
 
     if not TYPE_CHECKING:  # type checkers report unknown attributes themselves
@@ -65,6 +119,8 @@ class Waiting(Generic[T]):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}", name=name, obj=self)
 
     def __await__(self) -> Generator[Any, None, T]:
+        if not self._future.done():
+            self._refuse_in_fork()
         asyncio_future = asyncio.wrap_future(self._future)
         asyncio_future.add_done_callback(
             _retrieve_exception
@@ -108,30 +164,49 @@ def call_soon(function: Callable[..., object], *args: object) -> None:
 
 def background_loop() -> asyncio.AbstractEventLoop:
     """Return the event loop of this process; the first call starts it."""
-    return _loop_and_thread()[0]
+    event_loop = _state.event_loop
+    return _start_loop() if event_loop is None else event_loop
 
 
 def on_loop_thread() -> bool:
     """Return True on the thread of the event loop."""
-    return threading.current_thread() is _thread()
+    if _state.thread is not None:
+        return threading.current_thread() is _state.thread
+    return _state.borrowed_loop is not None
 
 
-def _thread() -> threading.Thread:
-    return _loop_and_thread()[1]
+def _start_loop() -> asyncio.AbstractEventLoop:
+    state = _state
+    with state.lock:
+        if state.event_loop is not None:
+            return state.event_loop
+        if state.borrowed_loop is None:
+            loop_queue: SimpleQueue[asyncio.AbstractEventLoop] = SimpleQueue()
+            thread = threading.Thread(target=_run_loop_forever, args=(loop_queue,), name="nbturns", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                return _borrow_running_loop(state)
+            event_loop = asyncio.new_event_loop()
+            loop_queue.put(event_loop)
+            state.thread, state.event_loop = thread, event_loop
+            return event_loop
+        return _borrow_running_loop(state)
 
 
-_tasks: set[asyncio.Task[Any]] = set()  # asyncio keeps only weak references to tasks
+def _borrow_running_loop(state: _ProcessState) -> asyncio.AbstractEventLoop:
+    try:
+        state.borrowed_loop = asyncio.get_running_loop()
+    except RuntimeError:
+        if state.borrowed_loop is None or state.borrowed_loop.is_closed():
+            raise RuntimeError(
+                "no thread can be started here, so an execution needs a running event loop; call ask() in async code"
+            ) from None
+    return state.borrowed_loop
 
 
-@cache
-def _loop_and_thread() -> tuple[asyncio.AbstractEventLoop, threading.Thread]:
-    event_loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=_run_loop_forever, args=(event_loop,), name="nbturns", daemon=True)
-    thread.start()
-    return event_loop, thread
-
-
-def _run_loop_forever(event_loop: asyncio.AbstractEventLoop) -> None:
+def _run_loop_forever(loop_queue: SimpleQueue[asyncio.AbstractEventLoop]) -> None:
+    event_loop = loop_queue.get()
     while True:
         try:
             event_loop.run_forever()
@@ -139,22 +214,28 @@ def _run_loop_forever(event_loop: asyncio.AbstractEventLoop) -> None:
             continue
 
 
-async def run_in_worker(function: Callable[[], T]) -> T:
+async def run_in_worker(function: Callable[[], T], *, keep_result: bool = False) -> T:
     """Run a blocking `function` on a worker thread, in a copy of this context.
 
     The copied context sends the output of a tool to the cell that started it. Workers are
     reusable daemon threads: one that hangs blocks neither the next call nor the end of the
-    process.
+    process. Where no thread can be started, the function runs here and blocks the loop. With
+    `keep_result` a cancellation that comes after the end of the function does not discard its result.
     """
     calling_loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = calling_loop.create_future()
-    job_queue = _idle_workers.pop() if _idle_workers else _start_worker()
+    idle_workers = _state.idle_workers
+    try:
+        job_queue = idle_workers.pop() if idle_workers else _start_worker()
+    except RuntimeError:
+        return contextvars.copy_context().run(function)
     job_queue.put((contextvars.copy_context(), function, future, calling_loop))
-    return await future
-
-
-_JobQueue = SimpleQueue[Any]
-_idle_workers: deque[_JobQueue] = deque()
+    try:
+        return await future
+    except asyncio.CancelledError:
+        if keep_result and future.done() and not future.cancelled():
+            return future.result()
+        raise
 
 
 def _start_worker() -> _JobQueue:
@@ -177,7 +258,7 @@ def _run_jobs(job_queue: _JobQueue) -> None:
 def _deliver_outcome(
     job_queue: _JobQueue, future: asyncio.Future[Any], outcome: Any, error: BaseException | None
 ) -> None:
-    _idle_workers.append(job_queue)
+    _state.idle_workers.append(job_queue)
     if future.done():  # timed out or stopped
         return
     if error is None:

@@ -21,7 +21,7 @@ from ..values.metadata import NO_METADATA, Metadata
 from ..values.persistent_list import PersistentList
 from ..values.turns import Block, Turn
 from .call_ids import PROVIDER_CALL_ID
-from .toolbox import Toolbox, ToolConfig
+from .toolbox import TOOL_CONFIG, Toolbox, ToolConfig
 
 
 def discard_event(event: Event) -> None:
@@ -45,6 +45,8 @@ class Scope:
     iteration: int = 0
     attempt: int = 1  # of this model call, from 1; a middleware that retries increments it
     replacement_engine: Engine | None = None  # called and signed in place of the engine
+    turn_config: ToolConfig | None = None  # the settings of a Turn that `tool_config` already contains
+    offered_tools: dict[str, Toolbox] | None = None  # by inference id, for the loop
 
     def replace(self, **changes: Any) -> Scope:
         return replace(self, **changes)
@@ -52,13 +54,35 @@ class Scope:
     def at_iteration(self, iteration: int) -> Scope:
         return self._derive(self.emit, self.inference_id, iteration, self.tools)
 
-    def for_model_call(self, id: str, emit: Sink, allowed: Container[str] | None) -> Scope:
-        return self._derive(emit, id, self.iteration, self.tools if allowed is None else self.tools.only(allowed))
+    def with_config_of(self, turn: Turn) -> Scope:
+        """Return the scope with the tool settings that `turn` states, field by field."""
+        turn_config = turn.data.get(TOOL_CONFIG)
+        if turn_config is None or turn_config == self.turn_config:
+            return self
+        return self.replace(tool_config=self.tool_config.updated_by(turn_config), turn_config=turn_config)
+
+    def with_allowed_tools(self, turn: Turn) -> Scope:
+        """Return the scope with the tools that its settings and those of `turn` allow."""
+        scope = self.with_config_of(turn)
+        allowed = scope.tool_config.allowed_in(turn)
+        return scope if allowed is None else scope.replace(tools=scope.tools.only(allowed))
+
+    def for_model_call(self, id: str, emit: Sink) -> Scope:
+        return self._derive(emit, id, self.iteration, self.tools)
 
     def _derive(self, emit: Sink, inference_id: str, iteration: int, tools: Toolbox) -> Scope:
         """Return a copy with these values; faster than `replace`, for two copies per model call."""
         return _make_scope(
-            tools, self.tool_config, emit, self.new_id, inference_id, iteration, self.attempt, self.replacement_engine
+            tools,
+            self.tool_config,
+            emit,
+            self.new_id,
+            inference_id,
+            iteration,
+            self.attempt,
+            self.replacement_engine,
+            self.turn_config,
+            self.offered_tools,
         )
 
 
@@ -273,7 +297,9 @@ class ModelCall:
         self.emit = scope.emit
         self.new_id = scope.new_id
         self.attempt = scope.attempt
-        self.scope = scope.for_model_call(self.id, self._forward_event, scope.tool_config.allowed_in(turn))
+        if scope.offered_tools is not None:
+            scope.offered_tools[self.id] = scope.tools
+        self.scope = scope.with_allowed_tools(turn).for_model_call(self.id, self._forward_event)
         self.first_token_ms: int | None = None
         scope.emit(inference_started(self.id, turn))
         turn.calls  # noqa: B018 - computed now, so that blocks added later are recognized

@@ -15,10 +15,25 @@ from time import time as now
 from typing import Any, Literal, TypeAlias
 
 from ..errors import EndedError, HeldError, MisuseError
-from ..events import Delta, Ended, Event, InferenceFinished, Pause, Phase, Sink, Snapshot, Started, put_at, put_seq
+from ..events import (
+    Delta,
+    Ended,
+    Event,
+    InferenceFinished,
+    Notice,
+    Pause,
+    Phase,
+    Sink,
+    Snapshot,
+    Started,
+    live_executions,
+    put_at,
+    put_execution_id,
+    put_seq,
+)
 from ..values.metadata import Key
 from ..values.turns import Turn
-from .background_loop import WAIT_SLICE, Waiting, call_soon, on_loop_thread, refuse_on_loop_thread
+from .background_loop import WAIT_SLICE, Waiting, call_soon, on_loop_thread
 from .step_controller import DECISION_TOO_LATE, Breakpoint, Decision, StepController, parse_phase
 from .toolbox import ToolConfig
 
@@ -62,7 +77,14 @@ class Execution(Waiting[Turn]):
         self._stop_requested = False
         self._step_controller = StepController(step, config, self.emit)
         self._step_controller.breakpoints.extend((test, getattr(test, "__name__", "predicate")) for test in break_when)
-        super().__init__(self._run_to_end(drive), contextvars.copy_context())
+        self._drive = drive
+        self._pause_request_count = 0  # pause() calls that the loop has not handled yet
+        self._prepare()
+        live_executions[id] = self
+
+    def start(self) -> None:
+        """Start to run, once; the caller first makes the execution known to those who will be asked for it."""
+        call_soon(self._start_task, self._run_to_end(self._drive), contextvars.copy_context())
 
     async def _run_to_end(self, drive: Drive) -> Turn:
         self._has_begun = True
@@ -86,6 +108,8 @@ class Execution(Waiting[Turn]):
             self.error.turn = self.turn  # type: ignore[attr-defined]  # an error that ends an execution carries the Turn
         self._on_end(self.turn)
         self._final_status = status  # from here on the session accepts another prompt
+        if self._step_controller.pause_requested or self._pause_request_count:
+            self.emit(Notice(f"no pause: the execution was past its last boundary, and is {status}"))
         self.emit(Ended(status, self.turn, str(self.error) if self.error else ""))
         await self._step_controller.end()
         if self.error is not None:
@@ -98,6 +122,7 @@ class Execution(Waiting[Turn]):
         """Set number and time of `event` and pass it to every listener. Called on the loop."""
         put_seq(event, self._seq)  # like `stamp`; inlined, because it runs seven times per iteration
         put_at(event, now())
+        put_execution_id(event, self.id)
         self._seq += 1
         if isinstance(event, Delta):
             self._deltas.append(event)
@@ -166,6 +191,8 @@ class Execution(Waiting[Turn]):
 
     def next(self) -> Waiting[Pause | None]:
         """Return the current pause, else the next one; None when the execution is over."""
+        if self._final_status is None:
+            self._refuse_in_fork()
         return Waiting(self._step_controller.next())
 
     def step(
@@ -183,9 +210,17 @@ class Execution(Waiting[Turn]):
         The execution continues with `turn`, if there is one. Pending calls are answered by call id:
         `deny` gives a reason, `mock` a result, `skip` neither. `number` is the number of the pause
         to end; if it has ended already, nothing changes. `by` is the cause in the Resumed event.
-        Raises EndedError for a decision after the end.
+        Raises EndedError after the end, except for the `number` of an earlier pause.
         """
-        return Waiting(self._step_controller.step(Decision(turn=turn, deny=deny, mock=mock, skip=skip, by=by), number))
+        decision = Decision(turn=turn, deny=deny, mock=mock, skip=skip, by=by)
+        if number is None or decision.changes_anything:
+            self._refuse_after_end()
+        return Waiting(self._step_controller.step(decision, number))
+
+    def _refuse_after_end(self) -> None:
+        if self._final_status is not None:
+            raise EndedError(DECISION_TOO_LATE)
+        self._refuse_in_fork()
 
     def resume(
         self,
@@ -198,26 +233,39 @@ class Execution(Waiting[Turn]):
     ) -> None:
         """End the current pause and continue without pauses, up to a breakpoint.
 
-        `turn`, `deny`, `mock` and `skip` are as in `step`, for the current pause. With one of them
-        it raises EndedError after the end, and ValueError without a pause or for a call that is not
-        pending.
+        `turn`, `deny`, `mock` and `skip` are as in `step`, for the current pause. Raises EndedError
+        after the end; with one of them, ValueError without a pause or for a call that is not pending.
         """
         decision = Decision(turn=turn, deny=deny, mock=mock, skip=skip, by=by)
+        self._refuse_after_end()
         verdict = None
         if decision.changes_anything:
             if (pause := self.paused_at) is None:
-                if self._final_status is not None:
-                    raise EndedError(DECISION_TOO_LATE)
                 raise MisuseError("the execution is not paused; wait for a pause with execution.next()")
             verdict = decision.verdict_for(pause)
-        call_soon(self._step_controller.resume, verdict, by)
+        if on_loop_thread():  # a sink that hears of the pause; nobody may find it open in between
+            self._step_controller.resume(verdict, by)
+        else:
+            call_soon(self._step_controller.resume, verdict, by)
 
     def pause(self) -> None:
-        """Pause at the next boundary; a model call in progress is completed first."""
-        call_soon(self._step_controller.pause_at_next_boundary)
+        """Pause at the next boundary; a model call in progress is completed first.
+
+        After the last boundary a Notice reports that there is none; after the end nothing happens.
+        """
+        if self._final_status is None:
+            self._refuse_in_fork()
+            self._pause_request_count += 1
+            call_soon(self._handle_pause_request)
+
+    def _handle_pause_request(self) -> None:
+        self._pause_request_count -= 1
+        self._step_controller.pause_at_next_boundary()
 
     def stop(self) -> None:
         """Stop: cancel a model call in progress and start no tool. `turn` is the Turn so far."""
+        if self._final_status is None:
+            self._refuse_in_fork()
         self._stop_requested = True
         call_soon(self._stop)
 
@@ -253,7 +301,7 @@ class Execution(Waiting[Turn]):
         At a pause it raises HeldError at once, because only a step continues it; `wait=True` waits
         nevertheless. `timeout` is in seconds. A keyboard interrupt stops the execution.
         """
-        refuse_on_loop_thread("result()")
+        self._refuse_endless_wait()
         deadline = None if timeout is None else time.monotonic() + timeout
         pause_future = Waiting(self._step_controller.next())._future if not wait else Future[Any]()
         try:

@@ -8,6 +8,7 @@ policy. Everything here runs on the background loop.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +38,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """A request for the next pause. Raises TypeError for values that no pause accepts."""
+    """A request for the next pause. Raises TypeError for values that no pause accepts, and for a call that is named twice."""
 
     turn: Turn | None = None
     deny: Mapping[str, str] | None = None
@@ -57,6 +58,9 @@ class Decision:
         if not isinstance(self.skip, Iterable) or isinstance(self.skip, (bytes, Mapping)):
             raise MisuseError(f'skip must be a list of call ids, like skip=["call_1"], got {self.skip!r:.60}')
         put(self, "skip", (self.skip,) if isinstance(self.skip, str) else tuple(self.skip))
+        call_ids = Counter([*(self.deny or ()), *(self.mock or ()), *self.skip])
+        if repeated_ids := [id for id, count in call_ids.items() if count > 1]:
+            raise MisuseError(f"call {repeated_ids[0]!r:.60} has {call_ids[repeated_ids[0]]} decisions; name it once")
 
     @property
     def changes_anything(self) -> bool:
@@ -120,8 +124,10 @@ class StepController:
 
     def pause_reason(self, snapshot: Snapshot) -> str:
         """Return the reason to pause at this boundary; "" when there is none."""
+        if self.pause_requested:
+            return "pause"
         if self.is_stepping and self._is_point(snapshot):
-            return "pause" if self.pause_requested else "step"
+            return "step"
         for predicate, name in self.breakpoints:
             try:
                 if predicate(snapshot):

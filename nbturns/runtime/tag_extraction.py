@@ -51,22 +51,23 @@ def extract_tags(
     parsers: dict[tuple[str, int], _SpanParser] = {}
     span_counts: dict[str, int] = {}
 
+    def forward(span_events: Iterator[Event], source: Event) -> None:
+        for span_event in span_events:
+            stamp(span_event, source.seq, source.at, source.execution_id)
+            sink(span_event)
+
     def extract_from_event(event: Event) -> None:
         if isinstance(event, Delta) and event.kind == "llm_text":
             key = (event.inference_id, event.index)
             if key not in parsers:
                 parsers[key] = _SpanParser(tags, span_counts)
-            for span_event in parsers[key].feed(event):
-                stamp(span_event, event.seq, event.at)
-                sink(span_event)
+            forward(parsers[key].feed(event), event)
             return
-        if isinstance(event, InferenceFinished):
-            for parser in parsers.values():
-                for span_event in parser.end(malformed):
-                    stamp(span_event, event.seq, event.at)
-                    sink(span_event)
-            parsers.clear()
-            span_counts.clear()
+        if isinstance(event, InferenceFinished):  # of one call; other sessions may share this sink
+            inference_id = event.result.inference_id
+            for key in [key for key in parsers if inference_id in ("", key[0])]:
+                forward(parsers.pop(key).end(malformed), event)
+                span_counts.pop(key[0], None)
         sink(event)
 
     return extract_from_event

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import wraps
 from typing import Any, Literal
 
 from ..errors import MisuseError
@@ -129,6 +130,7 @@ class ToolConfig:
     pause_timeout: float | None = None
     on_pause_timeout: Literal["stay", "stop", "resume"] = "stay"
     allowed: Collection[str] | None = None
+    _stated_names: frozenset[str] = field(default=frozenset(), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -157,6 +159,8 @@ class ToolConfig:
         A tool must be in `allowed` and in the Turn's `geppetto.agent_mode_allowed_tools@v1`. Raises
         DecodeError if the latter is not a list of names, so that no tool is allowed by mistake.
         """
+        if not self.enabled:
+            return frozenset()
         mode_tool_names = turn.data.get(AGENT_MODE_ALLOWED_TOOLS)
         if mode_tool_names is None:
             return None if self.allowed is None else frozenset(self.allowed)
@@ -167,11 +171,25 @@ class ToolConfig:
         )
 
     def replace(self, **changes: Any) -> ToolConfig:
-        return replace(self, **changes)
+        return self._with_stated_names(replace(self, **changes), self._stated_names | changes.keys())
+
+    def updated_by(self, config: ToolConfig) -> ToolConfig:
+        """Return these settings with those that `config` states; what it leaves at its default does not count."""
+        names = config._stated_names
+        return self.replace(**{name: getattr(config, name) for name in names}) if names else self
+
+    def without_stated_by(self, config: ToolConfig) -> ToolConfig:
+        """Return these settings, stating only those that `config` does not state."""
+        return self._with_stated_names(replace(self), self._stated_names - config._stated_names)
+
+    @staticmethod
+    def _with_stated_names(config: ToolConfig, names: frozenset[str]) -> ToolConfig:
+        object.__setattr__(config, "_stated_names", names)
+        return config
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as on disk, with geppetto's names and durations like "30s"."""
-        disk_fields = {f.name: getattr(self, f.name) for f in fields(self)}
+        disk_fields = {f.name: getattr(self, f.name) for f in fields(self) if f.init}
         disk_fields |= {
             "execution_timeout": format_go_duration(self.execution_timeout or 0),
             "retry_config": self.retry_config.to_dict(),
@@ -193,6 +211,43 @@ class ToolConfig:
         if field_values.get("max_iterations", 1) < 1:  # geppetto writes 0 for the default
             del field_values["max_iterations"]
         return cls(**field_values)
+
+
+_checked_init = ToolConfig.__init__
+
+
+@wraps(_checked_init)
+def _recording_init(self: ToolConfig, **field_values: Any) -> None:
+    """Set the fields, and remember which of them were stated."""
+    _checked_init(self, **field_values)
+    object.__setattr__(self, "_stated_names", frozenset(field_values))
+
+
+ToolConfig.__init__ = _recording_init  # type: ignore[method-assign]
+
+
+class ToolConfigLayers:
+    """The tool settings that the Turns of a session state, apart from those that the session wrote on them."""
+
+    def __init__(self) -> None:
+        self._written_config: ToolConfig | None = None
+        self._stated_config: ToolConfig | None = None
+
+    def effective_config(self, session_config: ToolConfig, turn: Turn, *, is_prompt: bool) -> ToolConfig:
+        """Return the settings for this Turn: field by field, what it states precedes what the session states.
+
+        A Turn that is not the prompt itself but loaded history only fills in what the session leaves open.
+        """
+        config = turn.data.get(TOOL_CONFIG)
+        if config is None:
+            self._stated_config = None
+        elif config != self._written_config:
+            self._stated_config = config if is_prompt else config.without_stated_by(session_config)
+        effective = session_config
+        if self._stated_config is not None:
+            effective = session_config.updated_by(self._stated_config)
+        self._written_config = effective
+        return effective
 
 
 TOOL_CONFIG: Key[ToolConfig] = Key("geppetto.tool_config@v1", ToolConfig)

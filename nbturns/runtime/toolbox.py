@@ -18,7 +18,7 @@ from ..packages import require
 from ..tools import Tool
 from ..values.blocks import TOOL_USE, Block, make_block
 from ..values.frozen_json import EMPTY_DICT, FROZEN_TYPES, FrozenDict, freeze, thaw
-from ..values.inference_results import DURATION_MS, STDOUT
+from ..values.inference_results import DURATION_MS, STDOUT, FinishClass
 from ..values.metadata import NO_METADATA, Key
 from ..values.turns import Run, Turn
 from .background_loop import run_in_worker
@@ -32,6 +32,13 @@ from .tool_config import parse_go_duration as parse_go_duration
 
 ATTEMPTS: Key[int] = Key("nbturns.attempts@v1", int)
 CUT: Key[bool] = Key("nbturns.cut@v1", bool)
+INTERRUPTED: Key[bool] = Key("nbturns.interrupted@v1", bool)
+INTERRUPTED_MESSAGE = "interrupted: it may have taken effect"
+UNUSABLE_REPLIES = {
+    FinishClass.REFUSED: "not run: the reply with this call ended in a refusal",
+    FinishClass.FILTERED: "not run: the reply with this call was ended by a content filter",
+    FinishClass.CONTINUE: "not run: the reply with this call was paused before its end; call again if it is still needed",
+}
 
 
 class Toolbox:
@@ -78,18 +85,23 @@ class Toolbox:
         answers: dict[str, Block],
         *,
         allowed: Container[str] | None = None,
+        toolbox_of: Callable[[Block], Toolbox] | None = None,
         new_id: Callable[[], str] = str,
     ) -> None:
         """Run the tools of `calls` and put each answer in `answers`, by call id.
 
         After an interruption `answers` has those of the finished calls. Only `allowed` tools are
-        run; None allows all.
+        run; None allows all. `toolbox_of` gives the Toolbox that was offered with a call, if not this.
         """
-        tools = self if allowed is None else self.only(allowed)
+
+        def tools_for(call: Block) -> Toolbox:
+            tools = self if toolbox_of is None else toolbox_of(call)
+            return tools if allowed is None else tools.only(allowed)
+
         calls = tuple(calls)
         if len(calls) == 1 or config.max_parallel_tools <= 1:
             for call in calls:
-                answers[call.payload["id"]] = answer = await tools._answer_call(call, config, emit, new_id)
+                answers[call.payload["id"]] = answer = await tools_for(call)._answer_call(call, config, emit, new_id)
                 if answer.payload["error"] and config.tool_error_handling == "abort":
                     return
             return
@@ -97,12 +109,14 @@ class Toolbox:
 
         async def answer_in_slot(call: Block) -> None:
             async with free_slots:
-                answers[call.tool_call_id] = await tools._answer_call(call, config, emit, new_id)
+                answers[call.tool_call_id] = await tools_for(call)._answer_call(call, config, emit, new_id)
 
         await asyncio.gather(*map(answer_in_slot, calls))
 
     async def _answer_call(self, call: Block, config: ToolConfig, emit: Sink, new_id: Callable[[], str]) -> Block:
         """Run one call, with retries as configured, and return its answer with duration, attempts and output."""
+        if _is_being_stopped():  # an earlier call of this batch swallowed the cancellation
+            raise asyncio.CancelledError
         emit(tool_started(call))
         attempts = 1
         start_time = time.perf_counter()
@@ -112,11 +126,14 @@ class Toolbox:
             except ValueError as refusal:
                 result, error = None, str(refusal)
             else:
-                result, error = await _call_tool_once(tool, args, config)
-                while error and config.tool_error_handling == "retry" and attempts <= config.retry_config.max_retries:
+                result, error, may_be_running = await _call_tool_once(tool, args, config)
+                while error and _wants_retry(config, attempts):
+                    if may_be_running and tool.effect == "effectful":
+                        error += "; not retried, because it may have taken effect"
+                        break
                     await asyncio.sleep(config.retry_config.wait(attempts))
                     attempts += 1
-                    result, error = await _call_tool_once(tool, args, config)
+                    result, error, may_be_running = await _call_tool_once(tool, args, config)
         duration_ms = round((time.perf_counter() - start_time) * 1000, 3)
         metadata: dict[str, Any] = {DURATION_MS.name: duration_ms}
         if attempts > 1:
@@ -136,9 +153,13 @@ class Toolbox:
             raise ValueError(
                 "not run: the reply was cut at its token limit inside these arguments; send them again, shorter"
             )
+        if (reply := call.inference) is not None and (reason := UNUSABLE_REPLIES.get(reply.finish_class)):
+            raise ValueError(reason)
         tool = self._tools.get(call.name)
         if tool is None:
             raise ValueError(f"no tool {call.name!r}; there are: {', '.join(self._tools) or 'none'}")
+        if tool.effect == "effectful" and call.metadata.get(INTERRUPTED):
+            raise ValueError(INTERRUPTED_MESSAGE)
         raw_args = call.payload.get("args", EMPTY_DICT)
         arguments = raw_args if type(raw_args) is FrozenDict else call.args
         is_unparsed = isinstance(raw_args, str) and not arguments and raw_args.strip() not in ("", "{}")
@@ -150,8 +171,24 @@ class Toolbox:
             raise ValueError(f"not run: the arguments do not fit: {error}") from None
 
 
-async def _call_tool_once(tool: Tool, args: dict[str, Any], config: ToolConfig) -> tuple[Any, str]:
-    """Call the tool once, and return its result and an error message, one of which is empty."""
+def _is_being_stopped() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _wants_retry(config: ToolConfig, attempts: int) -> bool:
+    return (
+        config.tool_error_handling == "retry"
+        and attempts <= config.retry_config.max_retries
+        and not _is_being_stopped()
+    )
+
+
+async def _call_tool_once(tool: Tool, args: dict[str, Any], config: ToolConfig) -> tuple[Any, str, bool]:
+    """Call the tool once; return its result, an error message, and whether it may still be running.
+
+    Result or message is empty. A thread cannot be interrupted, so a tool that timed out may go on.
+    """
     timeout = config.execution_timeout if tool.timeout is None else tool.timeout
     try:
         if config.inline and not tool.is_async:
@@ -163,27 +200,26 @@ async def _call_tool_once(tool: Tool, args: dict[str, Any], config: ToolConfig) 
                 result = await _run_tool_function(tool, args)
             if time_limit.expired():  # it swallowed the cancellation
                 raise TimeoutError
-        return jsonable_result(result), ""
+        return jsonable_result(result), "", False
     except TimeoutError as error:
         timeout_message = f"timed out after {timeout:g} s" if timeout else ""
-        return None, str(error) or timeout_message or "timed out"
+        return None, str(error) or timeout_message or "timed out", True
     except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
+        if _is_being_stopped():
             raise
-        return None, "CancelledError: the tool was cancelled from within"
+        return None, "CancelledError: the tool was cancelled from within", False
     except (
         Exception,
         SystemExit,
         KeyboardInterrupt,
     ) as error:  # a tool may raise anything; the model gets the message
-        return None, f"{type(error).__name__}: {error}"
+        return None, f"{type(error).__name__}: {error}", False
 
 
 async def _run_tool_function(tool: Tool, args: dict[str, Any]) -> Any:
     if tool.is_async:
         return await tool.function(**args)
-    result = await run_in_worker(partial(tool.function, **args))
+    result = await run_in_worker(partial(tool.function, **args), keep_result=True)
     return await result if isinstance(result, Awaitable) else result
 
 

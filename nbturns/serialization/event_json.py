@@ -55,9 +55,10 @@ def geppetto_name(event: Event) -> str:
 
 
 def event_to_dict(event: Event) -> dict[str, Any]:
-    """Return the event as a dict that JSON can hold: `type`, `seq`, `at` (seconds since the epoch) and its fields."""
-    event_fields = {f.name: _to_json(getattr(event, f.name)) for f in fields(event) if f.name not in ("seq", "at")}
-    return {"type": type(event).__name__, "seq": event.seq, "at": event.at, **event_fields}
+    """Return the event as a dict that JSON can hold: `type`, `seq`, `at` (seconds since the epoch), `execution_id` and its fields."""
+    event_fields = {f.name: _to_json(getattr(event, f.name)) for f in fields(event) if f.init}
+    execution_fields = {"execution_id": event.execution_id} if event.execution_id else {}
+    return {"type": type(event).__name__, "seq": event.seq, "at": event.at, **execution_fields, **event_fields}
 
 
 def event_from_dict(raw: Mapping[str, Any]) -> Event:
@@ -65,10 +66,10 @@ def event_from_dict(raw: Mapping[str, Any]) -> Event:
     event_class = EVENT_CLASSES.get(raw.get("type", ""))
     if event_class is None:
         raise LoadError(f"unknown event type {raw.get('type')!r}; the types are {', '.join(EVENT_CLASSES)}")
-    field_names = [f.name for f in fields(event_class) if f.name not in ("seq", "at")]
+    field_names = [f.name for f in fields(event_class) if f.init]
     try:
         event = event_class(**{name: _from_json(name, raw[name]) for name in field_names if name in raw})
-        stamp(event, int(raw.get("seq", 0)), float(raw.get("at", 0.0)))
+        stamp(event, int(raw.get("seq", 0)), float(raw.get("at", 0.0)), str(raw.get("execution_id", "")))
     except LoadError:
         raise
     except (TypeError, ValueError, KeyError) as error:

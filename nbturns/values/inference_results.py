@@ -33,11 +33,15 @@ class FinishClass(StrEnum):
 
     @classmethod
     def of(cls, stop_reason: str, *, pending: bool = False) -> FinishClass:
-        """Return the class of a provider's stop reason; TOOL_CALLS_PENDING if there are pending calls."""
-        if pending:
+        """Return the class of a provider's stop reason.
+
+        It is TOOL_CALLS_PENDING if there are pending calls, unless the reason is one whose calls are
+        not run: a refusal, a content filter, a pause of the reply.
+        """
+        finish_class = _CLASS_OF_REASON.get(stop_reason.strip().lower(), cls.UNKNOWN)
+        if pending and finish_class not in (cls.REFUSED, cls.FILTERED, cls.CONTINUE):
             return cls.TOOL_CALLS_PENDING
-        normal_reason = stop_reason.strip().lower()
-        return _CLASS_OF_REASON.get(normal_reason, cls.UNKNOWN)
+        return finish_class
 
 
 _CLASS_OF_REASON: dict[str, FinishClass] = {

@@ -43,9 +43,7 @@ class Key(Generic[T]):
         except DecodeError:
             raise
         except Exception as error:  # the type may be user code and raise anything
-            raise DecodeError(
-                f"the value of {self.name} is not a {_type_name(self.type)}: {error}", key=self.name
-            ) from error
+            raise DecodeError(f"{self.name} is not a {_type_name(self.type)}: {error}", key=self.name) from error
 
     def encode(self, value: T) -> Any:
         """Return the value as on disk. Raises MisuseError for values that JSON cannot hold."""

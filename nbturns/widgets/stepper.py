@@ -7,8 +7,10 @@ Code in other cells and other views may do the same at any time.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
+from ..errors import EndedError
 from ..events import (
     Delta,
     Ended,
@@ -137,7 +139,8 @@ class Stepper(LiveTable):
             case {"press": "step", "pause": int(number)}:
                 self.execution.step(number=number)
             case {"press": "run"}:
-                self.execution.resume()
+                with suppress(EndedError):  # a click on a button of the last moment
+                    self.execution.resume()
             case {"press": "pause"}:
                 self.execution.pause()
                 self._schedule_send()

@@ -664,7 +664,7 @@ def wrong_extra(*_: Any) -> None:
     return None
 
 
-def wrong_text(kind: str, payload: dict[str, Any]) -> str:
+def wrong_text(kind: str, payload: dict[str, Any], *_: Any) -> str:
     return str(payload.get("text"))
 
 
@@ -674,7 +674,7 @@ def wrong_text(kind: str, payload: dict[str, Any]) -> str:
         (VECTORS, "role", wrong_role),
         (chat_lines, "RESULT", block_batch.CALL),
         (chat_lines.ChatRecords, "_extra", wrong_extra),
-        (nbturns_lines, "_text", wrong_text),
+        (nbturns_lines, "block_text", wrong_text),
         (nbturns_lines, "_extra", wrong_extra),
         (nbturns_lines, "_role", lambda *_: "user"),
         (inspect_samples, "_tool_calls", lambda _: []),

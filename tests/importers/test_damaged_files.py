@@ -204,3 +204,14 @@ def test_a_name_that_no_file_can_have_is_a_load_error(name: str) -> None:
         nt.load(name)
     with pytest.raises(nt.LoadError):
         list(nt.load_all(name))
+
+
+@pytest.mark.parametrize("arguments", ["\ud83d", '{"a": "\ud83d"}'])
+def test_half_a_surrogate_pair_in_arguments_is_kept(tmp_path: Path, arguments: str) -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    path = tmp_path / "chats.jsonl"
+    path.write_text(json.dumps({"messages": [{"role": "assistant", "content": None, "tool_calls": [call]}]}) + "\n")
+
+    assert nt.load(path).latest[0].kind == "tool_call"
+    assert nt.frames.blocks(path).kind.tolist() == ["tool_call"]
+    assert len(nt.frames.read(path).blocks) == 1

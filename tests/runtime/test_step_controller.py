@@ -94,16 +94,17 @@ def test_a_pause_says_where_it_stands_and_what_waits() -> None:
 def test_a_step_in_each_cell_is_all_there_is() -> None:
     execution = stepped()
 
-    seen = [execution.step().result(60) for _ in range(5)]
+    seen = [execution.step().result(60) for _ in range(4)]
 
     assert [pause and (pause.number, pause.phase) for pause in seen] == [
         (2, "post_tools"),
         (3, "post_inference"),
         (4, "post_tools"),
         None,
-        None,
     ]
     assert (execution.result(60).text, execution.status) == ("done", "done")
+    with pytest.raises(nt.EndedError):
+        execution.step()
 
 
 def test_next_gives_the_pause_it_stands_at_however_often_one_asks() -> None:
@@ -170,11 +171,41 @@ def test_pausing_does_not_stop_the_words() -> None:
     assert first(execution).turn[1].text == "word " * 20
 
 
-def test_a_pause_that_finds_no_boundary_lets_the_answer_end() -> None:
+def test_a_pause_during_the_last_answer_pauses_after_it() -> None:
     execution = nt.Session(nt.scripted("one two three", pace=0.01)).ask("q")
+    until(lambda: execution.deltas)
     execution.pause()
 
+    assert (first(execution).phase, execution.turn.text, execution.status) == (
+        "post_inference",
+        "one two three",
+        "paused",
+    )
+    assert execution.step().result(60) is None
     assert execution.result(60).text == "one two three"
+
+
+def test_a_pause_that_finds_no_boundary_is_reported() -> None:
+    events: list[Event] = []
+    started = threading.Event()
+
+    async def failing(turn: nt.Turn, scope: nt.Scope) -> nt.Turn:
+        started.set()
+        await asyncio.sleep(0.1)
+        raise nt.EngineError("boom")
+
+    execution = nt.Session(failing, sinks=[events.append]).ask("q")
+    started.wait(60)
+    execution.pause()
+    with pytest.raises(nt.EngineError):
+        execution.result(60)
+
+    assert [e.text for e in events if isinstance(e, Notice)] == [
+        "no pause: the execution was past its last boundary, and is failed"
+    ]
+    assert isinstance(events[-1], Ended)
+    execution.pause()  # after the end it changes nothing
+    assert execution.status == "failed"
 
 
 # Clicks.
@@ -693,8 +724,10 @@ def test_a_verdict_after_the_end_is_an_error_that_says_so(verdict: dict[str, Any
         execution.step(**verdict).result(60)
     with pytest.raises(nt.EndedError):
         execution.resume(**verdict)
-    assert execution.step().result(60) is None
-    execution.resume()
+    for control in (execution.step, execution.resume):
+        with pytest.raises(nt.EndedError):
+            control()
+    assert execution.step(number=1).result(60) is None  # a late click on a button
 
 
 def test_resume_takes_the_verdicts_a_step_takes() -> None:

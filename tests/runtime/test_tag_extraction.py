@@ -86,3 +86,23 @@ def test_thoughts_and_arguments_pass_as_they_are_and_what_is_no_tag_is_refused()
     assert text(events) == f"<{TAG}>"
     with pytest.raises(ValueError, match="package:type:version"):
         extract_tags(events.append, {"todo": None})
+
+
+def test_two_sessions_that_share_a_sink_keep_their_spans_apart() -> None:
+    heard: list[Event] = []
+    sink = extract_tags(heard.append, {"a:b:v1": None})
+    spans = {"one": "<a:b:v1>first ", "two": "<a:b:v1>second"}
+
+    for inference_id, text in spans.items():
+        sink(Delta(inference_id, 0, "llm_text", text))
+    sink(InferenceFinished(InferenceResult(inference_id="two")))
+    sink(Delta("one", 0, "llm_text", "end</a:b:v1>"))
+    sink(InferenceFinished(InferenceResult(inference_id="one")))
+
+    outcomes = [
+        (event.inference_id, event.stage, event.text)
+        for event in heard
+        if isinstance(event, Extracted) and event.stage in ("completed", "failed")
+    ]
+    assert outcomes == [("two", "failed", "second"), ("one", "completed", "first end")]
+    assert not any(isinstance(event, Delta) for event in heard)

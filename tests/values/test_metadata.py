@@ -80,7 +80,7 @@ def test_a_value_comes_back_as_it_was_put_also_from_a_file(type_: Any, value: An
 def test_absent_decodable_and_undecodable_are_three_answers() -> None:
     turn = nt.Turn.from_yaml("metadata: {me.score@v1: high}")
 
-    with pytest.raises(nt.DecodeError, match=r"the value of me\.score@v1 is not a float: it is 'high'") as caught:
+    with pytest.raises(nt.DecodeError, match=r"me\.score@v1 is not a float: it is 'high'") as caught:
         turn.metadata.get(SCORE)
     with pytest.raises(KeyError):
         _ = nt.Turn().metadata[SCORE]

@@ -82,6 +82,8 @@ def _tools(scope: Scope, params: Mapping[str, Any]) -> dict[str, Any]:
         for tool in scope.tools
     ]
     tool_choice = params.get("tool_choice") or {"type": TOOL_CHOICES[scope.tool_config.tool_choice]}
+    if scope.tool_config.max_parallel_tools == 1 and tool_choice.get("type") != "none":
+        tool_choice = {"disable_parallel_tool_use": True, **tool_choice}
     return {"tools": [*session_tools, *params.get("tools", ())], "tool_choice": tool_choice}
 
 

@@ -285,7 +285,7 @@ def _enum_name(value: Any, enum_names: tuple[str, ...]) -> str:
 
 def _finish_class(stop_reason: str, *, pending: bool) -> FinishClass:
     if pending:
-        return FinishClass.TOOL_CALLS_PENDING
+        return FinishClass.of(stop_reason, pending=True)
     if stop_reason.startswith(PROMPT_PREFIX):
         return FinishClass.FILTERED
     return FinishClass.ERROR if stop_reason == "OTHER" else FinishClass.of(stop_reason)

@@ -8,8 +8,10 @@ are refused while a model reasons; GPT-5.1 to 5.4 reason only when asked to).
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
+from ...runtime.engine_protocol import Scope
 from ...values.frozen_json import thaw
 from ...values.inference_settings import StructuredOutputConfig
 from ...values.model_info import find_model as find_model
@@ -22,6 +24,7 @@ NO_SCHEMAS = re.compile(r"gpt-3|gpt-4(?:-|$)|o1-(?:mini|preview)")
 SAMPLING = ("temperature", "top_p", "top_logprobs", "logprobs", "presence_penalty", "frequency_penalty", "logit_bias")
 REASONS = re.compile(r"^(?:[\w-]+/)?(?:o\d|gpt-5)(?!.*-chat)")
 REASONS_ON_REQUEST = re.compile(r"^(?:[\w-]+/)?gpt-5\.[1-4](?!\d)(?!.*(?:-pro|-codex))")
+REFUSES_PARALLEL_TOOL_CALLS = re.compile(r"^(?:[\w-]+/)?o\d")
 
 SHARED_PARAMS = table(
     ("temperature", float, "0 to 2; reasoning models take none"),
@@ -82,3 +85,12 @@ def remove_unsupported(model: str, params: Parameters, reasons: bool | None) -> 
 def _remove_effort(model: str, params: Parameters) -> list[str]:
     removed = remove(params, ("reasoning_effort",)) + [name for name in ("reasoning",) if params.pop(name, None)]
     return [f"not sent: {', '.join(removed)}, because {model} does not reason"]
+
+
+def one_call_at_a_time(scope: Scope, model: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameter that limits a reply to one tool call, if the session runs one at a time.
+
+    The models of the o series refuse it.
+    """
+    is_limited = scope.tool_config.max_parallel_tools == 1 and "parallel_tool_calls" not in params
+    return {"parallel_tool_calls": False} if is_limited and not REFUSES_PARALLEL_TOOL_CALLS.match(model) else {}

@@ -21,7 +21,7 @@ from ...values.provenance import MESSAGE
 from ...values.turns import Block, Kind, Turn
 from ..dialects import OPENAI, Dialect, dialect_of_settings, dialect_of_url
 from ..openai.media import read_chat_medium
-from ..openai.settings import remove_unsupported
+from ..openai.settings import one_call_at_a_time, remove_unsupported
 from ..provider import MessageLayout, Provider, Transport
 from ..transports import openai_client
 from ..transports.plain_http import chat_transport, is_http
@@ -51,10 +51,10 @@ def request(
     if own_params.get("stream_options", EMPTY_DICT) is None:
         del own_params["stream_options"]
     messages = write_messages(turn, dialect, model, role if dialect.developer else "system")
-    return {"model": model, "messages": messages} | own_params | _tools(scope, own_params, dialect)
+    return {"model": model, "messages": messages} | own_params | _tools(scope, model, own_params, dialect)
 
 
-def _tools(scope: Scope, params: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
+def _tools(scope: Scope, model: str, params: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
     """Return the tools of the session and their choice, together with the server's own in `params`."""
     if not scope.tool_config.enabled or not len(scope.tools):
         return {}
@@ -69,6 +69,7 @@ def _tools(scope: Scope, params: Mapping[str, Any], dialect: Dialect) -> dict[st
     return {
         "tools": [*session_tools, *params.get("tools", ())],
         "tool_choice": params.get("tool_choice") or dialect.choices.get(tool_choice, tool_choice),
+        **one_call_at_a_time(scope, model, params),
     }
 
 

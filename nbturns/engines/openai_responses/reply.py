@@ -220,7 +220,7 @@ class Reply:
             partial_item.raw_item.get("type") in CALL_ARGUMENTS and not self._is_truncated(partial_item)
             for partial_item in complete_items
         ):
-            return FinishClass.TOOL_CALLS_PENDING
+            return FinishClass.of(self._stop_reason, pending=True)
         if any(
             content_part.get("type") == "refusal"
             for partial_item in complete_items

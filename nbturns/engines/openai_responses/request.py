@@ -21,7 +21,7 @@ from ...values.turns import Block, Turn
 from ..json_access import are_parts
 from ..media import content_parts
 from ..openai.media import read_responses_medium, write_responses_medium
-from ..openai.settings import remove_unsupported
+from ..openai.settings import one_call_at_a_time, remove_unsupported
 from ..provider import MessageLayout, Provider
 from ..token_endpoint import Counting, only_fields
 from ..transports import openai_client
@@ -65,7 +65,7 @@ def request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EM
         first_unsent = max(first_unsent, 1)
     is_stored = own_params.get("store") is not False
     body["input"] = _input_items(turn.blocks[first_unsent:], custom_call_ids, stored=is_stored)
-    return body | own_params | _include(model, own_params) | _tools(scope, own_params)
+    return body | own_params | _include(model, own_params) | _tools(scope, model, own_params)
 
 
 COUNTED_FIELDS = frozenset(
@@ -93,7 +93,7 @@ def _include(model: str, own_params: Mapping[str, Any]) -> dict[str, Any]:
     return {"include": [*included_fields, ENCRYPTED_REASONING]}
 
 
-def _tools(scope: Scope, params: Mapping[str, Any]) -> dict[str, Any]:
+def _tools(scope: Scope, model: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the tools of the session and their choice, together with the provider's own in `params`.
 
     OpenAI's functions are strict by default; ours have optional arguments. A tool in `params`
@@ -115,7 +115,8 @@ def _tools(scope: Scope, params: Mapping[str, Any]) -> dict[str, Any]:
         if tool.name not in param_tool_names
     ]
     tool_choice = params.get("tool_choice") or scope.tool_config.tool_choice
-    return {"tools": [*session_tools, *param_tools], "tool_choice": tool_choice}
+    limits = one_call_at_a_time(scope, model, params)
+    return {"tools": [*session_tools, *param_tools], "tool_choice": tool_choice, **limits}
 
 
 # Encoding blocks as items.

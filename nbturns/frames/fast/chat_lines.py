@@ -181,7 +181,7 @@ class ChatRecords:
         args: Any
         try:
             args = self._parse(arguments) if arguments else {}
-        except ValueError:
+        except (ValueError, TypeError):  # TypeError: half a surrogate pair
             try:
                 args = parse(arguments)
             except (ValueError, RecursionError):

@@ -173,7 +173,7 @@ class Reader:
             return EMPTY_DICT
         try:
             parsed_arguments = self._parse_json(arguments)
-        except ValueError:
+        except (ValueError, TypeError):
             parsed_arguments, _ = parse_arguments(arguments)
         if type(parsed_arguments) is not dict:
             return None

@@ -46,7 +46,7 @@ def parse(text: bytes | str) -> Any:
     """Return the value of a JSON text. Raises ValueError or RecursionError for text that is not JSON."""
     try:
         return parse_fast(text)
-    except ValueError:
+    except (ValueError, TypeError):  # TypeError: half a surrogate pair
         return json.loads(text if isinstance(text, str) else bytes(text).decode("utf-8-sig", "surrogatepass"))
 
 
