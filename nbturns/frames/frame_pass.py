@@ -106,7 +106,7 @@ class FramePass:
         """Return the number of rows by frame."""
         return {**{name: len(builder) for name, builder in self.builders.items()}, "errors": len(self.errors)}
 
-    def read(self, source: RunSource) -> None:
+    def add_run(self, source: RunSource) -> None:
         """Add the rows of one Run to every frame, or to none of them.
 
         Raises DecodeError for metadata of a wrong type, where the pass is strict.

@@ -14,12 +14,12 @@ DELAY = 2.0  # seconds before the bar appears
 class Progress:
     """A bar over `total` bytes: tqdm's, a widget in a notebook. It appears late and is removed at the end.
 
-    `shown` is None to show it in notebooks and terminals, but not in a log.
+    `visible` is None to show it in notebooks and terminals, but not in a log.
     """
 
-    def __init__(self, total: int, shown: bool | None = None) -> None:
+    def __init__(self, total: int, visible: bool | None = None) -> None:
         self._total = total
-        self._shown = shown
+        self._visible = visible
         self._start = time.monotonic()
         self._bytes = 0
         self._bar: Any = None
@@ -30,7 +30,7 @@ class Progress:
         self._bytes += size
         if self._bar is not None:
             self._bar.update(size)
-        elif self._shown is not False and time.monotonic() - self._start >= (0 if self._shown else DELAY):
+        elif self._visible is not False and time.monotonic() - self._start >= (0 if self._visible else DELAY):
             self._bar = self._new_bar()
 
     def _new_bar(self) -> Any:
@@ -40,7 +40,7 @@ class Progress:
 
         in_notebook = issubclass(tqdm, tqdm_notebook)
         options: dict[str, Any] = {"display": False} if in_notebook else {}
-        disabled = None if self._shown is None and not in_notebook else False
+        disabled = None if self._visible is None and not in_notebook else False
         bar = tqdm(total=self._total or None, unit="B", unit_scale=True, leave=False, disable=disabled, **options)
         if not bar.disable:
             if in_notebook:

@@ -82,7 +82,7 @@ class _Scheduler:
         self.request = request
         self.cache = cache
         self.row_limit = row_limit
-        self.progress = Progress(0, shown=False)
+        self.progress = Progress(0, visible=False)
         self.run_ids = RunIds()
         self._local_request = request if cache is None else all_columns(request.columns, strict=request.strict)
         self.local_pass = FramePass(self._local_request, self.run_ids)
@@ -95,7 +95,7 @@ class _Scheduler:
             self.local_pass.add_error(part)
         elif isinstance(part, RunSource):
             with pause_gc():
-                self.local_pass.read(part)
+                self.local_pass.add_run(part)
         elif pool is not None:
             self._finish_local_pass()
             self._results.append(self._submit(part, pool))
@@ -123,11 +123,11 @@ class _Scheduler:
 
     def _read_for_cache(self, file: SourceFile, cache: Cache) -> None:
         """Read a file in this process. It is not cached if its Runs have other ids than they have alone."""
-        stamp, before, renamed = cache.stamp(file), self.local_pass.row_counts(), self.run_ids.renamed
+        stamp, row_counts, renamed = cache.stamp(file), self.local_pass.row_counts(), self.run_ids.renamed
         read_file(self.local_pass, file, self.progress.advance)
         if self.run_ids.renamed == renamed and stamp:
-            after = self.local_pass.row_counts()
-            self._cacheable.append((file, stamp, {name: (before[name], after[name]) for name in after}))
+            rows = {name: (row_counts[name], count) for name, count in self.local_pass.row_counts().items()}
+            self._cacheable.append((file, stamp, rows))
 
     def _submit(self, file: SourceFile, pool: ProcessPoolExecutor) -> PendingFile:
         """Return the pending frames of one file: from the cache, or of another process."""
@@ -268,7 +268,7 @@ def read_runs(frame_pass: FramePass, file: SourceFile) -> None:
         for item in read_runs_of_file(file.path):
             run = item.run if isinstance(item, LoadError) else item
             if run is not None:
-                frame_pass.read(file.source(run, position))
+                frame_pass.add_run(file.source(run, position))
                 position += 1
             if isinstance(item, LoadError):
                 frame_pass.add_error(item)

@@ -126,13 +126,13 @@ class SnapshotBuilder(FrameBuilder):
             self._previous_blocks, self._index, previous_time = turn.blocks, self._index + 1, row.at
 
 
-def changes_between(before: PersistentList[Block], after: PersistentList[Block]) -> Change:
-    """Return the changes from `before` to `after`.
+def changes_between(previous_blocks: PersistentList[Block], blocks: PersistentList[Block]) -> Change:
+    """Return the changes from `previous_blocks` to `blocks`.
 
     Blocks are compared by identity; an edited block keeps its id, or its index and kind.
     """
-    start = before.shared_length(after)
-    old_blocks, new_blocks = list(before.since(start)), list(after.since(start))
+    start = previous_blocks.shared_length(blocks)
+    old_blocks, new_blocks = list(previous_blocks.since(start)), list(blocks.since(start))
     if not old_blocks and not new_blocks:
         return Change(None)
     while old_blocks and new_blocks and old_blocks[-1] is new_blocks[-1]:

@@ -207,9 +207,9 @@ def _labelled_files(all_paths: list[Path]) -> Iterator[SourceFile]:
 def _distinct_label(path: Path, namesakes: list[Path]) -> str:
     """Return the shortest end of the path that no other file has; the whole path where only suffixes differ."""
     parts = path.absolute().with_suffix("").parts
-    other_parts = [other.absolute().with_suffix("").parts for other in namesakes if other != path]
+    other_parts = [namesake.absolute().with_suffix("").parts for namesake in namesakes if namesake != path]
     for length in range(2, len(parts) + 1):
-        if all(other[-length:] != parts[-length:] for other in other_parts):
+        if all(name_parts[-length:] != parts[-length:] for name_parts in other_parts):
             return "/".join(parts[-length:])
     return str(path)
 

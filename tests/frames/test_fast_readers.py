@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import zipfile
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +18,10 @@ from nbturns import frames
 from nbturns.frames import Column
 from nbturns.frames.arrow_arrays import SLOW, to_json
 from nbturns.frames.block_frame import BlockBuilder
-from nbturns.frames.fast import block_batch, chat_lines, inspect_samples, nbturns_lines
-from nbturns.frames.fast.block_arrays import VECTORS, VectorBlockBuilder, _Vectors
+from nbturns.frames.fast import chat_lines, nbturns_lines
+from nbturns.frames.fast.block_arrays import VectorBlockBuilder
 from nbturns.frames.frame_pass import FrameRequest
-from nbturns.frames.scheduler import ReadOptions, read_all
-from nbturns.values.provenance import FIELDS, FORMER_NAMES, OPENAI_CHAT_FIELDS, TIMESTAMP
-
-
-def by_row(of: Callable[[Any], Any], row: Any) -> Any:
-    return of(row)
-
-
-# The same columns with functions of our own: these are computed from rows, and need a Block for each.
-BY_ROWS = tuple(dataclasses.replace(c, of=partial(by_row, c.of)) for c in frames.BLOCK)
+from tests.frames.comparison import BY_ROWS, assert_same_blocks, assert_same_rows_and_errors, read_blocks, write_lines
 
 
 def test_both_sides_of_each_comparison_here_take_different_paths() -> None:
@@ -41,30 +30,6 @@ def test_both_sides_of_each_comparison_here_take_different_paths() -> None:
     assert isinstance(fast, VectorBlockBuilder)
     assert isinstance(slow, BlockBuilder)
     assert set(BY_ROWS).isdisjoint(frames.BLOCK)
-
-
-def same(x: Any) -> pd.DataFrame:
-    quick: pd.DataFrame = frames.blocks(x)
-    slow: pd.DataFrame = frames.blocks(x, columns=BY_ROWS)
-    pd.testing.assert_frame_equal(quick, slow)
-    return quick
-
-
-def read(path: Path, columns: tuple[Column, ...]) -> frames.Frames:
-    """Blocks alone, and what could not be read: `frames.read` makes the other frames too, and needs values for these."""
-    return frames.Frames(read_all(path, FrameRequest({"blocks": columns}, strict=False), ReadOptions()), "pandas")
-
-
-def same_of_what_can_be_read(path: Path) -> frames.Frames:
-    quick, slow = read(path, frames.BLOCK), read(path, BY_ROWS)
-    pd.testing.assert_frame_equal(quick.blocks, slow.blocks)
-    pd.testing.assert_frame_equal(quick.errors, slow.errors)
-    return quick
-
-
-def lines(path: Path, records: list[Any]) -> Path:
-    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
-    return path
 
 
 JSON = st.recursive(
@@ -88,7 +53,7 @@ CALL = st.fixed_dictionaries(
         ),
     }
 )
-BESIDE = st.dictionaries(
+EXTRA_FIELDS = st.dictionaries(
     st.sampled_from(["name", "refusal", "reasoning", "weight", "function_call"]), st.none() | TEXT | JSON, max_size=2
 )
 CONTENT = st.none() | TEXT | st.lists(st.fixed_dictionaries({"type": st.just("text"), "text": TEXT}), max_size=2)
@@ -101,7 +66,7 @@ MESSAGE = st.one_of(
     st.fixed_dictionaries(
         {"role": st.just("tool"), "tool_call_id": st.sampled_from(["a", "b", ""]), "content": CONTENT}
     ),
-).flatmap(lambda message: BESIDE.map(lambda beside: {**beside, **message}))
+).flatmap(lambda message: EXTRA_FIELDS.map(lambda beside: {**beside, **message}))
 ARGUMENTS = st.dictionaries(TEXT, JSON, max_size=2).map(json.dumps) | st.sampled_from(["", "{}", "{ }", '{"a":1}'])
 PLAIN_CALL = st.fixed_dictionaries(
     {
@@ -167,12 +132,12 @@ def test_plain_chats_go_straight_with_all_that_stands_beside_their_words(tmp_pat
         {"role": "assistant", "content": "answer", "tool_calls": [call("d", "f", '{"x":{"y":[1]}}')], "weight": 1},
         {"role": "user", "content": "bye"},
     ]
-    path = lines(tmp_path / "chat.jsonl", [{"messages": messages, "model": "m"}, {"messages": messages}])
+    path = write_lines(tmp_path / "chat.jsonl", [{"messages": messages, "model": "m"}, {"messages": messages}])
 
-    frame = read(path, frames.BLOCK).blocks
+    frame = read_blocks(path, frames.BLOCK).blocks
 
     assert PLAIN["chat"] == 2
-    same(path)
+    assert_same_blocks(path)
     first = frame[frame.run_id == "chat:1"]
     assert first.turn_index.tolist() == [0] * 8 + [1] * 4 + [2]
     assert first.block_index.tolist() == [*range(13)]
@@ -195,10 +160,10 @@ def test_chat_lines_give_the_frame_their_values_give(
     tmp_path_factory: pytest.TempPathFactory, given: Any, named: bool
 ) -> None:
     folder = tmp_path_factory.mktemp("chat")
-    path = lines(folder / "chat.jsonl", [{"messages": one, **({"id": "x"} if named else {})} for one in given])
+    path = write_lines(folder / "chat.jsonl", [{"messages": one, **({"id": "x"} if named else {})} for one in given])
 
-    if not len(same_of_what_can_be_read(path).errors):
-        same(path)
+    if not len(assert_same_rows_and_errors(path).errors):
+        assert_same_blocks(path)
 
 
 TWICE = st.sampled_from([b'"role": "user"', b'"content": "other"', b'"content": NaN', b'"weight": 1e999', b'"id": "x"'])
@@ -244,12 +209,12 @@ def test_of_damaged_chat_lines_both_ways_read_and_refuse_the_same(
     path = tmp_path_factory.mktemp("chat") / "chat.jsonl"
     path.write_bytes(text)
 
-    same_of_what_can_be_read(path)
+    assert_same_rows_and_errors(path)
 
 
 def test_only_blocks_alone_go_without_values_and_an_error_is_the_same(tmp_path: Path) -> None:
     good = {"messages": [{"role": "user", "content": "hi"}]}
-    path = lines(tmp_path / "some.jsonl", [good, good])
+    path = write_lines(tmp_path / "some.jsonl", [good, good])
     path.write_text(path.read_text() + "not json\n")
 
     for columns in (frames.BLOCK, BY_ROWS):
@@ -293,9 +258,9 @@ def our_runs(draw: st.DrawFn) -> nt.Run:
 def test_our_own_lines_give_the_frame_their_values_give(
     tmp_path_factory: pytest.TempPathFactory, runs: list[nt.Run]
 ) -> None:
-    path = lines(tmp_path_factory.mktemp("ours") / "ours.jsonl", [run.to_dict() for run in runs])
+    path = write_lines(tmp_path_factory.mktemp("ours") / "ours.jsonl", [run.to_dict() for run in runs])
 
-    same(path)
+    assert_same_blocks(path)
 
 
 @settings(max_examples=30)
@@ -306,7 +271,7 @@ def test_of_our_own_damaged_lines_both_ways_read_and_refuse_the_same(
     path = tmp_path_factory.mktemp("ours") / "ours.jsonl"
     path.write_bytes(text)
 
-    same_of_what_can_be_read(path)
+    assert_same_rows_and_errors(path)
 
 
 @settings(max_examples=25)
@@ -314,18 +279,20 @@ def test_of_our_own_damaged_lines_both_ways_read_and_refuse_the_same(
 def test_blocks_of_a_file_have_the_ids_and_words_of_the_runs_that_are_loaded_of_it(
     tmp_path_factory: pytest.TempPathFactory, given: Any
 ) -> None:
-    path = lines(tmp_path_factory.mktemp("chat") / "chat.jsonl", [{"messages": one} for one in given])
+    path = write_lines(tmp_path_factory.mktemp("chat") / "chat.jsonl", [{"messages": one} for one in given])
 
     loaded = frames.blocks(nt.load_all(path))
 
-    pd.testing.assert_frame_equal(read(path, frames.BLOCK).blocks.drop(columns="file"), loaded.drop(columns="file"))
+    pd.testing.assert_frame_equal(
+        read_blocks(path, frames.BLOCK).blocks.drop(columns="file"), loaded.drop(columns="file")
+    )
 
 
 def test_a_kind_that_is_no_word_is_an_error_of_its_line(tmp_path: Path) -> None:
     plain = nt.Run([nt.turn("q")]).to_dict()
     odd = {"version": 1, "turns": [{"blocks": [{"kind": [], "payload": {"text": "x"}}]}]}
 
-    made = same_of_what_can_be_read(lines(tmp_path / "ours.jsonl", [plain, odd, plain]))
+    made = assert_same_rows_and_errors(write_lines(tmp_path / "ours.jsonl", [plain, odd, plain]))
 
     assert len(made.blocks) == 2
     assert len(made.errors) == 1 and made.errors.position[0].startswith("line 2")
@@ -341,7 +308,7 @@ def test_sessions_saved_as_lines_give_the_frame_their_values_give(tmp_path: Path
         one = nt.save(session.run, tmp_path / "one.jsonl")
         path.write_text((path.read_text() if path.exists() else "") + one.read_text())
 
-    frame = same(path)
+    frame = assert_same_blocks(path)
 
     assert PLAIN["ours"] >= 3
     assert frame.run_id.nunique() == 3
@@ -362,7 +329,9 @@ PART = st.one_of(
     ),
     st.fixed_dictionaries({"type": st.just("image"), "image": TEXT}),
 )
-SAID = TEXT | st.none() | st.lists(PART | JSON, max_size=3) | st.sampled_from(["attachment://1", "a attachment://2"])
+INSPECT_CONTENT = (
+    TEXT | st.none() | st.lists(PART | JSON, max_size=3) | st.sampled_from(["attachment://1", "a attachment://2"])
+)
 INSPECT_CALL = st.fixed_dictionaries(
     {"id": st.sampled_from(["a", "b", ""]), "function": st.sampled_from(["f", "g", ""])},
     optional={
@@ -374,7 +343,10 @@ INSPECT_CALL = st.fixed_dictionaries(
     },
 )
 INSPECT_MESSAGE = st.fixed_dictionaries(
-    {"role": st.sampled_from(["user", "system", "assistant", "assistant", "tool", "other"]), "content": SAID},
+    {
+        "role": st.sampled_from(["user", "system", "assistant", "assistant", "tool", "other"]),
+        "content": INSPECT_CONTENT,
+    },
     optional={
         "id": st.sampled_from(["m1", "m2", "m3"]),
         "source": st.none() | TEXT,
@@ -426,279 +398,7 @@ def test_inspect_samples_give_the_frame_their_values_give(
         path = folder / "log.json"
         path.write_text(json.dumps({**head, "samples": samples}), encoding="utf-8")
 
-    same_of_what_can_be_read(path)
-
-
-# Odd records: valid ones with any value replaced, or any field added.
-
-DEEP: Any = 1
-for _ in range(150):
-    DEEP = [DEEP] if isinstance(DEEP, dict) else {"x": DEEP}
-ODD_VALUES = st.one_of(
-    st.sampled_from(
-        [None, True, False, 0, 1, -1, 1.5, 10**30, "", " ", "x", "user", "a", "\ud83d", "2024-01-01T00:00:00"]
-    ),
-    st.sampled_from(
-        [
-            [],
-            {},
-            [None],
-            [[]],
-            {"a": 1},
-            DEEP,
-            [DEEP],
-            {"!!binary": "aGk="},
-            {"!!binary!": 1},
-            {"a": {"!!binary": "aGk="}},
-        ]
-    ),
-)
-ODD_NAMES = st.sampled_from(
-    [
-        *(
-            "x",
-            "id",
-            "kind",
-            "role",
-            "text",
-            "content",
-            "payload",
-            "metadata",
-            "data",
-            "version",
-            "shared_blocks",
-            "blocks",
-        ),
-        *(
-            "turns",
-            "name",
-            "error",
-            "images",
-            "result",
-            "args",
-            "args_raw",
-            "refusal",
-            "tool_calls",
-            "model",
-            "usage",
-            "extra",
-        ),
-        *("input_tokens", "!!binary", "!!binary!", "provider", "finish_class", "inference_id", "duration_ms"),
-        *(key.name for key in (nt.keys.SESSION_ID, nt.keys.INFERENCE_ID, nt.keys.INFERENCE_RESULT, nt.keys.INFERENCES)),
-        *(TIMESTAMP.name, FIELDS.name, OPENAI_CHAT_FIELDS.name, *FORMER_NAMES),
-    ]
-)
-
-
-def containers(value: Any) -> Iterator[Any]:
-    """All dicts and lists in a value."""
-    if isinstance(value, (dict, list)):
-        yield value
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from containers(item)
-
-
-@st.composite
-def odd(draw: st.DrawFn, record: Any) -> Any:
-    record = json.loads(json.dumps(record))
-    for _ in range(draw(st.integers(1, 2))):
-        container = draw(st.sampled_from([*containers(record)]))
-        value = json.loads(json.dumps(draw(ODD_VALUES)))
-        if isinstance(container, dict):
-            container[draw(ODD_NAMES | st.sampled_from([*container, "x"]))] = value
-        elif container:
-            container[draw(st.integers(0, len(container) - 1))] = value
-        else:
-            container.append(value)
-    return record
-
-
-def plain_call(id: str, name: str) -> dict[str, Any]:
-    return {"id": id, "type": "function", "function": {"name": name, "arguments": '{"x": [1]}'}}
-
-
-USUAL_CHAT = {
-    "model": "m",
-    "messages": [
-        {"role": "system", "content": "s"},
-        {"role": "user", "content": "q"},
-        {"role": "assistant", "content": None, "tool_calls": [plain_call("a", "f"), plain_call("b", "g")]},
-        {"role": "tool", "tool_call_id": "a", "content": "1"},
-        {"role": "assistant", "content": "done"},
-    ],
-}
-
-
-def usual_run() -> dict[str, Any]:
-    """A saved session of two prompts with a tool call."""
-    session = nt.Session(nt.scripted([nt.tool_call("c", "add", {"a": 1, "b": 2})], "three", "bye"), tools=[add])
-    session.ask("q").result(60)
-    session.ask("again").result(60)
-    return session.run.to_dict()
-
-
-def usual_run_with_fields() -> dict[str, Any]:
-    """A run that an importer read: its blocks have unknown fields and times."""
-    record = nt.loads(
-        {"messages": [{"role": "user", "content": "q", "weight": 1}, {"role": "assistant", "content": "a"}]}
-    )
-    return {"version": 1, **record.to_dict()}
-
-
-def usual_run_of_another_program() -> dict[str, Any]:
-    """A run whose calls are listed late, and whose blocks have times, images and unknown fields."""
-    result = {"inference_id": "i", "provider": "claude", "model": "m", "usage": {"input_tokens": 1, "output_tokens": 2}}
-    call = {
-        nt.keys.INFERENCE_ID.name: "i",
-        nt.keys.INFERENCE_RESULT.name: result,
-        TIMESTAMP.name: "2024-01-01T10:00:00",
-    }
-    prompt = {"kind": "user", "payload": {"text": "q", "images": [{"url": "u"}]}, "unknown": {"a": [1]}}
-    reply = {"kind": "llm_text", "payload": {"text": "a"}, "metadata": call}
-    tool_call = {"kind": "tool_call", "payload": {"id": "c", "name": "f", "args": {"x": [1]}}, "metadata": call}
-    failure = {"kind": "tool_use", "payload": {"id": "c", "result": None, "error": "no"}}
-    ledger = [{**result, "stop_reason": "stop", "finish_class": "completed"}]
-    first = {"blocks": [prompt, reply, tool_call]}
-    second = {"shared_blocks": 3, "blocks": [failure, reply], "metadata": {nt.keys.INFERENCES.name: ledger}}
-    return {"version": 1, "turns": [first, second]}
-
-
-USUAL_SAMPLE = {
-    "id": 1,
-    "epoch": 1,
-    "uuid": "u",
-    "messages": [
-        {"id": "m1", "role": "user", "content": "q", "source": "input"},
-        {
-            "id": "m2",
-            "role": "assistant",
-            "content": [{"type": "reasoning", "reasoning": "hm"}, {"type": "text", "text": "so"}],
-            "tool_calls": [{"id": "c", "function": "f", "arguments": {"x": [1]}, "type": "function"}],
-        },
-        {"id": "m3", "role": "tool", "content": "1", "tool_call_id": "c"},
-    ],
-    "events": [
-        {"event": "model", "model": "openai/y", "output": {"model": "y", "choices": [{"message": {"id": "m2"}}]}}
-    ],
-}
-RUNS = [usual_run(), usual_run_with_fields(), usual_run_of_another_program()]
-
-
-@settings(max_examples=100)
-@given(st.lists(odd(USUAL_CHAT), min_size=1, max_size=3))
-def test_odd_chats_give_the_rows_and_errors_their_values_give(
-    tmp_path_factory: pytest.TempPathFactory, records: list[Any]
-) -> None:
-    path = tmp_path_factory.mktemp("chat") / "chat.jsonl"
-
-    same_of_what_can_be_read(lines(path, [USUAL_CHAT, *records, USUAL_CHAT]))
-
-
-@settings(max_examples=150)
-@given(st.lists(st.sampled_from(RUNS).flatmap(odd), min_size=1, max_size=3))
-def test_odd_runs_give_the_rows_and_errors_their_values_give(
-    tmp_path_factory: pytest.TempPathFactory, records: list[Any]
-) -> None:
-    path = tmp_path_factory.mktemp("ours") / "ours.jsonl"
-
-    same_of_what_can_be_read(lines(path, [RUNS[0], *records, RUNS[0]]))
-
-
-@settings(max_examples=75)
-@given(odd(USUAL_SAMPLE))
-def test_odd_inspect_samples_give_the_rows_and_errors_their_values_give(
-    tmp_path_factory: pytest.TempPathFactory, sample: Any
-) -> None:
-    head = {"version": 2, "eval": {"eval_id": "e", "model": "openai/gpt"}}
-    path = tmp_path_factory.mktemp("inspect") / "log.json"
-    path.write_text(json.dumps({**head, "samples": [USUAL_SAMPLE, sample]}), encoding="utf-8")
-
-    same_of_what_can_be_read(path)
-
-
-@settings(max_examples=25)
-@given(st.sampled_from([USUAL_CHAT, *RUNS]).flatmap(odd), st.sampled_from([None, 1]))
-def test_a_document_of_one_conversation_gives_the_rows_and_errors_its_values_give(
-    tmp_path_factory: pytest.TempPathFactory, record: Any, indent: int | None
-) -> None:
-    path = tmp_path_factory.mktemp("one") / "one.json"
-    path.write_text(json.dumps(record, indent=indent), encoding="utf-8")
-
-    same_of_what_can_be_read(path)
-
-
-def test_a_field_nested_too_deeply_gives_the_same_block_by_blocks_and_by_read(tmp_path: Path) -> None:
-    messages = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a", "annotations": DEEP}]
-    path = lines(tmp_path / "chat.jsonl", [USUAL_CHAT, {"messages": messages}])
-
-    blocks = same_of_what_can_be_read(path).blocks
-
-    pd.testing.assert_frame_equal(blocks, frames.read(path).blocks)
-    assert [*blocks[blocks.run_id == "chat:2"].kind] == ["user", "other"]
-
-
-@pytest.mark.parametrize("place", ["block", "payload", "metadata", "turn", "run"])
-def test_a_run_with_a_field_nested_too_deeply_is_the_same_error_by_blocks_and_by_read(
-    tmp_path: Path, place: str
-) -> None:
-    record = usual_run()
-    block = record["turns"][0]["blocks"][0]
-    container = {"block": block, "turn": record["turns"][0], "run": record}.get(place) or block.setdefault(place, {})
-    container["unknown"] = DEEP
-    path = lines(tmp_path / "ours.jsonl", [usual_run(), record])
-
-    result = same_of_what_can_be_read(path)
-
-    pd.testing.assert_frame_equal(result.errors, frames.read(path).errors)
-    assert len(result.errors) == 1 and result.blocks.run_id.nunique() == 1
-
-
-# The comparisons notice a fast reader that is wrong.
-
-
-def wrong_role(vectors: Any) -> Any:
-    return _Vectors.kind(vectors)
-
-
-def wrong_extra(*_: Any) -> None:
-    return None
-
-
-def wrong_text(kind: str, payload: dict[str, Any], *_: Any) -> str:
-    return str(payload.get("text"))
-
-
-@pytest.mark.parametrize(
-    ("owner", "name", "mutation"),
-    [
-        (VECTORS, "role", wrong_role),
-        (chat_lines, "RESULT", block_batch.CALL),
-        (chat_lines.ChatRecords, "_extra", wrong_extra),
-        (nbturns_lines, "block_text", wrong_text),
-        (nbturns_lines, "_extra", wrong_extra),
-        (nbturns_lines, "_role", lambda *_: "user"),
-        (inspect_samples, "_tool_calls", lambda _: []),
-    ],
-)
-def test_a_wrong_fast_reader_is_noticed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, mutation: Any
-) -> None:
-    chat = {"messages": [*USUAL_CHAT["messages"], {"role": "user", "content": "q", "weight": 1}]}
-    head = {"version": 2, "eval": {"eval_id": "e", "model": "openai/gpt"}}
-    log = tmp_path / "log.json"
-    log.write_text(json.dumps({**head, "samples": [USUAL_SAMPLE]}), encoding="utf-8")
-    paths = [lines(tmp_path / "chat.jsonl", [chat]), lines(tmp_path / "ours.jsonl", RUNS), log]
-    for path in paths:
-        same(path)
-
-    if isinstance(owner, dict):
-        monkeypatch.setitem(owner, name, mutation)
-    else:
-        monkeypatch.setattr(owner, name, mutation)
-
-    with pytest.raises(AssertionError):
-        for path in paths:
-            same(path)
+    assert_same_rows_and_errors(path)
 
 
 def test_every_recorded_inspect_log_gives_the_frame_its_values_give(shared: Path) -> None:
@@ -707,7 +407,7 @@ def test_every_recorded_inspect_log_gives_the_frame_its_values_give(shared: Path
     )
     found = 0
     for path in logs:
-        found += len(same_of_what_can_be_read(path).blocks)
+        found += len(assert_same_rows_and_errors(path).blocks)
 
     assert found > 50
 
@@ -718,7 +418,7 @@ def every_line_file(shared: Path) -> Iterator[Path]:
 
 def test_every_recorded_file_of_lines_gives_the_frame_its_values_give(shared: Path) -> None:
     for path in every_line_file(shared):
-        same_of_what_can_be_read(path)
+        assert_same_rows_and_errors(path)
 
     assert PLAIN["chat"] >= 2
 

@@ -261,7 +261,7 @@ def test_short_work_has_no_bar_and_long_work_has_one_that_goes_away(capsys: pyte
         short.advance(100)
         assert short._bar is None
 
-    with Progress(100, shown=True) as long:
+    with Progress(100, visible=True) as long:
         long.advance(50)
         long.advance(25)
         assert (long._bar.n, long._bar.total) == (75, 100)

@@ -257,7 +257,9 @@ class VectorBlockBuilder(FrameBuilder):
             return None
         number = self._calls.get(id(model_call))
         if number is None:
-            number = self._calls[id(model_call)] = self.batch.add_call(model_call.id, summary_of(model_call.result))
+            number = self._calls[id(model_call)] = self.batch.add_call(
+                model_call.id, self.batch.summary_number(summary_of(model_call.result))
+            )
         return number
 
     def mark(self) -> None:

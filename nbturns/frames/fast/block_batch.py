@@ -108,13 +108,14 @@ class BlockBatch:
         """Begin a Turn: the blocks that follow are in it, the next of them at `first_index`."""
         self.turn_segments.append((run, turn_id, turn_index, first_index, len(self.texts)))
 
-    def add_call(self, call_id: str, summary: CallSummary) -> int:
+    def add_call(self, call_id: str, summary_number: int) -> int:
         """Add a model call and return its number."""
         self.call_ids.append(call_id)
-        self.call_summaries.append(self.summary_number(summary))
+        self.call_summaries.append(summary_number)
         return len(self.call_ids) - 1
 
     def summary_number(self, summary: CallSummary) -> int:
+        """Return the number of a summary, which many model calls have."""
         return self.summaries.setdefault(summary, len(self.summaries))
 
     def add(self, kind: str, role: str | None, text: str) -> int:

@@ -60,9 +60,9 @@ def read_fast(frame_pass: FramePass, file: SourceFile, advance: Callable[[int], 
     except LoadError:  # reported when it is read through Runs
         return False
     if format == inspect_log.FORMAT:
-        _InspectReader(frame_pass, builder, file, source).read()
+        _InspectReader(frame_pass, builder, file, source).add_samples()
     elif format in READERS:
-        _RecordReader(frame_pass, builder, file, source, format).read(advance)
+        _RecordReader(frame_pass, builder, file, source, format).add_records(advance)
     else:
         return False
     return True
@@ -109,7 +109,7 @@ class _FileReader:
             self.builder.roll_back()
             raise
         if run is not None:
-            self.frame_pass.read(self.file.source(run, self.position))
+            self.frame_pass.add_run(self.file.source(run, self.position))
             self.position += 1
 
     def unique_id(self, run_id: str) -> str:
@@ -117,7 +117,7 @@ class _FileReader:
 
 
 class _InspectReader(_FileReader):
-    def read(self) -> None:
+    def add_samples(self) -> None:
         with pause_gc():
             for position, sample_source, log in inspect_log.iter_samples(self.source):
                 self.report_problems()
@@ -152,7 +152,7 @@ class _RecordReader(_FileReader):
         self.format = format
         self.chat_records = ChatRecords(file)
 
-    def read(self, advance: Callable[[int], object]) -> None:
+    def add_records(self, advance: Callable[[int], object]) -> None:
         with pause_gc():
             try:
                 self._read_records(advance)

@@ -141,7 +141,7 @@ class _SampleReader:
         call = self.calls.get(call_id)
         if call is None:
             summary = self.outputs.summary(message, is_last=is_last)
-            call = self.calls[call_id] = self.batch.add_call(call_id, summary)
+            call = self.calls[call_id] = self.batch.add_call(call_id, self.batch.summary_number(summary))
         return call
 
     def _next_index(self, kind: str) -> int:

@@ -98,8 +98,8 @@ class _RunReader:
         self.call_records: dict[str, Any] = {}  # of these calls, checked
         self.unlisted_calls: set[str] = set()  # calls that no Turn so far lists
         self.has_ledger = False  # of the current Turn
-        self.previous_data: dict[str, Any] = {}
-        self.summaries: dict[tuple[Any, ...], CallSummary] = {}  # by the values in the file
+        self.previous_data: dict[str, Any] | None = None
+        self.summary_numbers: dict[tuple[Any, ...], int] = {}  # by the values in the file
 
     def add(self, turns: list[dict[str, Any]]) -> None:
         length = 0
@@ -111,9 +111,9 @@ class _RunReader:
                 raise NotPlainError
             _require_plain_extra(turn, TURN_FIELDS)
             self.batch.begin_turn(self.run, _optional_text(turn.get("id")), index, shared)
-            data = _mapping(turn.get("data"))
+            data = turn.get("data")
             if data != self.previous_data:  # nearly all Turns have the data of the previous one
-                require_levels(data)
+                require_levels(_mapping(data))
                 self.previous_data = data
             self._read_metadata(_mapping(turn.get("metadata")))
             for block in blocks:
@@ -124,29 +124,30 @@ class _RunReader:
         """Add the model calls of the ledger of a Turn."""
         if type(metadata.get(SESSION, "")) is not str:
             raise NotPlainError
-        for name, value in metadata.items():
-            if type(value) is not str and name != LEDGER:
-                require_levels(value)
         self.has_ledger = LEDGER in metadata
-        if self.has_ledger:
-            self._add_ledger(metadata[LEDGER])
-
-    def _add_ledger(self, ledger: Any) -> None:
+        ledger: list[Any] = metadata[LEDGER] if self.has_ledger else []
         if type(ledger) is not list:
             raise NotPlainError
+        self._add_ledger(ledger)
+        last_record = ledger[-1] if ledger else None
+        for value in metadata.values():
+            if type(value) is not str and value is not ledger and value != last_record:
+                require_levels(value)
+
+    def _add_ledger(self, ledger: list[Any]) -> None:
         for call_record in ledger:
-            summary = self._summary(call_record)
+            summary_number = self._summary_number(call_record)
             call_id = call_record.get("inference_id")
             if not call_id:
                 raise NotPlainError
             if call_id not in self.calls:
-                self.calls[call_id] = self.batch.add_call(call_id, summary)
+                self.calls[call_id] = self.batch.add_call(call_id, summary_number)
                 self.call_records[call_id] = call_record
             elif call_id in self.unlisted_calls:  # from here on its blocks have this record
                 raise NotPlainError
 
-    def _summary(self, call_record: Any) -> CallSummary:
-        """Return the summary of the record of a model call. Most calls of a Run have the same one."""
+    def _summary_number(self, call_record: Any) -> int:
+        """Return the number of the summary of the record of a model call. Most calls of a Run have the same one."""
         if type(call_record) is not dict or not call_record:
             raise NotPlainError
         for name in _nested_fields(*call_record, *map(type, call_record.values())):
@@ -155,10 +156,10 @@ class _RunReader:
             _check_token_counts(*usage, *map(type, usage.values()))
         get = call_record.get
         key = get("provider"), get("model"), get("stop_reason"), get("finish_class")
-        summary = self.summaries.get(key)
-        if summary is None:
-            summary = self.summaries[key] = _summary_of(*key)
-        return summary
+        number = self.summary_numbers.get(key)
+        if number is None:
+            number = self.summary_numbers[key] = self.batch.summary_number(_summary_of(*key))
+        return number
 
     def _add_block(self, block: Any) -> None:
         if type(block) is not dict:
@@ -239,14 +240,15 @@ class _RunReader:
             return
         if type(call_id) is not str:
             raise NotPlainError
+        summary_number = None
         if call_record is not None and self.call_records.get(call_id) != call_record:
-            summary = self._summary(call_record)
+            summary_number = self._summary_number(call_record)
             self.call_records[call_id] = call_record
-        else:
-            summary = EMPTY_SUMMARY
         number = self.calls.get(call_id)
         if number is None:
-            number = self.calls[call_id] = self.batch.add_call(call_id, summary)
+            if summary_number is None:
+                summary_number = self.batch.summary_number(EMPTY_SUMMARY)
+            number = self.calls[call_id] = self.batch.add_call(call_id, summary_number)
             if call_record is None or self.has_ledger:
                 self.unlisted_calls.add(call_id)
         self.batch.calls[row] = number
