@@ -220,7 +220,9 @@ class Reply:
             partial_item.raw_item.get("type") in CALL_ARGUMENTS and not self._is_truncated(partial_item)
             for partial_item in complete_items
         ):
-            return FinishClass.of(self._stop_reason, pending=True)
+            finish_class = FinishClass.of(self._stop_reason, pending=True)
+            is_running = finish_class is FinishClass.CONTINUE  # a background response; its complete calls can run
+            return FinishClass.TOOL_CALLS_PENDING if is_running else finish_class
         if any(
             content_part.get("type") == "refusal"
             for partial_item in complete_items
