@@ -214,9 +214,11 @@ def arguments_text(payload: Mapping[str, Any]) -> str:
     if args and isinstance(args, dict):
         return to_json(args)
     raw = payload.get("args_raw") or payload.get("args")
+    if not raw:
+        return "{}"
     if isinstance(raw, str):
         return raw if raw.strip() != "{}" else "{}"
-    return "{}" if not raw else to_json(raw)
+    return to_json(raw)
 
 
 def value_text(value: Any) -> str:

@@ -25,7 +25,7 @@ from ...values.turns import Block
 from ..block_frame import tool_name
 from ..sources import SourceFile
 from ..traversal import text_of
-from .block_batch import BlockBatch, CallSummary, plain_json, require_levels
+from .block_batch import BlockBatch, CallSummary, NotPlainError, plain_json, require_levels
 
 # Fields of a part of a message, or of a call, that would replace the values of the frame.
 IN_PART = frozenset({"id", "name", "error", "images"})
@@ -64,8 +64,9 @@ def _require_plain_fields(sample: dict[str, Any], evaluation: Mapping[str, Any],
     require_levels([evaluation.get(name) for name in EVALUATION_FIELDS])
     events_data = sample.get("events_data")
     earlier_messages = events_data.get("messages") if type(events_data) is dict else None
-    if type(earlier_messages) is list:
-        hash(tuple(message.get("id") for message in (*messages, *earlier_messages) if type(message) is dict))
+    for message in (*messages, *earlier_messages) if type(earlier_messages) is list else messages:
+        if type(message) is dict and type(message.get("id", "")) is not str:
+            raise NotPlainError
 
 
 class _ModelOutputs:

@@ -20,11 +20,12 @@ from ..sources import SourceFile
 from .block_batch import EMPTY_SUMMARY, BlockBatch, CallSummary, NotPlainError, plain_json, require_levels
 
 CALL_ID, CALL_RECORD, LEDGER = INFERENCE_ID.name, INFERENCE_RESULT.name, INFERENCES.name
+DURATION, NUMBERS = DURATION_MS.name, (float, int)
 SESSION = SESSION_ID.name
 RUN_FIELDS = frozenset({"version", "id", "name", "turns", "metadata"})
 TURN_FIELDS = frozenset({"version", "id", "shared_blocks", "blocks", "metadata", "data"})
 BLOCK_FIELDS = frozenset({"id", "kind", "role", "payload", "metadata"})
-CALL_METADATA = frozenset({CALL_ID, CALL_RECORD, DURATION_MS.name})  # never part of `extra`
+CALL_METADATA = frozenset({CALL_ID, CALL_RECORD, DURATION})  # never part of `extra`
 # The payloads of a tool call and a result whose only nested value is in the text of the block.
 RENDERED_FIELDS = {"tool_call": frozenset({"id", "name", "args"}), "tool_use": frozenset({"id", "result", "error"})}
 NO_FIELDS: frozenset[str] = frozenset()
@@ -148,10 +149,12 @@ class _RunReader:
 
     def _summary_number(self, call_record: Any) -> int:
         """Return the number of the summary of the record of a model call. Most calls of a Run have the same one."""
-        if type(call_record) is not dict or not call_record:
+        if type(call_record) is not dict or not call_record or BYTES_KEY in call_record:
             raise NotPlainError
         for name in _nested_fields(*call_record, *map(type, call_record.values())):
             require_levels(call_record[name])
+            if BYTES_KEY in call_record[name]:
+                raise NotPlainError
         if usage := call_record.get("usage"):
             _check_token_counts(*usage, *map(type, usage.values()))
         get = call_record.get
@@ -234,11 +237,13 @@ class _RunReader:
     def _add_call(self, row: int, metadata: dict[str, Any]) -> None:
         """Store the number of the model call that produced a block."""
         call_id, call_record = metadata.get(CALL_ID), metadata.get(CALL_RECORD)
+        if type(metadata.get(DURATION, 0.0)) not in NUMBERS:
+            raise NotPlainError
         if not call_id:
             if CALL_ID in metadata or CALL_RECORD in metadata:  # equal records may be one call
                 raise NotPlainError
             return
-        if type(call_id) is not str:
+        if type(call_id) is not str or metadata.get(CALL_RECORD, EMPTY_PAYLOAD) is None:
             raise NotPlainError
         summary_number = None
         if call_record is not None and self.call_records.get(call_id) != call_record:
