@@ -8,10 +8,12 @@ RUN = $(VENV)/bin/python -m
 SETTINGS = $(VENV)/share/jupyter/lab/settings/overrides.json
 SCREEN := $(or $(DISPLAY),$(WAYLAND_DISPLAY),$(filter Darwin,$(shell uname)))
 
-EXTRAS := --extra all --extra dask --extra polars --extra keyring --extra figures
+EXTRAS := --extra all --extra dask --extra polars --extra keyring --extra figures --extra mcp --extra prices --extra otel --extra urls
 COMPILE = $(VENV)/bin/uv pip compile --quiet --no-config pyproject.toml --custom-compile-command 'make lock'
 INSTALL = $(VENV)/bin/uv pip --quiet --no-config
-LOCK = $(COMPILE) --universal --python-version 3.11 --generate-hashes --exclude-newer '7 days' --upgrade
+LOCKED = --universal --python-version 3.11 --generate-hashes --exclude-newer '7 days' --upgrade
+LOCK = $(COMPILE) $(LOCKED)
+LOCK_GROUP = $(VENV)/bin/uv pip compile --quiet --no-config --custom-compile-command 'make lock' $(LOCKED)  # without the package
 
 # Old releases have no wheels for a new Python.
 OLDEST_PYTHON = $(or $(shell python3.11 -c 'import sys; print(sys.executable)' 2>/dev/null),$(PYTHON))
@@ -28,9 +30,11 @@ define resolve
 endef
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+unexport PYTHONDONTWRITEBYTECODE  # hundreds of test processes would compile the package again
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-newest test-lowest bench lint format notebooks dist lock clean
+.PHONY: help lab docs types lite test test-newest test-lowest test-integrations test-colab test-binder test-marimo test-sdist
+.PHONY: soak bench fuzz attack lint format notebooks pictures dist lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,13 +42,25 @@ help:  ## list the targets
 lab: $(VENV)/.lab $(SETTINGS)  ## open JupyterLab at the first notebook
 	@$(VENV)/bin/jupyter trust notebooks/*.ipynb >/dev/null  # ours: their saved tables keep their style
 	$(RUN) jupyterlab --allow-root $(if $(SCREEN),,--no-browser) --ServerApp.root_dir=. \
-	  --LabApp.default_url=/lab/tree/notebooks/01_explore.ipynb \
+	  --LabApp.default_url=/lab/tree/notebooks/00_start.ipynb \
 	  --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate --LabApp.extension_manager=readonly
+
+.PHONY: minify
+minify: $(VENV)/.test  ## minify the scripts of the views that changed
+	$(RUN) tests.lab.minify
 
 test: lint $(VENV)/.kernels $(VENV)/.typescript  ## run everything; BROWSER=none skips the browser tests
 	$(RUN) tests.lab.browser
-	$(RUN) pytest
+	$(MAKE) --jobs 2 --output-sync=target VENV=$(VENV) test-in-browser test-without-browser
+
+# Two halves of about the same length, for two cores.
+.PHONY: test-in-browser test-without-browser
+test-in-browser:
+	$(if $(filter none,$(BROWSER)),,$(RUN) pytest -m browser)
 	$(RUN) pytest --nbval notebooks --nbval-sanitize-with tests/nbval.cfg
+	$(RUN) pytest -m 'not browser' tests/importers
+test-without-browser:
+	$(RUN) pytest -m 'not browser' --ignore tests/importers
 
 test-newest: $(VENV)/.test  ## run everything with the newest releases; without a browser unless BROWSER= names one
 	$(call resolve,.venv-newest,$(PYTHON),highest)
@@ -54,14 +70,54 @@ test-lowest: $(VENV)/.test  ## run everything with the lowest releases that pypr
 	$(call resolve,.venv-lowest,$(OLDEST_PYTHON),lowest-direct)
 	$(MAKE) --old-file .venv-lowest/.test VENV=.venv-lowest BROWSER=$(or $(BROWSER),none) unlocked
 
+test-integrations:  ## test with other frameworks, in an environment of their own
+	$(MAKE) VENV=.venv-integrations .venv-integrations/.integrations
+	.venv-integrations/bin/python -m pytest tests/integrations
+
+docs:  ## build the documentation site in build/site; nothing is fetched while it is built
+	$(MAKE) VENV=.venv-docs .venv-docs/.docs
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --quiet --strict
+	@echo build/site/index.html
+
+types: $(VENV)/.test  ## check the types that users see, with mypy and pyright in their strict modes
+	$(RUN) mypy --strict tests/types/user_sample.py
+	test -x .venv-types/bin/pyright || $(PYTHON) -m venv .venv-types
+	.venv-types/bin/python -m pip install --quiet --require-hashes --requirement requirements/types.txt
+	$(RUN) tests.types.user_types .venv-types/bin/pyright
+
+lite: $(VENV)/.test  ## build a site for JupyterLite, and test the package with Pyodide under Node, without threads
+	$(MAKE) VENV=.venv-lite .venv-lite/.lite
+	$(RUN) tests.places.lite .venv-lite/bin/jupyter
+
+test-colab:  ## install beside the packages of Google Colab (Python 3.13), and test widgets and frames there
+	bash tests/places/colab.sh
+
+test-binder:  ## build like Binder, and check that the notebooks are trusted and run
+	bash tests/places/binder_build.sh
+
+test-marimo: $(VENV)/.test  ## run a notebook of marimo
+	test -x .venv-marimo/bin/python || $(PYTHON) -m venv .venv-marimo
+	$(INSTALL) install --python .venv-marimo/bin/python --editable '.[all]' marimo
+	.venv-marimo/bin/python -m tests.places.marimo_check
+
 .PHONY: unlocked
 unlocked: $(if $(filter none,$(BROWSER)),,$(VENV)/.kernels) $(VENV)/.typescript
 	$(if $(filter none,$(BROWSER)),,$(RUN) tests.lab.browser)
 	$(RUN) pytest $(if $(filter .venv-lowest,$(VENV)),$(OLD_WIDGETS))
 	$(RUN) pytest --nbval notebooks --nbval-sanitize-with tests/nbval.cfg
 
+soak: $(VENV)/.test  ## kill 500 processes that write to a store, and resume each
+	NBTURNS_KILLS=500 $(RUN) pytest tests/store/test_killed_processes.py
+
 bench: $(VENV)/.bench  ## measure time and memory, next to other packages
 	$(RUN) benchmarks
+
+SECONDS ?= 3600
+fuzz: $(VENV)/.test  ## feed changed samples to every reader, for SECONDS=3600; keeps findings in tests/attack/corpus
+	$(RUN) tests.attack.fuzz --seconds $(SECONDS)
+
+attack: $(VENV)/.test  ## repeat the whole attack of docs/security.md and count; a small part of it is in make test
+	$(RUN) tests.attack.counts
 
 lint: $(VENV)/.test  ## check style and types
 	$(RUN) ruff check
@@ -75,20 +131,35 @@ format: $(VENV)/.test  ## fix the style automatically
 notebooks: $(VENV)/.test  ## run the notebooks and save their outputs
 	$(RUN) tests.lab.notebooks
 
-dist: $(VENV)/.test  ## build the sdist and the wheel into dist/
-	$(RUN) hatchling build --directory dist
+pictures: $(VENV)/.test  ## take the pictures of the README in docs/*.png
+	$(RUN) tests.lab.browser
+	$(RUN) tests.lab.pictures
 
-# One set of versions for all three files: the largest group is resolved first and constrains the other two.
+dist: $(VENV)/.test  ## build the sdist and the wheel into dist/, and check them
+	rm -rf dist
+	$(RUN) hatchling build --directory dist
+	$(MAKE) VENV=.venv-release .venv-release/.release
+	.venv-release/bin/python -m twine check --strict dist/*
+
+test-sdist: dist  ## run `make test` in the unpacked sdist; without a browser unless BROWSER= names one
+	rm -rf build/sdist && mkdir -p build/sdist && tar --extract --gzip --file dist/*.tar.gz --directory build/sdist --strip-components 1
+	$(MAKE) -C build/sdist BROWSER=$(or $(BROWSER),none) test
+
+# One set of versions for the first three files: the largest group is resolved first and constrains the other two.
 lock: $(VENV)/.test  ## renew requirements/*.txt; takes no release younger than seven days
 	$(LOCK) $(EXTRAS) --group bench --output-file requirements/bench.txt
 	$(LOCK) $(EXTRAS) --group test --constraint requirements/bench.txt --output-file requirements/test.txt
 	$(LOCK) --extra all --group lab --constraint requirements/bench.txt --output-file requirements/lab.txt
+	$(LOCK) $(EXTRAS) --group integrations --output-file requirements/integrations.txt
+	for group in docs lite release types; do $(LOCK_GROUP) --group pyproject.toml:$$group --output-file requirements/$$group.txt; done
+	$(LOCK_GROUP) --python-version 3.14 $(addprefix --no-emit-package ,psutil pexpect ptyprocess colorama) --group pyproject.toml:pyodide \
+	  --output-file requirements/pyodide.txt  # the four are not for Pyodide; pip reads markers as of this machine
 
 clean:  ## delete everything that was made, .venv included
-	rm -rf .venv .venv-newest .venv-lowest artifacts build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-newest .venv-lowest .venv-integrations .venv-docs .venv-release .venv-types .venv-colab .venv-marimo .venv-lite artifacts build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
-# Stamps: .venv/.lab, .venv/.test and .venv/.bench mark an installed lock file. They are renewed when it changes.
-$(VENV)/.lab $(VENV)/.test $(VENV)/.bench: $(VENV)/.%: requirements/%.txt pyproject.toml | $(VENV)/bin/pip
+# Stamps: .venv/.lab, .venv/.test, … mark an installed lock file. They are renewed when it changes.
+$(VENV)/.lab $(VENV)/.test $(VENV)/.bench $(VENV)/.integrations $(VENV)/.docs $(VENV)/.release $(VENV)/.lite: $(VENV)/.%: requirements/%.txt pyproject.toml | $(VENV)/bin/pip
 	$(RUN) pip install --quiet --require-hashes --requirement $<
 	$(RUN) pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
