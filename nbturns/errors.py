@@ -9,6 +9,7 @@ NbturnsError
 ├── ToolError        a tool failed and the policy says to end the run: `.turn`
 ├── LimitReached     the loop was still calling tools at its limit: `.turn`
 ├── ProfileError     a profile cannot be read, found, resolved or built: `.key`, `.file`, `.position`
+├── StoreError       a store cannot be opened, read or written: `.file`
 ├── BusyError        this session has an execution in progress
 ├── EndedError       an execution is over, so a decision for it has no effect
 ├── MissingPackageError   a required package is not installed: `.package`, `.command`; also an ImportError
@@ -28,6 +29,26 @@ class NbturnsError(Exception):
 
     turn: Any = None
 
+    def __str__(self) -> str:
+        """Return the message, in which no text of a model or a file controls the terminal."""
+        return printable_message(super().__str__())
+
+    def __repr__(self) -> str:
+        return printable_message(super().__repr__())
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows: the user's lines and the message, without frames of this package."""
+        from .safety.short_traceback import short_traceback
+
+        return short_traceback(self)
+
+
+def printable_message(text: str) -> str:
+    """Return a text that is safe to print."""
+    from .safety.visible_text import visible
+
+    return visible(text)
+
 
 class LoadError(NbturnsError):
     """A file or text cannot be read. `file` is its name, `position` the place of the error in it.
@@ -40,7 +61,7 @@ class LoadError(NbturnsError):
     def __init__(self, message: str, *, file: str = "", position: str = "") -> None:
         self.file = file
         self.position = position
-        self.reason = message
+        self.reason: str = printable_message(message)
         super().__init__(": ".join(part for part in (file, position, message) if part))
 
 
@@ -53,8 +74,12 @@ class DecodeError(NbturnsError):
 
 
 class EngineError(NbturnsError):
-    """A model call failed. `status` is the HTTP status, `retry_after` is in seconds."""
+    """A model call failed. `status` is the HTTP status, `retry_after` is in seconds.
 
+    `body` is the provider's error as it came, without keys: its `param`, `innererror`, `failed_generation`, ….
+    """
+
+    body: Any = None
     should_retry: bool | None = None  # from the server; None if it does not say
 
     def __init__(
@@ -84,7 +109,7 @@ class DriftError(EngineError):
 
     def __init__(self, message: str, *, difference: str = "", turn: Any = None) -> None:
         super().__init__(message, turn=turn)
-        self.difference = difference
+        self.difference: str = printable_message(difference)
 
 
 class ToolError(NbturnsError):
@@ -117,7 +142,7 @@ class ProfileError(NbturnsError):
         self.known = known
         self.file = file
         self.position = position
-        self.reason = message
+        self.reason: str = printable_message(message)
         super().__init__(": ".join(part for part in (file, position, message) if part))
 
 
@@ -127,6 +152,15 @@ class BusyError(NbturnsError):
 
 class EndedError(NbturnsError):
     """The execution is over, so there is no further pause for a decision."""
+
+
+class StoreError(NbturnsError):
+    """A store cannot be opened, read or written. `file` is its path."""
+
+    def __init__(self, message: str, *, file: str = "") -> None:
+        self.file = file
+        self.reason: str = printable_message(message)
+        super().__init__(f"{file}: {message}" if file else message)
 
 
 class HeldError(NbturnsError):
@@ -152,6 +186,35 @@ class MisuseError(NbturnsError, TypeError, ValueError):
     """
 
 
+def message_of(error: BaseException) -> str:
+    """Return the message of any exception; its str() is code of others and may raise, too."""
+    try:
+        return str(error)
+    except BaseException:  # the message of an error cannot be an error again
+        return "its message cannot be shown"
+
+
+def describe_error(error: BaseException) -> str:
+    """Return the type and the message of any exception."""
+    return f"{type(error).__name__}: {message_of(error)}"
+
+
+def attach_turn(error: BaseException, turn: Any) -> None:
+    """Put a Turn on an error as `turn`; an error of others may refuse it."""
+    try:
+        error.turn = turn  # type: ignore[attr-defined]  # the error carries the Turn
+    except Exception:  # the attributes of an error are code of others and may raise
+        return
+
+
+def attached_turn(error: BaseException | None) -> Any:
+    """Return the Turn that an error carries, or None."""
+    try:
+        return getattr(error, "turn", None)
+    except Exception:  # the attributes of an error are code of others and may raise
+        return None
+
+
 __all__ = [
     "BusyError",
     "DecodeError",
@@ -166,6 +229,7 @@ __all__ = [
     "NbturnsError",
     "ProfileError",
     "ScriptExhausted",
+    "StoreError",
     "ToolError",
 ]
 

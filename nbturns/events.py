@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 from weakref import WeakValueDictionary
 
+from .safety.visible_text import printable, visible
 from .values.frozen_json import unchecked_constructor
 from .values.inference_results import InferenceResult
 from .values.turns import Block, Turn
@@ -125,8 +126,10 @@ class Pause:
 
     @property
     def pending(self) -> tuple[Block, ...]:
+        """The tool calls that wait at this pause."""
         return self.turn.pending
 
+    @printable
     def __repr__(self) -> str:
         pending_names = ", ".join(call.name for call in self.pending)
         return f"<Pause {self.number} at {self.phase}{': ' + pending_names if pending_names else ''}>"
@@ -141,20 +144,25 @@ class Paused(Event):
 class Resumed(Event):
     """A pause ended; `by` is the cause (step, resume, timeout, or a name from the caller).
 
-    The execution continues with `turn`; `answers` replace the results of tools.
+    The execution continues with `turn`; `answers` replace the results of tools. `only` are the ids of the calls that
+    run now; None is all.
     """
 
     pause: Pause
     turn: Turn
     by: str
     answers: tuple[Block, ...] = ()
+    only: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Notice(Event):
-    """A message for the user about an automatic change or decision."""
+    """A message for the user about an automatic change or decision. It is safe to print."""
 
     text: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", visible(self.text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,13 +173,16 @@ class Ended(Event):
     turn: Turn
     error: str = ""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "error", visible(self.error))
+
 
 # Each iteration makes seven events, so these are made without checks.
-snapshot = unchecked_constructor(Snapshot)
-inference_started = unchecked_constructor(InferenceStarted)
-inference_finished = unchecked_constructor(InferenceFinished)
-tool_started = unchecked_constructor(ToolStarted)
-tool_finished = unchecked_constructor(ToolFinished)
+snapshot: Callable[..., Snapshot] = unchecked_constructor(Snapshot)
+inference_started: Callable[..., InferenceStarted] = unchecked_constructor(InferenceStarted)
+inference_finished: Callable[..., InferenceFinished] = unchecked_constructor(InferenceFinished)
+tool_started: Callable[..., ToolStarted] = unchecked_constructor(ToolStarted)
+tool_finished: Callable[..., ToolFinished] = unchecked_constructor(ToolFinished)
 
 Sink: TypeAlias = Callable[[Event], object]
 

@@ -10,6 +10,8 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .errors import printable_message
+
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
@@ -46,7 +48,8 @@ def report_failure(point: EntryPoint, error: Exception) -> None:
     key = (point.group, point.name, package_of(point))
     if key not in _reported_failures:
         _reported_failures.add(key)
-        warnings.warn(f"{failure_text(point, error)}; it is left out", RuntimeWarning, stacklevel=3)
+        message = printable_message(failure_text(point, error))
+        warnings.warn(f"{message}; it is left out", RuntimeWarning, stacklevel=3)
 
 
 def failure_text(point: EntryPoint, error: Exception) -> str:

@@ -89,7 +89,10 @@ print([name for name in ABSENT if sys.modules.get(name)])
 
 
 # Each expression, and the package that its error names with what to install.
-FRAMES = ("blocks", "turns", "inferences", "tool_calls", "snapshots", "read")
+FRAMES = (
+    "blocks", "turns", "inferences", "tool_calls", "snapshots", "read", "runs", "problems", "context", "labels",
+    "decisions",
+)  # fmt: skip
 PANDAS = {
     **{f"nt.frames.{name}(run)": ("pandas", "pandas") for name in FRAMES},
     "nt.frames.to_parquet(run, 'new')": ("pandas", "pandas"),
@@ -101,12 +104,12 @@ PANDAS = {
     "nt.frames.read('*.yaml', backend='dask')": ("dask", "'nbturns[dask]'"),
     "nt.compare(run, run).to_df()": ("pandas", "pandas"),
     "nt.load('chat.json').import_report.to_df()": ("pandas", "pandas"),
-    "nt.engines.recording('calls.jsonl')": ("httpx2", "httpx2"),
+    "nt.engines.recording('calls.jsonl')": ("httpx2", "'nbturns[httpx2]'"),
     "nt.engine('anthropic:claude-x', api_key='k')": ("anthropic", "'nbturns[anthropic]'"),
     "nt.engine('openai:gpt-x', api_key='k')": ("openai", "'nbturns[openai]'"),
-    "nt.engine('openai-chat:gpt-x', api_key='k')": ("httpx", "'nbturns[httpx]'"),
-    "nt.engine('openai-chat:x', base_url='http://127.0.0.1:9/v1')": ("httpx", "'nbturns[httpx]'"),
-    "nt.engine('gemini:gemini-x', api_key='k')": ("httpx", "'nbturns[gemini]'"),
+    "nt.engine('openai-chat:gpt-x', api_key='k')": ("httpx2", "'nbturns[httpx2]'"),
+    "nt.engine('openai-chat:x', base_url='http://127.0.0.1:9/v1')": ("httpx2", "'nbturns[httpx2]'"),
+    "nt.engine('gemini:gemini-x', api_key='k')": ("httpx2", "'nbturns[gemini]'"),
     "nt.load_profiles({'p': {'engine': 'gemini:x', 'api_key': '${keyring:a/b}'}}, env_file=None)['p'].session()": (
         "keyring",
         "'nbturns[keyring]'",
@@ -114,8 +117,8 @@ PANDAS = {
 }
 ZSTD = {} if sys.version_info >= (3, 14) else {"nt.load('packed.eval')": ("backports.zstd", "backports.zstd")}
 BARE = {
-    "nt.view(run)": ("anywidget", "anywidget"),
-    "nt.widgets": ("anywidget", "anywidget"),
+    "nt.view(run)": ("ipywidgets", "ipywidgets"),
+    "nt.widgets": ("ipywidgets", "ipywidgets"),
     "nt.example()": ("yaml", "pyyaml"),
     "nt.load('run.yaml')": ("yaml", "pyyaml"),
     "run.to_yaml()": ("yaml", "pyyaml"),
@@ -195,7 +198,7 @@ def extras() -> dict[str, set[str]]:
     return found
 
 
-@pytest.mark.parametrize(("package", "wanted"), [*DISTRIBUTIONS.items(), ("httpx", "'nbturns[gemini]'")])
+@pytest.mark.parametrize(("package", "wanted"), [*DISTRIBUTIONS.items(), ("httpx2", "'nbturns[gemini]'")])
 def test_an_extra_that_an_error_names_brings_the_package(package: str, wanted: str) -> None:
     plain = {"yaml": "pyyaml", "IPython": "ipython", "dotenv": "python-dotenv"}
     if package in plain:

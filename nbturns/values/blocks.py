@@ -5,16 +5,18 @@ Blocks are frozen: an edit returns a new block that shares the unchanged values.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import MisuseError
+from ..safety.visible_text import printable
 from .frozen_json import EMPTY_DICT, FrozenDict, FrozenList, freeze, refuse_assignment, unchecked_constructor
 from .images import image, normal_image, normal_or_raw_image
 from .inference_results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult
-from .metadata import NO_METADATA, Key, Metadata, MetadataLike
+from .metadata import NO_METADATA, Key, Metadata, MetadataLike, metadata_of
+from .provenance import CHILD_RUN
 
 T = TypeVar("T")
 
@@ -73,7 +75,7 @@ class Block:
         if type(self.id) is not str:
             put(self, "id", require_str(self.id, "id"))
         if type(self.metadata) is not Metadata:
-            put(self, "metadata", Metadata(self.metadata))
+            put(self, "metadata", metadata_of("block", self.metadata))
         if type(self.extra) is not FrozenDict:
             put(self, "extra", extra_fields(self.extra, "kind payload role id metadata"))
 
@@ -103,6 +105,7 @@ class Block:
 
     @property
     def result(self) -> Any:
+        """Result of a tool as JSON data; None for other kinds, and for a call that failed."""
         return self.payload.get("result")
 
     @property
@@ -129,7 +132,13 @@ class Block:
 
     @property
     def inference_id(self) -> str:
+        """Id of the model call that made this block; "" when none did."""
         return self.metadata.get(INFERENCE_ID) or ""
+
+    @property
+    def child_run_id(self) -> str:
+        """The id of the Run that this tool call started; "" for other blocks."""
+        return self.metadata.get(CHILD_RUN) or ""
 
     def edit(self, **payload: Any) -> Block:
         """Return the block with some fields of its payload replaced.
@@ -158,7 +167,12 @@ class Block:
         return self._with(kind=kind, payload=payload, role=role, id=id)
 
     def with_metadata(self, key: Key[T], value: T) -> Block:
-        return self._with(metadata=self.metadata.with_(key, value))
+        """Return a copy with a metadata value. Raises MisuseError for a value or a key that does not fit."""
+        return self._with(metadata=self.metadata.with_(key, value, "block"))
+
+    def without_metadata(self, *keys: Key[Any]) -> Block:
+        """Return the block without the values of these keys."""
+        return self._with(metadata=self.metadata.without(*keys))
 
     def _with(
         self,
@@ -189,10 +203,12 @@ class Block:
         return other_blocks.insert(0, self) if isinstance(other_blocks, Turn) else Turn((self,)) + other_blocks
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the block as plain data for JSON; `Block.from_dict` reads it back equal."""
         from ..serialization.serde import block_to_dict
 
         return block_to_dict(self)
 
+    @printable
     def __repr__(self) -> str:
         from ..render.text import block_line
 
@@ -206,7 +222,7 @@ class Block:
 
 
 refuse_assignment(Block)
-make_block = unchecked_constructor(Block)  # takes the fields of a Block, frozen and valid
+make_block: Callable[..., Block] = unchecked_constructor(Block)  # takes the fields of a Block, frozen and valid
 
 
 # The fields of payloads, with the names of geppetto (`helpers_blocks.go`) and of the providers' codecs.
@@ -233,6 +249,8 @@ PAYLOAD_FIELDS = frozenset(
         "phase",
         "parts",
         "is_error",
+        "cache_control",  # Anthropic's mark of what to cache
+        "prompt_cache_breakpoint",  # OpenAI's
     ]
 )
 
@@ -249,6 +267,7 @@ def _spelling_hint(name: str) -> str:
 
 
 def system(text: str) -> Block:
+    """Return a `system` block. Raises MisuseError unless `text` is a str."""
     return Block(Kind.SYSTEM, {"text": require_str(text, "text")}, "system")
 
 
@@ -263,6 +282,10 @@ def user(text: str = "", images: Iterable[Any] = ()) -> Block:
 
 
 def assistant(text: str) -> Block:
+    """Return an `llm_text` block with the role "assistant".
+
+    Raises MisuseError unless `text` is a str.
+    """
     return Block(Kind.LLM_TEXT, {"text": require_str(text, "text")}, "assistant")
 
 

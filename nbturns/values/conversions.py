@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..safety.visible_text import printable
+
 if TYPE_CHECKING:
     from ..engines.messages import Messages
     from .turns import Run, Turn
@@ -30,11 +32,23 @@ class ProviderMessages:
         return to_messages(conversation, provider)
 
 
+def plain_output(value: Any, printer: Any, cycle: bool) -> None:
+    """Print the text of a value that is the output of a cell, for exports to PDF and LaTeX; its repr stays one line.
+
+    It is the `_repr_pretty_` of a class, which IPython looks up in the class that has the `__repr__`.
+    """
+    from ..render.text import conversation_outline
+
+    is_alone = not cycle and len(printer.stack) <= 1  # not an item of a list
+    printer.text(conversation_outline(value) if is_alone else repr(value))
+
+
 class TurnConversions(ProviderMessages):
     """The conversions of a Turn."""
 
     __slots__ = ()
 
+    @printable
     def __str__(self) -> str:
         from ..render.text import transcript
 
@@ -81,6 +95,7 @@ class RunConversions(ProviderMessages):
 
     __slots__ = ()
 
+    @printable
     def __str__(self) -> str:
         from ..render.text import transcript
 

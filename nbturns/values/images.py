@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import LoadError, MisuseError
-from .frozen_json import FrozenDict, freeze
+from .frozen_json import FrozenDict, ImageMap, encode_base64, freeze
 
 DETAIL_LEVELS = ("low", "high", "auto", "original")
 
@@ -41,21 +41,24 @@ def image(
         image_map["media_type"] = media_type or _sniff_media_type(content) or type_by_name
         if not image_map["media_type"]:
             raise MisuseError('image content requires a media_type, like media_type="image/png"')
-        image_map["content"] = _encode_base64(content)
+        image_map["content"] = encode_base64(content)
     if detail is not None:
         image_map["detail"] = normal_detail(detail)
-    return FrozenDict(image_map)
+    return ImageMap(image_map)
 
 
 def _read_image_file(path: str | os.PathLike[str]) -> tuple[bytes, str | None]:
     """Return the bytes of a file, and the media type of its suffix or None."""
     import mimetypes
 
+    from ..safety.regular_files import read_regular
+
     try:
-        with open(os.path.expanduser(path), "rb") as file:  # noqa: PTH111, PTH123  # pathlib would slow down `import nbturns`
-            content = file.read()
-    except OSError as error:
-        raise LoadError(f"the image cannot be read: {error.strerror}", file=os.fspath(path)) from None
+        content = read_regular(os.path.expanduser(path))  # noqa: PTH111  # pathlib would slow down `import nbturns`
+    except (OSError, ValueError) as error:  # ValueError: a name with NUL
+        raise LoadError(
+            f"the image cannot be read: {getattr(error, 'strerror', None) or error}", file=os.fspath(path)
+        ) from None
     type_by_name = mimetypes.guess_type(os.fspath(path))[0]
     return content, type_by_name if type_by_name and not type_by_name.startswith("text/") else None
 
@@ -104,12 +107,12 @@ def _normal_content(content: Any, media_type: Any) -> dict[str, Any]:
         return {"media_type": url_media_type, "content": base64_text}
     if not media_type:
         raise MisuseError("image content requires a media_type")
-    if isinstance(content, bytes):
-        return {"content": _encode_base64(content)}
+    if isinstance(content, (bytes, bytearray, memoryview)):
+        return {"content": encode_base64(content)}
     if isinstance(content, (list, tuple)):  # geppetto writes bytes as a list of integers
-        return {"content": _encode_base64(bytes(content))}
+        return {"content": encode_base64(bytes(content))}
     if not _is_base64(content):  # geppetto takes other text as the bytes themselves
-        return {"content": _encode_base64(str(content).encode())}
+        return {"content": encode_base64(str(content).encode())}
     return {}
 
 
@@ -149,8 +152,3 @@ def _sniff_media_type(content: bytes) -> str | None:
     return next(
         (media_type for magic_number, media_type in magic_numbers.items() if content.startswith(magic_number)), None
     )
-
-
-def _encode_base64(content: bytes) -> str:
-    """Return bytes as base64 text; the module base64 would slow down `import nbturns` by a millisecond."""
-    return binascii.b2a_base64(content, newline=False).decode("ascii")

@@ -13,6 +13,7 @@ from operator import attrgetter
 from typing import Any
 
 from ..errors import MisuseError
+from ..safety.visible_text import printable_repr
 from .frozen_json import EMPTY_DICT, FrozenDict, freeze, unchecked_constructor
 from .metadata import Key, Metadata, convert_fields
 from .persistent_list import PersistentList
@@ -63,6 +64,12 @@ _CLASS_OF_REASON: dict[str, FinishClass] = {
 }
 
 
+GEPPETTO_PROVIDERS = {
+    "claude": "anthropic",  # its files count tokens differently
+    "open_responses": "openai",
+}
+
+
 def is_token_limit(stop_reason: str) -> bool:
     """Return True when a call ended at its token limit."""
     return bool(stop_reason) and FinishClass.of(stop_reason) is FinishClass.MAX_TOKENS
@@ -74,7 +81,8 @@ class UnknownCount(int):
     def __add__(self, other: int) -> int:
         return other
 
-    __radd__ = __add__
+    def __radd__(self, other: int) -> int:
+        return other
 
     def __reduce__(self) -> tuple[Any, ...]:
         return UnknownCount, ()
@@ -99,6 +107,7 @@ class Usage:
 
     @property
     def total_tokens(self) -> int:
+        """Input and output tokens; cached and reasoning tokens are parts of these."""
         return self.input_tokens + self.output_tokens
 
     @property
@@ -110,6 +119,7 @@ class Usage:
         return Usage(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Usage)))
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the counts as plain data, under geppetto's names; counts of 0 after the first two are left out."""
         required_counts = {"input_tokens": int(self.input_tokens), "output_tokens": int(self.output_tokens)}
         unknown_names = [f.name for f in fields(self) if isinstance(getattr(self, f.name), UnknownCount)]
         other_counts = {f.name: token_count for f in fields(self)[2:] if (token_count := getattr(self, f.name))}
@@ -117,6 +127,7 @@ class Usage:
 
     @classmethod
     def from_dict(cls, usage_fields: Mapping[str, Any]) -> Usage:
+        """Return the usage of plain data. Raises MisuseError for a count that is not a number of tokens."""
         counts = {
             f.name: _token_count(usage_fields[f.name], f.name)
             for f in fields(cls)
@@ -136,12 +147,15 @@ def _token_count(value: Any, name: str) -> int:
     return int(value)
 
 
+@printable_repr
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InferenceResult:
     """The record of one model call, which all blocks of that call have.
 
-    Durations are in milliseconds, `cost` in USD; None means unknown, never zero. `attempts` is the
-    number of this attempt: 3 after two failures, which precede it in the Turn's `inferences`.
+    Durations are in milliseconds, `cost` in USD; None means unknown, never zero. `cost_source` is "provider" for a
+    cost that was reported with the call, "table" for one computed from the tokens with the table `price_table`.
+    `attempts` is the number of this attempt: 3 after two failures, which precede it in the Turn's `inferences`.
+    `error` is the reason of a failed call as {type, message}, without secrets; None for any other call.
     """
 
     inference_id: str = ""
@@ -155,19 +169,27 @@ class InferenceResult:
     duration_ms: int | None = None
     time_to_first_token_ms: int | None = None
     cost: float | None = None
+    cost_source: str | None = None
+    price_table: str | None = None
     request_id: str = ""
     response_id: str = ""
     attempts: int = 1
     extra: FrozenDict = EMPTY_DICT
+    error: FrozenDict | None = None
     _cached_disk_shape: FrozenDict | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if type(self.extra) is not FrozenDict:
             object.__setattr__(self, "extra", freeze(self.extra))
-        if self.provider == "claude":  # geppetto's name; its files count tokens differently
-            object.__setattr__(self, "provider", "anthropic")
+        if self.error is not None and type(self.error) is not FrozenDict:
+            object.__setattr__(self, "error", freeze(self.error))
+        if self.provider in GEPPETTO_PROVIDERS:
+            object.__setattr__(self, "provider", GEPPETTO_PROVIDERS[self.provider])
+        if type(self.finish_class) is not FinishClass:
+            object.__setattr__(self, "finish_class", _require_finish_class(self.finish_class))
 
     def replace(self, **changes: Any) -> InferenceResult:
+        """Return a copy with other fields."""
         return replace(self, **changes)
 
     @property
@@ -181,7 +203,13 @@ class InferenceResult:
         return raw_exchange if isinstance(raw_exchange, FrozenDict) else None
 
     def completed(
-        self, inference_id: str, stop_reason: str, finish: FinishClass, duration_ms: int, first_token_ms: int | None
+        self,
+        inference_id: str,
+        stop_reason: str,
+        finish: FinishClass,
+        duration_ms: int,
+        first_token_ms: int | None,
+        error: FrozenDict | None = None,
     ) -> InferenceResult:
         """Return this record with the values that only the caller of the engine has; its own times take precedence."""
         first_token_known = self.time_to_first_token_ms is not None
@@ -197,10 +225,13 @@ class InferenceResult:
             duration_ms if self.duration_ms is None else self.duration_ms,
             self.time_to_first_token_ms if first_token_known else first_token_ms,
             self.cost,
+            self.cost_source,
+            self.price_table,
             self.request_id,
             self.response_id,
             self.attempts,
             self.extra,
+            error or self.error,
         )
 
     def disk_shape(self) -> FrozenDict:
@@ -227,6 +258,8 @@ class InferenceResult:
     @classmethod
     def from_dict(cls, result_fields: Mapping[str, Any]) -> InferenceResult:
         """Return the result of a dict from `to_dict` or geppetto; unknown names go to `extra`."""
+        if isinstance(result_fields.get("error"), (str, list, tuple)):  # of another program
+            result_fields = {**result_fields, "error": {"type": "", "message": str(result_fields["error"])}}
         field_values = convert_fields(result_fields, _FIELD_TYPES)
         field_values["extra"] = freeze(
             {
@@ -236,6 +269,10 @@ class InferenceResult:
         )
         if "finish_class" in field_values:
             field_values["finish_class"] = _finish_class(field_values["finish_class"])
+        elif stop_reason := field_values.get("stop_reason"):
+            field_values["finish_class"] = FinishClass.of(stop_reason)
+        if "truncated" not in field_values and is_token_limit(field_values.get("stop_reason", "")):
+            field_values["truncated"] = True
         if field_values.get("provider") == "claude":
             field_values |= _with_inclusive_usage(field_values)
         return cls(**field_values)
@@ -248,13 +285,22 @@ _FIELD_TYPES: dict[str, Any] = {
     **dict.fromkeys(
         ("inference_id", "provider", "model", "stop_reason", "finish_class", "request_id", "response_id"), str
     ),
+    **dict.fromkeys(("cost_source", "price_table"), str),
     **dict.fromkeys(("max_tokens", "duration_ms", "time_to_first_token_ms"), int | float),
     "attempts": int,
     "truncated": bool,
     "usage": Usage,
     "cost": float,
     "extra": dict,
+    "error": dict,
 }
+
+
+def _require_finish_class(value: Any) -> FinishClass:
+    try:
+        return FinishClass(value)
+    except ValueError:
+        raise MisuseError(f"finish_class must be one of {', '.join(FinishClass)}, got {value!r:.60}") from None
 
 
 def _finish_class(class_name: str) -> FinishClass:

@@ -86,10 +86,14 @@ class StructuredOutputConfig(_Settings):
             object.__setattr__(self, "schema", freeze(self.schema))
 
 
-INFERENCE_CONFIG: Key[InferenceConfig] = Key("geppetto.inference_config@v1", InferenceConfig)
-CLAUDE_INFERENCE_CONFIG: Key[ClaudeInferenceConfig] = Key("geppetto.claude_inference_config@v1", ClaudeInferenceConfig)
-OPENAI_INFERENCE_CONFIG: Key[OpenAIInferenceConfig] = Key("geppetto.openai_inference_config@v1", OpenAIInferenceConfig)
-STRUCTURED_OUTPUT_CONFIG: Key[StructuredOutputConfig] = Key(
-    "geppetto.structured_output_config@v1", StructuredOutputConfig
+INFERENCE_CONFIG: Key[InferenceConfig] = Key("geppetto.inference_config@v1", InferenceConfig, "data")
+CLAUDE_INFERENCE_CONFIG: Key[ClaudeInferenceConfig] = Key(
+    "geppetto.claude_inference_config@v1", ClaudeInferenceConfig, "data"
 )
-RESPONSES_SERVER_TOOLS: Key[list[Any]] = Key("geppetto.responses_server_tools@v1", list[Any])
+OPENAI_INFERENCE_CONFIG: Key[OpenAIInferenceConfig] = Key(
+    "geppetto.openai_inference_config@v1", OpenAIInferenceConfig, "data"
+)
+STRUCTURED_OUTPUT_CONFIG: Key[StructuredOutputConfig] = Key(
+    "geppetto.structured_output_config@v1", StructuredOutputConfig, "data"
+)
+RESPONSES_SERVER_TOOLS: Key[list[Any]] = Key("geppetto.responses_server_tools@v1", list[Any], "data")

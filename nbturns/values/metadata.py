@@ -7,34 +7,67 @@ Turn is equal to the one loaded from its file.
 
 from __future__ import annotations
 
+import binascii
 import dataclasses
 import enum
+import re
 import types
 import typing
 from collections.abc import Container, ItemsView, Iterator, Mapping
-from typing import Any, Generic, TypeAlias, TypeVar, Union, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, Union, cast, overload
 
 from ..errors import DecodeError, MisuseError
+from ..safety.visible_text import printable
 from .frozen_json import EMPTY_DICT, FrozenDict, FrozenList, freeze, thaw
 from .persistent_list import PersistentList
 
 T = TypeVar("T")
+TypeOf: TypeAlias = type[T]  # `type` is a field of Key
+Store: TypeAlias = Literal["block", "turn", "data", "run"] | None
+KEY_NAME = re.compile(r"[^.@\s]+\.[^@\s]+@v[1-9][0-9]*")
+STORES = {
+    "block": "in the metadata of a block, which block.with_metadata() sets",
+    "turn": "in the metadata of a Turn, which turn.with_metadata() sets",
+    "data": "in the data of a Turn, which turn.with_data() sets",
+    "run": "in the metadata of a Run",
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Key(Generic[T]):
     """The name and the type of a value in metadata.
 
-    `type` may be a plain type, `list[str]`, `X | None`, an enum, a frozen dataclass,
-    a pydantic model, or a class with `from_dict` and `to_dict`.
+    `name` is a namespace, a name and a version, like "me.score@v1". `type` may be a plain type, `list[str]`,
+    `X | None`, an enum, a frozen dataclass, a pydantic model, or a class with `from_dict` and `to_dict`. `on` is
+    the only store that takes the value: "block", "turn" and "run" are their metadata, "data" is that of a Turn.
     """
 
     name: str
     type: type[T] | Any
+    on: Store = None
+
+    if (
+        TYPE_CHECKING
+    ):  # a plain type gives the type of the value; any other needs an annotation: `KEY: nt.Key[int | None]`
+
+        @overload
+        def __init__(self, name: str, type: TypeOf[T], on: Store = ...) -> None: ...
+        @overload
+        def __init__(self, name: str, type: Any, on: Store = ...) -> None: ...
+        def __init__(self, *arguments: Any, **options: Any) -> None: ...
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name:
-            raise MisuseError(f'a Key needs a name, like "me.score@v1", got {self.name!r}')
+        if not isinstance(self.name, str) or not KEY_NAME.fullmatch(self.name):
+            raise MisuseError(
+                f'a Key needs a name of the form namespace.name@vN, like "me.score@v1", got {self.name!r:.80}'
+            )
+        if self.on is not None and self.on not in STORES:
+            raise MisuseError(f"on must be one of {', '.join(STORES)}, or None for all, got {self.on!r:.60}")
+
+    def require_store(self, store: str) -> None:
+        """Raise MisuseError when the value does not belong into this store."""
+        if self.on is not None and self.on != store:
+            raise MisuseError(f"{self.name} belongs {STORES[self.on]}, not {STORES[store]}")
 
     def decode(self, raw: Any) -> T:
         """Return the typed value. Raises DecodeError when `raw` does not fit."""
@@ -81,6 +114,8 @@ def convert_value(raw: Any, value_type: Any) -> Any:
         return raw
     if value_type is float and type(raw) is int:  # JSON and YAML writers drop the ".0"
         return float(raw)
+    if value_type is bytes and isinstance(raw, str):
+        return binascii.a2b_base64(raw, strict_mode=True)
     if value_type in (str, int, float, bool, bytes, dict, list, type(None), None):
         if raw is None and value_type in (None, type(None)):
             return None
@@ -162,6 +197,7 @@ def _is_immutable(value: object) -> bool:
     return params is not None and params.frozen
 
 
+MetadataLike: TypeAlias = "Metadata | Mapping[Key[Any], Any]"  # the arguments of constructors for metadata
 _new: Any = object.__new__
 NO_DECODED_VALUES: dict[str, tuple[Any, Any]] = {}  # shared by all metadata without decoded values; never changed
 
@@ -186,6 +222,8 @@ class Metadata:
     def __getitem__(self, key: Key[T]) -> T:
         name = key.name if type(key) is Key else _require_key(key).name
         stored_value = self._values[name]
+        if type(stored_value) is str and key.type is str:  # no other type is asked for more often
+            return cast(T, stored_value)
         decoded_value = stored_value if type(stored_value) is tuple else self._decoded.get(name)
         if decoded_value is not None and decoded_value[0] is key.type:
             return cast(T, decoded_value[1])
@@ -200,8 +238,11 @@ class Metadata:
             _require_key(key)
         return self[key] if key.name in self._values else None  # as Mapping.get does
 
-    def with_(self, key: Key[T], value: T) -> Metadata:
+    def with_(self, key: Key[T], value: T, store: str | None = None) -> Metadata:
+        """Return a copy with a value. Raises MisuseError for a key that belongs into another `store`."""
         raw = {_require_key(key).name: key.encode(value)}
+        if store is not None:
+            key.require_store(store)
         return self.with_stored_values(
             raw, {key.name: (key.type, value)} if _needs_no_decoding(value, key.type) else NO_DECODED_VALUES
         )
@@ -258,6 +299,15 @@ class Metadata:
         """Return True when both hold the same object under this key, or neither has the key."""
         return self._values.get(key.name) is other_metadata._values.get(key.name)
 
+    def stored_value(self, name: str) -> Any:
+        """Return the value of this name as `stored_values` has it; None when absent."""
+        value = self._values.get(name)
+        return value[1] if type(value) is tuple else value
+
+    def stored_values(self) -> Mapping[str, Any]:
+        """Return names and values as they are kept, not as on disk: for those who compare the objects."""
+        return {name: value[1] if type(value) is tuple else value for name, value in self._values.items()}
+
     def items(self) -> ItemsView[str, Any]:
         """Return names and values as on disk, unknown keys included."""
         return self._disk_values().items()
@@ -269,7 +319,7 @@ class Metadata:
         return {name: _disk_shape(value) for name, value in values.items()}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data by name, as on disk; bytes are unchanged."""
+        """Return plain data by name, as on disk."""
         plain_data: dict[str, Any] = thaw(self._disk_values())
         return plain_data
 
@@ -290,6 +340,7 @@ class Metadata:
     def __hash__(self) -> int:
         return hash(frozenset(self._disk_values().items()))
 
+    @printable
     def __repr__(self) -> str:
         return f"Metadata({', '.join(self._values)})"
 
@@ -315,6 +366,14 @@ def _disk_shape(stored_value: Any) -> Any:
     return freeze(json_shape(stored_value[1])) if type(stored_value) is tuple else stored_value
 
 
+def metadata_of(store: str, items: MetadataLike) -> Metadata:
+    """Return the argument of a constructor as metadata. Raises MisuseError for a key of another store."""
+    if not isinstance(items, Metadata):
+        for key in _require_key_mapping(items):
+            _require_key(key).require_store(store)
+    return Metadata(items)
+
+
 def _require_key_mapping(items: Any) -> Mapping[Key[Any], Any]:
     if isinstance(items, Mapping):
         return items
@@ -330,4 +389,3 @@ def _require_key(key: Any) -> Key[Any]:
 
 
 NO_METADATA = metadata_from_dict({})
-MetadataLike: TypeAlias = Metadata | Mapping[Key[Any], Any]  # the arguments of constructors for metadata

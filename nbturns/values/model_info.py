@@ -1,8 +1,7 @@
 """Prices and limits of models.
 
-The table has the prices of the day `AS_OF` from the providers' pages (`SOURCES`). The cost of a
-session is computed when it runs. A model that is not in the table has no price, and its cost is
-None. `find_model` prefers entries of your own.
+The table has the prices of the day `AS_OF` from the providers' pages (`SOURCES`). `find_model` prefers entries of
+your own. `price_tables.py` computes costs from it, for models that the package genai-prices does not have.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .inference_results import InferenceResult, Usage
+from .inference_results import Usage
 
 AS_OF = "2026-11-20"
 SOURCES = {
@@ -32,11 +31,13 @@ class Prices:
     cache_read: float | None = None
     cache_write: float | None = None
     cache_write_hour: float | None = None  # for an hour in the cache; `cache_write` is for five minutes
+    reasoning: float | None = None  # None: as other output
+    request: float = 0.0  # USD for a million requests
 
     def cost(self, usage: Usage, hour_tokens: int = 0) -> float:
         """Return the USD for `usage`, whose `input_tokens` include cache reads and writes.
 
-        `hour_tokens` is the number of tokens that were cached for an hour. Reasoning counts as output.
+        `hour_tokens` is the number of tokens that were cached for an hour. Reasoning is part of the output.
         """
         cache_reads, cache_writes = usage.cached_tokens, usage.cache_creation_input_tokens
         uncached_tokens, hour_tokens = (
@@ -44,12 +45,15 @@ class Prices:
             min(hour_tokens, cache_writes),
         )
         write_price = self.input if self.cache_write is None else self.cache_write
+        reasoning_tokens = 0 if self.reasoning is None else min(usage.reasoning_tokens, usage.output_tokens)
         priced_tokens = (
             (uncached_tokens, self.input),
             (cache_reads, self.input if self.cache_read is None else self.cache_read),
             (cache_writes - hour_tokens, write_price),
             (hour_tokens, write_price if self.cache_write_hour is None else self.cache_write_hour),
-            (usage.output_tokens, self.output),
+            (usage.output_tokens - reasoning_tokens, self.output),
+            (reasoning_tokens, self.reasoning or 0.0),
+            (1, self.request),
         )
         return sum(tokens * price for tokens, price in priced_tokens) / MILLION
 
@@ -103,37 +107,6 @@ def _find_in(model: str, models: Mapping[str, ModelInfo]) -> ModelInfo | None:
     return None
 
 
-def with_cost(result: InferenceResult, own_models: Iterable[ModelInfo] = ()) -> InferenceResult:
-    """Return `result` with its cost in USD, unless the provider reported one or the model is unknown.
-
-    The cost is that of the tokens, without the uses of a server's tools. A faster service tier has
-    a price that is not in the table, and no cost.
-    """
-    if result.cost is not None or result.usage is None:
-        return result
-    model_info = find_model(result.model, own_models)
-    provider_usage = result.extra.get("usage")
-    provider_usage = provider_usage if isinstance(provider_usage, Mapping) else {}
-    tier_share = TIER_SHARES.get(
-        str(result.extra.get("service_tier") or provider_usage.get("service_tier") or "").lower()
-    )
-    cache_writes = provider_usage.get("cache_creation")
-    hour_tokens = cache_writes.get("ephemeral_1h_input_tokens") if isinstance(cache_writes, Mapping) else 0
-    cost = (
-        model_info.cost(result.usage, hour_tokens if isinstance(hour_tokens, int) else 0)
-        if model_info and tier_share
-        else None
-    )
-    return result if cost is None or tier_share is None else result.replace(cost=round(cost * tier_share, 9))
-
-
-# The price of a service tier as a share of the usual price, from the same pages.
-TIER_SHARES = {
-    **dict.fromkeys(("", "auto", "default", "standard", "on_demand"), 1.0),
-    **dict.fromkeys(("batch", "flex"), 0.5),
-}
-
-
 def _claude(
     id: str,
     input: float,
@@ -142,10 +115,11 @@ def _claude(
     max_output_tokens: int,
     *,
     read: float = 0.1,
+    write: float = 1.25,
     reasoning: bool = True,
 ) -> ModelInfo:
     """Return a Claude model; a cache write costs a quarter more than input, one for an hour twice as much."""
-    prices = Prices(input, output, round(input * read, 4), round(input * 1.25, 4), round(input * 2, 4))
+    prices = Prices(input, output, round(input * read, 4), round(input * write, 4), round(input * 2, 4))
     return ModelInfo(
         id=id,
         provider="anthropic",
@@ -224,7 +198,7 @@ MODELS: dict[str, ModelInfo] = {
         _claude("claude-3-5-sonnet", 3, 15, 200_000, 8_192, reasoning=False),
         _claude("claude-3-5-haiku", 0.8, 4, 200_000, 8_192, reasoning=False),
         _claude("claude-3-opus", 15, 75, 200_000, 4_096, reasoning=False),
-        _claude("claude-3-haiku", 0.25, 1.25, 200_000, 4_096, reasoning=False),
+        _claude("claude-3-haiku", 0.25, 1.25, 200_000, 4_096, read=0.12, write=1.2, reasoning=False),
         _gpt("gpt-5.4", 2.5, 15, 0.25, 400_000, 128_000, reasoning=True),
         _gpt("gpt-5.4-mini", 0.75, 4.5, 0.075, 400_000, 128_000, reasoning=True),
         _gpt("gpt-5.2", 1.75, 14, 0.175, 400_000, 128_000, reasoning=True),

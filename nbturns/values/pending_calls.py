@@ -20,31 +20,55 @@ class PendingCalls(NamedTuple):
     pending: Mapping[str, Any] = NO_CALLS  # block by call id, in the order of the blocks
     recent_ids: tuple[str, ...] = ()
     answered_id_sets: tuple[frozenset[str], ...] = ()
+    irregular: tuple[Any, ...] = ()  # calls without an id, or with one that an earlier call has
 
     def after_blocks(self, blocks: Iterable[Any]) -> PendingCalls:
         """Return the state after `blocks` are appended."""
-        pending, recent_ids, answered_id_sets = self
+        pending, recent_ids, answered_id_sets, irregular = self
+        changed_pending: dict[str, Any] | None = None  # a copy, made once, because there may be many calls
         for block in blocks:
             block_kind = block.kind
             if block_kind not in CALL_KINDS:
                 continue
             call_id = block.payload.get("id")
             if not call_id or not isinstance(call_id, str):
+                irregular = (*irregular, block) if block_kind == "tool_call" else _without_first(irregular, call_id)
                 continue
             if block_kind == "tool_use":
                 if call_id in pending:
-                    pending = {pending_id: call for pending_id, call in pending.items() if pending_id != call_id}
+                    if changed_pending is None:
+                        pending = changed_pending = dict(pending)
+                    del changed_pending[call_id]
+                elif irregular:
+                    irregular = _without_first(irregular, call_id)
                 recent_ids = (*recent_ids, call_id)
                 if len(recent_ids) >= RECENT_LIMIT:
                     answered_id_sets = _merge_id_sets(answered_id_sets, frozenset(recent_ids))
                     recent_ids = ()
             elif call_id not in pending and not _is_answered(recent_ids, answered_id_sets, call_id):
-                pending = {**pending, call_id: block}
-        return PendingCalls(pending, recent_ids, answered_id_sets)
+                if changed_pending is None:
+                    pending = changed_pending = dict(pending)
+                changed_pending[call_id] = block
+            else:
+                irregular = (*irregular, block)
+        return PendingCalls(pending, recent_ids, answered_id_sets, irregular)
+
+    @property
+    def open_count(self) -> int:
+        """The number of calls without a result, those with irregular ids included."""
+        return len(self.pending) + len(self.irregular)
 
     def contains_id(self, id: str) -> bool:
         """Return True when a call with this id is pending or answered."""
         return id in self.pending or _is_answered(self.recent_ids, self.answered_id_sets, id)
+
+
+def _without_first(calls: tuple[Any, ...], call_id: Any) -> tuple[Any, ...]:
+    """Return the calls without the first that has this id; one without an id answers the first without one."""
+    for index, call in enumerate(calls):
+        if (call.payload.get("id") or "") == (call_id or ""):
+            return (*calls[:index], *calls[index + 1 :])
+    return calls
 
 
 def _is_answered(recent_ids: tuple[str, ...], answered_id_sets: tuple[frozenset[str], ...], call_id: str) -> bool:

@@ -13,6 +13,7 @@ from operator import is_
 from typing import Any, Generic, TypeVar, overload
 
 from ..errors import MisuseError
+from ..safety.visible_text import printable
 
 T = TypeVar("T")
 CHUNK_SIZE = 32
@@ -138,6 +139,7 @@ class PersistentList(Sequence[T], Generic[T]):
     def __hash__(self) -> int:
         return hash(tuple(self))
 
+    @printable
     def __repr__(self) -> str:
         return repr(tuple(self))
 

@@ -15,6 +15,11 @@ FIELDS: Key[dict[str, Any]] = Key("nbturns.fields@v1", dict[str, Any])  # the ot
 ARGUMENTS: Key[str] = Key("nbturns.arguments@v1", str)  # a call's arguments as written, if not spelt as we would
 TIMESTAMP: Key[str] = Key("nbturns.timestamp@v1", str)  # the time of a record, as the file writes it
 BRANCH_OF: Key[str] = Key("nbturns.branch_of@v1", str)  # on a Run: the id of the Run of the same file it branches off
+PARENT_RUN: Key[str] = Key("nbturns.parent_run@v1", str)  # on a Run: the id of the Run whose tool call started it
+PARENT_TOOL_CALL: Key[str] = Key("nbturns.parent_tool_call@v1", str)  # on a Run: the id of that tool call
+ROOT_RUN: Key[str] = Key("nbturns.root_run@v1", str)  # on a Run: the id of the Run that no other Run started
+CHILD_RUNS: Key[list[str]] = Key("nbturns.child_runs@v1", list[str])  # on a Run: the ids of the Runs it started
+CHILD_RUN: Key[str] = Key("nbturns.child_run@v1", str)  # on a tool_call block: the id of the Run it started
 OPENAI_CHAT_FIELDS: Key[dict[str, Any]] = Key("openai_chat.fields@v1", dict[str, Any])  # sent again to OpenAI's chat
 
 FIELDS_NAMES = (FIELDS.name, OPENAI_CHAT_FIELDS.name)

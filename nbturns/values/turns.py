@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
 from ..errors import MisuseError
+from ..safety.visible_text import printable
 from .blocks import Block as Block
 from .blocks import Kind as Kind
 from .blocks import assistant as assistant
@@ -22,12 +23,14 @@ from .blocks import system as system
 from .blocks import tool_call as tool_call
 from .blocks import tool_use as tool_use
 from .blocks import user as user
-from .conversions import RunConversions, TurnConversions
+from .conversions import RunConversions, TurnConversions, plain_output
 from .frozen_json import EMPTY_DICT, FrozenDict, refuse_assignment, unchecked_constructor
-from .inference_results import OUTPUT, InferenceResult, Usage, ledger_results, total_cost, total_usage
-from .metadata import NO_METADATA, Key, Metadata, MetadataLike
+from .inference_results import INFERENCES, OUTPUT, InferenceResult, Usage, ledger_results, total_cost, total_usage
+from .metadata import NO_METADATA, Key, Metadata, MetadataLike, metadata_of
+from .outcome import OUTCOME, Outcome
 from .pending_calls import PendingCalls
 from .persistent_list import PersistentList
+from .provenance import CHILD_RUNS, FIELDS, OPENAI_CHAT_FIELDS, PARENT_RUN
 
 T = TypeVar("T")
 # The calls of some blocks, and the blocks added since.
@@ -67,9 +70,9 @@ class Turn(TurnConversions):
         if type(self.blocks) is not PersistentList:
             put(self, "blocks", PersistentList(require_blocks(self.blocks)))
         if type(self.metadata) is not Metadata:
-            put(self, "metadata", Metadata(self.metadata))
+            put(self, "metadata", metadata_of("turn", self.metadata))
         if type(self.data) is not Metadata:
-            put(self, "data", Metadata(self.data))
+            put(self, "data", metadata_of("data", self.data))
         if type(self.id) is not str:
             put(self, "id", require_str(self.id, "id"))
         if type(self.extra) is not FrozenDict:
@@ -89,22 +92,36 @@ class Turn(TurnConversions):
         return self.replace(index, self.blocks[index].edit(**payload))
 
     def replace(self, index: int, block: Block) -> Turn:
+        """Return a Turn with another block at `index`. Raises IndexError out of range."""
         return self._with(blocks=self.blocks.replace(index, *require_blocks((block,))))
 
     def insert(self, index: int, block: Block | Iterable[Block]) -> Turn:
+        """Return a Turn with a block, or several, before `index`."""
         added_blocks = (block,) if isinstance(block, Block) else tuple(require_blocks(block))
         return self._with(blocks=self.blocks.insert(index, added_blocks))
 
     def drop(self, index: int) -> Turn:
+        """Return a Turn without the block at `index`. Raises IndexError out of range."""
         return self._with(blocks=self.blocks.drop(index))
 
     def with_metadata(self, key: Key[T], value: T) -> Turn:
-        return self._with(metadata=self.metadata.with_(key, value))
+        """Return a Turn with a metadata value. Raises MisuseError for a value or a key that does not fit."""
+        return self._with(metadata=self.metadata.with_(key, value, "turn"))
 
     def with_data(self, key: Key[T], value: T) -> Turn:
-        return self._with(data=self.data.with_(key, value))
+        """Return a Turn with a setting for the next model call. Raises MisuseError if it does not fit."""
+        return self._with(data=self.data.with_(key, value, "data"))
+
+    def without_metadata(self, *keys: Key[Any]) -> Turn:
+        """Return the Turn without the values of these keys in its metadata."""
+        return self._with(metadata=self.metadata.without(*keys))
+
+    def without_data(self, *keys: Key[Any]) -> Turn:
+        """Return the Turn without the values of these keys in its data."""
+        return self._with(data=self.data.without(*keys))
 
     def with_id(self, id: str) -> Turn:
+        """Return a Turn with another id. Raises MisuseError unless it is a str."""
         return self._with(id=require_str(id, "id"))
 
     def _with(
@@ -152,8 +169,15 @@ class Turn(TurnConversions):
 
     @property
     def pending(self) -> tuple[Block, ...]:
-        """The tool calls without an answer. A Turn with pending calls is a paused Turn."""
-        return tuple(self.calls.pending.values())
+        """The tool calls without an answer. A Turn with pending calls is a paused Turn.
+
+        In a Turn that no session has made, calls may have no id, or the id of another call.
+        """
+        pending, irregular_calls = self.calls.pending, self.calls.irregular
+        if not irregular_calls:
+            return tuple(pending.values())
+        open_calls = {id(call) for call in (*pending.values(), *irregular_calls)}
+        return tuple(block for block in self.blocks if id(block) in open_calls)
 
     @property
     def text(self) -> str:
@@ -161,6 +185,7 @@ class Turn(TurnConversions):
         return next((block.text for block in reversed(self.blocks) if block.kind == "llm_text"), "")
 
     def of_kind(self, *kinds: str) -> tuple[Block, ...]:
+        """Return the blocks of these kinds, in order: `turn.of_kind("tool_call", "tool_use")`."""
         return tuple(block for block in self.blocks if block.kind in kinds)
 
     @property
@@ -183,6 +208,15 @@ class Turn(TurnConversions):
     def output(self) -> Any:
         """The validated answer of `session.ask(…, output=…)`: an object of that type, its JSON after loading, or None."""
         return deepcopy(self.metadata.get(OUTPUT))
+
+    def part(self, blocks: PersistentList[Block]) -> Turn:
+        """Return a Turn of some of its blocks; its ledger lists the model calls that made these."""
+        ledger = ledger_results(self.metadata)
+        if ledger is None or len(blocks) == len(self):
+            return self._with(blocks=blocks)
+        ids = {block.inference_id for block in blocks}
+        own_results = PersistentList(result for result in ledger if result.inference_id in ids)
+        return self._with(blocks=blocks, metadata=self.metadata.with_frozen(INFERENCES, own_results))
 
     def same_content(self, other_turn: Turn) -> bool:
         """Return True when kinds, roles and payloads are equal; ids may differ."""
@@ -214,11 +248,14 @@ class Turn(TurnConversions):
     @overload
     def __getitem__(self, at: slice) -> Turn: ...
     def __getitem__(self, at: int | slice) -> Block | Turn:
-        return self._with(blocks=PersistentList(self.blocks[at])) if isinstance(at, slice) else self.blocks[at]
+        return self.part(PersistentList(self.blocks[at])) if isinstance(at, slice) else self.blocks[at]
 
+    @printable
     def __repr__(self) -> str:
         pending_part = f", {pending_count} pending" if (pending_count := len(self.calls.pending)) else ""
         return f"<Turn {len(self)} block{'s' * (len(self) != 1)}{pending_part}>"
+
+    _repr_pretty_ = plain_output
 
 
 refuse_assignment(Turn)
@@ -266,7 +303,7 @@ class Run(RunConversions):
             if not isinstance(turn, Turn):
                 raise MisuseError(f"expected Turns, got {type(turn).__name__}: {turn!r:.60}")
         if type(self.metadata) is not Metadata:
-            put(self, "metadata", Metadata(self.metadata))
+            put(self, "metadata", metadata_of("run", self.metadata))
         if type(self.extra) is not FrozenDict:
             put(self, "extra", extra_fields(self.extra, "version turns id name metadata"))
 
@@ -274,6 +311,34 @@ class Run(RunConversions):
     def latest(self) -> Turn:
         """The last Turn; an empty one when there is none."""
         return self.turns[-1] if self.turns else Turn()
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """The scores, the reward and the end of the Run, as its source writes them; None without any."""
+        return self.metadata.get(OUTCOME)
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """The other values that the source of an imported Run has: task, sample, columns of a table."""
+        own_fields, chat_fields = (self.metadata.raw(key) for key in (FIELDS, OPENAI_CHAT_FIELDS))
+        fields = [values for values in (chat_fields, own_fields) if isinstance(values, FrozenDict)]
+        return fields[0] if len(fields) == 1 else FrozenDict({**fields[0], **fields[1]}) if fields else EMPTY_DICT
+
+    @property
+    def parent_id(self) -> str:
+        """The id of the Run whose tool call started this one; "" when none did."""
+        return self.metadata.get(PARENT_RUN) or ""
+
+    @property
+    def child_ids(self) -> tuple[str, ...]:
+        """The ids of the Runs that tool calls of this Run started, in order."""
+        child_ids = list(self.metadata.get(CHILD_RUNS) or ())
+        previous_blocks: PersistentList[Block] = PersistentList()
+        for turn in self.turns:
+            new_blocks = turn.blocks.since(turn.blocks.shared_length(previous_blocks))
+            child_ids += [block.child_run_id for block in new_blocks if block.kind == "tool_call"]
+            previous_blocks = turn.blocks
+        return tuple(dict.fromkeys(filter(None, child_ids)))
 
     @property
     def inferences(self) -> tuple[InferenceResult, ...]:
@@ -291,10 +356,12 @@ class Run(RunConversions):
 
     @property
     def usage(self) -> Usage:
+        """Tokens of all model calls, each counted once."""
         return total_usage(self.inferences)
 
     @property
     def cost(self) -> float | None:
+        """USD of all model calls, or None when the cost of one is unknown."""
         return total_cost(self.inferences)
 
     def __contains__(self, item: object) -> bool:
@@ -325,6 +392,9 @@ class Run(RunConversions):
             )
         return self.turns[at]
 
+    @printable
     def __repr__(self) -> str:
         name_part = f" {self.name!r}" if self.name else ""
-        return f"<Run{name_part} {len(self)} turn{'s' * (len(self) != 1)}, {len(self.latest)} blocks>"
+        return f"<Run{name_part} {len(self)} turn{'s' * (len(self) != 1)}, {len(self.latest)} block{'s' * (len(self.latest) != 1)}>"
+
+    _repr_pretty_ = plain_output

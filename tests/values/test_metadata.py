@@ -144,7 +144,7 @@ def test_a_plain_string_is_refused_with_the_name_of_the_key_class() -> None:
             touch()
 
 
-@pytest.mark.parametrize("value", [object(), {1, 2}, lambda: 1, 1j])
+@pytest.mark.parametrize("value", [object(), lambda: 1, 1j])
 def test_what_json_cannot_hold_is_refused_when_it_is_set(value: Any) -> None:
     turn = nt.Turn()
 

@@ -8,7 +8,8 @@ import pytest
 
 import nbturns as nt
 from nbturns.values.frozen_json import freeze
-from nbturns.values.model_info import AS_OF, MODELS, SOURCES, ModelInfo, Prices, find_model, with_cost
+from nbturns.values.model_info import AS_OF, MODELS, SOURCES, ModelInfo, Prices, find_model
+from nbturns.values.price_tables import with_cost
 
 
 def test_cached_tokens_are_priced_as_cached_and_never_twice() -> None:
@@ -86,7 +87,7 @@ def test_reasoning_is_output_and_is_not_paid_twice() -> None:
     assert with_cost(nt.InferenceResult(model="gpt-5", usage=usage)).cost == pytest.approx(0.01)
 
 
-@pytest.mark.parametrize(("tier", "cost"), [("default", 0.01), ("flex", 0.005), ("batch", 0.005), ("priority", None)])
+@pytest.mark.parametrize(("tier", "cost"), [("default", 0.01), ("flex", 0.005), ("batch", 0.005), ("reserved", None)])
 def test_a_tier_has_its_share_of_the_price_or_no_cost(tier: str, cost: float | None) -> None:
     result = nt.InferenceResult(model="gpt-5", usage=nt.Usage(0, 1_000), extra=freeze({"service_tier": tier}))
 

@@ -1,0 +1,1 @@
+"""Limits, files, keys and tracebacks: what protects the user from hostile content and from losses."""
