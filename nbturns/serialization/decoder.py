@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-import base64
+import binascii
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from ..errors import LoadError, MisuseError
-from ..values.frozen_json import FrozenDict, FrozenList, freeze, key_name
+from ..safety.limits import current_limits, too_large
+from ..values.frozen_json import Changes, FrozenDict, FrozenList, describe_changes, freeze, key_name
 from ..values.metadata import Metadata, metadata_from_dict
 from ..values.persistent_list import PersistentList
+from ..values.portable import NAMES_OF_FLOATS
 from ..values.provenance import with_current_names
 from ..values.turns import Block, Run, Turn
-from .file_format import BYTES_KEY, DEFAULT_ROLES, FORMAT_VERSION, KNOWN_KINDS, MISPLACED_FIELDS, SHARED_BLOCKS_KEYS
+from .file_format import (
+    BYTES_KEY,
+    DEFAULT_ROLES,
+    FLOATS_KEY,
+    FORMAT_VERSION,
+    KNOWN_KINDS,
+    MISPLACED_FIELDS,
+    SHARED_BLOCKS_KEYS,
+)
 
 NO_BLOCKS: PersistentList[Block] = PersistentList()
 
@@ -31,6 +41,7 @@ class Decoder:
         self.strict = strict
         self.guess = guess
         self.earlier_blocks: dict[str, Block] = {}
+        self.shared_budget: int = current_limits().shared_blocks
 
     def load_error(self, position: str, message: str) -> LoadError:
         return LoadError(message, file=self.file, position=position)
@@ -43,15 +54,23 @@ class Decoder:
         except TypeError as error:
             raise self.load_error(position, str(error)) from None
 
+    def record(self, raw: Any, position: str, description: str) -> dict[str, Any]:
+        """Return the fields of a block, a Turn or a Run."""
+        fields = self.mapping(raw, position, description)
+        return _with_floats(fields) if FLOATS_KEY in fields else fields
+
     def frozen(self, raw: Any, position: str) -> FrozenDict:
+        changes: Changes = {}
         try:
-            value: FrozenDict = freeze(_from_jsonable(raw))
+            value: FrozenDict = freeze(from_jsonable(raw), changes)
         except TypeError as error:
             raise self.load_error(position, str(error)) from None
         except RecursionError:
             raise self.load_error(position, "the value is nested too deeply") from None
-        if not isinstance(value, FrozenDict):  # {"!!binary": …} is converted to bytes
+        if not isinstance(value, FrozenDict):  # {"!!binary": …} is converted to a text
             raise self.load_error(position, f"expected a mapping, got {type(value).__name__}")
+        if changes:
+            self.guess(position, f"changed: {describe_changes(changes)}")
         return value
 
     def text(self, raw: Any, position: str, description: str) -> str:
@@ -67,7 +86,7 @@ class Decoder:
         return metadata_from_dict(with_current_names(values))
 
     def block(self, block_data: Any, position: str) -> Block:
-        block_fields = self.mapping(block_data, position, "a block")
+        block_fields = self.record(block_data, position, "a block")
         kind = self.kind(block_fields.pop("kind", None), block_fields, position)
         has_payload = "payload" in block_fields
         payload = block_fields.pop("payload") if has_payload else self.misplaced(block_fields, kind, position)
@@ -107,7 +126,7 @@ class Decoder:
         return kind or "other"
 
     def role(self, raw: Any, kind: str, position: str) -> str:
-        """Return the role: a blank one is the default of the kind, as in geppetto; null is no role."""
+        """Return the role: a blank one is the default of the kind, as in geppetto; null is not a role."""
         role = self.text(raw, position, "a role")
         return role if raw is None or role.strip() else DEFAULT_ROLES.get(kind, role)
 
@@ -126,10 +145,13 @@ class Decoder:
         if not is_range or not 0 <= raw[0] < raw[1] <= len(previous_blocks):
             message = f"the previous turn has {len(previous_blocks)} blocks; {raw!r:.60} cannot be shared"
             raise self.load_error(position, message)
+        self.shared_budget -= raw[1] - raw[0]
+        if self.shared_budget < 0:
+            raise too_large("the turns share too many blocks", "shared_blocks", file=self.file, position=position)
         return previous_blocks[raw[0] : raw[1]]
 
     def turn(self, turn_data: Any, position: str = "", previous_blocks: PersistentList[Block] = NO_BLOCKS) -> Turn:
-        turn_fields = self.mapping(turn_data, position, "a turn")
+        turn_fields = self.record(turn_data, position, "a turn")
         self.version(turn_fields, position)
         prefix = f"{position}." if position else ""
         shared_count = turn_fields.pop("shared_blocks", 0)
@@ -146,7 +168,7 @@ class Decoder:
         )
 
     def run(self, run_data: Any) -> Run:
-        run_fields = self.mapping(run_data, "", "a run")
+        run_fields = self.record(run_data, "", "a run")
         self.version(run_fields, "")
         raw_turns = run_fields.pop("turns", None)
         raw_turns = [] if raw_turns is None else raw_turns
@@ -183,17 +205,17 @@ def _describe(raw: Any) -> str:
     return f"{type_names.get(type(raw), type(raw).__name__)}: {raw!r:.60}" if raw is not None else "nothing"
 
 
-def _from_jsonable(value: Any) -> Any:
+def from_jsonable(value: Any) -> Any:
     if isinstance(value, Mapping):
         if len(value) == 1 and isinstance(value.get(BYTES_KEY), str):
             try:
-                return base64.b64decode(value[BYTES_KEY], validate=True)
+                return binascii.a2b_base64(value[BYTES_KEY], strict_mode=True)
             except ValueError:  # another mapping with the same key
                 return value
         fields = _with_string_keys(value)
-        return {k[:-1] if k.rstrip("!") == BYTES_KEY != k else k: _from_jsonable(v) for k, v in fields.items()}
+        return {k[:-1] if k.rstrip("!") == BYTES_KEY != k else k: from_jsonable(v) for k, v in fields.items()}
     if isinstance(value, (list, tuple)):
-        return [_from_jsonable(v) for v in value]
+        return [from_jsonable(v) for v in value]
     return value
 
 
@@ -203,3 +225,38 @@ def _with_string_keys(raw: Mapping[Any, Any]) -> dict[str, Any]:
     if len(by_name) != len(raw):
         raise MisuseError(f"keys of this mapping collide once converted to strings: {', '.join(by_name)}")
     return by_name
+
+
+def _with_floats(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return fields of JSON with NaN and infinity at the places that FLOATS_KEY lists, without that list.
+
+    A field of this name that is something else is kept.
+    """
+    places = fields[FLOATS_KEY]
+    if not isinstance(places, (list, tuple)):
+        return fields
+    restored: Any = {name: value for name, value in fields.items() if name != FLOATS_KEY}
+    copied_ids: set[int] = set()
+    for place in places:
+        restored = _with_float_at(restored, tuple(place), copied_ids) if isinstance(place, (list, tuple)) else None
+        if restored is None:
+            return fields
+    return cast("dict[str, Any]", restored)
+
+
+def _with_float_at(value: Any, place: tuple[Any, ...], copied_ids: set[int]) -> Any:
+    """Return `value` with the text at `place` as a float; None when there is no such text. Containers are copied once."""
+    if not place:
+        return NAMES_OF_FLOATS.get(value) if isinstance(value, str) else None
+    step, *deeper_steps = place
+    is_list = isinstance(value, (list, tuple)) and type(step) is int and 0 <= step < len(value)
+    if not is_list and not (isinstance(value, Mapping) and isinstance(step, str) and step in value):
+        return None
+    item = _with_float_at(value[step], tuple(deeper_steps), copied_ids)
+    if item is None:
+        return None
+    if id(value) not in copied_ids:
+        value = list(value) if is_list else dict(value)
+        copied_ids.add(id(value))
+    value[step] = item
+    return value

@@ -1,20 +1,21 @@
 """Run and Turn ⇄ plain data ⇄ YAML and JSON, in the names geppetto has on disk.
 
-Unknown kinds and keys are kept, dates stay text, bytes stay bytes. Errors name the position in the file.
+Unknown kinds and keys are kept, dates stay text. Errors name the position in the file.
 """
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import isfinite
 from typing import Any, TypeAlias, TypeVar
 
 from ..errors import LoadError, MisuseError
 from ..values.metadata import Metadata
 from ..values.persistent_list import PersistentList
+from ..values.portable import name_of_float
 from ..values.turns import Block, Run, Turn
 from .decoder import NO_BLOCKS, Decoder, GuessReporter, discard_guess
-from .file_format import BYTES_KEY, DEFAULT_ROLES, FORMAT_VERSION, SHARED_BLOCKS_KEYS
+from .file_format import BYTES_KEY, DEFAULT_ROLES, FLOATS_KEY, FORMAT_VERSION, SHARED_BLOCKS_KEYS
 
 V = TypeVar("V")
 PlainConverter: TypeAlias = Callable[[Any], Any]
@@ -24,14 +25,14 @@ PlainConverter: TypeAlias = Callable[[Any], Any]
 
 
 def jsonable(value: Any) -> Any:
-    """Return plain data for JSON, with bytes as `{"!!binary": base64}`."""
-    if isinstance(value, bytes):
-        return {BYTES_KEY: base64.b64encode(value).decode("ascii")}
+    """Return plain data for JSON, with NaN and infinity as texts."""
+    if isinstance(value, float) and not isfinite(value):
+        return name_of_float(value)
     return _plain(value, jsonable)
 
 
 def yamlable(value: Any) -> Any:
-    """Return plain data for YAML, with bytes unchanged."""
+    """Return plain data for YAML."""
     return _plain(value, yamlable)
 
 
@@ -43,6 +44,30 @@ def _plain(value: Any, inside: PlainConverter) -> Any:
     return value
 
 
+def _with_float_places(
+    json_fields: dict[str, Any], values_by_field: Mapping[str, Any], plain: PlainConverter
+) -> dict[str, Any]:
+    """Return fields for JSON with the places of the texts that are NaN or infinity in the value."""
+    if plain is not jsonable:
+        return json_fields
+    places = [place for name, value in values_by_field.items() for place in _float_places(value, (name,))]
+    return {**json_fields, FLOATS_KEY: places} if places else json_fields
+
+
+def _float_places(value: Any, path: tuple[str | int, ...]) -> Iterator[list[str | int]]:
+    if isinstance(value, float):
+        if not isfinite(value):
+            yield list(path)
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            if type(item) is not str:
+                yield from _float_places(item, (*path, f"{name}!" if name.rstrip("!") == BYTES_KEY else name))
+    elif isinstance(value, (list, tuple, PersistentList)):
+        for index, item in enumerate(value):
+            if type(item) is not str:
+                yield from _float_places(item, (*path, index))
+
+
 def block_to_dict(block: Block, *, plain: PlainConverter = jsonable) -> dict[str, Any]:
     block_fields: dict[str, Any] = {"id": block.id} if block.id else {}
     block_fields["kind"] = block.kind
@@ -52,7 +77,8 @@ def block_to_dict(block: Block, *, plain: PlainConverter = jsonable) -> dict[str
         block_fields["payload"] = plain(block.payload)
     if len(block.metadata):
         block_fields["metadata"] = _metadata_to_dict(block.metadata, plain)
-    return {**block_fields, **plain(block.extra)}
+    values = {"payload": block.payload, "metadata": dict(block.metadata.items()), **block.extra}
+    return _with_float_places({**block_fields, **plain(block.extra)}, values, plain)
 
 
 def turn_to_dict(
@@ -72,7 +98,9 @@ def turn_to_dict(
         turn_fields["metadata"] = _metadata_to_dict(turn.metadata, plain)
     if len(turn.data) and not omit_data:
         turn_fields["data"] = _metadata_to_dict(turn.data, plain)
-    return {**turn_fields, **plain(turn.extra)}
+    written_data = {} if omit_data else {"data": dict(turn.data.items())}
+    values = {"metadata": dict(turn.metadata.items()), **written_data, **turn.extra}
+    return _with_float_places({**turn_fields, **plain(turn.extra)}, values, plain)
 
 
 def _blocks_to_list(
@@ -110,7 +138,8 @@ def run_to_dict(run: Run, *, plain: PlainConverter = jsonable) -> dict[str, Any]
         previous_blocks = turn.blocks
     if len(run.metadata):
         run_fields["metadata"] = _metadata_to_dict(run.metadata, plain)
-    return {**run_fields, **plain(run.extra)}
+    values = {"metadata": dict(run.metadata.items()), **run.extra}
+    return _with_float_places({**run_fields, **plain(run.extra)}, values, plain)
 
 
 def _metadata_to_dict(metadata: Metadata, plain: PlainConverter) -> dict[str, Any]:
@@ -177,11 +206,9 @@ def run_from_yaml(text: str | bytes) -> Run:
     return next(_read_yaml(text, "", lambda run_data: Decoder().run(run_data), single=True))
 
 
-def runs_from_yaml(
-    text: str | bytes, *, file: str = "", strict: bool = False, guess: GuessReporter = discard_guess
-) -> Iterator[Run]:
-    """Yield the Runs of a YAML stream; a Turn is a Run of one. Raises LoadError with line and block."""
-    return _read_yaml(text, file, lambda data: run_from_dict(data, file=file, strict=strict, guess=guess))
+def runs_from_yaml(text: str | bytes, convert: Callable[[Any], Run], *, file: str = "") -> Iterator[Run]:
+    """Yield the Runs that `convert` makes of the documents of a YAML stream. Raises LoadError with line and block."""
+    return _read_yaml(text, file, convert)
 
 
 def _read_yaml(text: str | bytes, file: str, convert: Callable[[Any], V], *, single: bool = False) -> Iterator[V]:

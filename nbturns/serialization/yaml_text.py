@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from typing import Any, ClassVar
 
-from ..errors import LoadError, MisuseError
+from ..errors import LoadError
 from ..packages import failed_import_error
+from ..safety.limits import current_limits, too_large
 from ..values.frozen_json import MAX_DEPTH as DEEPEST_VALUE
 from ..values.frozen_json import key_name
+from ..values.portable import SURROGATE, has_surrogates
 
 try:
     import yaml
@@ -20,10 +22,10 @@ except ModuleNotFoundError as error:
     raise failed_import_error(error) from None
 
 MAX_DEPTH = 2 * DEEPEST_VALUE  # levels of a value and of the structure around it
-MAX_UNFOLDED_VALUES = 1_000_000  # values from aliases in excess of the bytes of a file
-MAX_MERGED_KEYS = 100_000  # merged keys in excess of the bytes of a file
+NODE_COST = 400  # bytes of a node in memory
 MERGE_TAG = "tag:yaml.org,2002:merge"
-LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+ESCAPED_TAG = "!escaped"  # a text with lone surrogates as escapes, which YAML cannot hold
+ESCAPE = re.compile(r"\\\\|\\u([dD][89a-fA-F][0-9a-fA-F]{2})")
 Resolvers = dict[str | None, list[tuple[str, re.Pattern[str]]]]
 
 
@@ -33,11 +35,17 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
 
     def __init__(self, text: str | bytes) -> None:
         super().__init__(text)
-        self.merge_budget = len(text) + MAX_MERGED_KEYS
+        limits = current_limits()
+        self.merge_budget = len(text) // 4 + limits.merged_keys
+        self.node_budget = limits.of_document(len(text)) // NODE_COST
 
     def descend_resolver(self, parent: Any, _: Any) -> None:
         """Limit the depth; called for each node, because the C loader recurses without limit."""
         self.depth += 1
+        self.node_budget -= 1
+        if self.node_budget < 0:
+            message = "too many values for a file of this size; to allow more, pass limits=nt.Limits(document_bytes=…)"
+            raise yaml.constructor.ConstructorError(None, None, message, getattr(parent, "start_mark", None))
         if self.depth > MAX_DEPTH:
             raise yaml.constructor.ConstructorError(
                 None, None, "nested too deeply", getattr(parent, "start_mark", None)
@@ -68,7 +76,12 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
             self.flatten_mapping(source)
             self.merge_budget -= len(source.value)
             if self.merge_budget < 0:
-                raise yaml.constructor.ConstructorError(None, None, "too many merged keys", node.start_mark)
+                raise yaml.constructor.ConstructorError(
+                    None,
+                    None,
+                    "too many merged keys; to allow more, pass limits=nt.Limits(merged_keys=…)",
+                    node.start_mark,
+                )
             for key, value in source.value:
                 merged_pairs.setdefault(self._name(key), (key, value))
         node.value = [*(pair for name, pair in merged_pairs.items() if name not in own_pairs), *node.value]
@@ -109,12 +122,19 @@ class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[mi
 
 
 def _represent_str(dumper: Any, text: str) -> Any:
-    if not text.isascii() and LONE_SURROGATE.search(text):
-        raise MisuseError(f"YAML cannot hold lone surrogates, as in {text!r:.60}; save as .json instead")
+    if has_surrogates(text):
+        escaped_text = SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text.replace("\\", "\\\\"))
+        return dumper.represent_scalar(ESCAPED_TAG, escaped_text, style="'")
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
 
 
+def _construct_escaped(loader: Any, node: Any) -> str:
+    """Return a text with lone surrogates, as `_represent_str` writes it."""
+    return ESCAPE.sub(lambda match: chr(int(match[1], 16)) if match[1] else "\\", loader.construct_scalar(node))
+
+
 _Dumper.add_representer(str, _represent_str)
+_Loader.add_constructor(ESCAPED_TAG, _construct_escaped)
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda loader, node: loader.construct_scalar(node))
 for _tag, _pattern, _first in (
@@ -203,8 +223,10 @@ def _refuse_alias_bombs(data: Any, length: int, file: str) -> None:
         return value_size
 
     try:
-        if count_values(data) > length + MAX_UNFOLDED_VALUES:
-            raise LoadError(f"its aliases expand to {count_values(data):,} values, which is too many", file=file)
+        if count_values(data) > length + current_limits().alias_values:
+            raise too_large(
+                f"its aliases expand to {count_values(data):,} values, which is too many", "alias_values", file=file
+            )
     except RecursionError:
         raise LoadError("nested too deeply", file=file) from None
 
