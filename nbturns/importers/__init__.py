@@ -21,6 +21,7 @@ from ..errors import LoadError, MissingPackageError
 from ..plugins import entry_points, load_plugins, report_failure
 from ..values.frozen_json import FrozenDict
 from ..values.turns import Run
+from .kit.conservation import with_missing_values
 from .kit.faults import unreadable
 from .kit.import_report import ImportReport as ImportReport
 from .kit.import_report import Note as Note
@@ -33,6 +34,7 @@ from .kit.importer import Importer as Importer
 from .kit.importer import document_reader as document_reader
 from .kit.importer import try_read as try_read
 from .kit.lenient_json import BLANK_BYTES
+from .kit.prices import with_costs
 from .kit.record_fields import ShapeError as ShapeError
 from .kit.record_fields import expect as expect
 from .kit.record_fields import list_or_empty as list_or_empty
@@ -52,6 +54,7 @@ from .kit.record_lists import item_score as item_score
 from .kit.record_lists import list_reader as list_reader
 from .kit.sample import HEAD_SIZE
 from .kit.sample import Sample as Sample
+from .kit.side_files import is_side_file
 from .kit.source import Source as Source
 from .kit.transcript import Transcript as Transcript
 from .kit.transcript import run_of_messages as run_of_messages
@@ -113,15 +116,43 @@ def read_runs(source: Source, format: str | None = None) -> Iterator[Run | Note]
         yield from source.take_problems()
         if item is None:
             return
-        yield item
+        yield finished_run(item, source) if isinstance(item, Run) else item
+
+
+def finished_run(run: Run, source: Source) -> Run:
+    """Return the Run of a source with an id and with the costs of its calls; one of ours is as it was saved."""
+    is_foreign = run.import_report is not None and run.import_report.format != OURS
+    run = source.numbering.numbered(run) if is_foreign else source.numbering.passed(run)
+    return with_costs(run) if is_foreign and source.prices and not source.has_priced_calls else run
 
 
 def _read_runs(source: Source, format: str | None, depth: int) -> Iterator[Run | Note]:
     importer = _find_importer(source, format, depth)
-    if importer is not None:
+    if importer is not None and format is not None and not _is_recognised(importer, source):
+        yield from _checked_runs(importer, source)
+    elif importer is not None:
         yield from importer.read(source)
     elif source.sample.container == "zip":
         yield from _runs_of_members(source, format, depth + 1)
+
+
+def _is_recognised(importer: Importer, source: Source) -> bool:
+    """Return True for a source that looks like the format of an importer, or that no values can be read from."""
+    sample = source.sample
+    if sample.container not in ("json", "text") or (sample.container == "text" and importer.name != OURS):
+        return True
+    return importer.score(sample) > 0 or (sample.container == "json" and importer.score(source.longer_sample()) > 0)
+
+
+def _checked_runs(importer: Importer, source: Source) -> Iterator[Run | Note]:
+    """Yield the Runs of a source that does not look like the format that was named, with what they lack in the report."""
+    runs = list(importer.read(source))
+    for item in with_missing_values(runs, source, importer.name):
+        report = item.import_report if isinstance(item, Run) else None
+        notes = (item,) if isinstance(item, Note) else (*report.unknown, *report.dropped) if report is not None else ()
+        if source.strict and notes and isinstance(note := notes[0], Note):
+            raise LoadError(note.what, file=note.file, position=note.position)
+        yield item
 
 
 def _runs_of_members(source: Source, format: str | None, depth: int) -> Iterator[Run | Note]:
@@ -134,6 +165,7 @@ def _runs_of_members(source: Source, format: str | None, depth: int) -> Iterator
                 member = Source.of_bytes(
                     archive.read(member_name), f"{source.file}/{member_name}", strict=source.strict
                 )
+                member.prices = source.prices
                 for item in _read_runs(member, format, depth):
                     yield from member.take_problems()
                     yield item
@@ -152,7 +184,7 @@ def _find_importer(source: Source, format: str | None, depth: int) -> Importer |
             raise LoadError(f"unknown format {format!r}; the formats are {names}", file=source.file)
         return importers()[format]
     sample = source.sample
-    if not sample.values and not sample.head.strip(BLANK_BYTES):
+    if sample.container != "table" and not sample.values and not sample.head.strip(BLANK_BYTES):
         return None
     importer = detect_importer(sample)
     if importer is None and len(sample.head) >= HEAD_SIZE and sample.container == "json":
@@ -162,6 +194,8 @@ def _find_importer(source: Source, format: str | None, depth: int) -> Importer |
         sample = source.yaml_sample()
         importer = detect_importer(sample)
     if importer is None and sample.container == "zip" and depth < MAX_ARCHIVE_DEPTH and sample.names:
+        return None
+    if importer is None and is_side_file(source.path):  # what it has is read with its session, or is not a conversation
         return None
     if importer is None:
         source.refuse_broken_json()

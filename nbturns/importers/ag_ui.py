@@ -10,11 +10,12 @@ of a run (`RUN_STARTED`, `STEP_STARTED`) are kept in the Run's metadata. Source:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
 from ..values.turns import Kind, Run
+from . import openai_chat
 from .ag_ui_events import EventStream, is_event
 from .kit.import_report import Notes
 from .kit.importer import SURE, Importer, try_read
@@ -57,6 +58,9 @@ def read_ag_ui_conversation(document: Any, notes: Notes) -> Run:
         events, extra_fields = split_document(document, notes, "events")
         return read_event_stream(events, notes, extra_fields)
     messages, extra_fields = split_document(document, notes)
+    if any(map(openai_chat.has_own_call, messages)):  # calls as OpenAI's chat has them, after plain messages with ids
+        notes.format = openai_chat.FORMAT
+        return openai_chat.read_chat(document, notes)
     if any(map(is_event, messages)):
         return read_event_stream(messages, notes, extra_fields)
     return _run_of(Transcript(notes), messages, extra_fields)
@@ -228,5 +232,5 @@ def read_ag_ui(source: Source) -> Iterator[Run]:
         yield from read_lists(source)
 
 
-read_lists = list_reader(FORMAT, _is_item, read_ag_ui_conversation)
+read_lists: Callable[[Source], Iterator[Run]] = list_reader(FORMAT, _is_item, read_ag_ui_conversation)
 IMPORTER = Importer(FORMAT, score_ag_ui, read_ag_ui)

@@ -83,7 +83,10 @@ class EventStream:
         run_input = event.get("input")
         if event_type == "RUN_STARTED":
             self.ids = {**omit_empty(threadId=event.get("threadId")), **self.ids}
-            for message in objects(object_or_empty(run_input, "input").get("messages"), "messages"):
+            messages = objects(object_or_empty(run_input, "input").get("messages"), "messages")
+            if messages and messages[-1].get("role") == "user" and messages[-1].get("id") not in self._messages:
+                messages[-1] = {**omit_empty(timestamp=event.get("timestamp")), **messages[-1]}  # the prompt of the run
+            for message in messages:
                 self._replace_message(message)
             if isinstance(run_input, dict):
                 event = {**event, "input": omit(run_input, "messages")}

@@ -11,6 +11,7 @@ from typing import Any
 
 from .kit.importer import SURE, Importer
 from .kit.provider_requests import RequestLayout
+from .kit.recorded_calls import PAIR_SCORE, format_of_reply, recorded_call
 from .kit.sample import Sample
 
 FORMAT = "anthropic"
@@ -35,8 +36,8 @@ def score_anthropic(sample: Sample) -> int:
     record = sample.record
     if sample.container != "json":
         return 0
-    if _is_reply(record):
-        return SURE
+    if (call := recorded_call(record)) is not None:
+        return PAIR_SCORE if call.format == FORMAT else 0
     request = _request_of(record)
     messages = request.get("messages") if "messages" in request else sample.records
     if not isinstance(messages, list) or not messages or "eval" in record:
@@ -61,7 +62,7 @@ def score_anthropic(sample: Sample) -> int:
 
 def _request_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the request in a record: that of a pair, the body of a batch request, or the record itself."""
-    batch_body, pair_request = record.get("body"), record.get("request")
+    batch_body, pair_request = record.get("body", record.get("params")), record.get("request")
     if isinstance(batch_body, Mapping):
         return batch_body
     return pair_request if isinstance(pair_request, Mapping) and "messages" in pair_request else record
@@ -84,23 +85,13 @@ def _content_parts(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     )
 
 
-def _is_reply(value: Mapping[str, Any]) -> bool:
-    return (
-        value.get("type") == "message"
-        and value.get("role") == "assistant"
-        and isinstance(value.get("content"), list)
-        and "stop_reason" in value
-        and "messages" not in value
-    )
-
-
 def _is_known_type(part_type: str) -> bool:
     return part_type in OTHER_TYPES or part_type.endswith("_tool_result")
 
 
 def _is_message_alone(value: Any) -> bool:
-    return _is_message(value) and not _is_reply(value)
+    return _is_message(value) and not format_of_reply(value)
 
 
-LAYOUT = RequestLayout(FORMAT, "messages", ("system",), "content", _is_reply, _is_known_type)
+LAYOUT = RequestLayout(FORMAT, "messages", ("system",), "content", _is_known_type)
 IMPORTER = Importer(FORMAT, score_anthropic, LAYOUT.reader(_is_message_alone))

@@ -2,7 +2,7 @@
 
 A trajectory has steps of a system, a user or an agent. A step of an agent is one model call: its reasoning
 and text, its tool calls, the observations with their results, and its metrics (`prompt_tokens` includes the
-cache). An observation without the id of a call belongs to an action that was no tool call: it is a
+cache). An observation without the id of a call belongs to an action that was not a tool call: it is a
 `tool_use` without an id. Source: Harbor's RFC 0001 "Agent Trajectory Format".
 """
 
@@ -13,11 +13,12 @@ from dataclasses import replace
 from typing import Any
 
 from ..values.inference_results import InferenceResult
-from ..values.provenance import BRANCH_OF
+from ..values.provenance import BRANCH_OF, PARENT_RUN
 from ..values.turns import Kind, Run
 from .kit.faults import no_result_id
 from .kit.import_report import Notes, join_positions
 from .kit.importer import Importer, try_read
+from .kit.links import link_runs, mark_children
 from .kit.record_fields import (
     expect,
     list_or_empty,
@@ -60,6 +61,7 @@ def read_trajectory(trajectory: Any, notes: Notes) -> Run:
     transcript = Transcript(notes)
     reader = _StepReader(transcript, text_or_empty(agent_fields.get("model_name")))
     transcript.read_records("steps", steps, reader.read_step)
+    mark_children(transcript.blocks, reader.children)
     trajectory_id = extra_fields.get("trajectory_id") or extra_fields.get("session_id")
     agent_name = text_or_empty(agent_fields.get("name"))
     return transcript.to_run(id=text_or_empty(trajectory_id), name=agent_name, extra_fields=extra_fields)
@@ -69,6 +71,7 @@ class _StepReader:
     def __init__(self, transcript: Transcript, model: str) -> None:
         self.transcript = transcript
         self.model = model
+        self.children: dict[str, str] = {}  # the trajectory that a tool call started, by the id of the call
 
     def read_step(self, record: Any) -> None:
         step = expect(record, dict, "")
@@ -112,6 +115,8 @@ class _StepReader:
             if call_id is None and len(tool_calls) == 1:
                 call_id = tool_calls[0].get("tool_call_id")
                 self.transcript.guess(no_result_id(call_id))
+            if isinstance(call_id, str) and (child_id := _subagent_id(tool_result)):
+                self.children.setdefault(call_id, child_id)
             extra_fields = omit(tool_result, "source_call_id", "content")
             self.transcript.add_result(call_id, tool_result.get("content"), time=timestamp, extra_fields=extra_fields)
         if extra_fields := omit(observation, "results"):
@@ -141,6 +146,15 @@ class _StepReader:
         )
 
 
+def _subagent_id(tool_result: Mapping[str, Any]) -> str:
+    """Return the id of the trajectory that a result refers to; "" without one."""
+    references = tool_result.get("subagent_trajectory_ref")
+    reference = references[0] if isinstance(references, list) and references else references
+    if not isinstance(reference, Mapping):
+        return ""
+    return text_or_empty(reference.get("trajectory_id")) or text_or_empty(reference.get("session_id"))
+
+
 def _split_content(content: Any) -> tuple[list[str], list[dict[str, Any]], dict[str, Any]]:
     """Return texts and images of a message, and the message itself where they are not all of it."""
     if content is None or isinstance(content, str):
@@ -166,19 +180,22 @@ def _split_content(content: Any) -> tuple[list[str], list[dict[str, Any]], dict[
 def read_trajectories(source: Source) -> Iterator[Run]:
     """Yield each trajectory, and after it those of its subagents, at any depth."""
     for position, value in source.records():
-        yield from _read_tree(source, position, value, "", 0)
+        yield from link_runs(list(_read_tree(source, position, value, ("", ""), 0)))
 
 
-def _read_tree(source: Source, position: str, trajectory: Any, root_id: str, depth: int) -> Iterator[Run]:
+def _read_tree(source: Source, position: str, trajectory: Any, ancestors: tuple[str, str], depth: int) -> Iterator[Run]:
+    """Yield a trajectory, then its subagents; `ancestors` are the ids of the first trajectory and of the parent."""
     subagents = trajectory.get("subagent_trajectories") if isinstance(trajectory, Mapping) else None
     has_subagents = isinstance(subagents, list) and depth < MAX_DEPTH
     own_part = omit(trajectory, "subagent_trajectories") if has_subagents else trajectory
     for run in try_read(source, position, read_trajectory, own_part, source.notes(FORMAT, position)):
-        yield replace(run, metadata=run.metadata.with_(BRANCH_OF, root_id)) if root_id else run
-        root_id = root_id or run.id
+        root_id, parent_id = ancestors
+        links = {BRANCH_OF.name: root_id, PARENT_RUN.name: parent_id}
+        yield replace(run, metadata=run.metadata.with_raw(**links)) if root_id else run
+        ancestors = (root_id or run.id, run.id)
     for index, subagent in enumerate(subagents or () if has_subagents else ()):
         subagent_position = join_positions(position, f"subagent_trajectories[{index}]")
-        yield from _read_tree(source, subagent_position, subagent, root_id, depth + 1)
+        yield from _read_tree(source, subagent_position, subagent, ancestors, depth + 1)
 
 
 IMPORTER = Importer(FORMAT, document_score(is_trajectory), read_trajectories)

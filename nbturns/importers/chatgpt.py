@@ -179,6 +179,7 @@ def _context_text(content: Mapping[str, Any]) -> str:
 def _reasoning_payload(content: Mapping[str, Any]) -> dict[str, Any]:
     thoughts = objects(content.get("thoughts"), "thoughts")
     text_parts = [text for thought in thoughts if (text := text_or_empty(thought.get("content")))]
+    text_parts = text_parts or [part for part in list_or_empty(content.get("parts"), "parts") if isinstance(part, str)]
     summaries = [text for thought in thoughts if (text := text_or_empty(thought.get("summary")))]
     summary = [{"type": "summary_text", "text": text} for text in summaries]
     return {"text": "\n\n".join(text_parts)} | omit_empty(summary=summary)

@@ -17,6 +17,8 @@ from typing import Any
 
 from ..values.provenance import BRANCH_OF, FIELDS
 from ..values.turns import Run
+from .claude_code_links import SubagentLinks
+from .claude_code_order import follow_compactions, in_parent_order, without_copies
 from .claude_code_records import BOOKKEEPING, Record, read_records
 from .kit import faults
 from .kit.import_report import Notes, join_positions
@@ -28,7 +30,6 @@ from .kit.transcript import Transcript
 FORMAT = "claude-code"
 MESSAGE_TYPES = frozenset({"user", "assistant"})
 OWN_FIELDS = frozenset({"sessionId", "uuid", "parentUuid", "isSidechain", "leafUuid", "loglines"})
-COPIED_FIELDS = ("type", "timestamp", "message", "content", "data", "parentUuid")
 NO_PARENT, UNKNOWN_PARENT = -1, -2
 RecordPath = tuple[str, list[Record], int]  # a name, the records, and how many of them no other path has
 
@@ -51,48 +52,39 @@ def _is_record(value: Mapping[str, Any]) -> bool:
 
 def read_session(source: Source) -> Iterator[Run]:
     """Yield the conversation of a session, then its abandoned paths and its sidechains."""
-    records = _without_copies(_iter_records(source))
+    yield from runs_of_records(source, list(iter_records(source)), FORMAT)
+
+
+def runs_of_records(source: Source, all_records: Sequence[Record], format: str) -> Iterator[Run]:
+    """Yield the conversation of the records of a session, then its abandoned paths and its sidechains."""
+    source.has_priced_calls = True
+    records = in_parent_order(without_copies(all_records))
+    follow_compactions(records)
     summaries = (record.raw.get("summary") for record in records)
     session_summary = next((text for text in summaries if isinstance(text, str)), "")
     bookkeeping = [record.raw for record in records if record.type in BOOKKEEPING]
     conversation_records = [record for record in records if record.type not in BOOKKEEPING]
-    tree_notes = source.notes(FORMAT)
+    tree_notes = source.notes(format)
     main_paths = _record_paths([record for record in records if not record.is_side], tree_notes)
+    paths = [*main_paths, *_sidechains(conversation_records)]
+    linked_paths = () if source.texts_only else paths
+    links = SubagentLinks([(_run_id(path_records, name), path_records) for name, path_records, _ in linked_paths])
     root_id = ""
-    for path_number, (run_name, path_records, own_count) in enumerate(
-        (*main_paths, *_sidechains(conversation_records))
-    ):
-        notes = source.notes(FORMAT, run_name)
+    for path_number, (run_name, path_records, own_count) in enumerate(paths):
+        notes = source.notes(format, run_name)
         extra_fields: dict[str, Any] = {}
         if path_number == 0:
             notes.guessed += tree_notes.guessed
             run_name, own_count = session_summary, own_count + len(bookkeeping)
             extra_fields = {"records": bookkeeping} if bookkeeping else {}
         notes.record_count = own_count
-        for run in try_read(source, notes.position, _run_of, path_records, notes, run_name, extra_fields):
+        for run in try_read(source, notes.position, _run_of, path_records, notes, run_name, extra_fields, links):
             yield replace(run, metadata=run.metadata.with_(BRANCH_OF, root_id)) if root_id else run
             root_id = root_id or run.id
 
 
-def _without_copies(records: Iterable[Record]) -> list[Record]:
-    """Return the records without those that are copies to the letter, as a second compaction writes them."""
-    first_records: dict[str, Record] = {}
-    kept_records: list[Record] = []
-    for record in records:
-        record_uuid = record.raw.get("uuid")
-        if isinstance(record_uuid, str):
-            first_record = first_records.setdefault(record_uuid, record)
-            if first_record is not record and _same_content(first_record, record):
-                continue
-        kept_records.append(record)
-    return kept_records
-
-
-def _same_content(first_record: Record, record: Record) -> bool:
-    return all(first_record.raw.get(name) == record.raw.get(name) for name in COPIED_FIELDS)
-
-
-def _iter_records(source: Source) -> Iterator[Record]:
+def iter_records(source: Source) -> Iterator[Record]:
+    """Yield the records of a source, those of the web's `loglines` one by one."""
     record_count = 0
     for position, value in source.records():
         log_lines = value.get("loglines") if isinstance(value, Mapping) else None
@@ -109,13 +101,24 @@ def _iter_records(source: Source) -> Iterator[Record]:
                 source.add_problem(record_position, faults.wrong_type("", raw_record, dict))
 
 
-def _run_of(path_records: Sequence[Record], notes: Notes, run_name: str, extra_fields: Mapping[str, Any]) -> Run:
-    transcript = Transcript(notes)
+def _run_of(
+    path_records: Sequence[Record],
+    notes: Notes,
+    run_name: str,
+    extra_fields: Mapping[str, Any],
+    links: SubagentLinks,
+) -> Run:
+    transcript, run_id = Transcript(notes), _run_id(path_records, notes.position)
     read_records(transcript, path_records)
+    links.mark_calls(transcript.blocks)
+    metadata = {FIELDS.name: extra_fields, **links.metadata_of(run_id)}
+    return transcript.to_run(id=run_id, name=run_name, metadata=metadata)
+
+
+def _run_id(path_records: Sequence[Record], path_name: str) -> str:
     session_ids = (record.raw.get("sessionId", record.raw.get("session_id")) for record in path_records)
     session_id = next((session_part for session_part in session_ids if isinstance(session_part, str)), "")
-    session_part = "/".join(part for part in (session_id, notes.position) if part)
-    return transcript.to_run(id=session_part, name=run_name, metadata={FIELDS.name: extra_fields})
+    return "/".join(part for part in (session_id, path_name) if part)
 
 
 def _record_paths(records: Sequence[Record], notes: Notes) -> Iterator[RecordPath]:
@@ -159,9 +162,9 @@ def _parent_indexes(records: Sequence[Record], notes: Notes) -> list[int]:
     index_by_uuid: dict[str, int] = {}
     parent_indexes: list[int] = []
     for index, record in enumerate(records):
-        parent_id = record.raw.get("parentUuid") or record.raw.get("logicalParentUuid")
-        parent_index = index_by_uuid.get(parent_id, UNKNOWN_PARENT) if isinstance(parent_id, str) else NO_PARENT
-        if parent_index == UNKNOWN_PARENT and index:
+        parent_id = record.parent_uuid
+        parent_index = index_by_uuid.get(parent_id, UNKNOWN_PARENT) if parent_id else NO_PARENT
+        if parent_index == UNKNOWN_PARENT and (index or parent_id == record.raw.get("uuid")):
             notes.add_guess(record.position, faults.unknown_parent(parent_id, "the record before it is used"))
         parent_indexes.append(parent_index if parent_index >= 0 else index - 1)
         record_uuid = record.raw.get("uuid")

@@ -11,6 +11,7 @@ from typing import Any
 
 from .kit.importer import SURE, Importer
 from .kit.provider_requests import RequestLayout
+from .kit.recorded_calls import PAIR_SCORE, recorded_call
 from .kit.sample import Sample
 
 FORMAT = "gemini"
@@ -27,8 +28,8 @@ def score_gemini(sample: Sample) -> int:
     record = sample.record
     if sample.container != "json" or not record:
         return 0
-    if _is_reply(record):
-        return SURE
+    if (call := recorded_call(record)) is not None:
+        return PAIR_SCORE if call.format == FORMAT else 0
     pair_request = record.get("request")
     content_request = pair_request if isinstance(pair_request, Mapping) and "contents" in pair_request else record
     contents = content_request.get("contents") if "contents" in content_request else sample.records
@@ -47,11 +48,6 @@ def _is_content(content: Any) -> bool:
     return all(isinstance(content_part, Mapping) and "type" not in content_part for content_part in content_parts)
 
 
-def _is_reply(value: Mapping[str, Any]) -> bool:
-    candidates = value.get("candidates")
-    return isinstance(candidates, list) and all(isinstance(candidate, Mapping) for candidate in candidates)
-
-
 PROMPT_NAMES = ("systemInstruction", "system_instruction")
-LAYOUT = RequestLayout(FORMAT, "contents", PROMPT_NAMES, "parts", _is_reply, OTHER_TYPES.__contains__)
+LAYOUT = RequestLayout(FORMAT, "contents", PROMPT_NAMES, "parts", OTHER_TYPES.__contains__)
 IMPORTER = Importer(FORMAT, score_gemini, LAYOUT.reader(_is_content))

@@ -8,22 +8,25 @@ of them only the outcome of the call is read (model, usage, stop reason, duratio
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 from ..errors import LoadError
-from ..values.inference_results import INFERENCES, InferenceResult
-from ..values.persistent_list import PersistentList
-from ..values.provenance import FIELDS
+from ..values.outcome import Outcome
+from ..values.provenance import BRANCH_OF, FIELDS, PARENT_TOOL_CALL
 from ..values.turns import Run
-from .inspect_messages import Attachments, SampleEvents, calls_outside, message_ids, read_messages
+from .inspect_events import SampleEvents, Subagent, calls_outside, message_ids
+from .inspect_messages import Attachments, read_messages
 from .kit import faults
 from .kit.import_report import Notes, join_positions
-from .kit.importer import SURE, Importer, try_read
-from .kit.record_fields import omit
+from .kit.importer import SURE, Importer, try_read_all
+from .kit.ledger import with_calls
+from .kit.links import link_runs, mark_children
+from .kit.outcomes import outcome_metadata, outcome_of
+from .kit.record_fields import omit, text_or_empty
 from .kit.sample import Sample
 from .kit.source import Source
 from .kit.transcript import Transcript, conversation_key
@@ -32,6 +35,12 @@ from .kit.zip_archive import ZipArchive
 FORMAT = "inspect"
 HEADER_MEMBERS = ("header.json", "_journal/start.json")
 EVALUATION_FIELDS = ("eval_id", "run_id", "created", "task", "task_id", "model", "dataset")
+SAMPLE_FIELDS = frozenset({"id", "epoch", "target", "messages"})
+MESSAGE_FIELDS = frozenset(
+    {"id", "content", "role", "source", "metadata"}
+)  # of a message of Inspect as a dump of its model
+NUMBER = re.compile(r"(\d{1,18})")
+MAX_MESSAGES = 32  # that a score checks
 SampleLoader = Callable[[Notes], Any]
 LARGE_FIELDS = frozenset({"messages", "events", "events_data", "attachments", "store", "message_refs", "input"})
 
@@ -41,20 +50,44 @@ def score_inspect_log(sample: Sample) -> int:
     if sample.container == "zip":
         return SURE if any(name in HEADER_MEMBERS for name in sample.names) else 0
     record = sample.record
+    if sample.container == "json" and (_is_sample(record) or _are_messages(sample.value)):
+        return SURE
     is_log = sample.container == "json" and isinstance(record.get("eval"), Mapping)
     return SURE if is_log and ("version" in record or "status" in record) else 0
 
 
+def _is_sample(record: Any) -> bool:
+    """Return True for a sample alone, as `EvalSample.model_dump()` and a line of samples have it."""
+    return isinstance(record, Mapping) and record.keys() >= SAMPLE_FIELDS and isinstance(record["messages"], list)
+
+
+def _are_messages(messages: Any) -> bool:
+    """Return True for messages of Inspect without their sample: calls with a plain function name, or their fields."""
+    first_messages = messages[:MAX_MESSAGES] if isinstance(messages, list) else []
+    if not first_messages or not all(isinstance(message, Mapping) and "role" in message for message in first_messages):
+        return False
+    calls = [
+        call for message in first_messages for call in message.get("tool_calls") or () if isinstance(call, Mapping)
+    ]
+    if calls:
+        return all(isinstance(call.get("function"), str) and "arguments" in call for call in calls)
+    return all(message.keys() >= MESSAGE_FIELDS for message in first_messages)
+
+
 def read_inspect_log(source: Source) -> Iterator[Run]:
-    """Yield a Run for each sample."""
+    """Yield a Run for each sample, and after it one for each of its subagents."""
     for position, load_sample, log_header in iter_samples(source):
-        yield from try_read(
-            source, position, read_loaded_sample, load_sample, log_header, source.notes(FORMAT, position)
-        )
+        yield from runs_of_sample(source, position, load_sample, log_header)
 
 
-def read_loaded_sample(load_sample: SampleLoader, log_header: Any, notes: Notes) -> Run:
-    """Return the Run of a sample that `iter_samples` yields."""
+def runs_of_sample(source: Source, position: str, load_sample: SampleLoader, log_header: Any) -> Iterator[Run]:
+    """Yield the Runs of a sample that `iter_samples` yields."""
+    notes = source.notes(FORMAT, position)
+    yield from try_read_all(source, position, read_loaded_sample, load_sample, log_header, notes)
+
+
+def read_loaded_sample(load_sample: SampleLoader, log_header: Any, notes: Notes) -> list[Run]:
+    """Return the Run of a sample that `iter_samples` yields, and those of its subagents."""
     return read_sample(load_sample(notes), log_header, notes)
 
 
@@ -63,7 +96,14 @@ def iter_samples(source: Source) -> Iterator[tuple[str, SampleLoader, Any]]:
     if source.sample.container == "zip":
         yield from _iter_archive(source)
         return
-    for position, log_header in source.values():
+    if _are_messages(source.sample.value):
+        for position, messages in source.values():
+            yield position, partial(_loaded_sample, {"messages": messages}), {}
+        return
+    for position, log_header in source.records():
+        if _is_sample(log_header):
+            yield position, partial(_loaded_sample, log_header), {}
+            continue
         sample_list = log_header.get("samples") if isinstance(log_header, Mapping) else None
         for index, sample in enumerate(sample_list if isinstance(sample_list, list) else ()):
             yield join_positions(position, f"samples[{index}]"), partial(_loaded_sample, sample), log_header
@@ -87,7 +127,7 @@ def _iter_archive(source: Source) -> Iterator[tuple[str, SampleLoader, Any]]:
             )
             or {}
         )
-        for member_name in member_names:
+        for member_name in sorted(member_names, key=sample_order):
             folder, _, member_path = member_name.partition("/")
             if folder != "samples" or not member_path.endswith(".json"):
                 continue
@@ -95,6 +135,14 @@ def _iter_archive(source: Source) -> Iterator[tuple[str, SampleLoader, Any]]:
                 yield member_name, partial(_read_member, archive, member_name), log_header
             elif member_path.endswith("/sample.json"):
                 yield member_name, partial(_read_folder, archive, member_name), log_header
+
+
+def sample_order(member_name: str) -> tuple[list[tuple[int, int, str]], int]:
+    """Return what samples are sorted by: their id, with numbers as numbers, and their epoch."""
+    sample_id, _, epoch = member_name.removesuffix("/sample.json").removesuffix(".json").rpartition("_epoch_")
+    id_parts = NUMBER.split(sample_id or epoch)
+    order = [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in id_parts]
+    return order, int(epoch) if sample_id and epoch.isdecimal() else 0
 
 
 def _read_header(source: Source, archive: ZipArchive, member_name: str) -> Any:
@@ -147,32 +195,94 @@ def _messages_in_ranges(message_pool: list[Any], references: list[Any], notes: N
                 notes.add_unknown(f"message_refs[{index}]", range_error)
 
 
-def read_sample(sample: Any, log_header: Any, notes: Notes) -> Run:
-    """Return the Run of a sample; `log_header` is the header of its log."""
+def read_sample(sample: Any, log_header: Any, notes: Notes) -> list[Run]:
+    """Return the Run of a sample, and those of its subagents; `log_header` is the header of its log."""
     if not isinstance(sample, Mapping):
         raise notes.load_error("", faults.wrong_type("sample", sample, dict))
     evaluation = evaluation_of(log_header)
     model = str(evaluation.get("model") or "")
     events = SampleEvents(sample.get("events"), sample.get("output"), model)
-    messages = final_messages(sample)
-    transcript = Transcript(notes)
-    read_messages(transcript, messages, Attachments(sample.get("attachments"), notes), events, model)
+    messages, attachments = final_messages(sample), Attachments(sample.get("attachments"), notes)
+    transcript, sample_id = Transcript(notes), run_id(sample, evaluation, notes)
+    transcript.key = sample_id
+    read_messages(transcript, messages, attachments, events, model)
     _report_compacted(sample, messages, notes)
+    subagents = list(events.take_subagents(message_ids(messages)))
+    links = {agent.tool_call_id: f"{sample_id}/{agent.span_id}" for agent in reversed(subagents)}
+    agent_runs = [
+        _subagent_run(agent, sample, sample_id, links, notes.strict, transcript, events) for agent in subagents
+    ]
+    mark_children(transcript.blocks, links)
     run = transcript.to_run(
-        id=run_id(sample, evaluation, notes),
-        name=_run_name(sample, evaluation),
-        metadata={FIELDS.name: _extra_fields(sample, evaluation, events.counts)},
+        id=sample_id,
+        name=run_name(sample, evaluation),
+        metadata={
+            FIELDS.name: _extra_fields(sample, evaluation, events.counts),
+            **outcome_metadata(_outcome(sample)),
+        },
     )
-    return _with_calls(run, calls_outside(messages, events, transcript.key))
+    return link_runs([with_calls(run, calls_outside(messages, events, transcript.key)), *agent_runs])
 
 
-def _with_calls(run: Run, calls: Sequence[InferenceResult]) -> Run:
-    """Return the Run with model calls that have no block listed in its last Turn."""
-    if not calls:
-        return run
-    last_turn = run.turns[-1]
-    ledger = PersistentList((*last_turn.inferences, *calls))
-    return replace(run, turns=(*run.turns[:-1], last_turn.with_metadata(INFERENCES, ledger)))
+def _subagent_run(
+    agent: Subagent,
+    sample: Mapping[str, Any],
+    sample_id: str,
+    links: Mapping[str, str],
+    is_strict: bool,
+    main: Transcript,
+    events: SampleEvents,
+) -> Run:
+    """Return the Run of a subagent: the messages of its last model call, and the reply."""
+    notes = Notes(FORMAT, main.notes.file, main.notes.position, strict=is_strict)
+    transcript = Transcript(notes)
+    transcript.key = sample_id
+    messages = _messages_of_event(agent.last_event, sample, notes)
+    last_event = agent.last_event
+    model = str(last_event.get("model") or "")
+    read_messages(transcript, messages, Attachments(sample.get("attachments"), notes), events, model)
+    mark_children(transcript.blocks, links)
+    known_ids = message_ids(messages)
+    calls = {call_key: events.calls.pop(call_key, None) for call_key in agent.call_keys}
+    id_prefix = f"{transcript.key}/" if transcript.key else ""
+    other_calls = [
+        result.replace(inference_id=f"{id_prefix}{call_key}")
+        for call_key, result in calls.items()
+        if result is not None and call_key not in known_ids
+    ]
+    metadata = {PARENT_TOOL_CALL.name: agent.tool_call_id, BRANCH_OF.name: sample_id}
+    run = transcript.to_run(id=f"{sample_id}/{agent.span_id}", name=agent.name, metadata=metadata)
+    return with_calls(run, other_calls)
+
+
+def _messages_of_event(event: Mapping[str, Any], sample: Mapping[str, Any], notes: Notes) -> list[Any]:
+    """Return the messages that a model call was sent, and its reply."""
+    messages, references = event.get("input"), event.get("input_refs")
+    events_data = sample.get("events_data")
+    message_pool = events_data.get("messages") if isinstance(events_data, Mapping) else sample.get("message_pool")
+    if isinstance(references, list) and isinstance(message_pool, list):
+        messages = list(_messages_in_ranges(message_pool, references, notes))
+    output = event.get("output")
+    choices = output.get("choices") if isinstance(output, Mapping) else None
+    replies = [choice.get("message") for choice in choices or () if isinstance(choice, Mapping)]
+    return [*(messages if isinstance(messages, list) else ()), *replies[:1]]
+
+
+def _outcome(sample: Mapping[str, Any]) -> Outcome | None:
+    """Return the scores of a sample, its answer and target, and the error or the limit that ended it."""
+    scores, limit = sample.get("scores"), sample.get("limit")
+    if not isinstance(scores, Mapping):  # of old logs, which have the score alone
+        scores = {"score": sample["score"]} if isinstance(sample.get("score"), Mapping) else {}
+    values = {name: score.get("value") if isinstance(score, Mapping) else score for name, score in scores.items()}
+    answers = [score["answer"] for score in scores.values() if isinstance(score, Mapping) and score.get("answer")]
+    target = sample.get("target")
+    return outcome_of(
+        {"error": sample.get("error")},
+        scores=values or None,
+        answer=answers[0] if answers else None,
+        target=target if target not in ("", [], None) else None,
+        limit=text_or_empty(limit.get("type")) or None if isinstance(limit, Mapping) else None,
+    )
 
 
 def evaluation_of(log_header: Any) -> Mapping[str, Any]:
@@ -219,7 +329,7 @@ def run_id(sample: Mapping[str, Any], evaluation: Mapping[str, Any], notes: Note
     return f"{evaluation_id}/{sample.get('id')}_epoch_{sample.get('epoch')}"
 
 
-def _run_name(sample: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
+def run_name(sample: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
     task_name = evaluation.get("task")
     epoch_suffix = f" epoch {sample['epoch']}" if sample.get("epoch") not in (None, 1) else ""
     return " ".join(str(part) for part in (task_name, sample.get("id")) if part is not None) + epoch_suffix

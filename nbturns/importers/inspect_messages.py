@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..values.blocks import make_block
 from ..values.frozen_json import freeze
-from ..values.inference_results import DURATION_MS, FinishClass, InferenceResult, Usage
+from ..values.inference_results import DURATION_MS, InferenceResult
 from ..values.turns import Block
+from .inspect_events import SampleEvents, find_last_reply
 from .kit import faults
 from .kit.import_report import Notes
-from .kit.record_fields import omit, parse_arguments, token_count
+from .kit.record_fields import omit, parse_arguments
 from .kit.transcript import Transcript, other_block
 
 ATTACHMENT_REFERENCE = re.compile(r"attachment://([0-9a-f]{32}|\d+)")
@@ -26,7 +25,7 @@ class Attachments:
     """The long strings of a sample, which its messages refer to."""
 
     def __init__(self, attachments: Any, notes: Notes) -> None:
-        self.attachments = attachments if isinstance(attachments, Mapping) else {}
+        self.attachments: Mapping[str, Any] = attachments if isinstance(attachments, Mapping) else {}
         self.notes = notes
 
     def resolve(self, value: Any, position: str) -> Any:
@@ -59,153 +58,6 @@ class Attachments:
         )
 
 
-class SampleEvents:
-    """The results of a sample's model calls, by message, and the durations of its tool calls, from its events."""
-
-    def __init__(self, events: Any, output: Any = None, model: str = "") -> None:
-        self.last_result = _result_of_output(output, model, None) if isinstance(output, Mapping) else None
-        self.counts: Counter[str] = Counter()
-        self.results: dict[str, InferenceResult] = {}
-        self.calls: dict[str, InferenceResult] = {}  # all model calls, by the id of the reply, else of the event
-        self.durations: dict[str, float] = {}
-        for event in events if isinstance(events, Iterable) and not isinstance(events, (str, Mapping)) else ():
-            if not isinstance(event, Mapping):
-                continue
-            event_kind = str(event.get("event"))
-            self.counts[event_kind] += 1
-            if event_kind == "model":
-                self._add_model_call(event)
-            elif event_kind == "tool" and isinstance(event.get("id"), str):
-                self._add_tool_call(event["id"], event)
-
-    def _add_tool_call(self, call_id: str, event: Mapping[str, Any]) -> None:
-        if (working_seconds := _finite_or_none(event.get("working_time"))) is not None:
-            self.durations[call_id] = working_seconds * 1000
-
-    def _add_model_call(self, event: Mapping[str, Any]) -> None:
-        output = event.get("output")
-        if not isinstance(output, Mapping):
-            return
-        inference_result = _result_of_output(
-            output, str(event.get("model") or ""), _finite_or_none(event.get("working_time"))
-        )
-        if event.get("cache") == "read":  # served from Inspect's own cache, which Inspect does not count
-            inference_result = inference_result.replace(
-                usage=None, extra=freeze({"cache": "read", "usage": output.get("usage")})
-            )
-        message_id = first_message_id(output) or str(event.get("uuid") or f"event-{sum(self.counts.values())}")
-        self.calls[message_id] = inference_result
-        for choice in output.get("choices") or ():
-            message = choice.get("message") if isinstance(choice, Mapping) else None
-            if isinstance(message, Mapping) and isinstance(message.get("id"), str):
-                self.results[message["id"]] = inference_result
-
-
-def first_message_id(output: Mapping[str, Any]) -> str:
-    """Return the id of the reply in an output; "" without one."""
-    for choice in output.get("choices") or ():
-        message = choice.get("message") if isinstance(choice, Mapping) else None
-        if isinstance(message, Mapping) and isinstance(message.get("id"), str):
-            return str(message["id"])
-    return ""
-
-
-def message_ids(messages: Iterable[Any]) -> set[str]:
-    """Return the ids of messages, without those that are not a text."""
-    return {
-        message["id"] for message in messages if isinstance(message, Mapping) and isinstance(message.get("id"), str)
-    }
-
-
-def calls_outside(messages: Sequence[Any], events: SampleEvents, key: str) -> list[InferenceResult]:
-    """Return the model calls whose reply is not in the messages: those before a compaction, of subagents, of graders."""
-    final_ids = message_ids(messages)
-    calls = {call_id: result for call_id, result in events.calls.items() if call_id not in final_ids}
-    final_index = find_last_reply(messages)
-    if events.last_result and final_index >= 0 and str(messages[final_index].get("id")) not in events.results:
-        own_ids = [call_id for call_id, result in calls.items() if result.usage == events.last_result.usage]
-        for call_id in own_ids[-1:]:  # the last reply, whose event has another id
-            del calls[call_id]
-    id_prefix = f"{key}/" if key else ""
-    return [result.replace(inference_id=f"{id_prefix}{call_id}") for call_id, result in calls.items()]
-
-
-def _result_of_output(output: Mapping[str, Any], model: str, duration_seconds: float | None) -> InferenceResult:
-    """Return the result of a model call from its output; `duration_seconds` is the duration of the call in seconds."""
-    provider, answered_by, stop_reason, finish_class = call_outcome(output, model)
-    duration_seconds = _finite_or_none(output.get("time")) if duration_seconds is None else duration_seconds
-    return InferenceResult(
-        provider=provider,
-        model=answered_by,
-        stop_reason=stop_reason,
-        finish_class=finish_class,
-        truncated=FinishClass.of(stop_reason) is FinishClass.MAX_TOKENS,
-        usage=_read_usage(output.get("usage")),
-        duration_ms=None if duration_seconds is None else round(duration_seconds * 1000),
-    )
-
-
-def call_outcome(output: Mapping[str, Any], model: str) -> tuple[str, str, str, FinishClass]:
-    """Return provider, model, stop reason and finish class of a model call. `model` is "provider/model"."""
-    output_choices = output.get("choices")
-    first_choice = output_choices[0] if isinstance(output_choices, list) and output_choices else None
-    stop_reason, choice_message = (
-        (first_choice.get("stop_reason"), first_choice.get("message"))
-        if isinstance(first_choice, MAPPING_TYPES)
-        else (None, None)
-    )
-    has_tool_calls = isinstance(choice_message, MAPPING_TYPES) and bool(choice_message.get("tool_calls"))
-    return _cached_outcome(str(output.get("model") or ""), model, str(stop_reason or ""), has_tool_calls)
-
-
-@lru_cache(1_024)  # a log has thousands of calls with few outcomes
-def _cached_outcome(
-    answered_by: str, model: str, stop_reason: str, has_tool_calls: bool
-) -> tuple[str, str, str, FinishClass]:
-    provider, _, model_name = model.partition("/")
-    return (
-        provider if model_name else "",
-        answered_by or model_name or model,
-        stop_reason,
-        FinishClass.of(stop_reason, pending=has_tool_calls),
-    )
-
-
-def _read_usage(token_counts: Any) -> Usage | None:
-    """Return the tokens of a call. Inspect leaves the cache out of the input where the provider does; the total shows it."""
-    if not isinstance(token_counts, Mapping):
-        return None
-    count_names = (
-        "input_tokens",
-        "output_tokens",
-        "total_tokens",
-        "input_tokens_cache_read",
-        "input_tokens_cache_write",
-    )
-    input_tokens, output_tokens, total_tokens, cache_read_tokens, cache_write_tokens = (
-        int(_finite_or_none(token_counts.get(count_name)) or 0) for count_name in count_names
-    )
-    cached_tokens = cache_read_tokens + cache_write_tokens
-    if (not total_tokens and cached_tokens > input_tokens) or (
-        total_tokens
-        >= input_tokens + output_tokens + cache_read_tokens + cache_write_tokens
-        > input_tokens + output_tokens
-    ):
-        input_tokens += cached_tokens
-    return Usage(
-        input_tokens,
-        output_tokens,
-        token_count(token_counts.get("input_tokens_cache_read")),
-        token_count(token_counts.get("input_tokens_cache_write")),
-        token_count(token_counts.get("reasoning_tokens")),
-    )
-
-
-def _finite_or_none(value: Any) -> float | None:
-    is_finite = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e15
-    return value if is_finite else None
-
-
 def read_messages(
     transcript: Transcript, messages: Sequence[Any], attachments: Attachments, events: SampleEvents, model: str
 ) -> None:
@@ -223,24 +75,13 @@ def read_messages(
         message_blocks = message_to_blocks(message, position, events, transcript.notes)
         inference_result = None
         if message.get("role") == "assistant":
-            inference_result = events.results.get(str(message.get("id"))) or (
-                events.last_result if index == final_index else None
-            )
+            inference_result = events.take_result(raw_message) or (events.last_result if index == final_index else None)
             if inference_result is None:
                 provider, answered_by = split_model(message, model)
                 inference_result = InferenceResult(provider=provider, model=answered_by)
             inference_result = inference_result.replace(inference_id=f"{id_prefix}{message.get('id') or position}")
         transcript.add_blocks(message_blocks, result=inference_result, extra_fields=extra_message_fields(message))
     transcript.notes.record_count += len(messages)
-
-
-def find_last_reply(messages: Sequence[Any]) -> int:
-    """Return the index of the last reply, which the output of a sample is about; -1 without one."""
-    for index in range(len(messages) - 1, -1, -1):
-        message = messages[index]
-        if isinstance(message, Mapping) and message.get("role") == "assistant":
-            return index
-    return -1
 
 
 def split_model(message: Mapping[str, Any], model: str) -> tuple[str, str]:

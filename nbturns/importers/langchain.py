@@ -1,7 +1,8 @@
-"""LangChain messages, in the two shapes that LangChain writes.
+"""LangChain messages, in the three shapes that LangChain writes.
 
 `messages_to_dict`: `{"type": "human", "data": {…}}`; `dumpd`: `{"lc": 1, "type": "constructor", "id":
-[…, "HumanMessage"], "kwargs": {…}}`. The fields are the same. Usage includes the cache in the input.
+[…, "HumanMessage"], "kwargs": {…}}`; `model_dump`: `{"type": "human", "content": …, "additional_kwargs": {…}}`.
+The fields are the same. Usage includes the cache in the input.
 LangChain parses the arguments of tool calls, so their spelling is JSON's; a call whose arguments were not
 JSON is one of the `invalid_tool_calls`. Source: `langchain_core.messages`.
 """
@@ -35,11 +36,12 @@ CALL_LISTS = ("tool_calls", "invalid_tool_calls")
 REPLY_FIELDS = ("content", "id", "response_metadata", "usage_metadata", "additional_kwargs", "tool_call_chunks")
 TEXT_TYPES = ("text", "output_text")
 REASONING_TYPES = ("thinking", "reasoning", "redacted_thinking", "reasoning_content")
+SERVER_TYPES = ("server_tool_call", "server_tool_result", "non_standard")  # standard parts of langchain-core 1
 CALL_TYPES = ("tool_use", "tool_call", "function_call", "invalid_tool_call")
 
 
 def is_message(value: Any) -> bool:
-    """Return True for a message in one of LangChain's two shapes."""
+    """Return True for a message in one of LangChain's three shapes."""
     if not isinstance(value, Mapping):
         return False
     if value.get("lc") == 1 and value.get("type") in ("constructor", "not_implemented"):
@@ -50,11 +52,14 @@ def is_message(value: Any) -> bool:
             and str(class_path[-1]).removesuffix("Chunk").endswith("Message")
         )
     message_type = value.get("type")
-    return (
-        isinstance(message_type, str)
-        and _message_type_of(message_type) in ROLES
-        and isinstance(value.get("data"), Mapping)
-    )
+    if not isinstance(message_type, str) or _message_type_of(message_type) not in ROLES:
+        return False
+    return isinstance(value.get("data"), Mapping) or _is_dumped_message(value)
+
+
+def _is_dumped_message(value: Mapping[str, Any]) -> bool:
+    """Return True for a message as `model_dump` writes it."""
+    return "content" in value and "response_metadata" in value and "additional_kwargs" in value
 
 
 def _message_type_of(class_name: str) -> str:
@@ -81,6 +86,8 @@ class _MessageReader:
         message_type, message_fields = _message_type_of(message["type"]), message.get("data")
         if "lc" in message:
             message_type, message_fields = _message_type_of(message["id"][-1]), message.get("kwargs")
+        elif _is_dumped_message(message):
+            message_fields = {name: value for name, value in message.items() if value is not None or name == "content"}
         message_fields = omit(object_or_empty(message_fields, "kwargs" if "lc" in message else "data"), "type")
         role = ROLES.get(message_type, "") or (message_fields.get("role") if message_type == "chat" else "")
         first_block = len(self.transcript.blocks)
@@ -173,6 +180,8 @@ class _MessageReader:
                 )
             elif part_type in REASONING_TYPES:
                 transcript.add_block(Kind.REASONING, _reasoning_payload(content_part), result=inference_result)
+            elif part_type in SERVER_TYPES:
+                transcript.add_other(content_part, result=inference_result)
             elif part_type in CALL_TYPES and _call_id(content_part) in call_ids:
                 continue
             elif (image := _image_payload(content_part)) is not None:

@@ -13,6 +13,7 @@ from ..values.turns import Run
 from . import OURS
 from .kit.import_report import Notes, join_positions
 from .kit.importer import SURE, Importer, try_read
+from .kit.prices import with_costs
 from .kit.sample import Sample
 from .kit.source import Source
 
@@ -49,8 +50,12 @@ def _read_yaml(source: Source) -> Iterator[Run]:
     def guess(position: str, message: str) -> None:
         notes.add_guess(position, message)
 
+    def convert(document: Any) -> Run:
+        run = run_from_dict(document, file=source.file, strict=source.strict, guess=guess)
+        return _with_prices(run, document, source)
+
     try:
-        for run in runs_from_yaml(source.read_bytes(), file=source.file, strict=source.strict, guess=guess):
+        for run in runs_from_yaml(source.read_yaml(), file=source.file, convert=convert):
             yield _with_report(run, notes)
             notes = source.notes(OURS)
     except LoadError:
@@ -66,7 +71,13 @@ def document_to_run(source: Source, position: str, document: Any) -> Run:
     except LoadError as error:
         full_position = join_positions(position, error.position)
         raise LoadError(error.reason, file=source.file, position=full_position) from None
-    return _with_report(run, notes)
+    return _with_report(_with_prices(run, document, source), notes)
+
+
+def _with_prices(run: Run, document: Any, source: Source) -> Run:
+    """Add the costs of geppetto's calls; our own documents, which have a version, come back as they were saved."""
+    is_ours = not isinstance(document, Mapping) or "version" in document
+    return run if is_ours or not source.prices else with_costs(run)
 
 
 def _with_report(run: Run, notes: Notes) -> Run:

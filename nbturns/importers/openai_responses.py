@@ -11,6 +11,7 @@ from typing import Any
 
 from .kit.importer import LIKELY, SURE, Importer
 from .kit.provider_requests import RequestLayout
+from .kit.recorded_calls import PAIR_SCORE, recorded_call
 from .kit.sample import Sample
 
 FORMAT = "openai"
@@ -28,8 +29,8 @@ def score_openai_responses(sample: Sample) -> int:
     record = sample.record
     if sample.container != "json" or not record:
         return 0
-    if _is_reply(record):
-        return SURE
+    if (call := recorded_call(record)) is not None:
+        return PAIR_SCORE if call.format == FORMAT else 0
     request = _request_of(record)
     if "messages" in request or "eval" in request:
         return 0
@@ -82,10 +83,6 @@ def _has_own_part(item: Mapping[str, Any]) -> bool:
     )
 
 
-def _is_reply(value: Mapping[str, Any]) -> bool:
-    return isinstance(value.get("output"), list) and (value.get("object") == "response" or "status" in value)
-
-
 def _is_known_type(item_type: str) -> bool:
     return (
         item_type in ITEM_TYPES
@@ -94,5 +91,5 @@ def _is_known_type(item_type: str) -> bool:
     )
 
 
-LAYOUT = RequestLayout(FORMAT, "input", ("instructions",), "", _is_reply, _is_known_type)
+LAYOUT = RequestLayout(FORMAT, "input", ("instructions",), "", _is_known_type)
 IMPORTER = Importer(FORMAT, score_openai_responses, LAYOUT.reader(_is_item))

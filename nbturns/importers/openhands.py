@@ -12,10 +12,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..values.inference_results import InferenceResult
+from ..values.outcome import Outcome
 from ..values.turns import Kind, Run
 from .kit.faults import missing_field
 from .kit.import_report import Notes
 from .kit.importer import SURE, Importer
+from .kit.ledger import with_calls
+from .kit.outcomes import error_text, outcome_metadata, outcome_of
 from .kit.record_fields import (
     expect,
     list_or_empty,
@@ -25,12 +28,12 @@ from .kit.record_fields import (
     optional_text,
     split_document,
     text_or_empty,
-    to_number,
     token_usage,
 )
 from .kit.record_lists import list_reader
 from .kit.sample import Sample
 from .kit.transcript import Transcript
+from .openhands_stats import CallStats
 
 FORMAT = "openhands"
 REASONING_FIELDS = ("thought", "final_thought")
@@ -68,13 +71,34 @@ def read_history(document: Any, notes: Notes) -> Run:
     history, extra_fields = split_document([document] if is_event(document) else document, notes, "history")
     events = _flatten_history(history)
     transcript = Transcript(notes)
-    transcript.read_records("history", events, _EventReader(transcript, events).read_event)
-    return transcript.to_run(name=text_or_empty(extra_fields.get("instance_id")), extra_fields=extra_fields)
+    stats = CallStats()
+    for event in events:
+        if isinstance(event, Mapping) and "llm_metrics" in event:
+            stats.add(event)
+    stats.add(extra_fields)
+    transcript.read_records("history", events, _EventReader(transcript, events, stats).read_event)
+    run = transcript.to_run(
+        name=text_or_empty(extra_fields.get("instance_id")),
+        extra_fields=extra_fields,
+        metadata=outcome_metadata(_outcome(extra_fields)),
+    )
+    return with_calls(run, stats.other_calls(transcript.inference_result))
+
+
+def _outcome(fields: Mapping[str, Any]) -> Outcome | None:
+    """Return the result of an evaluation: whether its report says that the task is resolved, and the error."""
+    test_result = fields.get("test_result")
+    test_result = test_result if isinstance(test_result, Mapping) else {}
+    report, patch = test_result.get("report"), test_result.get("git_patch")
+    report = report if isinstance(report, Mapping) else {}
+    answer = patch if isinstance(patch, str) and patch else None
+    return outcome_of({**test_result, **report}, answer=answer, error=error_text(fields.get("error")))
 
 
 class _EventReader:
-    def __init__(self, transcript: Transcript, events: list[Any]) -> None:
+    def __init__(self, transcript: Transcript, events: list[Any], stats: CallStats) -> None:
         self.transcript = transcript
+        self.stats = stats
         self.observed_actions = {
             str(event.get("cause")) for event in events if isinstance(event, Mapping) and "cause" in event
         }
@@ -105,7 +129,7 @@ class _EventReader:
             self.add_tool_call(event, action_args, extra_fields)
         elif action_name == "message":
             message_text = expect(action_args.get("content", event.get("message")), str, "content")
-            inference_result = self.inference_result({}, event, pending=False)
+            inference_result = self.inference_result({}, pending=False)
             extra_fields |= omit_empty(args=omit(action_args, "content"))
             transcript.add_block(
                 Kind.LLM_TEXT,
@@ -140,7 +164,7 @@ class _EventReader:
         reply = object_or_empty(call_metadata.get("model_response"), "model_response")
         message = _reply_message(reply)
         reply_call_id = optional_text(call_metadata.get("tool_call_id"), "tool_call_id")
-        inference_result = self.inference_result(reply, event, pending=True)
+        inference_result = self.inference_result(reply, pending=True)
         reply_id = reply.get("id")
         reply_key = reply_id if isinstance(reply_id, str) else transcript.position
         if reply_key not in self.reply_keys:
@@ -172,7 +196,7 @@ class _EventReader:
     def add_text_action(self, event: dict[str, Any], action_args: dict[str, Any], extra_fields: dict[str, Any]) -> None:
         """Add an action that the model wrote as text, as a tool call with the id of its event."""
         transcript, timestamp = self.transcript, event.get("timestamp")
-        inference_result = self.inference_result({}, event, pending=True)
+        inference_result = self.inference_result({}, pending=True)
         if thought := text_or_empty(action_args.get("thought")):
             transcript.add_block(Kind.LLM_TEXT, {"text": thought}, "assistant", result=inference_result, time=timestamp)
         extra_fields |= omit_empty(source=event.get("source"), message=event.get("message"))
@@ -200,12 +224,14 @@ class _EventReader:
             call_id, result_content, error_text, time=event.get("timestamp"), extra_fields=extra_fields
         )
 
-    def inference_result(self, reply: Mapping[str, Any], event: Mapping[str, Any], *, pending: bool) -> InferenceResult:
-        """Return the result of the model call of an action; the metrics of its event are those of all calls so far."""
+    def inference_result(self, reply: Mapping[str, Any], *, pending: bool) -> InferenceResult:
+        """Return the result of the model call of an action."""
         token_counts = object_or_empty(reply.get("usage"), "usage")
         input_details = object_or_empty(token_counts.get("prompt_tokens_details"), "prompt_tokens_details")
         output_details = object_or_empty(token_counts.get("completion_tokens_details"), "completion_tokens_details")
         response_id = optional_text(reply.get("id"), "id") or ""
+        call_fields = self.stats.take(response_id)
+        listed_usage = call_fields.get("usage")
         return self.transcript.inference_result(
             id=response_id,
             model=reply.get("model"),
@@ -215,22 +241,14 @@ class _EventReader:
             usage=token_usage(
                 token_counts.get("prompt_tokens"),
                 token_counts.get("completion_tokens"),
-                cache_read_tokens=input_details.get("cached_tokens"),
+                cache_read_tokens=input_details.get("cached_tokens", listed_usage and listed_usage.cached_tokens),
+                cache_write_tokens=listed_usage and listed_usage.cache_creation_input_tokens,
                 reasoning_tokens=output_details.get("reasoning_tokens"),
-            ),
-            duration_ms=_latency_ms(event, response_id),
+            )
+            or listed_usage,
+            cost=call_fields.get("cost"),
+            duration_ms=call_fields.get("duration_ms"),
         )
-
-
-def _latency_ms(event: Mapping[str, Any], response_id: str) -> int | None:
-    """Return the latency of a reply in milliseconds; None where the metrics of an event have none."""
-    metrics = event.get("llm_metrics")
-    latencies = metrics.get("response_latencies") if isinstance(metrics, Mapping) else None
-    for latency_record in reversed(latencies if isinstance(latencies, list) else []):
-        if isinstance(latency_record, Mapping) and latency_record.get("response_id") == response_id and response_id:
-            latency_seconds = to_number(latency_record.get("latency"))
-            return None if latency_seconds is None else round(latency_seconds * 1000)
-    return None
 
 
 def _first_choice(reply: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ Events that belong to no message (a change of state, a pause, a condensation) ar
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..errors import LoadError
@@ -17,6 +17,7 @@ from ..values.inference_results import InferenceResult
 from ..values.turns import Kind, Run
 from .kit.import_report import Notes
 from .kit.importer import SURE, Importer, try_read
+from .kit.ledger import with_calls
 from .kit.record_fields import (
     expect,
     list_or_empty,
@@ -33,6 +34,7 @@ from .kit.record_lists import first_items, list_reader
 from .kit.sample import Sample
 from .kit.source import Source
 from .kit.transcript import Transcript
+from .openhands_stats import CallStats
 
 FORMAT = "openhands-sdk"
 LIST_NAMES = ("events", "history", "items")
@@ -80,18 +82,25 @@ def read_event_list(document: Any, notes: Notes) -> Run:
 def _run_of(events: list[Any], extra_fields: dict[str, Any], notes: Notes, list_name: str) -> Run:
     model = extra_fields.get("llm_model")
     transcript = Transcript(notes)
-    reader = _EventReader(transcript, model if isinstance(model, str) else None)
+    stats = CallStats()
+    stats.add(extra_fields)
+    for event in events:
+        if isinstance(event, Mapping) and event.get("kind") == "ConversationStateUpdateEvent":
+            stats.add({"stats": event.get("value")} if event.get("key") == "stats" else event.get("value"))
+    reader = _EventReader(transcript, model if isinstance(model, str) else None, stats)
     transcript.read_records(list_name, events, reader.read_event)
     conversation_id, title = (
         pop_text(extra_fields, "conversation_id", "id"),
         pop_text(extra_fields, "title", "instance_id"),
     )
-    return transcript.to_run(id=conversation_id, name=title, extra_fields=extra_fields)
+    run = transcript.to_run(id=conversation_id, name=title, extra_fields=extra_fields)
+    return with_calls(run, stats.other_calls(transcript.inference_result))
 
 
 class _EventReader:
-    def __init__(self, transcript: Transcript, model: str | None) -> None:
+    def __init__(self, transcript: Transcript, model: str | None, stats: CallStats) -> None:
         self.transcript = transcript
+        self.stats = stats
         self.model = model
 
     def read_event(self, record: Any) -> None:
@@ -203,9 +212,8 @@ class _EventReader:
 
     def inference_result(self, event: Mapping[str, Any], *, pending: bool) -> InferenceResult:
         response_id = optional_text(event.get("llm_response_id"), "llm_response_id") or ""
-        return self.transcript.inference_result(
-            id=response_id, response_id=response_id, model=self.model, pending=pending
-        )
+        call_fields = {"model": self.model, **self.stats.take(response_id)}
+        return self.transcript.inference_result(id=response_id, response_id=response_id, pending=pending, **call_fields)
 
     def add_observation(self, event: dict[str, Any]) -> None:
         observation = expect(event.get("observation"), dict, "observation")
@@ -295,5 +303,5 @@ def _read_zip(source: Source) -> tuple[list[Any], dict[str, Any]]:
     return events, metadata
 
 
-read_lists = list_reader(FORMAT, is_event, read_event_list)
+read_lists: Callable[[Source], Iterator[Run]] = list_reader(FORMAT, is_event, read_event_list)
 IMPORTER = Importer(FORMAT, score_openhands_sdk, read_openhands_sdk)

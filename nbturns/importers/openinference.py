@@ -14,12 +14,15 @@ from typing import Any
 
 from ..values.turns import Kind
 from .kit.attribute_trees import attribute_tree, numbered_branches
+from .kit.drafts import Draft
 from .kit.faults import unknown_value
 from .kit.import_report import Notes
 from .kit.importer import Importer
 from .kit.record_fields import omit, omit_empty, optional_text, text_or_empty, to_float, token_usage
-from .kit.span_conversations import Draft, ModelCall, SpanReader, span_reader
+from .kit.span_conversations import ModelCall, SpanReader, span_reader
+from .kit.span_tools import ToolSpan
 from .kit.spans import Span, span_score
+from .kit.tool_span_values import OBSERVATION, calls_in_text, span_arguments, span_result
 from .otel_genai import is_simple
 
 FORMAT = "openinference"
@@ -49,6 +52,7 @@ def model_call(span: Span, notes: Notes) -> ModelCall | None:
         ]
         for prefix in MESSAGES
     )
+    _set_observations(messages)
     attribute_texts = {attribute_value for attribute_value in attributes.values() if isinstance(attribute_value, str)}
     extra_attributes = {
         attribute_name: attribute_value
@@ -68,6 +72,34 @@ def model_call(span: Span, notes: Notes) -> ModelCall | None:
         _result_fields(span, attributes, reply_body if isinstance(reply_body, Mapping) else {}),
         omit_empty(span=omit_empty(extra_attributes), events=span.events, **span.extra_fields()),
     )
+
+
+def tool_call(span: Span) -> ToolSpan | None:
+    """Return the tool call of a span of the kind TOOL; None for any other span."""
+    attributes = _flatten_tree(span.attributes)
+    if attributes.get("openinference.span.kind") != "TOOL":
+        return None
+    call_id, name = (
+        next((attributes[key] for key in keys if attributes.get(key) is not None), None)
+        for keys in (("tool_call.id", "tool.id"), ("tool.name", "tool_call.function.name"))
+    )
+    result_id, result = span_result(attributes)
+    tool_name = text_or_empty(name) or span.name
+    id = text_or_empty(call_id) or result_id
+    return ToolSpan(span, id, tool_name, span_arguments(attributes), result, span.error)
+
+
+def _set_observations(drafts: list[Draft]) -> None:
+    """Make results of the observations that smolagents writes as texts after tool calls."""
+    call_ids: list[str] = []
+    for draft in drafts:
+        text = draft.payload.get("text")
+        if draft.kind == Kind.TOOL_CALL:
+            call_ids.append(draft.payload["id"])
+        elif call_ids and draft.role == "tool-response" and isinstance(text, str) and text.startswith(OBSERVATION):
+            draft.kind, draft.role = Kind.TOOL_USE, ""
+            draft.payload = {"id": call_ids.pop(), "result": text.removeprefix(OBSERVATION), "error": ""}
+            call_ids.clear()
 
 
 def _flatten_tree(attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,6 +182,8 @@ def _message_drafts(numbered_message: Any, span: Span, notes: Notes) -> list[Dra
         call_drafts.append(_call_draft({"name": message["function_call_name"], "arguments": arguments}))
     drafts = [Draft(Kind.REASONING, payload) for payload in _reasoning_payloads(message)]
     payload = {"text": "\n".join(text_parts)} | omit_empty(images=images)
+    if role == "tool-call" and (written_calls := calls_in_text(payload["text"])):
+        return [_call_draft(written_call) for written_call in written_calls]
     if role not in ("assistant", "model", "ai"):
         drafts.append(Draft(Kind.SYSTEM if role in ("system", "developer") else Kind.USER, payload, role))
     elif any(text_parts) or images or not (call_drafts or drafts):
@@ -221,4 +255,5 @@ def _call_draft(numbered_call: Any) -> Draft:
     return Draft(Kind.TOOL_CALL, {"id": call_id, "name": tool_name, **argument_fields})
 
 
-IMPORTER = Importer(FORMAT, span_score("openinference.", "llm."), span_reader(FORMAT, SpanReader(model_call)))
+READER = SpanReader(model_call, tool_call)
+IMPORTER = Importer(FORMAT, span_score("openinference.", "llm."), span_reader(FORMAT, lambda: READER))

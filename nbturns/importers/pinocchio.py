@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from ..errors import LoadError
@@ -26,7 +25,7 @@ from .kit.source import Source
 from .kit.transcript import freeze_or_json, other_block
 
 if TYPE_CHECKING:
-    import sqlite3
+    from .kit.sqlite_database import Database
 
 
 FORMAT = "pinocchio"
@@ -43,43 +42,23 @@ def is_store(head: bytes) -> bool:
 
 def read_store(source: Source) -> Iterator[Run]:
     """Yield every session of a store, the oldest first."""
-    import sqlite3
+    from .kit.sqlite_database import open_database
 
-    try:
-        with closing(_connect(source)) as store:
-            store.row_factory = sqlite3.Row
-            yield from _Store(store, source).read_runs()
-    except sqlite3.Error as error:
-        raise LoadError(f"the database cannot be read: {error}", file=source.file) from None
-
-
-def _connect(source: Source) -> sqlite3.Connection:
-    """Open the database of a file for reading, or that of bytes in memory."""
-    import sqlite3
-
-    if source.path is None:
-        database_bytes = bytearray(source.read_bytes())
-        database_bytes[18:20] = b"\x01\x01"  # no journal, which a database in memory cannot have
-        memory_database = sqlite3.connect(":memory:")
-        memory_database.deserialize(bytes(database_bytes))
-        return memory_database
-    database_path = source.path.absolute()
-    journal_path = database_path.with_name(f"{database_path.name}-wal")
-    open_mode = "mode=ro" if journal_path.exists() else "immutable=1"  # without it SQLite creates a journal
-    return sqlite3.connect(f"{database_path.as_uri()}?{open_mode}", uri=True)
+    with open_database(source.path or source.read_bytes(), source.file) as database:
+        yield from _Store(database, source).read_runs()
 
 
 class _Store:
-    def __init__(self, connection: sqlite3.Connection, source: Source) -> None:
-        self.connection = connection
+    def __init__(self, database: Database, source: Source) -> None:
+        self.database = database
         self.source = source
         self.blocks: dict[tuple[str, str], Block] = {}
 
     def read_runs(self) -> Iterator[Run]:
         """Yield a Run for each session."""
-        missing_tables = TABLES - {row[0] for row in self.connection.execute("SELECT name FROM sqlite_master")}
-        if missing_tables:
-            raise LoadError(f"the database has no table {', '.join(sorted(missing_tables))}", file=self.source.file)
+        self.database.require_tables(TABLES)
+        for table in TABLES:
+            self.database.columns(table)  # refuses computed ones
         turns_by_session: dict[tuple[str, str], Rows] = {}
         for row in self._query_rows("SELECT * FROM turns ORDER BY turn_created_at_ms, rowid"):
             turns_by_session.setdefault((_as_text(row.get("conv_id")), _as_text(row.get("session_id"))), []).append(row)
@@ -92,13 +71,12 @@ class _Store:
                 session_name = f"{conversation_id}/{session_id}"
             yield self._read_run(session_name, conversation_id, session_id, turn_rows)
 
-    def _query_rows(self, query: str, *query_values: str) -> Iterator[dict[str, Any]]:
+    def _query_rows(self, query: str, *query_values: Any) -> Iterator[dict[str, Any]]:
         """Yield the rows of a query; a damaged database is reported as a problem of the source."""
         import sqlite3
 
         try:
-            for row in self.connection.execute(query, query_values):
-                yield dict(row)
+            yield from self.database.rows(query, query_values)
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError) and "no such column" in str(error):
                 raise
@@ -125,8 +103,7 @@ class _Store:
     ) -> dict[str, dict[tuple[Any, str], list[Block]]]:
         """Return the blocks of each snapshot of each turn, by time and phase."""
         membership_query = (
-            "SELECT m.*, b.block_id AS stored_id, b.kind, b.role, b.payload_json, b.block_metadata_json"
-            " FROM turn_block_membership m LEFT JOIN blocks b ON b.block_id = m.block_id AND b.content_hash = m.content_hash"
+            "SELECT m.*, b.rowid AS stored_row FROM turn_block_membership m LEFT JOIN blocks b ON b.block_id = m.block_id AND b.content_hash = m.content_hash"
             " WHERE m.conv_id = ? AND m.session_id = ? ORDER BY m.snapshot_created_at_ms, m.phase, m.ordinal"
         )
         snapshots_by_turn: dict[str, dict[tuple[Any, str], list[Block]]] = {}
@@ -146,9 +123,12 @@ class _Store:
 
     def _read_block(self, row: Mapping[str, Any], block_id: str, notes: Notes) -> Block:
         position = f"block {block_id}"
-        if row["stored_id"] is None:
+        block_query = "SELECT kind, role, payload_json, block_metadata_json FROM blocks WHERE rowid = ?"
+        block_row = next(self._query_rows(block_query, row["stored_row"]), None)
+        if block_row is None:
             notes.add_unknown(position, "the block does not exist; a snapshot refers to it")
             return other_block({"block_id": block_id, "content_hash": row["content_hash"]})
+        row = {**row, "stored_id": block_id, **block_row}
         kind = row["kind"] if isinstance(row["kind"], str) and row["kind"].strip() else str(Kind.OTHER)
         try:
             return block_from_dict(

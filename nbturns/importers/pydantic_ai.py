@@ -7,6 +7,7 @@ includes the cache in the input. Source: `pydantic_ai.messages` (versions 0.1 to
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -97,19 +98,16 @@ class _MessageReader:
             transcript.add_block(Kind.USER, _prompt_payload(content, extra_fields), "user", **block_options)
         elif part_kind == "tool-return":
             is_failure = content_part.get("outcome") in ("failed", "denied")
-            extra_fields |= omit_empty(tool_name=tool_name)
-            error_text = (
-                (content if isinstance(content, str) and content else content_part["outcome"]) if is_failure else ""
-            )
-            transcript.add_result(call_id, None if is_failure else content, error_text, **block_options)
+            extra_fields |= omit_empty(tool_name=tool_name, outcome=content_part["outcome"] if is_failure else None)
+            error = (content or content_part["outcome"]) if is_failure else ""
+            transcript.add_result(call_id, None if is_failure else content, error, **block_options)
         elif part_kind == "retry-prompt" and tool_name is not None:
             extra_fields |= {"part_kind": part_kind, "tool_name": tool_name}
             transcript.add_result(call_id, None, content or "try again", **block_options)
         elif part_kind == "retry-prompt":
-            extra_fields |= {"part_kind": part_kind} | ({} if isinstance(content, str) else {"content": content})
-            transcript.add_block(
-                Kind.USER, {"text": content if isinstance(content, str) else ""}, "user", **block_options
-            )
+            text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+            extra_fields |= {"part_kind": part_kind} | ({} if text is content else {"content": content})
+            transcript.add_block(Kind.USER, {"text": text}, "user", **block_options)
         else:
             transcript.unknown(unknown_value("kind", part_kind), path)
             transcript.add_other(content_part)

@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..values.outcome import Outcome
 from ..values.turns import Kind, Run
 from .kit.faults import wrong_type
 from .kit.import_report import Notes
 from .kit.importer import Importer, document_reader
+from .kit.outcomes import outcome_metadata, outcome_of
 from .kit.record_fields import (
     expect,
     list_or_empty,
@@ -68,7 +70,23 @@ def read_trajectory(trajectory_file: Any, notes: Notes) -> Run:
         extra_fields["trajectory"] = trajectory_steps
     if not isinstance(history, list):
         extra_fields["history"] = history
-    return transcript.to_run(name=text_or_empty(document.get("environment")), extra_fields=extra_fields)
+    metadata = outcome_metadata(_outcome(document.get("info")))
+    name = text_or_empty(document.get("environment"))
+    return transcript.to_run(name=name, extra_fields=extra_fields, metadata=metadata)
+
+
+def _outcome(info: Any) -> Outcome | None:
+    """Return the submission, and the status with which the agent ended when it did not submit."""
+    if not isinstance(info, Mapping):
+        return None
+    submission, status = info.get("submission"), text_or_empty(info.get("exit_status"))
+    reason = status.removeprefix("submitted (").removesuffix(")")
+    return outcome_of(
+        {},
+        answer=submission if isinstance(submission, str) else None,
+        limit=reason if reason.startswith("exit_") and "error" not in reason else None,
+        error=reason if "error" in reason else None,
+    )
 
 
 class _MessageReader:

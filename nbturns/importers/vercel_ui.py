@@ -68,6 +68,13 @@ def read_chat(document: Any, notes: Notes) -> Run:
     )
 
 
+def _time_of(message: Mapping[str, Any]) -> Any:
+    """Return the time of a message: its own, before version 5, else the one that pages put into its metadata."""
+    metadata = message.get("metadata")
+    metadata = metadata if isinstance(metadata, Mapping) else {}
+    return message.get("createdAt") or metadata.get("createdAt") or metadata.get("timestamp")
+
+
 class _MessageReader:
     def __init__(self, transcript: Transcript) -> None:
         self.transcript = transcript
@@ -84,7 +91,7 @@ class _MessageReader:
             if has_more:
                 message["parts"] = parts
             kind = Kind.USER if role == "user" else Kind.SYSTEM
-            time = message.get("createdAt")
+            time = _time_of(message)
             self.transcript.add_block(
                 kind, payload, role, message_id, extra_fields=omit(message, "createdAt"), time=time
             )
@@ -109,7 +116,8 @@ class _MessageReader:
                 transcript.add_result(*tool_result)
         if len(transcript.blocks) == first_block:  # the model started and wrote nothing
             transcript.add_block(Kind.LLM_TEXT, {"text": ""}, "assistant", message_id, result=inference_results[0])
-        transcript.set_times(first_block, extra_fields.pop("createdAt", None))
+        transcript.set_times(first_block, _time_of(extra_fields))
+        extra_fields.pop("createdAt", None)
         transcript.add_extra_fields(first_block, extra_fields)
 
     def step_result(

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 import nbturns as nt
+
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "transcripts"
 from nbturns.importers.kit.zip_archive import zstd_module
 
 
@@ -91,6 +93,19 @@ def test_a_cut_inside_the_last_line_keeps_the_beginning_of_its_text(tmp_path: Pa
 
     assert prompts(path) == ["a", "a longer prompt"[: len(prompts(path)[1])]] and len(prompts(path)[1]) > 5
     assert list(nt.frames.read(path).blocks.text)[2] == prompts(path)[1]
+
+
+@pytest.mark.parametrize("indent", [1, None])
+def test_documents_that_follow_each_other_are_all_read(tmp_path: Path, indent: int | None) -> None:
+    documents = [json.dumps(json.loads(chat(name)), indent=indent) for name in ("a", "b", "c")]
+    path = tmp_path / "chats.json"
+    path.write_text(" ".join(documents) if indent is None else "\n\n".join(documents))
+    assert prompts(path) == ["a", "b", "c"] and len(nt.frames.read(path).errors) == 1
+    with pytest.raises(nt.LoadError, match=path.name):
+        list(nt.load_all(path, strict=True))
+
+    path.write_text("".join(f"\x1e{document}\n" for document in map(chat, "abc")))  # a JSON text sequence
+    assert prompts(path) == ["a", "b", "c"] and len(list(nt.load_all(path, strict=True))) == 3
 
 
 COMPRESSIONS = {
@@ -215,3 +230,68 @@ def test_half_a_surrogate_pair_in_arguments_is_kept(tmp_path: Path, arguments: s
     assert nt.load(path).latest[0].kind == "tool_call"
     assert nt.frames.blocks(path).kind.tolist() == ["tool_call"]
     assert len(nt.frames.read(path).blocks) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["claude-code.jsonl", "chatgpt.json", "inspect.json", "openai-chat.jsonl", "goose.jsonl"]
+)
+@pytest.mark.parametrize("place", [0, 0.001, 0.3, 0.5, 1])
+def test_nul_bytes_anywhere_in_a_file_lose_no_block(tmp_path: Path, name: str, place: float) -> None:
+    content = (FIXTURES / name).read_bytes()
+    offset = int(len(content) * place)
+    while content[offset : offset + 1] and (content[offset] & 0xC0) == 0x80:  # not inside a character
+        offset += 1
+    path = tmp_path / name
+    path.write_bytes(content[:offset] + b"\0" * 7 + content[offset:])
+
+    expected = [len(run.latest) for run in nt.load_all(FIXTURES / name)]
+    runs = list(nt.load_all(path))
+
+    assert [len(run.latest) for run in runs] == expected
+    if place in (0.3, 0.5):
+        assert any("NUL bytes" in note or "not JSON" in note for run in runs for note in run.import_report.dropped)
+
+
+def test_nul_bytes_in_yaml_are_left_out_and_reported(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_bytes(nt.example().to_yaml().encode().replace(b"\n", b"\n\0", 3))
+
+    run = nt.load(path)
+
+    assert len(run.latest) == len(nt.example().latest)
+    assert "NUL bytes" in run.import_report.dropped[0]
+
+
+@pytest.mark.parametrize("folder", ["run[1]", "what?", "a*b", "[x]/y?"])
+def test_a_pattern_in_a_folder_whose_name_has_signs_of_patterns_is_found(tmp_path: Path, folder: str) -> None:
+    path = tmp_path / folder / "chat.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text(f"{chat('a')}\n")
+
+    for pattern in (
+        path.parent / "*.jsonl",
+        tmp_path / folder / "ch?t.*",
+        tmp_path / folder.split("/", maxsplit=1)[0] / "**" / "*",
+    ):
+        assert len(list(nt.load_all(str(pattern)))) == 1
+
+
+ODD_LINES = (
+    "5", "null", '"x"', "[]", "{}", '{"type": 5}', '{"type": "nothing-known"}', '{"event": 7, "type": "delta"}', "not json", "\0",
+    '{"event": {"type": "tool-result", "result": 5}, "type": "tool-result"}',
+    '{"type": "final", "event": {"type": "final", "text": {"a": 1}, "correlation": 9}}',
+    '{"event": {"type": ["x"]}, "type": {"y": 1}, "meta": [1]}',
+)  # fmt: skip
+
+
+def test_an_odd_line_of_an_event_log_costs_that_line_alone(tmp_path: Path) -> None:
+    lines = (FIXTURES / "geppetto-events.ndjson").read_text(encoding="utf-8").splitlines()
+    path = tmp_path / "events.ndjson"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    texts = [block.text for run in nt.load_all(path) for block in run.latest]
+    for odd_line in ODD_LINES:
+        for place in (0, 3):
+            path.write_text("\n".join([*lines[:place], odd_line, *lines[place:]]) + "\n", encoding="utf-8")
+            found = [block.text for run in nt.load_all(path) for block in run.latest]
+            assert [text for text in texts if text not in found] == [], (odd_line, place)
+            assert len(found) <= len(texts) + 1

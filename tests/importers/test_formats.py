@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -34,23 +35,96 @@ WHOLE: list[tuple[str, Any]] = [
     ("llm_text", SORRY),
 ]
 WITHOUT_REASONING = [one for one in WHOLE if one[0] != "reasoning"]
+
+
+def renamed_calls(whole: list[tuple[str, Any]], warm: str, soil: str, offline: str = OFFLINE) -> list[tuple[str, Any]]:
+    """Return the conversation with other ids of its tool calls, and another text of the failed one."""
+    ids = {"call_warm1": warm, "call_soil2": soil}
+    texts = {OFFLINE: offline}
+    return [
+        (
+            kind,
+            value
+            if isinstance(value, str)
+            else (ids[value[0]], *(texts.get(part, part) if isinstance(part, str) else part for part in value[1:])),
+        )
+        for kind, value in whole
+    ]
+
+
 FILES = {
     "ag-ui.json": ("ag-ui", WHOLE),
+    "ai-studio.json": ("ai-studio", None),
+    "antigravity.jsonl": ("antigravity", renamed_calls(WHOLE, "line 3 call 0", "line 7 call 0")),
     "ag-ui-events.jsonl": ("ag-ui", WHOLE),
     "atif.json": ("atif", WHOLE),
+    "atof.jsonl": ("atof", None),
+    "autogen.json": ("autogen", WHOLE),
+    "bedrock-converse.json": ("bedrock-converse", WHOLE),
+    "browser-capture.json": ("browser-capture", None),
+    "chatlas.json": ("chatlas", WHOLE),
+    "codex.jsonl": ("codex", WHOLE),
+    "copilot-cli.jsonl": ("copilot-cli", WHOLE),
+    "pi.jsonl": ("pi", WHOLE[1:]),
+    "docent.json": ("docent", WHOLE),
+    "gemini-cli.json": ("gemini-cli", WHOLE[1:]),
     "geppetto-events.ndjson": ("geppetto-events", WHOLE[1:]),
+    "geppetto-fixture.json": ("geppetto-fixtures", None),
+    "google-adk.json": ("google-adk", WHOLE[1:]),
+    "goose.jsonl": ("goose", WHOLE),
+    "gptme.jsonl": (
+        "gptme",
+        renamed_calls(WITHOUT_REASONING, "call_warm1", "call_soil2", "Error: the sensor is offline"),
+    ),
+    "grok-build.jsonl": ("grok-build", WHOLE),
+    "grok-export.json": ("grok-export", None),
+    "hermes.jsonl": ("hermes", WHOLE),
+    "lm-studio.json": ("lm-studio", WHOLE),
+    "librechat.json": (
+        "librechat",
+        renamed_calls(WHOLE[1:], "call_warm1", "call_soil2", "Error processing tool: the sensor is offline"),
+    ),
     "langchain.json": ("langchain", WHOLE),
     "langchain-dumpd.json": ("langchain", WHOLE),
+    "mistral-vibe.jsonl": (
+        "mistral-vibe",
+        renamed_calls(WHOLE[1:], "call_warm1", "call_soil2", "<tool_error>the sensor is offline</tool_error>"),
+    ),
+    "open-webui.json": ("open-webui", WHOLE[1:]),
+    "openai-agents.json": ("openai-agents", None),
+    "cline.json": ("cline", WHOLE[1:]),
+    "openclaw.jsonl": ("openclaw", WHOLE[1:]),
+    "cursor.jsonl": ("cursor", None),
+    "kimi.jsonl": ("kimi", WHOLE),
+    "kimi-wire.jsonl": ("kimi", WHOLE),
+    "kiro.json": ("kiro", None),
+    "vscode-chat.json": ("vscode-chat", WHOLE[1:]),
+    "opencode.json": ("opencode", WHOLE),
+    "qwen-code.jsonl": ("qwen-code", WHOLE[1:]),
+    "qwenpaw.json": ("qwenpaw", WHOLE),
     "openhands.jsonl": ("openhands", None),
     "openhands-sdk.json": ("openhands-sdk", WHOLE),
     "openinference.jsonl": ("openinference", WITHOUT_REASONING),
     "otel-genai.json": ("otel-genai", WHOLE),
     "otel-genai-events.json": ("otel-genai", WITHOUT_REASONING),
+    "posit-assistant.jsonl": ("posit-assistant", WHOLE),
     "pydantic-ai.json": ("pydantic-ai", WHOLE),
     "sharegpt.jsonl": ("sharegpt", None),
+    "smolagents.json": ("smolagents", None),
+    "specstory.md": ("specstory", renamed_calls(WHOLE[1:], "tool 0", "tool 1")),
     "swe-agent.traj": ("swe-agent", None),
     "tau2-bench.json": ("tau-bench", WITHOUT_REASONING),
     "vercel-ui.json": ("vercel-ui", WHOLE),
+    "langfuse.jsonl": ("langfuse", WHOLE),
+    "langsmith.jsonl": ("langsmith", WITHOUT_REASONING),
+    "mlflow.jsonl": ("mlflow", WHOLE),
+    "weave.jsonl": ("weave", WHOLE),
+    "braintrust.jsonl": ("braintrust", WHOLE),
+    "helicone.json": ("helicone", WHOLE),
+    "logfire.json": ("logfire", WHOLE),
+    "phoenix.json": ("openinference", WITHOUT_REASONING),
+    "nemo-gym.jsonl": ("nemo-gym", WHOLE),
+    "tau2-simulation.json": ("tau-bench", WITHOUT_REASONING),
 }
 
 
@@ -116,6 +190,19 @@ def test_of_each_file_one_format_alone_is_surest(name: str) -> None:
         ("openinference.jsonl", 4, 409, "gpt-5-mini"),
         ("otel-genai.json", 4, 414, "gpt-5-mini-2025-08-07"),
         ("openhands.jsonl", 4, 306, "gpt-5-mini"),
+        ("bedrock-converse.json", 4, 140, "anthropic.claude-sonnet-4-5-20250929-v1:0"),
+        ("chatlas.json", 4, 551, "gpt-5-mini-2025-08-07"),
+        ("gemini-cli.json", 4, 591, "gemini-2.5-pro"),
+        ("codex.jsonl", 4, 600, "gpt-5-codex"),
+        ("pi.jsonl", 4, 591, "claude-sonnet-4-5"),
+        ("atof.jsonl", 2, 261, "claude-sonnet-4-5"),
+        ("google-adk.json", 4, 591, "gemini-2.5-pro"),
+        ("lm-studio.json", 4, 591, "openai/gpt-oss-20b"),
+        ("open-webui.json", 2, 261, "gpt-5-mini"),
+        ("gptme.jsonl", 4, 591, "anthropic/claude-sonnet-4-5"),
+        ("antigravity.jsonl", 4, 591, ""),
+        ("openclaw.jsonl", 4, 591, "claude-sonnet-4-5"),
+        ("posit-assistant.jsonl", 4, 591, "claude-sonnet-4-5"),
         ("pydantic-ai.json", 4, 416, "gpt-5-mini-2025-08-07"),
         ("vercel-ui.json", 4, 120, "gpt-5-mini"),
     ],
@@ -126,7 +213,7 @@ def test_tokens_and_models_are_those_of_the_calls(name: str, calls: int, input: 
     assert len(read.inferences) == calls
     assert read.usage.input_tokens == input
     assert read.inferences[0].model == model
-    assert read.usage.cached_tokens in (0, 64, 192, 256)
+    assert read.usage.cached_tokens in (0, 64, 100, 192, 256, 400)
 
 
 def test_a_call_ends_with_calls_pending_and_a_reply_is_completed() -> None:
@@ -413,3 +500,14 @@ def test_the_events_of_a_trajectory_are_read_from_its_zip_in_their_order(tmp_pat
     assert read.latest.same_content(load_run("openhands-sdk.json").latest)
     assert (read.id, read.name, read.inferences[0].model) == ("conv-1", "Tomatoes", "gpt-5-mini")
     assert nt.load(path, strict=True) == read
+
+
+def test_the_pages_name_every_format_and_their_number() -> None:
+    root = FIXTURES.parents[1]
+    names = {importer.name for importer in importers().values()}
+    rows = re.findall(
+        r"^\| `([\w-]+)`(?: `[\w-]+`)* (?:\|[^|\n]*){8}$", (root / "docs/formats.md").read_text(), re.MULTILINE
+    )
+
+    assert sorted(rows) == sorted(names)
+    assert f"- {len(names)} formats are detected" in (root / "CHANGELOG.md").read_text()

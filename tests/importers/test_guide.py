@@ -75,3 +75,27 @@ def test_every_importer_has_a_row_in_the_table_of_formats(name: str) -> None:
     table = (DOCS / "formats.md").read_text(encoding="utf-8").split("## ")[0]
 
     assert {name, importers()[name].name} <= first_cells(table), f"add a row for `{name}` to docs/formats.md"
+
+
+def test_every_format_is_named_by_the_page_of_one_family() -> None:
+    families = [
+        re.findall(r"`([^`]+)`", match)
+        for page in DOCS.glob("importing-*.md")
+        for match in re.findall(
+            r"Formats of this family: (.*?)\n\n", page.read_text(encoding="utf-8") + "\n\n", re.DOTALL
+        )
+    ]
+
+    assert sorted(name for names in families for name in names) == sorted(
+        {importer.name for importer in importers().values()} | {"nbturns"}
+    )
+
+
+def test_every_row_of_the_table_of_formats_says_what_is_counted_priced_linked_and_tested() -> None:
+    rows = re.findall(r"^\| (`.+) \|$", (DOCS / "formats.md").read_text(encoding="utf-8").split("## ")[0], re.MULTILINE)
+
+    for row in rows:
+        cells = row.split(" | ")
+        assert len(cells) == 8 and all(cells), row
+        assert ";" in cells[4], f"one model call; tokens: {row}"
+        assert re.fullmatch(r"(yes|of its library|no)( \(.+\))?", cells[7]), row

@@ -210,7 +210,7 @@ def test_circles_lost_parents_and_ids_used_twice_in_a_session_lose_nothing(tmp_p
 
     run = nt.load(path)
 
-    assert [block.text for block in run.latest] == ["1", "2", "3", "4"]
+    assert [block.text for block in run.latest] == ["3", "1", "2", "4"]  # each behind its parent
     assert len(run.import_report.guessed) == 3 and len(run.import_report.dropped) == 3
     assert [note.position for note in run.import_report.dropped] == ["line 5", "line 6", "line 7, column 18"]
     with pytest.raises(nt.LoadError, match=r"session\.jsonl"):

@@ -149,7 +149,7 @@ def test_a_store_in_memory_is_read(path: Path) -> None:
 
     runs = list(pinocchio.IMPORTER.read(Source.of_bytes(path.read_bytes())))
 
-    assert runs == list(nt.load_all(path))
+    assert [run.turns for run in runs] == [run.turns for run in nt.load_all(path)]  # names are those of the file
 
 
 def test_a_block_that_cannot_be_read_is_kept_as_it_is(path: Path) -> None:
@@ -201,3 +201,17 @@ def test_a_store_that_is_cut_gives_what_is_left_or_says_that_it_is_damaged(path:
         assert str(path) in str(error)
     else:
         assert all(isinstance(run, nt.Run) for run in runs)
+
+
+def test_the_frame_of_snapshots_has_the_phases_of_the_database(path: Path) -> None:
+    frame = nt.frames.snapshots(path)
+    rows = frame[frame["blocks"] > 0]
+
+    assert list(zip(rows["turn_index"], rows["phase"], rows["blocks"], strict=True)) == [
+        (0, "pre_inference", 2),
+        (0, "final", 5),
+        (0, "post_tools", 4),
+        (1, "pre_inference", 6),
+        (1, "post_inference", 7),
+    ]
+    assert [round(at.timestamp() * 1000) for at in rows["at"]] == [1000, 1200, 1250, 2000, 2050]

@@ -41,8 +41,11 @@ def calls_and_results(format: str, messages: Any) -> tuple[int, int]:
             calls = count_types(messages, "functionCall", "function_call", name="")
             return calls, count_types(messages, "functionResponse", "function_response", name="")
         case _:
-            calls = count_types(messages, "function_call", "custom_tool_call")
-            return calls, count_types(messages, "function_call_output", "custom_tool_call_output")
+            own = [item for item in messages if isinstance(item, dict) and item.get("execution") != "server"]
+            searches = [item.get("type") for item in own]
+            calls = count_types(messages, "function_call", "custom_tool_call") + searches.count("tool_search_call")
+            results = count_types(messages, "function_call_output", "custom_tool_call_output")
+            return calls, results + searches.count("tool_search_output")
 
 
 @pytest.mark.parametrize("format", ["anthropic", "gemini", "openai-responses"])
@@ -96,13 +99,20 @@ def samples(path: Path) -> list[dict[str, Any]]:
         return [json.loads(archive.read(name)) for name in archive.namelist() if name.startswith("samples/")]
 
 
+def name_of(sample: Any, runs: list[nt.Run]) -> str:
+    """The name of the Run of a sample: its task, its id, and its epoch after the first."""
+    epoch = "" if sample["epoch"] == 1 else f" epoch {sample['epoch']}"
+    return next(run.name for run in runs if run.name.partition(" ")[2] == f"{sample['id']}{epoch}")
+
+
 def test_samples_of_inspect_logs_are_runs_with_their_messages_calls_and_results(shared: Path) -> None:
     paths = sorted((transcripts(shared) / "inspect").iterdir())
     assert len(paths) == 6
     for path in paths:
         runs = list(nt.load_all(path))
         assert len(runs) == len(samples(path))
-        for sample, run in zip(samples(path), runs, strict=True):
+        in_order = sorted(samples(path), key=lambda sample: [run.name for run in runs].index(name_of(sample, runs)))
+        for sample, run in zip(in_order, runs, strict=True):
             roles = Counter(message["role"] for message in sample["messages"])
             kinds = Counter(block.kind for block in run.latest)
             assert run.import_report.format == "inspect" and run.import_report.complete

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import nbturns as nt
-from nbturns.frames.block_frame import parsed_time
+from nbturns.values.times import parsed_time
 
 
 class Session:

@@ -7,6 +7,7 @@ have in common. Such conversations come in a file `conversations.json`, alone or
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -60,17 +61,19 @@ class BranchPath:
         return extended_path
 
 
-class BranchReader:
+class BranchReader(ABC):
     """Reads each node of a tree once, however many branches it is on. A subclass defines `read_node_message`."""
+
+    pending_call_id: str
 
     def __init__(self, transcript: Transcript) -> None:
         self.transcript = transcript
         self.paths: dict[str, BranchPath] = {}
         self.pending_call_id = ""  # id of the tool call that waits for a result
 
+    @abstractmethod
     def read_node_message(self, record: Any) -> None:
         """Add the blocks of one message."""
-        raise NotImplementedError
 
     def read_branch(self, tree: Tree, leaf_key: str) -> BranchPath:
         """Return the path to `leaf_key`, and read its nodes that were not read before."""
@@ -95,6 +98,7 @@ class BranchReader:
         """Yield a Run for each branch, the current one first; `metadata` is called when all nodes are read."""
         transcript, notes = self.transcript, self.transcript.notes
         leaves = tree.leaf_keys(current_key)
+        has_run_id = isinstance(conversation_id, str) and bool(conversation_id)
         transcript.key = conversation_id = (
             conversation_id if isinstance(conversation_id, str) and conversation_id else transcript.key
         )
@@ -108,7 +112,7 @@ class BranchReader:
                 id=conversation_id if branch_number == 0 else f"{conversation_id}/{leaves[branch_number]}",
                 name=name if isinstance(name, str) else "",
                 metadata=metadata_from_dict(metadata() if branch_number == 0 else {BRANCH_OF.name: conversation_id}),
-                import_report=report,
+                import_report=replace(report, has_run_id=has_run_id),
             )
 
 
@@ -118,11 +122,15 @@ class Tree:
     def __init__(self, mapping: Mapping[str, Any], notes: Notes, list_name: str = "mapping") -> None:
         self.notes = notes
         self.name = list_name  # name of the field with the nodes, for positions
-        self.nodes = {node_key: node for node_key, node in mapping.items() if isinstance(node, Mapping)}
-        self.invalid_nodes = {node_key: node for node_key, node in mapping.items() if node_key not in self.nodes}
+        self.nodes: dict[str, Mapping[str, Any]] = {
+            node_key: node for node_key, node in mapping.items() if isinstance(node, Mapping)
+        }
+        self.invalid_nodes: dict[str, Any] = {
+            node_key: node for node_key, node in mapping.items() if node_key not in self.nodes
+        }
         for node_key, node in self.invalid_nodes.items():
             notes.add_unknown(self._position(node_key), faults.wrong_type("", node, dict))
-        self.parents = self._cut_circles(self._read_parents())
+        self.parents: dict[str, str] = self._cut_circles(self._read_parents())
 
     def _position(self, node_key: str) -> str:
         return f"{self.name}[{node_key!r}]"

@@ -59,6 +59,8 @@ def read_messages(transcript: Transcript, messages: Sequence[Any], model: Any = 
 class Reader:
     """Adds the blocks of the messages of one conversation."""
 
+    last_call_id: Any
+
     def __init__(self, transcript: Transcript, model: str = "") -> None:
         self.transcript = transcript
         self.blocks: list[Block] = transcript.blocks

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from ...errors import MissingPackageError
+from ...safety.limits import current_limits, too_large
 
 BUFFER_SIZE = 1 << 18  # bytes read at once: most lines are longer than the 8 KB that Python would read
 PROBE_SIZE = 64  # bytes that the encoding is detected by
@@ -54,14 +55,24 @@ def decompress(stream: BinaryIO, report_damage: Callable[[str], object]) -> Bina
     """Return a stream of the unpacked bytes, or `stream` itself when it is not compressed.
 
     A damaged archive ends where it is damaged, and `report_damage` is called with the reason.
-    Raises MissingPackageError when Zstandard is not installed.
+    Raises MissingPackageError when Zstandard is not installed. Reading more than `limits.Limits` allows for the
+    size of the archive raises LoadError.
     """
     first_bytes = stream.read(8)
     stream.seek(0)
     for magic_number, open_unpacked in MAGIC_NUMBERS:
         if first_bytes.startswith(magic_number):
-            return io.BufferedReader(_UnpackedStream(open_unpacked(stream), stream, report_damage), BUFFER_SIZE)
+            packed_size = size_of(stream)
+            unpacked = _UnpackedStream(open_unpacked(stream), stream, report_damage, packed_size)
+            return io.BufferedReader(unpacked, BUFFER_SIZE)
     return stream
+
+
+def size_of(stream: BinaryIO) -> int:
+    """Return the size of a stream in bytes, and go to its beginning."""
+    size = stream.seek(0, 2)
+    stream.seek(0)
+    return size
 
 
 def detect_encoding(stream: BinaryIO) -> str:
@@ -82,8 +93,13 @@ def detect_encoding(stream: BinaryIO) -> str:
 class _UnpackedStream(io.RawIOBase):
     """The unpacked bytes of an archive up to the place where it is damaged."""
 
-    def __init__(self, unpacked: BinaryIO, packed: BinaryIO, report_damage: Callable[[str], object]) -> None:
+    def __init__(
+        self, unpacked: BinaryIO, packed: BinaryIO, report_damage: Callable[[str], object], packed_size: int
+    ) -> None:
         self._unpacked = unpacked
+        self._packed_size = packed_size
+        self._limit = current_limits().of_stream(packed_size)
+        self._position = 0
         self._packed = packed
         self._report_damage = report_damage
 
@@ -94,7 +110,8 @@ class _UnpackedStream(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        return self._unpacked.seek(offset, whence)
+        self._position = self._unpacked.seek(offset, whence)
+        return self._position
 
     def tell(self) -> int:
         return self._unpacked.tell()
@@ -108,6 +125,11 @@ class _UnpackedStream(io.RawIOBase):
         except Exception as error:  # EOFError, OSError, zlib.error, LZMAError, ZstdError: a cut or damaged archive
             self._report_damage(f"the compressed data are damaged or cut here: {error}")
             return 0
+        self._position += len(content)
+        if self._position > self._limit:
+            raise too_large(
+                f"the file of {self._packed_size:,} bytes unpacks to more than {self._limit:,} bytes", "stream_bytes"
+            )
         buffer[: len(content)] = content
         return len(content)
 

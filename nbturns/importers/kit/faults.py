@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-TYPE_LABELS = {
+TYPE_LABELS: dict[Any, str] = {
     str: "a string",
     int: "a number",
     float: "a number",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from ...errors import LoadError
+from ...safety.visible_text import printable, printable_repr
 
 NOTE_LISTS = ("guessed", "unknown", "dropped")
 
@@ -33,6 +34,7 @@ class Note(str):
         return Note, (self.what, self.position, self.file)
 
 
+@printable_repr
 @dataclass(frozen=True, slots=True)
 class ImportReport:
     """The report of one conversation. `read` counts the records of the source, `blocks` the blocks made of them.
@@ -49,6 +51,7 @@ class ImportReport:
     unknown: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     file: str = ""
+    has_run_id: bool = field(default=True, repr=False, compare=False)  # false when the source has no id for the Run
 
     @property
     def complete(self) -> bool:
@@ -77,6 +80,7 @@ class ImportReport:
 
         return report_html(Run(import_report=self))
 
+    @printable
     def __str__(self) -> str:
         counts = ", ".join(f"{len(getattr(self, list_name))} {list_name}" for list_name in NOTE_LISTS)
         summary = f"{self.format}: {self.read} records read, {self.blocks} blocks made, {counts}"
@@ -92,14 +96,27 @@ class Notes:
     raised as a LoadError instead.
     """
 
-    __slots__ = ("dropped", "file", "format", "guessed", "position", "record_count", "strict", "unknown")
+    __slots__ = (
+        "dropped",
+        "file",
+        "format",
+        "guessed",
+        "position",
+        "prices",
+        "record_count",
+        "strict",
+        "texts_only",
+        "unknown",
+    )
 
     def __init__(self, format: str, file: str = "", position: str = "", *, strict: bool = False) -> None:
-        self.format = format
-        self.file = file
-        self.position = position
-        self.strict = strict
-        self.record_count = 0  # records of the source
+        self.format: str = format
+        self.file: str = file
+        self.position: str = position
+        self.strict: bool = strict
+        self.prices: bool = False  # the model calls may get their cost by the price table when they are made
+        self.texts_only: bool = False  # for a search: what is neither text nor time nor model call may be left out
+        self.record_count: int = 0  # records of the source
         self.guessed: list[Note] = []
         self.unknown: list[Note] = []
         self.dropped: list[Note] = []

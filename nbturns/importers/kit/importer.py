@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,8 +44,15 @@ def try_read(source: Source, position: str, read_conversation: Callable[..., Run
 
     Raises LoadError when strict.
     """
+    yield from try_read_all(source, position, lambda *values: (read_conversation(*values),), *arguments)
+
+
+def try_read_all(
+    source: Source, position: str, read_conversations: Callable[..., Sequence[Run]], *arguments: Any
+) -> Iterator[Run]:
+    """Yield the Runs that `read_conversations` returns, as `try_read` does."""
     try:
-        run = read_conversation(*arguments)
+        runs = read_conversations(*arguments)
     except MissingPackageError:
         raise
     except LoadError as error:
@@ -55,4 +62,4 @@ def try_read(source: Source, position: str, read_conversation: Callable[..., Run
     except Exception as error:  # importers of other packages may raise anything; one bad line must not hide the others
         source.add_problem(position, unreadable(error, "this conversation"))
     else:
-        yield run
+        yield from runs

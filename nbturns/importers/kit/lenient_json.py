@@ -16,11 +16,16 @@ from typing import Any, BinaryIO
 from ...errors import LoadError
 from ...packages import require
 
-BLANK_BYTES = b"\xef\xbb\xbf \t\r\n\x00"  # a crash while a file is written leaves NUL bytes
+RECORD_SEPARATOR = b"\x1e"  # before each record of a JSON text sequence (RFC 7464)
+BLANK_BYTES = b"\xef\xbb\xbf \t\r\n\x00" + RECORD_SEPARATOR  # a crash while a file is written leaves NUL bytes
 CHUNK_SIZE = 1 << 20  # bytes of a long list that are read at once
 JSON_SPACES = re.compile(r"[ \t\r\n\x00]*")
 JSON_START = re.compile(r"[{\[]")
 FIRST_FIELD = re.compile(r'\{"[^"]*"')
+SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
+ESCAPES = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
+)
 LINE_DECODER = json.JSONDecoder()
 CUT_TEXT_ERRORS = ("Unterminated string", "Invalid \\u", "Invalid \\escape", "Invalid \\x")
 
@@ -51,11 +56,20 @@ def parse(text: bytes | str) -> Any:
 
 
 def parse_beginning(text: bytes) -> Any:
-    """Return the value of a JSON text that may end anywhere; None for text that does not begin like JSON."""
-    try:
-        return fast_parser()(text, allow_partial="trailing-strings")
-    except ValueError:
-        return None
+    """Return the value of a JSON text that may end anywhere; None for text that does not begin like JSON.
+
+    In a text with lone surrogates these are replaced.
+    """
+    for beginning in (text, *((ESCAPES.sub(_without_lone_surrogate, text),) if SURROGATE_ESCAPE.search(text) else ())):
+        try:
+            return fast_parser()(beginning, allow_partial="trailing-strings")
+        except (ValueError, TypeError):  # TypeError: half a surrogate pair
+            continue
+    return None
+
+
+def _without_lone_surrogate(match: re.Match[bytes]) -> bytes:
+    return b"\\ufffd" if match["lone"] else match[0]
 
 
 def parse_before_error(json_text: bytes, error: Exception) -> Any:
@@ -85,6 +99,9 @@ def parse_damaged_line(line: bytes) -> tuple[tuple[Any, ...], str]:
     NUL bytes, commas and other text around records are skipped, and so is the beginning of a record that
     the next record was written over. A record with damage inside it is left out.
     """
+    whole_value, damage = parse_without_nuls(line)
+    if damage:
+        return (whole_value,), damage
     text = line.decode("utf-8", "replace").rstrip()
     values: list[Any] = []
     offset, value_length = 0, 0
@@ -102,6 +119,37 @@ def parse_damaged_line(line: bytes) -> tuple[tuple[Any, ...], str]:
     if not values:
         return (), ""
     return tuple(values), f"{len(text) - value_length:,} characters around the record are not JSON and are left out"
+
+
+def parse_damaged_document(text: bytes, error: Exception) -> tuple[list[tuple[str, Any]], str, str]:
+    """Return what can be read of a text that is not JSON: values with positions, a sentence on the damage, its position.
+
+    Several documents that follow each other are all read. `error` is that of the parser.
+    """
+    whole_value, damage = parse_without_nuls(text)
+    if damage:
+        return [("", whole_value)], damage, ""
+    message, position = explain_error(error, "text")
+    if isinstance(error, json.JSONDecodeError) and error.msg.startswith("Extra data"):
+        values, _ = parse_damaged_line(text)
+        if len(values) > 1:
+            positioned = [(f"document {number}", value) for number, value in enumerate(values, 1)]
+            return positioned, f"{len(values)} JSON documents follow each other in this text", position
+    partial_value = parse_before_error(text, error)
+    return [] if partial_value is None else [("", partial_value)], message, position
+
+
+def parse_without_nuls(text: bytes) -> tuple[Any, str]:
+    """Return the object or list of a text with NUL bytes inside it, and a sentence about them; "" for any other text."""
+    nul_count = text.strip(BLANK_BYTES).count(b"\0")
+    if not nul_count:
+        return None, ""
+    try:
+        value = parse(text.replace(b"\0", b"").strip(BLANK_BYTES))
+    except (ValueError, RecursionError):
+        return None, ""
+    is_record = isinstance(value, (dict, list))
+    return (value, f"{nul_count:,} NUL bytes inside the record are left out") if is_record else (None, "")
 
 
 def _start_of_last_record(text: str, start: int) -> int:

@@ -7,24 +7,26 @@ positions of messages and the model calls that made them, and keeps values that 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from ...engines import decode, find
-from ...errors import EngineError
+from ...engines import find
 from ...values.frozen_json import EMPTY_DICT, freeze
 from ...values.inference_results import InferenceResult
 from ...values.provenance import FIELDS
 from ...values.turns import Block, Run
 from . import faults
 from .import_report import Notes
+from .outcomes import outcome_metadata, outcome_of
 from .record_fields import omit
 from .record_lists import list_reader
+from .recorded_calls import recorded_call
+from .replies import CODEC_ERRORS, add_reply
 from .source import Source
 from .transcript import Transcript, other_block
+from .unread_messages import add_unread_messages
 
 MODEL_KINDS = frozenset({"llm_text", "reasoning", "tool_call"})
-CODEC_ERRORS = (EngineError, TypeError, ValueError, AttributeError)  # errors of codecs for malformed values
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,7 @@ class RequestLayout:
     list_name: str  # of the messages in a request: "messages", "contents", "input"
     prompt_names: tuple[str, ...]  # of the system prompt in a request
     parts_name: str  # of the parts in a message; "" where a message is one block
-    is_reply: Callable[[Mapping[str, Any]], bool]
     is_known_type: Callable[[str], bool]  # of parts that become `other` blocks without a note
-    pair_names: tuple[str, str] = field(default=("request", "response"))  # of a recorded pair
 
     def reader(self, is_message: Callable[[Any], bool]) -> Callable[[Source], Iterator[Run]]:
         """Return a reader of such requests, replies, pairs of both, and lists of messages."""
@@ -45,36 +45,36 @@ class RequestLayout:
 
     def read_conversation(self, value: Any, notes: Notes) -> Run:
         """Return the Run of a request, a reply, a pair of both, or a list of messages."""
-        request, reply = self._split_pair(value)
-        document = reply if request is None else request
+        call = recorded_call(value)
+        call = call if call is not None and call.format == self.format else None
+        request = self._request_of(value) if call is None else call.request if call.has_request else None
+        document = request if request is not None else call.reply if call is not None else None
         if document is None:
             raise notes.load_error("", f"no request or reply of {self.format}; got {faults.describe_value(value)}")
         transcript = Transcript(notes)
         if request is not None:
             self._read_request(transcript, request)
-        if reply is not None:
-            self._read_reply(transcript, reply)
-        extra_fields = self._extra_fields(document)
-        request_id = extra_fields.get("id")
+        extra_fields = self._extra_fields(document if call is None else {**value, **document})
+        if call is not None:
+            add_reply(transcript, call, value)
+        else:
+            add_unread_messages(transcript, extra_fields)
+        request_id = extra_fields.get("custom_id", extra_fields.get("id"))
         return transcript.to_run(
-            name=request_id if isinstance(request_id, str) else "", metadata={FIELDS.name: extra_fields}
+            name=request_id if isinstance(request_id, str) else "",
+            metadata={FIELDS.name: extra_fields, **outcome_metadata(outcome_of(extra_fields))},
         )
 
-    def _split_pair(self, value: Any) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
-        """Return the request and the reply in a value; None for one that it does not have."""
+    def _request_of(self, value: Any) -> Mapping[str, Any] | None:
+        """Return the request in a value: a list of messages, a request, or the body of a batch; None without one."""
         if isinstance(value, (list, tuple)):
-            return {self.list_name: list(value)}, None
+            return {self.list_name: list(value)}
         if not isinstance(value, Mapping):
-            return None, None
-        request, reply = (value.get(name) for name in self.pair_names)
-        if isinstance(request, Mapping) and self.list_name in request:
-            return request, reply if isinstance(reply, Mapping) and self.is_reply(reply) else None
-        if isinstance(value.get("body"), Mapping) and self.list_name in value["body"]:
-            return {**value["body"], "custom_id": value.get("custom_id")}, None
-        is_reply = self.is_reply(value)
-        if self.list_name not in value or (is_reply and not isinstance(value[self.list_name], (list, str))):
-            return None, value if is_reply else None
-        return value, value if is_reply else None
+            return None
+        for field_name in ("request", "body", "params"):
+            if isinstance(request := value.get(field_name), Mapping) and self.list_name in request:
+                return {**omit(value, field_name), **request}
+        return value if self.list_name in value else None
 
     def _extra_fields(self, document: Mapping[str, Any]) -> Any:
         """Return the fields of a request other than its messages: model, tools, parameters."""
@@ -123,7 +123,7 @@ class RequestLayout:
         return read_history(request)
 
     def _read_messages(self, transcript: Transcript, messages: Sequence[Any], model: Any) -> None:
-        blocks_by_message = self._message_blocks(messages)
+        blocks_by_message = self.message_blocks(messages)
         call_ends = self._call_ends([blocks or [] for blocks in blocks_by_message])
         id_prefix = f"{transcript.key}/" if transcript.key else ""
         for index, (message, blocks) in enumerate(zip(messages, blocks_by_message, strict=True)):
@@ -132,7 +132,7 @@ class RequestLayout:
                 transcript.unknown(faults.wrong_type("", message, dict))
                 transcript.add_blocks([other_block(message)])
                 continue
-            self._report_blocks(transcript, blocks)
+            self.report_blocks(transcript, blocks)
             extra_fields = self._message_fields(message) if self.parts_name else None
             inference_result = None
             if index in call_ends:
@@ -142,7 +142,7 @@ class RequestLayout:
                 )
             transcript.add_blocks(blocks, result=inference_result, extra_fields=extra_fields)
 
-    def _message_blocks(self, messages: Sequence[Any]) -> list[list[Block] | None]:
+    def message_blocks(self, messages: Sequence[Any]) -> list[list[Block] | None]:
         """Return the blocks of each message; None for a value that is not a message.
 
         All are read together, because results refer to calls in earlier messages.
@@ -183,7 +183,8 @@ class RequestLayout:
         parts = message.get(self.parts_name)
         return len(parts) if isinstance(parts, (list, tuple)) else int(bool(parts))
 
-    def _report_blocks(self, transcript: Transcript, blocks: Sequence[Block]) -> None:
+    def report_blocks(self, transcript: Transcript, blocks: Sequence[Block]) -> None:
+        """Report parts of an unknown type and results without an id."""
         for block_index, message_block in enumerate(blocks):
             path = f".{self.parts_name}[{block_index}]" if self.parts_name else ""
             part_type = str(message_block.payload.get("type", next(iter(message_block.payload), "")))
@@ -202,22 +203,6 @@ class RequestLayout:
             if blocks_by_message[index] and all(map(_is_from_model, blocks_by_message[index])):
                 call_ends[index] = index if self.parts_name else call_ends.get(index + 1, index)
         return call_ends
-
-    # Replies.
-
-    def _read_reply(self, transcript: Transcript, reply: Mapping[str, Any]) -> None:
-        """Add the blocks of a reply, with the result of its model call: model, stop reason, usage."""
-        transcript.notes.record_count += 1
-        transcript.begin_record(self.pair_names[1])
-        try:
-            reply_turn = decode(self.format, reply)
-        except EngineError as error:
-            transcript.unknown(str(error))
-            transcript.add_blocks([other_block(reply, "assistant")])
-            return
-        inference_id = f"{transcript.key}/reply-{len(transcript.blocks)}".lstrip("/")
-        inference_result = next(iter(reply_turn.inferences), InferenceResult())
-        transcript.add_blocks(reply_turn.blocks, result=inference_result.replace(inference_id=inference_id))
 
 
 def _is_from_model(message_block: Block) -> bool:

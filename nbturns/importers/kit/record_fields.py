@@ -6,7 +6,7 @@ then keeps the record as it is, so one odd record does not cost the others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import isfinite
 from typing import Any, TypeVar
 
@@ -74,6 +74,11 @@ def to_number(value: Any) -> int | float | None:
     return value if is_number else None
 
 
+def first_number(fields: Mapping[str, Any], names: Iterable[str]) -> int | float | None:
+    """Return the value of the first of these fields that has a number; None without one."""
+    return next((number for name in names if (number := to_number(fields.get(name))) is not None), None)
+
+
 def to_float(value: Any) -> float | None:
     """Return a finite number as a float, also one written as text; None for anything else."""
     number = to_number(value)
@@ -93,11 +98,14 @@ def token_usage(
     cache_read_tokens: Any = None,
     cache_write_tokens: Any = None,
     reasoning_tokens: Any = None,
+    cache_in_input: bool = True,
 ) -> Usage | None:
     """Return the tokens of a model call; None without any. A count that is not a number is unknown.
 
-    `input_tokens` includes the tokens of the cache.
+    `input_tokens` includes the tokens of the cache; without `cache_in_input` these are added to it.
     """
+    if not cache_in_input and (count := to_number(input_tokens)) is not None:
+        input_tokens = count + (to_number(cache_read_tokens) or 0) + (to_number(cache_write_tokens) or 0)
     if to_number(input_tokens) is None and to_number(output_tokens) is None:
         return None
     return Usage(

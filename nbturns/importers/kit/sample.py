@@ -20,7 +20,7 @@ class Sample:
 
     `container` is "json" (a document or JSON Lines), "text" (YAML too), "zip" or "sqlite". `values` are
     the first JSON values; a document that is longer than the head ends anywhere. `names` are the
-    members of a zip; its `values` are those of its `conversations.json`. `head` has the first 64 KB.
+    members of a zip, or the tables and columns (`table.column`) of a database; the `values` of a zip are those of its `conversations.json`. `head` has the first 64 KB.
     `is_json_lines` is True when the values are lines of JSON Lines and not one document.
     """
 
@@ -38,7 +38,7 @@ class Sample:
     @property
     def records(self) -> list[Mapping[str, Any]]:
         """The first JSON objects: those of the lines, of the list that is the document, or the document itself."""
-        candidates = self.value if isinstance(self.value, list) else self.values
+        candidates = self.value if isinstance(self.value, list) and self.value else self.values
         return [value for value in candidates[:SAMPLE_VALUES] if isinstance(value, Mapping)]
 
     @property

@@ -7,15 +7,18 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ...errors import LoadError
+from ...safety.limits import MAX_EXPANSION, check_document, current_limits, too_large
+from ...safety.regular_files import open_regular
 from . import lenient_json
-from .decompression import BUFFER_SIZE, decompress, detect_encoding
+from .decompression import BUFFER_SIZE, decompress, detect_encoding, size_of
 from .faults import INVALID_UTF_8
 from .import_report import Note, Notes, join_positions
-from .lenient_json import BLANK_BYTES
+from .lenient_json import BLANK_BYTES, RECORD_SEPARATOR
+from .run_ids import RunNumbering
 from .sample import HEAD_SIZE, Sample, parse_head, replace_invalid_utf8
 
 if TYPE_CHECKING:
@@ -28,19 +31,28 @@ NO_DATA: Any = object()
 class Source:
     """A file or a text, which each method reads from its beginning."""
 
+    packed_size: int = 0  # bytes of the file, known when it has been opened
+    _small_line = 0  # bytes of a line that is within the limits even if it has nothing but brackets
+    prices: bool = True  # imported calls get a cost by the price table
+    has_priced_calls = False  # the importer prices each call when it reads it
+    texts_only: bool = False  # what the index of a library does not need may be left out
+
     def __init__(self, open_file: Callable[[], BinaryIO], file: str = "", *, strict: bool = False, path: Path | None = None, data: Any = NO_DATA) -> None:  # fmt: skip
         self._open_file = open_file
         self.file = file
         self.strict = strict
         self.path = path
+        self.numbering: RunNumbering = RunNumbering(PurePath(file).name or "memory", names_runs=bool(file))
         self.problems: list[Note] = []
+        self.message_column: str | None = None  # of a table, named by the user
         self._data = data
+        self.open_rows: Callable[[], Iterator[Any]] | None = None  # of a table in memory
         self._is_damaged = False
 
     @classmethod
     def of_file(cls, path: Path, *, strict: bool = False) -> Source:
         """Return the source of a file."""
-        return cls(lambda: path.open("rb", BUFFER_SIZE), str(path), strict=strict, path=path)
+        return cls(lambda: open_regular(path, BUFFER_SIZE), str(path), strict=strict, path=path)
 
     @classmethod
     def of_bytes(cls, content: bytes, file: str = "", *, strict: bool = False) -> Source:
@@ -48,15 +60,35 @@ class Source:
         return cls(lambda: io.BytesIO(content), file, strict=strict)
 
     @classmethod
+    def of_rows(cls, open_rows: Callable[[], Iterator[Any]], file: str = "", *, strict: bool = False) -> Source:
+        """Return the source of a table in memory; `open_rows` returns its rows from the first."""
+        source = cls(io.BytesIO, file, strict=strict)
+        source.open_rows = open_rows
+        return source
+
+    @classmethod
     def of_data(cls, data: Any, file: str = "", *, strict: bool = False) -> Source:
         """Return the source of data that was parsed before."""
         return cls(io.BytesIO, file, strict=strict, data=data)
+
+    def with_prices(self, prices: bool) -> Source:
+        """Return the source; without `prices` its calls get no cost by the price table."""
+        self.prices = prices
+        return self
+
+    def placed(self, place: str, index: int = 0) -> Source:
+        """Return the source; its Runs without an id have this place in theirs, and are numbered from `index`."""
+        self.numbering = RunNumbering(place or self.numbering.place, index, names_runs=self.numbering.names_runs)
+        return self
 
     # Notes and problems.
 
     def notes(self, format: str, position: str = "") -> Notes:
         """Return the notes for one conversation of this source."""
-        return Notes(format, self.file, position, strict=self.strict)
+        notes = Notes(format, self.file, position, strict=self.strict)
+        notes.prices = self.prices
+        notes.texts_only = self.texts_only
+        return notes
 
     def add_problem(self, position: str, reason: str) -> None:
         """Report unreadable content that belongs to no conversation. Raises LoadError when strict."""
@@ -75,13 +107,19 @@ class Source:
         """Return a binary file: unpacked if it was compressed, in UTF-8 if it was UTF-16 or UTF-32."""
         try:
             stream = self._open_file()
-        except OSError as error:
-            raise LoadError(f"the file cannot be opened: {error.strerror or error}", file=self.file) from None
+        except (OSError, ValueError) as error:  # ValueError: a name with NUL
+            raise LoadError(
+                f"the file cannot be opened: {getattr(error, 'strerror', None) or error}", file=self.file
+            ) from None
         try:
+            self.packed_size = size_of(stream)
             stream = decompress(stream, self._report_damage)
             if encoding := detect_encoding(stream):
                 with stream:
-                    return io.BytesIO(stream.read().decode(encoding, "replace").encode())
+                    return io.BytesIO(self._read_all(stream).decode(encoding, "replace").encode())
+        except LoadError as error:
+            stream.close()
+            raise LoadError(error.reason, file=self.file) from None
         except (OSError, EOFError) as error:
             stream.close()
             raise LoadError(f"the file cannot be read: {error}", file=self.file) from None
@@ -96,7 +134,26 @@ class Source:
     def read_bytes(self) -> bytes:
         """Return all bytes."""
         with self.open() as stream:
-            return stream.read()
+            return self._read_all(stream)
+
+    def _read_all(self, stream: BinaryIO) -> bytes:
+        """Return the bytes of a stream. Raises LoadError for a small archive of a large document."""
+        limit = max(self.packed_size, current_limits().of_document(self.packed_size) // 2)
+        content = stream.read(limit + 1)
+        if len(content) > limit:
+            raise too_large(
+                f"the document in this file of {self.packed_size:,} bytes has more than {limit:,} bytes",
+                "document_bytes",
+                file=self.file,
+            )
+        return content
+
+    def read_yaml(self) -> bytes:
+        """Return all bytes but NUL bytes, which no YAML has; those inside the text are reported once."""
+        yaml_bytes = self.read_bytes()
+        if nul_count := yaml_bytes.strip(BLANK_BYTES).count(b"\0"):
+            self._report_damage(f"{nul_count:,} NUL bytes inside the text are left out")
+        return yaml_bytes.replace(b"\0", b"")
 
     def read_text(self) -> str:
         """Return all text; bytes that are not UTF-8 are replaced and reported as a problem."""
@@ -115,6 +172,9 @@ class Source:
             self.add_problem(join_positions(position, f"byte {error.start}"), INVALID_UTF_8)
             return undecoded_bytes.decode("utf-8-sig", "replace")
 
+    def _read_line(self, stream: BinaryIO) -> bytes:
+        return stream.readline(max(self.packed_size, current_limits().of_document(self.packed_size) // 2))
+
     # As JSON.
 
     @cached_property
@@ -122,6 +182,8 @@ class Source:
         """The sample that format detection looks at."""
         if self._data is not NO_DATA:
             return Sample("json", values=(self._data,))
+        if self.open_rows is not None:
+            return Sample("table")
         with self.open() as stream:
             head_bytes = stream.read(HEAD_SIZE)
             while head_bytes and not head_bytes.strip(BLANK_BYTES):  # a long gap before the first record
@@ -130,16 +192,21 @@ class Source:
             with self.open_zip() as archive:
                 return Sample("zip", head_bytes, archive.first_records(), names=tuple(archive.names))
         if head_bytes.startswith(b"SQLite format 3\x00"):
-            return Sample("sqlite", head_bytes)
-        first_values, is_json_lines = parse_head(
-            replace_invalid_utf8(head_bytes), is_complete=len(head_bytes) < HEAD_SIZE
-        )
+            from .sqlite_database import schema_names
+
+            return Sample("sqlite", head_bytes, names=schema_names(self))
+        if head_bytes.startswith(b"PAR1"):
+            return Sample("parquet", head_bytes)
+        head_text, is_complete = replace_invalid_utf8(head_bytes), len(head_bytes) < HEAD_SIZE
+        first_values, is_json_lines = parse_head(head_text, is_complete=is_complete)
+        if not first_values and b"\0" in head_text:
+            first_values, is_json_lines = parse_head(head_text.replace(b"\0", b""), is_complete=is_complete)
         return Sample("json" if first_values else "text", head_bytes, first_values, is_json_lines=is_json_lines)
 
     def longer_sample(self) -> Sample:
         """Return a sample with all of the first value, for a document whose head does not show its format."""
         with self.open() as stream:
-            head_text = stream.readline() if self.sample.is_json_lines else stream.read()
+            head_text = self._read_line(stream) if self.sample.is_json_lines else self._read_all(stream)
         return replace(
             self.sample,
             values=(
@@ -211,18 +278,19 @@ class Source:
     def _parse_yaml(self) -> Any:
         from ...serialization.yaml_text import load_yaml
 
-        return load_yaml(self.read_bytes(), self.file)
+        return load_yaml(self.read_yaml(), self.file)
 
     def _parse_json(self) -> Iterator[tuple[str, Any]]:
         with self.open() as stream:
             line_reader = _LineReader(stream, self)
+            self._small_line = current_limits().of_document(self.packed_size) // MAX_EXPANSION
             first_line = line_reader.next_line()
             second_line = line_reader.next_line() if first_line is not None else None
             if first_line is None:
                 return
             if not self.sample.is_json_lines and (second_line is None or not self._has_record(first_line[1])):
-                yield self._parse_document(
-                    b"".join((first_line[1], second_line[1] if second_line else b"", stream.read()))
+                yield from self._parse_document(
+                    b"".join((first_line[1], second_line[1] if second_line else b"", self._read_all(stream)))
                 )
                 return
             for line_number, line_bytes in itertools.chain(
@@ -241,12 +309,14 @@ class Source:
 
     def _parse_line(self, line_number: int, line_bytes: bytes) -> tuple[Any, ...]:
         """Return the value of a line; of a damaged line, all values that can be read."""
+        if len(line_bytes) > self._small_line:
+            check_document(line_bytes, self.packed_size, self.file, f"line {line_number}")
         try:
             return (lenient_json.parse_fast(line_bytes),)
         except ValueError:  # the fast parser refuses some valid JSON
             pass
         try:
-            return (lenient_json.parse(line_bytes.rstrip(BLANK_BYTES)),)
+            return (lenient_json.parse(line_bytes.rstrip(BLANK_BYTES).lstrip(RECORD_SEPARATOR)),)
         except UnicodeDecodeError:
             return self._parse_line(line_number, self._decode_text(line_bytes, f"line {line_number}").encode())
         except (ValueError, RecursionError) as error:
@@ -258,19 +328,21 @@ class Source:
                 return (cut_value,) if isinstance(cut_value, dict) else ()
             return line_values
 
-    def _parse_document(self, document_bytes: bytes) -> tuple[str, Any]:
+    def _parse_document(self, document_bytes: bytes) -> Iterator[tuple[str, Any]]:
         document_bytes = document_bytes.strip(BLANK_BYTES)
+        check_document(document_bytes, self.packed_size, self.file)
         try:
-            return "", lenient_json.parse(document_bytes)
+            value = lenient_json.parse(document_bytes)
         except UnicodeDecodeError:
-            return self._parse_document(self._decode_text(document_bytes).encode())
+            yield from self._parse_document(self._decode_text(document_bytes).encode())
         except (ValueError, RecursionError) as error:
-            partial_value = lenient_json.parse_before_error(document_bytes, error)
-            if self.strict or partial_value is None:
+            values, reason, position = lenient_json.parse_damaged_document(document_bytes, error)
+            if not values:
                 raise lenient_json.load_error(error, "text", self.file) from None
-            error_message, position = lenient_json.explain_error(error, "text")
-            self.add_problem(position, error_message)
-            return "", partial_value
+            self.add_problem(position, reason)
+            yield from values
+        else:
+            yield "", value
 
 
 class _LineReader:
@@ -303,8 +375,11 @@ class _LineReader:
                 f"line {self.number}", f"a line of {line_length:,} bytes is left out; it is not JSON"
             )
             return b""
-        line_remainder = self.stream.readline(MAX_LINE_SIZE if self.number > 1 else -1)
-        if len(line_remainder) == MAX_LINE_SIZE and line_remainder[-1:] != b"\n":
+        source = self.source
+        document_limit = max(source.packed_size, current_limits().of_document(source.packed_size) // 2)
+        limit = min(MAX_LINE_SIZE, document_limit) if self.number > 1 else document_limit
+        line_remainder = self.stream.readline(limit)
+        if len(line_remainder) == limit and line_remainder[-1:] != b"\n":
             line_length = len(line_start) + len(line_remainder) + self._skip_line()
             self.source.add_problem(
                 f"line {self.number}", f"a line of {line_length:,} bytes is left out; it is too long"

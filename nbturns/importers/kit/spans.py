@@ -17,7 +17,7 @@ from .importer import SURE
 from .record_fields import ShapeError, omit_empty, to_number
 from .sample import Sample
 
-MODEL_PREFIXES = ("gen_ai.", "llm.", "openinference.")  # of the attributes of model calls
+MODEL_PREFIXES = ("gen_ai.", "llm.", "openinference.", "ai.operationId")  # of the attributes of model calls
 MAX_SPANS = 64  # number of spans in a record that a score checks
 ENVELOPES = ("resourceSpans", "resource_spans", "resourceLogs", "resource_logs")
 SCOPES = ("scopeSpans", "scope_spans", "scopeLogs", "scope_logs", "instrumentationLibrarySpans")
@@ -25,6 +25,13 @@ SCOPE_RECORDS = ("spans", "logRecords", "log_records")
 CONVERSATION_IDS = ("gen_ai.conversation.id", "session.id", "conversation.id", "langfuse.session.id")
 LOG_ATTRIBUTES = ("gen_ai.system", "gen_ai.provider.name", *CONVERSATION_IDS)  # that go to the span of a log record
 RawObject = Mapping[str, Any]
+READ_FIELDS = frozenset(
+    {"attributes", "events", "context", "name", "resource", "start_time", "startTimeUnixNano", "start_time_unix_nano"}
+    | {"end_time", "endTimeUnixNano", "end_time_unix_nano", "traceId", "trace_id", "spanId", "span_id"}
+)
+READ_LOG_FIELDS = frozenset(
+    {"body", "attributes", "event_name", "eventName", "traceId", "trace_id", "spanId", "span_id"}
+)
 
 
 @dataclass(slots=True)
@@ -45,6 +52,7 @@ class Span:
     resource: Any = None  # the program that made it
     invalid_fields: dict[str, Any] = field(default_factory=dict)  # fields of another shape than documented
     record_count: int = 1  # the span and its log records
+    log_fields: list[RawObject] = field(default_factory=list)  # of its log records, except their content
 
     @property
     def conversation(self) -> str:
@@ -55,13 +63,23 @@ class Span:
     def extra_fields(self) -> dict[str, Any]:
         """Return the fields of the span that are not attributes."""
         fields = {"name": self.name, "trace_id": self.trace, "end_time": self.end, "resource": self.resource}
-        return {**fields, **self.invalid_fields}
+        other_fields = {name: value for name, value in self.raw.items() if name not in READ_FIELDS}
+        return {**fields, **other_fields, **omit_empty(log_records=self.log_fields), **self.invalid_fields}
+
+    def raw_fields(self) -> dict[str, Any]:
+        """Return the span as it was written, with the program that made it."""
+        return {**omit_empty(resource=self.resource), **omit_empty(self.raw)}
 
     @property
     def duration_ms(self) -> int | None:
         """The duration in milliseconds; None without a start or an end."""
-        start, end = to_seconds(self.start), to_seconds(self.end)
-        return None if start is None or end is None or end < start else round((end - start) * 1000)
+        return span_duration(self.start, self.end)
+
+
+def span_duration(start_time: Any, end_time: Any) -> int | None:
+    """Return the milliseconds between two times; None where one of them is not known."""
+    start, end = to_seconds(start_time), to_seconds(end_time)
+    return None if start is None or end is None or end < start else round((end - start) * 1000)
 
 
 def to_seconds(time: Any) -> float | None:
@@ -71,8 +89,13 @@ def to_seconds(time: Any) -> float | None:
             return datetime.fromisoformat(time).timestamp()
         except (ValueError, OverflowError):
             return None
-    nanoseconds = to_number(time)
-    return None if nanoseconds is None else nanoseconds / 1e9
+    number = to_number(time)
+    if number is None:
+        return None
+    return number / next((scale for least, scale in TIME_SCALES if abs(number) >= least), 1e9)
+
+
+TIME_SCALES = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3), (1e8, 1))  # of a time since 1970, by its size: to seconds
 
 
 # The JSON forms.
@@ -82,12 +105,38 @@ def is_span(value: Any) -> bool:
     """Return True for a span or a log record, of OTLP or of the SDK for Python."""
     if not isinstance(value, Mapping):
         return False
-    if any(name in value for name in ENVELOPES):
+    if any(name in value for name in ENVELOPES) or _is_row(value):
+        return True
+    if isinstance(data := value.get("data"), list) and len(data) > 0:  # of Phoenix's API
+        return is_span(data[0])
+    if _is_flat(value):
         return True
     if isinstance(value.get("attributes"), Mapping):
         context = value.get("context")
         return (isinstance(context, Mapping) and "trace_id" in context) or ("trace_id" in value and "span_id" in value)
     return isinstance(value.get("attributes"), list) and ("traceId" in value or "spanId" in value)
+
+
+def _is_row(value: Any) -> bool:
+    """Return True for a row of a table of spans, as Phoenix writes it: `context.span_id`, `attributes.llm.model_name`."""
+    return isinstance(value, Mapping) and "context.span_id" in value
+
+
+def _span_of_row(row: RawObject) -> dict[str, Any]:
+    """Return the span of a row of a table; a value that the span does not have is null there."""
+    span: dict[str, Any] = {"context": {}, "attributes": {}}
+    for name, value in row.items():
+        group, _, field_name = name.partition(".")
+        if group in ("context", "attributes") and field_name:
+            span[group] |= omit_empty({field_name: value})
+        elif value is not None:
+            span[name] = value
+    return span
+
+
+def _is_flat(value: RawObject) -> bool:
+    """Return True for the attributes of a span without the span, as some exporters write them."""
+    return "attributes" not in value and any(name.startswith(MODEL_PREFIXES) for name in value if isinstance(name, str))
 
 
 def read_spans(documents: Iterable[tuple[str, Any]], notes: Notes) -> list[Span]:
@@ -112,9 +161,10 @@ def read_spans(documents: Iterable[tuple[str, Any]], notes: Notes) -> list[Span]
             spans[(span.trace, span.id or position)] = span
     for position, raw_record, (trace_id, span_id, log_event) in log_records:
         span = spans.setdefault(
-            (trace_id, span_id or position), Span(position, raw_record, trace=trace_id, id=span_id, record_count=0)
+            (trace_id, span_id or position), Span(position, {}, trace=trace_id, id=span_id, record_count=0)
         )
         span.record_count += 1
+        span.log_fields.append({name: value for name, value in raw_record.items() if name not in READ_LOG_FIELDS})
         span.attributes = {**log_event.pop("span"), **span.attributes}
         span.events.append(log_event)
     return list(spans.values())
@@ -126,9 +176,12 @@ def _iter_records(position: str, document: Any) -> Iterator[tuple[str, Any, RawO
         for index, item in enumerate(document):
             yield from _iter_records(f"{position}[{index}]", item)
         return
+    if isinstance(document, Mapping) and isinstance(document.get("data"), list) and is_span(document):
+        yield from _iter_records(join_positions(position, "data"), document["data"])
+        return
     envelope = next((name for name in ENVELOPES if name in document), "") if isinstance(document, Mapping) else ""
     if not envelope:
-        yield position, document, {}
+        yield position, _span_of_row(document) if _is_row(document) else document, {}
         return
     for group_position, resource_group in _positioned_items(document[envelope], join_positions(position, envelope)):
         resource = _first_field(resource_group, "resource")
@@ -179,7 +232,9 @@ def flat_attributes(attributes: Any) -> dict[str, Any]:
 
 
 def untyped_value(any_value: Any) -> Any:
-    """Return the value in an `AnyValue` of OTLP."""
+    """Return the value in an `AnyValue` of OTLP; an empty one is None."""
+    if any_value == {}:
+        return None
     if not isinstance(any_value, Mapping) or len(any_value) != 1:
         return any_value
     [(value_type, typed_value)] = any_value.items()
@@ -193,6 +248,8 @@ def untyped_value(any_value: Any) -> Any:
 
 
 def _to_span(position: str, raw_span: Any, resource: RawObject) -> Span:
+    if isinstance(raw_span, Mapping) and _is_flat(raw_span):
+        return Span(position, raw_span, attributes=dict(raw_span), resource=resource)
     if not isinstance(raw_span, Mapping) or "attributes" not in raw_span:
         raise ShapeError(missing_field("attributes", raw_span if isinstance(raw_span, Mapping) else ()))
     span_context, attributes = _object_or_empty(raw_span.get("context")), flat_attributes(raw_span["attributes"])
@@ -207,12 +264,19 @@ def _to_span(position: str, raw_span: Any, resource: RawObject) -> Span:
         name=_as_text(raw_span.get("name")),
         start=raw_span.get("start_time") or raw_span.get("startTimeUnixNano") or raw_span.get("start_time_unix_nano"),
         end=raw_span.get("end_time") or raw_span.get("endTimeUnixNano") or raw_span.get("end_time_unix_nano"),
-        attributes={**resource_ids, **attributes},
+        attributes={**resource_ids, **_kind_of(raw_span, attributes), **attributes},
         events=[{**event, "attributes": flat_attributes(event.get("attributes"))} for event in raw_events],
         error=_error_message(raw_span),
         resource=raw_span.get("resource") or resource,
         invalid_fields=_invalid_fields(raw_span, attributes),
     )
+
+
+def _kind_of(raw_span: RawObject, attributes: RawObject) -> dict[str, Any]:
+    """Return the attribute of OpenInference's kind where a span of Phoenix has it in a field of its own."""
+    kind = raw_span.get("span_kind")
+    is_known = "openinference.span.kind" not in attributes and "openinference" not in attributes
+    return {"openinference.span.kind": kind} if isinstance(kind, str) and kind.isupper() and is_known else {}
 
 
 def _error_message(raw_span: RawObject) -> str:
@@ -303,7 +367,8 @@ def _all_names(raw_record: Any) -> list[str]:
     """Return the names of a span or a log record: of its attributes, of its events, and its own."""
     if not isinstance(raw_record, Mapping):
         return []
-    names = [str(name) for name in flat_attributes(raw_record.get("attributes"))]
+    attributes = raw_record if _is_flat(raw_record) else flat_attributes(raw_record.get("attributes"))
+    names = [str(name) for name in attributes]
     names += [str(raw_record.get(name)) for name in ("event_name", "eventName")]
     return names + [
         str(event.get("name")) for event in _list_or_empty(raw_record.get("events")) if isinstance(event, Mapping)

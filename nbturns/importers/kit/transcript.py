@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from ...values.persistent_list import PersistentList
 from ...values.provenance import ARGUMENTS, FIELDS, MESSAGE, TIMESTAMP
 from ...values.turns import Block, Kind, Run, Turn, _make_turn
 from . import faults
+from .call_checks import check_calls
 from .import_report import Notes
 from .record_fields import ShapeError, expect, omit_empty, parse_arguments, pop_text, split_document
 
@@ -34,12 +36,14 @@ class Transcript:
 
     def __init__(self, notes: Notes) -> None:
         self.notes = notes
-        self.key = conversation_key(notes)  # prefix of the ids of its model calls
+        self.key: str = conversation_key(notes)  # prefix of the ids of its model calls
         self.blocks: list[Block] = []
-        self.position = ""  # position of the current record
+        self.position: str = ""  # position of the current record
+        self.keeps_results = True  # false for a format that has no results of tools
         self.index: int | None = None  # index of the current record, when the records are a list
         self.turn_starts: list[int] = []  # indexes of first blocks, in formats that mark where a Turn begins
         self.context_starts: list[int] = []  # indexes of the first blocks that the model saw after a compaction
+        self.carried_blocks: dict[int, list[int]] = {}  # indexes of earlier blocks that a new context keeps, by place
         self.record_starts: list[
             int
         ] = []  # number of blocks before each record of `messages`, when those are added together
@@ -136,6 +140,11 @@ class Transcript:
             self.blocks.append(new_block._with(metadata=block_metadata))
             self._positions.append(self.position)
 
+    def append_blocks(self, blocks: Sequence[Block]) -> None:
+        """Add blocks of the current record that are complete."""
+        self.blocks += blocks
+        self._positions += [self.position] * len(blocks)
+
     def add_call(self, id: Any, name: Any, arguments: Any, **options: Any) -> str:
         """Add a tool call and return its id, which is made of the position where the record has none.
 
@@ -189,12 +198,17 @@ class Transcript:
                 metadata=first_block.metadata.with_raw(**{FIELDS.name: merged_fields})
             )
 
-    def set_times(self, index: int, time: Any) -> None:
-        """Set the time of the record, as the file writes it, on its blocks, which begin at `index`."""
+    def set_times(self, index: int, time: Any, *, overwrite: bool = True) -> None:
+        """Set the time of the record, as the file writes it, on its blocks, which begin at `index`.
+
+        Without `overwrite` a block that has a time keeps it.
+        """
         if isinstance(time, (str, int, float)) and time:
             time_text = time if isinstance(time, str) else repr(time)
             for block_index in range(index, len(self.blocks)):
                 block = self.blocks[block_index]
+                if not overwrite and TIMESTAMP in block.metadata:
+                    continue
                 self.blocks[block_index] = block._with(metadata=block.metadata.with_raw(**{TIMESTAMP.name: time_text}))
 
     def start_turn(self) -> None:
@@ -204,6 +218,10 @@ class Transcript:
     def start_context(self) -> None:
         """Begin a new context with the next block: the model no longer sees the blocks before it."""
         self.context_starts.append(len(self.blocks))
+
+    def carry_blocks(self, start: int, end: int) -> None:
+        """Keep the blocks from `start` to `end` in the new context, before the next block."""
+        self.carried_blocks.setdefault(len(self.blocks), []).extend(range(start, end))
 
     def inference_result(
         self,
@@ -244,10 +262,11 @@ class Transcript:
     ) -> Run:
         """Return the conversation as a Run: a Turn for each prompt, each with all blocks before it.
 
-        Without an `id` the Run has its position in the file. `extra_fields` are fields of the document
+        Without an `id` the Run gets one when it is read: the name of its file, and its index there. `extra_fields` are fields of the document
         that no block holds; the keys of `metadata` are full key names.
         """
-        check_calls(self.blocks, self.notes, self.position_of)
+        if not self.notes.texts_only:
+            check_calls(self.blocks, self.notes, self.position_of, results=self.keeps_results)
         metadata_values = omit_empty(metadata)
         if time:
             metadata_values[TIMESTAMP.name] = time if isinstance(time, str) else repr(time)
@@ -256,11 +275,11 @@ class Transcript:
         return Run(
             turns_by_start(self.blocks, self.turn_starts)
             if self.turn_starts
-            else turns_by_prompt(self.blocks, self.context_starts),
+            else turns_by_prompt(self.blocks, self.context_starts, self.carried_blocks),
             id=id or self.key,
             name=name,
             metadata=metadata_from_dict(metadata_values) if metadata_values else NO_METADATA,
-            import_report=self.notes.report(len(self.blocks)),
+            import_report=replace(self.notes.report(len(self.blocks)), has_run_id=bool(id)),
         )
 
     def position_of(self, index: int) -> str:
@@ -294,46 +313,19 @@ def conversation_key(notes: Notes) -> str:
     return ":".join(part for part in (Path(notes.file).stem, notes.position.removeprefix("line ")) if part)
 
 
-def check_calls(blocks: Sequence[Block], notes: Notes, position_of: Callable[[int], str]) -> None:
-    """Report duplicate tool call ids, results of unknown calls, and calls without a result."""
-    pending_calls: dict[str, int] = {}
-    unanswered_calls: dict[str, int] = {}  # calls that had no result before the next prompt of the user
-    call_ids: set[str] = set()
-    for index, tool_block in enumerate(blocks):
-        kind = tool_block.kind
-        if kind == "tool_call":
-            call_id = tool_block.payload.get("id")
-            if type(call_id) is not str:
-                continue
-            if call_id in call_ids:
-                notes.add_guess(position_of(index), faults.duplicate_call_id(call_id))
-            call_ids.add(call_id)
-            pending_calls[call_id] = index
-        elif kind == "tool_use":
-            call_id = tool_block.payload.get("id")
-            if type(call_id) is not str or not call_id:  # the importer reports a result without an id
-                continue
-            if call_id not in call_ids:
-                notes.add_guess(position_of(index), faults.unknown_call(call_id))
-            pending_calls.pop(call_id, None)
-            unanswered_calls.pop(call_id, None)
-        elif kind == "user" and pending_calls:
-            unanswered_calls |= pending_calls
-            pending_calls = {}
-    for call_id, index in unanswered_calls.items():
-        notes.add_guess(position_of(index), faults.no_result(call_id))
-
-
-def turns_by_prompt(blocks: Iterable[Block], context_starts: Iterable[int] = ()) -> tuple[Turn, ...]:
+def turns_by_prompt(
+    blocks: Sequence[Block], context_starts: Iterable[int] = (), carried: Mapping[int, Sequence[int]] | None = None
+) -> tuple[Turn, ...]:
     """Return a Turn for each prompt that follows an answer; every Turn has all blocks before it, and shares them.
 
-    A Turn that begins at one of `context_starts` has none of the blocks before it.
+    A Turn that begins at one of `context_starts` has none of the blocks before it but those that `carried` names: for
+    the index of a block, the indexes of earlier blocks that are before it.
     """
     turns: list[Turn] = []
     earlier_blocks: PersistentList[Block] = PersistentList()
     new_blocks: list[Block] = []
     has_answer = False
-    first_blocks = frozenset(context_starts)
+    first_blocks, carried = frozenset(context_starts), carried or {}
     for index, next_block in enumerate(blocks):
         is_new_context = index in first_blocks and index > 0
         if (next_block.kind == "user" and has_answer) or is_new_context:
@@ -341,8 +333,15 @@ def turns_by_prompt(blocks: Iterable[Block], context_starts: Iterable[int] = ())
             turns.append(_make_turn(earlier_blocks, "", NO_METADATA, NO_METADATA, EMPTY_DICT, None))
             new_blocks, has_answer = [], False
             earlier_blocks = PersistentList() if is_new_context else earlier_blocks
+        if index in carried:
+            new_blocks += [blocks[carried_index] for carried_index in carried[index]]
         has_answer = has_answer or next_block.kind not in PROMPT_KINDS
         new_blocks.append(next_block)
+    if len(blocks) in carried:
+        if len(blocks) in first_blocks:
+            turns.append(_make_turn(earlier_blocks + new_blocks, "", NO_METADATA, NO_METADATA, EMPTY_DICT, None))
+            earlier_blocks, new_blocks = PersistentList(), []
+        new_blocks += [blocks[carried_index] for carried_index in carried[len(blocks)]]
     if new_blocks or not turns:
         turns.append(_make_turn(earlier_blocks + new_blocks, "", NO_METADATA, NO_METADATA, EMPTY_DICT, None))
     return tuple(turns)

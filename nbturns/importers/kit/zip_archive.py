@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from ...errors import LoadError, MissingPackageError
 from ...packages import require
+from ...safety.limits import check_document, current_limits, too_large
 from . import lenient_json
 from .sample import HEAD_SIZE, parse_head
 
@@ -20,15 +21,16 @@ if TYPE_CHECKING:
 ZSTD_METHOD = 93  # compression method; Python 3.14 supports it, but decompresses more than the size in the header
 LOCAL_HEADER_SIZE = 30  # bytes of a member's header, before its name
 MAX_SAMPLED_MEMBERS = 64
-MAX_MEMBER_SIZE = 1 << 31  # bytes of a member, unpacked; more is an attack
 
 
 class ZipArchive:
     """An open archive; close it, or use it in a `with`."""
 
     def __init__(self, source: Source) -> None:
-        self.file = source.file
+        self.file: str = source.file
         self._stream: BinaryIO = source.open()
+        self._archive_size = source.packed_size
+        self._budget = current_limits().of_stream(source.packed_size)
         try:
             self._zip = zipfile.ZipFile(self._stream)
         except (zipfile.BadZipFile, OSError, ValueError, RuntimeError) as error:  # RuntimeError: a newer version of zip
@@ -66,12 +68,7 @@ class ZipArchive:
         """Return the bytes of a member. Raises LoadError that names it."""
         try:
             member_info = self._zip.getinfo(member_name)
-            if member_info.file_size > MAX_MEMBER_SIZE:
-                raise LoadError(
-                    f"{member_info.file_size:,} bytes are too many for a member of an archive",
-                    file=self.file,
-                    position=member_name,
-                )
+            self._check_size(member_info)
             return (
                 self._decompress_all(member_info)
                 if member_info.compress_type == ZSTD_METHOD
@@ -82,6 +79,16 @@ class ZipArchive:
         except Exception as error:  # a damaged archive raises BadZipFile, zlib.error, EOFError, …
             error_reason = f"this member of the archive cannot be read: {error!r}"
             raise LoadError(error_reason, file=self.file, position=member_name) from None
+
+    def _check_size(self, member_info: zipfile.ZipInfo) -> None:
+        """Raise LoadError for a member, or for all that were read, beyond the limits."""
+        limits, size = current_limits(), member_info.file_size
+        self._budget -= size
+        limit = limits.of_document(self._archive_size) // 2
+        if size > limit or self._budget < 0:
+            message = f"{size:,} bytes are too many for a member of an archive of {self._archive_size:,} bytes"
+            name = "document_bytes" if size > limit else "stream_bytes"
+            raise too_large(message, name, file=self.file, position=member_info.filename)
 
     def head(self, member_name: str, head_size: int) -> bytes:
         """Return the first bytes of a member; none of a member that cannot be read."""
@@ -96,8 +103,10 @@ class ZipArchive:
 
     def json(self, member_name: str) -> Any:
         """Return the JSON value in a member. Raises LoadError that names it."""
+        content = self.read(member_name)
+        check_document(content, self._archive_size, self.file, member_name)
         try:
-            return lenient_json.parse(self.read(member_name))
+            return lenient_json.parse(content)
         except (ValueError, RecursionError) as error:
             error_message, position = lenient_json.explain_error(error, "member")
             raise LoadError(error_message, file=self.file, position=f"{member_name}, {position}".rstrip(", ")) from None
