@@ -23,27 +23,43 @@ in `snapshots` `snapshot`, `snapshot_index` and `change`; in `reports` `report`.
 
 from __future__ import annotations
 
+from ..values.failure_rules import FAILED as FAILED
 from .api import Frames as Frames
-from .api import blocks as blocks
 from .api import from_parquet as from_parquet
-from .api import inferences as inferences
 from .api import read as read
-from .api import snapshots as snapshots
 from .api import to_parquet as to_parquet
-from .api import tool_calls as tool_calls
-from .api import turns as turns
 from .argument_columns import spread as spread
 from .block_frame import BLOCK as BLOCK
 from .block_frame import BlockRow as BlockRow
 from .columns import Column as Column
-from .frame_pass import COLUMNS as _COLUMNS
+from .context_frame import CONTEXT as CONTEXT
+from .context_frame import ContextRow as ContextRow
+from .decision_frame import DECISION as DECISION
+from .decision_frame import DecisionRow as DecisionRow
+from .frame_pass import ALL_COLUMNS as _COLUMNS
 from .frame_pass import ERROR as ERROR
 from .inference_frame import INFERENCE as INFERENCE
 from .inference_frame import InferenceRow as InferenceRow
+from .label_frame import LABEL as LABEL
+from .label_frame import LabelRow as LabelRow
 from .origin import at as at
 from .origin import to_turns as to_turns
+from .problem_frame import PROBLEM as PROBLEM
+from .problem_frame import ProblemRow as ProblemRow
 from .report_frame import REPORT as REPORT
 from .report_frame import ReportRow as ReportRow
+from .row_frames import blocks as blocks
+from .row_frames import inferences as inferences
+from .row_frames import snapshots as snapshots
+from .row_frames import tool_calls as tool_calls
+from .row_frames import turns as turns
+from .run_frame import RUN as RUN
+from .run_frame import RunRow as RunRow
+from .single_frames import context as context
+from .single_frames import decisions as decisions
+from .single_frames import labels as labels
+from .single_frames import problems as problems
+from .single_frames import runs as runs
 from .snapshot_frame import SNAPSHOT as SNAPSHOT
 from .snapshot_frame import Change as Change
 from .snapshot_frame import SnapshotRow as SnapshotRow
@@ -54,26 +70,42 @@ from .turn_frame import TurnRow as TurnRow
 
 __all__ = [
     "BLOCK",
+    "CONTEXT",
+    "DECISION",
     "ERROR",
+    "FAILED",
     "INFERENCE",
+    "LABEL",
+    "PROBLEM",
     "REPORT",
+    "RUN",
     "SNAPSHOT",
     "TOOL_CALL",
     "TURN",
     "BlockRow",
     "Change",
     "Column",
+    "ContextRow",
+    "DecisionRow",
     "Frames",
     "InferenceRow",
+    "LabelRow",
+    "ProblemRow",
     "ReportRow",
+    "RunRow",
     "SnapshotRow",
     "ToolCallRow",
     "TurnRow",
     "at",
     "blocks",
+    "context",
+    "decisions",
     "from_parquet",
     "inferences",
+    "labels",
+    "problems",
     "read",
+    "runs",
     "snapshots",
     "spread",
     "to_parquet",
@@ -88,6 +120,11 @@ _ROWS = {
     "inferences": "a row for each model call, failed attempts and empty replies too",
     "tool_calls": "a row for each tool call, with its result",
     "snapshots": "a row for each boundary of the loop that was passed",
+    "runs": "a row for each Run, with its outcome; each score has a column score.<name>",
+    "labels": "a row for each label of a Run or a block",
+    "decisions": "a row for each decision at a pause: denied, mocked, skipped, edited, added or dropped",
+    "context": "a row for each block in the request of each model call",
+    "problems": "a row for each thing that is suspicious",
     "reports": "a row for each conversation of another program, of `read` alone",
     "errors": "a row for each problem while reading, of `read` alone",
 }

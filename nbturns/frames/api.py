@@ -3,124 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MisuseError
+from ..safety.visible_text import printable
+from ..values.failure_rules import FailureRule
 from .backends import as_backend, as_pandas, checked_backend
-from .block_frame import BLOCK
 from .columns import Column, checked_columns
-from .frame_pass import COLUMNS, FrameRequest, FrameTables, concatenated
-from .inference_frame import INFERENCE
+from .frame_pass import COLUMNS, FrameRequest, FrameTables, RowRules, concatenated
 from .origin import Origin
 from .parquet import write_tables
 from .scheduler import CachePath, ReadOptions, read_all, read_parts
-from .snapshot_frame import SNAPSHOT
-from .tool_call_frame import TOOL_CALL
-from .turn_frame import TURN
 
 if TYPE_CHECKING:
     import pandas as pd
 
-
-def blocks(
-    x: Any,
-    columns: Iterable[Column] = BLOCK,
-    repeat: bool = False,
-    *,
-    backend: str = "pandas",
-    processes: int | None = None,
-    cache: CachePath = None,
-    progress: bool | None = None,
-) -> Any:
-    """Return a frame with a row for each block of `x`; `nt.frames` lists the columns.
-
-    A block is one row of each Run, in the first Turn that has it; `repeat=True` gives every
-    Turn in full. Tokens and cost are in `inferences` and `turns`, because several blocks
-    share one model call. `backend` is "pandas", "arrow", "polars" or "dask"; `processes` is the number of
-    files that are read at once; with `cache` (a folder, or True) only changed files are read again. Raises
-    MisuseError for an `x` without Turns, LoadError for a file that cannot be read, DecodeError
-    for metadata of a wrong type, and MisuseError for a column that fails, naming column and row.
-    """
-    return _frame("blocks", x, columns, backend, ReadOptions(processes, cache, progress), repeat=repeat)
-
-
-def turns(
-    x: Any,
-    columns: Iterable[Column] = TURN,
-    *,
-    backend: str = "pandas",
-    processes: int | None = None,
-    cache: CachePath = None,
-    progress: bool | None = None,
-) -> Any:
-    """Return a frame with a row for each Turn of `x`; `nt.frames` lists the columns.
-
-    Counts, tokens and cost are those of the new blocks and model calls of a Turn, so they may be summed; only
-    `blocks` and `pending` are those of the whole Turn. Arguments and errors are those of `blocks`.
-    """
-    return _frame("turns", x, columns, backend, ReadOptions(processes, cache, progress))
-
-
-def inferences(
-    x: Any,
-    columns: Iterable[Column] = INFERENCE,
-    *,
-    backend: str = "pandas",
-    processes: int | None = None,
-    cache: CachePath = None,
-    progress: bool | None = None,
-) -> Any:
-    """Return a frame with a row for each model call of `x`; `nt.frames` lists the columns.
-
-    A call is one row, in the first Turn that lists it, so tokens and cost may be
-    summed: they add up to `run.usage`. Tokens that were not counted are NA, never 0. The characters
-    of reasoning are those the provider shows, those of a tool call its arguments as JSON.
-    Arguments and errors are those of `blocks`.
-    """
-    return _frame("inferences", x, columns, backend, ReadOptions(processes, cache, progress))
-
-
-def tool_calls(
-    x: Any,
-    columns: Iterable[Column] = TOOL_CALL,
-    spread: bool = False,
-    *,
-    backend: str = "pandas",
-    processes: int | None = None,
-    cache: CachePath = None,
-    progress: bool | None = None,
-) -> Any:
-    """Return a frame with a row for each tool call of `x` and its result; `nt.frames` lists the columns.
-
-    A result belongs to the oldest call before it that has its id and no result yet, because
-    transcripts use an id more than once. With `spread` each argument has a column of its own,
-    `args.city`; see `nt.frames.spread`. Arguments and errors are those of `blocks`.
-    """
-    if spread and backend == "dask":
-        raise MisuseError(
-            "spread=True cannot be combined with dask, because the argument columns depend on all rows; "
-            "use map_partitions(nt.frames.spread, …)"
-        )
-    return _frame("tool_calls", x, columns, backend, ReadOptions(processes, cache, progress), spread=spread)
-
-
-def snapshots(
-    x: Any,
-    columns: Iterable[Column] = SNAPSHOT,
-    *,
-    backend: str = "pandas",
-    processes: int | None = None,
-    cache: CachePath = None,
-    progress: bool | None = None,
-) -> Any:
-    """Return a frame with a row for each snapshot of `x` and its changes; `nt.frames` lists the columns.
-
-    An Execution has the snapshots of its loop, a Session those of its executions, a list of
-    Snapshots these. Any other Turn has one row, for its end. Arguments and errors are those of `blocks`.
-    """
-    return _frame("snapshots", x, columns, backend, ReadOptions(processes, cache, progress))
+Failed = str | re.Pattern[str] | FailureRule | None  # a rule for failed tool calls
 
 
 def read(
@@ -132,6 +33,8 @@ def read(
     processes: int | None = None,
     cache: CachePath = None,
     progress: bool | None = None,
+    prices: bool = True,
+    failed: Failed = None,
 ) -> Frames:
     """Return all frames of `x` from one pass: `.blocks`, `.turns`, `.inferences`, `.tool_calls`, `.snapshots`.
 
@@ -141,7 +44,7 @@ def read(
     replaces the columns of some of the frames. Other arguments and errors are those of `blocks`.
     """
     replaced = {name: checked_columns(frame_columns) for name, frame_columns in _columns_by_frame(columns).items()}
-    request = FrameRequest({**COLUMNS, **replaced}, strict=strict)
+    request = FrameRequest({**COLUMNS, **replaced}, strict=strict, rules=RowRules(prices, failed))
     if checked_backend(backend) == "dask":
         from .dask_frames import dask_frames
 
@@ -157,6 +60,8 @@ def to_parquet(
     processes: int | None = None,
     cache: CachePath = None,
     rows: int = 1_000_000,
+    prices: bool = True,
+    failed: Failed = None,
 ) -> pd.DataFrame:
     """Write all frames of `x` to `folder`, about `rows` rows at a time, and return the frame of errors.
 
@@ -166,7 +71,7 @@ def to_parquet(
     """
     errors = []
     checked_backend("pandas")
-    request = FrameRequest(COLUMNS, strict=strict)
+    request = FrameRequest(COLUMNS, strict=strict, rules=RowRules(prices, failed))
     target = _empty_folder(folder)
     for number, result in enumerate(read_parts(x, request, ReadOptions(processes, cache), rows)):
         write_tables(result.tables, target, number)
@@ -190,7 +95,7 @@ class Frames:
     def __init__(
         self, result: FrameTables, backend: str, origin: Origin | None = None, frames: Mapping[str, Any] | None = None
     ) -> None:
-        self.tables = result.tables
+        self.tables: dict[str, Any] = result.tables
         self._objects = result.objects
         self._backend = backend
         self._origin = origin
@@ -204,22 +109,27 @@ class Frames:
 
     @property
     def blocks(self) -> Any:
+        """A row per block, where it first appears."""
         return self._frame("blocks")
 
     @property
     def turns(self) -> Any:
+        """A row per Turn."""
         return self._frame("turns")
 
     @property
     def inferences(self) -> Any:
+        """A row per model call."""
         return self._frame("inferences")
 
     @property
     def tool_calls(self) -> Any:
+        """A row per tool call, with its result."""
         return self._frame("tool_calls")
 
     @property
     def snapshots(self) -> Any:
+        """A row per snapshot, with its changes."""
         return self._frame("snapshots")
 
     @property
@@ -238,6 +148,7 @@ class Frames:
         write_tables(self.tables, target, 0)
         return target
 
+    @printable
     def __repr__(self) -> str:
         if not self.tables:
             return f"<Frames {', '.join(self._frames)}: {self._backend}>"
@@ -263,18 +174,19 @@ def _columns_by_frame(columns: Mapping[str, Iterable[Column]] | None) -> Mapping
     return columns or {}
 
 
-def _frame(
+def one_frame(
     name: str,
     x: Any,
     columns: Iterable[Column],
     backend: str,
     options: ReadOptions,
+    rules: RowRules,
     *,
     repeat: bool = False,
     spread: bool = False,
 ) -> Any:
     """Return one frame of `x`, raising at the first problem."""
-    request = FrameRequest({name: checked_columns(columns)}, repeat=repeat)
+    request = FrameRequest({name: checked_columns(columns)}, repeat=repeat, rules=rules)
     if checked_backend(backend) == "dask":
         from .dask_frames import dask_frames
 

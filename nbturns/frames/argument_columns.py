@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MisuseError
-from .arrow_arrays import array, arrow_type, inferred_dtype, to_json
+from .arrow_arrays import MAX_INTEGER, array, arrow_type, inferred_dtype, to_json
 from .backends import as_pandas, checked_backend
 
 if TYPE_CHECKING:
@@ -42,6 +42,19 @@ def spread_table(table: pa.Table, column: str = "args") -> pa.Table:
     return table
 
 
+def spread_scores(table: pa.Table) -> pa.Table:
+    """Return the frame of Runs with a column `score.<name>` for each score in place of its column `scores`."""
+    index = table.schema.get_field_index("scores")
+    if index < 0:
+        return table
+    values = [None if text is None else json.loads(text) for text in table.column(index).to_pylist()]
+    scores = _argument_table(values, "score")
+    table = table.remove_column(index)
+    for offset, name in enumerate(scores.column_names):
+        table = table.add_column(index + offset, scores.schema.field(offset), scores.column(name))
+    return table
+
+
 def _argument_table(values: list[Any], column: str) -> pa.Table:
     import pyarrow as pa
 
@@ -61,7 +74,6 @@ def _argument_array(title: str, cells: list[Any]) -> tuple[pa.Array, str]:
     if dtype in ("object", "time"):  # several types, or lists and objects
         dtype = "string"
         cells = [cell if isinstance(cell, str) or cell is None else to_json(cell) for cell in cells]
-    try:
-        return array(title, cells, dtype), dtype
-    except ValueError:  # an integer beyond 64 bits
-        return array(title, [None if cell is None else str(cell) for cell in cells], "string"), "string"
+    if dtype == "Int64" and any(cell is not None and abs(cell) > MAX_INTEGER for cell in cells):
+        dtype, cells = "string", [None if cell is None else str(cell) for cell in cells]
+    return array(title, cells, dtype), dtype

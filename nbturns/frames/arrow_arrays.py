@@ -13,6 +13,7 @@ from .columns import Column
 if TYPE_CHECKING:
     import pyarrow as pa
 
+MAX_INTEGER = 2**63 - 1
 SLOW = json.JSONEncoder(ensure_ascii=False, default=repr)
 
 
@@ -27,7 +28,9 @@ def _fast_encoder() -> Callable[[Any], str]:
     return lambda value: "".join(encode(value, 0))
 
 
-to_json = _fast_encoder()  # any value as JSON, with all characters as they are; values without JSON as their repr
+to_json: Callable[[Any], str] = (
+    _fast_encoder()
+)  # any value as JSON, with all characters as they are; values without JSON as their repr
 
 
 def arrow_type(dtype: str) -> pa.DataType:
@@ -68,6 +71,8 @@ def array(name: str, values: list[Any], dtype: str, row: int = 0) -> pa.Array:
         values = [None if value is None else to_json(value) for value in values]
     elif dtype == "time":
         values = [_time(value) for value in values]
+    elif dtype == "Int64":
+        values = _without_overflow(values)
     try:
         return pa.array(values, kind, from_pandas=True)
     except UnicodeEncodeError:  # half a surrogate pair, which JSON can hold and Arrow cannot
@@ -85,7 +90,11 @@ def category_codes(texts: pa.Array, codes: dict[str, int]) -> pa.Array:
 
     if not pa.types.is_dictionary(texts.type):
         texts = texts.dictionary_encode()
-    numbers = [None if text is None else codes.setdefault(text, len(codes)) for text in texts.dictionary.to_pylist()]
+    categories = texts.dictionary.to_pylist()
+    numbers: list[int | None] = [None] * len(categories)
+    for index in texts.indices.unique().to_pylist():  # in the order of the rows; a batch may have others, too
+        if index is not None and (text := categories[index]) is not None:
+            numbers[index] = codes.setdefault(text, len(codes))
     return pa.array(numbers, pa.int32()).take(texts.indices)
 
 
@@ -103,6 +112,16 @@ def inferred_dtype(values: Iterable[Any]) -> str:
     if types <= {int, float}:
         return "Float64"
     return "time" if types == {datetime} else "object"
+
+
+def _without_overflow(values: list[Any]) -> list[Any]:
+    """Return values without the numbers that 64 bits cannot hold: these are damage, and are missing."""
+    try:
+        if all(value is None or -MAX_INTEGER <= value <= MAX_INTEGER for value in values):
+            return values
+        return [value if value is None or -MAX_INTEGER <= value <= MAX_INTEGER else None for value in values]
+    except TypeError:  # not a number: reported with its row
+        return values
 
 
 def _escape_surrogates(value: Any) -> Any:

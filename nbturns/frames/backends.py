@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import MisuseError
 from ..packages import require
+from .categorical import categorical
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
 ARROW_PACKAGES = ("pyarrow", "numpy")  # all frames are built with these
-BACKENDS = {"pandas": ("pandas",), "arrow": (), "polars": ("polars",), "dask": ("dask", "pandas")}  # required packages
+BACKENDS: dict[str, Any] = {
+    "pandas": ("pandas",),
+    "arrow": (),
+    "polars": ("polars",),
+    "dask": ("dask", "pandas"),
+}  # required packages
 
 
 def checked_backend(name: str) -> str:
@@ -81,7 +87,7 @@ def _categorical(values: pa.ChunkedArray) -> pd.Categorical:
     names = values.chunk(0).dictionary.to_pylist() if values.num_chunks else []
     chunk_codes = [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in values.chunks]
     codes = np.concatenate(chunk_codes) if chunk_codes else np.empty(0, "int32")
-    return pd.Categorical.from_codes(codes, categories=pd.Index(names, dtype="object"))
+    return categorical(codes, pd.CategoricalDtype(pd.Index(names, dtype="string")))  # of objects, Arrow makes nulls
 
 
 def _dtype(kind: pa.DataType) -> str:

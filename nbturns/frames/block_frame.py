@@ -6,24 +6,35 @@ have a vector for every column; `dispatch.py` decides about that.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from ..keys import ANSWERED_BY, EDITED
+from ..safety.visible_text import printable
 from ..values.inference_results import InferenceResult
 from ..values.provenance import FIELDS, OPENAI_CHAT_FIELDS, TIMESTAMP
+from ..values.times import parsed_time
 from ..values.turns import Block, Kind
 from .arrow_arrays import to_json
 from .builder import FrameBuilder
-from .columns import Column
-from .shared_columns import FILE, RESULT_COLUMNS, RUN_ID, TURN_KEYS
-from .traversal import ModelCall, Row, Traversal, TurnVisit, text_of
+from .columns import Column, NamedColumns, in_reading_order
+from .label_frame import block_labels
+from .shared_columns import (
+    FILE,
+    LINK_COLUMNS,
+    MAYBE_DUPLICATE,
+    RESULT_COLUMNS,
+    RUN_ID,
+    TURN_KEYS,
+    block_id_column,
+    joined_labels,
+)
+from .traversal import NewBlock, Row, Traversal, TurnVisit, text_of
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-EPOCH_NUMBER = re.compile(r"\d{9,20}(?:\.\d*)?|\d\.\d+e\+\d\d")  # fewer digits are a date: 20260131
+ANSWERED_BY_DOC = "who answered the call: tool, mock, denied, skipped, recorded, not run; NA if not recorded"
 FIELDS_KEYS = (FIELDS, OPENAI_CHAT_FIELDS)
 
 
@@ -32,7 +43,8 @@ class BlockRow(Row):
     """The row of a column of `blocks`.
 
     `inference` is the record of the model call that produced the block, `name` the name of the
-    tool, on a call and on its result.
+    tool, on a call and on its result, `text` the text of the block, whatever its kind; `block.text` is that of messages
+    and reasoning alone.
     """
 
     block: Block
@@ -40,15 +52,11 @@ class BlockRow(Row):
     inference: InferenceResult | None
     inference_id: str
     name: str
-    _text: str | None = field(default=None, init=False)
+    text: str
+    copy_key: int | None
+    labels: str | None = None
 
-    @property
-    def text(self) -> str:
-        """The text of the block, whatever its kind; `block.text` is that of messages and reasoning alone."""
-        if self._text is None:
-            self._text = text_of(self.block)
-        return self._text
-
+    @printable
     def __str__(self) -> str:
         return f"{self.visit}, block {self.block_index}"
 
@@ -66,60 +74,67 @@ def extra_of(block: Block) -> str | None:
     return to_json(extra_fields) if extra_fields else None
 
 
+def answerer_of(block: Block) -> str | None:
+    """Return who answered a tool call, from the mark on its result."""
+    answerer = block.metadata.raw(ANSWERED_BY)
+    return answerer if isinstance(answerer, str) and answerer else None
+
+
+def is_edited(block: Block) -> bool:
+    """Return whether a person changed the block at a pause."""
+    return EDITED in block.metadata
+
+
 def time_of(block: Block) -> datetime | None:
     """Return the time of a message, where its source has it."""
     return parsed_time(block.metadata.raw(TIMESTAMP))
 
 
-def parsed_time(value: Any) -> datetime | None:
-    """Return a time as UTC: one in ISO format, or a number since 1970; None for anything else.
-
-    A number is of seconds, milliseconds, microseconds or nanoseconds, which differ in size for all times from
-    1973 to 5138. A time without a zone is taken for UTC.
-    """
-    if not isinstance(value, str):
-        return None
-    try:
-        if EPOCH_NUMBER.fullmatch(value):
-            return EPOCH + timedelta(microseconds=_microseconds(value))
-        time = datetime.fromisoformat(value)
-        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _microseconds(number: str) -> int:
-    """Return the microseconds since 1970 of a number whose unit is told by its size."""
-    size = float(number)
-    for largest, factor in ((1e11, 1_000_000), (1e14, 1_000), (1e17, 1)):
-        if size < largest:
-            return int(number) * factor if number.isdigit() else round(size * factor)
-    return int(number) // 1_000 if number.isdigit() else round(size / 1_000)
-
-
-BLOCK: tuple[Column, ...] = (
-    RUN_ID,
-    *TURN_KEYS,
-    Column(
-        "block_id",
-        lambda row: row.block.id or f"{row.run_id}/{row.turn_index}/{row.block_index}",
-        "string",
-        doc="the block's id, else run id, turn index and block index",
+BLOCK: tuple[Column, ...] = NamedColumns(
+    "BLOCK",
+    in_reading_order(
+        (
+            RUN_ID,
+            *TURN_KEYS,
+            block_id_column("the block's id, else run id, turn index and block index"),
+            Column("block_index", lambda row: row.block_index, "Int64", doc="index of the block in that Turn, from 0"),
+            Column(
+                "kind",
+                lambda row: row.block.kind,
+                "category",
+                categories=tuple(Kind),
+                doc="user, llm_text, tool_call, …",
+            ),
+            Column(
+                "role",
+                lambda row: row.block.role or None,
+                "category",
+                categories=ROLES,
+                doc="role of the message, if any",
+            ),
+            Column("text", lambda row: row.text, "string", doc="its text; the arguments, result or error of a tool"),
+            Column("characters", lambda row: len(row.text), "Int64", unit="characters", doc="the length of `text`"),
+            Column("images", lambda row: len(row.block.images), "Int64", unit="images", doc="number of images"),
+            Column("tool_call_id", lambda row: row.block.tool_call_id or None, "string", doc="id of the tool call"),
+            Column("name", lambda row: row.name or None, "string", doc="name of the tool, on a call and on its result"),
+            Column("error", lambda row: row.block.error or None, "string", doc="error of the tool"),
+            Column("answered_by", lambda row: answerer_of(row.block), "string", doc=ANSWERED_BY_DOC),
+            Column("edited", lambda row: is_edited(row.block), "boolean", doc="true if a person changed it at a pause"),
+            Column("inference_id", lambda row: row.inference_id or None, "string", doc="id of the model call"),
+            *RESULT_COLUMNS,
+            Column("at", lambda row: time_of(row.block), "time", doc="time of the message, if the source has it"),
+            Column("extra", lambda row: extra_of(row.block), "string", doc="unknown fields of the source, as JSON"),
+            Column("labels", lambda row: row.labels, "string", doc="labels of the block, separated by commas"),
+            *LINK_COLUMNS,
+            MAYBE_DUPLICATE,
+            FILE,
+        ),
+        "kind",
+        "name",
+        "role",
+        "text",
+        "error",
     ),
-    Column("block_index", lambda row: row.block_index, "Int64", doc="index of the block in that Turn, from 0"),
-    Column("kind", lambda row: row.block.kind, "category", known=tuple(Kind), doc="user, llm_text, tool_call, …"),
-    Column("role", lambda row: row.block.role or None, "category", known=ROLES, doc="role of the message, if any"),
-    Column("text", lambda row: row.text, "string", doc="its text; the arguments, result or error of a tool"),
-    Column("characters", lambda row: len(row.text), "Int64", unit="characters", doc="the length of `text`"),
-    Column("images", lambda row: len(row.block.images), "Int64", unit="images", doc="number of images"),
-    Column("tool_call_id", lambda row: row.block.tool_call_id or None, "string", doc="id of the tool call"),
-    Column("name", lambda row: row.name or None, "string", doc="name of the tool, on a call and on its result"),
-    Column("error", lambda row: row.block.error or None, "string", doc="error of the tool"),
-    Column("inference_id", lambda row: row.inference_id or None, "string", doc="id of the model call"),
-    *RESULT_COLUMNS,
-    Column("at", lambda row: time_of(row.block), "time", doc="time of the message, if the source has it"),
-    Column("extra", lambda row: extra_of(row.block), "string", doc="unknown fields of the source, as JSON"),
-    FILE,
 )
 
 
@@ -135,13 +150,21 @@ class BlockBuilder(FrameBuilder):
         self._tool_names: dict[str, str] = {}  # by tool call id; an id may come again with another tool
 
     def visit(self, visit: TurnVisit) -> None:
-        for index, block, model_call in self._all_blocks(visit) if self._repeat else visit.blocks:
-            result, call_id = (model_call.result, model_call.id) if model_call else (None, "")
-            name = tool_name(block, self._tool_names)
-            self.buffer.add(BlockRow(visit, block, index, result, call_id, name))
+        for new in self._all_blocks(visit) if self._repeat else visit.blocks:
+            result, call_id = (new.call.result, new.call.id) if new.call else (None, "")
+            name = tool_name(new.block, self._tool_names)
+            labels = block_labels(
+                new.block, (visit.source.id, visit.turn_index, new.index), self._traversal.label_index
+            )
+            self.buffer.add(
+                BlockRow(
+                    *(visit, new.block, new.index, result, call_id, name, new.text, new.copy_key), joined_labels(labels)
+                )
+            )
 
-    def _all_blocks(self, visit: TurnVisit) -> Iterator[tuple[int, Block, ModelCall | None]]:
-        return ((index, block, self._traversal.model_call(block)) for index, block in enumerate(visit.turn.blocks))
+    def _all_blocks(self, visit: TurnVisit) -> Iterator[NewBlock]:
+        for index, block in enumerate(visit.turn.blocks):
+            yield NewBlock(index, block, self._traversal.model_call(block), text_of(block))
 
 
 def tool_name(block: Block, tool_names: dict[str, str]) -> str:

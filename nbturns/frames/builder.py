@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .column_buffer import ColumnBuffer
 from .columns import Column
+from .shared_columns import with_copy_keys
 from .traversal import Traversal, TurnVisit
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ class FrameBuilder:
     """The builder of one frame. `begin`, `visit` and `end` are called for one Run after the other."""
 
     def __init__(self, columns: Iterable[Column]) -> None:
-        self.buffer = ColumnBuffer(columns)
+        self.buffer: ColumnBuffer = ColumnBuffer(with_copy_keys(columns))
 
     def __len__(self) -> int:
         return len(self.buffer)

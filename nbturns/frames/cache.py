@@ -14,9 +14,11 @@ import shutil
 import sys
 import tempfile
 import time
+from array import array
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +26,9 @@ from typing import TYPE_CHECKING, Any
 from ..errors import MisuseError
 from ..plugins import entry_points
 from .arrow_arrays import category_codes
-from .frame_pass import COLUMNS, FrameTables, concatenated
+from .copies import CopyKeys
+from .corrections import KnownCall
+from .frame_pass import ALL_COLUMNS, FrameTables, concatenated
 from .sources import SourceFile
 
 if TYPE_CHECKING:
@@ -37,16 +41,21 @@ EXPIRY = 30 * 86_400  # seconds after which packs of another version are deleted
 PARTIAL_PREFIX, PACK_PREFIX = ".nbturns-", "nbturns-"  # of the folders of incomplete packs, and of packs
 
 RowRange = tuple[int, int]  # first row, and the row after the last
+CacheableFile = tuple[SourceFile, str, Mapping[str, RowRange], CopyKeys]  # with its stamp, rows, and keys of copies
 
 
 @dataclass(frozen=True, slots=True)
 class CacheEntry:
-    """The rows of a pack that came from one file with this stamp, or from several consecutive files."""
+    """The rows of a pack that came from one file with this stamp, or from several consecutive files.
+
+    `copy_keys` are the keys by which copies of its Runs are recognised.
+    """
 
     stamp: str
     run_ids: tuple[str, ...]
     rows: Mapping[str, RowRange]
     pack: str = ""
+    copy_keys: CopyKeys = field(default_factory=CopyKeys.empty)
 
     def merged_with(self, following: CacheEntry) -> CacheEntry | None:
         """Return both as one entry, if the rows of `following` are the next ones."""
@@ -70,7 +79,7 @@ class Cache:
         self._open_packs: dict[str, dict[str, pa.Table]] = {}
         self._new_results: list[FrameTables] = []
         self._new_entries: dict[str, CacheEntry] = {}
-        self._new_rows = dict.fromkeys(COLUMNS, 0)
+        self._new_rows = dict.fromkeys(ALL_COLUMNS, 0)
         self._load_indexes()
 
     @classmethod
@@ -96,18 +105,18 @@ class Cache:
         frame_names = {*names, "errors"}
         tables = self._tables(entry.pack, frame_names) or {}
         return FrameTables(
-            {name: _slice(name, tables[name], entry.rows[name]) for name in COLUMNS if name in frame_names}
+            {name: _slice(name, tables[name], entry.rows[name]) for name in ALL_COLUMNS if name in frame_names}
         )
 
-    def add(self, result: FrameTables, files: Sequence[tuple[SourceFile, str, Mapping[str, RowRange]]]) -> None:
-        """Add the frames of files, each with its stamp and its rows. They are written by `save`, or when they are many."""
+    def add(self, result: FrameTables, files: Sequence[CacheableFile]) -> None:
+        """Add the frames of files, each with its rows in them. They are written by `save`, or when they are many."""
         with_ids = next((name for name, table in result.tables.items() if "run_id" in table.column_names), "")
         ids = result.tables[with_ids].column("run_id") if with_ids else None
-        for file, stamp, rows in files:
+        for file, stamp, rows, copy_keys in files:
             begin, end = rows.get(with_ids, (0, 0))
             run_ids = tuple(ids.slice(begin, end - begin).unique().to_pylist()) if ids is not None else ()
             shifted = {name: (self._new_rows[name] + b, self._new_rows[name] + e) for name, (b, e) in rows.items()}
-            self._new_entries[_key(file)] = CacheEntry(stamp, run_ids, shifted)
+            self._new_entries[_key(file)] = CacheEntry(stamp, run_ids, shifted, copy_keys=copy_keys)
         self._new_results.append(FrameTables(dict(result.tables)))
         for name, table in result.tables.items():
             self._new_rows[name] += len(table)
@@ -143,9 +152,13 @@ class Cache:
                     continue
                 pack_entries = {
                     key: CacheEntry(
-                        stamp, tuple(ids), {name: (begin, end) for name, (begin, end) in rows.items()}, pack
+                        stamp,
+                        tuple(ids),
+                        {name: (begin, end) for name, (begin, end) in rows.items()},
+                        pack,
+                        _read_keys(*copy_keys),
                     )
-                    for key, (stamp, ids, rows) in index["files"].items()
+                    for key, (stamp, ids, rows, copy_keys) in index["files"].items()
                 }
             except (OSError, ValueError, KeyError, TypeError, AttributeError):
                 continue
@@ -174,10 +187,18 @@ class Cache:
 
     def _write(self) -> None:
         results, entries = self._new_results, self._new_entries
-        self._new_results, self._new_entries, self._new_rows = [], {}, dict.fromkeys(COLUMNS, 0)
+        self._new_results, self._new_entries, self._new_rows = [], {}, dict.fromkeys(ALL_COLUMNS, 0)
         if not entries:
             return
-        files = {key: (entry.stamp, entry.run_ids, entry.rows) for key, entry in entries.items()}
+        files = {
+            key: (
+                entry.stamp,
+                entry.run_ids,
+                entry.rows,
+                _written_keys(entry.copy_keys),
+            )
+            for key, entry in entries.items()
+        }
         partial_folder = Path(tempfile.mkdtemp(dir=self.folder, prefix=PARTIAL_PREFIX))
         try:
             for name, table in concatenated(results).tables.items():
@@ -191,7 +212,7 @@ class Cache:
             raise
         self._pack_rows[pack] = sum(entry.length for entry in entries.values())
         for key, entry in entries.items():
-            self.entries.setdefault(key, []).append(CacheEntry(entry.stamp, entry.run_ids, entry.rows, pack))
+            self.entries.setdefault(key, []).append(replace(entry, pack=pack))
 
     def _tidy(self) -> None:
         """Delete the packs that are replaced, and merge many small packs into one."""
@@ -222,7 +243,7 @@ class Cache:
                     continue
                 lengths = {name: end - begin for name, (begin, end) in entry.rows.items() if name in names}
                 rows = {name: (self._new_rows[name], self._new_rows[name] + lengths[name]) for name in lengths}
-                self._new_entries[key] = CacheEntry(entry.stamp, entry.run_ids, rows)
+                self._new_entries[key] = replace(entry, rows=rows, pack="")
                 self._new_results.append(self.load(entry, names))
                 for name in names:
                     self._new_rows[name] = rows[name][1]
@@ -236,16 +257,27 @@ class Cache:
         shutil.rmtree(self.folder / pack, ignore_errors=True)
 
 
+def _written_keys(copy_keys: CopyKeys) -> list[Any]:
+    """Return the keys of copies as JSON values."""
+    calls = [(key, call.run_id, call.turn_index, call.inference_id, call.counts) for key, call in copy_keys.calls]
+    return [*(b64encode(keys.tobytes()).decode() for keys in (copy_keys.ids, copy_keys.chains)), calls]
+
+
+def _read_keys(ids: str, chains: str, calls: list[Any]) -> CopyKeys:
+    known_calls = [(int(key), KnownCall(*fields)) for key, *fields in calls]
+    return CopyKeys(array("q", b64decode(ids)), array("q", b64decode(chains)), known_calls)
+
+
 def _slice(name: str, table: pa.Table, rows: RowRange) -> pa.Table:
     """Return some rows of a frame with the categories that these rows alone would have."""
     import pyarrow as pa
 
     begin, end = rows
     part = table.slice(begin, end - begin)
-    for index, column in enumerate(COLUMNS[name]):
+    for index, column in enumerate(ALL_COLUMNS[name]):
         if column.dtype != "category":
             continue
-        codes = {str(category): code for code, category in enumerate(dict.fromkeys(map(str, column.known)))}
+        codes = {str(category): code for code, category in enumerate(dict.fromkeys(map(str, column.categories)))}
         numbers = [category_codes(chunk.cast(pa.large_string()), codes) for chunk in part.column(index).chunks]
         names = pa.array(list(codes), pa.large_string())
         chunks = [pa.DictionaryArray.from_arrays(chunk, names) for chunk in numbers or [pa.array([], pa.int32())]]
@@ -270,7 +302,7 @@ def _key(file: SourceFile) -> str:
 @cache
 def version_mark() -> str:
     """Return a hash of everything that reads files: our columns, our code, and the packages with importers."""
-    columns: Any = {name: [(c.name, c.dtype, c.known) for c in columns] for name, columns in COLUMNS.items()}
+    columns: Any = {name: [(c.name, c.dtype, c.categories) for c in columns] for name, columns in ALL_COLUMNS.items()}
     code = [path.stat().st_mtime_ns for path in sorted(Path(__file__).parents[1].rglob("*.py"))]
     importer_packages = sorted(
         f"{point.name} {point.dist.name} {point.dist.version}"

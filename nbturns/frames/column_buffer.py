@@ -23,13 +23,14 @@ class ColumnBuffer:
     """The rows of one frame, and the columns that are computed from them."""
 
     def __init__(self, columns: Iterable[Column]) -> None:
-        self.columns = checked_columns(columns)
+        self.columns: tuple[Column, ...] = checked_columns(columns)
         self._rows: list[Any] = []
         self._batches: list[list[Any]] = []  # a list of arrays per batch, in the order of the columns
         self._batch_rows = 0  # rows in all batches
         self._mark = (0, 0)  # batches and rows before the current conversation
         self._codes: list[dict[str, int]] = [
-            {name: code for code, name in enumerate(dict.fromkeys(map(str, column.known)))} for column in self.columns
+            {name: code for code, name in enumerate(dict.fromkeys(map(str, column.categories)))}
+            for column in self.columns
         ]
 
     def __len__(self) -> int:
@@ -38,13 +39,13 @@ class ColumnBuffer:
     def add(self, row: Any) -> None:
         self._rows.append(row)
         if len(self._rows) - self._mark[1] >= BATCH:
-            self._flush(self._mark[1])
-            self._flush()
+            self.flush(self._mark[1])
+            self.flush()
 
     def mark(self) -> None:
         """Keep all rows so far; those that follow are of a new conversation."""
         if len(self._rows) >= BATCH:
-            self._flush()
+            self.flush()
         self._mark = len(self._batches), len(self._rows)
 
     def roll_back(self) -> None:
@@ -55,15 +56,15 @@ class ColumnBuffer:
         del self._rows[rows:]
 
     def add_batch(self, arrays: list[Any], rows: int) -> None:
-        """Add a batch of `rows` rows as arrays, those of categories by `category_codes`."""
-        self._flush()
+        """Add a batch of `rows` rows as arrays, those of categories by `category_codes`, after `flush`."""
         self._batches, self._batch_rows = [*self._batches, arrays], self._batch_rows + rows
 
     def codes(self, column_index: int) -> dict[str, int]:
         """Return the number of each category of a column; new categories are added to it."""
         return self._codes[column_index]
 
-    def _flush(self, limit: int | None = None) -> None:
+    def flush(self, limit: int | None = None) -> None:
+        """Turn the rows, or the first of them, into arrays."""
         rows = self._rows[:limit]
         if not rows:
             return
@@ -85,7 +86,7 @@ class ColumnBuffer:
         """Return all rows as a table, and the values of the object columns as they are."""
         import pyarrow as pa
 
-        self._flush()
+        self.flush()
         batches, self._batches, self._batch_rows = self._batches, [], 0
         arrays, fields, objects = [], [], {}
         for index, column in enumerate(self.columns):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
+from typing import Any, Self
 
 from ..errors import MisuseError
 
@@ -20,7 +20,7 @@ class Column:
     `dtype` is pandas' name of a type that keeps NA ("string", "Int64", "Float64",
     "boolean", "category", "object"), "time" (seconds since the epoch or a datetime; UTC) or
     "json" (any JSON value: parsed in pandas, text elsewhere); "" chooses one that fits the
-    values. `unit` and `doc` describe the values, `known` lists the categories that a frame has even
+    values. `unit` and `doc` describe the values, `categories` lists the categories that a frame has even
     without a row of them. Raises MisuseError for a name that is not a string and for an `of` that is not callable.
     """
 
@@ -30,7 +30,7 @@ class Column:
     _: KW_ONLY
     unit: str = ""
     doc: str = ""
-    known: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name or not callable(self.of):
@@ -40,6 +40,27 @@ class Column:
             )
         if self.dtype not in DTYPES:
             raise MisuseError(f"column {self.name!r}: unknown dtype {self.dtype!r}; use one of {', '.join(DTYPES)}")
+
+
+class NamedColumns(tuple[Column, ...]):  # noqa: SLOT001  # a tuple cannot have slots
+    """The columns of a frame. A signature shows them as `nt.frames.BLOCK`, and a cell with their names."""
+
+    name: str
+
+    def __new__(cls, name: str, columns: Iterable[Column]) -> Self:
+        """Return these columns under the name that `nt.frames` has them by."""
+        named_columns = super().__new__(cls, columns)
+        named_columns.name = name
+        return named_columns
+
+    def __getnewargs__(self) -> tuple[str, tuple[Column, ...]]:  # for pickle
+        return self.name, tuple(self)
+
+    def __repr__(self) -> str:
+        return f"nt.frames.{self.name}"
+
+    def _repr_pretty_(self, printer: Any, _: bool) -> None:
+        printer.text(f"{self!r}: {', '.join(column.name for column in self)}")
 
 
 DTYPES = ("", "string", "Int64", "Float64", "boolean", "category", "time", "json", "object")
@@ -62,3 +83,19 @@ def checked_columns(columns: Iterable[Column]) -> tuple[Column, ...]:
             raise MisuseError(f"two columns are named {column.name!r}; remove or rename one of them")
         names.add(column.name)
     return column_tuple
+
+
+NUMBERS = ("Int64", "Float64", "time")
+
+
+def in_reading_order(columns: Iterable[Column], *first: str) -> tuple[Column, ...]:
+    """Return columns in the order in which one reads them: those named first, other values, numbers, then ids."""
+
+    def place(column: Column) -> int:
+        if column.name in first:
+            return first.index(column.name) - len(first)
+        if column.name.endswith(("_id", "_index")) or column.name in ("file", "signature", "price_table"):
+            return 2
+        return 1 if column.dtype in NUMBERS else 0
+
+    return tuple(sorted(columns, key=place))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import LoadError
 from .backends import as_pandas
+from .copies import DuplicateMarks
 from .frame_pass import COLUMNS, FramePass, FrameRequest, FrameTables
 from .scheduler import ReadOptions, no_progress, read_all, read_file
 from .sources import SourceFile, expand, is_path_input
@@ -34,7 +35,7 @@ def dask_frames(x: Any, request: FrameRequest) -> dict[str, Any]:
         if isinstance(part, LoadError):
             raise part
         files.append(part)
-    empty_frames = {name: _with_open_categories(_frame(t)) for name, t in FramePass(request).result().tables.items()}
+    empty_frames = {name: _with_open_categories(_frame(t)) for name, t in _finished(FramePass(request)).tables.items()}
     read_tables, frame_of = delayed(_read_tables, pure=True), delayed(_frame_of, pure=True)
     results = [read_tables(file, request) for file in files]
     return {
@@ -59,7 +60,11 @@ def _read_tables(file: SourceFile, request: FrameRequest) -> FrameTables:
     """Return the frames of one file, on a worker."""
     frame_pass = FramePass(request)
     read_file(frame_pass, file, no_progress)
-    return frame_pass.result()
+    return _finished(frame_pass)
+
+
+def _finished(frame_pass: FramePass) -> FrameTables:
+    return frame_pass.request.finish(frame_pass.result(), DuplicateMarks(), spread=False)
 
 
 def _frame_of(result: FrameTables, name: str) -> pd.DataFrame:

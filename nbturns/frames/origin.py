@@ -95,6 +95,20 @@ def _turn_keys(rows: Any) -> list[TurnKey]:
     return [(run_id, index, file) for (run_id, index), file in keys.items()]
 
 
+def blocks_by_run(rows: Any) -> dict[tuple[str, str], list[tuple[int, int | None]]]:
+    """Return the Turn and block indexes of the rows of each Run, by its id and file, in order."""
+    columns = _columns(rows, ("run_id", "turn_index", "block_index", "file"))
+    count = len(columns.get("run_id", ()))
+    places: dict[tuple[str, str], list[tuple[int, int | None]]] = {}
+    missing = [None] * count
+    names = (columns.get(name) or missing for name in ("run_id", "turn_index", "block_index", "file"))
+    for run_id, turn_index, block_index, file in zip(*names, strict=True):
+        if isinstance(run_id, str) and isinstance(turn_index, Integral):
+            block = int(block_index) if isinstance(block_index, Integral) else None
+            places.setdefault((run_id, file if isinstance(file, str) else ""), []).append((int(turn_index), block))
+    return places
+
+
 def block_indexes(rows: Any) -> list[int]:
     """Return the indexes of the blocks of these rows in their Turns; empty for rows of Turns or model calls."""
     indexes = _columns(rows, ("block_index",)).get("block_index", ())
@@ -136,7 +150,7 @@ def _candidate_runs(x: Any, keys: list[TurnKey]) -> Iterator[tuple[set[str], str
 def _runs_of_file(file: SourceFile) -> Iterator[tuple[set[str], str, Run]]:
     """Return the Runs of a file; in a frame of many files an id may begin with the name of its file."""
     own_ids, prefixed_ids, position = RunIds(), RunIds(), 0
-    for item in read_runs_of_file(file.path):
+    for item in read_runs_of_file(file.path, place=file.place):
         run = item.run if isinstance(item, LoadError) else item
         if run is not None:
             run_id = file.run_id(run, position)

@@ -28,9 +28,13 @@ class ReportRow(Row):
     @property
     def notes(self) -> str | None:
         """The first notes on guessed, unknown and dropped values, one per line."""
-        notes = [*self.report.guessed, *self.report.unknown, *self.report.dropped]
-        remaining = [f"and {len(notes) - NOTE_LIMIT} more"] if len(notes) > NOTE_LIMIT else []
-        return "\n".join([*notes[:NOTE_LIMIT], *remaining]) or None
+        return notes_text([*self.report.guessed, *self.report.unknown, *self.report.dropped])
+
+
+def notes_text(notes: list[str]) -> str | None:
+    """Return the first of some notes, one per line; None without any."""
+    remaining = [f"and {len(notes) - NOTE_LIMIT} more"] if len(notes) > NOTE_LIMIT else []
+    return "\n".join([*notes[:NOTE_LIMIT], *remaining]) or None
 
 
 REPORT: tuple[Column, ...] = (

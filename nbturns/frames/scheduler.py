@@ -12,11 +12,14 @@ from typing import Any
 from ..errors import LoadError, MisuseError
 from ..files import read_runs_of_file
 from ..importers import pause_gc
-from .cache import Cache, CacheEntry, RowRange
-from .fast.dispatch import read_fast
-from .frame_pass import COLUMNS, FramePass, FrameRequest, FrameTables, concatenated
+from ..safety.limits import Limits, current_limits
+from .cache import Cache, CacheableFile, CacheEntry
+from .copies import Copies, CopyKeys, DuplicateMarks, stable_digest
+from .fast.dispatch import read_fast, read_stored
+from .frame_pass import ALL_COLUMNS, FramePass, FrameRequest, FrameTables, RowRules, concatenated
 from .progress import Progress
-from .sources import RunIds, RunSource, SourceFile, expand, is_path_input
+from .sources import ListedFile, RunIds, RunSource, SourceFile, StoredRun, expand, is_path_input
+from .summary_rows import add_summaries
 
 CachePath = str | os.PathLike[str] | bool | None
 
@@ -49,9 +52,10 @@ def read_parts(
         raise MisuseError(f"invalid number of processes {options.processes!r}; pass an integer of at least 1")
     if (cache or options.processes) and (request.repeat or not request.has_standard_columns):
         raise MisuseError(
-            "columns of your own and repeat=True need this process and no cache; leave out processes= and cache="
+            "columns and functions of your own and repeat=True need this process and no cache; "
+            "leave out processes= and cache="
         )
-    scheduler = _Scheduler(request, cache, row_limit)
+    scheduler = _Scheduler(request, cache, row_limit, has_processes=bool(options.processes))
     with ExitStack() as stack:
         pool = stack.enter_context(_pool(options.processes)) if options.processes else None
         try:
@@ -78,21 +82,32 @@ PendingFile = tuple[SourceFile, str, "Future[FrameTables]"]  # a file that anoth
 class _Scheduler:
     """The results that are not returned yet, in order: read here, cached, or pending in another process."""
 
-    def __init__(self, request: FrameRequest, cache: Cache | None, row_limit: int | None) -> None:
+    def __init__(
+        self, request: FrameRequest, cache: Cache | None, row_limit: int | None, *, has_processes: bool
+    ) -> None:
         self.request = request
         self.cache = cache
         self.row_limit = row_limit
         self.progress = Progress(0, visible=False)
         self.run_ids = RunIds()
-        self._local_request = request if cache is None else all_columns(request.columns, strict=request.strict)
-        self.local_pass = FramePass(self._local_request, self.run_ids)
-        self._cacheable: list[tuple[SourceFile, str, dict[str, RowRange]]] = []  # files whose rows are in the pass
+        self.copies = Copies(stable_digest) if cache is not None or has_processes else Copies()
+        self._local_request = (
+            request if cache is None else all_columns(request.columns, request.rules, strict=request.strict)
+        )
+        self.duplicates = DuplicateMarks()
+        self.local_pass = FramePass(self._local_request, self.run_ids, self.copies)
+        self._cacheable: list[CacheableFile] = []  # files whose rows are in the pass
         self._results: list[FrameTables | CacheEntry | PendingFile] = []
         self._has_returned = False
 
-    def add(self, part: SourceFile | RunSource | LoadError, pool: ProcessPoolExecutor | None) -> None:
+    def add(self, part: SourceFile | StoredRun | RunSource | LoadError, pool: ProcessPoolExecutor | None) -> None:
+        self.local_pass.has_listed_problems = False
         if isinstance(part, LoadError):
             self.local_pass.add_error(part)
+        elif isinstance(part, StoredRun):
+            with pause_gc():
+                if not read_stored(self.local_pass, part):
+                    self.local_pass.add_run(part.source())
         elif isinstance(part, RunSource):
             with pause_gc():
                 self.local_pass.add_run(part)
@@ -106,10 +121,15 @@ class _Scheduler:
         if self.row_limit is not None and self.local_pass.row_count >= self.row_limit:
             self._finish_local_pass()
 
+    def _stamp(self, file: SourceFile, cache: Cache) -> str:
+        """Return what the rows of a file depend on: its size and time, and the rules; "" for a missing file."""
+        stamp = cache.stamp(file)
+        return f"{stamp} {self.request.rules.mark}" if stamp else ""
+
     def _add_cached(self, file: SourceFile, cache: Cache) -> bool:
         """Add the cached rows of a file; False if there are none."""
-        entry = cache.find(file, cache.stamp(file), self.request.columns)
-        if entry is None or self.run_ids.conflict(entry.run_ids, str(file.path)):  # another file has Runs of these ids
+        entry = cache.find(file, self._stamp(file, cache), self.request.columns)
+        if entry is None or self._has_conflict(entry.run_ids, entry.copy_keys, file):
             return False
         self._finish_local_pass()
         last_result = self._results[-1] if self._results else None
@@ -121,30 +141,40 @@ class _Scheduler:
         self.progress.advance(file.size)
         return True
 
+    def _has_conflict(self, run_ids: Iterable[str], copy_keys: CopyKeys, file: SourceFile) -> bool:
+        """Return whether other files have Runs of these ids, or copies; if not, both are noted for this file."""
+        if not self.copies.are_new(copy_keys.ids) or self.run_ids.conflict(run_ids, str(file.path)):
+            return True
+        self.copies.add_keys(copy_keys)
+        return False
+
     def _read_for_cache(self, file: SourceFile, cache: Cache) -> None:
-        """Read a file in this process. It is not cached if its Runs have other ids than they have alone."""
-        stamp, row_counts, renamed = cache.stamp(file), self.local_pass.row_counts(), self.run_ids.renamed
+        """Read a file in this process. It is not cached if its rows are others than those it has alone."""
+        stamp, row_counts, renamed = self._stamp(file, cache), self.local_pass.row_counts(), self.run_ids.renamed
+        self.copies.new_keys, copies_found = CopyKeys.empty(), self.copies.found
         read_file(self.local_pass, file, self.progress.advance)
-        if self.run_ids.renamed == renamed and stamp:
+        if self.run_ids.renamed == renamed and self.copies.found == copies_found and stamp:
             rows = {name: (row_counts[name], count) for name, count in self.local_pass.row_counts().items()}
-            self._cacheable.append((file, stamp, rows))
+            self._cacheable.append((file, stamp, rows, self.copies.new_keys))
 
     def _submit(self, file: SourceFile, pool: ProcessPoolExecutor) -> PendingFile:
         """Return the pending frames of one file: from the cache, or of another process."""
         names = tuple(self.request.columns)
-        stamp = self.cache.stamp(file) if self.cache else ""
+        stamp = self._stamp(file, self.cache) if self.cache else ""
         entry = self.cache.find(file, stamp, names) if self.cache else None
         if self.cache is None or entry is None:
-            return file, stamp, pool.submit(read_single_file, file, names)
+            return file, stamp, pool.submit(read_single_file, file, names, self.request.rules)
         future: Future[FrameTables] = Future()
-        future.set_result(self.cache.load(entry, names))
+        result = self.cache.load(entry, names)
+        result.copy_keys = entry.copy_keys
+        future.set_result(result)
         return file, "", future
 
     def _await(self, future: Future[FrameTables], file: SourceFile) -> FrameTables:
         try:
             return future.result()
         except BrokenExecutor:  # killed, most likely for its memory
-            failed_pass = FramePass(all_columns(self.request.columns, strict=False))
+            failed_pass = FramePass(all_columns(self.request.columns, self.request.rules, strict=False))
             reason = "a process that read files was killed; with fewer processes= each of them has more memory"
             failed_pass.add_error(LoadError(reason, file=str(file.path)))
             return failed_pass.result()
@@ -159,7 +189,7 @@ class _Scheduler:
         if rows:
             self._results.append(result)
         self._cacheable = []
-        self.local_pass = FramePass(self._local_request, self.run_ids)
+        self.local_pass = FramePass(self._local_request, self.run_ids, self.copies)
 
     def finished_results(self) -> Iterator[FrameTables]:
         """Return the results that are finished before the end, where they are wanted in parts."""
@@ -168,10 +198,13 @@ class _Scheduler:
 
     def remaining_results(self) -> Iterator[FrameTables]:
         self._finish_local_pass()
+        if self.row_limit is None:  # a later file may have the larger count of a call
+            results = [self._next_tables() for _ in range(len(self._results))]
+            yield from map(self._finished, results)
         while self._results:
             yield self._next_result()
         if not self._has_returned:
-            yield self.request.select(self.local_pass.result())
+            yield self.request.finish(self.local_pass.result(), self.duplicates)
 
     def results_after_interrupt(self) -> Iterator[FrameTables]:
         """Return the results that are finished, with an error row for the interrupt."""
@@ -188,6 +221,14 @@ class _Scheduler:
             self.cache.save()
 
     def _next_result(self) -> FrameTables:
+        return self._finished(self._next_tables())
+
+    def _finished(self, result: FrameTables) -> FrameTables:
+        self.copies.corrections.apply(result.tables)
+        return self.request.finish(result, self.duplicates)
+
+    def _next_tables(self) -> FrameTables:
+        """Remove the next result, and return its tables before they are finished."""
         entry = self._results[0]
         if isinstance(entry, tuple):
             result = self._pending_result(*entry)
@@ -200,22 +241,26 @@ class _Scheduler:
         self._has_returned = True
         if self.request.strict:
             _raise_first_error(result)
-        return self.request.select(result)
+        return result
 
     def _pending_result(self, file: SourceFile, stamp: str, future: Future[FrameTables]) -> FrameTables:
         result = self._await(future, file)
+        if isinstance(file, ListedFile) and self.request.strict:
+            result.tables["errors"] = result.tables["errors"].slice(0, 0)  # the library lists them
         if self.cache and stamp:
-            self.cache.add(result, [(file, stamp, {name: (0, len(table)) for name, table in result.tables.items()})])
-        if self.run_ids.conflict(_run_ids(result), str(file.path)):  # another file has Runs of these ids
-            result = read_single_file(file, tuple(self.request.columns), reserved_ids=tuple(self.run_ids))
+            rows = {name: (0, len(table)) for name, table in result.tables.items()}
+            self.cache.add(result, [(file, stamp, rows, result.copy_keys)])
+        if self._has_conflict(_run_ids(result), result.copy_keys, file):
+            names = tuple(self.request.columns)
+            result = read_single_file(file, names, self.request.rules, tuple(self.run_ids), self.copies)
             self.run_ids.conflict(_run_ids(result), str(file.path))
         self.progress.advance(file.size)
         return result
 
 
-def all_columns(names: Iterable[str], *, strict: bool) -> FrameRequest:
+def all_columns(names: Iterable[str], rules: RowRules, *, strict: bool) -> FrameRequest:
     """Return the request of these frames with all of their columns."""
-    return FrameRequest({name: COLUMNS[name] for name in names}, strict=strict)
+    return FrameRequest({name: ALL_COLUMNS[name] for name in names}, strict=strict, rules=rules)
 
 
 def _is_finished(result: FrameTables | CacheEntry | PendingFile) -> bool:
@@ -234,11 +279,23 @@ def no_progress(size: int) -> None:
     """Ignore a report of progress."""
 
 
-def read_single_file(file: SourceFile, names: tuple[str, ...], reserved_ids: Iterable[str] = ()) -> FrameTables:
-    """Return all columns of these frames for one file by itself, with its errors; `reserved_ids` are of other Runs."""
-    file_pass = FramePass(all_columns(names, strict=False), RunIds(reserved_ids))
+def read_single_file(
+    file: SourceFile,
+    names: tuple[str, ...],
+    rules: RowRules,
+    reserved_ids: Iterable[str] = (),
+    copies: Copies | None = None,
+) -> FrameTables:
+    """Return all columns of these frames for one file by itself, with its errors.
+
+    `reserved_ids` and `copies` are those of other files.
+    """
+    copies = Copies(stable_digest) if copies is None else copies
+    file_pass = FramePass(all_columns(names, rules, strict=False), RunIds(reserved_ids), copies)
     read_file(file_pass, file, no_progress)
-    return file_pass.result()
+    result = file_pass.result()
+    result.copy_keys = copies.new_keys
+    return result
 
 
 def _run_ids(result: FrameTables) -> list[str]:
@@ -255,8 +312,9 @@ def read_file(frame_pass: FramePass, file: SourceFile, advance: Callable[[int], 
         remaining -= size
         advance(size)
 
+    frame_pass.has_listed_problems = isinstance(file, ListedFile)
     with pause_gc():
-        if not read_fast(frame_pass, file, report):
+        if not add_summaries(frame_pass, file) and not read_fast(frame_pass, file, report):
             read_runs(frame_pass, file)
     advance(remaining)
 
@@ -265,7 +323,7 @@ def read_runs(frame_pass: FramePass, file: SourceFile) -> None:
     """Read every Run of a file as values. A problem is an error row, and the next Run follows."""
     position = 0
     try:
-        for item in read_runs_of_file(file.path):
+        for item in read_runs_of_file(file.path, prices=frame_pass.request.rules.prices, place=file.place):
             run = item.run if isinstance(item, LoadError) else item
             if run is not None:
                 frame_pass.add_run(file.source(run, position))
@@ -284,11 +342,12 @@ def _pool(processes: int) -> ProcessPoolExecutor:
     """Return a pool of spawned processes: a fork of a process with threads may deadlock."""
     import multiprocessing
 
-    return ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _ignore_interrupts)
+    return ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _start_worker, (current_limits(),))
 
 
-def _ignore_interrupts() -> None:
-    """Leave interrupts to the process that started this one and ends it."""
+def _start_worker(limits: Limits) -> None:
+    """Use the caller's limits, and leave interrupts to the process that started this one and ends it."""
     import signal
 
+    limits.__enter__()
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import chain, count
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from ..errors import LoadError, MisuseError
 from ..events import Snapshot
@@ -15,6 +16,15 @@ from ..keys import SESSION_ID
 from ..runtime.execution import Execution
 from ..session import Session
 from ..values.turns import Run, Turn
+from .run_ids import RunIds as RunIds
+
+
+@runtime_checkable
+class RunCollection(Protocol):
+    """A store or a library: `ids()` returns the ids of all Runs, `load(id)` one Run."""
+
+    def ids(self) -> Iterable[str]: ...
+    def load(self, id: str, /) -> Run: ...
 
 
 @runtime_checkable
@@ -25,11 +35,23 @@ class Store(Protocol):
     def load(self, id: str, /) -> Run: ...
 
 
+class RunLinks(NamedTuple):
+    """The Run that started a Run, its tool call that did so, and the Run that started all of these; "" for none."""
+
+    parent: str = ""
+    tool_call: str = ""
+    root: str = ""
+
+
+NO_LINKS = RunLinks()
+
+
 @dataclass(frozen=True, slots=True)
 class RunSource:
     """A Run, the id of its rows, its file ("" for none), and its snapshots by Turn index.
 
-    `label` is the name of the file, `position` the index of the Run in it, or among the values passed.
+    `label` is the name of the file, `position` the index of the Run in it, or among the values passed. `links` are set
+    by the pass.
     """
 
     run: Run
@@ -38,14 +60,23 @@ class RunSource:
     label: str = ""
     position: int = 0
     snapshots: Mapping[int, tuple[Snapshot, ...]] | None = None
+    links: RunLinks = NO_LINKS
+
+    def linked_id(self, run_id: str) -> str:
+        """Return the id that another Run of this file has in the frames."""
+        return distinct_id(run_id, Path(self.file).stem, self.label) if self.file else run_id
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file to be read. `label` is its name without suffix, longer where two files have the same."""
+    """A file to be read. `label` is its name without suffix, longer where two files have the same.
+
+    `place` is its path below the folder or the glob that was given, which the ids of Runs without one begin with.
+    """
 
     path: Path
     label: str
+    place: str = ""
 
     @property
     def size(self) -> int:
@@ -60,43 +91,58 @@ class SourceFile:
 
     def run_id(self, run: Run, position: int) -> str:
         """Return the id of a Run of this file: its own, that of its session, or file and position."""
-        return self.distinct_id(run.id) or session_of(run) or f"{self.path}#{position}"
+        return self.distinct_id(run.id) or session_of(run) or self.position_id(position)
+
+    def position_id(self, position: int) -> str:
+        """Return the id of a Run without one: the place of its file, and its index there."""
+        return f"{self.place or self.path.name}#{position}"
 
     def distinct_id(self, run_id: str) -> str:
         """Return an id as it is; an id that an importer made of the name of the file, made of its label."""
-        stem = self.path.stem
-        if run_id and stem != self.label and (run_id == stem or run_id.startswith(f"{stem}:")):
-            return self.label + run_id[len(stem) :]
-        return run_id
+        return distinct_id(run_id, self.path.stem, self.label)
 
 
-class RunIds:
-    """The ids of all Runs of a pass; two Runs of one id would be joined as if they were one."""
+@dataclass(frozen=True, slots=True)
+class ListedFile(SourceFile):
+    """A file of a library, which knows the ids of its Runs."""
 
-    def __init__(self, reserved: Iterable[str] = ()) -> None:
-        self._owners: dict[str, tuple[str, int]] = dict.fromkeys(reserved, ("", -1))
-        self.renamed = 0  # the number of Runs whose id was changed
+    ids: tuple[str, ...] = ()
 
-    def assign(self, run_id: str, file: str, label: str, position: int) -> str:
-        """Return `run_id`, or where another Run has it an id with the name of the file, or with a number."""
-        owner = file, position
-        if self._owners.setdefault(run_id, owner) == owner:
-            return run_id
-        self.renamed += 1
-        first = f"{label}/{run_id}" if label else f"{run_id}~2"
-        numbered = (f"{label}/{run_id}~{number}" if label else f"{run_id}~{number}" for number in count(2))
-        return next(name for name in chain((first,), numbered) if self._owners.setdefault(name, owner) == owner)
+    def run_id(self, run: Run, position: int) -> str:
+        return self.listed_id(position) or SourceFile.run_id(self, run, position)
 
-    def conflict(self, run_ids: Iterable[str], file: str) -> bool:
-        """Return whether another file has one of these ids; if not, they are assigned to this file."""
-        if any(run_id in self._owners and self._owners[run_id][0] != file for run_id in run_ids):
-            return True
-        for run_id in run_ids:
-            self._owners[run_id] = file, -1
-        return False
+    def listed_id(self, position: int) -> str:
+        return self.ids[position] if position < len(self.ids) else ""
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._owners)
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """A Run of a collection, which is loaded when it is needed. `record` is its plain data, if that has all of it."""
+
+    collection: Any
+    id: str
+    position: int
+
+    def record(self) -> dict[str, Any] | None:
+        read_record = getattr(self.collection, "record", None)
+        record = None if read_record is None else read_record(self.id)
+        return record if isinstance(record, dict) else None
+
+    def source(self) -> RunSource:
+        """Return the loaded Run with its snapshots."""
+        run = self.collection.load(self.id)
+        run_id = run.id or session_of(run) or f"memory#{self.position}"
+        return RunSource(run, run_id, position=self.position, snapshots=_stored_snapshots(self.collection, self.id))
+
+
+MEMORY = SourceFile(Path(), "")  # of Runs that no file has
+
+
+def distinct_id(run_id: str, stem: str, label: str) -> str:
+    """Return an id as it is; one that was made of the name of a file, made of the label of that file."""
+    if run_id and stem != label and (run_id == stem or run_id.startswith(f"{stem}:")):
+        return label + run_id[len(stem) :]
+    return run_id
 
 
 def are_paths(x: Any) -> bool:
@@ -108,7 +154,7 @@ def is_path_input(x: Any) -> bool:
     return isinstance(x, (str, os.PathLike)) or are_paths(x)
 
 
-def expand(x: Any) -> Iterator[SourceFile | RunSource | LoadError]:
+def expand(x: Any) -> Iterator[SourceFile | StoredRun | RunSource | LoadError]:
     """Return every file and every Run of `x` in order; an error for a path without a file.
 
     The id of a Run without one is that of its session, or made of its file and position, or of
@@ -121,9 +167,12 @@ def expand(x: Any) -> Iterator[SourceFile | RunSource | LoadError]:
     for part in _parts(x):
         if isinstance(part, (SourceFile, LoadError)):
             yield part
+        elif isinstance(part, StoredRun):
+            yield replace(part, position=number)
+            number += 1
         else:
             run, snapshots = part
-            run_id = run.id or session_of(run) or f"run-{number}"
+            run_id = run.id or session_of(run) or f"memory#{number}"
             yield RunSource(run, run_id, position=number, snapshots=snapshots)
             number += 1
 
@@ -137,7 +186,8 @@ def session_of(run: Run) -> str:
     return next(filter(None, map(session_id, run.turns)), "")
 
 
-Part = SourceFile | LoadError | tuple[Run, Mapping[int, tuple[Snapshot, ...]] | None]
+OWN_TYPES = (Run, Turn, Session, Execution, Snapshot, Store, str, os.PathLike)
+Part = SourceFile | StoredRun | LoadError | tuple[Run, Mapping[int, tuple[Snapshot, ...]] | None]
 
 
 def _parts(x: Any) -> Iterator[Part]:
@@ -154,13 +204,32 @@ def _parts(x: Any) -> Iterator[Part]:
             yield Run((x.turn,)), {0: (x,)}
         case str() | os.PathLike():
             yield from _files((x,))
+        case RunCollection():
+            yield from _listed_files(x) if hasattr(x, "ids_by_file") else (StoredRun(x, id, 0) for id in x.ids())
         case Store():
             for entry in x.runs():
                 yield x.load(_entry_id(entry)), None
+        case list() | tuple() if x and not isinstance(x[0], OWN_TYPES):
+            yield from _foreign_parts(x)
+        case Iterator():
+            first = list(islice(x, 1))
+            is_own = not first or isinstance(first[0], OWN_TYPES)
+            yield from (_item_parts if is_own else _foreign_parts)(chain(first, x))
         case Iterable() if not isinstance(x, (bytes, bytearray, Mapping)) and not hasattr(x, "columns"):
             yield from _item_parts(x)
         case _:
-            raise _type_error(x)
+            yield from _foreign_parts(x)
+
+
+def _foreign_parts(x: Any) -> Iterator[Part]:
+    """Yield the Runs of messages, tables and objects of other packages."""
+    from ..files import load_all
+
+    try:
+        for run in load_all(x):
+            yield run, None
+    except MisuseError as error:
+        raise _type_error(x) from error
 
 
 def _entry_id(entry: Any) -> str:
@@ -168,6 +237,32 @@ def _entry_id(entry: Any) -> str:
     if isinstance(entry, Mapping):
         entry = entry.get("id") or entry.get("run_id")
     return entry if isinstance(entry, str) else str(getattr(entry, "id", None) or getattr(entry, "run_id", entry))
+
+
+def _stored_snapshots(collection: Any, id: str) -> Mapping[int, tuple[Snapshot, ...]] | None:
+    """Return the snapshots of a stored session by Turn index; None for a library, which has none."""
+    return _StoredSnapshots(collection, id) if hasattr(collection, "snapshots") else None
+
+
+class _StoredSnapshots(Mapping[int, tuple[Snapshot, ...]]):
+    """The snapshots of a stored session by Turn index, which are loaded when they are needed."""
+
+    def __init__(self, collection: Any, id: str) -> None:
+        self._collection = collection
+        self._id = id
+
+    @cached_property
+    def _by_index(self) -> dict[int, tuple[Snapshot, ...]]:
+        return {index: snapshots for index, snapshots in enumerate(self._collection.snapshots(self._id)) if snapshots}
+
+    def __getitem__(self, index: int) -> tuple[Snapshot, ...]:
+        return self._by_index[index]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._by_index)
+
+    def __len__(self) -> int:
+        return len(self._by_index)
 
 
 def _session_snapshots(session: Session) -> Mapping[int, tuple[Snapshot, ...]] | None:
@@ -178,30 +273,33 @@ def _session_snapshots(session: Session) -> Mapping[int, tuple[Snapshot, ...]] |
 
 
 def _files(names: Iterable[str | os.PathLike[str]]) -> Iterator[SourceFile | LoadError]:
-    found_paths: list[Path] = []
+    from ..files import placed_paths
+
+    found_paths: dict[Path, str] = {}  # with their places
     for name in names:
         try:
-            found_paths += paths(name)
+            for path, place in placed_paths(name if isinstance(name, str) else Path(name)):
+                found_paths.setdefault(path, place)
         except LoadError as error:
             yield error
     yield from _labelled_files(found_paths)
 
 
-def paths(name: str | os.PathLike[str]) -> list[Path]:
-    """Return the files of a path, a glob or a folder. Raises LoadError if there are none."""
-    from ..files import _matching_paths
+def _listed_files(library: Any) -> Iterator[ListedFile]:
+    """Yield the files of a library, which are read as such, with the ids that it has for their Runs."""
+    ids_by_file: Mapping[str, tuple[str, ...]] = library.ids_by_file()
+    for file in _labelled_files({Path(path): Path(path).name for path in ids_by_file}):
+        yield ListedFile(file.path, file.label, file.place, ids_by_file[str(file.path)])
 
-    return list(_matching_paths(name if isinstance(name, str) else Path(name)))
 
-
-def _labelled_files(all_paths: list[Path]) -> Iterator[SourceFile]:
+def _labelled_files(all_paths: Mapping[Path, str]) -> Iterator[SourceFile]:
     """Return the files with labels; two files of one name have the names of their folders, too."""
     by_stem: dict[str, list[Path]] = {}
-    for path in dict.fromkeys(all_paths):
+    for path in all_paths:
         by_stem.setdefault(path.stem, []).append(path)
-    for path in dict.fromkeys(all_paths):
+    for path, place in all_paths.items():
         namesakes = by_stem[path.stem]
-        yield SourceFile(path, path.stem if len(namesakes) == 1 else _distinct_label(path, namesakes))
+        yield SourceFile(path, path.stem if len(namesakes) == 1 else _distinct_label(path, namesakes), place)
 
 
 def _distinct_label(path: Path, namesakes: list[Path]) -> str:

@@ -12,13 +12,16 @@ from typing import Any
 
 from ..errors import DecodeError
 from ..render.text import TextForm, block_text
+from ..safety.visible_text import printable
 from ..values.blocks import make_block as block_of
+from ..values.failure_rules import FailureRule
 from ..values.inference_results import INFERENCE_ID, InferenceResult, ledger_results
 from ..values.persistent_list import PersistentList
-from ..values.provenance import FIELDS
 from ..values.turns import Block, Run, Turn
 from .arrow_arrays import to_json
-from .sources import RunSource, session_id
+from .copies import Copies
+from .label_file import LabelIndex
+from .sources import RunLinks, RunSource, session_id
 
 
 @dataclass(slots=True, eq=False)
@@ -26,14 +29,32 @@ class ModelCall:
     """One model call, and its blocks in the Turn that lists it.
 
     `turn_index` is the index of that Turn, `index` that of the call among the calls there; both are
-    None when no Turn of the Run lists the call.
+    None when no Turn of the Run lists the call. `copy_key` is that of `copies.py`, None for a call without blocks.
     """
 
     result: InferenceResult | None
     id: str
     turn_index: int | None = None
     index: int | None = None
-    blocks: list[Block] = field(default_factory=list)
+    blocks: list[NewBlock] = field(default_factory=list)
+    is_named: bool = True  # false when the frame makes the id
+    copy_key: int | None = None
+
+
+class NewBlock:
+    """A block in the first Turn that has it: its index there, its model call, and its text as in the frame.
+
+    `copy_key` is equal for blocks that may be the same; None where no reply tells.
+    """
+
+    __slots__ = ("block", "call", "copy_key", "index", "text")
+
+    def __init__(self, index: int, block: Block, call: ModelCall | None, text: str) -> None:
+        self.index: int = index
+        self.block: Block = block
+        self.call: ModelCall | None = call
+        self.text: str = text
+        self.copy_key: int | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -50,9 +71,10 @@ class TurnVisit:
     session_id: str
     shared: int
     extends_previous: bool
-    blocks: list[tuple[int, Block, ModelCall | None]] = field(default_factory=list)
+    blocks: list[NewBlock] = field(default_factory=list)
     model_calls: list[ModelCall] = field(default_factory=list)
 
+    @printable
     def __str__(self) -> str:
         return f"run {self.source.id}, turn {self.turn_index}"
 
@@ -65,44 +87,66 @@ class Row:
 
     @property
     def run(self) -> Run:
+        """The Run of the row."""
         return self.visit.source.run
 
     @property
     def run_id(self) -> str:
+        """Id of the Run, as frames name it."""
         return self.visit.source.id
 
     @property
     def file(self) -> str:
+        """Path of the file that the Run is from; "" for a value."""
         return self.visit.source.file
 
     @property
+    def links(self) -> RunLinks:
+        """Ids of the Runs that this Run is linked with."""
+        return self.visit.source.links
+
+    @property
     def turn(self) -> Turn:
+        """The Turn of the row."""
         return self.visit.turn
 
     @property
     def turn_index(self) -> int:
+        """Index of the Turn in its Run, from 0."""
         return self.visit.turn_index
 
     @property
     def session_id(self) -> str:
+        """Id of the session that made the Turn; "" when none did."""
         return self.visit.session_id
 
+    @printable
     def __str__(self) -> str:
         return str(self.visit)
 
 
 class Traversal:
-    """The Turns of a Run in order; iterating gives their TurnVisits."""
+    """The Turns of a Run in order; iterating gives their TurnVisits, without the copies of earlier Runs."""
 
-    def __init__(self, source: RunSource, earlier_copies: set[tuple[str, ...]] | None = None) -> None:
+    def __init__(
+        self, source: RunSource, copies: Copies, failure_rule: FailureRule, label_index: LabelIndex | None = None
+    ) -> None:
         self.source = source
-        self._earlier_copies = earlier_copies
-        self._copies: set[tuple[str, ...]] = set()
+        self.label_index = label_index  # of a file of labels
+        self.failure_rule = failure_rule
+        self.visits: list[TurnVisit] = []
+        self.tool_calls: list[Any] | None = None  # the rows of `tool_calls`, when a frame has asked for them
+        self._copies = copies
         self._model_calls: dict[str, ModelCall] = {}  # by inference id
         self._anonymous_calls: dict[int, ModelCall] = {}  # by block identity, for records without an id
         self._visited: set[int] = set()
 
     def __iter__(self) -> Iterator[TurnVisit]:
+        self.visits = list(self._visits())
+        self._copies.apply(self.source, self.visits)
+        return iter(self.visits)
+
+    def _visits(self) -> Iterator[TurnVisit]:
         previous_blocks: PersistentList[Block] = PersistentList()
         for turn_index, turn in enumerate(self.source.run.turns):
             shared = turn.blocks.shared_length(previous_blocks)
@@ -114,8 +158,6 @@ class Traversal:
                 raise DecodeError(f"{visit}: {error}", key=error.key) from None
             yield visit
             previous_blocks = turn.blocks
-        if self._earlier_copies is not None:
-            self._earlier_copies |= self._copies
 
     def model_call(self, block: Block) -> ModelCall | None:
         """Return the model call that produced `block`, as far as the Turns visited so far tell."""
@@ -149,28 +191,16 @@ class Traversal:
             model_call = self.model_call(block)
             if model_call is not None and model_call.index is None and results is None:
                 model_call = self._list_unlisted(visit, block, model_call, previous_call)
+            new_block = NewBlock(index, block, model_call, text_of(block))
             if model_call is not None and model_call.turn_index == visit.turn_index:
-                model_call.blocks.append(block)
-            visit.blocks.append((index, block, model_call))
+                model_call.blocks.append(new_block)
+            visit.blocks.append(new_block)
             previous_call = model_call or (None if block.kind in ("user", "tool_use") else previous_call)
 
     def _is_first_visit(self, block: Block) -> bool:
         count = len(self._visited)
         self._visited.add(id(block))
-        return len(self._visited) > count and not self._is_copy(block)
-
-    def _is_copy(self, block: Block) -> bool:
-        """Return True for a block that an earlier Run of the file has, too: branches share what is before them."""
-        if self._earlier_copies is None:
-            return False
-        record_fields = block.metadata.raw(FIELDS)
-        record_id = record_fields.get("uuid") if isinstance(record_fields, Mapping) else None
-        record_id = record_id if isinstance(record_id, str) else block.id or block.tool_call_id
-        if not record_id:
-            return False
-        key = (record_id, block.kind, block.text, block.tool_call_id)
-        self._copies.add(key)
-        return key in self._earlier_copies
+        return len(self._visited) > count
 
     def _list_call(self, visit: TurnVisit, result: InferenceResult, call_id: str) -> ModelCall:
         """Return the call of `result`, listed in `visit` unless an earlier Turn lists it."""
@@ -179,6 +209,7 @@ class Traversal:
             return listed_call
         index = len(visit.model_calls)
         model_call = ModelCall(result, call_id or f"inference-{visit.turn_index}-{index}", visit.turn_index, index)
+        model_call.is_named = bool(call_id)
         self._model_calls[model_call.id] = model_call
         visit.model_calls.append(model_call)
         return model_call
@@ -192,10 +223,6 @@ class Traversal:
         """
         if model_call.result is None:
             return model_call
-        if self._earlier_copies is not None and model_call.id:
-            self._copies.add((model_call.id,))
-            if (model_call.id,) in self._earlier_copies:
-                return model_call
         if model_call.id:
             return self._list_call(visit, model_call.result, model_call.id)
         if previous_call is not None and previous_call.result == model_call.result:

@@ -13,8 +13,9 @@ import pandas as pd
 
 from nbturns import frames
 from nbturns.frames import Column
-from nbturns.frames.frame_pass import FrameRequest
+from nbturns.frames.frame_pass import COLUMNS, FrameRequest
 from nbturns.frames.scheduler import ReadOptions, read_all
+from nbturns.frames.shared_columns import MAYBE_DUPLICATE
 
 
 def by_row(of: Callable[[Any], Any], row: Any) -> Any:
@@ -23,7 +24,22 @@ def by_row(of: Callable[[Any], Any], row: Any) -> Any:
 
 
 # The same columns with functions of our own: these are computed from rows, and need a Block for each.
-BY_ROWS = tuple(dataclasses.replace(c, of=partial(by_row, c.of)) for c in frames.BLOCK)
+BY_ROWS = tuple(c if c is MAYBE_DUPLICATE else dataclasses.replace(c, of=partial(by_row, c.of)) for c in frames.BLOCK)
+
+
+READ_BY_ROWS = {
+    name: tuple(c if c is MAYBE_DUPLICATE else dataclasses.replace(c, of=partial(by_row, c.of)) for c in columns)
+    for name, columns in COLUMNS.items()
+    if name != "errors"
+}
+
+
+def assert_same_frames(x: Any, **options: Any) -> frames.Frames:
+    """Compare all frames of `frames.read` by both paths, and return them."""
+    fast, slow = frames.read(x, **options), frames.read(x, columns=READ_BY_ROWS)
+    for name in COLUMNS:
+        pd.testing.assert_frame_equal(getattr(fast, name), getattr(slow, name), obj=name)
+    return fast
 
 
 def assert_same_blocks(x: Any) -> pd.DataFrame:

@@ -92,7 +92,7 @@ def test_one_frame_after_all_and_all_after_one_open_what_is_not_known(logs: Path
     assert len(opened()) == 3
     pd.testing.assert_frame_equal(frames.turns(logs, cache=cache), whole.turns)
     some = frames.blocks(logs / "b.jsonl", columns=frames.BLOCK[:3], cache=cache)
-    assert [*some.columns] == ["run_id", "turn_id", "turn_index"]
+    assert [*some.columns] == ["kind", "name", "role"]
     assert opened() == []
 
 

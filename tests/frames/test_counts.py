@@ -8,13 +8,16 @@ import zipfile
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import pandas as pd
+import pytest
 import yaml
 
 import nbturns as nt
 from nbturns import frames
 from nbturns.importers.kit.zip_archive import zstd_module
+from nbturns.values.persistent_list import PersistentList
 
 
 def add(a: int, b: int) -> int:
@@ -181,3 +184,40 @@ def test_chat_lines_have_the_messages_of_their_files(shared: Path) -> None:
         assert kinds["tool_call"] == len(calls), path.name
         assert [*found.tool_calls.name] == [call["function"]["name"] for call in calls], path.name
         assert found.tool_calls.answered.sum() == roles["tool"], path.name
+
+
+@pytest.mark.parametrize("name", ["duration_ms", "max_tokens", "attempts", "time_to_first_token_ms"])
+@pytest.mark.parametrize("value", [2**63, 2**70, -(2**70), float("inf")])
+def test_a_number_that_64_bits_cannot_hold_is_missing_in_its_row_alone(name: str, value: Any) -> None:
+    calls = [
+        nt.assistant("x")
+        .with_metadata(
+            nt.keys.INFERENCE_RESULT, nt.InferenceResult(inference_id=f"i{number}", **cast(Any, {name: number}))
+        )
+        .with_metadata(nt.keys.INFERENCE_ID, f"i{number}")
+        for number in (value, 3)
+    ]
+    frames = nt.frames.read(nt.Turn((nt.user("a"), *calls)))
+    assert frames.inferences[name].isna().tolist() == [True, False]
+    assert frames.inferences[name][1] == 3
+
+
+@pytest.mark.parametrize("count", [2**63, 2**70, -1])
+def test_a_count_that_is_none_is_missing(count: Any) -> None:
+    result = nt.InferenceResult(inference_id="i", usage=nt.Usage(count, 1))
+    block = nt.assistant("x").with_metadata(nt.keys.INFERENCE_ID, "i")
+    turn = nt.Turn((block,)).with_metadata(nt.keys.INFERENCES, PersistentList([result]))
+    assert nt.frames.inferences(turn).input_tokens.isna().all()
+
+
+def test_a_frame_of_values_has_no_file_and_its_category_has_texts() -> None:
+    pa = pytest.importorskip("pyarrow")
+    turn = nt.Turn((nt.user("a"), nt.assistant("b")))
+    for frame in (nt.frames.blocks(turn), nt.frames.turns(turn), nt.frames.inferences(turn), nt.frames.runs(turn)):
+        assert frame.file.isna().all()
+        assert all(value is pd.NA for value in frame.file.astype(object))
+        table = pa.Table.from_pandas(frame)
+        for field in table.schema:
+            if pa.types.is_dictionary(field.type):
+                texts = field.type.value_type  # of pandas 2, with offsets of 32 bits
+                assert pa.types.is_large_string(texts) or pa.types.is_string(texts), field

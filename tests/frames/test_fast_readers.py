@@ -21,7 +21,15 @@ from nbturns.frames.block_frame import BlockBuilder
 from nbturns.frames.fast import chat_lines, nbturns_lines
 from nbturns.frames.fast.block_arrays import VectorBlockBuilder
 from nbturns.frames.frame_pass import FrameRequest
-from tests.frames.comparison import BY_ROWS, assert_same_blocks, assert_same_rows_and_errors, read_blocks, write_lines
+from tests.frames.comparison import (
+    BY_ROWS,
+    READ_BY_ROWS,
+    assert_same_blocks,
+    assert_same_frames,
+    assert_same_rows_and_errors,
+    read_blocks,
+    write_lines,
+)
 
 
 def test_both_sides_of_each_comparison_here_take_different_paths() -> None:
@@ -29,7 +37,7 @@ def test_both_sides_of_each_comparison_here_take_different_paths() -> None:
 
     assert isinstance(fast, VectorBlockBuilder)
     assert isinstance(slow, BlockBuilder)
-    assert set(BY_ROWS).isdisjoint(frames.BLOCK)
+    assert {column.name for column in set(BY_ROWS).intersection(frames.BLOCK)} == {"maybe_duplicate"}
 
 
 JSON = st.recursive(
@@ -138,7 +146,11 @@ def test_plain_chats_go_straight_with_all_that_stands_beside_their_words(tmp_pat
 
     assert PLAIN["chat"] == 2
     assert_same_blocks(path)
-    first = frame[frame.run_id == "chat:1"]
+    PLAIN["chat"] = 0
+    all_frames = assert_same_frames(path)
+    assert PLAIN["chat"] == 2
+    assert all_frames.turns.pending.tolist() == [0, 2, 2] * 2 and all_frames.reports.guessed.tolist() == [4, 4]
+    first = frame[frame.run_id == "chat.jsonl#0"]
     assert first.turn_index.tolist() == [0] * 8 + [1] * 4 + [2]
     assert first.block_index.tolist() == [*range(13)]
     assert first.model.dropna().unique().tolist() == ["m"] and frame.model.count() == first.model.count() == 6
@@ -162,6 +174,7 @@ def test_chat_lines_give_the_frame_their_values_give(
     folder = tmp_path_factory.mktemp("chat")
     path = write_lines(folder / "chat.jsonl", [{"messages": one, **({"id": "x"} if named else {})} for one in given])
 
+    assert_same_frames(path)
     if not len(assert_same_rows_and_errors(path).errors):
         assert_same_blocks(path)
 
@@ -210,6 +223,35 @@ def test_of_damaged_chat_lines_both_ways_read_and_refuse_the_same(
     path.write_bytes(text)
 
     assert_same_rows_and_errors(path)
+    assert_same_frames(path)
+
+
+@pytest.mark.parametrize("name", ["turns", "inferences", "tool_calls", "snapshots"])
+def test_each_frame_of_chat_records_is_made_without_values(tmp_path: Path, name: str) -> None:
+    chat: dict[str, Any] = {
+        "messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}],
+        "id": "c",
+    }
+    odd: dict[str, Any] = {"messages": [{"role": "user", "content": [{"type": "text", "text": "q"}]}]}
+    paths = [write_lines(tmp_path / f"{n}.jsonl", records) for n, records in enumerate([[chat, odd, chat], [chat]])]
+    function = getattr(frames, name)
+
+    fast = function(paths)
+
+    assert PLAIN["chat"] == 3
+    pd.testing.assert_frame_equal(fast, function(paths, columns=READ_BY_ROWS[name]))
+    pd.testing.assert_frame_equal(fast, function(paths, cache=tmp_path / "cache"))
+    pd.testing.assert_frame_equal(fast, function(paths, cache=tmp_path / "cache"))
+
+
+def test_columns_and_rules_of_users_are_computed_from_rows(tmp_path: Path) -> None:
+    chat = {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}
+    path = write_lines(tmp_path / "chat.jsonl", [chat])
+    column = Column("text", lambda row: f"Turn {row.turn_index}")
+
+    assert frames.turns(path, columns=[column]).text.tolist() == ["Turn 0"]
+    assert frames.tool_calls(path, failed=lambda row: True).empty
+    assert PLAIN["chat"] == 0
 
 
 def test_only_blocks_alone_go_without_values_and_an_error_is_the_same(tmp_path: Path) -> None:

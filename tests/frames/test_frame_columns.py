@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import copy
 import json
+import pickle
 import shutil
 import subprocess
 import sys
@@ -12,18 +14,30 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import nbturns as nt
 from nbturns import frames
 from nbturns.errors import LoadError, MisuseError, NbturnsError
 from nbturns.frames.fast import dispatch
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "nbturns"
-FIXTURES = sorted(path for path in (ROOT / "fixtures").rglob("*.*") if path.is_file() and "profiles" not in path.parts)
+NO_TRANSCRIPTS = {"profiles", "mcp", "__marimo__", "__pycache__"}
+FIXTURES = sorted(
+    p
+    for p in (ROOT / "fixtures").rglob("*.*")
+    if p.is_file() and p.suffix != ".py" and NO_TRANSCRIPTS.isdisjoint(p.parts)
+)
 WITHOUT_FAST_READERS = """
 def vector_builder(columns, *, repeat):
     return None
 
+def record_frames(builders, request):
+    return None
+
 def read_fast(frame_pass, file, advance):
+    return False
+
+def read_stored(frame_pass, stored):
     return False
 """
 PRINT_FRAMES = """
@@ -47,7 +61,7 @@ def test_only_the_pass_and_the_scheduler_know_the_fast_readers() -> None:
 
     assert importing == {
         "frames/frame_pass.py": {"fast.dispatch"},
-        "frames/scheduler.py": {"fast.dispatch.read_fast"},
+        "frames/scheduler.py": {"fast.dispatch.read_fast", "fast.dispatch.read_stored"},
     }
 
 
@@ -157,3 +171,58 @@ def test_an_object_without_turns_is_a_misuse_that_says_what_to_pass() -> None:
     with pytest.raises(MisuseError, match="got int: 3; pass a Turn, a Run") as caught:
         frames.blocks(3)
     assert isinstance(caught.value, NbturnsError)
+
+
+def test_a_missing_file_or_role_is_na_also_as_a_single_value() -> None:
+    turn = nt.turn("q") + nt.tool_call("c", "f", {})
+    blocks = nt.frames.blocks(turn)
+
+    assert blocks.file.iloc[0] is pd.NA and blocks.file[1] is pd.NA and blocks.role.iloc[1] is pd.NA
+    assert blocks.file.dtype == "category" and blocks.file.cat.categories.dtype == "string"
+    assert blocks[blocks.kind == "tool_call"].role.iloc[0] is pd.NA and blocks.role.iloc[0] == "user"
+    assert next(blocks.itertuples()).file is pd.NA
+    assert pickle.loads(pickle.dumps(blocks)).file.iloc[0] is pd.NA  # noqa: S301  # our own bytes
+
+
+READ_FIRST = {
+    "blocks": ["kind", "name"],
+    "turns": ["prompt", "text", "status", "error"],
+    "inferences": ["model", "stop_reason", "finish_class", "error"],
+    "tool_calls": ["name", "args", "result", "error"],
+    "snapshots": ["phase", "text"],
+    "decisions": ["action"],
+    "runs": ["name"],
+}
+
+
+@pytest.mark.parametrize("name", READ_FIRST)
+def test_columns_come_in_the_order_in_which_one_reads_them_in_every_backend(name: str) -> None:
+    names = list(getattr(nt.frames, name)(nt.example()).columns)
+
+    assert names[: len(READ_FIRST[name])] == READ_FIRST[name]
+    ids = [index for index, column in enumerate(names) if column.endswith("_id") or column == "file"]
+    values = [
+        index for index, column in enumerate(names) if column in ("text", "error", "tokens", "cost", "duration_ms")
+    ]
+    assert not values or max(values) < min(ids), "ids come last"
+    for backend in ("arrow", "polars", "dask"):
+        frame = getattr(nt.frames, name)(nt.example(), backend=backend)
+        columns = frame.column_names if backend == "arrow" else frame.columns
+        assert list(columns) == names, backend
+
+
+def test_a_block_without_an_id_has_its_address_in_every_frame() -> None:
+    first = nt.turn("q") + nt.assistant("a")
+    run = nt.Run((first, first + nt.user("again") + nt.tool_call("c", "f", {})), id="run")
+    first_columns = tuple(column for column in frames.BLOCK if column.name in ("block_id", "text"))
+
+    assert frames.tool_calls(run).block_id.tolist() == ["run/1/3"]
+    for columns in (frames.BLOCK, first_columns):
+        assert frames.blocks(run, columns=columns).block_id.tolist() == ["run/0/0", "run/0/1", "run/1/2", "run/1/3"]
+
+
+def test_columns_keep_their_name_in_a_copy() -> None:
+    for columns in (frames.BLOCK, frames.TURN, frames.TOOL_CALL):
+        copied = copy.copy(columns)
+        assert copied == columns
+        assert repr(copied) == repr(columns)

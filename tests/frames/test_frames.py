@@ -263,7 +263,7 @@ def test_several_things_are_a_run_each() -> None:
 
     frame = frames.turns([session, [other.run], nt.turn("alone"), fork, nt.turn("alone")])
 
-    assert [*frame.run_id.unique()] == [session.id, other.id, "run-2", fork.id, "run-4"]
+    assert [*frame.run_id.unique()] == [session.id, other.id, "memory#2", fork.id, "memory#4"]
     assert frame.groupby("run_id", sort=False).size().to_list() == [2, 2, 1, 1, 1]
 
 
@@ -272,7 +272,7 @@ def test_a_file_of_several_runs_names_each_by_its_place(tmp_path: Path) -> None:
     line = json.dumps({"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes?"}]})
     path.write_text(f"{line}\n{line}\n")
 
-    assert [*frames.blocks(path).run_id.unique()] == ["two:1", "two:2"]
+    assert [*frames.blocks(path).run_id.unique()] == ["two.jsonl#0", "two.jsonl#1"]
     assert {*frames.turns(path).file} == {str(path)}
 
 
@@ -288,7 +288,7 @@ def test_an_empty_frame_has_all_columns_and_dtypes(empty: Any) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [3, None, b"bytes", {"a": 1}, nt.user("x"), [nt.user("x")], pd.DataFrame({"a": [1]})],
+    [3, None, object(), nt.Turn, {3: nt.Turn}.get],
     ids=lambda x: type(x).__name__,
 )
 def test_what_holds_no_turns_is_refused_in_words_that_say_what_does(wrong: Any) -> None:
@@ -299,11 +299,20 @@ def test_what_holds_no_turns_is_refused_in_words_that_say_what_does(wrong: Any) 
             made(wrong)
 
 
+@pytest.mark.parametrize(
+    "wrong", [b"bytes", {"a": 1}, [{"a": 1}], pd.DataFrame({"a": [1]})], ids=lambda x: type(x).__name__
+)
+def test_data_of_no_known_format_is_refused_by_what_it_has(wrong: Any) -> None:
+    for made in FRAMES:
+        with pytest.raises(nt.LoadError, match="no format matches|no column holds messages"):
+            made(wrong)
+
+
 def test_metadata_that_do_not_fit_name_the_turn() -> None:
     turn = nt.turn("q")
     turn = turn._with(metadata=turn.metadata.with_raw(**{nt.keys.INFERENCES.name: "none"}))
 
-    with pytest.raises(nt.DecodeError, match="run run-0, turn 0: nbturns.inferences@v1"):
+    with pytest.raises(nt.DecodeError, match="run memory#0, turn 0: nbturns.inferences@v1"):
         frames.blocks(turn)
 
 
@@ -342,7 +351,7 @@ def test_a_column_without_a_dtype_gets_one_that_keeps_na(values: list[Any], dtyp
 def test_a_column_that_fails_names_itself_and_the_row() -> None:
     mine = Column("args", lambda row: row.block.payload["args"])
 
-    with pytest.raises(ValueError, match=r"column 'args', row 1 \(run run-0, turn 0, block 1\): KeyError: 'args'"):
+    with pytest.raises(ValueError, match=r"column 'args', row 1 \(run memory#0, turn 0, block 1\): KeyError: 'args'"):
         frames.blocks(turn_of(call("c"), nt.user("x")), columns=[mine])
 
 
@@ -561,7 +570,7 @@ def test_airline_conversations_have_the_blocks_their_messages_have(airline: list
 
     frame = frames.blocks(AIRLINE)
 
-    place = frame.run_id.str.rpartition(":")[2].astype(int) - 1  # lines are counted from 1
+    place = frame.run_id.str.rpartition("#")[2].astype(int)
     assert Counter(zip(place, frame.kind, strict=True)) == +expected
     texts = [m["content"] for messages in airline for m in messages if m["role"] in ("user", "tool")]
     assert [*frame[frame.kind.isin(["user", "tool_use"])].text] == texts

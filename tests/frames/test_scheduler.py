@@ -86,15 +86,16 @@ def test_a_path_with_nothing_behind_it_is_an_error_among_others(folder: Path) ->
         frames.blocks(folder / "gone.jsonl")
 
 
-def test_a_run_whose_metadata_do_not_fit_is_in_no_frame_and_the_next_is_in_all() -> None:
+def test_a_run_whose_metadata_do_not_fit_is_in_all_frames_without_them() -> None:
     turn = nt.turn("q")
     broken = nt.Run([turn, turn._with(metadata=turn.metadata.with_raw(**{nt.keys.INFERENCES.name: "none"}))], id="bad")
 
     found = frames.read([broken, nt.Run([turn], id="good")])
 
     for name in ("blocks", "turns", "snapshots"):
-        assert {*getattr(found, name).run_id} == {"good"}
-    assert "run bad, turn 1" in found.errors.reason[0]
+        assert {*getattr(found, name).run_id} == {"bad", "good"}
+    assert found.errors.position[0] == "run bad"
+    assert nt.keys.INFERENCES.name in found.errors.reason[0]
 
 
 def test_all_frames_are_those_that_are_made_one_by_one(folder: Path) -> None:
@@ -127,7 +128,7 @@ def test_two_files_of_one_name_have_ids_of_their_own(tmp_path: Path) -> None:
 
     found = frames.read(tmp_path)
 
-    assert [*found.turns.run_id] == ["one/log", "two/log"]
+    assert [*found.turns.run_id] == ["one/log.jsonl#0", "two/log.jsonl#0"]
     assert found.blocks.block_id.is_unique
     assert len(found.blocks.merge(found.turns, on="turn_id")) == len(found.blocks)
 
@@ -239,10 +240,10 @@ def test_a_click_on_stop_keeps_the_files_that_were_read(tmp_path: Path) -> None:
 def test_columns_of_ones_own_have_no_cache_and_say_so(folder: Path, tmp_path: Path) -> None:
     mine = (*frames.BLOCK, Column("length", lambda row: len(row.block.text)))
 
-    with pytest.raises(ValueError, match="columns of your own"):
+    with pytest.raises(ValueError, match="of your own"):
         frames.blocks(folder, columns=mine, cache=tmp_path / "cache")
     some = frames.blocks(folder / "a.jsonl", columns=frames.BLOCK[:3], cache=tmp_path / "cache")
-    assert [*some.columns] == ["run_id", "turn_id", "turn_index"]
+    assert [*some.columns] == ["kind", "name", "role"]
 
 
 def test_several_processes_make_the_frames_that_one_makes(folder: Path, tmp_path: Path) -> None:
@@ -351,6 +352,11 @@ def cluster() -> Iterator[Any]:
         yield client
 
 
+def without_marks(frame: pd.DataFrame) -> pd.DataFrame:
+    """Leave out what a worker cannot know, because it depends on other files."""
+    return frame.drop(columns="maybe_duplicate", errors="ignore").astype("object")
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_a_dask_cluster_makes_the_same_frames_with_a_partition_for_each_file(
     folder: Path, tmp_path: Path, cluster: Any
@@ -359,9 +365,9 @@ def test_a_dask_cluster_makes_the_same_frames_with_a_partition_for_each_file(
 
     lazy = frames.blocks(paths, backend="dask")
     assert lazy.npartitions == 3
-    found = lazy.compute().reset_index(drop=True)
+    found = lazy.compute().reset_index(drop=True)  # type: ignore[no-untyped-call]
     whole = frames.blocks(paths)
-    assert found.astype("object").equals(whole.astype("object"))
+    assert without_marks(found).equals(without_marks(whole))
     assert (
         lazy.groupby("kind", observed=True).size().compute().to_dict()
         == whole.groupby("kind", observed=True).size().to_dict()
@@ -386,7 +392,7 @@ def test_every_frame_of_a_folder_with_broken_files_is_made_on_a_cluster_and_writ
         assert [*lazy.columns] == [*expected.columns]
         found = lazy.compute().reset_index(drop=True)
         texts = expected.assign(args=expected.args.map(json.dumps)) if name == "tool_calls" else expected
-        assert found.astype("object").equals(texts.astype("object"))
+        assert without_marks(found).equals(without_marks(texts))
     many.blocks.to_parquet(tmp_path / "blocks", write_index=False)
     assert len(pd.read_parquet(tmp_path / "blocks")) == len(whole.blocks)
     assert {"profile", "signature"} <= {*many.turns.columns} & {*many.inferences.columns}
@@ -395,7 +401,7 @@ def test_every_frame_of_a_folder_with_broken_files_is_made_on_a_cluster_and_writ
     )
     for made in (frames.blocks, frames.turns, frames.inferences, frames.tool_calls, frames.snapshots):
         with pytest.raises(nt.LoadError):
-            made(folder, backend="dask").compute()
+            made(folder, backend="dask").compute()  # type: ignore[no-untyped-call]
 
 
 # Arguments, each in a column.
@@ -487,16 +493,16 @@ def test_a_row_opens_in_the_view_with_its_block_selected(folder: Path) -> None:
 
     assert view.selected == [2]
     assert view.selection[0].kind == "tool_use"
-    assert nt.view(blocks[blocks.run_id == "a:1"]).selected == [0, 1, 2, 3]
-    rows: list[Any] = [*blocks[blocks.run_id == "a:1"].itertuples()]
+    assert nt.view(blocks[blocks.run_id == "a.jsonl#0"]).selected == [0, 1, 2, 3]
+    rows: list[Any] = [*blocks[blocks.run_id == "a.jsonl#0"].itertuples()]
     assert nt.view(rows[3]).selected == [3]
     assert frames.at(rows[0]).text == "It is sunny."
     assert nt.view(frames.turns(folder / "a.jsonl").iloc[1]).selected == []
     assert nt.view(frames.blocks(folder / "a.jsonl", backend="polars")[1]).selected == [1]
     assert nt.view(frames.blocks(folder / "a.jsonl", backend="arrow").slice(2, 1)).selected == [2]
-    with pytest.raises(TypeError, match="rows of a frame"):
-        nt.view({"run_id": "a"})  # type: ignore[call-overload]
-    assert type(nt.view(blocks)).__name__ == "RunView"
+    with pytest.raises(nt.LoadError, match="no format matches"):
+        nt.view({"run_id": "a"})
+    assert type(nt.view(blocks)).__name__ == "RunsView"  # rows of several Runs
 
 
 # A store, and a clock.

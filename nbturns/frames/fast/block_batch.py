@@ -12,9 +12,12 @@ from typing import Any
 
 from ...values.frozen_json import MAX_DEPTH
 from ...values.inference_results import InferenceResult
+from ...values.label_values import labels_of
 from ...values.turns import Block
 from ..arrow_arrays import to_json
-from ..block_frame import extra_of, time_of
+from ..block_frame import answerer_of, extra_of, is_edited, time_of
+from ..shared_columns import joined_labels
+from ..sources import RunLinks
 
 CallSummary = tuple[str, str, str, str]  # of a model call: provider, model, stop reason, finish class
 EMPTY_SUMMARY: CallSummary = ("", "", "", "")
@@ -47,6 +50,8 @@ class BlockBatch:
 
     def __init__(self) -> None:
         self.runs: list[tuple[str, str]] = []  # id, file
+        self.records: list[tuple[str, str, int]] = []  # of chat records: position, name of the Run, messages
+        self.links: dict[int, RunLinks] = {}  # of the Runs that another Run started, by their number
         # Consecutive blocks of one Turn: the number of its Run in `runs`, its id, its index there; the index of
         # the first block in the Turn, and its row.
         self.turn_segments: list[tuple[int, str, int, int, int]] = []
@@ -54,8 +59,9 @@ class BlockBatch:
         self.call_summaries: list[int] = []  # of each model call, as a number in `summaries`
         self.summaries: dict[CallSummary, int] = {}
         self.texts: list[str] = []
+        self.copy_keys: list[int | None] = []  # the keys of `frames/copies.py`, when all of a Run is added
         self.kind_roles: list[int] = []  # as numbers in `kind_role_pairs`
-        self.kind_role_pairs = dict(KIND_ROLES)
+        self.kind_role_pairs: dict[tuple[str, str | None], int] = dict(KIND_ROLES)
         self.ids: dict[int, str] = {}
         self.images: dict[int, int] = {}
         self.tool_call_ids: dict[int, str] = {}
@@ -64,19 +70,27 @@ class BlockBatch:
         self.calls: dict[int, int] = {}  # numbers in `call_ids`
         self.extras: dict[int, str] = {}
         self.times: dict[int, datetime] = {}
+        self.answerers: dict[int, str] = {}
+        self.edits: dict[int, bool] = {}
+        self.labels: dict[int, str] = {}
+        self.record_ids: dict[int, str] = {}  # of blocks that were read from another program's records
+        self.response_ids: dict[int, str] = {}  # of model calls, by their numbers in `call_ids`
 
     def __len__(self) -> int:
         return len(self.texts)
 
     @property
     def _lists(self) -> tuple[list[Any], ...]:
-        return self.texts, self.kind_roles, self.runs, self.turn_segments, self.call_ids, self.call_summaries
+        return (
+            *(self.texts, self.kind_roles, self.runs, self.records, self.turn_segments),
+            *(self.call_ids, self.call_summaries, self.copy_keys),
+        )
 
     @property
     def _sparse_columns(self) -> tuple[dict[int, Any], ...]:
         return (
             *(self.ids, self.images, self.tool_call_ids, self.names, self.errors),
-            *(self.calls, self.extras, self.times),
+            *(self.calls, self.extras, self.times, self.answerers, self.edits, self.labels, self.record_ids),
         )
 
     def lengths(self) -> tuple[int, ...]:
@@ -94,6 +108,10 @@ class BlockBatch:
         for column in self._sparse_columns:
             while column and next(reversed(column)) >= lengths[0]:
                 column.popitem()
+        while self.links and next(reversed(self.links)) >= len(self.runs):
+            self.links.popitem()
+        while self.response_ids and next(reversed(self.response_ids)) >= len(self.call_ids):
+            self.response_ids.popitem()
 
     def begin_run(self, run_id: str, file: str) -> int:
         """Add a Run and return its number."""
@@ -153,6 +171,12 @@ class BlockBatch:
                 self.extras[row] = extra
             if (time := time_of(block)) is not None:
                 self.times[row] = time
+            if (answerer := answerer_of(block)) is not None:
+                self.answerers[row] = answerer
+            if is_edited(block):
+                self.edits[row] = True
+            if (labels := joined_labels(labels_of(block))) is not None:
+                self.labels[row] = labels
         return row
 
 

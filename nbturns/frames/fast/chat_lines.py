@@ -11,6 +11,9 @@ from typing import Any
 
 from ...importers.kit.chat_messages import CALL_FIELDS, PROMPT_FIELDS, REPLY_FIELDS, RESULT_FIELDS, SEPARATE_FIELDS
 from ...importers.kit.lenient_json import fast_parser, parse
+from ...importers.kit.recorded_calls import CALL_NAMES
+from ...importers.kit.run_names import name_in_file, sample_name
+from ...importers.kit.unread_messages import unread_messages
 from ..sources import SourceFile
 from .block_batch import (
     CALL,
@@ -37,33 +40,49 @@ class ChatRecords:
     """
 
     def __init__(self, file: SourceFile) -> None:
-        self.file = str(file.path)
-        self.stem = file.path.stem
-        self.label = file.label
+        self.source_file = file
+        self.file: str = str(file.path)
+        self.stem: str = file.path.stem
         self._extra_json: dict[tuple[str, str], str] = {}  # of a message with one extra field, by name and text
         self._arguments_json: dict[str, str] = {}  # by the arguments as the file has them
         self._parse = fast_parser()
 
-    def add(self, batch: BlockBatch, record: dict[str, Any], position: str, unique_id: Callable[[str], str]) -> bool:
-        """Add all blocks of a conversation; False if it is not plain, and the batch is to be shortened again."""
+    def add(
+        self, batch: BlockBatch, record: dict[str, Any], position: str, index: int, unique_id: Callable[[str], str]
+    ) -> bool:
+        """Add all blocks of a conversation; False if it is not plain, and the batch is to be shortened again.
+
+        `index` is that of the record in its file.
+        """
         messages, line = record.get("messages"), position.removeprefix("line ")
-        if type(messages) is not list or "response" in record:  # the reply of a recorded pair
+        if type(messages) is not list or not messages:
             return False
         place = f":{line}" if line else ""
         try:
             if len(record) > 1:
-                require_levels([value for name, value in record.items() if name != "messages"])
+                fields = {name: value for name, value in record.items() if name != "messages"}
+                if not CALL_NAMES.isdisjoint(fields) or any(unread_messages(fields)):  # a recorded call, other messages
+                    return False
+                require_levels(list(fields.values()))
             run = batch.begin_run("", self.file)
             calls_before = len(batch.call_ids)
             if not self._add_messages(batch, messages, run, f"{self.stem}{place}/message-"):
                 return False
         except NotPlainError:
             return False
-        batch.set_run_id(run, unique_id(self.label + place))
+        batch.set_run_id(run, unique_id(self.source_file.position_id(index)))
+        batch.records.append((position, self._name(record, index), len(messages)))
         model = record.get("model")
         summary = batch.summary_number(("", model if type(model) is str else "", "", "unknown"))
         batch.call_summaries += [summary] * (len(batch.call_ids) - calls_before)
         return True
+
+    def _name(self, record: dict[str, Any], index: int) -> str:
+        name = record.get("id", record.get("custom_id"))
+        if type(name) is str and name:
+            return name
+        fields = {name: value for name, value in record.items() if name != "messages"} if len(record) > 1 else {}
+        return sample_name(fields) or name_in_file(self.source_file.place or self.source_file.path.name, index)
 
     def _add_messages(self, batch: BlockBatch, messages: list[Any], run: int, call_id_prefix: str) -> bool:
         texts, kind_roles, calls, call_ids = batch.texts, batch.kind_roles, batch.calls, batch.call_ids

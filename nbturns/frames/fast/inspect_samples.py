@@ -10,27 +10,23 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ...importers import Notes
+from ...importers.inspect_events import SampleEvents, call_outcome, find_last_reply
 from ...importers.inspect_log import EVALUATION_FIELDS, LARGE_FIELDS, evaluation_of, final_messages, run_id
-from ...importers.inspect_messages import (
-    Attachments,
-    SampleEvents,
-    call_outcome,
-    extra_message_fields,
-    find_last_reply,
-    message_to_blocks,
-    split_model,
-)
-from ...importers.kit.transcript import PROMPT_KINDS, conversation_key, other_block
+from ...importers.inspect_messages import Attachments, extra_message_fields, message_to_blocks, split_model
+from ...importers.kit.transcript import PROMPT_KINDS, other_block
 from ...values.turns import Block
 from ..block_frame import tool_name
+from ..copies import record_id
 from ..sources import SourceFile
 from ..traversal import text_of
+from . import block_batch
 from .block_batch import BlockBatch, CallSummary, NotPlainError, plain_json, require_levels
 
 # Fields of a part of a message, or of a call, that would replace the values of the frame.
 IN_PART = frozenset({"id", "name", "error", "images"})
 IN_CALL = frozenset({"name", "args", "args_raw", "error", "images"})
 CALL = frozenset({"id", "function", "arguments", "type"})
+REPLY_NUMBERS = frozenset({block_batch.REPLY, block_batch.CALL, block_batch.REASONING})
 KINDS = {"text": "llm_text", "reasoning": "reasoning"}
 NO_CALLS = SampleEvents(())
 
@@ -47,14 +43,14 @@ def add_sample(
     about = evaluation_of(log)
     model = str(about.get("model") or "")
     outputs = _ModelOutputs(sample.get("events"), sample.get("output"), model)
-    sample_id = file.distinct_id(run_id(sample, about, notes))
+    sample_key = run_id(sample, about, notes)
     attachment_texts = sample.get("attachments")
     attachments = Attachments(attachment_texts, notes) if attachment_texts else None
     messages = final_messages(sample)
     _require_plain_fields(sample, about, messages)
-    reader = _SampleReader(batch, str(file.path), outputs, notes)
+    reader = _SampleReader(batch, str(file.path), outputs, notes, sample_key)
     reader.add(messages, attachments)
-    batch.set_run_id(reader.run, unique_id(sample_id))
+    batch.set_run_id(reader.run, unique_id(file.distinct_id(sample_key)))
     return True
 
 
@@ -76,7 +72,10 @@ class _ModelOutputs:
         self.model = model
         self.final_output = output if isinstance(output, Mapping) else None
         self.outputs: dict[str, tuple[Mapping[str, Any], str]] = {}  # with the model of the event
+        spans: dict[str, tuple[Any, Any]] = {}  # type and parent of a span
         for event in events if isinstance(events, Iterable) and not isinstance(events, (str, Mapping)) else ():
+            if type(event) is dict and event.get("event") == "span_begin" and type(event.get("id")) is str:
+                spans[event["id"]] = event.get("type"), event.get("parent_id")
             if type(event) is not dict or event.get("event") != "model":
                 continue
             output = event.get("output")
@@ -85,8 +84,12 @@ class _ModelOutputs:
             output_and_model = output, str(event.get("model") or "")
             for choice in output.get("choices") or ():
                 message = choice.get("message") if type(choice) is dict else None
-                if type(message) is dict and type(message_id := message.get("id")) is str:
+                if type(message) is dict:
+                    if type(message_id := message.get("id")) is not str:  # found by what it says
+                        raise NotPlainError
                     self.outputs[message_id] = output_and_model
+        if any(span_type == "agent" and _is_in_tool(parent, spans) for span_type, parent in spans.values()):
+            raise NotPlainError  # a subagent has a Run of its own
 
     def summary(self, message: Mapping[str, Any], *, is_last: bool) -> CallSummary:
         """Return the summary of the model call that produced `message`."""
@@ -100,13 +103,24 @@ class _ModelOutputs:
         return "anthropic" if provider == "claude" else provider, model_name, stop_reason, str(finish)
 
 
+def _is_in_tool(span_id: Any, spans: Mapping[str, tuple[Any, Any]]) -> bool:
+    """Return True for a span that is the span of a tool call, or in one."""
+    for _ in range(len(spans)):
+        if type(span_id) is not str or span_id not in spans:
+            return False
+        span_type, span_id = spans[span_id]
+        if span_type == "tool":
+            return True
+    return False
+
+
 class _SampleReader:
-    def __init__(self, batch: BlockBatch, path: str, outputs: _ModelOutputs, notes: Notes) -> None:
+    def __init__(self, batch: BlockBatch, path: str, outputs: _ModelOutputs, notes: Notes, sample_key: str) -> None:
         self.batch = batch
         self.run = batch.begin_run("", path)
         self.outputs = outputs
         self.notes = notes
-        self.call_id_prefix = f"{place}/" if (place := conversation_key(notes)) else ""
+        self.call_id_prefix = f"{sample_key}/"
         self.calls: dict[str, int] = {}  # numbers of model calls, by id
         self.tool_names: dict[str, str] = {}  # by tool call id
         self.turn_index = 0
@@ -124,6 +138,7 @@ class _SampleReader:
                 message = attachments.resolve(message, f"messages[{number}]")
             extra_fields = extra_message_fields(message)
             extra = plain_json(extra_fields) if extra_fields else None
+            first_row = len(self.batch)
             call: int | None = None
             is_added = False
             match message.get("role"):
@@ -136,6 +151,9 @@ class _SampleReader:
                     is_added = self._add_text(role, message, extra)
             if not is_added:
                 self._add_blocks(message_to_blocks(message, f"messages[{number}]", NO_CALLS, self.notes), call, extra)
+            is_reply = self.batch.kind_roles[first_row] in REPLY_NUMBERS
+            if message_id := record_id(extra_fields, "llm_text" if is_reply else ""):
+                self.batch.record_ids[first_row] = message_id
 
     def _call_number(self, message: dict[str, Any], number: int, *, is_last: bool) -> int:
         call_id = f"{self.call_id_prefix}{message.get('id') or f'messages[{number}]'}"

@@ -7,17 +7,20 @@ traversal of the Run; for any other `add_run` returns False, and the record is l
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
-from ...keys import SESSION_ID
+from ...keys import ANSWERED_BY, EDITED, SESSION_ID
+from ...render.readable_values import ALL_KEYS
 from ...render.text import MESSAGE_KINDS, TextForm, block_text
-from ...serialization.file_format import BYTES_KEY, DEFAULT_ROLES, FORMAT_VERSION, KNOWN_KINDS
+from ...serialization.file_format import BYTES_KEY, DEFAULT_ROLES, FLOATS_KEY, FORMAT_VERSION, KNOWN_KINDS
 from ...values.inference_results import DURATION_MS, INFERENCE_ID, INFERENCE_RESULT, INFERENCES, FinishClass
-from ...values.provenance import FIELDS_NAMES, FORMER_NAMES, TIMESTAMP
-from ..block_frame import parsed_time
-from ..sources import SourceFile
-from .block_batch import EMPTY_SUMMARY, BlockBatch, CallSummary, NotPlainError, plain_json, require_levels
+from ...values.label_values import LABELS
+from ...values.provenance import FIELDS, FIELDS_NAMES, FORMER_NAMES, PARENT_RUN, TIMESTAMP
+from ...values.times import parsed_time
+from ..copies import record_id
+from ..sources import MEMORY, SourceFile
+from .block_batch import EMPTY_SUMMARY, BlockBatch, CallSummary, NotPlainError, require_levels
+from .plain_records import check_token_counts, json_text, nested_fields, require_plain_extra, require_readable
 
 CALL_ID, CALL_RECORD, LEDGER = INFERENCE_ID.name, INFERENCE_RESULT.name, INFERENCES.name
 DURATION, NUMBERS = DURATION_MS.name, (float, int)
@@ -25,33 +28,15 @@ SESSION = SESSION_ID.name
 RUN_FIELDS = frozenset({"version", "id", "name", "turns", "metadata"})
 TURN_FIELDS = frozenset({"version", "id", "shared_blocks", "blocks", "metadata", "data"})
 BLOCK_FIELDS = frozenset({"id", "kind", "role", "payload", "metadata"})
-CALL_METADATA = frozenset({CALL_ID, CALL_RECORD, DURATION})  # never part of `extra`
+ANSWERER, EDIT = ANSWERED_BY.name, EDITED.name
+CALL_METADATA = frozenset({CALL_ID, CALL_RECORD, DURATION, ANSWERER})  # never part of `extra`
+CHECKED_KEYS = ALL_KEYS.keys() - CALL_METADATA  # known keys whose values have no other check here
 # The payloads of a tool call and a result whose only nested value is in the text of the block.
 RENDERED_FIELDS = {"tool_call": frozenset({"id", "name", "args"}), "tool_use": frozenset({"id", "result", "error"})}
 NO_FIELDS: frozenset[str] = frozenset()
 ID_TYPES = (str, type(None))
 EMPTY_PAYLOAD: dict[str, Any] = {}
 FINISH_CLASSES = {finish.value: finish.value for finish in FinishClass}
-# The fields of the record of a model call, with the types that need no decoding.
-CALL_FIELDS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(
-        ("inference_id", "provider", "model", "stop_reason", "finish_class", "request_id", "response_id"), (str,)
-    ),
-    **dict.fromkeys(("max_tokens", "duration_ms", "time_to_first_token_ms"), (int, float)),
-    "cost": (float,),
-    "attempts": (int,),
-    "truncated": (bool,),
-    "usage": (dict,),
-    "extra": (dict,),
-}
-TOKEN_COUNTS = {
-    "input_tokens",
-    "output_tokens",
-    "cached_tokens",
-    "cache_creation_input_tokens",
-    "cache_read_input_tokens",
-    "reasoning_tokens",
-}
 
 
 def add_run(
@@ -61,7 +46,7 @@ def add_run(
     try:
         turns = _turns(record)
         run_id = _run_id(record, turns, file, position)
-        reader = _RunReader(batch, str(file.path))
+        reader = _RunReader(batch, "" if file is MEMORY else str(file.path))
         reader.add(turns)
         batch.set_run_id(reader.run, unique_id(run_id))
     except NotPlainError:
@@ -75,17 +60,23 @@ def _turns(record: dict[str, Any]) -> list[dict[str, Any]]:
     turns = record["turns"]
     if type(turns) is not list or record.get("version", FORMAT_VERSION) != FORMAT_VERSION:
         raise NotPlainError
-    _require_plain_extra(record, RUN_FIELDS)
+    require_plain_extra(record, RUN_FIELDS)
     _optional_text(record.get("name"))
-    require_levels(_mapping(record.get("metadata")))
-    return [turn if type(turn) is dict else _refuse() for turn in turns]
+    metadata = _mapping(record.get("metadata"))
+    if PARENT_RUN.name in metadata:
+        raise NotPlainError
+    require_readable(metadata)
+    require_levels(record.get("metadata"))
+    if any(type(turn) is not dict for turn in turns):
+        raise NotPlainError
+    return turns
 
 
 def _run_id(record: dict[str, Any], turns: list[dict[str, Any]], file: SourceFile, position: int) -> str:
     run_id = _optional_text(record.get("id")) if "turns" in record else ""
     if not run_id:
         session_ids = (_optional_text(_mapping(turn.get("metadata")).get(SESSION)) for turn in turns)
-        return next(filter(None, session_ids), "") or f"{file.path}#{position}"
+        return next(filter(None, session_ids), "") or file.position_id(position)
     return file.distinct_id(run_id)
 
 
@@ -110,7 +101,7 @@ class _RunReader:
                 raise NotPlainError
             if turn.get("version", FORMAT_VERSION) != FORMAT_VERSION:
                 raise NotPlainError
-            _require_plain_extra(turn, TURN_FIELDS)
+            require_plain_extra(turn, TURN_FIELDS)
             self.batch.begin_turn(self.run, _optional_text(turn.get("id")), index, shared)
             data = turn.get("data")
             if data != self.previous_data:  # nearly all Turns have the data of the previous one
@@ -131,8 +122,10 @@ class _RunReader:
             raise NotPlainError
         self._add_ledger(ledger)
         last_record = ledger[-1] if ledger else None
-        for value in metadata.values():
-            if type(value) is not str and value is not ledger and value != last_record:
+        own_values = {name: value for name, value in metadata.items() if name != LEDGER and value != last_record}
+        require_readable(own_values)
+        for value in own_values.values():
+            if type(value) is not str:
                 require_levels(value)
 
     def _add_ledger(self, ledger: list[Any]) -> None:
@@ -142,21 +135,27 @@ class _RunReader:
             if not call_id:
                 raise NotPlainError
             if call_id not in self.calls:
-                self.calls[call_id] = self.batch.add_call(call_id, summary_number)
+                self.calls[call_id] = self._new_call(call_id, summary_number, call_record)
                 self.call_records[call_id] = call_record
             elif call_id in self.unlisted_calls:  # from here on its blocks have this record
                 raise NotPlainError
+
+    def _new_call(self, call_id: str, summary_number: int, call_record: Any) -> int:
+        number = self.batch.add_call(call_id, summary_number)
+        if call_record and (response_id := call_record.get("response_id")):
+            self.batch.response_ids[number] = response_id
+        return number
 
     def _summary_number(self, call_record: Any) -> int:
         """Return the number of the summary of the record of a model call. Most calls of a Run have the same one."""
         if type(call_record) is not dict or not call_record or BYTES_KEY in call_record:
             raise NotPlainError
-        for name in _nested_fields(*call_record, *map(type, call_record.values())):
+        for name in nested_fields(*call_record, *map(type, call_record.values())):
             require_levels(call_record[name])
             if BYTES_KEY in call_record[name]:
                 raise NotPlainError
         if usage := call_record.get("usage"):
-            _check_token_counts(*usage, *map(type, usage.values()))
+            check_token_counts(*usage, *map(type, usage.values()))
         get = call_record.get
         key = get("provider"), get("model"), get("stop_reason"), get("finish_class")
         number = self.summary_numbers.get(key)
@@ -173,9 +172,13 @@ class _RunReader:
             raise NotPlainError
         row = len(batch.texts)
         if metadata is not None:
-            if type(metadata) is not dict or BYTES_KEY in metadata:
+            if type(metadata) is not dict or BYTES_KEY in metadata or LABELS.name in metadata:
                 raise NotPlainError
             self._add_call(row, metadata)
+            if ANSWERER in metadata:
+                self._add_answerer(row, metadata[ANSWERER])
+            if EDIT in metadata:
+                batch.edits[row] = True
         if not BLOCK_FIELDS.issuperset(block):
             if "payload" not in block:  # its fields may be outside of a payload
                 raise NotPlainError
@@ -205,7 +208,8 @@ class _RunReader:
         if BYTES_KEY in payload:  # this mapping is the JSON form of bytes
             raise NotPlainError
         batch, call_id, name, error = self.batch, payload.get("id"), payload.get("name"), payload.get("error")
-        if type(name or "") is not str or type(error or "") is not str:
+        has_bytes = type(call_id) is dict or type(payload.get("text")) is dict  # perhaps, in their JSON form
+        if has_bytes or type(name or "") is not str or type(error or "") is not str:
             raise NotPlainError
         if error or type(call_id) not in ID_TYPES or not RENDERED_FIELDS.get(kind, NO_FIELDS).issuperset(payload):
             require_levels(payload)
@@ -231,8 +235,21 @@ class _RunReader:
         extra = _extra(block, metadata)
         if extra is not None:
             self.batch.extras[row] = extra
-        if metadata and (time := parsed_time(metadata.get(TIMESTAMP.name))) is not None:
+        if not metadata:
+            return
+        if not CHECKED_KEYS.isdisjoint(metadata):
+            require_readable(metadata)
+        if (time := parsed_time(metadata.get(TIMESTAMP.name))) is not None:
             self.batch.times[row] = time
+        record_fields = metadata.get(FIELDS.name)
+        if source_id := record_id(record_fields, str(block.get("kind"))):
+            self.batch.record_ids[row] = source_id
+
+    def _add_answerer(self, row: int, answerer: Any) -> None:
+        if type(answerer) is not str:
+            raise NotPlainError
+        if answerer:
+            self.batch.answerers[row] = answerer
 
     def _add_call(self, row: int, metadata: dict[str, Any]) -> None:
         """Store the number of the model call that produced a block."""
@@ -253,7 +270,7 @@ class _RunReader:
         if number is None:
             if summary_number is None:
                 summary_number = self.batch.summary_number(EMPTY_SUMMARY)
-            number = self.calls[call_id] = self.batch.add_call(call_id, summary_number)
+            number = self.calls[call_id] = self._new_call(call_id, summary_number, call_record)
             if call_record is None or self.has_ledger:
                 self.unlisted_calls.add(call_id)
         self.batch.calls[row] = number
@@ -263,58 +280,17 @@ def _arguments(payload: dict[str, Any]) -> str:
     if args := payload.get("args"):
         if type(args) is not dict:
             raise NotPlainError
-        return _json(args)
+        return json_text(args)
     if payload.get("args_raw"):
         raise NotPlainError
     return "{}"
 
 
 def _value(value: Any) -> str:
-    return value if type(value) is str else _json(value)
-
-
-def _json(value: Any) -> str:
-    text = plain_json(value)
-    if BYTES_KEY in text:  # the JSON form of bytes, or an escaped name
-        raise NotPlainError
-    return text
+    return value if type(value) is str else json_text(value)
 
 
 FORM = TextForm(_arguments, _value, labels=False)  # type: ignore[arg-type]  # a payload here is always a dict
-
-
-@lru_cache(1_024)  # the records of a program have few shapes
-def _nested_fields(*names_and_types: Any) -> tuple[str, ...]:
-    """Return the names of the dicts and lists in a record of a model call, whose names and types follow each other.
-
-    Raises NotPlainError for a field of another type than it has in our files.
-    """
-    half = len(names_and_types) // 2
-    types = dict(zip(names_and_types[:half], names_and_types[half:], strict=True))
-    for name, kind in types.items():
-        if name in CALL_FIELDS and kind not in CALL_FIELDS[name] and kind is not type(None):
-            raise NotPlainError
-    return tuple(name for name, kind in types.items() if kind in (dict, list))
-
-
-@lru_cache(1_024)
-def _check_token_counts(*names_and_types: Any) -> None:
-    """Raise NotPlainError for a count of tokens that is not an integer; names and types follow each other."""
-    half = len(names_and_types) // 2
-    for name, kind in zip(names_and_types[:half], names_and_types[half:], strict=True):
-        if name in TOKEN_COUNTS and kind is not int and kind is not type(None):
-            raise NotPlainError
-
-
-def _require_plain_extra(mapping: dict[str, Any], own_fields: frozenset[str]) -> None:
-    """Raise NotPlainError for unknown fields that a Run or a Turn cannot hold as they are."""
-    if own_fields.issuperset(mapping):
-        return
-    for name, value in mapping.items():
-        if name not in own_fields:
-            if name.startswith(BYTES_KEY):
-                raise NotPlainError
-            require_levels(value)
 
 
 def _summary_of(provider: str | None, model: str | None, stop_reason: str | None, finish: str | None) -> CallSummary:
@@ -337,7 +313,7 @@ def _role(block: dict[str, Any], kind: str) -> str | None:
 def _extra(block: dict[str, Any], metadata: Any) -> str | None:
     """Return the fields that a block has no place for, as JSON."""
     extra = {} if BLOCK_FIELDS.issuperset(block) else {n: value for n, value in block.items() if n not in BLOCK_FIELDS}
-    if any(name.startswith(BYTES_KEY) for name in extra):
+    if any(name.startswith((BYTES_KEY, FLOATS_KEY)) for name in extra):
         raise NotPlainError
     if metadata and not FORMER_NAMES.keys().isdisjoint(metadata):
         raise NotPlainError
@@ -352,15 +328,13 @@ def _extra(block: dict[str, Any], metadata: Any) -> str | None:
     for value in extra.values():
         require_levels(value)
     extra = {name: value for name, value in extra.items() if value is not None}
-    return _json(extra) if extra else None
+    return json_text(extra) if extra else None
 
 
 def _optional_text(value: Any) -> str:
-    if value is None:
-        return ""
-    if type(value) is not str:
-        raise NotPlainError
-    return value
+    if type(value) in ID_TYPES:
+        return value or ""
+    raise NotPlainError
 
 
 def _mapping(value: Any) -> dict[str, Any]:
@@ -370,7 +344,3 @@ def _mapping(value: Any) -> dict[str, Any]:
     if type(value) is not dict or BYTES_KEY in value:  # this mapping is the JSON form of bytes
         raise NotPlainError
     return value
-
-
-def _refuse() -> dict[str, Any]:
-    raise NotPlainError
