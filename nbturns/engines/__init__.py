@@ -25,11 +25,14 @@ from ..middleware.retries import Retry
 from ..runtime.call_ids import PROVIDER_CALL_ID
 from ..runtime.engine_protocol import Scope, discard_event
 from ..runtime.toolbox import Toolbox, ToolConfig
+from ..safety.secret_texts import SECRET_PREFIX, names_a_secret, shown
+from ..safety.tracebacks import hides_locals
 from ..tools import Tool
 from ..values.frozen_json import EMPTY_DICT, freeze
 from ..values.inference_results import INFERENCE_RESULT, INFERENCES, InferenceResult
-from ..values.model_info import ModelInfo, with_cost
+from ..values.model_info import ModelInfo
 from ..values.persistent_list import PersistentList
+from ..values.price_tables import with_cost
 from ..values.turns import Block, Turn
 from .cassette_file import Cassette as Cassette
 from .cassette_file import cassette as cassette
@@ -37,12 +40,12 @@ from .media import Medium as Medium
 from .parameters.schema import ENGINE, check_params, nearest_name, params_of
 from .parameters.schema import Param as Param
 from .parameters.schema import params as params
-from .provider import SECRET, Reply, ended, kind_at
 from .provider import MessageLayout as MessageLayout
 from .provider import PortableSettings as PortableSettings
 from .provider import Provider as Provider
+from .provider import Reply, ended, kind_at
 from .provider import StructuredOutput as StructuredOutput
-from .provider_engine import SILENCE
+from .provider_engine import MAX_RESPONSE_BYTES, SILENCE
 from .provider_engine import ProviderEngine as ProviderEngine
 from .receiver import Receiver
 from .registry import find as find
@@ -64,6 +67,7 @@ NOT_PARAMETERS = {
 }
 
 
+@hides_locals
 def engine(name: str, *, stream: bool = True, model_info: ModelInfo | None = None, **params: Any) -> ProviderEngine:
     """Return an engine that calls a model, named "provider:model", like "anthropic:claude-sonnet-5-5".
 
@@ -86,6 +90,7 @@ def engine(name: str, *, stream: bool = True, model_info: ModelInfo | None = Non
         model_info,
         extra_body=engine_params.get("extra_body"),
         silence=engine_params.get("timeout", SILENCE),
+        max_response_bytes=engine_params.get("max_response_bytes") or MAX_RESPONSE_BYTES,
         raw=RAW if raw is True else int(raw or 0),
         layers=_layers(engine_params),
     )
@@ -97,6 +102,7 @@ def _layers(engine_params: Mapping[str, Any]) -> tuple[Retry, ...]:
     return (Retry(times, longest=total_wait, total_wait=total_wait),) if times else ()
 
 
+@hides_locals
 def request(
     name: str,
     turn: Turn,
@@ -180,14 +186,20 @@ def provider_and_model(name: str, params: Mapping[str, Any] = EMPTY_DICT) -> tup
     """Return the provider, in its variant for `params`, and the model of a name like "anthropic:claude-sonnet-5-5"."""
     if not isinstance(name, str) or ":" not in name:
         raise EngineError(
-            f'expected an engine name like "anthropic:claude-sonnet-5-5" (provider:model), got {name!r:.60}',
+            f'expected an engine name like "anthropic:claude-sonnet-5-5" (provider:model), got {_shown_name(name)}',
             kind="unknown_model",
         )
     prefix, _, model = name.partition(":")
+    if SECRET_PREFIX.search(name):
+        raise EngineError("the engine name looks like a key; pass a key as api_key=…", kind="unknown_model")
     provider = find(prefix.strip().lower())
     if not model.strip():
         raise EngineError(f"no model in the engine name {name!r}; expected provider:model", kind="unknown_model")
     return provider.at(params) if provider.at else provider, model.strip()
+
+
+def _shown_name(name: object) -> str:
+    return shown(name) if isinstance(name, str) else type(name).__name__
 
 
 def _divided(provider: Provider, params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
@@ -198,7 +210,7 @@ def _divided(provider: Provider, params: Mapping[str, Any]) -> tuple[dict[str, A
     for name in params:
         if _looks_secret(name, provider):
             raise EngineError(
-                f"unknown parameter {name!r} of {provider.name}; pass a key as api_key=…, so that it goes into no body",
+                f"unknown parameter {shown(name)} of {provider.name}; pass a key as api_key=…, so that it goes into no body",
                 kind="bad_parameter",
             )
     check_params(provider, params)
@@ -213,9 +225,7 @@ def _divided(provider: Provider, params: Mapping[str, Any]) -> tuple[dict[str, A
 
 def _looks_secret(name: str, provider: Provider) -> bool:
     """Tell whether a name may be that of a key which would go into the body; those of token numbers are not."""
-    if name in provider.settings or not SECRET.search(name):
-        return False
-    if name.endswith(("_tokens", "cache_key", "credit_token")):
+    if name in provider.settings or not names_a_secret(name):
         return False
     token_numbers = [param_name for param_name in params_of(provider) if param_name.endswith("_tokens")]
     return not nearest_name(name, token_numbers)

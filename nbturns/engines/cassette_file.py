@@ -9,55 +9,31 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from ..errors import DriftError, LoadError
+from ..errors import DriftError, StoreError
 from ..render.text import block_line
+from ..runtime.background_loop import run_in_worker
 from ..runtime.call_ids import PROVIDER_CALL_ID
 from ..runtime.engine_protocol import Engine, Scope, innermost_engine
-from ..serialization.serde import block_from_dict, block_to_dict, yamlable
+from ..safety.file_writing import check_name, locked, store_error, write_file
+from ..safety.visible_text import printable
 from ..values.blocks import Block, comparable_content
-from ..values.frozen_json import freeze, thaw
+from ..values.frozen_json import thaw
 from ..values.inference_results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult, total_cost, total_usage
 from ..values.inference_settings import INFERENCE_CONFIG, STRUCTURED_OUTPUT_CONFIG
-from ..values.metadata import NO_METADATA, Key
+from ..values.metadata import Key
 from ..values.turns import Turn
+from .cassette_calls import CONDITIONS, VERSION, CassetteCall, file_calls, question_digest, read_calls
 from .registry import installed_providers
 from .streaming_playback import play_back
 
-VERSION = 1
 STREAMING_PARAMS = ("stream",)  # parameters that change the transport of an answer, not its content
 HEAD = "# Model calls recorded by nbturns; you may edit questions and answers. `after: 2` continues call 2.\n"
 Record = Literal[True, False, "again"]
-
-
-@dataclass(slots=True)
-class CassetteCall:
-    """One recorded call: the whole Turn that was sent, and the blocks of the answer."""
-
-    conditions: dict[str, Any]  # engine, settings, tools
-    question: Turn
-    blocks: tuple[Block, ...]
-    result: InferenceResult
-    _digest: str = ""
-
-    @property
-    def digest(self) -> str:
-        """The digest of the question."""
-        if not self._digest:
-            self._digest = question_digest(self.conditions, self.question)
-        return self._digest
-
-
-def question_digest(conditions: Mapping[str, Any], question: Turn) -> str:
-    """Return a digest that is equal for questions which are equal to a model; the engine is not part of it."""
-    question_content = [[kind, role, thaw(payload)] for kind, role, payload in comparable_content(question)]
-    known_conditions = {name: value for name, value in conditions.items() if name != "engine"}
-    text = json.dumps([known_conditions, question_content], sort_keys=True, default=repr)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(slots=True, eq=False)
@@ -75,7 +51,7 @@ class Cassette:
     pace: float = 0.0
     name: str = "cassette"
     calls: list[CassetteCall] = field(default_factory=list)
-    _file_time: int = -1
+    _file_version: tuple[int, int, int] | None = None  # time, size and number of the file when it was read
     _new_digests: set[str] = field(default_factory=set)
 
     async def __call__(self, turn: Turn, scope: Scope, engine: Engine) -> Turn:
@@ -87,14 +63,24 @@ class Cassette:
         if not self.record:
             raise self._drift_error(conditions, turn)
         answer = await engine(turn, scope)
-        self._add_call(CassetteCall(conditions, turn, _new_blocks(answer, turn), _call_result(answer, turn)))
+        call = CassetteCall(conditions, turn, _new_blocks(answer, turn), _call_result(answer, turn))
+        try:
+            await run_in_worker(lambda: self._add_call(call))
+        except StoreError as error:
+            error.turn = answer
+            raise
+        except OSError as error:
+            failure = store_error(self.path, error, 0)
+            failure.turn = answer
+            raise failure from None
         return answer
 
     def __len__(self) -> int:
         return len(self.calls)
 
+    @printable
     def __repr__(self) -> str:
-        return f"<cassette {self.path.name}: {len(self.calls)} calls{', recording' if self.record else ''}>"
+        return f"<cassette {self.path.name}: {len(self.calls)} call{'s' * (len(self.calls) != 1)}{', recording' if self.record else ''}>"
 
     def _playback_engine(self, call: CassetteCall) -> Engine:
         async def play(turn: Turn, scope: Scope) -> Turn:
@@ -127,34 +113,31 @@ class Cassette:
     def _refresh(self) -> None:
         """Read the file if it exists and has changed since the last reading."""
         try:
-            modified_at = self.path.stat().st_mtime_ns
-        except OSError:
+            status = self.path.stat()
+        except (OSError, ValueError):  # ValueError: a name with NUL
             return
-        if modified_at != self._file_time:
-            self.calls = list(_read_calls(self.path))
-            self._file_time = modified_at
+        version = (status.st_mtime_ns, status.st_size, status.st_ino)
+        if version != self._file_version:
+            self.calls = list(read_calls(self.path))
+            self._file_version = version
 
     def _add_call(self, call: CassetteCall) -> None:
-        index = next(
-            (
-                call_index
-                for call_index, known_call in enumerate(self.calls)
-                if known_call.digest == call.digest and _same_engine(known_call.conditions, call.conditions)
-            ),
-            None,
-        )
-        if index is None:
-            self.calls.append(call)
-        else:
-            self.calls[index] = call
+        """Add a call to the calls that the file has now, which other sessions and processes write, too."""
         from ..serialization.yaml_text import dump_yaml  # brings yaml with it
 
-        self._new_digests.add(call.digest)
-        text = HEAD + dump_yaml({"version": VERSION, "calls": list(_file_calls(self.calls))})
-        new_file = self.path.with_name(f".{self.path.name}.new")
-        new_file.write_text(text, encoding="utf-8")
-        new_file.replace(self.path)
-        self._file_time = self.path.stat().st_mtime_ns
+        with locked(self.path):
+            self._refresh()
+            calls = list(self.calls)
+            index = next(
+                (place for place, known_call in enumerate(calls) if _is_same_call(known_call, call)), len(calls)
+            )
+            calls[index : index + 1] = [call]
+            text = HEAD + dump_yaml({"version": VERSION, "calls": list(file_calls(calls))})
+            write_file(self.path, text.encode("utf-8", "surrogatepass"))
+            self.calls = calls
+            self._new_digests.add(call.digest)
+            status = self.path.stat()
+            self._file_version = (status.st_mtime_ns, status.st_size, status.st_ino)
 
 
 def cassette(path: str | Path, *, record: Record = False, pace: float = 0.0) -> Cassette:
@@ -162,6 +145,7 @@ def cassette(path: str | Path, *, record: Record = False, pace: float = 0.0) -> 
 
     Raises FileNotFoundError when it should record into a folder that does not exist.
     """
+    check_name(path)
     path = Path(path).expanduser()
     if record and not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: no such folder: {path.parent}")
@@ -204,6 +188,10 @@ def _same_engine(recorded_conditions: Mapping[str, Any], conditions: Mapping[str
         or "engine" not in conditions
         or recorded_conditions["engine"] == conditions["engine"]
     )
+
+
+def _is_same_call(call: CassetteCall, other: CassetteCall) -> bool:
+    return call.digest == other.digest and _same_engine(call.conditions, other.conditions)
 
 
 def _new_blocks(answer: Turn, question: Turn) -> tuple[Block, ...]:
@@ -256,7 +244,7 @@ def _lines(turn: Turn) -> Iterator[str]:
 
 def _differences(call: CassetteCall, conditions: Mapping[str, Any], turn: Turn) -> Iterator[str]:
     """Yield one line per difference: model, settings and tools first, then the content."""
-    for part in ("engine", "settings", "tools", "tool_choice"):
+    for part in CONDITIONS:
         recorded_value, value = call.conditions.get(part), conditions.get(part)
         if recorded_value == value or (part == "engine" and (recorded_value is None or value is None)):
             continue
@@ -296,75 +284,3 @@ def _block_json(turn: Turn, index: int) -> list[str]:
         f"[{turn[index].kind}]",
         *json.dumps(thaw(turn[index].payload), indent=1, ensure_ascii=False, default=repr).splitlines(),
     ]
-
-
-# To and from the file.
-
-
-def _file_calls(calls: Sequence[CassetteCall]) -> Iterator[dict[str, Any]]:
-    """Yield each call for the file; a question leaves out what an earlier call already holds."""
-    earlier_contents: list[list[Any]] = []
-    for call in calls:
-        question = comparable_content(call.question)
-        number_before, start = 0, 0
-        for number, earlier in enumerate(earlier_contents, 1):
-            if start < len(earlier) <= len(question) and question[: len(earlier)] == earlier:
-                number_before, start = number, len(earlier)
-        new_blocks = [_question_dict(block) for block in call.question.blocks[start:]]
-        question_data = {**({"after": number_before} if number_before else {}), "blocks": new_blocks}
-        answer_data = {"blocks": [_answer_dict(block) for block in call.blocks], "result": _result_dict(call.result)}
-        yield {**call.conditions, "asked": question_data, "answer": answer_data}
-        earlier_contents.append(comparable_content((*call.question, *call.blocks)))
-
-
-def _question_dict(block: Block) -> dict[str, Any]:
-    return block_to_dict(block._with(id="", metadata=NO_METADATA), plain=yamlable)
-
-
-def _answer_dict(block: Block) -> dict[str, Any]:
-    return block_to_dict(block, plain=yamlable)
-
-
-def _result_dict(result: InferenceResult) -> dict[str, Any]:
-    fields = result.to_dict()
-    for name in ("inference_id", "duration_ms", "time_to_first_token_ms"):
-        fields.pop(name, None)
-    plain: dict[str, Any] = yamlable(freeze(fields))
-    return plain
-
-
-def _read_calls(path: Path) -> Iterator[CassetteCall]:
-    """Yield the calls of a file. Raises LoadError that names the position."""
-    from ..serialization.yaml_text import load_yaml  # brings yaml with it
-
-    file_data = load_yaml(path.read_bytes(), str(path))
-    if not isinstance(file_data, Mapping) or not isinstance(file_data.get("calls"), list):
-        raise LoadError("a cassette needs a list of calls", file=str(path))
-    if file_data.get("version", VERSION) != VERSION:
-        raise LoadError(
-            f"cassette version {file_data['version']!r} is not supported; expected {VERSION}", file=str(path)
-        )
-    earlier_turns: list[Turn] = []
-    for number, raw_call in enumerate(file_data["calls"], 1):
-        call = _read_call(raw_call, earlier_turns, str(path), f"call {number}")
-        earlier_turns.append(call.question + call.blocks)
-        yield call
-
-
-def _read_call(call_record: Any, earlier_turns: Sequence[Turn], file: str, position: str) -> CassetteCall:
-    try:
-        question, answer = call_record["asked"], call_record["answer"]
-        number_before = question.get("after", 0)
-        earlier_turn = earlier_turns[number_before - 1] if number_before else Turn()
-        blocks = tuple(block_from_dict(block) for block in answer["blocks"])
-        conditions = {name: thaw(value) for name, value in call_record.items() if name not in ("asked", "answer")}
-        return CassetteCall(
-            conditions,
-            earlier_turn + tuple(block_from_dict(block) for block in question.get("blocks") or ()),
-            blocks,
-            InferenceResult.from_dict(answer.get("result") or {}),
-        )
-    except LoadError as error:
-        raise LoadError(error.reason, file=file, position=f"{position} {error.position}".strip()) from None
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise LoadError(f"a call needs `asked` and `answer`: {error}", file=file, position=position) from None

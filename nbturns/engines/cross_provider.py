@@ -8,7 +8,7 @@ The sources of a text are dropped; the text stays.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ..values.turns import Block, Turn
@@ -32,12 +32,18 @@ def family_of(block: Block) -> str:
 
 def foreign_blocks(turn: Turn, provider: Provider) -> list[tuple[int, str]]:
     """Return the index and a description of each block that another API made and this one may not read."""
-    names_by_family = {provider_variant.family: provider_variant.name for provider_variant in installed_providers()}
     private_blocks = ((index, block) for index, block in enumerate(turn) if block.kind in PRIVATE_KINDS)
-    return [
-        (index, f"{description} of {names_by_family.get(block_family, block_family)}")
+    foreign = [
+        (index, description, block_family)
         for index, block in private_blocks
         if (block_family := family_of(block)) not in ("", provider.family) and (description := _describe(block))
+    ]
+    if not foreign:  # the usual case, in which no other provider is imported
+        return []
+    names_by_family = {provider_variant.family: provider_variant.name for provider_variant in installed_providers()}
+    return [
+        (index, f"{description} of {names_by_family.get(block_family, block_family)}")
+        for index, description, block_family in foreign
     ]
 
 
@@ -52,9 +58,27 @@ def unsent_blocks(turn: Turn, provider: Provider, body: Any) -> list[tuple[int, 
     ]
 
 
+def unsent_items(turn: Turn, body: Any) -> list[tuple[int, str]]:
+    """Return the index and type of each item of the user's own that is not in the request `body`."""
+    own_items = [
+        (index, block.payload)
+        for index, block in enumerate(turn)
+        if block.kind == "other" and "partial_json" not in block.payload and family_of(block) == ""
+    ]
+    return [(index, str(payload.get("type") or "item")) for index, payload in own_items if not _holds(body, payload)]
+
+
+def _holds(value: Any, item: Any) -> bool:
+    """Tell whether an item is somewhere in a value."""
+    if isinstance(value, Mapping):
+        return value == item or any(_holds(inner_value, item) for inner_value in value.values())
+    return isinstance(value, (list, tuple)) and any(_holds(inner_value, item) for inner_value in value)
+
+
 def unsent_notice(turn: Turn, provider: Provider, body: Any) -> str:
     """Return one sentence for a Notice; "" when every block is sent."""
-    description_counts = Counter(description for _, description in unsent_blocks(turn, provider, body))
+    unsent = [*unsent_blocks(turn, provider, body), *unsent_items(turn, body)]
+    description_counts = Counter(description for _, description in unsent)
     if not description_counts:
         return ""
     item_list = ", ".join(

@@ -8,7 +8,9 @@ from collections.abc import Container, Mapping
 from typing import Any, NoReturn
 
 from ..errors import EngineError
-from ..values.frozen_json import EMPTY_DICT, freeze
+from ..values.frozen_json import EMPTY_DICT, freeze, thaw
+from ..values.inference_results import UNKNOWN_COUNT
+from ..values.portable import portable, replace_surrogates
 
 
 def mapping_of(value: Any) -> Mapping[str, Any]:
@@ -21,10 +23,24 @@ def mappings_of(value: Any) -> list[Mapping[str, Any]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
+def detail_of(data: Mapping[str, Any]) -> str:
+    """Return the `detail` with which servers written with FastAPI describe an error; "" without one."""
+    detail = data.get("detail")
+    if isinstance(detail, str):
+        return detail
+    messages = [text_of(item.get("msg")) for item in mappings_of(detail)]
+    return "; ".join(filter(None, messages)) or text_of(mapping_of(detail).get("message"))
+
+
 def are_parts(value: Any, types: Container[str]) -> bool:
     """Tell whether this is a non-empty list of parts of these types."""
     parts = mappings_of(value)
     return bool(parts) and len(parts) == len(value) and all(part.get("type") in types for part in parts)
+
+
+def result_json(value: Any) -> str:
+    """Return the result of a tool, or other data for a model, as JSON text; values that are not JSON as their repr()."""
+    return json.dumps(thaw(portable(value, replace_surrogates)), ensure_ascii=False, default=repr)
 
 
 def text_of(value: Any) -> str:
@@ -35,6 +51,11 @@ def text_of(value: Any) -> str:
 def count_of(value: Any) -> int:
     """Return an integer, else 0."""
     return value if type(value) is int else 0
+
+
+def token_count_of(value: Any) -> int:
+    """Return an integer, else UNKNOWN_COUNT: 0 in sums, NA in frames."""
+    return value if type(value) is int else UNKNOWN_COUNT
 
 
 def cost_of(counts: Mapping[str, Any]) -> float | None:

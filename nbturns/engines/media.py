@@ -16,11 +16,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import EngineError
-from .json_access import text_of
+from ..values.frozen_json import ImageMap
+from .json_access import result_json, text_of
 
 Part = dict[str, Any]
 TEXT_TYPES = ("text/", "application/json", "application/xml")
 TEXT_PARTS = ("text", "input_text", "output_text")
+TEXT_PART_FIELDS = frozenset({"type", "text", "annotations", "_meta", "meta", "citations", "cache_control"})
+IMAGE_FIELDS = frozenset({"media_type", "content", "detail", "name"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +53,7 @@ class Medium:
 
     @property
     def data_url(self) -> str:
+        """The content as a data URL."""
         return f"data:{self.media_type or 'application/octet-stream'};base64,{self.data}"
 
     @property
@@ -128,25 +132,68 @@ def sendable_medium(part: Any, owner: str, receiver: str) -> Medium:
 
 
 def content_parts(result: Any, text_type: str, write: Callable[[Any], Part]) -> list[Part] | None:
-    """Return a tool result that lists texts and media of any provider, as parts; None for any other result.
+    """Return a tool result that is one medium, or a list of texts and media of any provider, as parts.
 
+    None for any other result: rows that merely look like parts are data. Next to a medium, data becomes text.
     `text_type` is the provider's type of a text: "text" or "input_text".
     """
-    if not isinstance(result, list) or not result:
+    items = result if isinstance(result, list) else [result]
+    media = [result_medium(item) for item in items]
+    if not any(media) and not (isinstance(result, list) and items and all(map(is_text_part, items))):
         return None
-    parts: list[Part] = []
-    for item in result:
-        if not isinstance(item, Mapping):
-            return None
-        if item.get("type") in TEXT_PARTS and isinstance(item.get("text"), str):
-            parts.append({"type": text_type, "text": item["text"]})
-        elif _is_typed_medium(item):
-            parts.append(write(item))
-        else:
-            return None
-    return parts
+    return [
+        write(_geppetto_image(item, item_medium)) if item_medium else {"type": text_type, "text": _text_of_item(item)}
+        for item, item_medium in zip(items, media, strict=True)
+    ]
 
 
-def _is_typed_medium(item: Mapping[str, Any]) -> bool:
-    item_medium = medium(item)
-    return item_medium is not None and item_medium.has_content and bool(item.get("type") or item_medium.media_type)
+def is_text_part(item: Any) -> bool:
+    """Tell whether an item of a tool result is a text part; other fields make it a row of data."""
+    if not isinstance(item, Mapping) or item.get("type") not in TEXT_PARTS or not isinstance(item.get("text"), str):
+        return False
+    return all(name in TEXT_PART_FIELDS or value is None for name, value in item.items())
+
+
+def _text_of_item(item: Any) -> str:
+    if is_text_part(item):
+        return text_of(item["text"])
+    return item if isinstance(item, str) else result_json(item)
+
+
+def result_medium(item: Any) -> Medium | None:
+    """Return the medium of an item of a tool result; None for data that merely looks like one.
+
+    A medium is made by `nt.image`, is base64 with a media type and nothing else, or has the whole shape of a
+    part of a provider or of MCP.
+    """
+    if not isinstance(item, Mapping):
+        return None
+    if isinstance(item, ImageMap) or (set(item) <= IMAGE_FIELDS and text_of(item.get("content"))):
+        image_medium = _geppetto_medium(item)
+        is_whole = image_medium is not None and (image_medium.url or "/" in image_medium.media_type)
+        return image_medium if is_whole else None
+    if mcp_medium := _mcp_medium(item):
+        return mcp_medium
+    typed_medium = medium(item)
+    is_image_map = typed_medium is not None and typed_medium == _geppetto_medium(item)
+    return typed_medium if typed_medium is not None and typed_medium.has_content and not is_image_map else None
+
+
+def _mcp_medium(item: Mapping[str, Any]) -> Medium | None:
+    """Return the medium of an image, a sound or an embedded file of an MCP server."""
+    part_type, media_type = item.get("type"), text_of(item.get("mimeType"))
+    if part_type in ("image", "audio") and media_type.startswith(f"{part_type}/") and text_of(item.get("data")):
+        return Medium(media_type=media_type, data=text_of(item["data"]))
+    resource = item.get("resource")
+    if part_type == "resource" and isinstance(resource, Mapping) and text_of(resource.get("blob")):
+        name = text_of(resource.get("uri")).rpartition("/")[2]
+        media_type = text_of(resource.get("mimeType")) or mimetypes.guess_type(name)[0] or ""
+        return Medium(media_type=media_type, data=text_of(resource["blob"]), name=name) if media_type else None
+    return None
+
+
+def _geppetto_image(item: Mapping[str, Any], item_medium: Medium) -> Mapping[str, Any]:
+    """Return a medium in a shape that each codec can write: its own, or that of geppetto's images."""
+    if medium(item) is None:
+        return {"media_type": item_medium.media_type, "content": item_medium.data, "name": item_medium.name}
+    return {**item, "media_type": item_medium.media_type or "image/*"} if isinstance(item, ImageMap) else item

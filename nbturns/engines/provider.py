@@ -10,7 +10,6 @@ another package installs (entry point group `nbturns.engines`) has the same righ
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from ..errors import EngineError
 from ..events import Delta
 from ..runtime.engine_protocol import Scope
 from ..runtime.engine_protocol import discard_event as discard_event
+from ..safety.secret_texts import HIDDEN_TEXT, data_without_texts, names_a_secret, secrets_in_body
 from ..values.frozen_json import EMPTY_DICT, freeze, thaw, unchecked_constructor
 from ..values.inference_results import INFERENCE_RESULT, FinishClass, InferenceResult
 from ..values.inference_settings import StructuredOutputConfig
@@ -30,12 +30,15 @@ from .token_endpoint import Counting
 if TYPE_CHECKING:
     from .media import Medium
     from .parameters.schema import Param
+    from .transports.account import AccountVariables
 
 DeltaListener: TypeAlias = Callable[[Delta], object]
 Parameters: TypeAlias = dict[str, Any]
 Translation: TypeAlias = tuple[Parameters, list[str]]  # parameters, and the settings that have no parameter
 
-delta = unchecked_constructor(Delta)  # takes the fields of a Delta; there is one for each event of a stream
+delta: Callable[..., Delta] = unchecked_constructor(
+    Delta
+)  # takes the fields of a Delta; there is one for each event of a stream
 
 
 class Reply(Protocol):
@@ -57,6 +60,7 @@ class ResponseStream:
     chunks: AsyncIterator[bytes]
     content_type: str = ""
     request_id: str = ""
+    rate_limits: Mapping[str, str] = EMPTY_DICT  # headers that tell what is left of the account's limits
 
 
 class Transport(Protocol):
@@ -71,12 +75,13 @@ class PortableSettings:
 
     `translate` takes settings by their portable names (`nbturns.engines.params` lists them)
     and returns the provider's parameters and the names it has no parameter for. `params` are
-    further settings that only this provider translates. `turn_key` holds settings for this
+    further settings that only this provider translates. `same` are groups of names for one parameter. `turn_key` holds settings for this
     provider alone in `turn.data`, `server_tools_key` tools that its servers run.
     """
 
     translate: Callable[[Parameters], Translation]
     params: Mapping[str, Param] = EMPTY_DICT
+    same: tuple[tuple[str, ...], ...] = ()
     turn_key: Key[Any] | None = None
     server_tools_key: Key[list[Any]] | None = None
 
@@ -142,11 +147,19 @@ class Provider:
     history: Callable[[Mapping[str, Any]], Turn] | None = None
     counting: Counting | None = None
     server: str = ""  # the server behind the API, where several speak it
+    account: AccountVariables | None = None  # the variables with its address and its keys
+    hosts: tuple[str, ...] = ()  # the ends of the names of its hosts, which its keys are for
     at: Callable[[Mapping[str, Any]], Provider] | None = None  # the variant for these parameters, like another server
     params: Mapping[str, Param] | None = None  # checks parameters and their types; without it all are accepted
     portable: PortableSettings | None = None  # translates temperature, max_tokens, …; without it all go as they are
     remove_unsupported: Callable[[str, Parameters, bool | None], list[str]] | None = (
         None  # edits parameters that a model refuses
+    )
+    adapt: Callable[[Turn, Scope, str, Parameters], tuple[Turn, list[str]]] | None = (
+        None  # fits a Turn, and its parameters in place, to a model; with a sentence for each change
+    )
+    sign_blocks: Callable[[tuple[Block, ...], Mapping[str, Any]], tuple[Block, ...]] | None = (
+        None  # notes in the blocks of a reply what of the request they depend on
     )
     structured_output: StructuredOutput | None = None  # sends schemas; without it they go as words
     messages: MessageLayout | None = None  # makes Turn.to_messages work
@@ -206,13 +219,17 @@ def kind_at(error: EngineError, status: int) -> str:
     return f"http_{status}" if error.kind in ("", "error", "bad_response") else error.kind
 
 
-SECRET = re.compile(r"(^key|api[_-]?key|[_-]key|token|secret|password|authorization|credential)s?$", re.IGNORECASE)
-
-
 def without_secrets(value: Any) -> Any:
-    """Return a plain copy in which keys, tokens and passwords are "…"."""
+    """Return a plain copy in which keys, tokens and passwords are "…", also those in addresses."""
+    return data_without_texts(_named_secrets_hidden(value), secrets_in_body(value))
+
+
+def _named_secrets_hidden(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {k: "…" if isinstance(v, str) and SECRET.search(k) else without_secrets(v) for k, v in value.items()}
+        return {
+            name: HIDDEN_TEXT if isinstance(item, str) and names_a_secret(name) else _named_secrets_hidden(item)
+            for name, item in value.items()
+        }
     if isinstance(value, (list, tuple)):
-        return [without_secrets(item) for item in value]
+        return [_named_secrets_hidden(item) for item in value]
     return thaw(value)

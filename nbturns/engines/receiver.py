@@ -29,6 +29,11 @@ class Receiver:
         self._event_count = 0
         self._last_event: tuple[str, Any] = ("", None)
 
+    @property
+    def last_event(self) -> tuple[str, Any]:
+        """The name and the data of the last event."""
+        return self._last_event
+
     def feed(self, chunk: bytes) -> None:
         """Take some bytes. Raises EngineError for an error in the stream and for invalid JSON."""
         if self._stream is not None:

@@ -8,6 +8,7 @@ from importlib.metadata import EntryPoint
 
 from ..errors import EngineError
 from ..plugins import entry_points, failure_text, load_plugins
+from ..safety.secret_texts import shown
 from .parameters.schema import nearest_name
 from .provider import Provider
 
@@ -29,7 +30,7 @@ def find(name: str) -> Provider:
     provider_points = provider_entry_points()
     if name not in provider_points:
         raise EngineError(
-            f"unknown provider {name!r}{nearest_name(name, provider_points)}; "
+            f"unknown provider {shown(name)}{nearest_name(name, provider_points)}; "
             f"installed providers: {', '.join(sorted(provider_points)) or 'none'}",
             kind="unknown_provider",
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 from ..errors import DriftError
 from ..render.text import block_line, transcript_text
 from ..runtime.engine_protocol import Scope
+from ..safety.visible_text import printable
 from ..values.inference_results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult
 from ..values.turns import Block, Run, Turn
 from .streaming_playback import play_back
@@ -36,7 +37,7 @@ class Replay:
 
     def __init__(self, run: Run | Turn, *, pace: float = 0.0) -> None:
         turns = run.turns if isinstance(run, Run) else (run,)
-        self.answers = tuple(recorded_answers(turns))
+        self.answers: tuple[RecordedAnswer, ...] = tuple(recorded_answers(turns))
         self.pace = pace
         self._by_length: dict[int, list[RecordedAnswer]] = {}
         for answer in self.answers:
@@ -78,6 +79,7 @@ class Replay:
             turn=turn,
         )
 
+    @printable
     def __repr__(self) -> str:
         return f"<replay of {len(self.answers)} model calls>"
 

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from ..errors import ScriptExhausted
 from ..runtime.engine_protocol import Scope
+from ..safety.visible_text import printable
 from ..values.inference_results import INFERENCE_RESULT, InferenceResult
 from ..values.turns import Block, Turn, assistant
 from .streaming_playback import play_back
@@ -22,9 +23,11 @@ class Scripted:
     """
 
     def __init__(self, *answers: ScriptedAnswer, pace: float = 0.0) -> None:
-        self.answers = tuple(_prepared_answer(answer) for answer in answers)
+        self.answers: tuple[Turn | BaseException | tuple[Block, ...], ...] = tuple(
+            _prepared_answer(answer) for answer in answers
+        )
         self.pace = pace
-        self.asked = 0
+        self.asked: int = 0
 
     async def __call__(self, turn: Turn, scope: Scope) -> Turn:
         if self.asked >= len(self.answers):
@@ -42,6 +45,7 @@ class Scripted:
             return await play_back(turn, answer.blocks, result, scope, self.pace)
         return await play_back(turn, answer, DEFAULT_RESULT, scope, self.pace)
 
+    @printable
     def __repr__(self) -> str:
         return f"<scripted: {self.asked} of {len(self.answers)} answers given>"
 

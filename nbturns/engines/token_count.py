@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import EngineError
 from ..runtime.engine_protocol import Scope
+from ..safety.visible_text import printable
 from ..values.turns import Turn
+from .sendable_turn import sendable_body
 
 if TYPE_CHECKING:
     from .provider_engine import ProviderEngine
@@ -31,8 +33,10 @@ class TokenCount:
 
     @property
     def is_estimate(self) -> bool:
+        """True if the count was estimated, and not asked of the provider."""
         return self.source == "estimate"
 
+    @printable
     def __repr__(self) -> str:
         about = "about " if self.is_estimate else ""
         return f"<{about}{self.input_tokens} input tokens, {self.provider}:{self.model}, {self.source}>"
@@ -46,7 +50,8 @@ async def count_tokens(
     labels = {"provider": provider.name, "model": engine.model}
     post = getattr(engine.transport, "post", None)
     if counting is not None and post is not None:
-        count_body = counting.request(turn, scope, engine.model, provider.remove_refused(engine.model, params)[0])
+        fitted_turn, fitted_scope, fitted_params, _ = engine.fitted(turn, scope, params)
+        count_body = sendable_body(counting.request(fitted_turn, fitted_scope, engine.model, fitted_params))
         endpoint_path = counting.path or getattr(count_body, "path", "")
         try:
             response = await post(endpoint_path, count_body)

@@ -73,7 +73,12 @@ class OriginalItems:
 def digest(payload: Mapping[str, Any]) -> str:
     """Return the SHA-256 of a payload, independent of the order of its keys."""
     text = payload.get("text")
-    encoded = f'{{"text":{_quoted(text)}}}' if type(text) is str and len(payload) == 1 else _ENCODE(payload)
+    if type(text) is str and len(payload) == 1:
+        encoded = f'{{"text":{_quoted(text)}}}'
+    elif all(type(value) is str for value in payload.values()):
+        encoded = f"{{{','.join(f'{_quoted(name)}:{_quoted(payload[name])}' for name in sorted(payload))}}}"
+    else:
+        encoded = _ENCODE(payload)
     return hashlib.sha256(encoded.encode("ascii")).hexdigest()
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nbturns as nt
-from nbturns.engines.cassette_file import _read_calls
+from nbturns.engines.cassette_calls import read_calls
 from nbturns.errors import LoadError
 from nbturns.testing import assert_turn, serve
 from nbturns.values.inference_settings import INFERENCE_CONFIG, InferenceConfig
@@ -135,7 +135,7 @@ def test_what_is_there_is_replayed_while_recording_and_the_rest_is_kept_beside_i
     assert session(nt.scripted("two"), path, record=True).ask("2").result(60).text == "two"
     assert len(nt.cassette(path)) == 2
     assert session(nt.scripted("ONE"), path, record="again").ask("1").result(60).text == "ONE"
-    assert [call.blocks[0].text for call in _read_calls(path)] == ["ONE", "two"]
+    assert [call.blocks[0].text for call in read_calls(path)] == ["ONE", "two"]
 
 
 def test_a_retry_stands_outside_and_a_failed_call_is_not_kept(tmp_path: Path) -> None:

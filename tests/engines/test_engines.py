@@ -17,6 +17,7 @@ import nbturns as nt
 from nbturns.engines import decode, engine, find, request
 from nbturns.engines.provider import without_secrets
 from nbturns.engines.provider_engine import ProviderEngine
+from nbturns.engines.transports.account import AccountVariables
 from nbturns.engines.transports.sdk_client import OfficialClient, OfficialTransport, retry_after
 from nbturns.events import Delta
 from nbturns.runtime.background_loop import Waiting
@@ -63,7 +64,7 @@ def everything(error: BaseException | None) -> Iterator[object]:
 def test_an_unknown_provider_is_told_of_the_known_ones() -> None:
     with pytest.raises(
         nt.NbturnsError,
-        match=r"unknown provider 'anthropc'; did you mean anthropic\?; installed providers: .*anthropic, claude",
+        match=r"unknown provider 'anthropc'; did you mean anthropic\?; installed providers: .*anthropic, azure",
     ):
         engine("anthropc:claude-test")
 
@@ -92,13 +93,17 @@ def test_an_engine_shows_what_it_is_and_no_secret() -> None:
     assert repr(made) == "<anthropic:claude-test temperature=0.5>"
     assert made.describe()["params"]["mcp_servers"][0] == {"type": "url", "name": "s", "authorization_token": "…"}
     assert KEY not in repr(made) + str(made.describe()) + repr(made.transport)
-    assert without_secrets({"max_tokens": 9, "budget_tokens": "9"}) == {"max_tokens": 9, "budget_tokens": "…"}
+    assert without_secrets({"max_tokens": 9, "budget_tokens": "9"}) == {"max_tokens": 9, "budget_tokens": "9"}
 
 
 def test_a_missing_package_is_named_with_what_to_do() -> None:
     never_opened: Any = None
     sdk = OfficialClient(
-        package="no_such_sdk", client_class="", open_stream=never_opened, read_error=nt.EngineError, key_hint=""
+        package="no_such_sdk",
+        client_class="",
+        open_stream=never_opened,
+        read_error=nt.EngineError,
+        account=AccountVariables(),
     )
 
     with pytest.raises(nt.EngineError, match=r"pip install 'nbturns\[no_such_sdk\]'"):

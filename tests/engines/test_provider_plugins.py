@@ -241,7 +241,9 @@ NAMES = {"anthropic", "claude", "openai", "openai-chat", "openai_chat", "openai-
 NAMES |= {"gemini", "google"}
 OWN_MODULES = ("anthropic", "openai", "gemini", "dialects")  # how the parts of a provider's own path begin
 PROFILE_FILES = {"openai", "openai-responses", "openai-chat", "claude", "anthropic", "gemini", "google"}
-FOREIGN_FORMATS = {  # modules that read files in which another program names providers, and tables of packages and prices
+FOREIGN_FORMATS: dict[
+    str, set[str]
+] = {  # modules that read files in which another program names providers, and tables of packages and prices
     "values/inference_results": {"claude"},  # geppetto's name of Anthropic
     "fast/nbturns_lines": {"claude"},
     "fast/inspect_samples": {"claude"},
@@ -250,8 +252,15 @@ FOREIGN_FORMATS = {  # modules that read files in which another program names pr
     "profiles/schema": PROFILE_FILES,
     "profiles/overrides": PROFILE_FILES,
     "values/model_info": {"anthropic", "openai", "gemini"},  # pages that the prices are from
+    "values/price_tables": {"gemini"},  # genai-prices calls it google
     "testing/exchanges": {"openai_chat", "openai_responses", "gemini"},  # families of recorded HTTP exchanges
     "nbturns/packages": {"anthropic", "openai"},  # names of Python packages
+    "capturing/instrumentations": {"anthropic", "openai"},  # names of Python packages
+    "nbturns/environment_check": {"anthropic", "openai", "gemini"},  # names of Python packages
+    "capturing/span_capture": {"anthropic", "openai"},  # names of Python packages
+    "nbturns/transcript_commands": {"anthropic", "openai", "gemini"},  # extras of ours
+    "tools/provider_options": {"anthropic", "claude", "gemini", "google", "openai", "openai-chat", "openai-responses"},
+    "tools/frameworks": {"openai", "openai-chat"},  # tools as OpenAI's dicts
 }
 
 

@@ -252,6 +252,9 @@ def ended(asks: Any, prefix: str, case: Case) -> str:
         execution.stop()
     except nt.EngineError as error:
         wanted = case.expected
+        if wanted["outcome"] == "ok" and wanted.get("finish_class") == "error":  # the codec reads it, the engine raises
+            assert said(error.turn[1:]) == said(decode(prefix, case.body, case.content_type))
+            return "ok"
         assert error.status == (case.status if case.status != 200 else None)
         assert error.kind == wanted.get("type", error.kind)
         assert wanted.get("message", "") in str(error)

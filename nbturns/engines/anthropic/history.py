@@ -10,6 +10,7 @@ from ...values.frozen_json import FrozenDict, freeze
 from ...values.persistent_list import PersistentList
 from ...values.turns import Block, Kind, Turn
 from ..json_access import are_parts
+from ..media import is_text_part
 from .reply import ORIGINALS, decoded
 
 RESULT_PARTS = frozenset(
@@ -62,6 +63,20 @@ def _input_block(role: str, content_part: Any) -> Block:
         case str(part_type), _ if part_type in MEDIA_TYPES:
             return Block(Kind.USER, {"text": "", "media": [content_part]}, role)
     return Block(Kind.OTHER, content_part, role)
+
+
+def is_complete_part(content_part: Any) -> bool:
+    """Return True when a part of a tool result has the fields that its type requires; a row of data may lack them."""
+    match content_part:
+        case {"type": "text", "text": str()}:
+            return is_text_part(content_part)
+        case {"type": "image" | "document", "source": {"type": str()}}:
+            return True
+        case {"type": "search_result", "source": str(), "title": str(), "content": [*_]}:
+            return True
+        case {"type": "tool_reference", "tool_name": str()}:
+            return True
+    return False
 
 
 def _image_source(source: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -14,13 +14,15 @@ from ...errors import EngineError
 from ...runtime.toolbox import CUT
 from ...values.blocks import make_block
 from ...values.frozen_json import EMPTY_DICT, FrozenDict, FrozenList
-from ...values.inference_results import FinishClass, InferenceResult, Usage
+from ...values.inference_results import UNKNOWN_COUNT, FinishClass, InferenceResult, Usage
+from ...values.price_tables import SEARCH_FEES
 from ...values.turns import Block, Kind
-from ..json_access import count_of, frozen_part, json_of, mapping_of, mappings_of, text_of
-from ..provider import DeltaListener, delta, discard_event
+from ..json_access import count_of, detail_of, frozen_part, json_of, mapping_of, mappings_of, text_of, token_count_of
+from ..provider import DeltaListener, delta, discard_event, without_secrets
 from ..verbatim import OriginalItems
 
 ORIGINALS = OriginalItems("claude")
+SEARCH_FEE = 0.01  # USD for a web search, from Anthropic's page on pricing
 TRUNCATED = frozenset({"max_tokens", "model_context_window_exceeded"})
 TEXT_FIELDS = {"text": "text", "thinking": "thinking"}  # by the type of a content block
 DECODED_FIELDS = frozenset(
@@ -30,6 +32,8 @@ DECODED_FIELDS = frozenset(
 
 class Reply:
     """A reply of Claude under construction. Raises EngineError for an error event and for an early end."""
+
+    complete: bool
 
     def __init__(self, on_delta: DeltaListener = discard_event, inference_id: str = "") -> None:
         self.complete = False
@@ -69,6 +73,8 @@ class Reply:
             case "message_stop":
                 self.complete = True
             case "error":
+                raise error_of(data)
+            case "" if data.get("error") or detail_of(data):  # some gateways send nothing but the error
                 raise error_of(data)
 
     def end(self) -> None:
@@ -148,6 +154,9 @@ class Reply:
         extra = {k: v for k, v in self._message.items() if k not in DECODED_FIELDS}
         if self._usage:
             extra["usage"] = FrozenDict(self._usage)
+        searches = count_of(mapping_of(self._usage.get("server_tool_use")).get("web_search_requests"))
+        if searches:
+            extra[SEARCH_FEES] = searches * SEARCH_FEE
         return InferenceResult(
             provider="anthropic",
             model=text_of(self._message.get("model")),
@@ -262,29 +271,39 @@ def decoded(raw: FrozenDict) -> Block:
 
 
 def usage(raw: Mapping[str, Any]) -> Usage:
-    """Return Anthropic's counts as Usage; its `input_tokens` exclude cache reads and writes."""
-    cache_reads, cache_writes = (
-        count_of(raw.get("cache_read_input_tokens")),
-        count_of(raw.get("cache_creation_input_tokens")),
-    )
+    """Return Anthropic's counts as Usage; its `input_tokens` exclude cache reads and writes.
+
+    Its own counts leave out the iterations that compact the context, ask an adviser or fall back to another
+    model; then those of all iterations are added up.
+    """
+    iterations = mappings_of(raw.get("iterations"))
+    has_others = any(iteration.get("type") != "message" for iteration in iterations)
+    rounds = iterations if has_others else [raw]
+
+    def total(name: str) -> int:
+        return sum((token_count_of(counts.get(name)) for counts in rounds), start=UNKNOWN_COUNT)
+
+    cache_reads, cache_writes = total("cache_read_input_tokens"), total("cache_creation_input_tokens")
     return Usage(
-        input_tokens=count_of(raw.get("input_tokens")) + cache_reads + cache_writes,
-        output_tokens=count_of(raw.get("output_tokens")),
+        input_tokens=total("input_tokens") + cache_reads + cache_writes,
+        output_tokens=total("output_tokens"),
         cached_tokens=cache_reads,
         cache_creation_input_tokens=cache_writes,
-        reasoning_tokens=count_of(mapping_of(raw.get("output_tokens_details")).get("thinking_tokens")),
+        reasoning_tokens=token_count_of(mapping_of(raw.get("output_tokens_details")).get("thinking_tokens")),
     )
 
 
 def error_of(data: Any) -> EngineError:
     """Return the error of an error body or event; `kind` is Anthropic's type of it."""
     data = mapping_of(data)
-    error_data = data.get("error")
+    error_data = data.get("error") or detail_of(data)
     error = error_data if isinstance(error_data, dict) else {"message": error_data}
     kind = text_of(error.get("type")) or ("error" if error_data else "bad_response")
     description = f"expected a message of Claude's, got an object with {', '.join(map(str, data)) or 'no fields'}"
-    return EngineError(
+    engine_error = EngineError(
         text_of(error.get("message")) or (kind if error_data else description),
         kind=kind,
         request_id=text_of(data.get("request_id")),
     )
+    engine_error.body = without_secrets(data)
+    return engine_error

@@ -9,33 +9,34 @@ go out verbatim (see `verbatim.py`).
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
 
 from ...errors import EngineError
-from ...packages import is_installed
 from ...runtime.engine_protocol import Scope
+from ...tools import Tool
 from ...values.frozen_json import EMPTY_DICT, thaw
 from ...values.images import normal_image
+from ...values.inference_results import FinishClass
 from ...values.turns import Block, Turn
-from ..json_access import are_parts
+from ..json_access import are_parts, mapping_of, result_json, text_of
 from ..media import content_parts
-from ..provider import MessageLayout, Provider, Transport
+from ..parameters.json_schema import can_be_strict, closed
+from ..provider import MessageLayout, Parameters, Provider
 from ..token_endpoint import Counting, only_fields
-from ..transports.plain_http import PACKAGES, http_transport, is_http
-from ..transports.sdk_client import OfficialClient, OfficialTransport
-from .history import MEDIA_TYPES, RESULT_PARTS, text_part
+from ..tool_options import merged_tools, with_options
+from .history import MEDIA_TYPES, RESULT_PARTS, is_complete_part, text_part
 from .history import history as history
+from .later_system import placed_system_blocks
 from .media import read_medium, write_medium
-from .reply import ORIGINALS, Reply, error_of
-from .settings import PARAMS, PORTABLE, SAMPLING_PARAMS, STRUCTURED_OUTPUT, remove_unsupported
+from .model_rules import fit_tool_choice, remove_unsupported
+from .models import claude_model
+from .reply import ORIGINALS, Reply
+from .settings import PARAMS, PORTABLE, STRICT, STRUCTURED_OUTPUT
+from .thought_binding import DROP, signed, unbound_thoughts, without_thoughts
+from .transport import ACCOUNT, CLIENT_SETTINGS, TRANSPORT_SETTINGS, transport
 
-VERSION = "2026-10-21"  # of the API, for clients other than Anthropic's
-OLD_VERSION = "2023-06-01"  # the last one in which any Claude accepts sampling parameters
-VERSION_HEADER = {"anthropic-version": VERSION}
 MAX_TOKENS = 4096  # the API requires a limit; this is the default
 TOOL_CHOICES = {"auto": "auto", "required": "any", "none": "none"}
 INVALID_ID_CHARACTERS = re.compile(r"[^a-zA-Z0-9_-]")
@@ -53,18 +54,82 @@ def request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EM
     out unchanged. Raises EngineError for content that Claude does not accept.
     """
     own_params: dict[str, Any] = thaw(params)
-    later_role = own_params.pop("later_system", "system")
+    later_role = own_params.pop("later_system", None) or "system"
     head = next((index for index, block in enumerate(turn) if block.kind != "system"), len(turn))
     body: dict[str, Any] = {"model": model, "max_tokens": MAX_TOKENS}
     if system_content := [content for block in turn.blocks[:head] if (content := _block_content(block))]:
         body["system"] = _message_content(system_content)
-    body["messages"] = list(_messages(turn.blocks[head:], later_role))
+    body["messages"] = list(_messages(placed_system_blocks(turn.blocks[head:], later_role)))
+    if (container := _last_container(turn)) and "container" not in own_params:
+        body["container"] = container
     return body | own_params | _tools(scope, own_params)
+
+
+def _unstrict_tools(scope: Scope) -> list[str]:
+    """Return a sentence about the tools that are sent without the strictness they ask for."""
+    strict_tools = [tool for tool in scope.tools if tool.options.get("anthropic", EMPTY_DICT).get("strict")]
+    names = [tool.name for tool in strict_tools if not can_be_strict(thaw(tool.parameters), STRICT)]
+    return [f"not strict: {', '.join(names)}, whose arguments Claude does not take as strict"] if names else []
+
+
+def _last_container(turn: Turn) -> str:
+    """Return the id of the container in which the last reply runs code: one that called our tools, or that goes on."""
+    last_block = next((block for block in reversed(turn.blocks) if block.inference is not None), None)
+    result = last_block.inference if last_block is not None else None
+    if result is None or result.provider != "anthropic":
+        return ""
+    callers = (
+        mapping_of(mapping_of((block.metadata.get(ORIGINALS.item_key) or EMPTY_DICT).get("raw")).get("caller"))
+        for block in turn
+        if block.inference == result and block.kind == "tool_call"
+    )
+    is_needed = any(text_of(caller.get("type")).startswith("code_execution") for caller in callers)
+    container = result.extra.get("container")
+    is_needed = is_needed or result.finish_class is FinishClass.CONTINUE
+    return text_of(container.get("id")) if is_needed and isinstance(container, Mapping) else ""
+
+
+def adapt(turn: Turn, scope: Scope, model: str, params: Parameters) -> tuple[Turn, list[str]]:
+    """Fit a Turn and its parameters to the model; return the Turn, and a sentence for each change.
+
+    Later system blocks become user text for models that hear none, a forced tool is free where the model
+    refuses one, and thoughts that a change before them made invalid are dropped by Claude's own switch.
+    """
+    model_rules, changes = claude_model(model), _unstrict_tools(scope)
+    head = next((index for index, block in enumerate(turn) if block.kind != "system"), len(turn))
+    later_count = sum(block.kind == "system" for block in turn.blocks[head:])
+    if (
+        later_count
+        and params.get("later_system") is None
+        and model_rules.is_known
+        and not model_rules.hears_later_system
+    ):
+        params["later_system"] = "user"
+        changes.append(f"{later_count} later system block(s) go as user text, because {model} takes none")
+    if len(scope.tools) and scope.tool_config.enabled and not params.get("tool_choice"):
+        choice = {
+            "tool_choice": {"type": TOOL_CHOICES[scope.tool_config.tool_choice]},
+            "thinking": params.get("thinking"),
+        }
+        if choice_changes := fit_tool_choice(model, choice):
+            params["tool_choice"] = choice["tool_choice"]
+            changes += choice_changes
+    if not model_rules.binds_thoughts or not (count := unbound_thoughts(turn, request(turn, scope, model, params))):
+        return turn, changes
+    thinking = params.get("thinking") or {"type": "adaptive"}
+    if thinking.get("type") not in ("adaptive", "enabled"):
+        turn = without_thoughts(turn)
+    elif "block_binding" not in thinking:
+        params["thinking"] = {**thinking, "block_binding": DROP}
+    return turn, [
+        *changes,
+        f"{count} thought(s) are left out where something before them has changed, as {model} demands",
+    ]
 
 
 COUNTED_FIELDS = frozenset(
     {"model", "messages", "system", "tools", "tool_choice", "thinking", "output_config", "cache_control", "speed"}
-    | {"context_management", "mcp_servers", "compaction", "billing_policy", "user_profile_id", "workspace_id"}
+    | {"context_management", "mcp_servers", "compaction", "billing_policy"}
 )
 
 
@@ -77,34 +142,44 @@ def _tools(scope: Scope, params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the tools of the session and their choice, together with the provider's own in `params`."""
     if not scope.tool_config.enabled or not len(scope.tools):
         return {}
-    session_tools = [
-        {"name": tool.name, "description": tool.description, "input_schema": thaw(tool.parameters)}
-        for tool in scope.tools
-    ]
+    session_tools = [_tool(tool) for tool in scope.tools]
+    tools = merged_tools(session_tools, params.get("tools", ()), lambda tool: str(tool.get("name") or ""), with_options)
     tool_choice = params.get("tool_choice") or {"type": TOOL_CHOICES[scope.tool_config.tool_choice]}
     if scope.tool_config.max_parallel_tools == 1 and tool_choice.get("type") != "none":
         tool_choice = {"disable_parallel_tool_use": True, **tool_choice}
-    return {"tools": [*session_tools, *params.get("tools", ())], "tool_choice": tool_choice}
+    return {"tools": tools, "tool_choice": tool_choice}
 
 
-def _messages(blocks: Iterable[Block], later_role: str) -> Iterator[dict[str, Any]]:
-    """Yield the messages of these blocks; later system blocks have the role `later_role`."""
-    for role, group in _message_groups(blocks, later_role):
+def _tool(tool: Tool) -> dict[str, Any]:
+    """Return the JSON of a tool, with its options for Claude; `strict` only where its arguments may be strict."""
+    options: dict[str, Any] = thaw(tool.options.get("anthropic", EMPTY_DICT))
+    parameters: dict[str, Any] = thaw(tool.parameters)
+    if options.get("strict") and can_be_strict(parameters, STRICT):
+        parameters = closed(parameters, STRICT)
+    elif options.get("strict"):
+        options["strict"] = False
+    return with_options({"name": tool.name, "description": tool.description, "input_schema": parameters}, options)
+
+
+def _messages(placed_blocks: Iterable[tuple[Block, str]]) -> Iterator[dict[str, Any]]:
+    """Yield the messages of these blocks, each given with its role."""
+    for role, group in _message_groups(placed_blocks):
         content = _message_content(group)
         if role == "user" and isinstance(content, list):  # the API refuses results after other parts
             content.sort(key=lambda part: part.get("type") != "tool_result")
         yield {"role": role, "content": content}
 
 
-def _message_groups(blocks: Iterable[Block], later_role: str) -> Iterator[tuple[str, list[Content]]]:
+def _message_groups(placed_blocks: Iterable[tuple[Block, str]]) -> Iterator[tuple[str, list[Content]]]:
     """Yield the role and the contents of each message; another reply or message starts a new one."""
     role, group = "", list[Content]()
     previous_position: tuple[str, int | None] = ("", None)
-    for block in blocks:
+    for block, block_role in placed_blocks:
         if not (content := _block_content(block)):
             continue
-        block_role, reply_position = _role(block, later_role), ORIGINALS.reply_position(block)
-        if group and (block_role != role or _are_separate(previous_position, reply_position)):
+        reply_position = ORIGINALS.reply_position(block)
+        is_separate = block_role != "system" and _are_separate(previous_position, reply_position)
+        if group and (block_role != role or is_separate):
             yield role, group
             group = []
         role, previous_position = block_role, reply_position
@@ -119,15 +194,6 @@ def _are_separate(previous_position: tuple[str, int | None], position: tuple[str
     if previous_reply and reply and previous_reply != reply:
         return True
     return previous_index is not None and index is not None and index <= previous_index
-
-
-def _role(block: Block, later_role: str) -> str:
-    """Return the role of the message that a block belongs to."""
-    if block.kind in ("user", "tool_use"):
-        return "user"
-    if block.kind == "system" or (block.kind == "other" and block.role == "system"):
-        return later_role
-    return "user" if block.kind == "other" and block.role == "user" else "assistant"
 
 
 def _block_content(block: Block) -> Content:
@@ -202,10 +268,10 @@ def _image(raw_image: Any) -> dict[str, Any]:
         image = normal_image(raw_image) if isinstance(raw_image, Mapping) else EMPTY_DICT
     except ValueError as error:
         raise EngineError(str(error), kind="unsupported") from None
-    if image.get("file_id"):
-        source = {"type": "file", "file_id": image["file_id"]}
-    elif image.get("url"):
+    if image.get("url"):
         source = {"type": "url", "url": image["url"]}
+    elif image.get("file_id"):
+        source = {"type": "file", "file_id": image["file_id"]}
     elif image.get("content"):
         source = {"type": "base64", "media_type": image["media_type"], "data": image["content"]}
     else:
@@ -235,14 +301,14 @@ def _call_arguments(block: Block) -> dict[str, Any]:
 def _tool_result(block: Block) -> dict[str, Any]:
     """Return the part with the result of a tool: its error, text, parts of media, or JSON."""
     result, is_error = block.result, bool(block.error) or bool(block.payload.get("is_error"))
-    if are_parts(result, RESULT_PARTS):
+    if are_parts(result, RESULT_PARTS) and all(map(is_complete_part, result)):
         content: Any = thaw(result)
     elif (foreign_parts := content_parts(result, "text", write_medium)) is not None:
         content = foreign_parts
     elif block.error:
         content = block.error
     else:
-        content = result if isinstance(result, str) else json.dumps(thaw(result), ensure_ascii=False, default=repr)
+        content = result if isinstance(result, str) else result_json(result)
     return {"type": "tool_result", "tool_use_id": _valid_call_id(block), "content": content} | (
         {"is_error": True} if is_error else {}
     )
@@ -259,88 +325,10 @@ def _valid_call_id(block: Block) -> str:
 # The provider.
 
 
-class _UnlistedName(str):
-    """A model name that equals no other string, so that the client does not warn of deprecated models.
-
-    With warnings as errors, that warning would end the call.
-    """
-
-    __slots__ = ()
-    __hash__ = object.__hash__
-
-    def __eq__(self, value: object) -> bool:
-        return self is value
-
-
-def _open_stream(client: Any, body: Mapping[str, Any], headers: Mapping[str, str]) -> AbstractAsyncContextManager[Any]:
-    """Open the raw streaming response; `extra_body` carries every field that the signature does not require."""
-    signature_names = ("max_tokens", "messages", "stream")
-    stream: AbstractAsyncContextManager[Any] = client.messages.with_streaming_response.create(
-        model=_UnlistedName(body["model"]),
-        **{name: body[name] for name in signature_names if name in body},
-        extra_headers=_with_version(body, headers),
-        extra_body={name: value for name, value in body.items() if name not in (*signature_names, "model")},
-    )
-    return stream
-
-
-def _with_version(body: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers, with the older API version for sampling parameters, which the newer one refuses."""
-    needs_old_version = (
-        any(name in body for name in SAMPLING_PARAMS) and headers.get("anthropic-version", VERSION) == VERSION
-    )
-    return {**headers, **({"anthropic-version": OLD_VERSION} if needs_old_version else {})}
-
-
-SDK = OfficialClient(
-    package="anthropic",
-    client_class="AsyncAnthropic",
-    open_stream=_open_stream,
-    read_error=error_of,
-    key_hint="ANTHROPIC_API_KEY",
-)
-TRANSPORT_SETTINGS = frozenset({"client", "headers", "betas"})
-CLIENT_SETTINGS = frozenset(
-    {"api_key", "auth_token", "credentials", "config", "profile"}
-    | {"base_url", "default_headers", "default_query", "http_client"}
-)
-
-
-def transport(settings: Mapping[str, Any]) -> Transport:
-    """Return the transport of a client: Anthropic's SDK if it is installed, else plain HTTP.
-
-    `betas` are names of the `anthropic-beta` header, `headers` are sent with every request.
-    """
-    headers = dict(settings.get("headers") or {})
-    if settings.get("betas"):
-        headers["anthropic-beta"] = ",".join(settings["betas"])
-    client = settings.get("client")
-    has_no_sdk = client is None and not is_installed("anthropic")
-    if is_http(client) or (has_no_sdk and any(map(is_installed, PACKAGES))):
-        return http_transport(
-            settings,
-            name="anthropic",
-            base_url="https://api.anthropic.com",
-            path="/v1/messages",
-            key="ANTHROPIC_API_KEY",
-            signed=lambda key: {
-                "authorization" if settings.get("auth_token") else "x-api-key": _authorization(settings, key)
-            },
-            read_error=error_of,
-            versioned=lambda body, request_headers: _with_version(
-                body, {**VERSION_HEADER, **headers, **request_headers}
-            ),
-        )
-    client_settings = {name: value for name, value in settings.items() if name not in TRANSPORT_SETTINGS}
-    return OfficialTransport(SDK, client_settings, headers, client)
-
-
-def _authorization(settings: Mapping[str, Any], key: str) -> str:
-    return f"Bearer {key}" if settings.get("auth_token") else key
-
-
 PROVIDER = Provider(
     name="anthropic",
+    account=ACCOUNT,
+    hosts=("api.anthropic.com",),
     request=request,
     reply=Reply,
     transport=transport,
@@ -355,4 +343,6 @@ PROVIDER = Provider(
     read_medium=read_medium,
     namespace=ORIGINALS.namespace,
     output_limits=("max_tokens",),
+    adapt=adapt,
+    sign_blocks=signed,
 )

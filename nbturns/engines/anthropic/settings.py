@@ -1,4 +1,4 @@
-"""Anthropic's parameters: their types, the shared settings, structured output, and what some models refuse.
+"""Anthropic's parameters: their types, the shared settings and structured output.
 
 Facts: the request types of `anthropic` 2.12, Anthropic's pages on structured outputs (no bounds
 in schemas) and extended thinking, and its migration guide to the API version 2026-10-21.
@@ -7,23 +7,16 @@ in schemas) and extended thinking, and its migration guide to the API version 20
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from ...values.frozen_json import thaw
 from ...values.inference_settings import CLAUDE_INFERENCE_CONFIG, StructuredOutputConfig
+from ..parameters.json_schema import StrictRules, can_be_strict, closed
 from ..parameters.portable import renamed
 from ..parameters.schema import Json, table
-from ..parameters.structured_output import can_be_strict, close_schema
-from ..parameters.unsupported import remove
 from ..provider import Parameters, PortableSettings, StructuredOutput, Translation
 
 MIN_THINKING_BUDGET = 1024  # tokens, the least that Claude accepts
-ANSWER_TOKENS = 4096  # tokens for the answer where only a budget for thinking is given
-SAMPLING_PARAMS = ("temperature", "top_p", "top_k")
-MODELS_WITHOUT_SAMPLING = re.compile(
-    r"opus-(?:4-[7-9]|4\.[7-9]|[5-9])|sonnet-[5-9]|haiku-[5-9]|fable|mythos"
-)  # in any version
 MODELS_WITHOUT_SCHEMAS = re.compile(r"claude-(?:[123]|instant|(?:sonnet|opus)-4(?:-0|-2025\d+|@.*)?$)|claude-(?:v)?2")
 
 PARAMS = table(
@@ -51,8 +44,8 @@ PARAMS = table(
     ("billing_policy", Json),
     ("fallback_credit_token", Json | str),
     ("thread", Json),
-    ("user_profile_id", str),
-    ("workspace_id", str),
+    ("user_profile_id", str, "goes as a header"),
+    ("workspace_id", str, "goes as a header"),
     ("later_system", Literal["system", "user"], "how system blocks behind the head are sent"),
 )
 
@@ -107,58 +100,39 @@ PORTABLE = PortableSettings(
 )
 
 
-# Structured output.
+# Structured output. Facts: what the package anthropic itself makes of a schema (`lib/_parse/_transform.py`).
+
+STRICT = StrictRules(
+    words=frozenset(
+        {
+            "minimum",
+            "maximum",
+            "exclusiveMinimum",
+            "exclusiveMaximum",
+            "multipleOf",
+            "minLength",
+            "maxLength",
+            "pattern",
+        }
+        | {"minItems", "maxItems", "uniqueItems", "minContains", "maxContains", "minProperties", "maxProperties"}
+        | {"propertyNames", "examples", "contentEncoding", "contentMediaType"}
+    ),
+    formats=frozenset({"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"}),
+    refused=frozenset(
+        {"prefixItems", "patternProperties", "contains", "not", "if", "then", "else", "unevaluatedProperties"}
+        | {"unevaluatedItems", "dependentRequired", "dependentSchemas"}
+    ),
+    recursive=False,
+    longest_list=1,
+)
 
 
 def _accepts(model: str, config: StructuredOutputConfig) -> bool:
-    return MODELS_WITHOUT_SCHEMAS.search(model) is None and can_be_strict(thaw(config.schema))
+    return MODELS_WITHOUT_SCHEMAS.search(model) is None and can_be_strict(thaw(config.schema), STRICT)
 
 
 def _schema_params(config: StructuredOutputConfig) -> Parameters:
-    return {
-        "output_config": {"format": {"type": "json_schema", "schema": close_schema(thaw(config.schema), bounds=False)}}
-    }
+    return {"output_config": {"format": {"type": "json_schema", "schema": closed(thaw(config.schema), STRICT)}}}
 
 
 STRUCTURED_OUTPUT = StructuredOutput(parameters=_schema_params, accepts=_accepts)
-
-
-# Parameters that a model refuses.
-
-
-def remove_unsupported(model: str, params: Parameters, reasons: bool | None) -> list[str]:
-    """Remove the sampling parameters that a model, or a model that thinks, refuses."""
-    del reasons
-    changes = []
-    if MODELS_WITHOUT_SAMPLING.search(model) and (removed_params := remove(params, SAMPLING_PARAMS)):
-        changes.append(f"not sent: {', '.join(removed_params)}, which {model} does not accept")
-    thinking = params.get("thinking") or {}
-    if not isinstance(thinking, Mapping) or thinking.get("type") not in ("enabled", "adaptive"):
-        return changes
-    refused_params = [name for name in SAMPLING_PARAMS if not _fits_thinking(name, params.get(name))]
-    if removed_params := remove(params, refused_params):
-        changes.append(f"not sent: {', '.join(removed_params)}, which Claude refuses while it thinks")
-    if thinking.get("type") == "enabled":
-        changes += _fit_budget(params, thinking)
-    return changes
-
-
-def _fits_thinking(name: str, value: Any) -> bool:
-    return value is None or (name == "temperature" and value == 1) or (name == "top_p" and 0.95 <= value <= 1)
-
-
-def _fit_budget(params: Parameters, thinking: Mapping[str, Any]) -> list[str]:
-    """Make the limit of the answer include its thinking; free the tool choice, which a budget does not allow."""
-    changes, thinking_budget = [], thinking.get("budget_tokens")
-    answer_limit = params.get("max_tokens")
-    if isinstance(thinking_budget, int) and (answer_limit is None or answer_limit <= thinking_budget):
-        params["max_tokens"] = thinking_budget + (answer_limit or ANSWER_TOKENS)
-        if answer_limit is not None:
-            changes.append(
-                f"max_tokens is {params['max_tokens']}: {thinking_budget} for thinking plus the {answer_limit} of the request"
-            )
-    tool_choice = params.get("tool_choice")
-    if isinstance(tool_choice, Mapping) and tool_choice.get("type") in ("any", "tool"):
-        params["tool_choice"] = {"type": "auto"}
-        changes.append("tool_choice is auto: Claude refuses a forced tool while it thinks on a budget")
-    return changes

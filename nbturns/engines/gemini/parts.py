@@ -28,16 +28,17 @@ PLAIN = frozenset({"text", "thought"})  # a part with only these fields may grow
 class Part:
     """One part under construction: its first state, and the texts after it."""
 
+    raw_part: FrozenDict
     __slots__ = ("arguments", "can_grow", "kind", "later_texts", "part_index", "raw_part", "tool_name")
 
     def __init__(self, part_index: int, raw_part: FrozenDict, can_grow: bool) -> None:
-        self.part_index = part_index
+        self.part_index: int = part_index
         self.raw_part = raw_part
-        self.can_grow = can_grow  # plain text in a stream; a signature ends a text
+        self.can_grow: bool = can_grow  # plain text in a stream; a signature ends a text
         self.later_texts: list[str] = []
-        self.kind = _kind_of_part(raw_part)
+        self.kind: str = _kind_of_part(raw_part)
         self.arguments: StreamedArguments | None = None
-        self.tool_name = ""
+        self.tool_name: str = ""
         if self.kind == "tool_call":
             function_call = field_of(raw_part, "functionCall")
             self.arguments, self.tool_name = StreamedArguments.of(function_call), text_of(function_call.get("name"))

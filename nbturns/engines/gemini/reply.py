@@ -15,15 +15,18 @@ from ...errors import EngineError
 from ...runtime.toolbox import CUT
 from ...values.frozen_json import EMPTY_DICT, FrozenDict, freeze
 from ...values.inference_results import FinishClass, InferenceResult, Usage
+from ...values.price_tables import SEARCH_FEES
 from ...values.turns import Block
-from ..json_access import count_of, frozen_part, mapping_of, mappings_of, text_of
-from ..provider import DeltaListener, delta, discard_event
+from ..json_access import count_of, detail_of, frozen_part, mapping_of, mappings_of, text_of
+from ..provider import DeltaListener, delta, discard_event, without_secrets
 from .parts import ORIGINALS, PLAIN, Part, camel_case, field_of
 
 REPLY_FIELDS = frozenset({"candidates", "promptFeedback", "usageMetadata"})  # a reply has one of these
 KNOWN_FIELDS = frozenset(
     {"candidates", "usageMetadata", "modelVersion", "responseId", "content", "finishReason", "index"}
 )
+QUERY_FEE, ANSWER_FEE = 0.014, 0.035  # USD, from Google's page on pricing
+OLD_MODEL = re.compile(r"gemini-(?:[a-z]+-)*[12]\b")
 LIST_FIELDS = frozenset({"logprobsResult", "citationMetadata"})  # lists that continue from chunk to chunk
 FINISH_REASONS = ("", "STOP", "MAX_TOKENS", "SAFETY", "RECITATION", "OTHER")  # Vertex may write an enum's number
 BLOCK_REASONS = ("", "SAFETY", "OTHER")
@@ -32,6 +35,8 @@ PROMPT_PREFIX = "PROMPT_"  # of reasons that blocked the prompt instead of the r
 
 class Reply:
     """A reply of Gemini under construction. Raises EngineError for an error in the stream and for an early end."""
+
+    complete: bool
 
     def __init__(self, on_delta: DeltaListener = discard_event, inference_id: str = "") -> None:
         self.complete = False
@@ -67,7 +72,7 @@ class Reply:
         """Take one chunk of the stream; unknown events are ignored."""
         for chunk in data if isinstance(data, list) else (data,):
             if isinstance(chunk, dict):
-                if chunk.get("error"):
+                if chunk.get("error") or ("candidates" not in chunk and detail_of(chunk)):
                     raise error_of(chunk)
                 self._take_chunk(chunk, streamed=True)
 
@@ -190,10 +195,21 @@ class Reply:
             response_id=text_of(self._response_id),
             extra=freeze(
                 self._extra_fields
+                | self._search_fees()
                 | ({"usage": usage_counts} if usage_counts else {})
                 | ({"candidates": list(self._other_candidates.values())} if self._other_candidates else {})
             ),
         )
+
+    def _search_fees(self) -> dict[str, float]:
+        """Return the USD for searches: for each query since version 3, once for a grounded answer before."""
+        grounding = mapping_of(self._extra_fields.get("groundingMetadata"))
+        queries = grounding.get("webSearchQueries")
+        unique_queries = {query for query in queries if text_of(query)} if isinstance(queries, list) else set()
+        fees = QUERY_FEE * len(unique_queries)
+        if OLD_MODEL.search(text_of(self._model_name)):
+            fees = ANSWER_FEE if grounding.get("groundingChunks") else 0.0
+        return {SEARCH_FEES: fees} if fees else {}
 
     @property
     def _stop_reason(self) -> str:
@@ -226,18 +242,20 @@ def usage_of_counts(usage_counts: Mapping[str, Any]) -> Usage:
 def error_of(data: Any) -> EngineError:
     """Return the error of an error body or event; `kind` is Google's status, like RESOURCE_EXHAUSTED."""
     data = mapping_of(data[0] if isinstance(data, list) and data else data)
-    error_data = data.get("error")
+    error_data = data.get("error") or detail_of(data)
     error_fields = error_data if isinstance(error_data, Mapping) else {"message": error_data}
     error_kind = text_of(error_fields.get("status")) or ("error" if error_data else "bad_response")
     description = f"expected a response of Gemini's, got an object with {', '.join(map(str, data)) or 'no fields'}"
     error_code, details = count_of(error_fields.get("code")), error_fields.get("details")
     retry_delays = [_seconds(field_of(detail, "retryDelay")) for detail in mappings_of(details)]
-    return EngineError(
+    engine_error = EngineError(
         text_of(error_fields.get("message")) or (error_kind if error_data else description),
         kind=error_kind,
         status=error_code if 400 <= error_code < 600 else None,
         retry_after=next((retry_delay for retry_delay in retry_delays if retry_delay is not None), None),
     )
+    engine_error.body = without_secrets(data)
+    return engine_error
 
 
 def _frozen_counts(value: Mapping[str, Any]) -> FrozenDict:

@@ -23,17 +23,21 @@ from ...values.frozen_json import EMPTY_DICT, thaw
 from ...values.images import normal_image
 from ...values.turns import Block, Turn
 from ..media import content_parts
-from ..provider import MessageLayout, Provider, Transport
+from ..provider import MessageLayout, Parameters, Provider, Transport
 from ..token_endpoint import Counting, only_fields
+from ..transports.account import AccountVariables
+from ..transports.plain_http import PACKAGES, HttpServer, has_http_package, http_transport
+from ..transports.sdk_client import require_package
 from .history import history as history
 from .media import read_medium, write_medium
+from .model_rules import allows_media_type, remove_unsupported, takes_media_in_results
+from .order import continuation, with_results_first
 from .parts import ORIGINALS, SIGNATURE, camel_case, field_of
-from .reply import Reply
+from .reply import Reply, error_of
 from .settings import PARAMS, PORTABLE, STRUCTURED_OUTPUT
-from .transport import GeminiTransport
+from .tools import tools_of
 
 SKIP_SIGNATURE = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="  # base64 of skip_thought_signature_validator
-TOOL_CHOICES = {"required": "ANY", "none": "NONE"}  # "auto" is the default
 BODY_FIELDS = frozenset(
     {"tools", "toolConfig", "safetySettings", "cachedContent", "labels", "generationConfig", "serviceTier", "store"}
 )  # fields of the body itself; every other parameter belongs to generationConfig
@@ -80,7 +84,8 @@ def request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EM
         (
             system_blocks if block.kind == "system" and (later_role == "system" or not conversation) else conversation
         ).append(block)
-    body: dict[str, Any] = {}
+    conversation, token = continuation(with_results_first(conversation))
+    body: dict[str, Any] = {"continuationToken": token} if token else {}
     if instructions := [part for block in system_blocks for part in _original_parts(block) or _parts(block)]:
         body["systemInstruction"] = {"parts": instructions}
     body["contents"] = list(_contents(conversation, model))
@@ -88,7 +93,7 @@ def request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EM
     if config:
         body_fields["generationConfig"] = {**config, **(body_fields.get("generationConfig") or {})}
     method = "streamGenerateContent?alt=sse" if stream else "generateContent"
-    return GeminiBody(body | body_fields | _tools(scope, body_fields), model, method)
+    return GeminiBody(body | body_fields | tools_of(scope, body_fields), model, method)
 
 
 def count_request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EMPTY_DICT) -> dict[str, Any]:
@@ -115,37 +120,19 @@ def _body_and_config(own_params: Mapping[str, Any]) -> tuple[dict[str, Any], dic
     return body_fields, config
 
 
-def _tools(scope: Scope, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the tools of the session and their choice, together with Google's own in `params`."""
-    if not scope.tool_config.enabled or not len(scope.tools):
-        return {}
-    session_tools = [
-        {"name": tool.name, "description": tool.description, "parametersJsonSchema": thaw(tool.parameters)}
-        for tool in scope.tools
-    ]
-    provider_tools = params.get("tools") or []
-    body: dict[str, Any] = {
-        "tools": [
-            {"functionDeclarations": session_tools},
-            *([provider_tools] if isinstance(provider_tools, dict) else provider_tools),
-        ]
-    }
-    mode = TOOL_CHOICES.get(scope.tool_config.tool_choice)
-    tool_config = params.get("toolConfig") or {}
-    if mode and not field_of(tool_config, "functionCallingConfig"):
-        body["toolConfig"] = {**tool_config, "functionCallingConfig": {"mode": mode}}
-    return body
-
-
 def _contents(blocks: Iterable[Block], model: str) -> Iterator[dict[str, Any]]:
     calls = _CallMatcher()
     for role, group in _content_groups(blocks):
-        parts: list[dict[str, Any]] = []
+        parts, late_parts = list[dict[str, Any]](), list[dict[str, Any]]()
         has_call = False
         for block in group:
             call = calls.match(block)
             original = _original_parts(block)
-            block_parts = original or ([_result(block, call)] if block.kind == "tool_use" else _parts(block))
+            if block.kind == "tool_use" and not original:
+                response, media_parts = _result(block, call, model)
+                block_parts, late_parts = [response], [*late_parts, *media_parts]
+            else:
+                block_parts = original or _parts(block)
             if block.kind == "tool_call":
                 if not has_call and (
                     not original or _needs_signature(block, model)
@@ -157,6 +144,8 @@ def _contents(blocks: Iterable[Block], model: str) -> Iterator[dict[str, Any]]:
             parts += block_parts
         if parts:
             yield {"role": role, "parts": parts}
+        if late_parts:
+            yield {"role": "user", "parts": late_parts}
 
 
 def _needs_signature(call: Block, model: str) -> bool:
@@ -228,10 +217,22 @@ def _original_parts(block: Block) -> list[dict[str, Any]]:
     return [raw] if isinstance(raw, dict) else []
 
 
+def _is_edited(block: Block) -> bool:
+    """Tell whether the payload of a block that Gemini made has changed."""
+    return ORIGINALS.item_key in block.metadata and not _original_parts(block)
+
+
+def adapt(turn: Turn, scope: Scope, model: str, params: Parameters) -> tuple[Turn, list[str]]:
+    """Return the Turn, and a sentence about the signatures of edited blocks, which `request` leaves out."""
+    del scope, model, params
+    count = sum(block.metadata.get(SIGNATURE) is not None and _is_edited(block) for block in turn)
+    return turn, [f"{count} signature(s) are left out, because their blocks were edited"] if count else []
+
+
 def _parts(block: Block) -> list[dict[str, Any]]:
     """Return the parts of a payload; none for content that only another provider can read."""
     payload = block.payload
-    signature = block.metadata.get(SIGNATURE)
+    signature = "" if _is_edited(block) else block.metadata.get(SIGNATURE)
     signature_field = {"thoughtSignature": signature} if signature else {}
     match block.kind:
         case "system" | "user":
@@ -268,18 +269,33 @@ def _args(block: Block) -> dict[str, Any]:
     return args
 
 
-def _result(block: Block, call: Block | None) -> dict[str, Any]:
+def _result(block: Block, call: Block | None, model: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the part with a result, and the media that its model does not take there."""
     result: Any = {"error": block.error} if block.error else thaw(block.result)
     media_parts: list[dict[str, Any]] = []
-    if (foreign_parts := content_parts(result, "text", write_medium)) is not None:  # in the shape of another provider
+    foreign_parts = None if block.error else content_parts(block.result, "text", write_medium)
+    if foreign_parts is not None:  # in the shape of another provider
         media_parts = [part for part in foreign_parts if "text" not in part]
         texts = [part["text"] for part in foreign_parts if "text" in part]
         result = texts[0] if len(texts) == 1 else texts
     response = result if isinstance(result, dict) else {"result": result}
     name = call.name if call else block.tool_call_id
-    media_parts += map(_media, block.payload.get("media") or ())
-    parts_field = {"parts": media_parts} if media_parts else {}
-    return {"functionResponse": {"name": name or "tool", "response": response} | _call_id_field(call) | parts_field}
+    media_parts += map(_image, block.payload.get("images") or ())
+    inner_parts = [
+        part for part in media_parts if takes_media_in_results(model) and allows_media_type(_media_type(part))
+    ]
+    late_parts = [part for part in media_parts if part not in inner_parts]
+    inner_parts += map(_media, block.payload.get("media") or ())
+    if result == [] and media_parts:
+        response = {"result": "the files follow"}
+    parts_field = {"parts": inner_parts} if inner_parts else {}
+    function_response = {"name": name or "tool", "response": response} | _call_id_field(call) | parts_field
+    return {"functionResponse": function_response}, late_parts
+
+
+def _media_type(part: Mapping[str, Any]) -> Any:
+    blob = field_of(part, "inlineData") or field_of(part, "fileData")
+    return field_of(blob, "mimeType") if isinstance(blob, Mapping) else None
 
 
 def _image(raw_image: Any) -> dict[str, Any]:
@@ -311,9 +327,25 @@ def _media(part: Any) -> dict[str, Any]:
 # The provider.
 
 
+SERVER = HttpServer(
+    name="gemini",
+    base_url="https://generativelanguage.googleapis.com",
+    version="v1beta",
+    path="",
+    account=AccountVariables(
+        address=("GOOGLE_GEMINI_BASE_URL",),
+        keys=("GOOGLE_API_KEY", "GEMINI_API_KEY"),  # in the order in which Google's own client looks
+    ),
+    key_header="x-goog-api-key",  # never in the URL, because URLs are logged
+    read_error=error_of,
+)
+
+
 def transport(settings: Mapping[str, Any]) -> Transport:
-    """Return an httpx transport. `base_url` may end in a version; `headers` are sent with every request."""
-    return GeminiTransport(settings)
+    """Return the transport by plain HTTP. `base_url` may end in a version; `headers` are sent with every request."""
+    if settings.get("client") is None and not has_http_package():
+        require_package(PACKAGES[0], extra="gemini")
+    return http_transport(settings, SERVER)
 
 
 def _instruction(parts: list[Any], first: Block) -> dict[str, Any]:
@@ -331,14 +363,18 @@ def _variant_for(params: Mapping[str, Any]) -> Provider:
 VERTEX_URL = re.compile(r"aiplatform\.googleapis\.com|/publishers/")
 PROVIDER = Provider(
     name="gemini",
+    account=SERVER.account,
+    hosts=("googleapis.com",),
     request=request,
     reply=Reply,
     transport=transport,
-    settings=frozenset({"client", "headers", "api_key", "base_url"}),
+    settings=frozenset({"client", "headers", "api_key", "base_url", "default_headers", "default_query", "http_client"}),
     history=history,
     at=_variant_for,
     params=PARAMS,
     portable=PORTABLE,
+    remove_unsupported=remove_unsupported,
+    adapt=adapt,
     structured_output=STRUCTURED_OUTPUT,
     messages=MessageLayout(
         messages="contents", head="systemInstruction", parts="parts", model_role="model", head_value=_instruction

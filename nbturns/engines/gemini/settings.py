@@ -13,6 +13,7 @@ from ...values.inference_settings import StructuredOutputConfig
 from ..parameters.portable import renamed
 from ..parameters.schema import Json, table
 from ..provider import Parameters, PortableSettings, StructuredOutput, Translation
+from .schema import google_schema
 
 NO_SCHEMAS = re.compile(r"gemini-1\.0|gemma")
 
@@ -59,6 +60,7 @@ NAMES = {
     "stop": "stop_sequences",
     "seed": "seed",
 }
+SHARED = "shared_"  # begins the names of shared settings, until the model's rules have read them
 THINKING = ("thinking_budget", "reasoning_effort", "reasoning_summary", "include_thoughts", "thinking_level")
 
 
@@ -67,25 +69,28 @@ def translate(settings: Parameters) -> Translation:
     params, unsent = renamed(settings, NAMES)
     if isinstance(params.get("stop_sequences"), str):
         params["stop_sequences"] = [params["stop_sequences"]]
-    if thinking := _thinking(settings):
-        params["thinking_config"] = thinking
+    params |= _thinking(settings)
     return params, [name for name in unsent if name not in THINKING]
 
 
 def _thinking(settings: Parameters) -> Parameters:
-    config: Parameters = {}
-    if settings.get("thinking_budget") is not None:
-        config["thinkingBudget"] = settings["thinking_budget"]
-    if effort := settings.get("reasoning_effort"):
-        config["thinkingLevel"] = {"none": "minimal", "xhigh": "high", "max": "high"}.get(effort, str(effort)).upper()
+    """Return the shared settings of thinking, which `model_rules` writes as the model takes them."""
+    params, _ = renamed(settings, {name: name for name in ("thinking_budget", "thinking_level", "include_thoughts")})
+    if (effort := settings.get("reasoning_effort")) and "thinking_level" not in params:
+        params["thinking_level"] = {"xhigh": "high", "max": "high"}.get(effort, str(effort)).upper()
     if settings.get("reasoning_summary"):
-        config["includeThoughts"] = True
-    own_names, _ = renamed(settings, {"include_thoughts": "includeThoughts", "thinking_level": "thinkingLevel"})
-    return {**config, **own_names}
+        params.setdefault("include_thoughts", True)
+    return {f"{SHARED}{name}": value for name, value in params.items()}
 
 
 PORTABLE = PortableSettings(
     translate=translate,
+    same=(
+        ("max_tokens", "max_output_tokens", "maxOutputTokens"),
+        ("stop_sequences", "stopSequences"),
+        ("top_p", "topP"),
+        ("thinking_config", "thinkingConfig"),
+    ),
     params=table(("include_thoughts", bool, "show the reasoning"), ("thinking_level", str, "how long it thinks")),
 )
 
@@ -96,7 +101,7 @@ def _accepts(model: str, config: StructuredOutputConfig) -> bool:
 
 
 def _schema_params(config: StructuredOutputConfig) -> Parameters:
-    return {"response_mime_type": "application/json", "response_json_schema": thaw(config.schema)}
+    return {"response_mime_type": "application/json", "response_json_schema": google_schema(thaw(config.schema))}
 
 
 STRUCTURED_OUTPUT = StructuredOutput(parameters=_schema_params, accepts=_accepts)

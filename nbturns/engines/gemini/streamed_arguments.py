@@ -19,6 +19,9 @@ PATH_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[['\"]([^'\"]*)['\"]\]")
 class StreamedArguments:
     """Arguments under construction. `is_complete` after the last piece, if every path was valid."""
 
+    will_continue: bool
+    has_valid_paths: bool
+
     def __init__(self, function_call: Mapping[str, Any]) -> None:
         self.call: dict[str, Any] = {
             name: value for name, value in thaw(function_call).items() if name not in STREAMING_FIELDS

@@ -12,18 +12,25 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...runtime.engine_protocol import Scope
-from ...values.frozen_json import thaw
+from ...values.frozen_json import EMPTY_DICT, thaw
 from ...values.inference_settings import StructuredOutputConfig
 from ...values.model_info import find_model as find_model
+from ..parameters.json_schema import (
+    StrictRules,
+    can_be_strict,
+    closed,
+    with_null_for_optional,
+    with_root_object,
+    with_typed_items,
+)
 from ..parameters.schema import Json, table
-from ..parameters.structured_output import can_be_strict, close_schema, schema_name
+from ..parameters.structured_output import schema_name
 from ..parameters.unsupported import remove
 from ..provider import Parameters
+from .models import EFFORTS, Reasoning, reasoning_of
 
 NO_SCHEMAS = re.compile(r"gpt-3|gpt-4(?:-|$)|o1-(?:mini|preview)")
 SAMPLING = ("temperature", "top_p", "top_logprobs", "logprobs", "presence_penalty", "frequency_penalty", "logit_bias")
-REASONS = re.compile(r"^(?:[\w-]+/)?(?:o\d|gpt-5)(?!.*-chat)")
-REASONS_ON_REQUEST = re.compile(r"^(?:[\w-]+/)?gpt-5\.[1-4](?!\d)(?!.*(?:-pro|-codex))")
 REFUSES_PARALLEL_TOOL_CALLS = re.compile(r"^(?:[\w-]+/)?o\d")
 
 SHARED_PARAMS = table(
@@ -52,32 +59,81 @@ def accepts_schema(model: str, config: StructuredOutputConfig) -> bool:
     return NO_SCHEMAS.search(model) is None
 
 
+STRICT = StrictRules(
+    words=frozenset(
+        {"uniqueItems", "minContains", "maxContains", "minProperties", "maxProperties", "propertyNames", "examples"}
+        | {"contentEncoding", "contentMediaType"}
+    ),
+    formats=frozenset({"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"}),
+    refused=frozenset(
+        {"prefixItems", "patternProperties", "contains", "allOf", "not", "if", "then", "else", "unevaluatedItems"}
+        | {"unevaluatedProperties", "dependentRequired", "dependentSchemas"}
+    ),
+    all_required=True,
+    depth=10,
+    properties=5000,
+)
+
+
+def tool_parameters(schema: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a tool's arguments as OpenAI takes it; `strict` in the options stays where it can hold.
+
+    A strict schema requires every argument, and an optional one may be null. The options are changed in place.
+    """
+    if options.get("strict"):
+        strict_schema = with_null_for_optional(schema)
+        if can_be_strict(strict_schema, STRICT):
+            return closed(strict_schema, STRICT)
+        options["strict"] = False
+    return with_typed_items(schema)
+
+
+def unstrict_tools(scope: Scope, provider_name: str) -> list[str]:
+    """Return a sentence about the tools that are sent without the strictness they ask for."""
+    names = [
+        tool.name
+        for tool in scope.tools
+        if tool.options.get(provider_name, EMPTY_DICT).get("strict")
+        and not can_be_strict(with_null_for_optional(thaw(tool.parameters)), STRICT)
+    ]
+    return [f"not strict: {', '.join(names)}, whose arguments OpenAI does not take as strict"] if names else []
+
+
 def schema_format(config: StructuredOutputConfig) -> Parameters:
     """Return the name, schema and strictness of an answer's shape, as both APIs nest them."""
     schema: dict[str, Any] = thaw(config.schema)
-    strict = config.strict and can_be_strict(schema)
+    strict = config.strict and can_be_strict(schema, STRICT)
     description = {"description": config.description} if config.description else {}
     return {
         "name": schema_name(config),
-        "schema": close_schema(schema) if strict else schema,
+        "schema": closed(schema, STRICT) if strict else with_typed_items(with_root_object(schema)),
         "strict": strict,
         **description,
     }
 
 
-def remove_unsupported(model: str, params: Parameters, reasons: bool | None) -> list[str]:
-    """Remove sampling parameters from a model that reasons, and reasoning from one that does not."""
-    effort = (params.get("reasoning") or {}).get("effort") or params.get("reasoning_effort")
-    if not (REASONS.match(model) if reasons is None else reasons):
+def remove_unsupported(model: str, params: Parameters, reasons: bool | None, *, highest: str = "max") -> list[str]:
+    """Remove sampling parameters from a model that reasons, and reasoning from one that does not.
+
+    An effort that the model does not take becomes the nearest below; `highest` is the greatest that the API takes.
+    """
+    changes = _one_limit(params)
+    reasoning = reasoning_of(model)
+    effort = _effort_of(params)
+    if not (reasoning is not None if reasons is None else reasons):
         info = find_model(model)
-        return _remove_effort(model, params) if info is not None and not info.reasoning and effort else []
-    changes = []
-    if "max_tokens" in params and "max_completion_tokens" not in params:
+        return changes + (_remove_effort(model, params) if info is not None and not info.reasoning and effort else [])
+    if "max_tokens" in params:
         params["max_completion_tokens"] = params.pop("max_tokens")
         changes.append(f"max_tokens was sent as max_completion_tokens, its name for {model}")
-    reasons_now = effort != "none" and (effort or not REASONS_ON_REQUEST.match(model))
+    if reasoning is not None and effort and (nearest := _nearest(reasoning, effort, highest)) != effort:
+        _set_effort(params, nearest)
+        changes.append(f"reasoning_effort is {nearest}, because {model} does not take {effort}")
+        effort = nearest
+    reasons_now = effort != "none" and (effort or reasoning is None or reasoning.by_default)
     if removed := remove(params, SAMPLING) if reasons_now else []:
-        hint = "; it accepts them with reasoning_effort='none'" if REASONS.match(model) and "gpt-5." in model else ""
+        can_stop = reasoning is not None and "none" in reasoning.efforts
+        hint = "; it accepts them with reasoning_effort='none'" if can_stop else ""
         changes.append(f"not sent: {', '.join(removed)}, which {model} refuses because it reasons{hint}")
     return changes
 
@@ -85,6 +141,33 @@ def remove_unsupported(model: str, params: Parameters, reasons: bool | None) -> 
 def _remove_effort(model: str, params: Parameters) -> list[str]:
     removed = remove(params, ("reasoning_effort",)) + [name for name in ("reasoning",) if params.pop(name, None)]
     return [f"not sent: {', '.join(removed)}, because {model} does not reason"]
+
+
+def _one_limit(params: Parameters) -> list[str]:
+    """Remove `max_tokens` beside `max_completion_tokens`, which is the same limit."""
+    if "max_completion_tokens" not in params or "max_tokens" not in params:
+        return []
+    removed = params.pop("max_tokens")
+    return [f"not sent: max_tokens={removed!r:.20}, because max_completion_tokens is the same limit"]
+
+
+def _nearest(reasoning: Reasoning, effort: str, highest: str) -> str:
+    nearest = reasoning.nearest(effort)
+    above = nearest in EFFORTS and EFFORTS.index(nearest) > EFFORTS.index(highest)
+    return reasoning.nearest(highest) if above else nearest
+
+
+def _effort_of(params: Mapping[str, Any]) -> str:
+    reasoning = params.get("reasoning")
+    effort = reasoning.get("effort") if isinstance(reasoning, Mapping) else None
+    return str(effort or params.get("reasoning_effort") or "")
+
+
+def _set_effort(params: Parameters, effort: str) -> None:
+    if isinstance(params.get("reasoning"), Mapping) and params["reasoning"].get("effort"):
+        params["reasoning"] = {**params["reasoning"], "effort": effort}
+    else:
+        params["reasoning_effort"] = effort
 
 
 def one_call_at_a_time(scope: Scope, model: str, params: Mapping[str, Any]) -> dict[str, Any]:

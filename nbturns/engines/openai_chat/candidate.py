@@ -15,7 +15,9 @@ from ...values.frozen_json import EMPTY_DICT
 from ..json_access import frozen_part
 from ..provider import DeltaListener, delta
 
-REASONING_FIELDS = ("reasoning_content", "reasoning")  # servers use one or both for the text of the reasoning
+REASONING_FIELDS = (  # servers use one, or two, for the text of the reasoning
+    *("reasoning_content", "reasoning", "reasoning_text", "thinking"),
+)
 CHUNK_ONLY_FIELDS = frozenset({"token_id", "channel", "role"})  # of a delta, not of its message
 # Fields of a choice with a rule here; old servers repeat the content in `text`.
 COMMON_CHOICE_FIELDS = frozenset({"index", "delta", "message", "finish_reason", "logprobs", "text"})
@@ -23,6 +25,8 @@ COMMON_CHOICE_FIELDS = frozenset({"index", "delta", "message", "finish_reason", 
 
 class Candidate:
     """One choice of a reply under construction. `is_body` tells that it arrives in one piece."""
+
+    finish_reason: str
 
     def __init__(
         self, index: int, on_delta: DeltaListener | None = None, inference_id: str = "", *, is_body: bool = False
@@ -90,7 +94,7 @@ class Candidate:
                 case "function_call":
                     if isinstance(value, dict) and (value.get("name") or value.get("arguments")):
                         self._emit_call_delta(self._function_call, self._function_call.take({"function": value}))
-                case "reasoning_content" | "reasoning" if isinstance(value, str):
+                case "reasoning_content" | "reasoning" | "reasoning_text" | "thinking" if isinstance(value, str):
                     self._add_reasoning(name, value)
                 case "reasoning_details" if isinstance(value, list):
                     for detail in value:

@@ -21,10 +21,12 @@ from ...values.provenance import ARGUMENTS, MESSAGE
 from ...values.provenance import OPENAI_CHAT_FIELDS as FIELDS
 from ...values.turns import Block
 from ..dialects import Dialect
-from ..media import content_parts, medium
+from ..json_access import result_json
+from ..media import content_parts
 from ..openai.media import write_chat_medium
 from .candidate import REASONING_FIELDS
 from .reply import ORIGINALS, parse_arguments
+from .server_rules import cache_marks, with_word_between
 
 MEDIA_TYPES = frozenset({"input_audio", "file", "document_url", "video_url", "audio_url"})
 SPOKEN_FIELDS = ("content", "tool_calls", "function_call", "refusal", "audio")  # a message without these is empty
@@ -38,7 +40,8 @@ def write_messages(
     writer = _Writer(dialect, model, system_role)
     ranked_messages = chain.from_iterable(map(writer.messages, _message_groups(turn)))
     ordered_messages = (message for _, message in ranked_messages) if keep_order else _reordered(ranked_messages)
-    return [writer.with_valid_ids(message) for message in ordered_messages]
+    valid_messages = map(writer.with_valid_ids, ordered_messages)
+    return list(valid_messages if dialect.user_after_tool else with_word_between(valid_messages))
 
 
 def _reordered(ranked_messages: Iterable[tuple[int, dict[str, Any]]]) -> Iterator[dict[str, Any]]:
@@ -149,8 +152,10 @@ class _Writer:
             *map(_media_part, (*block.payload.get("media", ()), *block.payload.get("parts", ()))),
         ]
         content: Any = block.text
-        if media_parts:
+        marks = cache_marks(block, self.dialect, self.model)
+        if media_parts or marks:
             content = [*([{"type": "text", "text": block.text}] if block.text else []), *media_parts]
+            content[-1] |= marks
         return {"role": role, "content": content, **_imported_fields(block)}
 
     def _result_messages(self, block: Block) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -166,6 +171,9 @@ class _Writer:
             name_field = (
                 {"name": self.tool_names[call_id]} if self.dialect.tool_name and self.tool_names.get(call_id) else {}
             )
+            if marks := cache_marks(block, self.dialect, self.model):
+                content = [{"type": "text", "text": content}] if isinstance(content, str) else content
+                content[-1] |= marks
             yield (
                 TOOL_RANK,
                 {"role": "tool", "tool_call_id": call_id, **name_field, "content": content, **_imported_fields(block)},
@@ -222,7 +230,9 @@ class _Writer:
             return {}
         refusal = block.payload.get("refusal")
         server_audio = next(filter(_is_server_audio, block.payload.get("media") or ()), None)
-        content_field = {"content": block.text} if block.text or not (refusal or server_audio) else {}
+        content_field: dict[str, Any] = {"content": block.text} if block.text or not (refusal or server_audio) else {}
+        if block.text and (marks := cache_marks(block, self.dialect, self.model)):
+            content_field = {"content": [{"type": "text", "text": block.text, **marks}]}
         other_fields = ({"refusal": refusal} if refusal else {}) | (
             {"audio": {"id": server_audio["id"]}} if server_audio and _has_original(block) else {}
         )
@@ -256,7 +266,7 @@ class _Writer:
             if self.dialect.any_arguments:
                 return args_text
             return json.dumps({"INVALID_JSON": args_text}, ensure_ascii=False)
-        return json.dumps(thaw(block.args), ensure_ascii=False)
+        return result_json(block.args)
 
     def _reasoning_piece(self, block: Block, raw_piece: dict[str, Any] | None) -> dict[str, Any]:
         """Return reasoning in the field that this server accepts; an empty piece where it accepts none."""
@@ -364,11 +374,8 @@ def _result_content(block: Block) -> tuple[Any, list[dict[str, Any]]]:
     result, image_parts = block.result, [_image_part(image_value) for image_value in block.payload.get("images") or ()]
     if block.error:
         return block.error, image_parts
-    is_medium = isinstance(result, Mapping) and medium(result) is not None
-    output_parts = content_parts([result] if is_medium else result, "text", write_chat_medium)
+    output_parts = content_parts(result, "text", write_chat_medium)
     if output_parts is not None:
         image_parts += [part for part in output_parts if part["type"] != "text"]
         return [part for part in output_parts if part["type"] == "text"] or "the images follow", image_parts
-    return result if isinstance(result, str) else json.dumps(
-        thaw(result), ensure_ascii=False, default=repr
-    ), image_parts
+    return result if isinstance(result, str) else result_json(result), image_parts

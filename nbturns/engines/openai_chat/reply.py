@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ...errors import EngineError
@@ -16,11 +16,11 @@ from ...runtime.call_ids import PROVIDER_CALL_ID
 from ...runtime.toolbox import CUT
 from ...values.frozen_json import EMPTY_DICT, FrozenDict, freeze
 from ...values.images import normal_or_raw_image
-from ...values.inference_results import FinishClass, InferenceResult, Usage
+from ...values.inference_results import UNKNOWN_COUNT, FinishClass, InferenceResult, Usage
 from ...values.metadata import Key
 from ...values.provenance import OPENAI_CHAT_FIELDS as FIELDS
 from ...values.turns import Block, Kind
-from ..json_access import cost_of, count_of, frozen_part, json_of, mapping_of, text_of
+from ..json_access import cost_of, detail_of, frozen_part, json_of, mapping_of, text_of, token_count_of
 from ..provider import DeltaListener, discard_event
 from ..receiver import DONE
 from ..transports import openai_client
@@ -38,6 +38,8 @@ IGNORED_FIELDS = frozenset({"error", "object"})
 
 class Reply:
     """A chat reply under construction. Raises EngineError for an error in it and for an early end."""
+
+    complete: bool
 
     def __init__(self, on_delta: DeltaListener = discard_event, inference_id: str = "", server: str = "openai") -> None:
         self.complete = False
@@ -64,6 +66,8 @@ class Reply:
             if name == "error":
                 raise error_of(data)
         elif name == DONE:
+            if not self._candidates and not self._reply_fields:
+                raise EngineError("the stream ended without a reply", kind="bad_response")
             self.complete = True
             self._raise_for_error(EMPTY_DICT)
 
@@ -319,16 +323,24 @@ def usage_of_counts(usage_counts: Mapping[str, Any]) -> Usage:
     )
     cache_write_counts = (prompt_details.get("cache_write_tokens"), usage_counts.get("cache_creation_input_tokens"))
     return Usage(
-        input_tokens=count_of(usage_counts.get("prompt_tokens")),
-        output_tokens=count_of(usage_counts.get("completion_tokens")),
-        cached_tokens=next(filter(None, map(count_of, cache_read_counts)), 0),
-        cache_creation_input_tokens=next(filter(None, map(count_of, cache_write_counts)), 0),
-        reasoning_tokens=count_of(completion_details.get("reasoning_tokens")),
+        input_tokens=token_count_of(usage_counts.get("prompt_tokens")),
+        output_tokens=token_count_of(usage_counts.get("completion_tokens")),
+        cached_tokens=_first_count(cache_read_counts),
+        cache_creation_input_tokens=_first_count(cache_write_counts),
+        reasoning_tokens=token_count_of(completion_details.get("reasoning_tokens")),
     )
+
+
+def _first_count(values: Iterable[Any]) -> int:
+    """Return the first count that is not 0, else 0 where a server says so; UNKNOWN_COUNT when none says anything."""
+    counts = [value for value in values if type(value) is int]
+    return next(filter(None, counts), 0) if counts else UNKNOWN_COUNT
 
 
 def _is_error(data: Mapping[str, Any]) -> bool:
     """Tell whether a chunk or body reports an error."""
+    if not data.get("choices") and detail_of(data):
+        return True
     return bool(data.get("error")) or data.get("object") == "error" or data.get("type") == "error"
 
 

@@ -13,20 +13,23 @@ from functools import partial
 from typing import Any
 
 from ...errors import EngineError
-from ...packages import is_installed
 from ...runtime.engine_protocol import Scope
+from ...tools import Tool
 from ...values.frozen_json import EMPTY_DICT, FrozenDict, freeze, thaw
 from ...values.persistent_list import PersistentList
 from ...values.provenance import MESSAGE
 from ...values.turns import Block, Kind, Turn
-from ..dialects import OPENAI, Dialect, dialect_of_settings, dialect_of_url
+from ..dialects import DIALECTS, OPENAI, Dialect, dialect_of_settings
 from ..openai.media import read_chat_medium
-from ..openai.settings import one_call_at_a_time, remove_unsupported
-from ..provider import MessageLayout, Provider, Transport
+from ..openai.settings import one_call_at_a_time, remove_unsupported, tool_parameters, unstrict_tools
+from ..provider import MessageLayout, Provider
+from ..tool_options import FUNCTION_TYPES, merged_tools
 from ..transports import openai_client
-from ..transports.plain_http import chat_transport, is_http
+from ..transports.account import OPENAI_ACCOUNT
 from .messages import write_messages
-from .reply import ORIGINALS, Reply, error_of, message_pieces
+from .reply import ORIGINALS, Reply, message_pieces
+from .server_rules import cache_marks
+from .servers import chat_transport
 from .settings import PARAMS, PORTABLE, structured_output
 
 # Encoding a Turn.
@@ -58,19 +61,39 @@ def _tools(scope: Scope, model: str, params: Mapping[str, Any], dialect: Dialect
     """Return the tools of the session and their choice, together with the server's own in `params`."""
     if not scope.tool_config.enabled or not len(scope.tools):
         return {}
-    session_tools = [
-        {
-            "type": "function",
-            "function": {"name": tool.name, "description": tool.description, "parameters": thaw(tool.parameters)},
-        }
-        for tool in scope.tools
-    ]
+    session_tools = [_tool(tool, dialect) for tool in scope.tools]
     tool_choice = scope.tool_config.tool_choice
     return {
-        "tools": [*session_tools, *params.get("tools", ())],
+        "tools": merged_tools(session_tools, params.get("tools", ()), _tool_name, _merged_tool),
         "tool_choice": params.get("tool_choice") or dialect.choices.get(tool_choice, tool_choice),
         **one_call_at_a_time(scope, model, params),
     }
+
+
+def _tool(tool: Tool, dialect: Dialect) -> dict[str, Any]:
+    """Return the JSON of a tool, with its options for Chat Completions; the cache mark is not the function's."""
+    options: dict[str, Any] = thaw(tool.options.get("openai-chat", EMPTY_DICT))
+    if options.get("type") not in FUNCTION_TYPES:  # a tool whose argument is a text
+        tool_type = options.pop("type")
+        return {"type": tool_type, tool_type: {"name": tool.name, "description": tool.description, **options}}
+    options.pop("type", None)
+    parameters = tool_parameters(thaw(tool.parameters), options)
+    cache_mark = {"cache_control": options.pop("cache_control")} if "cache_control" in options else {}
+    function = {"name": tool.name, "description": tool.description, "parameters": parameters, **options}
+    return {"type": "function", "function": function, **(cache_mark if dialect.cache_control else {})}
+
+
+def _tool_name(tool: Any) -> str:
+    """Return the name of a tool in the notation of Chat Completions; "" for one without."""
+    inner = tool.get(tool.get("type") or "function") if isinstance(tool, Mapping) else None
+    return str(inner.get("name") or "") if isinstance(inner, Mapping) else ""
+
+
+def _merged_tool(session_tool: dict[str, Any], tool: dict[str, Any]) -> dict[str, Any]:
+    """Return a tool of the session with what the provider's notation says of it."""
+    if tool.get("type", "function") != "function":
+        return tool
+    return {**session_tool, **tool, "function": {**session_tool["function"], **tool["function"]}}
 
 
 # Decoding a request.
@@ -139,36 +162,46 @@ def _user_payload(content: Any) -> dict[str, Any]:
 # The provider, and its variant for each server.
 
 
-def transport(settings: Mapping[str, Any], dialect: Dialect = OPENAI) -> Transport:
-    """Return the transport: OpenAI's client for OpenAI and for a client of the user's, else plain HTTP."""
-    settings = {name: value for name, value in settings.items() if name != "dialect"}
-    is_openai = "base_url" not in settings or dialect_of_url(str(settings["base_url"])) is OPENAI
-    uses_sdk = dialect is OPENAI and is_openai and is_installed("openai")
-    if uses_sdk or (settings.get("client") is not None and not is_http(settings["client"])):
-        return openai_client.transport_by(openai_client.open_completion, "/chat/completions", error_of)(settings)
-    return chat_transport(settings, dialect, error_of)
-
-
 def _all_messages(turn: Turn) -> list[dict[str, Any]]:
     """Return the messages of a whole Turn in OpenAI's words; results that were imported stay where they are."""
     keep_order = all(MESSAGE in block.metadata or block.inference_id or block.kind != "tool_use" for block in turn)
     return write_messages(turn, OPENAI, "", keep_order=keep_order)
 
 
-def provider_for(dialect: Dialect) -> Provider:
-    """Return the provider for servers that speak this dialect."""
+def adapt(
+    turn: Turn, scope: Scope, model: str, params: Mapping[str, Any], *, dialect: Dialect
+) -> tuple[Turn, list[str]]:
+    """Return the Turn, and a sentence about what the server does not take of tools and marks."""
+    del params
+    marked = sum(
+        bool(block.payload.get("cache_control") or block.payload.get("prompt_cache_breakpoint"))
+        and not cache_marks(block, dialect, model)
+        for block in turn
+    )
+    unmarked = (
+        [f"not sent: marks of what to cache of {marked} block(s), which {dialect.name} does not take"] if marked else []
+    )
+    return turn, [*unstrict_tools(scope, "openai-chat"), *unmarked]
+
+
+def provider_for(dialect: Dialect, prefix: str = "") -> Provider:
+    """Return the provider for servers that speak this dialect; with a `prefix`, at any address."""
+    dialect_fields = {"dialect": prefix} if prefix else {}
     return Provider(
         name="openai-chat",
         server=dialect.name,
+        account=OPENAI_ACCOUNT,
+        hosts=dialect.hosts,
         request=partial(request, dialect=dialect),
         reply=partial(Reply, server=dialect.name),
-        transport=partial(transport, dialect=dialect),
+        transport=partial(chat_transport, dialect=dialect),
         settings=openai_client.SETTINGS | {"dialect"},
         history=history,
-        at=lambda params: provider_for(dialect_of_settings(params)),
+        at=lambda params: provider_for(dialect_of_settings({**dialect_fields, **params}), prefix),
         params=PARAMS,
         portable=PORTABLE,
-        remove_unsupported=remove_unsupported,
+        remove_unsupported=partial(remove_unsupported, highest="xhigh" if dialect is OPENAI else "max"),
+        adapt=partial(adapt, dialect=dialect),
         structured_output=structured_output(dialect),
         messages=MessageLayout(messages="messages", write=_all_messages),
         read_medium=read_chat_medium,
@@ -179,3 +212,20 @@ def provider_for(dialect: Dialect) -> Provider:
 
 
 PROVIDER = provider_for(OPENAI)
+# The engine prefixes of servers.
+OLLAMA, OPENROUTER, GROQ, MISTRAL, DEEPSEEK, XAI, TOGETHER, FIREWORKS, LMSTUDIO, VLLM, AZURE = (
+    provider_for(DIALECTS[prefix], prefix)
+    for prefix in [
+        "ollama",
+        "openrouter",
+        "groq",
+        "mistral",
+        "deepseek",
+        "xai",
+        "together",
+        "fireworks",
+        "lmstudio",
+        "vllm",
+        "azure",
+    ]
+)

@@ -92,7 +92,11 @@ def translate(settings: Parameters) -> Translation:
     return params, [name for name in unsent if name != "thinking_type"]
 
 
-PORTABLE = PortableSettings(translate=translate, turn_key=OPENAI_INFERENCE_CONFIG)
+PORTABLE = PortableSettings(
+    translate=translate,
+    same=(("max_tokens", "max_completion_tokens"), ("seed", "random_seed")),
+    turn_key=OPENAI_INFERENCE_CONFIG,
+)
 
 
 def _schema_params(config: StructuredOutputConfig) -> Parameters:

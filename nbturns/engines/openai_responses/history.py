@@ -9,7 +9,8 @@ from ...errors import EngineError
 from ...values.frozen_json import FrozenDict, freeze
 from ...values.persistent_list import PersistentList
 from ...values.turns import Block, Kind, Turn
-from .reply import ORIGINALS, block_of_item
+from .items import block_of_item
+from .reply import ORIGINALS
 
 
 def history(request: Mapping[str, Any]) -> Turn:
@@ -30,8 +31,15 @@ def history(request: Mapping[str, Any]) -> Turn:
                 (*blocks, ORIGINALS.attach(Block(Kind.USER, {"text": input_value}, "user"), raw=input_value))
             )
         )
+    call_ids: set[str] = set()
     for index, item in enumerate(input_value):
         if not isinstance(item, Mapping):
             raise EngineError(f"expected an input item to be an object, got {item!r:.60}", kind="bad_request")
-        blocks.append(ORIGINALS.attach(block_of_item(FrozenDict(item)), raw=item, index=index))
+        block = block_of_item(FrozenDict(item))
+        is_approval = item.get("type") == "mcp_approval_response"  # of a request that the server may have alone
+        if block.kind == "tool_use" and is_approval and block.tool_call_id not in call_ids:
+            block = block_of_item(FrozenDict(item), is_run_by_client=False)
+        if block.kind == "tool_call":
+            call_ids.add(block.tool_call_id)
+        blocks.append(ORIGINALS.attach(block, raw=item, index=index))
     return Turn(PersistentList(blocks))

@@ -12,7 +12,7 @@ from ...values.frozen_json import thaw
 from ...values.inference_settings import INFERENCE_CONFIG
 from ...values.metadata import Key
 from ...values.turns import Turn
-from ..provider import Parameters, Provider, Translation
+from ..provider import Parameters, PortableSettings, Provider, Translation
 from .schema import PORTABLE
 
 STOP_PARAMS = ("stop", "stop_sequences")  # an empty list removes the engine's own
@@ -38,11 +38,17 @@ def translated(provider: Provider, params: Mapping[str, Any], turn: Turn) -> Tra
     merged_params = merged(translation, engine_params)
     for settings in (_settings_at(INFERENCE_CONFIG, turn), _settings_at(portable.turn_key, turn)):
         translation, unsent_settings = portable.translate(settings)
-        merged_params, unsent = merged(merged_params, translation), [*unsent, *unsent_settings]
+        merged_params, unsent = _overridden(merged_params, translation, portable), [*unsent, *unsent_settings]
     if portable.server_tools_key is not None and (server_tools := turn.data.get(portable.server_tools_key)):
         merged_params["tools"] = [*merged_params.get("tools", ()), *thaw(server_tools)]
     sent = {name: value for name, value in merged_params.items() if value != [] or name not in STOP_PARAMS}
     return sent, unsent
+
+
+def _overridden(params: Mapping[str, Any], overrides: Mapping[str, Any], portable: PortableSettings) -> Parameters:
+    """Return the engine's parameters with those of a Turn upon them; other names of the same parameters go."""
+    replaced = {name for names in portable.same for name in names if set(names) & overrides.keys()}
+    return merged({name: value for name, value in params.items() if name not in replaced}, overrides)
 
 
 def merged(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> Parameters:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from ...errors import EngineError
+from ...safety.secret_texts import looks_secret, names_a_secret, shown
 from ...values.metadata import convert_value
 
 if TYPE_CHECKING:
@@ -30,11 +31,14 @@ class Param:
         try:
             convert_value(value, self.type)
         except (TypeError, ValueError) as error:
-            hint = "it looks like a key, which goes into api_key=…" if looks_like_a_key(value) else ""
-            raise EngineError(f"{self.name} of {provider_name}: {hint or error}", kind="bad_parameter") from None
+            reason = str(error)
+            if names_a_secret(self.name) or self.name in ("headers", "default_headers", "base_url", "extra_body"):
+                reason = f"must not be {type(value).__name__}"
+            elif any(map(looks_like_a_key, (value, *_leaves(value)))):
+                reason = "it looks like a key, which goes into api_key=…"
+            raise EngineError(f"{self.name} of {provider_name}: {reason}", kind="bad_parameter") from None
 
 
-KEY_PATTERN = re.compile(r"(Bearer +|sk-|gsk_|xai-|AIza|hf_|pplx-)\S{8}")
 Params = Mapping[str, Param]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 Json = dict[str, Any]
@@ -65,6 +69,7 @@ ENGINE = table(
     ("stream", bool, "whether the answer arrives piece by piece"),
     ("extra_body", Json, "fields that go into the body as they are, known or not"),
     ("timeout", float, "longest silence, in seconds, before the answer and inside it"),
+    ("max_response_bytes", int, "limit of a response, in bytes; 128 MB unless given"),
     ("connect_timeout", float, "longest wait for a connection, in seconds"),
     ("retries", int, "how often a call is repeated that failed before its first token"),
     ("retry_for", float, "limit of all waits between attempts, in seconds"),
@@ -112,15 +117,24 @@ def check_params(provider: Provider, values: Mapping[str, Any]) -> None:
             param.check(value, provider.name)
         elif name not in provider.settings and provider.params is not None:
             raise EngineError(
-                f"unknown parameter {name!r} of {provider.name}{nearest_name(name, (*known_params, *provider.settings))}; "
-                f"to send it all the same, use extra_body={{{name!r}: …}}",
+                f"unknown parameter {shown(name)} of {provider.name}{nearest_name(name, (*known_params, *provider.settings))}; "
+                f"to send it all the same, use extra_body={{{shown(name)}: …}}",
                 kind="bad_parameter",
             )
 
 
 def looks_like_a_key(value: Any) -> bool:
     """Tell whether this starts like a provider's key; such a value is never shown."""
-    return isinstance(value, str) and KEY_PATTERN.match(value) is not None
+    return looks_secret(value)
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, Mapping):
+        value = [*value, *value.values()]
+    if isinstance(value, (list, tuple, set, frozenset)):
+        for item in value:
+            yield item
+            yield from _leaves(item)
 
 
 def nearest_name(name: str, known_names: Iterable[str]) -> str:

@@ -9,30 +9,28 @@ from __future__ import annotations
 import base64
 import importlib
 import json
-import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from ...packages import require
-from ..provider import SECRET, without_secrets
+from ...safety.file_writing import append_line
+from ...safety.secret_texts import (
+    HIDDEN_TEXT,
+    data_without_texts,
+    is_public_header,
+    public_url,
+    secrets_in_body,
+    secrets_in_headers,
+    secrets_in_url,
+)
+from ...safety.split_secrets import stream_without_texts
+from ..provider import without_secrets
 
 SIGNING_HEADERS = frozenset(
     {"authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"}
 )
-OMITTED_HEADERS = SIGNING_HEADERS | {
-    "set-cookie",
-    "openai-organization",
-    "openai-project",
-    "x-amz-security-token",
-    "x-amz-date",
-}
-CONNECTION_HEADERS = frozenset(
-    {"content-length", "transfer-encoding", "content-encoding", "connection", "host", "date"}
-)
-KEY_PATTERN = re.compile(r"[A-Za-z0-9_\-.]{8,}")
-HIDDEN_TEXT = "…"
 
 
 def recording(path: str | Path, *, package: str = "httpx2", inner: Any = None) -> Any:
@@ -90,76 +88,50 @@ def _recording_transport(http_package: Any) -> Callable[[Path, Any], Any]:
 
 def _write(path: Path, request: Any, request_body: bytes, response: Any, response_body: bytes) -> None:
     json_line = json.dumps(exchange(request, request_body, response, response_body), ensure_ascii=False)
-    with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(f"{json_line}\n")
+    append_line(path, json_line.encode("utf-8", "backslashreplace"))
 
 
 def exchange(request: Any, request_body: bytes, response: Any, response_body: bytes) -> dict[str, Any]:
-    """Return one exchange as plain data, without keys in headers, address, request and response."""
-    keys = sorted(_keys(request), key=len, reverse=True)
+    """Return one exchange as plain data, without secrets in headers, address, request and response."""
+    body = _parsed(request_body)
+    secrets = secrets_in_headers(request.headers) | secrets_in_url(str(request.url)) | secrets_in_body(body)
     request_data = {
         "method": request.method,
-        "path": _safe_path(str(request.url), keys),
-        "headers": _safe_headers(request.headers),
+        "path": _public_target(str(request.url)),
+        "headers": _public_headers(request.headers),
+        **({"body": request_body.decode("utf-8", "replace")} if body is None else {"json": without_secrets(body)}),
     }
     response_data = {
         "status": response.status_code,
-        "headers": _safe_headers(response.headers),
-        **_response_body(response_body, keys),
+        "headers": _public_headers(response.headers),
+        **_response_body(response_body, secrets),
     }
-    return {"request": {**request_data, **_request_body(request_body, keys)}, "response": response_data}
+    plain: dict[str, Any] = data_without_texts({"request": request_data, "response": response_data}, secrets)
+    return plain
 
 
-def _keys(request: Any) -> Iterable[str]:
-    """Return the secrets that this request was signed with."""
-    secret_values = [str(request.headers.get(name, "")) for name in SIGNING_HEADERS]
-    secret_values += [value for name, value in parse_qsl(urlsplit(str(request.url)).query) if _is_secret(name)]
-    return {
-        key_text
-        for value in secret_values
-        for key_text in KEY_PATTERN.findall(value)
-        if key_text.lower() not in ("bearer", "basic")
-    }
+def _public_target(url: str) -> str:
+    """Return path and query of an address without secrets."""
+    url_parts = urlsplit(public_url(url, for_file=True))
+    return url_parts.path + (f"?{url_parts.query}" if url_parts.query else "")
 
 
-def _is_secret(name: str) -> bool:
-    return bool(SECRET.search(name)) or name.lower() in ("key", "sig", "signature", "x-amz-signature")
+def _public_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items() if is_public_header(name)}
 
 
-def without_keys_in_text(text: str, keys: Iterable[str]) -> str:
-    """Return the text with "…" in place of each key."""
-    for key in keys:
-        text = text.replace(key, HIDDEN_TEXT)
-    return text
-
-
-def _safe_path(url: str, keys: Iterable[str]) -> str:
-    url_parts = urlsplit(url)
-    query = urlencode(
-        [(name, HIDDEN_TEXT if _is_secret(name) else value) for name, value in parse_qsl(url_parts.query)]
-    )
-    return without_keys_in_text(url_parts.path + (f"?{query}" if query else ""), keys)
-
-
-def _safe_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    headers_by_name = {name.lower(): value for name, value in headers.items()}
-    return {
-        name: value
-        for name, value in headers_by_name.items()
-        if name not in OMITTED_HEADERS and name not in CONNECTION_HEADERS and not SECRET.search(name)
-    }
-
-
-def _request_body(request_body: bytes, keys: Iterable[str]) -> dict[str, Any]:
-    body_text = without_keys_in_text(request_body.decode("utf-8", "replace"), keys)
+def _parsed(body: bytes) -> Any:
+    """Return the JSON of a body; None for any other."""
     try:
-        return {"json": without_secrets(json.loads(body_text))}
+        return json.loads(body)
     except (ValueError, RecursionError):
-        return {"body": body_text}
+        return None
 
 
-def _response_body(response_body: bytes, keys: Iterable[str]) -> dict[str, str]:
+def _response_body(response_body: bytes, secrets: Iterable[str]) -> dict[str, str]:
     try:
-        return {"body": without_keys_in_text(response_body.decode("utf-8"), keys)}
+        return {"body": stream_without_texts(response_body.decode("utf-8"), secrets)}
     except UnicodeDecodeError:
+        for secret in secrets:
+            response_body = response_body.replace(secret.encode("utf-8", "surrogatepass"), HIDDEN_TEXT.encode())
         return {"body_base64": base64.b64encode(response_body).decode("ascii")}

@@ -6,17 +6,18 @@ and the model, by which Azure finds its path, are arguments.
 
 from __future__ import annotations
 
-import asyncio
-import os
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from ...errors import EngineError
 from ...packages import is_installed
 from ...values.frozen_json import EMPTY_DICT
-from ..provider import Transport
-from .plain_http import PACKAGES, POLL, http_transport, is_http, unfinished_response_id
+from ..json_access import detail_of
+from ..provider import Transport, without_secrets
+from .account import OPENAI_ACCOUNT, given_address
+from .background_response import background_response, is_in_background
+from .plain_http import HttpServer, has_http_package, http_transport, is_http
 from .sdk_client import ErrorReader, OfficialClient, OfficialTransport, OpenStream
 
 TRANSPORT_SETTINGS = frozenset({"client", "headers"})
@@ -28,22 +29,17 @@ LAZY_MODULES = ("resources.chat", "resources.responses")
 NO_KEY = "none"  # the client requires a key, a local server does not
 
 
-@asynccontextmanager
-async def open_response(client: Any, body: Mapping[str, Any], headers: Mapping[str, str]) -> AsyncIterator[Any]:
-    """Open `POST /responses`; a response in the background is polled until it has ended."""
-    stream = _open_stream(client.responses, {}, body, headers)
-    while True:
-        async with stream as response:
-            response_id = (
-                unfinished_response_id(await response.read())
-                if body.get("background") and not body.get("stream")
-                else ""
-            )
-            if not response_id:
-                yield response
-                return
-        await asyncio.sleep(POLL)
-        stream = client.responses.with_streaming_response.retrieve(response_id, extra_headers=dict(headers))
+def open_response(client: Any, body: Mapping[str, Any], headers: Mapping[str, str]) -> AbstractAsyncContextManager[Any]:
+    """Open `POST /responses`; a response in the background is awaited."""
+    if not is_in_background(body):
+        return _open_stream(client.responses, {}, body, headers)
+    resource, extra_headers = client.responses, dict(headers)
+    return background_response(
+        body,
+        lambda: _open_stream(resource, {}, body, headers),
+        lambda response_id: resource.with_streaming_response.retrieve(response_id, extra_headers=extra_headers),
+        lambda response_id: resource.with_raw_response.cancel(response_id, extra_headers=extra_headers),
+    )
 
 
 def open_completion(
@@ -70,15 +66,18 @@ def error_of(data: Any) -> EngineError:
     The object is nested in `error` or flat, and `error` may be a mere string.
     """
     data = data if isinstance(data, Mapping) else EMPTY_DICT
-    error_data = data.get("error") or (data if "message" in data else None)
+    error_data = data.get("error") or (data if "message" in data else None) or detail_of(data)
     error = error_data if isinstance(error_data, Mapping) else {"message": error_data}
     names = (error.get("code"), error.get("type"))
     kind = next((word for word in names if isinstance(word, str) and word), "error" if error_data else "bad_response")
     message = error.get("message")
     description = f"expected a response of OpenAI's, got an object with {', '.join(map(str, data)) or 'no fields'}"
-    return EngineError(
-        message if isinstance(message, str) and message else kind if error_data else description, kind=kind
-    )
+    text = message if isinstance(message, str) and message else kind if error_data else description
+    if generation := error.get("failed_generation"):  # Groq: the malformed call
+        text += f"; it generated {generation!s:.300}"
+    engine_error = EngineError(text, kind=kind)
+    engine_error.body = without_secrets(data)
+    return engine_error
 
 
 def transport_by(
@@ -94,26 +93,31 @@ def transport_by(
         client_class="AsyncOpenAI",
         open_stream=open_stream,
         read_error=read_error,
-        key_hint="OPENAI_API_KEY",
+        account=OPENAI_ACCOUNT,
         lazy_modules=LAZY_MODULES,
+        key_without_account=NO_KEY,
     )
 
     def transport(settings: Mapping[str, Any]) -> Transport:
         client = settings.get("client")
         has_no_sdk = client is None and not is_installed("openai")
-        if is_http(client) or (has_no_sdk and any(map(is_installed, PACKAGES))):
-            return http_transport(
-                settings,
+        if is_http(client) or (has_no_sdk and has_http_package()):
+            address = given_address(settings) or environment_address()
+            server = HttpServer(
                 name="openai",
                 base_url=BASE_URL,
                 path=path,
-                key="" if settings.get("base_url") or str(getattr(client, "base_url", "")) else "OPENAI_API_KEY",
-                signed=lambda key: {"authorization": f"Bearer {key}"},
+                account=OPENAI_ACCOUNT,
+                needs_key=not address,
                 read_error=read_error,
             )
+            return http_transport(settings, server)
         client_settings = {name: value for name, value in settings.items() if name not in TRANSPORT_SETTINGS}
-        if "base_url" in client_settings and not os.environ.get("OPENAI_API_KEY"):
-            client_settings.setdefault("api_key", NO_KEY)
         return OfficialTransport(sdk, client_settings, dict(settings.get("headers") or {}), settings.get("client"))
 
     return transport
+
+
+def environment_address() -> str:
+    """Return the address in OPENAI_BASE_URL; "" without one."""
+    return OPENAI_ACCOUNT.address_or("")

@@ -10,7 +10,10 @@ import asyncio
 import contextlib
 import importlib
 import inspect
+import json
+import logging
 import math
+import re
 import sys
 import time
 import weakref
@@ -19,16 +22,31 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeAlias
+from urllib.parse import parse_qsl
 
-from ...errors import EngineError, MissingPackageError, MisuseError
+from ...errors import EngineError, MissingPackageError, MisuseError, StoreError
 from ...packages import require
 from ...runtime.background_loop import run_in_worker
-from ...values.frozen_json import EMPTY_DICT
-from ..provider import SECRET, ResponseStream, kind_at
+from ...safety.secret_texts import (
+    SHORTEST,
+    data_without_texts,
+    names_a_secret,
+    secrets_in,
+    secrets_in_headers,
+    secrets_in_url,
+    without_texts,
+)
+from ...safety.visible_text import visible
+from ..environment import environment_variable
+from ..provider import ResponseStream, kind_at
 from . import aws_event_stream
-from .exchange_recorder import KEY_PATTERN, SIGNING_HEADERS, recording
+from .account import CREDENTIALS, AccountVariables
+from .exchange_recorder import SIGNING_HEADERS, recording
+from .redirects import refuse_redirects_of, refused_redirect
 
 CONNECT_TIMEOUT = 10.0  # seconds
+RATE_LIMIT_HEADER = re.compile(r"(?:^|-)rate-?limit", re.IGNORECASE)
+LOGGER = logging.getLogger("nbturns.engines")
 
 OpenStream: TypeAlias = Callable[[Any, Mapping[str, Any], Mapping[str, str]], AbstractAsyncContextManager[Any]]
 ErrorReader: TypeAlias = Callable[[Any], EngineError]
@@ -54,8 +72,10 @@ class OfficialClient:
     client_class: str
     open_stream: OpenStream
     read_error: ErrorReader
-    key_hint: str
+    account: AccountVariables
     lazy_modules: tuple[str, ...] = ()  # modules that it imports at first use
+    extra: str = ""  # of nbturns, which brings the package; the package's name unless given
+    key_without_account: str = ""  # for a client that demands a key, where only the address is given
 
     @property
     def server(self) -> str:
@@ -64,7 +84,7 @@ class OfficialClient:
 
     def check(self) -> None:
         """Raise EngineError when the package is not installed, without importing it."""
-        require_package(self.package, extra=self.package)
+        require_package(self.package, extra=self.extra or self.package)
 
     @property
     def is_loaded(self) -> bool:
@@ -82,17 +102,26 @@ class OfficialClient:
     def make_client(self, settings: Mapping[str, Any]) -> Any:
         """Return a client whose only time-out is for connecting; the engine watches the silence."""
         sdk_module = importlib.import_module(self.package)
-        client_settings = dict(settings)
+        client_settings = self._with_key(_with_query_apart(self.account.completed(settings)))
         client_settings.setdefault(
             "timeout", sdk_module.Timeout(None, connect=client_settings.pop("connect_timeout", CONNECT_TIMEOUT))
         )
         if record := client_settings.pop("record", None):
             http_package = http_package_of(sdk_module.DefaultAsyncHttpxClient)
-            recording_transport = recording(record, package=http_package)
             client_settings["http_client"] = sdk_module.DefaultAsyncHttpxClient(
-                transport=recording_transport, timeout=client_settings["timeout"]
+                transport=recording(record, package=http_package), timeout=client_settings["timeout"]
             )
-        return getattr(sdk_module, self.client_class)(**client_settings, max_retries=0)
+        client = getattr(sdk_module, self.client_class)(**client_settings, max_retries=0)
+        refuse_redirects_of(client)
+        return client
+
+    def _with_key(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Return the settings with a stand-in for the key, where the user gave an address and no key."""
+        has_address = settings.get("base_url") or environment_variable(*self.account.address)
+        has_key = any(settings.get(name) for name in CREDENTIALS) or environment_variable(*self.account.keys)
+        if self.key_without_account and has_address and not has_key:
+            settings["api_key"] = self.key_without_account
+        return settings
 
     def adopt_client(self, own_client: Any, settings: Mapping[str, Any]) -> Any:
         """Return the user's client without retries. Raises EngineError for one that is not asynchronous."""
@@ -103,7 +132,9 @@ class OfficialClient:
                 f"client must be asynchronous, like {self.package}.{self.client_class}, got {type(own_client).__name__}",
                 kind="bad_parameter",
             )
-        return own_client.with_options(max_retries=0)
+        client = own_client.with_options(max_retries=0)
+        refuse_redirects_of(client)
+        return client
 
 
 @dataclass(slots=True, repr=False, eq=False, weakref_slot=True)
@@ -149,22 +180,39 @@ class OfficialTransport:
     async def open(self, body: Mapping[str, Any]) -> AsyncIterator[ResponseStream]:
         """Send `body` and yield the response; leaving the context closes an unfinished connection."""
         client = None
+        begun_at = time.perf_counter()
         async with AsyncExitStack() as stack:
             try:
                 client = await self._client()
                 response = await stack.enter_async_context(self.sdk.open_stream(client, body, self.headers))
+            except StoreError:  # of `record=`
+                raise
             except Exception as error:  # each client has its own tree of errors, its HTTP package another
-                raise without_keys(self._connection_error(error), client, self.headers) from None
+                call_error = without_keys(self._connection_error(error), self)
+                self._log(body, begun_at, call_error.status or call_error.kind, call_error.request_id)
+                raise call_error from None
             response_headers = response.headers
             request_id = response_headers.get("request-id") or response_headers.get("x-request-id") or ""
-            chunks, content_type = _chunks(response, client), response_headers.get("content-type", "")
+            self._log(body, begun_at, getattr(response, "status_code", 200), request_id)
+            chunks, content_type = _chunks(response, self), response_headers.get("content-type", "")
             if content_type.startswith(aws_event_stream.CONTENT_TYPE):
                 chunks, content_type = aws_event_stream.as_server_sent_events(chunks), "text/event-stream"
             try:
-                yield ResponseStream(chunks=chunks, content_type=content_type, request_id=request_id)
+                yield ResponseStream(
+                    chunks=chunks,
+                    content_type=content_type,
+                    request_id=request_id,
+                    rate_limits=rate_limits(response_headers),
+                )
             except EngineError as error:
-                without_keys(error, client, self.headers)
+                without_keys(error, self)
                 raise
+
+    def _log(self, body: Mapping[str, Any], begun_at: float, answer: int | str, request_id: str) -> None:
+        """Log one call, without its content: server, model, answer and time."""
+        if LOGGER.isEnabledFor(logging.DEBUG):
+            model, wait = body.get("model") or getattr(body, "model", ""), time.perf_counter() - begun_at
+            LOGGER.debug("%s", visible(f"{self.sdk.server} {model}: {answer} after {wait:.3f} s {request_id}"))
 
     async def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """Return the response to `body` at another path of the server, as plain data."""
@@ -172,32 +220,41 @@ class OfficialTransport:
         try:
             client = await self._client()
             return await client.post(path, body=dict(body), cast_to=object, options={"headers": dict(self.headers)})
+        except StoreError:  # of `record=`
+            raise
         except Exception as error:  # each client has its own tree of errors, its HTTP package another
-            raise without_keys(self._connection_error(error), client, self.headers) from None
+            raise without_keys(self._connection_error(error), self) from None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        refuse_keys(self.settings, self.headers, self.sdk.key_hint)
+        refuse_keys(self.settings, self.headers, self.sdk.account.keys[0] if self.sdk.account.keys else "its variable")
         return type(self), (self.sdk, self.settings, self.headers, self.own_client)
 
     async def close(self) -> None:
         """Close the connections of the clients that were made here."""
         clients, self._clients = self._clients, {}
-        for client in clients.values():
-            await client.close()
+        for loop, client in clients.items():
+            if loop is asyncio.get_running_loop():
+                await client.close()
+            else:
+                close_later(loop, client)
 
     def secrets(self) -> Iterator[str]:
-        """Yield the keys that sign the requests."""
+        """Yield the secrets of the requests."""
         for client in (self.own_client, *self._clients.values()):
-            yield from _keys(client, self.headers)
+            yield from client_secrets(client, self.headers, self.settings)
+        if self.own_client is None and not self._clients:
+            yield from client_secrets(None, self.headers, self.settings)
 
     def _connection_error(self, error: Exception) -> EngineError:
         """Return the reason why no answer began."""
+        if redirect := refused_redirect(error):
+            return redirect
         status_code = getattr(error, "status_code", None)
         if isinstance(status_code, int):
             return self._status_error(error, status_code)
         server_name, error_type, error_message = self.sdk.server, type(error).__name__, error_text(error)
         if "authentication" in error_message or "api_key" in error_message:  # the messages of both SDKs
-            hint = f"no key for {server_name}: set {self.sdk.key_hint}, or pass api_key=…"
+            hint = f"no key for {server_name}: set {self.sdk.account.key_hint}, or pass api_key=…"
             return EngineError(hint, kind="authentication_error")
         if "Connection" in error_type or "Timeout" in error_type:
             return EngineError(f"no answer from {server_name}: {error_type}: {error_message}", kind="connection")
@@ -206,7 +263,7 @@ class OfficialTransport:
     def _status_error(self, error: Any, status: int) -> EngineError:
         """Return the error of an HTTP status: the provider's message, its wait, and its id of the request."""
         headers = error.response.headers
-        body = error.body if isinstance(error.body, Mapping) else {"error": str(error.body or error)[:500]}
+        body = _whole_body(error)
         server_error = self.sdk.read_error(body)
         retry_wait = retry_after(headers)
         retry_wait = server_error.retry_after if retry_wait is None else retry_wait
@@ -219,8 +276,28 @@ class OfficialTransport:
             request_id=server_error.request_id or headers.get("request-id") or headers.get("x-request-id") or "",
             kind=error_kind,
         )
+        status_error.body = server_error.body
         status_error.should_retry = {"true": True, "false": False}.get(headers.get("x-should-retry", ""))
         return status_error
+
+
+def _whole_body(error: Any) -> Mapping[str, Any]:
+    """Return the body of an error response, of which OpenAI's client keeps only the inner object."""
+    try:
+        body = json.loads(error.response.content)
+    except Exception:  # a response that was not read, in whichever HTTP package it is
+        body = error.body
+    body = body[0] if isinstance(body, list) and body else body
+    return body if isinstance(body, Mapping) else {"error": str(error.body or error)[:500]}
+
+
+def _with_query_apart(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings with the query of the base URL as default query; the clients would append paths to it."""
+    base_url, separator, query = str(settings.get("base_url") or "").partition("?")
+    if not separator:
+        return dict(settings)
+    default_query = {**dict(parse_qsl(query, keep_blank_values=True)), **(settings.get("default_query") or {})}
+    return {**settings, "base_url": base_url, "default_query": default_query}
 
 
 def close_later(loop: asyncio.AbstractEventLoop, client: Any) -> None:
@@ -229,19 +306,21 @@ def close_later(loop: asyncio.AbstractEventLoop, client: Any) -> None:
         loop.call_soon_threadsafe(lambda: asyncio.ensure_future(client.close(), loop=loop))
 
 
-async def _chunks(response: Any, client: Any) -> AsyncIterator[bytes]:
+async def _chunks(response: Any, transport: Any) -> AsyncIterator[bytes]:
     try:
         async for chunk in response.iter_bytes():
             yield chunk
+    except StoreError:  # of `record=`
+        raise
     except Exception as error:  # the HTTP package's own, whichever it is
         message = f"the connection broke before the answer was complete: {type(error).__name__}: {error_text(error)}"
-        raise without_keys(EngineError(message, kind="stream_cut"), client) from None
+        raise without_keys(EngineError(message, kind="stream_cut"), transport) from None
 
 
 def refuse_keys(settings: Mapping[str, Any], headers: Mapping[str, str], key_variable: str) -> None:
     """Raise MisuseError where a pickle would hold a key that was given in code."""
     field_names = [*settings, *headers, *(settings.get("default_headers") or {})]
-    if any(name.lower() in SIGNING_HEADERS or SECRET.search(name) for name in field_names):
+    if any(name.lower() in SIGNING_HEADERS or names_a_secret(name) for name in field_names):
         raise MisuseError(
             f"an engine with a key cannot be pickled, because the pickle would hold the key; set {key_variable} instead"
         )
@@ -250,6 +329,11 @@ def refuse_keys(settings: Mapping[str, Any], headers: Mapping[str, str], key_var
 def error_text(error: Exception) -> str:
     """Return the text of an error and of its cause, where clients put the reason."""
     return " ".join(dict.fromkeys(filter(None, (str(error), str(error.__cause__ or ""))))) or "no reason given"
+
+
+def rate_limits(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers that tell what is left of the account's limits."""
+    return {name.lower(): value for name, value in headers.items() if RATE_LIMIT_HEADER.search(name)}
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -273,20 +357,25 @@ def http_package_of(client_class: type) -> str:
     ).partition(".")[0]
 
 
-def without_keys(error: EngineError, client: Any, headers: Mapping[str, str] = EMPTY_DICT) -> EngineError:
-    """Return the error with keys removed from its text, which a server may have repeated."""
-    error_message = str(error)
-    for secret_key in _keys(client, headers):
-        error_message = error_message.replace(secret_key, "…")
-    error.args = (error_message,)
+def without_keys(error: EngineError, transport: Any) -> EngineError:
+    """Return the error without the secrets of its transport, which a server may have repeated."""
+    secrets = tuple(transport.secrets())
+    error.args = (without_texts(str(error), secrets),)
+    error.request_id = without_texts(error.request_id, secrets)
+    if error.body is not None:
+        error.body = data_without_texts(error.body, secrets)
     return error
 
 
-def _keys(client: Any, headers: Mapping[str, str]) -> Iterator[str]:
-    for key_name in ("api_key", "auth_token", "access_token", "aws_secret_key", "aws_session_token"):
-        secret_key = getattr(client, key_name, None)
-        if isinstance(secret_key, str) and len(secret_key) > 3:
-            yield secret_key
-    for key_name, header_value in headers.items():
-        if (key_name.lower() in SIGNING_HEADERS or SECRET.search(key_name)) and isinstance(header_value, str):
-            yield from (key_text for key_text in KEY_PATTERN.findall(header_value) if key_text.lower() != "bearer")
+def client_secrets(client: Any, headers: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the secrets that requests are sent with: keys, headers, and those in the address."""
+    for name in ("api_key", "auth_token", "access_token", "aws_secret_key", "aws_session_token"):
+        value = getattr(client, name, None)
+        if isinstance(value, str) and len(value) >= SHORTEST:
+            yield value
+    url = str(settings.get("base_url") or getattr(client, "base_url", None) or getattr(client, "base", None) or "")
+    yield from secrets_in_url(url)
+    for name in ("default_headers", "headers"):
+        yield from secrets_in_headers(settings.get(name) or {})
+    yield from secrets_in_headers(headers)
+    yield from secrets_in({name: value for name, value in settings.items() if isinstance(value, (str, Mapping))})

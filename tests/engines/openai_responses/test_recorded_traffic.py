@@ -13,10 +13,11 @@ import pytest
 import nbturns as nt
 from nbturns.engines import decode, engine, find, request
 from nbturns.engines.openai_responses.history import history
-from nbturns.engines.transports import openai_client
+from nbturns.engines.transports import background_response
+from nbturns.keys import OPENAI_RESPONSES_ITEM_TYPE, OPENAI_RESPONSES_WIRE
 from nbturns.runtime.background_loop import Waiting
 from tests.engines.openai_responses.test_codec import FIXTURES, MODEL, body, read, stream
-from tests.engines.recorded_traffic import Case, digests, edges, fate, read_in_any_pieces, recorded, said
+from tests.engines.recorded_traffic import Case, digest, digests, edges, fate, read_in_any_pieces, recorded, said
 from tests.engines.scripted_server import Handler, Script, Server, served
 
 ANSWERS = ("responses", "responses.retrieve")
@@ -30,8 +31,16 @@ def tape(shared: Path) -> tuple[Case, ...]:
 
 
 def outcome(turn: nt.Turn) -> dict[str, Any]:
-    calls = turn.of_kind("tool_call")
+    types = ("function_call", "custom_tool_call")  # the expectation has no calls of OpenAI's own tools
+    calls = [call for call in turn.of_kind("tool_call") if call.metadata[OPENAI_RESPONSES_ITEM_TYPE] in types]
+    parts = [  # the expectation has them without the lines between them
+        part["text"]
+        for block in turn.of_kind("reasoning")
+        for name in ("summary", "content")
+        for part in block.metadata[OPENAI_RESPONSES_WIRE]["raw"].get(name) or ()
+    ]
     return said(turn) | {
+        "reasoning": digest("".join(parts)),
         "tool_calls": [
             {"id": c.tool_call_id, "name": c.name, "args": c.args, "item_id": c.payload.get("item_id")} for c in calls
         ],
@@ -376,7 +385,7 @@ def test_a_response_in_the_background_is_waited_for(server: Server, monkeypatch:
         handler.play(server.answers.pop(0))
 
     monkeypatch.setattr(Handler, "do_GET", again, raising=False)
-    monkeypatch.setattr(openai_client, "POLL", 0.01)
+    monkeypatch.setattr(background_response, "POLL", 0.01)
     asks = asking(server, *waits, Script(done, content_type="application/json"), background=True, stream=False)
 
     turn = Waiting(asks(nt.turn("x"), nt.Scope())).result(60)
