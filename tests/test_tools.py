@@ -159,21 +159,12 @@ def undefined(x: "Nowhere") -> None: ...  # type: ignore[name-defined]  # noqa: 
 def connection(x: threading.Lock) -> None: ...
 
 
-@dataclass
-class Tree:
-    children: "list[Tree]"  # noqa: UP037
-
-
-def endless(tree: Tree) -> None: ...
-
-
 @pytest.mark.parametrize(
     ("function", "message"),
     [
         (positional, "positional-only"),
         (undefined, "not defined"),
         (connection, "that JSON cannot hold"),
-        (endless, "contains itself"),
         ("text", "a tool must be a function"),
     ],
 )
@@ -309,7 +300,7 @@ def test_whatever_a_tool_raises_is_its_calls_answer(inline: bool, error: BaseExc
         (Unit.CELSIUS, "c"),
         ([Place("Rome")], [{"city": "Rome", "country": "FR"}]),
         ({"a", "a"}, ["a"]),
-        (b"PNG", b"PNG"),
+        (b"PNG", "UE5H"),
         (1.5, 1.5),
     ],
 )
