@@ -519,3 +519,10 @@ def test_what_a_middleware_changed_is_the_difference_of_the_snapshot_and_what_wa
 
     (change,) = nt.compare(seen.snapshots[0].turn, asked_with[0]).changes
     assert (change.what, asked_with[0][0].text) == ("added", "Take care.")
+
+
+def test_no_id_of_a_session_is_a_number_in_yaml() -> None:
+    turns = [nt.Session(nt.scripted("fine")).ask("q").result(60) for _ in range(50)]
+
+    ids = [id for turn in turns for id in (turn.id, turn[0].id, turn[1].id, turn[1].inference_id)]
+    assert all(id[0].isalpha() and id[0] not in "0123456789abcdef" for id in ids)

@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 
 from ..runtime.engine_protocol import Engine, Middleware, Scope
+from ..safety.visible_text import visible
 from ..values.turns import Turn
 
 
@@ -33,4 +34,4 @@ def log_calls(logger: logging.Logger | None = None, level: int = logging.INFO) -
 
 
 def _block_counts(turn: Turn) -> str:
-    return ", ".join(f"{count} {kind}" for kind, count in Counter(block.kind for block in turn).items())
+    return ", ".join(f"{count} {visible(kind)}" for kind, count in Counter(block.kind for block in turn).items())

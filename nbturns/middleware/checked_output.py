@@ -22,7 +22,7 @@ from ..values.inference_results import INFERENCE_RESULT, OUTPUT, FinishClass
 from ..values.inference_settings import STRUCTURED_OUTPUT_CONFIG, StructuredOutputConfig
 from ..values.turns import Turn, user
 
-FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
+FENCE = "```"
 WRAPPER = "value"  # any other type goes into an object under this name, because schemas are of objects
 BAD_IN_NAME = re.compile(r"[^a-zA-Z0-9_]+")
 
@@ -95,9 +95,11 @@ class CheckedOutput:
                 value = self._validated(text)
             except ValueError as error:
                 problem = _describe_error(error)
-                if correction == self.corrections or _is_refused(answer):
+                if correction == self.corrections or _is_final(answer):
                     raise EngineError(
-                        f"the answer does not match {self.config.name}: {problem}", kind="output", turn=result
+                        f"the answer does not match {self.config.name}: {problem}{_limit_hint(answer)}",
+                        kind="output",
+                        turn=result,
                     ) from None
             else:
                 raw = freeze({"": self._adapter.dump_python(value, mode="json")})[""]
@@ -113,15 +115,27 @@ class CheckedOutput:
 
     def _validated(self, text: str) -> Any:
         """Return the value of the text. Raises ValueError with a description of the problem."""
-        fence = FENCE.match(text)
         if not text.strip():
             raise ValueError("the answer is empty")
+        json_text = without_fence(text)
         if not self._is_wrapped:
-            return self._adapter.validate_json(fence[1] if fence else text)
-        value = json.loads(fence[1] if fence else text)
+            return self._adapter.validate_json(json_text)
+        value = json.loads(json_text)
         return self._adapter.validate_python(
             value[WRAPPER] if isinstance(value, Mapping) and list(value) == [WRAPPER] else value
         )
+
+
+def without_fence(text: str) -> str:
+    """Return the content of a text that is one fenced block of Markdown, and any other text as it is.
+
+    Written without a regular expression, because these need time that grows faster than the text.
+    """
+    fenced_text = text.strip()
+    if not fenced_text.startswith(FENCE) or not fenced_text.endswith(FENCE) or len(fenced_text) < 2 * len(FENCE):
+        return text
+    language, line_end, content = fenced_text[len(FENCE) : -len(FENCE)].partition("\n")
+    return content.rstrip() if line_end and language.strip() in ("", "json") else text
 
 
 def _answer_text(answer: Turn, question: Turn) -> str:
@@ -135,9 +149,17 @@ def _continues(answer: Turn) -> bool:
     return result is not None and result.finish_class is FinishClass.CONTINUE
 
 
-def _is_refused(answer: Turn) -> bool:
+def _is_final(answer: Turn) -> bool:
+    """Tell whether another request would end in the same way: after a refusal, and at the limit of the answer."""
     result = answer.metadata.get(INFERENCE_RESULT)
-    return result is not None and result.finish_class in (FinishClass.REFUSED, FinishClass.FILTERED)
+    final_classes = (FinishClass.REFUSED, FinishClass.FILTERED, FinishClass.MAX_TOKENS)
+    return result is not None and result.finish_class in final_classes
+
+
+def _limit_hint(answer: Turn) -> str:
+    result = answer.metadata.get(INFERENCE_RESULT)
+    is_cut = result is not None and result.finish_class is FinishClass.MAX_TOKENS
+    return "; the answer was cut at its limit of tokens, so raise max_tokens" if is_cut else ""
 
 
 def _describe_error(error: ValueError) -> str:

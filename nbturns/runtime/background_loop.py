@@ -15,11 +15,13 @@ import contextvars
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as WaitedTooLong
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+
+from ..errors import StoreError, describe_error
 
 T = TypeVar("T")
 WAIT_SLICE = 0.25  # seconds; a wait without end cannot be interrupted on every platform
@@ -105,6 +107,7 @@ class Waiting(Generic[T]):
 
     @property
     def done(self) -> bool:
+        """True when the result, or an error, is there."""
         return self._future.done()
 
     def result(self, timeout: float | None = None) -> T:
@@ -152,9 +155,8 @@ def wait_for_future(future: Future[T], timeout: float | None = None) -> T:
 def refuse_on_loop_thread(caller: str) -> None:
     """Raise RuntimeError on the thread of the loop, where waiting would never end."""
     if on_loop_thread():
-        raise RuntimeError(
-            f"{caller} would block the event loop (it was called from a sink or an async tool); use await"
-        )
+        reason = "it was called from a sink or an async tool" if _state.thread else "no thread can be started here"
+        raise RuntimeError(f"{caller} would block the event loop ({reason}); use await")
 
 
 def call_soon(function: Callable[..., object], *args: object) -> None:
@@ -214,6 +216,116 @@ def _run_loop_forever(loop_queue: SimpleQueue[asyncio.AbstractEventLoop]) -> Non
             continue
 
 
+def is_closing_coroutine(error: BaseException) -> bool:
+    """Return True for the GeneratorExit of a coroutine that Python closes, at the end of the process; else it was raised."""
+    return isinstance(error, GeneratorExit) and asyncio._get_running_loop() is None
+
+
+async def until_written(write: object) -> None:
+    """Wait for the future that a store returned for an event. Raises StoreError if it failed; ignores other values."""
+    if isinstance(write, Future):
+        try:
+            await asyncio.wrap_future(write)
+        except StoreError:
+            raise
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # a store may raise anything
+            if is_closing_coroutine(error):
+                raise
+            raise StoreError(f"the store failed: {describe_error(error)}") from error
+
+
+class BatchQueue(Generic[T]):
+    """A queue whose items are handled in order on a worker thread, all waiting ones at once.
+
+    `handle` gets one or more items, all or none of which it must handle. The future of an item has a result when it
+    is handled, or the error of `handle`. Where no thread can be started, `put` handles the item itself.
+    """
+
+    def __init__(self, handle: Callable[[Sequence[T]], object]) -> None:
+        self._handle = handle
+        self._reset()
+
+    def _reset(self) -> None:
+        self._process = _state
+        self._lock = threading.Lock()
+        self._waiting_items: list[tuple[T, Future[None]]] = []
+        self._is_running = False
+        self._has_timer = False
+
+    def put(self, item: T, *, delay: float = 0) -> Future[None]:
+        """Add an item, to be handled at once, or after `delay` seconds if no other item is handled before."""
+        if self._process is not _state:  # the process was forked; the items of the parent are handled there
+            self._reset()
+        future: Future[None] = Future()
+        future.set_running_or_notify_cancel()  # so that a cancelled waiter does not cancel the work
+        with self._lock:
+            self._waiting_items.append((item, future))
+            if self._is_running or (delay and self._has_timer):
+                return future
+            self._is_running, self._has_timer = not delay, bool(delay)
+        if not delay:
+            _run_on_worker(self._handle_waiting_items)
+        elif on_loop_thread():
+            background_loop().call_later(delay, self._handle_delayed_items)
+        else:
+            call_soon(self._handle_delayed_items)
+        return future
+
+    def put_and_wait(self, item: T, caller: str) -> None:
+        """Add an item and wait until it is handled. Raises RuntimeError on the loop's thread, and what `handle` raises."""
+        if _state.thread is not None:  # else `put` handles the item itself
+            refuse_on_loop_thread(caller)
+        wait_for_future(self.put(item))
+
+    def _handle_delayed_items(self) -> None:
+        with self._lock:
+            self._has_timer = False
+            if self._is_running or not self._waiting_items:
+                return
+            self._is_running = True
+        _run_on_worker(self._handle_waiting_items)
+
+    def _handle_waiting_items(self) -> None:
+        while True:
+            with self._lock:
+                batch, self._waiting_items = self._waiting_items, []
+                if not batch:
+                    self._is_running = False
+                    return
+            error = self._handle_batch([item for item, _ in batch])
+            for item, future in batch:
+                item_error = error and self._handle_batch([item]) if len(batch) > 1 else error
+                if item_error is None:
+                    future.set_result(None)
+                else:
+                    future.set_exception(item_error)
+            del batch
+
+    def _handle_batch(self, items: Sequence[T]) -> BaseException | None:
+        """Handle `items` and return the error. After an error of several items, each is handled again by itself."""
+        try:
+            self._handle(items)
+        except BaseException as error:  # whatever it is, those who wait must get it
+            return error
+        return None
+
+
+def _run_on_worker(function: Callable[[], None]) -> None:
+    """Run a blocking `function`, which raises nothing, on a worker thread; here where no thread can be started."""
+    try:
+        event_loop = background_loop()
+        try:
+            job_queue = _state.idle_workers.pop()
+        except IndexError:
+            job_queue = _start_worker()
+    except RuntimeError:
+        function()
+        return
+    job_queue.put((contextvars.Context(), function, event_loop.create_future(), event_loop))
+
+
 async def run_in_worker(function: Callable[[], T], *, keep_result: bool = False) -> T:
     """Run a blocking `function` on a worker thread, in a copy of this context.
 
@@ -266,4 +378,4 @@ def _deliver_outcome(
     elif isinstance(error, Exception) and not isinstance(error, StopIteration):
         future.set_exception(error)
     else:  # a future rejects StopIteration, and SystemExit would end the loop
-        future.set_exception(RuntimeError(f"{type(error).__name__}: {error}"))
+        future.set_exception(RuntimeError(describe_error(error)))

@@ -45,3 +45,19 @@ def with_distinct_call_ids(turn: Turn, new_id: Callable[[], str]) -> tuple[Turn,
 
     blocks = [with_distinct_id(index, block) for index, block in enumerate(turn)]
     return (turn._with(blocks=PersistentList(blocks)) if notices else turn), tuple(notices)
+
+
+def contains_tool_call(blocks: tuple[Block, ...]) -> bool:
+    """Return True when one of the blocks is a tool call."""
+    for block in blocks:  # noqa: SIM110  # runs for each model call, and any() takes twice as long
+        if block.kind == "tool_call":
+            return True
+    return False
+
+
+def with_block_ids(turn: Turn, known_turn: Turn, new_id: Callable[[], str]) -> Turn:
+    """Return `turn` with an id on each block that is not in `known_turn` and has none."""
+    for index in range(turn.blocks.shared_length(known_turn.blocks), len(turn)):
+        if not turn.blocks[index].id:
+            turn = turn.replace(index, turn.blocks[index]._with(id=new_id()))
+    return turn

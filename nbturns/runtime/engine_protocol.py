@@ -13,24 +13,24 @@ from collections.abc import Awaitable, Callable, Container, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from ..errors import EngineError, NbturnsError
+from ..errors import EngineError, NbturnsError, attach_turn, attached_turn, describe_error
 from ..events import Delta, Event, Notice, Sink, inference_finished, inference_started
 from ..values.frozen_json import unchecked_constructor
 from ..values.inference_results import INFERENCE_ID, INFERENCE_RESULT, INFERENCES, FinishClass, InferenceResult
 from ..values.metadata import NO_METADATA, Metadata
 from ..values.persistent_list import PersistentList
 from ..values.turns import Block, Turn
-from .call_ids import PROVIDER_CALL_ID
+from .background_loop import is_closing_coroutine, until_written
+from .call_ids import PROVIDER_CALL_ID, contains_tool_call, with_block_ids
+from .call_rules import CallRule
+from .layer_records import LayerCall, function_name
+from .marks import ending_of, error_record
+from .streamed_texts import StreamedTexts
 from .toolbox import TOOL_CONFIG, Toolbox, ToolConfig
 
 
 def discard_event(event: Event) -> None:
     """Ignore an event; the default sink of a Scope."""
-
-
-def no_id() -> str:
-    """Return no id; the default outside a session."""
-    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,18 +40,21 @@ class Scope:
     tools: Toolbox = field(default_factory=Toolbox)
     tool_config: ToolConfig = ToolConfig()  # noqa: RUF009  # a value, which never changes
     emit: Sink = discard_event
-    new_id: Callable[[], str] = no_id
+    new_id: Callable[[], str] = str  # "" outside a session
     inference_id: str = ""
     iteration: int = 0
     attempt: int = 1  # of this model call, from 1; a middleware that retries increments it
     replacement_engine: Engine | None = None  # called and signed in place of the engine
     turn_config: ToolConfig | None = None  # the settings of a Turn that `tool_config` already contains
     offered_tools: dict[str, Toolbox] | None = None  # by inference id, for the loop
+    call_rules: tuple[CallRule, ...] = ()  # consulted before a tool runs
 
     def replace(self, **changes: Any) -> Scope:
+        """Return a Scope with other fields, such as `tools` or `tool_config`, for one model call."""
         return replace(self, **changes)
 
     def at_iteration(self, iteration: int) -> Scope:
+        """Return a Scope for another iteration of the tool loop, the first being 0."""
         return self._derive(self.emit, self.inference_id, iteration, self.tools)
 
     def with_config_of(self, turn: Turn) -> Scope:
@@ -68,22 +71,16 @@ class Scope:
         return scope if allowed is None else scope.replace(tools=scope.tools.only(allowed))
 
     def for_model_call(self, id: str, emit: Sink) -> Scope:
+        """Return a Scope for one model call, with its id and its sink."""
         return self._derive(emit, id, self.iteration, self.tools)
 
     def _derive(self, emit: Sink, inference_id: str, iteration: int, tools: Toolbox) -> Scope:
         """Return a copy with these values; faster than `replace`, for two copies per model call."""
+        engine, offered_tools = self.replacement_engine, self.offered_tools
         return _make_scope(
-            tools,
-            self.tool_config,
-            emit,
-            self.new_id,
-            inference_id,
-            iteration,
-            self.attempt,
-            self.replacement_engine,
-            self.turn_config,
-            self.offered_tools,
-        )
+            tools, self.tool_config, emit, self.new_id, inference_id, iteration, self.attempt, engine, self.turn_config,
+            offered_tools, self.call_rules,
+        )  # fmt: skip
 
 
 _make_scope = unchecked_constructor(Scope)
@@ -93,21 +90,30 @@ Engine: TypeAlias = "Callable[[Turn, Scope], Awaitable[Turn]]"
 Middleware: TypeAlias = Callable[[Turn, Scope, Engine], Awaitable[Turn]]
 
 
-def wrap_with_middleware(engine: Engine, middleware: Iterable[Middleware]) -> Engine:
-    """Wrap `engine` in `middleware`; the first is the outermost."""
-    for layer in reversed(tuple(middleware)):
-        engine = _wrap_engine(layer, engine)
+def wrap_with_middleware(
+    engine: Engine, middleware: Iterable[Middleware], record_layer: Callable[[LayerCall], object] | None = None
+) -> Engine:
+    """Wrap `engine` in `middleware`; the first is the outermost. `record_layer` gets each pass through one."""
+    layers = tuple(middleware)
+    for depth in reversed(range(len(layers))):
+        engine = _wrap_engine(layers[depth], engine, depth, record_layer)
     return engine
 
 
-def _wrap_engine(layer: Middleware, inner_engine: Engine) -> Engine:
+def _wrap_engine(
+    layer: Middleware, inner_engine: Engine, depth: int, record_layer: Callable[[LayerCall], object] | None
+) -> Engine:
     async def engine(turn: Turn, scope: Scope) -> Turn:
+        call = LayerCall(scope.iteration, depth, layer, turn)
+        if record_layer is not None:
+            record_layer(call)
         awaitable_turn = layer(turn, scope, inner_engine)
         if not hasattr(awaitable_turn, "__await__"):
             raise EngineError(
-                f"a middleware must be an async function; write `async def {_function_name(layer)}(turn, scope, engine)`"
+                f"a middleware must be an async function; write `async def {function_name(layer)}(turn, scope, engine)`"
             )
-        return await awaitable_turn
+        call.returned = answer = await awaitable_turn
+        return answer
 
     engine.__wrapped__ = inner_engine  # type: ignore[attr-defined]  # read by `innermost_engine`
     return engine
@@ -120,13 +126,11 @@ def innermost_engine(engine: Any) -> Any:
     return engine
 
 
-def _function_name(function: Any) -> str:
-    name: str = getattr(function, "__name__", type(function).__name__)
-    return name if name.isidentifier() else "ask"
-
-
 def recording_engine(
-    engine: Engine, middleware: Iterable[Middleware], record_call: Callable[[ModelCall], object] = id
+    engine: Engine,
+    middleware: Iterable[Middleware],
+    record_call: Callable[[ModelCall], object] = id,
+    record_layer: Callable[[LayerCall], object] | None = None,
 ) -> Engine:
     """Return the engine that the loop calls: the signing engine wrapped in `middleware`, with a ledger of its calls.
 
@@ -149,7 +153,8 @@ def recording_engine(
         if hasattr(engine, "signing_engine")
         else signing_engine(engine, record_function)
     )
-    layers = wrap_with_middleware(signed_engine, (*middleware_list, *_engine_layers(engine, middleware_list)))
+    all_layers = (*middleware_list, *_engine_layers(engine, middleware_list))
+    layers = wrap_with_middleware(signed_engine, all_layers, record_layer)
 
     async def ledger_engine(turn: Turn, scope: Scope) -> Turn:
         calls.clear()
@@ -159,9 +164,9 @@ def recording_engine(
                 raise EngineError(
                     f"a middleware must return a Turn, got {type(answer).__name__}; return the Turn of the engine"
                 )
-        except (asyncio.CancelledError, Exception) as error:  # the error carries the Turn, whatever its type
+        except BaseException as error:  # the error carries the Turn, whatever its type
             partial_turn = _partial_turn(error, calls[-1].answer if calls else turn)
-            error.turn = with_block_ids(_with_ledger(partial_turn, turn, calls), turn, scope.new_id)  # type: ignore[union-attr]
+            attach_turn(error, with_block_ids(_with_ledger(partial_turn, turn, calls), turn, scope.new_id))
             raise
         if len(calls) == 1 and calls[0].input_turn is turn and calls[0].answer is answer:
             return answer  # no middleware changed it
@@ -206,14 +211,6 @@ def _with_ledger(answer: Turn, asked_turn: Turn, calls: Iterable[ModelCall]) -> 
     )
 
 
-def with_block_ids(turn: Turn, known_turn: Turn, new_id: Callable[[], str]) -> Turn:
-    """Return `turn` with an id on each block that is not in `known_turn` and has none."""
-    for index in range(turn.blocks.shared_length(known_turn.blocks), len(turn)):
-        if not turn.blocks[index].id:
-            turn = turn.replace(index, turn.blocks[index]._with(id=new_id()))
-    return turn
-
-
 def signing_engine(engine: Engine, record_call: Callable[[ModelCall], object] = id) -> Engine:
     """Return the innermost layer: it makes one model call and signs the new blocks with its result and id.
 
@@ -224,11 +221,13 @@ def signing_engine(engine: Engine, record_call: Callable[[ModelCall], object] = 
 
     async def signed_engine(turn: Turn, scope: Scope) -> Turn:
         call = ModelCall(turn, scope, record_call)
+        if call.write is not None:
+            await until_written(call.write)
         try:
             awaitable_turn = (scope.replacement_engine or engine)(call.input_turn, call.scope)
             if not hasattr(awaitable_turn, "__await__"):
                 raise EngineError(
-                    f"an engine must be an async function; write `async def {_function_name(engine)}(turn, scope)`"
+                    f"an engine must be an async function; write `async def {function_name(engine)}(turn, scope)`"
                 )
             answer = await awaitable_turn
             if not isinstance(answer, Turn):
@@ -236,18 +235,16 @@ def signing_engine(engine: Engine, record_call: Callable[[ModelCall], object] = 
                     f"an engine must return a Turn, got {type(answer).__name__}; return the Turn it was called with plus blocks"
                 )
         except asyncio.CancelledError as cancellation:
-            cancellation.turn = call.sign(_partial_turn(cancellation, call.input_turn), failure="interrupted")  # type: ignore[attr-defined]  # the cancellation carries the partial Turn
+            cancellation.turn = call.sign(_partial_turn(cancellation, call.input_turn), cancellation)  # type: ignore[attr-defined]  # the cancellation carries the partial Turn
             raise
         except NbturnsError as error:
-            error.turn = call.sign(_partial_turn(error, call.input_turn), failure="error")
+            error.turn = call.sign(_partial_turn(error, call.input_turn), error)
             raise
-        except (
-            Exception,
-            SystemExit,
-            KeyboardInterrupt,
-        ) as error:  # an engine may raise anything; the error must carry the Turn
-            partial_turn = call.sign(_partial_turn(error, call.input_turn), failure="error")
-            raise EngineError(f"the engine raised {type(error).__name__}: {error}", turn=partial_turn) from error
+        except BaseException as error:  # an engine may raise anything; the error must carry the Turn
+            if is_closing_coroutine(error):
+                raise
+            partial_turn = call.sign(_partial_turn(error, call.input_turn), error)
+            raise EngineError(f"the engine raised {describe_error(error)}", turn=partial_turn) from error
         return call.sign(answer)
 
     signed_engine.__wrapped__ = engine  # type: ignore[attr-defined]  # see `innermost`
@@ -255,20 +252,13 @@ def signing_engine(engine: Engine, record_call: Callable[[ModelCall], object] = 
 
 
 def _partial_turn(error: BaseException, turn: Turn) -> Turn:
-    partial_turn = getattr(error, "turn", None)
+    partial_turn = attached_turn(error)
     return partial_turn if isinstance(partial_turn, Turn) else turn
 
 
 EMPTY_RESULT = InferenceResult()  # for an engine that reports no result
 NO_BLOCK_IDS: frozenset[int] = frozenset()
 NO_LEDGER: PersistentList[InferenceResult] = PersistentList()
-
-
-def _calls_a_tool(blocks: tuple[Block, ...]) -> bool:
-    for block in blocks:  # noqa: SIM110  # runs for each model call, and any() takes twice as long
-        if block.kind == "tool_call":
-            return True
-    return False
 
 
 class ModelCall:
@@ -286,35 +276,40 @@ class ModelCall:
         "result",
         "scope",
         "started_at",
+        "streamed_texts",
+        "write",
     )
     answer: Turn
     result: InferenceResult
 
     def __init__(self, turn: Turn, scope: Scope, record_call: Callable[[ModelCall], object]) -> None:
-        self.id = scope.new_id()
-        self.record_call = record_call
-        self.input_turn = turn
-        self.emit = scope.emit
-        self.new_id = scope.new_id
-        self.attempt = scope.attempt
+        self.id: str = scope.new_id()
+        self.record_call: Callable[[ModelCall], object] = record_call
+        self.input_turn: Turn = turn
+        self.emit: Callable[[Event], object] = scope.emit
+        self.new_id: Callable[[], str] = scope.new_id
+        self.attempt: int = scope.attempt
         if scope.offered_tools is not None:
             scope.offered_tools[self.id] = scope.tools
-        self.scope = scope.with_allowed_tools(turn).for_model_call(self.id, self._forward_event)
+        self.scope: Scope = scope.with_allowed_tools(turn).for_model_call(self.id, self._forward_event)
         self.first_token_ms: int | None = None
-        scope.emit(inference_started(self.id, turn))
+        self.streamed_texts: StreamedTexts = StreamedTexts()
+        self.write: Any = scope.emit(inference_started(self.id, turn))
         turn.calls  # noqa: B018 - computed now, so that blocks added later are recognized
-        self.started_at = time.perf_counter()
+        self.started_at: float = time.perf_counter()
 
     def _forward_event(self, event: Event) -> None:
-        if self.first_token_ms is None and isinstance(event, Delta):
-            self.first_token_ms = self._elapsed_ms()
+        if isinstance(event, Delta):
+            if self.first_token_ms is None:
+                self.first_token_ms = self._elapsed_ms()
+            self.streamed_texts.add(event)
         self.emit(event)
 
     def _elapsed_ms(self) -> int:
         return round((time.perf_counter() - self.started_at) * 1000)
 
-    def sign(self, answer: Turn, failure: str = "") -> Turn:
-        """Return `answer` with the result of this call on its new blocks. `failure` is "", "error" or "interrupted"."""
+    def sign(self, answer: Turn, error: BaseException | None = None) -> Turn:
+        """Return `answer` with the result of this call on its new blocks; `error` ended the call early."""
         new_blocks = answer._blocks_added_to(self.input_turn)
         shared_head, old_blocks = (
             (self.input_turn, NO_BLOCK_IDS) if new_blocks is not None else self._split_at_shared_head(answer)
@@ -322,7 +317,9 @@ class ModelCall:
         if new_blocks is None:
             new_blocks = answer.blocks.tuple_from(len(shared_head))
         own_blocks = tuple([block for block in new_blocks if id(block) not in old_blocks]) if old_blocks else new_blocks
-        self.result = result = self._result(answer.metadata, own_blocks, failure)
+        for tail in self.streamed_texts.missing_tails(self.id, own_blocks):
+            self.emit(tail)
+        self.result = result = self._result(answer.metadata, own_blocks, error)
         signature = (InferenceResult, result)
         all_blocks, signed_blocks = self._sign_blocks(
             new_blocks, old_blocks, {INFERENCE_RESULT.name: signature, INFERENCE_ID.name: self.id}
@@ -369,21 +366,25 @@ class ModelCall:
         all_signed = tuple(all_blocks)
         return all_signed, tuple(signed_blocks) if old_blocks else all_signed
 
-    def _result(self, metadata: Metadata, own_blocks: tuple[Block, ...], failure: str) -> InferenceResult:
+    def _result(
+        self, metadata: Metadata, own_blocks: tuple[Block, ...], error: BaseException | None
+    ) -> InferenceResult:
         result = EMPTY_RESULT
         if not metadata.shares_value(
             INFERENCE_RESULT, self.input_turn.metadata
         ):  # else it belongs to the previous call
             result = metadata.get(INFERENCE_RESULT) or EMPTY_RESULT
+        failure = ending_of(error)
         stop_reason = result.stop_reason or failure
         finish_class = result.finish_class
         if failure and finish_class in (FinishClass.UNKNOWN, FinishClass.TOOL_CALLS_PENDING, FinishClass.COMPLETED):
             finish_class = FinishClass(failure)
         elif finish_class is FinishClass.UNKNOWN and (stop_reason or own_blocks):
-            finish_class = FinishClass.of(stop_reason or "stop", pending=_calls_a_tool(own_blocks))
+            finish_class = FinishClass.of(stop_reason or "stop", pending=contains_tool_call(own_blocks))
         if self.attempt > 1:
             result = result.replace(attempts=self.attempt)
-        return result.completed(self.id, stop_reason, finish_class, self._elapsed_ms(), self.first_token_ms)
+        record = None if error is None else error_record(error)
+        return result.completed(self.id, stop_reason, finish_class, self._elapsed_ms(), self.first_token_ms, record)
 
     def _with_distinct_call_id(self, block: Block, used_ids: set[str]) -> Block:
         """Return a tool call with a distinct id, if it has none or one that was used before."""

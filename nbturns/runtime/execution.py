@@ -8,46 +8,45 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import time
-import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from time import time as now
 from typing import Any, Literal, TypeAlias
 
-from ..errors import EndedError, HeldError, MisuseError
+from ..errors import EndedError, MisuseError, attach_turn, attached_turn, describe_error, message_of
 from ..events import (
-    Delta,
     Ended,
-    Event,
-    InferenceFinished,
     Notice,
     Pause,
-    Phase,
     Sink,
     Snapshot,
     Started,
     live_executions,
-    put_at,
-    put_execution_id,
-    put_seq,
 )
-from ..values.metadata import Key
-from ..values.turns import Turn
-from .background_loop import WAIT_SLICE, Waiting, call_soon, on_loop_thread
-from .step_controller import DECISION_TOO_LATE, Breakpoint, Decision, StepController, parse_phase
+from ..safety.visible_text import printable
+from ..tools import Tool
+from ..values.turns import Block, Turn
+from .background_loop import WAIT_SLICE, Waiting, call_soon, is_closing_coroutine, on_loop_thread
+from .breakpoints import Breakpoint, SnapshotTest, snapshot_test
+from .event_stream import EventStream
+from .layer_records import Layer, LayerCall, layers_of
+from .marks import ERROR, STOPPED_ERROR, DecisionRecord, decisions_of, error_record
+from .marks import STATUS as STATUS
+from .step_controller import DECISION_TOO_LATE, Decision, StepController, ends_within
 from .toolbox import ToolConfig
 
 Status: TypeAlias = Literal["running", "pausing", "paused", "done", "stopped", "failed"]
-STATUS: Key[str] = Key("nbturns.status@v1", str)
 Drive: TypeAlias = Callable[["Execution"], Awaitable[Turn]]
 
 
-class Execution(Waiting[Turn]):
+class Execution(EventStream, Waiting[Turn]):
     """The future Turn of one `ask`: `await` it, call `result()`, or iterate over its pauses.
 
     `snapshots` are those so far, `turn` is the newest Turn. `sink_errors` are the exceptions of
     listeners, which never stop an execution.
     """
+
+    turn: Turn
 
     def __init__(
         self,
@@ -56,31 +55,39 @@ class Execution(Waiting[Turn]):
         *,
         id: str,
         step: bool | Iterable[str],
-        break_when: Iterable[Breakpoint] = (),
+        break_when: Iterable[SnapshotTest] = (),
         config: ToolConfig,
+        limit: int | None = None,
         sinks: Iterable[Sink],
+        store: Sink | None = None,
         settle: Callable[[Turn], None],
     ) -> None:
         self.id = id
+        self.limit = limit  # of model calls
         self.turn = turn
-        self.snapshots: list[Snapshot] = []
-        self.sink_errors: list[BaseException] = []
+        self.session: Any = None  # the Session that started it
+        self.output_checks: tuple[Any, ...] = ()  # the middlewares of `ask(output=…)`
         self.error: BaseException | None = None
-        self.started_at = now()
-        self._sinks = list(sinks)
+        self.started_at: float = now()
+        self._prepare_events(sinks, store)
         self._on_end = settle
-        self._seq = 0
-        self._events: list[Event] = []
-        self._deltas: list[Delta] = []
+        self._layer_calls: list[LayerCall] = []
+        self.record_layer: Callable[[LayerCall], None] = self._layer_calls.append
         self._has_begun = False
         self._final_status: Status | None = None
         self._stop_requested = False
         self._step_controller = StepController(step, config, self.emit)
-        self._step_controller.breakpoints.extend((test, getattr(test, "__name__", "predicate")) for test in break_when)
+        for test in break_when:
+            self._step_controller.add_breakpoint(test, getattr(test, "__name__", "predicate"))
         self._drive = drive
         self._pause_request_count = 0  # pause() calls that the loop has not handled yet
         self._prepare()
         live_executions[id] = self
+
+    def continue_record(self, snapshots: Iterable[Snapshot], next_seq: int, started_at: float) -> None:
+        """Continue the record of an earlier process, before the start: its snapshots, the number of the next event."""
+        self._continue_events(snapshots, next_seq)
+        self.started_at = started_at
 
     def start(self) -> None:
         """Start to run, once; the caller first makes the execution known to those who will be asked for it."""
@@ -95,92 +102,69 @@ class Execution(Waiting[Turn]):
             turn = await drive(self)
             status: Status = "done"
         except asyncio.CancelledError as cancellation:
-            turn, status = getattr(cancellation, "turn", None) or self.turn, "stopped"
-        except (
-            Exception,
-            SystemExit,
-            KeyboardInterrupt,
-        ) as error:  # raised again from result(), whatever its type
-            turn, status = getattr(error, "turn", None) or self.turn, "failed"
-            self.error = error if isinstance(error, Exception) else RuntimeError(f"{type(error).__name__}: {error}")
-        self.turn = turn.with_metadata(STATUS, status)
+            turn, status = self._turn_of(cancellation), "stopped"
+        except BaseException as error:  # raised again from result(), whatever its type
+            if is_closing_coroutine(error):
+                raise
+            turn, status = self._turn_of(error), "failed"
+            self.error = error if isinstance(error, Exception) else RuntimeError(describe_error(error))
+        if self.error is None and (write_error := await self._store_writes.error()) is not None:
+            self.error, status = write_error, "failed"
+        metadata = turn.metadata.with_raw(**{STATUS.name: status})
+        if status != "done":
+            ending = STOPPED_ERROR if self.error is None else error_record(self.error)
+            metadata = metadata.with_raw(**{ERROR.name: ending})
+        self.turn = turn._with(metadata=metadata)
         if self.error is not None:
-            self.error.turn = self.turn  # type: ignore[attr-defined]  # an error that ends an execution carries the Turn
+            attach_turn(self.error, self.turn)
         self._on_end(self.turn)
         self._final_status = status  # from here on the session accepts another prompt
         if self._step_controller.pause_requested or self._pause_request_count:
             self.emit(Notice(f"no pause: the execution was past its last boundary, and is {status}"))
-        self.emit(Ended(status, self.turn, str(self.error) if self.error else ""))
+        self.emit(Ended(status, self.turn, message_of(self.error) if self.error else ""))
+        if self.error is None and (write_error := await self._store_writes.error()) is not None:
+            self.error, self._final_status = write_error, "failed"
+            write_error.turn = self.turn
+            self.emit(Notice(str(write_error)))
         await self._step_controller.end()
         if self.error is not None:
             raise self.error
         return self.turn
 
-    # Events and status.
+    def _turn_of(self, error: BaseException) -> Turn:
+        """Return the Turn that an error carries, else the newest one."""
+        turn = attached_turn(error)
+        return turn if isinstance(turn, Turn) else self.turn
 
-    def emit(self, event: Event) -> None:
-        """Set number and time of `event` and pass it to every listener. Called on the loop."""
-        put_seq(event, self._seq)  # like `stamp`; inlined, because it runs seven times per iteration
-        put_at(event, now())
-        put_execution_id(event, self.id)
-        self._seq += 1
-        if isinstance(event, Delta):
-            self._deltas.append(event)
-        else:
-            self._events.append(event)
-            if isinstance(event, Snapshot):
-                self.snapshots.append(event)
-                self.turn = event.turn
-            elif self._deltas and isinstance(event, InferenceFinished):
-                self._deltas.clear()  # the finished blocks contain their text
-        for sink in self._sinks:
-            self._deliver(event, sink)
-
-    def _deliver(self, event: Event, sink: Sink) -> None:
-        try:
-            sink(event)
-        except (
-            Exception,
-            SystemExit,
-            KeyboardInterrupt,
-        ) as error:  # a listener may raise anything; the execution continues
-            self.sink_errors.append(error)
-            if len(self.sink_errors) == 1:  # outside the run, which `-W error` must not end
-                call_soon(
-                    warnings.warn,
-                    f"a listener failed; the execution continues, see execution.sink_errors: {type(error).__name__}: {error}",
-                )
-
-    def listen(self, sink: Sink, *, replay: bool = True) -> None:
-        """Add a listener; with `replay` it first gets all events so far, in order.
-
-        Deltas are replayed only for the model call in progress; finished blocks are in the snapshots.
-        """
-        if on_loop_thread():
-            self._attach(sink, replay)
-        else:
-            call_soon(self._attach, sink, replay)
-
-    def _attach(self, sink: Sink, replay: bool) -> None:
-        for event in sorted((*self._events, *self._deltas), key=lambda event: event.seq) if replay else ():
-            self._deliver(event, sink)
-        self._sinks.append(sink)
-
-    def unlisten(self, sink: Sink) -> None:
-        call_soon(lambda: self._sinks.remove(sink) if sink in self._sinks else None)
-
-    @property
-    def deltas(self) -> tuple[Delta, ...]:
-        """The pieces of text of the model call in progress."""
-        return tuple(self._deltas)
+    # Status.
 
     @property
     def status(self) -> Status:
+        """State: "running", "pausing", "paused", "done", "stopped" or "failed"."""
         if self._final_status is not None:
             return self._final_status
         if self._step_controller.pause is not None:
             return "paused"
         return "pausing" if self._step_controller.pause_requested else "running"
+
+    @property
+    def decisions(self) -> tuple[DecisionRecord, ...]:
+        """The decisions at its pauses so far: what was denied, mocked, skipped, edited, added or dropped.
+
+        Each has call_id, action, by, at, before, after and reason: `execution.decisions[0].action == "denied"`.
+        """
+        return decisions_of(self.turn)
+
+    def layers(self, iteration: int = -1) -> tuple[Layer, ...]:
+        """Return what each middleware did in a model call, the outermost first: who put a block there, who left one out.
+
+        `iteration` counts the model calls from 0; -1 is the last. `execution.layers()[0].added` are the blocks that the
+        first middleware put into the request.
+        """
+        if iteration < 0:
+            iterations = sorted({call.iteration for call in self._layer_calls})
+            iteration = iterations[iteration] if -len(iterations) <= iteration else -1
+        return layers_of(self._layer_calls, self._events, iteration)
 
     @property
     def paused_at(self) -> Pause | None:
@@ -189,7 +173,7 @@ class Execution(Waiting[Turn]):
 
     # Control.
 
-    def next(self) -> Waiting[Pause | None]:
+    def next(self) -> Waiting[Pause | Any]:
         """Return the current pause, else the next one; None when the execution is over."""
         if self._final_status is None:
             self._refuse_in_fork()
@@ -202,19 +186,24 @@ class Execution(Waiting[Turn]):
         deny: Mapping[str, str] | None = None,
         mock: Mapping[str, Any] | None = None,
         skip: Iterable[str] = (),
+        only: Iterable[str] | None = None,
         number: int | None = None,
         by: str = "step",
-    ) -> Waiting[Pause | None]:
+    ) -> Waiting[Pause | Any]:
         """End the current pause, or the next one, and return the pause after it; None at the end.
 
-        The execution continues with `turn`, if there is one. Pending calls are answered by call id:
-        `deny` gives a reason, `mock` a result, `skip` neither. `number` is the number of the pause
-        to end; if it has ended already, nothing changes. `by` is the cause in the Resumed event.
-        Raises EndedError after the end, except for the `number` of an earlier pause.
+        The execution continues with `turn`, if there is one. Pending calls are answered by call id: `deny` gives a
+        reason, `mock` a result, `skip` neither. With `only=["call_1"]` these calls run, and it pauses again with the
+        rest pending; a call that was interrupted is run again. `number` is the number of the pause to end; if it has
+        ended already, nothing changes. `by` is the cause in the Resumed event. Raises EndedError after the end, except
+        for the `number` of an earlier pause, and MisuseError for a call that is named twice or not pending, and for
+        an edited call whose arguments do not fit its tool.
         """
-        decision = Decision(turn=turn, deny=deny, mock=mock, skip=skip, by=by)
+        decision = Decision(turn=turn, deny=deny, mock=mock, skip=skip, only=only, by=by)
         if number is None or decision.changes_anything:
             self._refuse_after_end()
+        if (pause := self.paused_at) is not None and number in (None, pause.number):
+            self._step_controller.refuse_misfits(decision, pause)
         return Waiting(self._step_controller.step(decision, number))
 
     def _refuse_after_end(self) -> None:
@@ -242,6 +231,7 @@ class Execution(Waiting[Turn]):
         if decision.changes_anything:
             if (pause := self.paused_at) is None:
                 raise MisuseError("the execution is not paused; wait for a pause with execution.next()")
+            self._step_controller.refuse_misfits(decision, pause)
             verdict = decision.verdict_for(pause)
         if on_loop_thread():  # a sink that hears of the pause; nobody may find it open in between
             self._step_controller.resume(verdict, by)
@@ -274,26 +264,36 @@ class Execution(Waiting[Turn]):
             self._task.cancel()
 
     def break_when(
-        self, predicate: Breakpoint | None = None, *, tool: str | None = None, phase: str | None = None
-    ) -> Execution:
-        """Pause when `predicate(snapshot)` is true, before `tool` runs, or at `phase`; return this execution."""
-        if predicate is not None and not callable(predicate):
-            raise MisuseError(
-                f"a breakpoint must be a function of a snapshot, tool=… or phase=…, got {predicate!r:.60}"
-            )
-        if predicate is not None:
-            call_soon(
-                self._step_controller.breakpoints.append, (predicate, getattr(predicate, "__name__", "predicate"))
-            )
-        if tool is not None:
-            call_soon(self._step_controller.breakpoints.append, (_calls_tool(tool), f"tool {tool}"))
-        if phase is not None:
-            pause_phase = parse_phase(phase)
-            call_soon(
-                self._step_controller.breakpoints.append,
-                (lambda snapshot: snapshot.phase is pause_phase, f"phase {pause_phase}"),
-            )
-        return self
+        self,
+        predicate: SnapshotTest | None = None,
+        *,
+        tool: str | None = None,
+        args: Mapping[str, Any] | None = None,
+        phase: str | None = None,
+        model: str | None = None,
+        text: str | None = None,
+        tokens: int | None = None,
+        cost: float | None = None,
+        error: bool | None = None,
+        name: str = "",
+        once: bool = False,
+    ) -> Breakpoint:
+        """Pause where every condition holds, and return the Breakpoint.
+
+        `tool` (a glob) is about to run, with `args` (a mapping of argument to value or function); the boundary is `phase`;
+        the last reply is of `model` (a glob) and contains `text` (a regular expression); the Turn has reached
+        `tokens` or `cost` (USD); a tool or model call failed (`error=True`); `predicate(snapshot)` is true.
+        With `once` the breakpoint is removed at the next pause, whatever caused it.
+        """
+        test, description = snapshot_test(
+            predicate, phase, tool=tool, args=args, model=model, text=text, tokens=tokens, cost=cost, error=error
+        )
+        return self._step_controller.add_breakpoint(test, name or description, once=once)
+
+    @property
+    def breakpoints(self) -> tuple[Breakpoint, ...]:
+        """The breakpoints of this execution, those of its session first."""
+        return tuple(self._step_controller.breakpoints)
 
     def result(self, timeout: float | None = None, *, wait: bool = False) -> Turn:
         """Wait for the end and return the Turn. Raises the error of the execution, or TimeoutError.
@@ -307,7 +307,7 @@ class Execution(Waiting[Turn]):
         try:
             while True:
                 seconds_left = WAIT_SLICE if deadline is None else min(WAIT_SLICE, deadline - time.monotonic())
-                if self._wait_for_either(pause_future, max(seconds_left, 0)):
+                if ends_within(self._future, pause_future, max(seconds_left, 0)):
                     return self._future.result()
                 if seconds_left <= 0:
                     raise TimeoutError(
@@ -316,23 +316,6 @@ class Execution(Waiting[Turn]):
         except KeyboardInterrupt:
             self.stop()
             raise
-
-    def _wait_for_either(self, pause_future: Future[Any], wait_seconds: float) -> bool:
-        from concurrent.futures import FIRST_COMPLETED
-        from concurrent.futures import wait as wait_for
-
-        finished_futures, _ = wait_for((self._future, pause_future), wait_seconds, FIRST_COMPLETED)
-        if self._future in finished_futures:
-            return True
-        if pause_future in finished_futures:
-            pause = pause_future.result()
-            if pause is None:  # it has ended, so the result follows at once
-                wait_for((self._future,), wait_seconds)
-                return self._future.done()
-            raise HeldError(
-                f"the execution is paused (pause {pause.number}, {pause.phase}); call step(), resume() or result(wait=True)"
-            )
-        return False
 
     def __iter__(self) -> Iterator[Pause]:
         """Iterate over the pauses. The end of the loop body steps, unless the body did."""
@@ -347,6 +330,10 @@ class Execution(Waiting[Turn]):
             yield pause
             pause = await self.step(number=pause.number)
 
+    def _tool_of(self, call: Block) -> Tool | None:
+        """Return the tool that a pending call names, as it was offered to the model."""
+        return self._step_controller.tool_of(call)
+
     # Methods that import from higher layers.
 
     def _ipython_display_(self) -> None:
@@ -354,16 +341,16 @@ class Execution(Waiting[Turn]):
 
         show(self)
 
+    def _display_(self) -> Any:
+        """Return the live view for marimo, which does not call `_ipython_display_`."""
+        from ..widgets import view
+
+        return view(self)
+
     def _repr_html_(self) -> str:
         return self.turn._repr_html_()
 
+    @printable
     def __repr__(self) -> str:
         snapshot_count = len(self.snapshots)
-        return f"<Execution {self.status}: {snapshot_count} snapshot{'s' * (snapshot_count != 1)}, {len(self.turn)} blocks>"
-
-
-def _calls_tool(tool: str) -> Breakpoint:
-    def about_to_run(snapshot: Snapshot) -> bool:
-        return snapshot.phase is Phase.POST_INFERENCE and any(call.name == tool for call in snapshot.turn.pending)
-
-    return about_to_run
+        return f"<Execution {self.status}: {snapshot_count} snapshot{'s' * (snapshot_count != 1)}, {len(self.turn)} block{'s' * (len(self.turn) != 1)}>"

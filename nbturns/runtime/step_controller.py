@@ -10,16 +10,23 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import EndedError, MisuseError
+from ..errors import EndedError, HeldError, MisuseError, describe_error
 from ..events import Notice, Pause, Paused, Phase, Resumed, Sink, Snapshot
+from ..tools import Tool
 from ..values.frozen_json import EMPTY_DICT
 from ..values.turns import Block, Turn, tool_use
+from .background_loop import until_written
+from .breakpoints import Breakpoint, SnapshotTest
+from .breakpoints import parse_phase as parse_phase
+from .call_faults import argument_fault
+from .marks import BY_MOCK, DENIED, SKIPPED, answered_by
 from .toolbox import ToolConfig
 
-Breakpoint = Callable[[Snapshot], object]
+BY_TIMEOUT = "timeout"  # the cause of a decision that nobody made
 DECISION_TOO_LATE = "this execution is over, so the decision has no effect; continue from a Turn with session.ask(turn)"
 
 
@@ -27,13 +34,16 @@ DECISION_TOO_LATE = "this execution is over, so the decision has no effect; cont
 class Verdict:
     """The outcome of a pause: the Turn to continue with, and answers to calls.
 
-    `answers` maps the id of a pending call to the block that answers it instead of the tool.
+    `answers` maps the id of a pending call to the block that answers it instead of the tool, `reasons`
+    the id of a denied call to the reason. `only` are the ids of the calls that run now; None is all.
     """
 
     turn: Turn
     answers: Mapping[str, Block] = EMPTY_DICT
+    reasons: Mapping[str, str] = EMPTY_DICT
     by: str = "step"
     pause: int = 0  # the number of its pause
+    only: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +54,7 @@ class Decision:
     deny: Mapping[str, str] | None = None
     mock: Mapping[str, Any] | None = None
     skip: Iterable[str] = ()
+    only: Iterable[str] | None = None
     by: str = "step"
 
     def __post_init__(self) -> None:
@@ -55,33 +66,46 @@ class Decision:
                 raise MisuseError(
                     f'{name} must map call ids, like {name}={{"call_1": {example}}}, got {answers_by_id!r:.60}'
                 )
-        if not isinstance(self.skip, Iterable) or isinstance(self.skip, (bytes, Mapping)):
-            raise MisuseError(f'skip must be a list of call ids, like skip=["call_1"], got {self.skip!r:.60}')
-        put(self, "skip", (self.skip,) if isinstance(self.skip, str) else tuple(self.skip))
-        call_ids = Counter([*(self.deny or ()), *(self.mock or ()), *self.skip])
+        put(self, "skip", _call_ids("skip", self.skip))
+        put(self, "only", None if self.only is None else tuple(dict.fromkeys(_call_ids("only", self.only))))
+        call_ids = Counter([*(self.deny or ()), *(self.mock or ()), *self.skip, *(self.only or ())])
         if repeated_ids := [id for id, count in call_ids.items() if count > 1]:
             raise MisuseError(f"call {repeated_ids[0]!r:.60} has {call_ids[repeated_ids[0]]} decisions; name it once")
 
     @property
     def changes_anything(self) -> bool:
-        return bool(self.turn is not None or self.deny or self.mock or self.skip)
+        return bool(self.turn is not None or self.deny or self.mock or self.skip or self.only is not None)
 
     def verdict_for(self, pause: Pause) -> Verdict:
         """Return the verdict for this pause. Raises ValueError for a call that is not pending."""
         turn = pause.turn if self.turn is None else self.turn
-        return Verdict(turn, self._manual_answers(turn), self.by, pause.number)
+        only = None if self.only is None else frozenset(self.only)
+        return Verdict(turn, self._manual_answers(turn), dict(self.deny or ()), self.by, pause.number, only)
 
     def _manual_answers(self, turn: Turn) -> dict[str, Block]:
         outcome_by_id = {
-            **{id: (None, f"denied: {reason}" if reason else "denied") for id, reason in (self.deny or {}).items()},
-            **{id: (result, "") for id, result in (self.mock or {}).items()},
-            **dict.fromkeys(self.skip, (None, "skipped: this call was not run")),
+            **{
+                id: (None, f"denied: {reason}" if reason else "denied", DENIED)
+                for id, reason in (self.deny or {}).items()
+            },
+            **{id: (result, "", BY_MOCK) for id, result in (self.mock or {}).items()},
+            **dict.fromkeys(self.skip, (None, "skipped: this call was not run", SKIPPED)),
         }
         pending_ids = [call.tool_call_id for call in turn.pending]
-        for id in outcome_by_id:
+        for id in (*outcome_by_id, *(self.only or ())):
             if id not in pending_ids:
                 raise MisuseError(f"no call {id!r} is pending here; pending: {', '.join(pending_ids) or 'none'}")
-        return {id: tool_use(id, result, error) for id, (result, error) in outcome_by_id.items()}
+        return {
+            id: answered_by(tool_use(id, result, error), answerer)
+            for id, (result, error, answerer) in outcome_by_id.items()
+        }
+
+
+def _call_ids(name: str, ids: Any) -> tuple[str, ...]:
+    """Return the call ids that an argument of `step` lists."""
+    if not isinstance(ids, Iterable) or isinstance(ids, (bytes, Mapping)):
+        raise MisuseError(f'{name} must be a list of call ids, like {name}=["call_1"], got {ids!r:.60}')
+    return (ids,) if isinstance(ids, str) else tuple(ids)
 
 
 def parse_pause_phases(step: Any) -> frozenset[Phase] | None:
@@ -95,21 +119,31 @@ def parse_pause_phases(step: Any) -> frozenset[Phase] | None:
     return frozenset(map(parse_phase, (step,) if isinstance(step, str) else step))
 
 
-def parse_phase(name: Any) -> Phase:
-    try:
-        return Phase(name)
-    except ValueError:
-        raise MisuseError(f"unknown phase {name!r:.60}; use one of {', '.join(Phase)}") from None
+def ends_within(end: Future[Any], pause: Future[Pause | None], seconds: float) -> bool:
+    """Return True when the execution ends within this time. Raises HeldError when it pauses instead."""
+    finished_futures, _ = wait((end, pause), seconds, FIRST_COMPLETED)
+    if end in finished_futures:
+        return True
+    if pause not in finished_futures:
+        return False
+    if (held_at := pause.result()) is None:  # it has ended, so the result follows at once
+        wait((end,), seconds)
+        return end.done()
+    raise HeldError(
+        f"the execution is paused (pause {held_at.number}, {held_at.phase}); call step(), resume() or result(wait=True)"
+    )
 
 
 class StepController:
     """Pause an execution at its boundaries and continue it with the Turn of a decision."""
 
+    has_ended: bool
+
     def __init__(self, step: bool | Iterable[str], tool_config: ToolConfig, emit: Sink) -> None:
-        self.pause_phases = parse_pause_phases(step)
-        self.is_stepping = bool(step)
-        self.pause_requested = False
-        self.breakpoints: list[tuple[Breakpoint, str]] = []
+        self.pause_phases: frozenset[Phase] | None = parse_pause_phases(step)
+        self.is_stepping: bool = bool(step)
+        self.pause_requested: bool = False
+        self.breakpoints: list[Breakpoint] = []
         self.pause: Pause | None = None
         self.has_ended = False
         self._tool_config = tool_config
@@ -119,22 +153,46 @@ class StepController:
         self._pause_changed = asyncio.Condition()
         self._step_lock = asyncio.Lock()
         self._last_pause_number = 0
+        self._written_pause: Pause | None = None  # the last one that is in the store
+        self.next_reason: str = ""  # to pause at the next boundary, where an earlier process did
+        self.tool_of: Callable[[Block], Tool | None] = lambda _: None  # of the loop: the tool that a call names
+
+    def continue_pauses(self, pause_count: int, reason: str) -> None:
+        """Continue the numbers of the pauses of an earlier process, and pause at the next boundary for `reason`."""
+        self._pause_count = self._last_pause_number = pause_count
+        self.next_reason = reason
 
     # Called by the loop.
 
     def pause_reason(self, snapshot: Snapshot) -> str:
         """Return the reason to pause at this boundary; "" when there is none."""
+        if self.next_reason:
+            reason, self.next_reason = self.next_reason, ""
+            return reason
         if self.pause_requested:
             return "pause"
         if self.is_stepping and self._is_point(snapshot):
             return "step"
-        for predicate, name in self.breakpoints:
+        for breakpoint in tuple(self.breakpoints):
             try:
-                if predicate(snapshot):
-                    return f"breakpoint: {name}"
-            except Exception as error:  # the predicate is user code; pause where it fails
-                return f"breakpoint {name} raised {type(error).__name__}: {error}"
+                if not breakpoint.matches(snapshot):
+                    continue
+                reason = "step" if breakpoint.once else f"breakpoint: {breakpoint.name}"
+            except BaseException as error:  # the predicate is user code; pause where it fails
+                reason = f"breakpoint {breakpoint.name} raised {describe_error(error)}"
+            breakpoint.hits += 1
+            return reason
         return ""
+
+    def add_breakpoint(self, test: SnapshotTest, name: str, *, once: bool = False) -> Breakpoint:
+        """Add a breakpoint, from any thread, and return it."""
+        breakpoint = Breakpoint(test, name, self._remove_breakpoint, once=once)
+        self.breakpoints.append(breakpoint)
+        return breakpoint
+
+    def _remove_breakpoint(self, breakpoint: Breakpoint) -> None:
+        if breakpoint in self.breakpoints:
+            self.breakpoints.remove(breakpoint)
 
     def _is_point(self, snapshot: Snapshot) -> bool:
         if self.pause_phases is not None:
@@ -147,17 +205,21 @@ class StepController:
         """Pause until there is a decision, and return its verdict."""
         self._pause_count += 1
         self.pause_requested = False
+        self.breakpoints[:] = [breakpoint for breakpoint in self.breakpoints if not breakpoint.once]
         pause = Pause(self._pause_count, snapshot.phase, snapshot.turn, snapshot.iteration, reason)
         self._verdict_future = asyncio.get_running_loop().create_future()
         self.pause = pause
-        self._emit(Paused(pause))
-        await self._notify_waiters()
+        write = self._emit(Paused(pause))
         try:
+            await until_written(write)
+            self._written_pause = pause
+            await self._notify_waiters()
             verdict = await self._wait_for_verdict(pause)
         finally:
             self.pause = self._verdict_future = None
             self._last_pause_number = pause.number
-        self._emit(Resumed(pause, verdict.turn, verdict.by, tuple(verdict.answers.values())))
+        only = None if verdict.only is None else tuple(sorted(verdict.only))
+        self._emit(Resumed(pause, verdict.turn, verdict.by, tuple(verdict.answers.values()), only))
         return verdict
 
     async def _wait_for_verdict(self, pause: Pause) -> Verdict:
@@ -178,7 +240,7 @@ class StepController:
             if self._tool_config.on_pause_timeout == "stop":
                 raise asyncio.CancelledError from None
             self.is_stepping = False
-            return Verdict(pause.turn, by="timeout")
+            return Verdict(pause.turn, by=BY_TIMEOUT)
 
     async def end(self) -> None:
         """Mark the execution as ended and release everybody who waits for a pause."""
@@ -189,6 +251,19 @@ class StepController:
         async with self._pause_changed:
             self._pause_changed.notify_all()
 
+    def refuse_misfits(self, decision: Decision, pause: Pause) -> None:
+        """Raise MisuseError for an edited or added call whose arguments do not fit its tool. On any thread."""
+        if decision.turn is None or decision.turn is pause.turn:
+            return
+        answered_ids = {*(decision.deny or ()), *(decision.mock or ()), *decision.skip}
+        known_calls = pause.turn.calls.pending
+        for id, call in decision.turn.calls.pending.items():
+            known_call = known_calls.get(id)
+            is_changed = known_call is None or (known_call is not call and known_call.payload != call.payload)
+            tool = self.tool_of(call) if is_changed and id not in answered_ids else None
+            if tool is not None and (fault := argument_fault(tool, call)):
+                raise MisuseError(f"{call.name}: {fault}")
+
     # Called for the user, on the loop.
 
     async def next(self, after: int = 0) -> Pause | None:
@@ -197,10 +272,14 @@ class StepController:
             await self._pause_changed.wait_for(
                 lambda: (
                     self.has_ended
-                    or (self.pause is not None and self.pause.number > after and not self._decision_made())
+                    or (self.pause is not None and self.pause.number > after and self._is_decidable(self.pause))
                 )
             )
             return self.pause
+
+    def _is_decidable(self, pause: Pause) -> bool:
+        """Return True for a pause that the store has, and that no decision has ended."""
+        return self._written_pause is pause and not self._decision_made()
 
     def _decision_made(self) -> bool:
         return self._verdict_future is not None and self._verdict_future.done()
@@ -220,6 +299,7 @@ class StepController:
                     if decision.changes_anything:
                         raise EndedError(DECISION_TOO_LATE)
                     return None
+                self.refuse_misfits(decision, pause)
                 self._set_verdict(decision.verdict_for(pause))
                 last_pause_number = pause.number
         return await self.next(after=last_pause_number)

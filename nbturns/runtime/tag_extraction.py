@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
-from ..errors import MisuseError
+from ..errors import MisuseError, describe_error
 from ..events import Delta, Event, InferenceFinished, Sink, stamp
 
 TAG_PATTERN = re.compile(r"[A-Za-z0-9_.-]+:[A-Za-z0-9_.-]+:[A-Za-z0-9_.-]+")
@@ -135,8 +135,8 @@ class _SpanParser:
         extractor = self._tags[self._tag]
         try:
             value = span_text if extractor is None else extractor(span_text)
-        except Exception as error:  # the extractor is user code and may raise anything
-            return self._make_event(delta, "failed", text=span_text, error=f"{type(error).__name__}: {error}")
+        except BaseException as error:  # the extractor is user code and may raise anything
+            return self._make_event(delta, "failed", text=span_text, error=describe_error(error))
         return self._make_event(delta, "completed", text=span_text, value=value)
 
     def end(self, malformed: str) -> Iterator[Event]:

@@ -15,7 +15,9 @@ from ..errors import MisuseError
 from ..values.metadata import Key, convert_fields
 from ..values.turns import Turn
 
-AGENT_MODE_ALLOWED_TOOLS: Key[list[str]] = Key("geppetto.agent_mode_allowed_tools@v1", list[str])
+AGENT_MODE_ALLOWED_TOOLS: Key[list[str]] = Key("geppetto.agent_mode_allowed_tools@v1", list[str], "data")
+MAX_RESULT = 10_000_000  # bytes of a result of a tool
+MAX_DURATION_LENGTH = 100  # characters
 SECONDS_PER_UNIT = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -25,13 +27,12 @@ def parse_go_duration(duration_text: Any, name: str = "duration") -> float:
         return duration_text / 1e9
     import re
 
-    duration_parts = (
-        re.findall(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)", duration_text) if isinstance(duration_text, str) else []
-    )
+    is_short = isinstance(duration_text, str) and len(duration_text) <= MAX_DURATION_LENGTH
+    duration_parts = re.findall(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)", duration_text) if is_short else []
     if duration_text == "0":
         return 0.0
     if not duration_parts or "".join(n + unit for n, unit in duration_parts) != duration_text:
-        raise MisuseError(f'{name}: invalid duration {duration_text!r}; write it like "2s", "100ms" or "1h30m"')
+        raise MisuseError(f'{name}: invalid duration {duration_text!r:.60}; write it like "2s", "100ms" or "1h30m"')
     return sum(float(n) * SECONDS_PER_UNIT[unit] for n, unit in duration_parts)
 
 
@@ -116,7 +117,8 @@ class ToolConfig:
     `inline=True` runs plain functions on the event loop: this is fastest, but no time-out can
     interrupt them. A pause has no time limit unless `pause_timeout` and `on_pause_timeout` set
     one. `allowed` are the names of the tools that may be offered and run; None allows all, and a
-    Turn may allow fewer.
+    Turn may allow fewer. `max_result` is the size of a result in bytes, where each item of a list counts
+    for at least 8; a larger one is cut, and the model is told so. None means no limit.
     """
 
     enabled: bool = True
@@ -130,6 +132,7 @@ class ToolConfig:
     pause_timeout: float | None = None
     on_pause_timeout: Literal["stay", "stop", "resume"] = "stay"
     allowed: Collection[str] | None = None
+    max_result: int | None = MAX_RESULT
     _stated_names: frozenset[str] = field(default=frozenset(), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -141,6 +144,8 @@ class ToolConfig:
                 )
         _require_integer(self, "max_iterations", 1)
         _require_integer(self, "max_parallel_tools", 0)
+        if self.max_result is not None:
+            _require_integer(self, "max_result", 1)
         for name in ("execution_timeout", "pause_timeout"):
             if getattr(self, name) is not None:
                 put(self, name, _require_seconds(getattr(self, name), name))
@@ -171,6 +176,7 @@ class ToolConfig:
         )
 
     def replace(self, **changes: Any) -> ToolConfig:
+        """Return a copy with other settings; they count as stated."""
         return self._with_stated_names(replace(self, **changes), self._stated_names | changes.keys())
 
     def updated_by(self, config: ToolConfig) -> ToolConfig:
@@ -196,6 +202,7 @@ class ToolConfig:
         }
         disk_fields["pause_timeout"] = format_go_duration(self.pause_timeout)
         disk_fields["allowed"] = None if self.allowed is None else list(self.allowed)
+        disk_fields["max_result"] = None if self.max_result == MAX_RESULT else self.max_result or 0
         return {
             name: value
             for name, value in disk_fields.items()
@@ -204,10 +211,13 @@ class ToolConfig:
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> ToolConfig:
+        """Return the settings of plain data, as geppetto writes them; durations are texts like "30s"."""
         field_values = convert_fields({name: value for name, value in raw.items() if value != ""}, _FIELD_TYPES)
         for name in ("execution_timeout", "pause_timeout"):
             if name in field_values:
                 field_values[name] = parse_go_duration(field_values[name], name) or None
+        if field_values.get("max_result") == 0:
+            field_values["max_result"] = None
         if field_values.get("max_iterations", 1) < 1:  # geppetto writes 0 for the default
             del field_values["max_iterations"]
         return cls(**field_values)
@@ -250,10 +260,10 @@ class ToolConfigLayers:
         return effective
 
 
-TOOL_CONFIG: Key[ToolConfig] = Key("geppetto.tool_config@v1", ToolConfig)
+TOOL_CONFIG: Key[ToolConfig] = Key("geppetto.tool_config@v1", ToolConfig, "data")
 _FIELD_TYPES: dict[str, Any] = {
     **dict.fromkeys(("enabled", "inline"), bool),
-    **dict.fromkeys(("max_iterations", "max_parallel_tools"), int),
+    **dict.fromkeys(("max_iterations", "max_parallel_tools", "max_result"), int),
     **dict.fromkeys(("execution_timeout", "pause_timeout"), object),
     "tool_choice": Literal["auto", "none", "required"],
     "tool_error_handling": Literal["continue", "abort", "retry"],

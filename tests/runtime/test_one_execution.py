@@ -15,16 +15,17 @@ from nbturns.serialization.event_json import event_from_dict, event_to_dict
 from tests.runtime.test_tool_loop import call, double
 
 
-async def slow_engine(turn: nt.Turn, scope: nt.Scope) -> nt.Turn:
-    await asyncio.sleep(0.02)
-    return turn + nt.assistant("x")
-
-
 def test_of_two_threads_that_ask_one_session_one_gets_a_busy_error() -> None:
     for _ in range(40):
-        session = nt.Session(slow_engine)
         outcomes: list[Any] = []
         barrier = threading.Barrier(2)
+
+        async def answer_after_both(turn: nt.Turn, scope: nt.Scope, asked: list[Any] = outcomes) -> nt.Turn:
+            while len(asked) < 2:
+                await asyncio.sleep(0.001)
+            return turn + nt.assistant("x")
+
+        session = nt.Session(answer_after_both)
 
         def ask(session: nt.Session = session, outcomes: list[Any] = outcomes, barrier: Any = barrier) -> None:
             barrier.wait()

@@ -82,3 +82,41 @@ def test_a_system_block_with_the_text_of_the_session_is_not_repeated() -> None:
 def test_the_prompt_of_a_session_and_that_of_a_middleware_are_both_kept() -> None:
     session = nt.Session(nt.scripted(call("a"), "x"), system="S", tools=[double], middleware=[system_prompt("M")])
     assert system_texts(session.ask("q").result(60)) == ["M", "S"]
+
+
+def left_open() -> nt.Turn:
+    return nt.turn("q") + nt.tool_call("a", "tool")
+
+
+def answer_after(session: nt.Session) -> str:
+    return session.ask("and?").result(60).of_kind("tool_use")[0].error
+
+
+def test_of_the_open_calls_of_a_loaded_turn_it_is_not_said_that_they_did_not_run() -> None:
+    unknown = "no result of this call is recorded: it may have run"
+    session = nt.Session(nt.scripted(*"xxxx"), run=nt.Run((left_open(),)))
+
+    assert answer_after(session.fork()) == unknown
+    assert answer_after(session.fork(0)) == unknown
+    assert answer_after(session.fork(left_open())) == unknown
+    assert answer_after(session) == unknown
+
+
+def test_of_the_open_calls_of_a_stopped_turn_it_is_known_also_after_loading() -> None:
+    session = nt.Session(nt.scripted(nt.tool_call("a", "tool"), "x"), tools=[tool], step=True)
+    execution = session.ask("q")
+    execution.next().result(60)
+    snapshot = execution.snapshots[-1]
+    execution.stop()
+    stopped = execution.result(60, wait=True)
+
+    loaded = nt.Session(nt.scripted("x"), run=nt.Run.from_yaml(nt.Run((stopped,)).to_yaml()))
+    assert answer_after(loaded) == "not run: stopped"
+    forked = session.fork(snapshot)
+    forked.engine, forked.step = nt.scripted("x"), False
+    assert answer_after(forked) == "not run: stopped"
+
+
+def tool() -> int:
+    "Do."
+    return 1
