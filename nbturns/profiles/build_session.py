@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from ..engines import engine as make_engine
 from ..engines import find as find_provider
+from ..engines import request
 from ..errors import EngineError, ProfileError
 from ..events import Phase, Sink, Snapshot
 from ..middleware import BUILTIN_MIDDLEWARE
 from ..plugins import load_plugins
 from ..runtime.engine_protocol import Engine, Middleware, Scope
 from ..runtime.tag_extraction import extract_tags
-from ..runtime.toolbox import Toolbox
+from ..runtime.toolbox import Toolbox, ToolConfig
+from ..safety.tracebacks import hides_locals
 from ..session import Session
 from ..tools import Tool
 from ..values.inference_settings import STRUCTURED_OUTPUT_CONFIG, StructuredOutputConfig
-from ..values.turns import Turn
-from .config import EngineConfig, is_http_url
+from ..values.policies import policy_of
+from ..values.turns import Turn, assistant
+from .config import EngineConfig
+from .middleware_configs import check_parameter_names
 from .middleware_uses import Use
+from .permissions import NO_KEY, NOTHING_ALLOWED, Permissions
 from .plan import Plan
 from .schema import describe_kind, suggest
-from .secrets import Secrets, mask_secrets
+from .secrets import Secrets, is_http_url, mask_secrets, secret_leaves
 
 if TYPE_CHECKING:
     from .resolve import Profiles
@@ -43,42 +47,90 @@ def build_session(
     `session_arguments` are arguments of Session; their middlewares and sinks follow those of the profile. Raises
     ProfileError, with the key, for an unknown tool, middleware or sink, and for a missing secret.
     """
-    for name in ("system", "tool_config", "runtime"):
+    for name in ("system", "runtime"):
         if name in session_arguments:
             raise ProfileError(f"{name} is set by the profile; change it with overrides={{…}}", key=name)
     config = plan.config
     toolbox = select_tools(config, tools, plan.name)
-    runtime = plan.runtime
+    runtime = plan.with_tools(toolbox).runtime
     if engine is not None:
         runtime["engine"] = repr(engine)[:200]
     return session_class(
-        engine if engine is not None else build_engine(config, profiles.secrets),
+        engine if engine is not None else build_engine(config, profiles.secrets, profiles.permissions),
         system=config.system,
         tools=toolbox,
         middleware=(*_middlewares(config, profiles), *session_arguments.pop("middleware", ())),
         sinks=(*(_sink(use, profiles) for use in config.sinks), *session_arguments.pop("sinks", ())),
-        tool_config=config.loop.tool_config(config.tool_choice),
+        tool_config=merged_tool_config(config, session_arguments.pop("tool_config", None)),
         step=session_arguments.pop("step", config.loop.step),
         break_when=(*_approval_breakpoints(config, toolbox), *session_arguments.pop("break_when", ())),
+        policy=policy_of(session_arguments.pop("policy", None)).within(config.policy),
         runtime=runtime,
         **session_arguments,
     )
 
 
-def build_engine(config: EngineConfig, secrets: Secrets) -> Engine:
+def merged_tool_config(config: EngineConfig, tool_config: ToolConfig | None) -> ToolConfig:
+    """Return the settings of a profile with those that the ToolConfig of a session states."""
+    profile_config = config.loop.tool_config(config.tool_choice)
+    if tool_config is None:
+        return profile_config
+    if not isinstance(tool_config, ToolConfig):
+        raise ProfileError(f"tool_config must be an nt.ToolConfig(...), not {tool_config!r:.60}", key="tool_config")
+    return profile_config.updated_by(tool_config)
+
+
+def request_body(plan: Plan, prompt: Any, tools: Iterable[Tool | Callable[..., Any]]) -> dict[str, Any]:
+    """Return the body that a session of the plan would send: its middlewares run, and no model is called."""
+    calls: list[tuple[Turn, Scope]] = []
+
+    async def keep_call(turn: Turn, scope: Scope) -> Turn:
+        calls.append((turn, scope))
+        return turn + assistant("")
+
+    config = plan.config
+    session = Session(
+        keep_call,
+        system=config.system,
+        tools=select_tools(config, tools, plan.name),
+        middleware=tuple(_middlewares(config, plan.profiles)),
+        tool_config=merged_tool_config(config, None),
+    )
+    session.ask(prompt).result(wait=True)
+    if not calls:
+        raise ProfileError("a middleware of the profile answers without a request", key="middleware")
+    turn, scope = calls[0]
+    settings = {"base_url": config.base_url} if config.base_url else {}
+    return request(
+        config.engine,
+        turn,
+        tools=scope.tools,
+        tool_config=scope.tool_config,
+        **{**mask_secrets(config.params), **settings},
+    )
+
+
+@hides_locals
+def build_engine(config: EngineConfig, secrets: Secrets, permissions: Permissions = NOTHING_ALLOWED) -> Engine:
     """Return the engine of a config; its key is looked up now. Raises ProfileError for an invalid key or parameter."""
     settings: dict[str, Any] = dict(secrets.reveal(dict(config.params), "params"))
-    if config.base_url:
-        settings["base_url"] = secrets.reveal(config.base_url, "base_url")
-        if not is_http_url(settings["base_url"]):
+    base_url = secrets.reveal(config.base_url, "base_url") if config.base_url else ""
+    if base_url:
+        settings["base_url"] = base_url
+        if not is_http_url(base_url):
             raise ProfileError(f"base_url does not resolve to a URL: {mask_secrets(config.base_url)}", key="base_url")
     if config.api_key is not None:
         settings["api_key"] = secrets.reveal(config.api_key, "api_key")
+    permissions.check_hosts(config, base_url)
+    if "api_key" not in settings and "client" not in settings and not permissions.is_own_host(config, base_url):
+        settings["api_key"] = NO_KEY  # the client would send the key of the environment
     settings |= _client_settings(config)
     try:
-        return make_engine(config.engine, model_info=config.model_info, **settings)
+        engine = make_engine(config.engine, model_info=config.model_info, **settings)
     except EngineError as error:
         raise ProfileError(f"cannot create the engine {config.engine}: {error}", key="engine") from None
+    engine.hide(secret_leaves({**config.params, "base_url": config.base_url}, settings))
+    return engine
 
 
 def _client_settings(config: EngineConfig) -> dict[str, Any]:
@@ -157,16 +209,7 @@ def _call_factory(use: Use, factories: Mapping[str, Callable[..., Any]], argumen
             known=tuple(factories),
         )
     config = {str(name): value for name, value in use.config.items()}
-    parameters = inspect.signature(factory).parameters
-    for name in config:
-        if name not in parameters and not any(
-            parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()
-        ):
-            raise ProfileError(
-                f"{noun} {use.key!r} has no parameter {name!r}; {suggest(name, parameters)}",
-                key=f"{argument}.{use.key}.config.{name}",
-                known=tuple(parameters),
-            )
+    check_parameter_names(use, factory, argument)
     revealed = secrets.reveal(config, f"{argument}.{use.key}.config")
     try:
         result = factory(**revealed)

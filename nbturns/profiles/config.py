@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from math import isfinite
 from typing import Any
-from urllib.parse import urlsplit
 
 from ..engines.dialects import DIALECTS
 from ..engines.parameters.schema import params_of, snake
@@ -16,14 +15,29 @@ from ..engines.registry import find as find_provider
 from ..engines.registry import provider_entry_points
 from ..errors import EngineError, ProfileError
 from ..runtime.toolbox import ToolConfig, parse_go_duration
+from ..safety.secret_texts import shown
+from ..safety.visible_text import printable
 from ..values.frozen_json import EMPTY_DICT
 from ..values.inference_settings import StructuredOutputConfig
 from ..values.model_info import ModelInfo, Prices
 from ..values.model_info import find_model as find_model_info
+from ..values.policies import NO_POLICY, Policy
+from .call_policies import policy_from_layer
+from .chat_schema import STRUCTURED_OUTPUT_PREFIX, structured_output_of
 from .middleware_uses import Use, enabled_uses
 from .registry import Layer, SourcedValue
 from .schema import describe_kind, suggest
-from .secrets import HEADER_FIELDS, Reference, Secret, freeze_params, is_secret_name, mask_secrets, strip_credentials
+from .secrets import (
+    HEADER_FIELDS,
+    Reference,
+    Secret,
+    freeze_params,
+    is_http_url,
+    is_secret_name,
+    mask_secrets,
+    printed_value,
+    strip_credentials,
+)
 
 PROVIDERS = {
     "openai": "openai-chat",  # geppetto's word for chat completions
@@ -38,12 +52,15 @@ PROVIDERS = {
 
 PROVIDER_SECTIONS = {"openai-chat": "openai", "openai": "openai", "anthropic": "claude", "gemini": "gemini"}
 # Under these names geppetto looks up the key and address of an API, in this order.
-API_NAMES = {"open-responses": ("open-responses", "openai-responses", "openai"), "claude": ("claude", "anthropic")}
+API_NAMES: dict[str, tuple[str, ...]] = {
+    "open-responses": ("open-responses", "openai-responses", "openai"),
+    "claude": ("claude", "anthropic"),
+}
 PARAM_ALIASES = {"max_response_tokens": "max_tokens"}  # geppetto's name → ours
-STRUCTURED_OUTPUT_PREFIX = "structured_output_"
+SIGNED_HEADERS = ("organization", "user_agent")
 UNSIGNED_PARAMS = frozenset({"client", "connect_timeout", "raw", "record", "retries", "retry_for"})
 """Parameters that the provider never receives."""
-API_NAMES |= {"openai-responses": API_NAMES["open-responses"], "anthropic": API_NAMES["claude"]}
+API_NAMES.update({"openai-responses": API_NAMES["open-responses"], "anthropic": API_NAMES["claude"]})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,39 +113,41 @@ class EngineConfig:
     sinks: tuple[Use, ...] = ()
     loop: LoopConfig = LoopConfig()  # immutable, so it may be shared
     approval: str | tuple[str, ...] = "never"
+    policy: Policy = NO_POLICY
     model_info: ModelInfo | None = None
+    tool_definitions: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def engine(self) -> str:
-        """Return the engine's name, like "anthropic:claude-sonnet-5-5"."""
+        """The engine's name, like "anthropic:claude-sonnet-5-5"."""
         return f"{self.provider}:{self.model}"
 
     @property
     def signature(self) -> str:
         """Return 64 hexadecimal digits that depend only on what the provider receives and how its answer is read.
 
-        Keys, time-outs, loop settings, sinks, approval, prices and the profile's name do not change it. Of the tools only
-        the names are included, since every Turn holds their definitions.
+        Keys, time-outs, loop settings, sinks, approval, prices and the profile's name do not change it. The names of the
+        tools do, and their definitions in the plan of a session (`Plan.with_tools`).
         """
         text = json.dumps(self._signed_fields(), sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def _signed_fields(self) -> dict[str, Any]:
         """Return what the signature depends on."""
-        info = self.model_info or find_model_info(self.model)
         signed: dict[str, Any] = {
             "engine": self.engine,
             "base_url": strip_credentials(self.base_url),
             "params": {name: mask_secrets(value) for name, value in self.params.items() if name not in UNSIGNED_PARAMS},
-            "headers": {
-                name: mask_secrets(self.client[name]) for name in ("organization", "user_agent") if name in self.client
-            },
+            "headers": {name: mask_secrets(value) for name, value in self.client.items() if name in SIGNED_HEADERS},
             "structured_output": self.structured_output.to_dict() if self.structured_output else None,
             "system": self.system,
             "tools": None if self.tools is None else list(self.tools),
+            "tool_definitions": list(self.tool_definitions),
             "tool_choice": self.tool_choice,
             "middleware": [[use.name, use.id, mask_secrets(use.config)] for use in self.middleware],
-            "reasoning": bool(info and info.reasoning),  # engines drop parameters that reasoning models reject
+            "reasoning": bool(
+                (info := self.model_info or find_model_info(self.model)) and info.reasoning
+            ),  # engines drop parameters that reasoning models reject
         }
         return {
             name: value for name, value in signed.items() if value not in (None, "", {}, [], False) or name == "tools"
@@ -154,25 +173,26 @@ class EngineConfig:
             "system": self.system,
             "tools": None if self.tools is None else list(self.tools),
             "tool_choice": self.tool_choice,
-            "middleware": [_use_to_plain(use) for use in self.middleware],
-            "sinks": [_use_to_plain(use) for use in self.sinks],
+            "middleware": [use.to_plain() for use in self.middleware],
+            "sinks": [use.to_plain() for use in self.sinks],
             "loop": self.loop.to_dict(),
             "approval": self.approval if isinstance(self.approval, str) else list(self.approval),
-            "model_info": {
-                f.name: _to_plain(getattr(info, f.name))
-                for f in fields(info)
-                if getattr(info, f.name) not in (None, "", ())
-            }
-            if info
-            else None,
+            "policy": [rule.to_dict() for rule in self.policy.rules],
+            "model_info": info
+            and {
+                field.name: _to_plain(value)
+                for field in fields(info)
+                if (value := getattr(info, field.name)) not in (None, "", ())
+            },
+            "signature": self.signature,
         }
-        return {name: value for name, value in plain.items() if value not in (None, "", {}, [])} | {
-            "signature": self.signature
-        }
+        return {name: value for name, value in plain.items() if value not in (None, "", {}, [])}
 
+    @printable
     def __str__(self) -> str:
-        return "\n".join(f"{name:18}{_printed_value(value)}" for name, value in self.to_dict().items())
+        return "\n".join(f"{name:18}{printed_value(value)}" for name, value in self.to_dict().items())
 
+    @printable
     def __repr__(self) -> str:
         return f"<EngineConfig {self.engine} {self.signature[:12]}>"
 
@@ -202,7 +222,7 @@ def config_from_layer(layer: Layer) -> EngineConfig:
         api_key=api_key.value if api_key else None,
         params=freeze_params({name: entry.value for name, entry in params.items()}),
         client={path[1]: entry.value for path, entry in layer.items() if path[0] == "client"},
-        structured_output=_structured_output(layer),
+        structured_output=structured_output_of(layer),
         system=_value_at(layer, "system") or "",
         tools=None if tools is None else tuple(tools),
         tool_choice=_value_at(layer, "tool_choice") or "auto",
@@ -210,6 +230,7 @@ def config_from_layer(layer: Layer) -> EngineConfig:
         sinks=enabled_uses(_value_at(layer, "sinks") or ()),
         loop=_loop({path[1]: entry.value for path, entry in layer.items() if path[0] == "loop"}),
         approval=approval if isinstance(approval, str) else tuple(approval),
+        policy=policy_from_layer(layer),
         model_info=_model_info(layer, str(model)),
     )
 
@@ -244,7 +265,7 @@ def provider_of(api_type: str) -> str:
         return "openai-chat"
     valid_names = (*PROVIDERS, *provider_entry_points(), *DIALECTS)
     raise ProfileError(
-        f"unknown provider {api_type!r}; {suggest(api_type, set(valid_names))}", key="engine", known=valid_names
+        f"unknown provider {shown(api_type)}; {suggest(api_type, set(valid_names))}", key="engine", known=valid_names
     )
 
 
@@ -273,15 +294,6 @@ def _checked_base_url(entry: SourcedValue) -> Any:
             key="base_url",
         )
     return entry.value
-
-
-def is_http_url(text: str) -> bool:
-    """Return whether `text` is an absolute http or https URL."""
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
 
 
 def _first_api_entry(layer: Layer, api_type: str, mapping_name: str, suffix: str) -> SourcedValue | None:
@@ -315,7 +327,7 @@ def _check_param(name: str, entry: SourcedValue, provider: str) -> None:
     param_types = params_of(target)
     if (param_type := param_types.get(name) or param_types.get(snake(name))) is None:
         raise ProfileError(
-            f"unknown parameter {name!r} for {provider}; {suggest(name, param_types)} ({entry.source})",
+            f"unknown parameter {shown(name)} for {provider}; {suggest(name, param_types)} ({entry.source})",
             key=f"params.{name}",
             known=tuple(param_types),
         )
@@ -330,24 +342,6 @@ def _check_param(name: str, entry: SourcedValue, provider: str) -> None:
         raise ProfileError(f"{message} ({entry.source})", key=f"params.{name}") from None
     if isinstance(entry.value, float) and not isfinite(entry.value):
         raise ProfileError(f"{name} must be a finite number, not {entry.value} ({entry.source})", key=f"params.{name}")
-
-
-def _structured_output(layer: Layer) -> StructuredOutputConfig | None:
-    """Return the structured output that geppetto's `chat` section requests, or None."""
-    fields = {
-        path[1].removeprefix(STRUCTURED_OUTPUT_PREFIX): entry.value
-        for path, entry in layer.items()
-        if path[0] == "chat" and path[1].startswith(STRUCTURED_OUTPUT_PREFIX)
-    }
-    if fields.get("mode", "off") == "off":
-        return None
-    if not fields.get("schema"):
-        source = layer["chat", STRUCTURED_OUTPUT_PREFIX + "mode"].source
-        raise ProfileError(
-            f"structured_output_mode is json_schema, but structured_output_schema is missing ({source})",
-            key=STRUCTURED_OUTPUT_PREFIX + "schema",
-        )
-    return StructuredOutputConfig.from_dict(fields)
 
 
 def _loop(settings: dict[str, Any]) -> LoopConfig:
@@ -378,19 +372,7 @@ def _model_info(layer: Layer, model: str) -> ModelInfo | None:
     return replace(base_info, **changes)
 
 
-def _use_to_plain(use: Use) -> Any:
-    options = {"id": use.id, "config": mask_secrets(use.config), "extract": list(use.extract)}
-    set_options = {name: value for name, value in options.items() if value}
-    return {"name": use.name, **set_options} if set_options else use.name
-
-
 def _to_plain(value: Any) -> Any:
     if isinstance(value, Prices):
         return {f.name: getattr(value, f.name) for f in fields(value) if getattr(value, f.name) is not None}
     return list(value) if isinstance(value, tuple) else value
-
-
-def _printed_value(value: Any) -> str:
-    if isinstance(value, str):
-        return value if "\n" not in value and len(value) < 100 else json.dumps(value, ensure_ascii=False)[:97] + "…"
-    return json.dumps(value, ensure_ascii=False, default=str)

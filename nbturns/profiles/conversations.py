@@ -7,13 +7,15 @@ from typing import Any, Protocol
 
 from ..errors import BusyError, NbturnsError, ProfileError
 from ..runtime.engine_protocol import Engine
-from ..session import Session
+from ..safety.visible_text import printable
+from ..session import EXECUTION_ID, Session
 from ..tools import Tool
 from ..values.frozen_json import EMPTY_DICT, freeze
 from ..values.turns import Run
-from .build_session import build_session
+from .build_session import build_session, merged_tool_config
 from .plan import Plan
-from .resolve import Profiles, Requester
+from .requesters import Requester
+from .resolve import Profiles
 
 
 class Conversation(Session):
@@ -28,17 +30,29 @@ class Conversation(Session):
 
     @property
     def profile(self) -> str:
+        """Name of the profile, with its registry."""
         return self.plan.name
 
+    @printable
     def __repr__(self) -> str:
-        return f"<Conversation {self.id} with {self.plan.name}, {len(self.turns)} turns>"
+        return f"<Conversation {self.id} with {self.plan.name}, {len(self.turns)} turn{'s' * (len(self.turns) != 1)}>"
+
+
+def _has_execution(conversation: Session, execution_id: str) -> bool:
+    """Return True when an execution, or a Turn of an earlier or stored one, has this id."""
+    if any(execution.id == execution_id for execution in conversation.executions):
+        return True
+    return any(turn.metadata.raw(EXECUTION_ID) == execution_id for turn in conversation.turns)
 
 
 class ConversationLookup(Protocol):
     """The two methods that sinks and builders need to find a conversation."""
 
-    def get(self, id: str) -> Session | None: ...
-    def find_by_execution(self, execution_id: str) -> Session | None: ...
+    def get(self, id: str) -> Session | None:
+        """Return the session of a conversation, or None."""
+
+    def find_by_execution(self, execution_id: str) -> Session | None:
+        """Return the session that has an execution of this id, or None."""
 
 
 class ConversationStore(Protocol):
@@ -64,7 +78,7 @@ class Conversations:
         **session_arguments: Any,
     ) -> None:
         self.profiles = profiles
-        self.tools = tuple(tools)
+        self.tools: tuple[Tool | Callable[..., Any], ...] = tuple(tools)
         self.store = store
         self._engine_factory = engine
         self._session_arguments = session_arguments
@@ -90,6 +104,7 @@ class Conversations:
         conversation = self.get(id)
         run = None if conversation is not None or self.store is None else self._load_stored(id)
         plan = self.profiles.resolve(profile, conversation if conversation is not None else run, overrides, who=who)
+        plan = plan.with_tools(self.tools)
         if conversation is not None and self._can_reuse(conversation.plan, plan):
             self._apply_loop_settings(conversation, plan)
             return conversation
@@ -114,7 +129,7 @@ class Conversations:
 
     def _apply_loop_settings(self, conversation: Conversation, plan: Plan) -> None:
         conversation.plan, conversation.runtime = plan, freeze({**(conversation.runtime or {}), **plan.runtime})
-        conversation.tool_config = plan.config.loop.tool_config(plan.config.tool_choice)
+        conversation.tool_config = merged_tool_config(plan.config, self._session_arguments.get("tool_config"))
         conversation.step = plan.config.loop.step
 
     def _build(self, id: str, plan: Plan, run: Run | None) -> Conversation:
@@ -153,15 +168,8 @@ class Conversations:
         return conversation
 
     def find_by_execution(self, execution_id: str) -> Conversation | None:
-        """Return the open conversation whose latest execution has this id, or None."""
-        return next(
-            (
-                conversation
-                for conversation in self
-                if conversation.execution is not None and conversation.execution.id == execution_id
-            ),
-            None,
-        )
+        """Return the open conversation with an execution or a Turn of this id, or None."""
+        return next((conversation for conversation in self if _has_execution(conversation, execution_id)), None)
 
     def close(self, id: str) -> None:
         """Stop the conversation and forget it; the store keeps it. Raises ProfileError if no conversation `id` is open."""
@@ -188,5 +196,6 @@ class Conversations:
     def __contains__(self, id: object) -> bool:
         return id in self._open_conversations
 
+    @printable
     def __repr__(self) -> str:
         return f"<Conversations {', '.join(self._open_conversations) or 'none open'}>"

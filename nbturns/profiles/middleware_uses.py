@@ -9,6 +9,7 @@ from typing import Any
 from ..runtime.tag_extraction import TAG_PATTERN
 from ..values.frozen_json import EMPTY_DICT
 from .schema import describe_kind, find_mismatch, suggest
+from .secrets import mask_secrets
 
 USE_FIELDS: dict[str, Any] = {"name": str, "id": str, "enabled": bool, "config": dict, "extract": list[str]}
 
@@ -25,7 +26,14 @@ class Use:
 
     @property
     def key(self) -> str:
+        """Name, with the id if there is one; equal keys replace each other."""
         return f"{self.name}#{self.id}" if self.id else self.name
+
+    def to_plain(self) -> Any:
+        """Return the use as in a file, secrets masked: its name alone where nothing else is set."""
+        options = {"id": self.id, "config": mask_secrets(self.config), "extract": list(self.extract)}
+        set_options = {name: value for name, value in options.items() if value}
+        return {"name": self.name, **set_options} if set_options else self.name
 
 
 def checked_uses(

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..engines.parameters.schema import params as provider_params
 from ..errors import ProfileError
+from ..safety.secret_texts import shown
 from .config import provider_of
 from .middleware_uses import checked_uses
 from .registry import API_TYPES, Layer, SourcedValue
@@ -136,7 +137,7 @@ def _engine_values(value: Any) -> Iterator[tuple[FieldPath, Any]]:
     prefix, separator, model = value.partition(":") if isinstance(value, str) else ("", "", "")
     if not (prefix and separator and model):
         raise ProfileError(
-            f'engine must look like "provider:model", for example "anthropic:claude-sonnet-5-5", not {value!r:.60}',
+            f'engine must look like "provider:model", for example "anthropic:claude-sonnet-5-5", not {shown(value)}',
             key="engine",
         )
     yield ("chat", "api_type"), API_TYPES.get(prefix.lower(), prefix.lower())

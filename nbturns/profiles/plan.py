@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from dataclasses import field as dataclass_field
 from typing import Any
 
-from ..values.frozen_json import EMPTY_DICT
+from ..safety.visible_text import printable
+from ..tools import Tool
+from ..values.frozen_json import EMPTY_DICT, FrozenDict
+from ..values.turns import Block, Turn
 from .config import EngineConfig
 
 
@@ -38,13 +42,36 @@ class Plan:
     overrides: Mapping[str, Any] = EMPTY_DICT
     extensions: Mapping[str, Any] = EMPTY_DICT
     allow_overrides: bool | tuple[str, ...] = False
+    tools: tuple[Tool, ...] = dataclass_field(default=(), repr=False)
+    profiles: Any = dataclass_field(default=None, repr=False, compare=False)  # the Profiles it was resolved from
+
+    def with_tools(self, tools: Iterable[Tool | Callable[..., Any]]) -> Plan:
+        """Return the plan with those of `tools` that the profile uses; its signature covers their definitions."""
+        from .build_session import select_tools
+
+        toolbox = select_tools(self.config, tools, self.name)
+        definitions = tuple(
+            FrozenDict(name=tool.name, description=tool.description, parameters=tool.parameters) for tool in toolbox
+        )
+        return replace(self, tools=tuple(toolbox), config=self.config.replace(tool_definitions=definitions))
+
+    def request(self, prompt: str | Block | Turn, tools: Iterable[Tool | Callable[..., Any]] = ()) -> dict[str, Any]:
+        """Return the JSON body that a session of this plan would send for a prompt, without sending it.
+
+        The middlewares of the profile run. `tools` are as for `profile.session(tools=…)`, by default those of the plan.
+        """
+        from .build_session import request_body
+
+        return request_body(self, prompt, tuple(tools) or self.tools)
 
     @property
     def name(self) -> str:
+        """Name of the profile, with its registry."""
         return f"{self.registry}/{self.profile}"
 
     @property
     def signature(self) -> str:
+        """Digest of all that affects the answer; it contains no secret."""
         return self.config.signature
 
     @property
@@ -74,11 +101,13 @@ class Plan:
             if own_values.get(name) != new_values.get(name)
         )
 
+    @printable
     def __str__(self) -> str:
         width = max((len(field.name) for field in self.fields), default=0)
         lines = [f"{field.name:{width}}  {_shortened(field.value):40}  {field.source}" for field in self.fields]
         return "\n".join([f"{self.name} (by {self.chosen_by}), signature {self.signature[:12]}", *lines])
 
+    @printable
     def __repr__(self) -> str:
         return f"<Plan {self.name} {self.config.engine} {self.signature[:12]}>"
 
@@ -90,7 +119,7 @@ DEFAULT_SOURCES = ("default", "the shipped table")
 STYLE = (
     ".nbturns-plan{font-size:var(--jp-ui-font-size1,13px);line-height:1.45;max-width:60em}"
     ".nbturns-plan table{border-collapse:collapse;margin:0;width:100%}"
-    ".nbturns-plan :is(th,td){text-align:left;vertical-align:top;padding:1px 12px 1px 0;line-height:1.45;"
+    ".nbturns-plan :is(th,td){text-align:left!important;vertical-align:top;padding:1px 12px 1px 0;line-height:1.45;"
     "overflow-wrap:anywhere;white-space:pre-wrap}"
     ".nbturns-plan th{font-weight:600;width:14em}.nbturns-plan td+td{width:16em}"
     ".nbturns-plan :is(small,td+td,caption){color:var(--jp-ui-font-color2,GrayText)}"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeAlias
 
 from ..errors import ProfileError
+from ..safety.secret_texts import shown
 from ..values.frozen_json import EMPTY_DICT
 from . import schema
 from .middleware_uses import checked_uses
@@ -23,7 +24,7 @@ from .secrets import SHELL_VARIABLE, is_secret_name, wrap_secrets
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,126}[a-z0-9])?")
 EXTENSION = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+@v[0-9]+")
 PINOCCHIO_EXTENSION = "pinocchio.webchat_runtime@v1"
-COPIED_FIELDS = ("base_url", "api_key", "system", "tools", "tool_choice", "approval", "allow_overrides", "widen_tools")
+COPIED_FIELDS = ("base_url", "api_key", "system", "tools", "tool_choice", "approval", "policy", *schema.POLICY_FIELDS)
 STACK_ENTRY_FIELDS = {"registry_slug": str, "profile_slug": str}
 
 # Prefix of our engines → geppetto's name of the API, where the two differ.
@@ -71,11 +72,12 @@ class Registry:
     source: str = ""
     display_name: str = ""
     description: str = ""
+    default_profile: str = ""  # named by a geppetto database
 
     @property
     def default(self) -> str:
-        """Return the slug of the profile used when none is requested: "default", else the first by name; "" if empty."""
-        return "default" if "default" in self.profiles else min(self.profiles, default="")
+        """Return the slug of the default profile: the named one, "default", else the first by name; "" if empty."""
+        return self.default_profile or ("default" if "default" in self.profiles else min(self.profiles, default=""))
 
 
 @dataclass(slots=True)
@@ -134,7 +136,7 @@ class RegistryReader:
         metadata = data.get("metadata") or {}
         version = metadata.get("version")
         if version is not None and find_mismatch(version, int):
-            self._fail((*profile_path, "metadata", "version"), f"version must be an integer, not {version!r:.40}")
+            self._fail((*profile_path, "metadata", "version"), f"version must be an integer, not {shown(version)}")
         layer = ProfileLayer(
             slug,
             registry,
@@ -209,7 +211,7 @@ class RegistryReader:
         """Yield the fields of geppetto's `inference_settings`."""
         self._check_fields(settings, dict.fromkeys(schema.SETTINGS_SECTIONS, dict), settings_path)
         for section, section_values in settings.items():
-            section_values = dict(section_values or {})
+            section_values = schema.with_parsed_json(section_values)
             if section == "client" and "timeout_second" in section_values:  # geppetto writes this and reads `timeout`
                 section_values.setdefault("timeout", section_values.pop("timeout_second"))
             if section in schema.UNCHECKED_SECTIONS:
@@ -255,7 +257,7 @@ class RegistryReader:
             if not (prefix and separator and model):
                 self._fail(
                     (*profile_path, "engine"),
-                    f'engine must look like "provider:model", for example "anthropic:claude-sonnet-5-5", not {engine!r:.60}',
+                    f'engine must look like "provider:model", for example "anthropic:claude-sonnet-5-5", not {shown(engine)}',
                 )
             yield ("chat", "api_type"), API_TYPES.get(prefix.lower(), prefix.lower()), (*profile_path, "engine")
             yield ("chat", "engine"), model, (*profile_path, "engine")
@@ -286,7 +288,7 @@ class RegistryReader:
                 and name not in (param_names := schema.all_param_names())
                 and (hint := did_you_mean(name, param_names))
             ):
-                self._fail((*profile_path, "params", name), f"unknown parameter {name!r}; {hint}", tuple(param_names))
+                self._fail((*profile_path, "params", name), f"unknown parameter {shown(name)}; {hint}", (*param_names,))
             if (
                 field_path[0] != "params"
                 and value is not None
@@ -369,7 +371,7 @@ class RegistryReader:
         if not SLUG.fullmatch(name):
             self._fail(
                 path,
-                f"{noun} name must be letters and digits with . _ - between them (at most 128), not {str(slug or '')!r:.60}",
+                f"{noun} name must be letters and digits with . _ - between them (at most 128), not {shown(str(slug or ''))}",
             )
         return name
 

@@ -5,33 +5,51 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ProfileError
+from ..middleware import BUILTIN_MIDDLEWARE
+from ..safety.tracebacks import hides_locals
+from ..safety.visible_text import printable
 from ..session import RUNTIME
 from ..values.frozen_json import EMPTY_DICT, freeze
 from ..values.turns import Turn
 from . import sources as source_readers
-from .config import EngineConfig, config_from_layer, field_sources
+from .config import EngineConfig, config_from_layer
 from .inheritance import lineage, merge_layers
+from .middleware_configs import check_middleware_configs
 from .overrides import apply_overrides, printable_overrides
-from .plan import Field, Plan
-from .registry import Layer, ProfileLayer, Registry, SourcedValue
+from .permissions import NOTHING_ALLOWED, Permissions, checked_permissions
+from .plan import Plan
+from .plan_fields import merged_extensions, plan_fields
+from .registry import ProfileLayer, Registry, SourcedValue
+from .requesters import DefaultProfile, Requester, default_for, requester_text
 from .schema import describe_kind, suggest
-from .secrets import REFERENCE, Reference, SecretLookup, Secrets, is_secret_name, mask_secrets
+from .secrets import REFERENCE, Reference, Secret, SecretLookup, Secrets, is_secret_name
 
 if TYPE_CHECKING:
     from ..session import Session
 
 PROFILE_VARIABLE = "NBTURNS_PROFILE"
-DEFAULT_SOURCE = "default"
-COST = "cost"  # geppetto's name of `prices`
+SECRET_FIELDS = frozenset(
+    {
+        "api_key",
+        "api",
+        "base_url",
+        "client",
+        "params",
+        "inference",
+        "openai",
+        "claude",
+        "gemini",
+        "middleware",
+        "sinks",
+        "extensions",
+    }
+)
 
-Requester: TypeAlias = str | Mapping[str, str] | None
-"""The requester: the name of a user, or names by kind, like {"user": "ana", "team": "support"}."""
-DefaultProfile: TypeAlias = str | Mapping[str, str] | Callable[[Requester], str | None] | None
 
-
+@hides_locals
 def load_profiles(
     *sources: source_readers.ProfileSource,
     default: DefaultProfile = None,
@@ -39,6 +57,8 @@ def load_profiles(
     env_file: str | os.PathLike[str] | None = ".env",
     middleware: Mapping[str, Callable[..., Any]] = EMPTY_DICT,
     sinks: Mapping[str, Callable[..., Any]] = EMPTY_DICT,
+    allow_env: Iterable[str] = (),
+    allow_hosts: Iterable[str] = (),
 ) -> Profiles:
     """Load profiles from registries. If two have the same name, the one in the later registry wins.
 
@@ -48,7 +68,9 @@ def load_profiles(
 
     `default` is the profile used if none is requested: a name, a mapping from users and teams to names ("*" for all
     others), or a function of the requester. `secrets`, a mapping or a function of a name, is searched before the
-    environment and `env_file`. `middleware` and `sinks` map names used in profiles to factory functions. Raises
+    environment and `env_file`. `allow_env` lists the environment variables that the profiles may read besides the standard
+    names of API keys, and `allow_hosts` the hosts besides the provider's that may receive the values; `*` stands for any
+    text. `middleware` and `sinks` map names used in profiles to factory functions. Raises
     ProfileError with the file, the line and the most similar valid name.
     """
     if not (default is None or isinstance(default, (str, Mapping)) or callable(default)):
@@ -62,12 +84,14 @@ def load_profiles(
     for argument, factories in (("middleware", middleware), ("sinks", sinks)):
         if not isinstance(factories, Mapping) or not all(map(callable, factories.values())):
             raise ProfileError(f"{argument} must map names to functions, like {{'mine': make_mine}}", key=argument)
+    permissions = checked_permissions(allow_env, allow_hosts)
     return Profiles(
         _registries_by_slug([*source_readers.installed_registries(), *source_readers.read_registries(sources)]),
         default,
-        Secrets(secrets.get if isinstance(secrets, Mapping) else secrets, env_file),
+        Secrets(secrets.get if isinstance(secrets, Mapping) else secrets, env_file, permissions.check_variable),
         dict(middleware),
         dict(sinks),
+        permissions,
     )
 
 
@@ -100,6 +124,7 @@ class Profiles:
     secrets: Secrets = field(default_factory=Secrets)
     middleware: Mapping[str, Callable[..., Any]] = EMPTY_DICT
     sinks: Mapping[str, Callable[..., Any]] = EMPTY_DICT
+    permissions: Permissions = NOTHING_ALLOWED
 
     def __iter__(self) -> Iterator[str]:
         """Yield the names; a name that a later registry also has is yielded with its registry."""
@@ -118,6 +143,9 @@ class Profiles:
         except ProfileError:
             return False
 
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self)
+
     def __getitem__(self, name: str) -> Profile:
         return Profile(self, self._find_layer(name))
 
@@ -125,6 +153,7 @@ class Profiles:
         """Return the profile of this name, or None."""
         return self[name] if name in self else None  # noqa: SIM401  # this is the implementation of `get`
 
+    @hides_locals
     def resolve(
         self,
         profile: str | None = None,
@@ -153,7 +182,9 @@ class Profiles:
             raise ProfileError(error.reason + chooser, key=error.key, known=error.known) from None
         layers = lineage(selected_layer, self._in_registry)
         layer = {
-            path: SourcedValue(self._resolve_references(entry.value, path), entry.source)
+            path: SourcedValue(
+                _without_misplaced_secrets(self._resolve_references(entry.value, path), path), entry.source
+            )
             for path, entry in merge_layers(layers).items()
         }
         unmodified_layer = layer
@@ -165,6 +196,7 @@ class Profiles:
             raise ProfileError(
                 f"profile {selected_layer.name}: {error.reason}", key=error.key, known=error.known
             ) from None
+        check_middleware_configs(config.middleware, {**BUILTIN_MIDDLEWARE, **self.middleware})
         policy = layer[("allow_overrides",)].value if ("allow_overrides",) in layer else False
         return Plan(
             profile=selected_layer.slug,
@@ -172,11 +204,12 @@ class Profiles:
             chosen_by=chosen_by,
             lineage=tuple(base_layer.name for base_layer in layers),
             config=config,
-            fields=tuple(_plan_fields(layer, config)),
+            fields=tuple(plan_fields(layer, config)),
             version=selected_layer.version,
             overrides=freeze(printable_overrides(overrides)),
-            extensions=freeze(_extensions(unmodified_layer)),
+            extensions=freeze(merged_extensions(unmodified_layer)),
             allow_overrides=policy if isinstance(policy, bool) else tuple(policy),
+            profiles=self,
         )
 
     def _choose_profile(self, profile: str | None, conversation: Any, who: Requester) -> tuple[str, str]:
@@ -187,8 +220,8 @@ class Profiles:
             return name, "conversation"
         if name := self.secrets.environment_value(PROFILE_VARIABLE):
             return name, PROFILE_VARIABLE
-        if name := _default_for(self.default, who):
-            return name, "default" if isinstance(self.default, str) else f"default of {_requester_text(who)}"
+        if name := default_for(self.default, who):
+            return name, "default" if isinstance(self.default, str) else f"default of {requester_text(who)}"
         for registry in reversed(tuple(self.registries.values())):
             if registry.default:
                 return f"{registry.slug}/{registry.default}", "registry default"
@@ -242,6 +275,7 @@ class Profiles:
             return [self._resolve_references(item, path) for item in value]
         return value
 
+    @printable
     def __repr__(self) -> str:
         return f"<Profiles {', '.join(self)}>"
 
@@ -269,18 +303,22 @@ class Profile:
 
     @property
     def slug(self) -> str:
+        """Name of the profile in its registry."""
         return self.layer.slug
 
     @property
     def registry(self) -> str:
+        """Name of the registry."""
         return self.layer.registry
 
     @property
     def name(self) -> str:
+        """Name of the profile, with its registry."""
         return self.layer.name
 
     @property
     def description(self) -> str:
+        """Description, else the display name."""
         return self.layer.description or self.layer.display_name
 
     def resolve(self, overrides: Mapping[str, Any] = EMPTY_DICT) -> Plan:
@@ -289,8 +327,10 @@ class Profile:
 
     @property
     def config(self) -> EngineConfig:
+        """The resolved settings, without overrides. Raises ProfileError if they are invalid."""
         return self.resolve().config
 
+    @hides_locals
     def session(
         self, tools: Iterable[Any] = (), overrides: Mapping[str, Any] = EMPTY_DICT, **session_arguments: Any
     ) -> Session:
@@ -303,14 +343,28 @@ class Profile:
 
         return build_session(self.resolve(overrides), self.profiles, tools, **session_arguments)
 
+    @printable
     def __repr__(self) -> str:
         return f"<Profile {self.name}>"
 
+    @printable
     def __str__(self) -> str:
         return str(self.resolve())
 
     def _repr_html_(self) -> str:
         return self.resolve()._repr_html_()
+
+
+def _without_misplaced_secrets(value: Any, path: tuple[str, ...]) -> Any:
+    """Return the value. Raises ProfileError for a secret in a field that goes into Turns and plans."""
+    if isinstance(value, (Reference, Secret)) and path[0] not in SECRET_FIELDS:
+        name = ".".join(path)
+        secret_text = value.text if isinstance(value, Reference) else "a key"
+        raise ProfileError(
+            f"{name} must not contain a secret: {secret_text} is only possible in api_key, base_url, params and config",
+            key=name,
+        )
+    return value
 
 
 def profile_of(conversation: Any) -> str | None:
@@ -330,63 +384,6 @@ def profile_of(conversation: Any) -> str | None:
     runtime = turn.metadata.get(RUNTIME) if isinstance(turn, Turn) else None
     name = runtime.get("runtime_key") if isinstance(runtime, Mapping) else runtime  # old geppetto files hold a string
     return name if name and isinstance(name, str) else None
-
-
-def _default_for(default: DefaultProfile, who: Requester) -> str | None:
-    """Return the default profile of the requester, or None."""
-    if default is None or isinstance(default, str):
-        return default
-    if callable(default):
-        return default(who)
-    names = (
-        [who]
-        if isinstance(who, str)
-        else [name for kind, value in (who or {}).items() for name in (f"{kind}:{value}", value)]
-    )
-    return next((default[name] for name in names if name in default), default.get("*"))
-
-
-def _requester_text(who: Requester) -> str:
-    return (
-        who
-        if isinstance(who, str)
-        else ", ".join(f"{kind} {name}" for kind, name in (who or {}).items()) or "everybody"
-    )
-
-
-def _plan_fields(layer: Layer, config: EngineConfig) -> Iterator[Field]:
-    """Yield each field of the config with its source: a layer, an override or the default."""
-    sources = field_sources(layer)
-    plain_config = config.to_dict()
-    del plain_config["signature"]
-    for name, value in plain_config.items():
-        if name in ("params", "client", "loop", "model_info", "structured_output"):
-            for inner_name, inner_value in value.items():
-                inner_name = COST if (name, inner_name) == ("model_info", "prices") else inner_name
-                source = sources.get(f"{name}.{inner_name}") or (
-                    "the shipped table" if name == "model_info" else DEFAULT_SOURCE
-                )
-                yield Field(f"{name}.{inner_name}", inner_value, source)
-        else:
-            yield Field(name, value, sources.get(name, DEFAULT_SOURCE))
-    for path, entry in layer.items():
-        is_extra_model_info = (
-            path[0] == "model_info" and path[1] not in plain_config.get("model_info", {}) and path[1] != COST
-        )
-        if is_extra_model_info or path[0] in ("extensions", "allow_overrides", "widen_tools"):
-            yield Field(".".join(path), mask_secrets(entry.value), entry.source)
-
-
-def _extensions(layer: Layer) -> dict[str, Any]:
-    """Return the merged extensions as nested mappings."""
-    extensions: dict[str, Any] = {}
-    for path, entry in layer.items():
-        if path[0] == "extensions":
-            mapping = extensions
-            for part in path[1:-1]:
-                mapping = mapping.setdefault(part, {})
-            mapping[path[-1]] = mask_secrets(entry.value)
-    return extensions
 
 
 def _summary(profile: Profile) -> tuple[str, str, str]:

@@ -7,6 +7,7 @@ picker all use these tables.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -16,6 +17,7 @@ from typing import Any, Literal, TypeAlias, get_args, get_origin
 
 from ..engines.parameters.schema import looks_like_a_key
 from ..runtime.toolbox import parse_go_duration
+from ..safety.secret_texts import HIDDEN_TEXT, looks_secret, shown
 from .secrets import HEADER_FIELDS, is_secret_name
 
 FieldPath: TypeAlias = tuple[str, ...]
@@ -135,6 +137,7 @@ RUNTIME_FIELDS: dict[str, Any] = {
     "sinks": list,
     "loop": str | dict,
     "approval": Literal["never", "effectful", "always"] | list[str],
+    "policy": list,
 }
 """Settings of a run that are not sent to the model as parameters."""
 
@@ -177,7 +180,7 @@ SHORT_PARAMS: dict[str, FieldPath] = {
 }
 """Parameter of the short form → its path in geppetto's settings; all others are specific to one provider."""
 
-TYPE_DESCRIPTIONS = {
+TYPE_DESCRIPTIONS: dict[Any, str] = {
     str: "a string",
     int: "an integer",
     float: "a number",
@@ -208,6 +211,18 @@ class Mismatch:
 
     path: DocumentPath
     message: str
+
+
+def with_parsed_json(section_values: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a section of settings in which JSON texts of geppetto, which writes schemas so, are parsed."""
+    parsed_values = dict(section_values or {})
+    schema_text = parsed_values.get("structured_output_schema")
+    if isinstance(schema_text, str):
+        try:
+            parsed_values["structured_output_schema"] = json.loads(schema_text) if schema_text.strip() else None
+        except ValueError:  # refused as a text by the check of the fields
+            return parsed_values
+    return parsed_values
 
 
 def find_mismatch(value: Any, expected: Any, path: DocumentPath = ()) -> Mismatch | None:
@@ -291,7 +306,7 @@ def describe_value(value: Any, path: DocumentPath) -> str:
     )
     if may_hold_secret or isinstance(value, (Mapping, list, tuple, set)) or looks_like_a_key(value):
         return describe_kind(value)
-    return f"{value!r:.60}"
+    return shown(value)
 
 
 def describe_type(expected: Any) -> str:
@@ -343,5 +358,9 @@ def dotted_path(path: DocumentPath) -> str:
     """Return a path as text, like "profiles.base.like[0]"."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+        if isinstance(part, int):
+            text += f"[{part}]"
+            continue
+        name = HIDDEN_TEXT if looks_secret(part) else str(part)
+        text += f".{name}" if text else name
     return text

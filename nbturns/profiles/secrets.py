@@ -7,52 +7,27 @@ in plain text is wrapped in a `Secret`, which cannot be printed or pickled.
 
 from __future__ import annotations
 
-import hmac
+import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
-from urllib.parse import urlsplit, urlunsplit
+from typing import Any
+from urllib.parse import urlsplit
 
-from ..engines.provider import SECRET
-from ..errors import MissingPackageError, MisuseError, ProfileError
+from ..errors import MissingPackageError, ProfileError
 from ..packages import require
+from ..safety.secret_texts import Secret as Secret
+from ..safety.secret_texts import is_key, is_public_header, names_a_secret, public_url, urls_without_secrets
+from ..safety.visible_text import printable
 from ..values.frozen_json import freeze
 
 REFERENCE = re.compile(r"\$\{(env|keyring):([^{}]+)\}")
-NOT_SECRET = re.compile(r"(_tokens|cache_key)$")  # names that match SECRET but hold no secret
-
-URL_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
 SHELL_VARIABLE = re.compile(r"\$\{?[A-Za-z_]\w*\}?")
 
 HEADER_FIELDS = frozenset({"headers", "default_headers", "extra_headers", "default_query"})  # often contain API keys
-PUBLIC_HEADERS = frozenset(
-    {"anthropic-beta", "anthropic-version", "openai-beta", "user-agent", "http-referer", "x-title"}
-)
 
 SecretLookup = Callable[[str], str | None]
-
-
-class Secret:
-    """A secret text. It can be compared and revealed, but not printed, hashed or pickled."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def __repr__(self) -> str:
-        return "<secret>"
-
-    def __eq__(self, other: object) -> bool:
-        """Return whether both are the same secret; a secret never equals a plain text."""
-        return isinstance(other, Secret) and hmac.compare_digest(self._text.encode(), other._text.encode())
-
-    __hash__ = None  # type: ignore[assignment]  # a hash would leak information about the secret
-
-    def __reduce__(self) -> NoReturn:
-        raise MisuseError("a secret cannot be pickled; refer to it in the profile as ${env:NAME}")
 
 
 class Reference:
@@ -61,8 +36,9 @@ class Reference:
     __slots__ = ("text",)
 
     def __init__(self, text: str) -> None:
-        self.text = text
+        self.text: str = text
 
+    @printable
     def __repr__(self) -> str:
         return self.text
 
@@ -77,20 +53,31 @@ class Secrets:
     """Look up secrets in a custom lookup, the environment, a `.env` file and the system keyring.
 
     `lookup(name)` returns the secret or None and is tried first. `env_file` is read at every lookup and may be missing.
+    `check_variable(name, key)` raises ProfileError if the field `key` may not read the environment variable `name`.
     """
 
-    def __init__(self, lookup: SecretLookup | None = None, env_file: str | os.PathLike[str] | None = ".env") -> None:
+    def __init__(
+        self,
+        lookup: SecretLookup | None = None,
+        env_file: str | os.PathLike[str] | None = ".env",
+        check_variable: Callable[[str, str], object] | None = None,
+    ) -> None:
         self._custom_lookup = lookup
+        self._check_variable = check_variable
         self._env_file = None if env_file is None else Path(env_file)
 
     def environment_value(self, name: str) -> str | None:
         """Return the value of the variable `name` from the custom lookup, the environment or `.env`; None if it is not set."""
-        value = self._custom_lookup(name) if self._custom_lookup else None
-        if value is not None and not isinstance(value, str):
-            raise ProfileError(f"secrets must return a str or None for {name}, not {type(value).__name__}", key=name)
+        value = self._given_value(name)
         if value is None:
             value = os.environ.get(name)
         return self._env_file_values().get(name) if value is None else value
+
+    def _given_value(self, name: str) -> str | None:
+        value = self._custom_lookup(name) if self._custom_lookup else None
+        if value is not None and not isinstance(value, str):
+            raise ProfileError(f"secrets must return a str or None for {name}, not {type(value).__name__}", key=name)
+        return value
 
     def _env_file_values(self) -> Mapping[str, str | None]:
         if self._env_file is None or not self._env_file.is_file():
@@ -106,7 +93,7 @@ class Secrets:
         Raises ProfileError for a reference that cannot be resolved; `key` names the field in that error.
         """
         if isinstance(value, Secret):
-            return value._text
+            return value.reveal()
         if isinstance(value, Reference):
             return REFERENCE.sub(lambda match: self._lookup_reference(match[1], match[2].strip(), key), value.text)
         if isinstance(value, Mapping):
@@ -117,6 +104,8 @@ class Secrets:
 
     def _lookup_reference(self, kind: str, name: str, key: str) -> str:
         """Return the text for one reference. Raises ProfileError if it cannot be resolved."""
+        if kind == "env" and self._check_variable is not None and self._given_value(name) is None:
+            self._check_variable(name, key)
         secret = self.environment_value(name) if kind == "env" else _keyring_password(name, key)
         if secret is None:
             if kind == "keyring":
@@ -147,7 +136,7 @@ def _keyring_password(name: str, key: str) -> str | None:
 
 def is_secret_name(name: str) -> bool:
     """Return whether a field, parameter or variable with this name holds a secret."""
-    return bool(SECRET.search(name)) and not NOT_SECRET.search(name)
+    return names_a_secret(name)
 
 
 def wrap_secrets(value: Any, name: str, *, secret: bool = False) -> Any:
@@ -157,14 +146,11 @@ def wrap_secrets(value: Any, name: str, *, secret: bool = False) -> Any:
     """
     secret = secret or is_secret_name(name)
     if isinstance(value, Mapping) and name in HEADER_FIELDS:
-        return {
-            key: wrap_secrets(item, str(key), secret=str(key).lower() not in PUBLIC_HEADERS)
-            for key, item in value.items()
-        }
+        return {key: wrap_secrets(item, str(key), secret=not is_public_header(str(key))) for key, item in value.items()}
     if isinstance(value, str):
         if REFERENCE.search(value):
             return Reference(value)
-        return Secret(value) if secret and value else value
+        return Secret(value) if value and (secret or is_key(value)) else value
     if isinstance(value, Mapping):
         return {key: wrap_secrets(item, str(key), secret=secret) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -182,16 +168,12 @@ def mask_secrets(value: Any) -> Any:
         return {key: mask_secrets(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [mask_secrets(item) for item in value]
-    return URL_CREDENTIALS.sub("", value) if isinstance(value, str) and "://" in value else value
+    return urls_without_secrets(value) if isinstance(value, str) else value
 
 
-def strip_credentials(url: str) -> str:
+def strip_credentials(url: str | Reference) -> str:
     """Return a URL without user, password, query and fragment, all of which may contain keys."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "…"
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return url.text if isinstance(url, Reference) else public_url(url)
 
 
 def freeze_params(params: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -205,3 +187,33 @@ def _contains_secret(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
         return any(_contains_secret(item) for item in value)
     return isinstance(value, (Secret, Reference))
+
+
+def secret_leaves(masked: Any, revealed: Any) -> Iterator[str]:
+    """Yield the revealed texts in place of each secret and reference of `masked`, which has the same structure."""
+    if isinstance(masked, Secret):
+        yield str(revealed)
+    elif isinstance(masked, Reference) and isinstance(revealed, str):
+        yield revealed
+    elif isinstance(masked, Mapping) and isinstance(revealed, Mapping):
+        for name, item in masked.items():
+            yield from secret_leaves(item, revealed.get(name))
+    elif isinstance(masked, (list, tuple)) and isinstance(revealed, (list, tuple)):
+        for item, revealed_item in zip(masked, revealed, strict=False):
+            yield from secret_leaves(item, revealed_item)
+
+
+def printed_value(value: Any) -> str:
+    """Return a value of a config for printing, on one line if it is short."""
+    if isinstance(value, str):
+        return value if "\n" not in value and len(value) < 100 else json.dumps(value, ensure_ascii=False)[:97] + "…"
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def is_http_url(text: str) -> bool:
+    """Return whether `text` is an absolute http or https URL."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

@@ -6,13 +6,17 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
+from urllib.parse import unquote, urlsplit
 
 from ..errors import LoadError, ProfileError
 from ..plugins import load_plugins
+from ..safety.regular_files import open_regular, read_regular
+from ..safety.secret_texts import shown
 from .registry import Registry, RegistryReader
-from .schema import describe_kind
+from .schema import describe_kind, suggest
 
 ProfileSource: TypeAlias = str | os.PathLike[str] | Mapping[str, Any]
 SQLITE_SUFFIXES = (".db", ".sqlite", ".sqlite3")
@@ -84,9 +88,9 @@ def _registries_from_name(name: str) -> Iterator[Registry]:
 
 def _is_sqlite_file(path: Path) -> bool:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(len(SQLITE_HEADER)) == SQLITE_HEADER
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 
@@ -95,9 +99,11 @@ def _registry_from_yaml(path: Path) -> Registry:
     from ..serialization.yaml_text import lines_by_path, yaml_documents
 
     try:
-        content = path.expanduser().read_bytes()
-    except OSError as error:
-        raise ProfileError(f"cannot be read: {error.strerror}", key=str(path), file=str(path)) from None
+        content = read_regular(path.expanduser())
+    except (OSError, ValueError) as error:  # ValueError: a name with NUL
+        raise ProfileError(
+            f"cannot be read: {getattr(error, 'strerror', None) or error}", key=str(path), file=str(path)
+        ) from None
     try:
         content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8")
     except UnicodeDecodeError as error:
@@ -119,22 +125,17 @@ def _registry_from_yaml(path: Path) -> Registry:
 
 
 def _registries_from_sqlite(name: str) -> Iterator[Registry]:
-    """Yield the registries of a geppetto database: one JSON text per row of `profile_registries`."""
-    import sqlite3
-    from contextlib import closing
-
-    uri = name if name.startswith("file:") else Path(name).expanduser().resolve().as_uri()
-    try:
-        with closing(sqlite3.connect(uri + ("&" if "?" in uri else "?") + "mode=ro", uri=True)) as connection:
-            rows = connection.execute("SELECT slug, payload_json FROM profile_registries ORDER BY slug").fetchall()
-    except sqlite3.Error as error:
-        raise ProfileError(f"not a database of profiles: {error}", key=name, file=name) from None
-    for slug, payload in rows:
-        source = f"{name} row {slug}"
+    for row in _database_rows(name):
+        slug = row["slug"]
+        source = f"{name} row {shown(slug)}"
+        if not isinstance(slug, str):
+            raise ProfileError(f"the slug must be a text, not {describe_kind(slug)}", key=name, file=source)
         try:
-            data = json.loads(payload)
-        except ValueError as error:
+            payload = row["payload_json"]
+            data = json.loads(payload if isinstance(payload, (str, bytes)) else str(payload))
+        except (ValueError, RecursionError) as error:
             raise ProfileError(f"payload_json is not valid JSON: {error}", key=slug, file=source) from None
+        default_profile = data.get("default_profile_slug") if isinstance(data, Mapping) else None
         if isinstance(data, Mapping):
             data = {key: value for key, value in data.items() if key != "default_profile_slug"}
             data["profiles"] = {
@@ -148,7 +149,47 @@ def _registries_from_sqlite(name: str) -> Iterator[Registry]:
             raise ProfileError(
                 f"the row has the slug {slug!r}, but its payload has {registry.slug!r}", key=slug, file=source
             )
-        yield registry
+        yield _with_default_profile(registry, default_profile, source)
+
+
+def _with_default_profile(registry: Registry, slug: Any, source: str) -> Registry:
+    """Return the registry with the default profile that its database names. Raises ProfileError when it has no such profile."""
+    if not slug:
+        return registry
+    profile_slug = str(slug).strip().lower()
+    if profile_slug not in registry.profiles:
+        raise ProfileError(
+            f"default_profile_slug is {slug!r:.60}, which is not a profile here; {suggest(profile_slug, registry.profiles)}",
+            key="default_profile_slug",
+            known=tuple(registry.profiles),
+            file=source,
+        )
+    return replace(registry, default_profile=profile_slug)
+
+
+def _database_rows(name: str) -> list[dict[str, Any]]:
+    """Return the rows of a database by slug. Raises ProfileError."""
+    from ..importers.kit.sqlite_database import open_database
+
+    path = _path_of_database(name)
+    try:
+        open_regular(path).close()
+        with open_database(path, name) as database:
+            database.require_tables(["profile_registries"])
+            database.columns("profile_registries")  # refuses computed ones
+            rows = list(database.rows("SELECT slug, payload_json FROM profile_registries"))
+    except OSError as error:
+        raise ProfileError(f"cannot be read: {error.strerror or error}", key=name, file=name) from None
+    except LoadError as error:
+        raise ProfileError(f"not a database of profiles: {error.reason}", key=name, file=name) from None
+    return sorted(rows, key=lambda row: str(row["slug"]))
+
+
+def _path_of_database(name: str) -> Path:
+    """Return the path of a database that is named by a path or as `file:…?…`, as Go programs do."""
+    if not name.startswith("file:"):
+        return Path(name).expanduser().resolve()
+    return Path(unquote(urlsplit(name).path)).expanduser().resolve()
 
 
 WORD_BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")

@@ -158,8 +158,8 @@ def test_an_unknown_middleware_or_an_unsuitable_config_is_an_error(use: Any, mes
 
 
 def test_the_engine_is_built_with_the_settings_of_the_profile(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TEAM_API_KEY", "sk-of-the-team")
-    profiles = team(api_key="${env:TEAM_API_KEY}", params={"max_tokens": 200, "temperature": 0, "top_k": 3})
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-of-the-team")
+    profiles = team(api_key="${env:ANTHROPIC_API_KEY}", params={"max_tokens": 200, "temperature": 0, "top_k": 3})
     engine: Any = profiles["base"].session().engine
 
     body = engine.request(nt.turn("hi"), Scope())
@@ -299,7 +299,7 @@ def test_a_secret_is_looked_up_in_a_function_then_the_environment_then_a_file(
     data = {"p": {"engine": "anthropic:x", "api_key": "${env:TEAM_API_KEY}"}}
 
     def key(**where: Any) -> Any:
-        profiles = load_profiles(data, **where)
+        profiles = load_profiles(data, allow_env=["TEAM_API_KEY"], **where)
         return profiles.secrets.reveal(profiles.resolve("p").config.api_key, "api_key")
 
     monkeypatch.delenv("TEAM_API_KEY", raising=False)

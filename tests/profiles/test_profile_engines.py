@@ -29,7 +29,8 @@ def test_the_server_receives_the_settings_and_the_prices_make_the_cost(engine: s
             "params": {"max_tokens": 99},
             "model_info": {"cost": {"input": 1_000_000, "output": 0}},
         }
-        profiles = load_profiles({"p": data}, env_file=None, secrets={"TEAM_API_KEY": "sk-of-the-team"}.get)
+        secrets = {"TEAM_API_KEY": "sk-of-the-team"}.get
+        profiles = load_profiles({"p": data}, env_file=None, secrets=secrets, allow_hosts=["127.0.0.1"])
         turn = profiles["p"].session().ask("Hamlet?").result(timeout=60)
         request = json.dumps(server.log[-1])
 

@@ -214,8 +214,8 @@ profiles:
         ("claude", "anthropic:m"),
         ("anthropic", "anthropic:m"),
         ("gemini", "gemini:m"),
-        ("groq", "openai-chat:m"),
-        ("fireworks", "openai-chat:m"),
+        ("groq", "groq:m"),
+        ("fireworks", "fireworks:m"),
     ],
 )
 def test_an_api_type_selects_a_provider(api_type: str, engine: str) -> None:

@@ -273,7 +273,7 @@ def test_a_model_named_by_the_environment_is_in_the_signature(monkeypatch: pytes
     def resolve(model: str) -> Plan:
         monkeypatch.setenv("MY_MODEL", model)
         settings = {"chat": {"engine": "${env:MY_MODEL}", "api_type": "claude"}}
-        return load_profiles({"p": {"inference_settings": settings}}, env_file=None).resolve("p")
+        return load_profiles({"p": {"inference_settings": settings}}, env_file=None, allow_env=["MY_*"]).resolve("p")
 
     assert resolve("one").config.model == "one"
     assert resolve("one").signature != resolve("two").signature

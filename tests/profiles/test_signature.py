@@ -109,6 +109,10 @@ def test_different_requests_have_different_signatures(
 def test_the_signature_ignores_unsent_fields(
     engine: str, fields: dict[str, Any], extra_fields: dict[str, Any], params: dict[str, Any]
 ) -> None:
+    if not fields.get("tools", ["weather"]):
+        extra_fields = {
+            name: value for name, value in extra_fields.items() if name != "approval"
+        }  # of a tool there is not
     profile = {"engine": engine, "api_key": "k", **fields}
     assert signature_and_request(profile) == signature_and_request(
         {**profile, **extra_fields, "params": {**profile.get("params", {}), **params}}
