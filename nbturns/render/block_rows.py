@@ -7,7 +7,6 @@ call and its result, the blocks of one model call) have the same `call` or `infe
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict
 
@@ -15,7 +14,9 @@ from ..values.frozen_json import thaw
 from ..values.images import image_bytes, normal_image
 from ..values.inference_results import DURATION_MS, STDOUT, InferenceResult
 from ..values.turns import Block
-from .pretty_json import format_json
+from .annotations import Mark, block_marks
+from .content_forms import has_form
+from .pretty_json import format_json, format_json_text
 from .text import TextForm, block_text, call_line, shorten, transcript_text, visible
 
 ICONS = {"system": "§", "user": "›", "llm_text": "¶", "tool_call": "ƒ", "tool_use": "↳", "reasoning": "∴"}
@@ -33,7 +34,8 @@ OPEN_DATA_LINES = 6
 class Row(TypedDict, total=False):
     """The row of a block. With `fold` the body is folded under `head`; `size` is its number of characters.
 
-    `open` marks a streaming block, whose `body` grows.
+    `open` marks a streaming block, whose `body` grows. With `form` the block has another form (`content_nodes.py`), and
+    `child` is the id of the Run that a call started.
     """
 
     kind: str
@@ -50,7 +52,10 @@ class Row(TypedDict, total=False):
     inference: str
     images: list[str]
     elsewhere: list[str]
+    marks: list[Mark]
     open: bool
+    form: bool
+    child: str
 
 
 class ModelCallCells(TypedDict, total=False):
@@ -66,6 +71,7 @@ class ModelCallCells(TypedDict, total=False):
     cached: int
     reasoning: int
     cost: float
+    estimated: bool
     ms: int
     first: int
 
@@ -88,12 +94,18 @@ def block_row(block: Block) -> Row:
         table_row["call"] = visible(block.tool_call_id)
     if block.kind == "tool_call":
         table_row["name"] = visible(block.name)
+        if child_id := block.child_run_id:
+            table_row["child"] = visible(child_id)
     if block.error:
         table_row["error"] = True
     if (duration_ms := block.metadata.get(DURATION_MS)) is not None:
         table_row["ms"] = duration_ms
     if call_key := model_call_key(block):
         table_row["inference"] = call_key
+    if has_form(block):
+        table_row["form"] = True
+    if marks := block_marks(block):
+        table_row["marks"] = marks
     data_urls = [_image_data_url(image) for image in block.images]
     if picture_urls := [data_url for data_url in data_urls if data_url]:
         table_row["images"] = picture_urls
@@ -131,7 +143,7 @@ def _format_result(result: Any) -> str:
     """Return a result over several lines; geppetto keeps results as JSON text, which is parsed first."""
     if isinstance(result, str) and result[:1] in ("{", "["):
         try:
-            return _format_value(json.loads(result))
+            return visible(format_json_text(result))
         except (ValueError, RecursionError):  # not JSON, or nested too deeply
             return visible(result)
     return _format_value(result)
@@ -182,7 +194,12 @@ def model_call_key(block: Block) -> str:
     if block.inference_id:
         return visible(block.inference_id)
     result = block.inference
-    return "" if result is None else visible(result.inference_id) or f"result {hash(result)}"
+    return "" if result is None else result_key(result)
+
+
+def result_key(result: InferenceResult) -> str:
+    """Return the key of a model call from its result."""
+    return visible(result.inference_id) or f"result {hash(result)}"
 
 
 def model_call_cells_by_key(blocks: Iterable[Block]) -> dict[str, ModelCallCells]:
@@ -211,6 +228,8 @@ def model_call_cells(result: InferenceResult) -> ModelCallCells:
         call_cells |= {"cached": result.usage.cached_tokens, "reasoning": result.usage.reasoning_tokens}
     if result.cost is not None:
         call_cells["cost"] = result.cost
+        if result.cost_source == "table":
+            call_cells["estimated"] = True
     if result.duration_ms is not None:
         call_cells["ms"] = result.duration_ms
     if result.time_to_first_token_ms is not None:
@@ -229,6 +248,11 @@ def duration_text(ms: float | None) -> str:
     if ms < 60_000:
         return f"{ms / 1000:.2f} s"
     return f"{int(ms // 60_000)} min {int(ms % 60_000 // 1000)} s"
+
+
+def dollar_text(cost: float, *, estimated: bool = False) -> str:
+    """Return an amount in USD as text, with "≈" before an estimate: $0.0123, ≈ $0.0123."""
+    return f"{'≈ ' if estimated else ''}${cost:.4f}"
 
 
 def token_text(call: ModelCallCells) -> str:

@@ -10,21 +10,24 @@ from collections import Counter
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from ..errors import MisuseError
 from ..packages import require
+from ..safety.visible_text import printable
 from ..values.blocks import Block
 from ..values.frozen_json import FrozenDict
 from ..values.persistent_list import PersistentList
 from ..values.turns import Run, Turn
 from .block_rows import block_body
 from .diff import Piece, diff_pieces, matching_positions
-from .text import call_line, shorten, visible
+from .text import call_line, call_listing, has_text_block, shorten, visible, visible_space
 from .totals import count_phrase, usage_phrases
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from .group_comparison import GroupComparison
 
 ChangeType: TypeAlias = Literal["same", "edited", "added", "removed", "moved"]
 
@@ -70,6 +73,14 @@ class Change:
         )
 
     @property
+    def only_white_space(self) -> bool:
+        """True if the two blocks have the same text but for white space."""
+        if self.a is None or self.b is None or not self.fields or {"kind", "role"} & set(self.fields):
+            return False
+        text_a, text_b = _diff_texts(self.a, self.b)
+        return text_a != text_b and "".join(text_a.split()) == "".join(text_b.split())
+
+    @property
     def pieces(self) -> tuple[Piece, ...]:
         """The text of the block as stretches that are "same", "removed" or "added"."""
         if self.a is not None and self.b is not None:
@@ -77,6 +88,7 @@ class Change:
         text = "".join(_diff_text(block) for block in (self.a, self.b) if block is not None)
         return (("added" if self.a is None else "removed", text),) if text else ()
 
+    @printable
     def __repr__(self) -> str:
         position_text = " → ".join(
             f"#{block_index}" for block_index in (self.a_index, self.b_index) if block_index is not None
@@ -109,6 +121,20 @@ class Comparison:
         """One line about each side: name, models, number of blocks, and totals of the model calls."""
         return _side_summary(self.a), _side_summary(self.b)
 
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """A DataFrame with a row for each side: its counts and outcome, and the differences to the first."""
+        from .comparison_metrics import metrics_frame
+
+        return metrics_frame((self.a, self.b))
+
+    @property
+    def divergence(self) -> int | None:
+        """The index of the first block that is not the same on both sides; None if all are the same."""
+        from .comparison_metrics import first_divergence
+
+        return first_divergence((self.a, self.b))
+
     def to_df(self) -> pd.DataFrame:
         """Return a DataFrame with one row for each pair, unchanged pairs included.
 
@@ -137,10 +163,12 @@ class Comparison:
 
         return comparison_html(self)
 
+    @printable
     def __repr__(self) -> str:
         summary = ", ".join(f"{count} {what}" for what, count in self.counts.items())
         return f"<Comparison {summary or 'of nothing with nothing'}>"
 
+    @printable
     def __str__(self) -> str:
         """The changes as lines, like those of `diff`."""
         return "\n".join([repr(self), *(line for row in self.changes for line in _change_lines(row))])
@@ -150,41 +178,49 @@ POSITION_COLUMNS = ("a_turn", "a_index", "b_turn", "b_index")
 CHANGE_SIGNS = {"same": "=", "edited": "~", "added": "+", "removed": "−", "moved": "↕"}
 
 
-def compare(a: Any, b: Any) -> Comparison:
-    """Compare two Turns or Runs, also those of sessions, executions and snapshots.
+@overload
+def compare(a: Any, b: Any) -> Comparison: ...
+@overload
+def compare(a: Any, b: Any, c: Any, /, *others: Any) -> GroupComparison: ...
+def compare(a: Any, b: Any, *others: Any) -> Comparison | GroupComparison:
+    """Compare two or more Turns or Runs, also those of sessions, executions and snapshots.
 
     A Run is compared by the new blocks of each of its Turns. Ids of blocks and calls, and costs,
-    are ignored. Raises MisuseError for other values.
+    are ignored. Of three or more, `pairs` compare the first with each of the others. Raises MisuseError for other values.
     """
-    a, b = _turn_or_run(a), _turn_or_run(b)
-    if isinstance(a, Run) != isinstance(b, Run):  # a Turn is compared as a Run of one Turn
-        a, b = (value if isinstance(value, Run) else Run((value,)) for value in (a, b))
-    return Comparison(a, b, tuple(_compare_blocks(_placed_blocks(a), _placed_blocks(b))))
+    values = [_turn_or_run(value) for value in (a, b, *others)]
+    if len({isinstance(value, Run) for value in values}) > 1:  # a Turn is compared as a Run of one Turn
+        values = [value if isinstance(value, Run) else Run((value,)) for value in values]
+    pairs = tuple(_compare_two(values[0], other) for other in values[1:])
+    if not others:
+        return pairs[0]
+    from .group_comparison import GroupComparison
+
+    return GroupComparison(tuple(values), pairs)
+
+
+def _compare_two(a: Turn | Run, b: Turn | Run) -> Comparison:
+    return Comparison(a, b, tuple(_compare_blocks(placed_blocks(a), placed_blocks(b))))
 
 
 def _turn_or_run(value: Any) -> Turn | Run:
     for item in (value, getattr(value, "run", None), getattr(value, "turn", None)):
         if isinstance(item, (Turn, Run)):
             return item
-    raise MisuseError(f"compare() expects two Turns or Runs, got {type(value).__name__}: {value!r:.60}")
+    raise MisuseError(f"compare() expects Turns or Runs, got {type(value).__name__}: {value!r:.60}")
 
 
 def _side_summary(conversation: Turn | Run) -> str:
     inference_results = conversation.inferences
-    models = sorted({visible(result.model) for result in inference_results if result.model})
+    models = shorten(", ".join(sorted({visible(result.model) for result in inference_results if result.model})), 80)
     name_part = shorten(conversation.name, 60) if isinstance(conversation, Run) else ""
     latest_blocks = conversation.latest if isinstance(conversation, Run) else conversation
-    parts = [
-        name_part,
-        shorten(", ".join(models), 80),
-        count_phrase(len(latest_blocks), "block"),
-        *usage_phrases(inference_results),
-    ]
+    parts = [name_part, models, count_phrase(len(latest_blocks), "block"), *usage_phrases(inference_results)]
     return " · ".join(part for part in parts if part)
 
 
 @dataclass(frozen=True, slots=True)
-class _PlacedBlock:
+class PlacedBlock:
     """A block and the place where it first appears."""
 
     turn: int
@@ -192,9 +228,10 @@ class _PlacedBlock:
     block: Block
 
 
-def _placed_blocks(value: Turn | Run) -> list[_PlacedBlock]:
+def placed_blocks(value: Turn | Run) -> list[PlacedBlock]:
+    """Return the blocks of a Turn, or the new blocks of each Turn of a Run, with their places."""
     turns = value.turns if isinstance(value, Run) else (value,)
-    placed_blocks: list[_PlacedBlock] = []
+    result: list[PlacedBlock] = []
     seen_ids: set[int] = set()
     previous_blocks: PersistentList[Block] = PersistentList()
     for turn_index, turn in enumerate(turns):
@@ -202,12 +239,12 @@ def _placed_blocks(value: Turn | Run) -> list[_PlacedBlock]:
         for index, block in enumerate(turn.blocks.since(first_new_index), first_new_index):
             if len(turns) == 1 or id(block) not in seen_ids:
                 seen_ids.add(id(block))
-                placed_blocks.append(_PlacedBlock(turn_index, index, block))
+                result.append(PlacedBlock(turn_index, index, block))
         previous_blocks = turn.blocks
-    return placed_blocks
+    return result
 
 
-def _compare_blocks(a: list[_PlacedBlock], b: list[_PlacedBlock]) -> Iterator[Change]:
+def _compare_blocks(a: list[PlacedBlock], b: list[PlacedBlock]) -> Iterator[Change]:
     shared_count = 0
     while shared_count < min(len(a), len(b)) and a[shared_count].block is b[shared_count].block:
         yield _make_change("same", a[shared_count], b[shared_count])
@@ -215,7 +252,7 @@ def _compare_blocks(a: list[_PlacedBlock], b: list[_PlacedBlock]) -> Iterator[Ch
     yield from _compare_tails(a[shared_count:], b[shared_count:])
 
 
-def _compare_tails(a: list[_PlacedBlock], b: list[_PlacedBlock]) -> Iterator[Change]:
+def _compare_tails(a: list[PlacedBlock], b: list[PlacedBlock]) -> Iterator[Change]:
     keys_a, keys_b = _comparison_keys(
         [placed_block.block for placed_block in a], [placed_block.block for placed_block in b]
     )
@@ -243,8 +280,8 @@ def _compare_tails(a: list[_PlacedBlock], b: list[_PlacedBlock]) -> Iterator[Cha
             yield _make_change("removed", a[n], None)
 
 
-def _make_change(what: ChangeType, a: _PlacedBlock | None, b: _PlacedBlock | None) -> Change:
-    if what == "same" and a and b and a.block is not b.block and _content_key(a.block) != _content_key(b.block):
+def _make_change(what: ChangeType, a: PlacedBlock | None, b: PlacedBlock | None) -> Change:
+    if what == "same" and a and b and a.block is not b.block and content_key(a.block) != content_key(b.block):
         what = "edited"  # the ids are equal, the contents differ
     block_a, index_a, turn_a = (a.block, a.index, a.turn) if a else (None, None, None)
     block_b, index_b, turn_b = (b.block, b.index, b.turn) if b else (None, None, None)
@@ -260,12 +297,13 @@ def _comparison_keys(a: list[Block], b: list[Block]) -> tuple[list[Hashable], li
     common_ids = unique_ids(a) & unique_ids(b)
 
     def keys_of(blocks: list[Block]) -> list[Hashable]:
-        return [("id", block.id) if block.id in common_ids else _content_key(block) for block in blocks]
+        return [("id", block.id) if block.id in common_ids else content_key(block) for block in blocks]
 
     return keys_of(a), keys_of(b)
 
 
-def _content_key(block: Block) -> Hashable:
+def content_key(block: Block) -> Hashable:
+    """Return the content of a block without ids: equal for blocks that are the same."""
     return block.kind, block.role, _comparable_payload(block)
 
 
@@ -333,6 +371,8 @@ def _similarity(a: Block, b: Block, words_a: frozenset[str], words_b: frozenset[
 
 def _diff_texts(a: Block, b: Block) -> tuple[str, str]:
     """Return the texts to compare word by word: short calls in one line, long calls over several lines."""
+    if has_text_block(a) or has_text_block(b):
+        return visible(call_listing(a)), visible(call_listing(b))
     if a.kind == b.kind == "tool_call":
         lines = call_line(a, CALL_LINE_LENGTH), call_line(b, CALL_LINE_LENGTH)
         if not any(line.endswith("…") for line in lines):
@@ -347,9 +387,11 @@ def _diff_text(block: Block) -> str:
 
 def _change_lines(row: Change) -> Iterator[str]:
     index_text = " → ".join(f"#{n}" for n in (row.a_index, row.b_index) if n is not None)
-    yield f"{CHANGE_SIGNS[row.what]} {index_text} {row.kind}{' (' + ', '.join(row.fields) + ')' if row.fields else ''}"
+    notes = [*row.fields, *(["white space only"] if row.only_white_space else [])]
+    yield f"{CHANGE_SIGNS[row.what]} {index_text} {row.kind}{' (' + ', '.join(notes) + ')' if notes else ''}"
     if row.what == "moved" and not row.fields:
         return
     for what, text in row.pieces:
         if what != "same":
-            yield from (f"    {'-' if what == 'removed' else '+'} {line}" for line in text.splitlines() or [text])
+            shown_text = visible_space(text) if text.isspace() else text
+            yield from (f"    {'-' if what == 'removed' else '+'} {line}" for line in shown_text.splitlines())

@@ -12,7 +12,7 @@ from .block_rows import ICONS, OPEN_LINES, OPEN_TEXT, OTHER_ICON, block_head
 from .comparison import CHANGE_SIGNS, Change, Comparison
 from .diff import Piece
 from .html import MAX_ROWS, MAX_TEXT_LENGTH, NO_SHORTCUTS, block_classes, styled_table
-from .text import shorten, visible
+from .text import shorten, visible, visible_space
 
 MAX_OPEN_SAME_ROWS = 2  # equal blocks in a row up to which they are not folded
 CONTEXT_LENGTH = 160  # characters of unchanged text shown on both sides of a change
@@ -108,7 +108,12 @@ def _index_range(group: list[Change], name: str) -> str:
 
 
 def _change_row(row: Change, *, whole: bool) -> str:
-    differs = ", ".join(name for name in row.fields if name not in ("text", "args", "result", "error"))
+    differs = ", ".join(
+        [
+            *(name for name in row.fields if name not in ("text", "args", "result", "error")),
+            *(["white space only"] if row.only_white_space else []),
+        ]
+    )
     note = f"<small>{escape(visible(differs))}</small>" if differs else ""
     kind = f'<td class="nbt-kind"><b>{ICONS.get(row.kind, OTHER_ICON)}</b> {escape(visible(row.kind))}</td>'
     cells = f'<td class="nbt-what">{CHANGE_SIGNS[row.what]} {row.what}{note}</td>{kind}'
@@ -134,7 +139,9 @@ def _side_cells(index: int | None, pieces: Sequence[Piece], side: str, *, whole:
     mark = "del" if side == "removed" else "ins"
     side_pieces = [(what, text) for what, text in pieces if what in ("same", side)]
     marked_text = "".join(
-        f"<{mark}>{_limit_text(text, whole=whole)}</{mark}>" if what == side else _shorten_middle(text, whole=whole)
+        f"<{mark}>{_limit_text(visible_space(text) if text.isspace() else text, whole=whole)}</{mark}>"
+        if what == side
+        else _shorten_middle(text, whole=whole)
         for what, text in side_pieces
     )
     length = sum(len(text) for _, text in side_pieces)
@@ -148,13 +155,14 @@ def _side_cells(index: int | None, pieces: Sequence[Piece], side: str, *, whole:
 
 def _limit_text(text: str, *, whole: bool) -> str:
     if whole or len(text) <= MAX_TEXT_LENGTH:
-        return escape(text)
-    return f"{escape(text[:MAX_TEXT_LENGTH])}<small>… {len(text) - MAX_TEXT_LENGTH:,} more characters</small>"
+        return escape(visible(text))
+    omitted_count = len(text) - MAX_TEXT_LENGTH
+    return f"{escape(visible(text[:MAX_TEXT_LENGTH]))}<small>… {omitted_count:,} more characters</small>"
 
 
 def _shorten_middle(text: str, *, whole: bool) -> str:
     """Return unchanged text; the middle of a long one is omitted."""
     if whole or len(text) <= 4 * CONTEXT_LENGTH:
-        return escape(text)
-    omitted_count = len(text) - 2 * CONTEXT_LENGTH
-    return f"{escape(text[:CONTEXT_LENGTH])}<small>… {omitted_count:,} characters the same …</small>{escape(text[-CONTEXT_LENGTH:])}"
+        return escape(visible(text))
+    omitted = f"<small>… {len(text) - 2 * CONTEXT_LENGTH:,} characters the same …</small>"
+    return f"{escape(visible(text[:CONTEXT_LENGTH]))}{omitted}{escape(visible(text[-CONTEXT_LENGTH:]))}"

@@ -19,6 +19,7 @@ Piece: TypeAlias = tuple[str, str]
 
 MAX_EQUAL_PAIRS = 1_000_000  # equal pairs up to which difflib aligns a stretch without unique items
 MAX_WORD_DIFF_LENGTH = 200_000  # characters of a text up to which words are aligned; lines above it
+MAX_ALIGNMENT_STEPS = 20_000_000  # pairs that difflib looks at for one stretch: about a second
 MIN_COMMON_SHARE = 0.2  # texts with less in common are one removed and one added text
 
 _WORDS = re.compile(r"\d+(?:[.,]\d+)*|\w+|\n|[^\S\n]+|[^\w\s]")
@@ -43,15 +44,41 @@ def matching_positions(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[tup
             edges = [(a_from, b_from), *((a_from + i, b_from + j) for i, j in anchors), (a_to, b_to)]
             ranges += [(i, next_i, j, next_j) for (i, j), (next_i, next_j) in itertools.pairwise(edges)]
         elif _equal_pair_count(a[a_from:a_to], b[b_from:b_to]) <= MAX_EQUAL_PAIRS:
-            matcher = SequenceMatcher(None, a[a_from:a_to], b[b_from:b_to], autojunk=False)
-            for matching_block in matcher.get_matching_blocks():
-                matching_places += [
-                    (a_from + matching_block.a + n, b_from + matching_block.b + n) for n in range(matching_block.size)
-                ]
+            found_places = _difflib_positions(a[a_from:a_to], b[b_from:b_to])
+            matching_places += [(a_from + i, b_from + j) for i, j in found_places]
         else:
-            offsets = range(min(a_to - a_from, b_to - b_from))
-            matching_places += [(a_from + n, b_from + n) for n in offsets if a[a_from + n] == b[b_from + n]]
+            found_places = _positions_by_offset(a[a_from:a_to], b[b_from:b_to])
+            matching_places += [(a_from + i, b_from + j) for i, j in found_places]
     return sorted(matching_places)
+
+
+def _difflib_positions(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[tuple[int, int]]:
+    """Return index pairs of the longest equal parts, as difflib finds them; by offset when that takes too many steps.
+
+    Each part is found by a pass over all equal pairs, so texts that repeat one line would take minutes.
+    """
+    matcher = SequenceMatcher(None, a, b, autojunk=False)
+    counts_b = Counter(b)
+    steps_left = MAX_ALIGNMENT_STEPS
+    found_places: list[tuple[int, int]] = []
+    ranges = [(0, len(a), 0, len(b))]
+    while ranges:
+        a_from, a_to, b_from, b_to = ranges.pop()
+        steps_left -= sum(counts_b[item] for item in a[a_from:a_to])
+        if steps_left < 0:
+            offset_pairs = _positions_by_offset(a[a_from:a_to], b[b_from:b_to])
+            found_places += [(a_from + i, b_from + j) for i, j in offset_pairs]
+            continue
+        i, j, size = matcher.find_longest_match(a_from, a_to, b_from, b_to)
+        found_places += [(i + n, j + n) for n in range(size)]
+        if size:
+            ranges += [(a_from, i, b_from, j), (i + size, a_to, j + size, b_to)]
+    return found_places
+
+
+def _positions_by_offset(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[tuple[int, int]]:
+    """Return index pairs of items that are equal and have the same index."""
+    return [(n, n) for n, (item_a, item_b) in enumerate(zip(a, b, strict=False)) if item_a == item_b]
 
 
 def _equal_pair_count(a: Sequence[Hashable], b: Sequence[Hashable]) -> int:

@@ -11,39 +11,57 @@ from html import escape
 
 from ..values.inference_results import InferenceResult
 from ..values.turns import Block, Run, Turn
-from .block_rows import ModelCallCells, Row, block_body, block_row, duration_text, model_call_cells_by_key, token_text
+from .annotations import turn_ending
+from .block_rows import (
+    OPEN_LINES,
+    ModelCallCells,
+    Row,
+    block_body,
+    block_row,
+    model_call_cells_by_key,
+)
 from .call_pairs import CallPairs
+from .content_nodes import MARKDOWN_KINDS, block_nodes
 from .es_modules import compact_styles
-from .text import shorten, visible
+from .inline_styles import with_inline_styles
+from .node_html import nodes_html
+from .readable_values import readable_run, readable_turn
+from .static_figures import figures_cell, shared_model, time_cell
+from .text import cut_text, shorten, visible
 from .totals import count_phrase, usage_phrases
 
 MAX_ROWS = 400  # rows of a static table; a last row counts the others
 MAX_REPORT_LINES = 50  # lines of one section of an import report
 REPORT_SECTIONS = ("guessed", "unknown", "dropped")
+MAX_BEFORE = 300  # characters of the value before a change
 MAX_TEXT_LENGTH = 40_000  # characters of one block in a static table
 
 # For elements with focus: without it, JupyterLab adds a cell on "b".
 NO_SHORTCUTS = 'data-lm-suppress-shortcuts="true"'
 # MathJax skips elements of these classes, so "$100 … $200" is not a formula.
 NO_MATH = "tex2jax_ignore mathjax_ignore"
-COLUMNS = ("#", "kind", "content", "model", "stop", "tokens in → out", "time")
+ENDING_SIGNS = {"failed": "✗", "limit": "■", "stopped": "■"}
+PROSE_KINDS = ("user", "llm_text", "system", "reasoning")
+COLUMNS = ("#", "kind", "content", "tokens in → out, time")
+HEADER_CLASSES = {COLUMNS[0]: ' class="nbt-n"', COLUMNS[-1]: ' class="nbt-figures"'}
 
 
-def turn_html(turn: Turn, *, whole: bool = False, max_rows: int = MAX_ROWS) -> str:
-    """Return a Turn as a block table with at most `max_rows` rows, or all with `whole`."""
-    return styled_table(
-        _block_table(_turn_caption(turn), _TableRows(turn.blocks, whole=whole, max_rows=max_rows), "turn")
-    )
+def turn_html(turn: Turn, *, whole: bool = False, max_rows: int = MAX_ROWS, markdown: bool = False) -> str:
+    """Return a Turn as a block table with at most `max_rows` rows, or all with `whole`; texts are rendered with `markdown`."""
+    turn = readable_turn(turn)
+    rows = _turn_rows(turn, whole=whole, max_rows=max_rows, markdown=markdown)
+    return styled_table(_block_table(_turn_caption(turn), rows, "turn"))
 
 
-def run_html(run: Run, *, whole: bool = False) -> str:
-    """Return a Run as one table, with a heading and the new blocks of each Turn."""
+def run_html(run: Run, *, whole: bool = False, markdown: bool = False) -> str:
+    """Return a Run as one table, with a heading and the new blocks of each Turn; texts are rendered with `markdown`."""
+    run = readable_run(run)
     if len(run) == 1:
-        return styled_table(
-            _block_table(_turn_caption(run[0]), _TableRows(run[0].blocks, whole=whole), "turn") + report_html(run)
-        )
-    rows = _TableRows(run.latest.blocks, whole=whole)
+        rows = _turn_rows(run[0], whole=whole, markdown=markdown)
+        return styled_table(_block_table(_turn_caption(run[0]), rows, "turn") + report_html(run))
+    rows = _TableRows(run.latest.blocks, shared_model(run.inferences), whole=whole, markdown=markdown)
     rows.parts = list(_turn_headings(run))
+    rows.endings = dict(_turn_endings(run))
     return styled_table(_block_table(_run_caption(run), rows, "run.latest") + report_html(run))
 
 
@@ -64,6 +82,8 @@ def report_html(run: Run) -> str:
         if getattr(report, section_name, ())
     ]
     report_head = f"read as {escape(visible(str(getattr(report, 'format', ''))))}: {', '.join(count_phrases) or 'nothing to tell'}"
+    if getattr(report, "dropped", ()):
+        report_head = f'<b class="nbt-dropped">✗ {report_head}</b>'
     if not report_lines:
         return f'<p class="nbt-report">{report_head}</p>'
     return f'<details class="nbt-report"><summary {NO_SHORTCUTS}>{report_head}</summary><ul>{"".join(report_lines)}</ul></details>'
@@ -82,25 +102,38 @@ def execution_html(turn: Turn, status: str, error: BaseException | None) -> str:
     if error is not None:
         summary += f': <span class="nbt-warn">{escape(visible(f"{type(error).__name__}: {error}"))}</span>'
     return styled_table(
-        f'<p class="nbt-status">{summary}</p>{_block_table(_turn_caption(turn), _TableRows(turn.blocks), "execution.turn")}'
+        f'<p class="nbt-status">{summary}</p>{_block_table(_turn_caption(turn), _turn_rows(turn), "execution.turn")}'
     )
 
 
 def styled_table(table: str, *style_sheets: str) -> str:
     """Return a table with its style; `style_sheets` are added to that of every table."""
-    return f'<div class="nbturns {NO_MATH}"><style>{compact_styles("table.css", *style_sheets)}</style>\n{table}</div>'
+    form_styles = ("forms.css",) if '<div class="nbt-form">' in table else ()
+    style = compact_styles("table.css", *style_sheets, *form_styles)
+    return f'<div class="nbturns {NO_MATH}"><style>{style}</style>\n{with_inline_styles(table)}</div>'
 
 
 class _TableRows:
     """The blocks of one table, their rows, and the links between them."""
 
-    def __init__(self, blocks: Sequence[Block], *, whole: bool = False, max_rows: int = MAX_ROWS) -> None:
+    def __init__(
+        self,
+        blocks: Sequence[Block],
+        caption_model: str,
+        *,
+        whole: bool = False,
+        max_rows: int = MAX_ROWS,
+        markdown: bool = False,
+    ) -> None:
         self.blocks = blocks
+        self.caption_model = caption_model
         self.whole = whole
+        self.markdown = markdown
         self.shown = list(blocks) if whole else list(blocks[:max_rows])
         self.rows: list[Row] = [block_row(block) for block in self.shown]
         self.calls: dict[str, ModelCallCells] = model_call_cells_by_key(self.shown)
         self.parts: list[tuple[int, str]] = []
+        self.endings: dict[int, str] = {}  # rows about Turns that ended early, by the index of the row after them
         self._pairs = CallPairs()
         for index, table_row in enumerate(self.rows):
             if call := table_row.get("call"):
@@ -124,11 +157,21 @@ class _TableRows:
         return end - index
 
 
+def _turn_rows(turn: Turn, *, whole: bool = False, max_rows: int = MAX_ROWS, markdown: bool = False) -> _TableRows:
+    model = shared_model(turn.inferences)
+    rows = _TableRows(turn.blocks, model, whole=whole, max_rows=max_rows, markdown=markdown)
+    if row := _ending_row(turn):
+        rows.endings = {len(turn): row}
+    return rows
+
+
 def _block_table(caption: str, rows: _TableRows, variable_name: str) -> str:
-    header_cells = "".join(f'<th scope="col">{name}</th>' for name in COLUMNS)
+    header_cells = "".join(f'<th scope="col"{HEADER_CLASSES.get(name, "")}>{name}</th>' for name in COLUMNS)
     turn_headings = dict(rows.parts)
     body_rows: list[str] = []
     for index in range(len(rows.rows)):
+        if index in rows.endings:
+            body_rows.append(rows.endings[index])
         if index in turn_headings:
             body_rows.append(
                 f'<tr class="nbt-part"><th scope="rowgroup" colspan="{len(COLUMNS)}">{turn_headings[index]}</th></tr>'
@@ -141,6 +184,8 @@ def _block_table(caption: str, rows: _TableRows, variable_name: str) -> str:
         body_rows.append(
             f'<tr class="nbt-part"><td colspan="{len(COLUMNS)}">… {hidden_count:,} more blocks: show <code>{hidden_part}</code>, or nt.save(…, "conversation.html")</td></tr>'
         )
+    elif len(rows.blocks) in rows.endings:
+        body_rows.append(rows.endings[len(rows.blocks)])
     return f"<table><caption>{caption}</caption><thead><tr>{header_cells}</tr></thead><tbody>\n{chr(10).join(body_rows)}\n</tbody></table>"
 
 
@@ -151,7 +196,7 @@ def _block_row_html(index: int, rows: _TableRows) -> str:
         f'<td class="nbt-n">{index}</td>',
         f'<td class="nbt-kind"><b>{block_row["icon"]}</b> {escape(kind)}</td>',
         f'<td class="nbt-content">{_content_cell(index, block_row, rows)}</td>',
-        *_call_cells(block_row, rows, rows.span(index)),
+        _figures_cell(block_row, rows, rows.span(index)),
     ]
     model_call_class = " nbt-made" if block_row.get("inference") else ""
     failure_class = " nbt-failed" if block_row.get("error") else ""
@@ -163,28 +208,12 @@ def block_classes(kind: str) -> str:
     return f"nbt-{kind}" if kind.replace("_", "").isalpha() and kind.isascii() else "nbt-other"
 
 
-def _call_cells(row: Row, rows: _TableRows, span: int) -> list[str]:
-    """Return the cells for model, stop reason, tokens and time, in the first row of each model call."""
-    if span == 0:
-        return []
+def _figures_cell(row: Row, rows: _TableRows, span: int) -> str:
+    """Return the cell for tokens and time, in the first row of each model call; "" in its other rows."""
     call_cells = rows.calls.get(row.get("inference", ""))
-    if call_cells is None:
-        return ["<td></td><td></td><td></td>", f'<td class="nbt-time">{escape(duration_text(row.get("ms")))}</td>']
-    rowspan = f' rowspan="{span}"' if span > 1 else ""
-    token_details = ((call_cells.get("cached"), "from cache"), (call_cells.get("reasoning"), "reasoning"))
-    token_detail_html = "".join(
-        f"<small>{token_count:,} {label}</small>" for token_count, label in token_details if token_count
-    )
-    first_token_title = (
-        f' title="first token after {escape(duration_text(call_cells["first"]))}"' if call_cells.get("first") else ""
-    )
-    cut_marker = ' <span class="nbt-warn">⚠ cut</span>' if call_cells.get("truncated") else ""
-    return [
-        f'<td{rowspan} class="nbt-model">{escape(call_cells.get("model") or call_cells.get("provider") or "—")}</td>',
-        f'<td{rowspan} class="nbt-stop nbt-is-{escape(call_cells["finish"])}">{escape(call_cells.get("stop") or "—")}{cut_marker}</td>',
-        f'<td{rowspan} class="nbt-tokens">{token_text(call_cells) or "—"}{token_detail_html}</td>',
-        f'<td{rowspan} class="nbt-time"{first_token_title}>{escape(duration_text(call_cells.get("ms"))) or "—"}</td>',
-    ]
+    if span and call_cells is not None:
+        return figures_cell(call_cells, span, rows.caption_model)
+    return time_cell(row.get("ms")) if span else ""
 
 
 def _content_cell(index: int, row: Row, rows: _TableRows) -> str:
@@ -196,14 +225,35 @@ def _content_cell(index: int, row: Row, rows: _TableRows) -> str:
     )
     if external_addresses := row.get("elsewhere"):
         images_html += f"<small>{count_phrase(len(external_addresses), 'image')} elsewhere: {escape(shorten(', '.join(external_addresses), 120))}</small>"
+    partner_link += _mark_badges(row)
     head_html = f'<span class="nbt-head">{escape(row["head"])}</span>'
     text = row.get("body") if "body" in row else block_body(block)
+    if (form_html := _form_html(block, row, text or "", rows)) is not None:
+        if not row["fold"] or (row["kind"] == "tool_call" and form_html.count("\n") <= OPEN_LINES):
+            return f"{partner_link}{head_html if row['kind'] == 'tool_call' else ''}{form_html}{images_html}"
+        return f"{partner_link}<details><summary {NO_SHORTCUTS}>{head_html}</summary>{form_html}</details>{images_html}"
     if not row["fold"]:
-        body_html = f"<pre>{escape(text)}</pre>" if text else "" if images_html else "<small>empty</small>"
+        body_html = _text_html(row["kind"], text) if text else "" if images_html else "<small>empty</small>"
         return f"{partner_link}{body_html}{images_html}"
     if row["kind"] == "tool_call" and not _worth_unfolding(row, text or ""):
         return f"{partner_link}{head_html}{images_html}"
     return f"{partner_link}<details><summary {NO_SHORTCUTS}>{head_html}</summary><pre>{escape(text or '') if rows.whole else _limit_text(text or '')}</pre></details>{images_html}"
+
+
+def _text_html(kind: str, text: str) -> str:
+    """Return an unfolded text. Prose has line breaks as tags, because a code host neither styles nor wraps `<pre>`."""
+    if kind not in PROSE_KINDS:
+        return f"<pre>{escape(text)}</pre>"
+    return f'<div class="nbt-prose">{escape(text).replace(chr(10), "<br>" + chr(10))}</div>'
+
+
+def _form_html(block: Block, row: Row, text: str, rows: _TableRows) -> str | None:
+    """Return the form of a block (a diff, code, records, and rendered Markdown if the reader asked for it), if it has one."""
+    is_shown = row.get("form") or (rows.markdown and row["kind"] in MARKDOWN_KINDS)
+    if not is_shown or not text or (len(text) > MAX_TEXT_LENGTH and not rows.whole):
+        return None
+    nodes = block_nodes(block)
+    return None if nodes is None else f'<div class="nbt-form">{nodes_html(nodes)}</div>'
 
 
 def _worth_unfolding(row: Row, text: str) -> bool:
@@ -214,6 +264,16 @@ def _limit_text(text: str) -> str:
     if len(text) <= MAX_TEXT_LENGTH:
         return escape(text)
     return f"{escape(text[:MAX_TEXT_LENGTH])}</pre><small>… {len(text) - MAX_TEXT_LENGTH:,} more characters are in the block itself</small><pre>"
+
+
+def _mark_badges(row: Row) -> str:
+    """Return what a person changed, in words, with the value before."""
+    return "".join(
+        f'<span class="nbt-mark">{mark["sign"]} <b>{escape(mark["label"])}</b>'
+        + (f" <small>was: {escape(cut_text(mark['before'], MAX_BEFORE))}</small>" if "before" in mark else "")
+        + "</span> "
+        for mark in row.get("marks", ())
+    )
 
 
 def _partner_link(index: int, row: Row, rows: _TableRows) -> str:
@@ -254,12 +314,33 @@ def _run_caption(run: Run) -> str:
     )
 
 
+def _ending_row(turn: Turn) -> str:
+    """Return the row that says why a Turn ended early; "" for another Turn."""
+    ending = turn_ending(turn)
+    if ending is None:
+        return ""
+    return (
+        f'<tr class="nbt-ending nbt-{ending["state"]}"><td colspan="{len(COLUMNS)}">'
+        f"<b>{ENDING_SIGNS[ending['state']]} {escape(ending['text'])}</b></td></tr>"
+    )
+
+
+def _turn_endings(run: Run) -> Iterable[tuple[int, str]]:
+    """Yield the index of the row after each Turn that ended early, and its row."""
+    for index, turn in enumerate(run):
+        row = _ending_row(turn)
+        following_turn = run[index + 1] if index + 1 < len(run) else None
+        end = len(turn) if following_turn is None else following_turn.blocks.shared_length(turn.blocks)
+        if row and end <= len(run.latest):
+            yield end, row
+
+
 def _turn_headings(run: Run) -> Iterable[tuple[int, str]]:
     """Yield the index of the first new block of each Turn, and the heading of the Turn.
 
     A Turn that was edited on the way has its new blocks where they differ from the one before.
     """
-    previous_turn = Turn()
+    previous_turn, run_model = Turn(), shared_model(run.inferences)
     for index, turn in enumerate(run):
         start = turn.blocks.shared_length(previous_turn.blocks)
         kept_count = turn.blocks.shared_length(run.latest.blocks)
@@ -269,7 +350,7 @@ def _turn_headings(run: Run) -> Iterable[tuple[int, str]]:
                 " · ".join(
                     [
                         f"turn {index}",
-                        *_result_phrases(turn.inferences if index == 0 else _new_calls(turn, previous_turn)),
+                        *_result_phrases(turn.inferences if index == 0 else _new_calls(turn, previous_turn), run_model),
                     ]
                 ),
             )
@@ -288,7 +369,12 @@ def _pending_phrases(turn: Turn) -> list[str]:
     return [f'<span class="nbt-warn">{count_phrase(pending_count, "call")} pending</span>'] if pending_count else []
 
 
-def _result_phrases(results: Sequence[InferenceResult]) -> list[str]:
+def _result_phrases(results: Sequence[InferenceResult], known_model: str = "") -> list[str]:
+    """Return the totals of model calls, with their model if it is the same and not known from a heading above."""
     failed_count = sum(result.finish_class in ("error", "interrupted") for result in results)
     failure_part = [f'<span class="nbt-warn">{failed_count} failed or stopped</span>'] if failed_count else []
-    return [*usage_phrases(results), *failure_part]
+    count_part, *usage_parts = usage_phrases(results) or [""]
+    model = shared_model(results)
+    if model and model != known_model:
+        count_part += f" of {escape(model)}"
+    return [part for part in (count_part, *usage_parts, *failure_part) if part]

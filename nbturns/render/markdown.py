@@ -8,15 +8,17 @@ from collections.abc import Iterator
 from ..values.blocks import Block
 from ..values.turns import Run, Turn
 from .block_rows import ICONS, OTHER_ICON, block_body, duration_text, model_call_cells, token_text
-from .text import call_line, visible
+from .readable_values import readable_run, readable_turn
+from .text import call_text, visible
 
 
 def turn_markdown(turn: Turn) -> str:
-    return "\n".join(_block_sections(turn, 0))
+    return "\n".join(_block_sections(readable_turn(turn), 0))
 
 
 def run_markdown(run: Run) -> str:
     """Return a Run as Markdown, with a heading and the new blocks of each Turn."""
+    run = readable_run(run)
     lines = [f"# {_escape_inline(run.name or 'Conversation')}", ""]
     previous_turn = Turn()
     for index, turn in enumerate(run):
@@ -48,7 +50,7 @@ def _block_sections(turn: Turn, start: int) -> Iterator[str]:
 
 def _block_content(block: Block) -> Iterator[str]:
     if block.kind == "tool_call":
-        yield from _fence(call_line(block, 10**6), "python")
+        yield from _fence(visible(call_text(block)), "python")
     else:
         yield from _fence(block_body(block), "json" if block.kind == "tool_use" and not block.error else "text")
 
@@ -63,4 +65,6 @@ def _fence(text: str, language: str) -> Iterator[str]:
 
 
 def _escape_inline(text: str) -> str:
-    return re.sub(r"([\\`*_\[\]<>#|!])", r"\\\1", " ".join(visible(text).split()))
+    """Return a text on one line, without links, math, entities and emphasis."""
+    line = re.sub(r"([\\`*_\[\]<>#|!$~&@])", r"\\\1", " ".join(visible(text).split()))
+    return re.sub(r"(?i)\b(https?|ftp|mailto|xmpp)(?=:)|\b(www)(?=\.)", r"\1\2\\", line)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from json.encoder import encode_basestring
 from typing import Any
 
@@ -16,34 +16,76 @@ MAX_INDENT_LEVELS = 12  # more deeply nested values are on one line
 INDENT = "  "
 
 
-encode_on_one_line = json.JSONEncoder(ensure_ascii=False, default=repr).encode  # other values than JSON as their repr()
+encode_on_one_line: Callable[[Any], str] = json.JSONEncoder(
+    ensure_ascii=False, default=repr
+).encode  # other values than JSON as their repr()
+
+
+class _Word(str):
+    """A number, true, false or null of a JSON text, as it was written."""
+
+    __slots__ = ()
+
+
+class Members(list[tuple[str, Any]]):
+    """The names and values of an object of a JSON text, repeated names included."""
+
+
+def format_json_text(text: str) -> str:
+    """Return a JSON text pretty-printed, with its numbers and repeated names as they were written.
+
+    Raises ValueError for a text that is not JSON, and RecursionError for one that is nested too deeply.
+    """
+    return _format(parse_json_text(text), encode_text_value)
+
+
+def parse_json_text(text: str) -> Any:
+    """Return the value of a JSON text; objects are lists of pairs of names and values, and numbers are as written."""
+    return json.loads(text, object_pairs_hook=Members, parse_float=_Word, parse_int=_Word, parse_constant=_Word)
+
+
+def encode_text_value(value: Any) -> str:
+    """Return a value of a JSON text on one line."""
+    match value:
+        case _Word():
+            return str(value)
+        case Members():
+            return f"{{{', '.join(f'{encode_basestring(name)}: {encode_text_value(item)}' for name, item in value)}}}"
+        case list():
+            return f"[{', '.join(map(encode_text_value, value))}]"
+    return encode_on_one_line(value)
 
 
 def format_json(value: Any) -> str:
     """Return a value as pretty-printed JSON. Raises RecursionError for a value that is nested too deeply."""
-    line = encode_on_one_line(value)
-    return line if len(line) <= LINE_WIDTH else _format_nested(value, "", 0)
+    return _format(value, encode_on_one_line)
 
 
-def _format_nested(value: Any, indent: str, used_width: int) -> str:
+def _format(value: Any, encode: Callable[[Any], str]) -> str:
+    line = encode(value)
+    return line if len(line) <= LINE_WIDTH else _format_nested(value, "", 0, encode)
+
+
+def _format_nested(value: Any, indent: str, used_width: int, encode: Callable[[Any], str]) -> str:
     """Return JSON whose first line follows `used_width` characters."""
-    if isinstance(value, str):
+    if isinstance(value, str) and not isinstance(value, _Word):
         return encode_basestring(value)
     if type(value) is int:
         return repr(value)
     if not isinstance(value, (dict, list, tuple)) or not value or len(indent) >= MAX_INDENT_LEVELS * len(INDENT):
-        return encode_on_one_line(value)
+        return encode(value)
     inner_indent = indent + INDENT
-    if isinstance(value, dict):
+    if isinstance(value, (dict, Members)):
         brackets = "{}"
-        key_prefixes = [f"{encode_basestring(str(key_prefix))}: " for key_prefix in value]
+        members = value if isinstance(value, Members) else value.items()
+        key_prefixes = [f"{encode_basestring(str(name))}: " for name, _ in members]
         item_texts = [
-            key_prefix + _format_nested(item, inner_indent, len(inner_indent) + len(key_prefix) + 1)
-            for key_prefix, item in zip(key_prefixes, value.values(), strict=True)
+            key_prefix + _format_nested(item, inner_indent, len(inner_indent) + len(key_prefix) + 1, encode)
+            for key_prefix, item in zip(key_prefixes, [item for _, item in members], strict=True)
         ]
     else:
         brackets = "[]"
-        item_texts = [_format_nested(item, inner_indent, len(inner_indent) + 1) for item in value]
+        item_texts = [_format_nested(item, inner_indent, len(inner_indent) + 1, encode) for item in value]
     if _fit_on_line(item_texts, LINE_WIDTH - used_width):
         return f"{brackets[0]}{', '.join(item_texts)}{brackets[1]}"
     if isinstance(value, (list, tuple)) and _all_words(value):

@@ -8,35 +8,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..safety.visible_text import visible as visible
 from ..values.blocks import make_block
 from ..values.frozen_json import thaw
 from ..values.turns import Block, Turn
 
-# Characters that control a terminal, change the text direction, are invisible, or are not valid in UTF-8.
-CONTROL_CHARACTERS = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
-)
-JOINERS = "\u200c\u200d"  # part of the spelling in Persian, Hindi and emoji
+LINE_BREAKS = re.compile(r"[\r\n]+[ \t]*")
 LINE_LENGTH = 80
-
-
-def visible(text: str) -> str:
-    """Return `text` with control characters and invisible characters as escapes."""
-    return CONTROL_CHARACTERS.sub(_escape_character, text)
-
-
-def _escape_character(match: re.Match[str]) -> str:
-    character, position = match[0], match.start()
-    if character in JOINERS and position and match.string[position - 1] > "\x7f":
-        return character
-    code_point = ord(character)
-    return (
-        f"\\x{code_point:02x}"
-        if code_point < 256
-        else f"\\u{code_point:04x}"
-        if code_point < 0x10000
-        else f"\\U{code_point:08x}"
-    )
+OUTLINE_LINES = 400  # lines of a conversation in the output of a cell
+OUTLINE_LENGTH = 40_000  # characters of it
 
 
 def shorten(text: str, length: int = LINE_LENGTH) -> str:
@@ -45,14 +25,71 @@ def shorten(text: str, length: int = LINE_LENGTH) -> str:
     return line if len(line) <= length and len(text) <= length * 4 else line[: length - 1] + "…"
 
 
+def cut_text(text: str, length: int = LINE_LENGTH) -> str:
+    """Return `text` cut to `length` characters with an ellipsis; its white space stays."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
 def call_line(block: Block, length: int = LINE_LENGTH) -> str:
-    """Return a tool call in Python syntax: `weather(city='Paris')`."""
+    """Return a tool call in Python syntax on one line: `weather(city='Paris')`, cut to `length` characters."""
+    return cut_text(visible(LINE_BREAKS.sub(" ", call_text(block)[: length * 4])), length)
+
+
+def call_text(block: Block) -> str:
+    """Return a whole tool call in Python syntax; arguments that are not a JSON object are as the model wrote them."""
     raw_args = block.payload.get("args_raw") or block.payload.get("args")
-    if isinstance(raw_args, str) and not block.args:
-        return shorten(f"{block.name}({raw_args})", length)
-    return shorten(
-        f"{block.name}({', '.join(f'{name}={thaw(value)!r}' for name, value in block.args.items())})", length
-    )
+    if isinstance(raw_args, str):
+        members = _parsed_members(raw_args)
+        if members is None:
+            return f"{block.name}({raw_args})"
+    else:
+        members = list(block.args.items())
+    return f"{block.name}({', '.join(f'{name}={thaw(value)!r}' for name, value in members)})"
+
+
+def call_listing(block: Block) -> str:
+    """Return a tool call with an argument per line, and texts of several lines as they are."""
+    lines = [block.name]
+    for name, value in block.args.items():
+        if isinstance(value, str) and "\n" in value:
+            lines += [f"{name}:", value]
+        else:
+            lines.append(f"{name}: {result_text(value)}")
+    return "\n".join(lines)
+
+
+def has_text_block(block: Block) -> bool:
+    """Return whether an argument of a tool call is a text of several lines."""
+    return block.kind == "tool_call" and any(isinstance(value, str) and "\n" in value for value in block.args.values())
+
+
+def visible_space(text: str) -> str:
+    """Return white space as signs: · for a space, → for a tab, ↵ for the end of a line."""
+    return text.replace(" ", "·").replace("\t", "→").replace("\n", "↵\n")
+
+
+class _NumberText(str):
+    """A number of a JSON text, as it was written."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _parsed_members(text: str) -> list[tuple[str, Any]] | None:
+    """Return the names and values of a JSON object, repeated names included; None for another text."""
+    members: list[tuple[str, Any]] = []
+
+    def keep_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        members[:] = pairs  # the outermost object is the last
+        return dict(pairs)
+
+    try:
+        value = json.loads(text, object_pairs_hook=keep_members, parse_float=_NumberText, parse_int=_NumberText)
+    except (ValueError, RecursionError):
+        return None
+    return members if isinstance(value, dict) else None
 
 
 def result_text(value: Any) -> str:
@@ -98,7 +135,7 @@ def block_text(kind: str, payload: Mapping[str, Any], form: TextForm) -> str:
 
 
 def _call_text(payload: Mapping[str, Any]) -> str:
-    return call_line(make_block("tool_call", payload), 10**9)
+    return call_text(make_block("tool_call", payload))
 
 
 TRANSCRIPT_FORM = TextForm(_call_text, result_text, images=True)
@@ -121,5 +158,34 @@ def transcript(turn: Turn) -> str:
     ) or repr(turn)
 
 
+def outline(text: str, max_lines: int = OUTLINE_LINES, max_length: int = OUTLINE_LENGTH) -> str:
+    """Return the first lines of a text, and how much more there is."""
+    line_count = text.count("\n") + 1
+    lines = text[:max_length].split("\n", max_lines)[:max_lines]
+    if line_count <= max_lines and len(text) <= max_length:
+        return text
+    lines = lines[: max_lines - 1]
+    hidden_lines = line_count - len(lines)
+    hidden = f"{hidden_lines:,} more lines" if hidden_lines else f"{len(text) - max_length:,} more characters"
+    return "\n".join([*lines, f"… {hidden}: print() shows them"])
+
+
+def conversation_outline(conversation: Any) -> str:
+    """Return the first lines of a Turn or Run as text, and how much more there is.
+
+    The blocks after them are counted and not written, because a long conversation would take seconds.
+    """
+    turn = getattr(conversation, "latest", conversation)
+    max_blocks = OUTLINE_LINES // 2  # each has two lines or more
+    if len(turn) <= max_blocks:
+        return outline(str(conversation))
+    text = visible(transcript(Turn(turn.blocks.head(max_blocks))))
+    lines = text[:OUTLINE_LENGTH].split("\n")[: OUTLINE_LINES - 1]
+    if lines[-1].startswith("["):  # the heading of a block; the lines of its text are indented
+        lines.pop()
+    shown_blocks = sum(line.startswith("[") for line in lines)
+    return "\n".join([*lines, f"… {len(turn) - shown_blocks:,} more blocks: print() shows them"])
+
+
 def _indent(text: str) -> str:
-    return "\n".join(f"    {visible(line)}" for line in text.splitlines())
+    return "\n".join(f"    {visible(line)}" for line in text.split("\n"))

@@ -10,12 +10,15 @@ from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 from ..events import Snapshot
+from ..values.inference_results import InferenceResult
 from ..values.persistent_list import PersistentList
 from ..values.turns import Block, Run, Turn
-from .block_rows import BODY_LENGTH, block_body, block_head, block_row, duration_text
+from .annotations import last_call_error, turn_ending
+from .block_rows import BODY_LENGTH, block_body, block_head, block_row
+from .calls_lane import FIRST_REQUEST, Request, TextLengths, context_window, lane_calls
 from .comparison import Change
 from .text import shorten, visible
-from .totals import count_phrase
+from .totals import count_phrase, usage_phrases
 from .turn_summaries import TurnSummary, inferred_phases
 
 Stretch: TypeAlias = list[int]
@@ -76,9 +79,13 @@ def turn_entry(summary: TurnSummary, pool: BlockPool) -> dict[str, Any]:
         "blocks": len(summary.turn),
         "stretches": pool.stretches(summary.turn.blocks),
         "calls": len(summary.results),
+        "phrases": usage_phrases(summary.results),
         "phases": list(_phase_entries(summary, pool)),
         **_usage_totals(summary),
     }
+    if ending := turn_ending(summary.turn):
+        entry["ending"] = ending
+        entry["can_retry"] = bool(last_call_error(summary.turn))
     if summary.is_extension:
         return {
             **entry,
@@ -148,6 +155,8 @@ def change_entry(row: Change, max_characters: int | None = MAX_CHANGE_LENGTH) ->
         return {**entry, "head": block_head(block) if block else ""}
     if fields := row.fields:
         entry["fields"] = [visible(field_name) for field_name in fields]
+    if row.only_white_space:
+        entry["space"] = True
     entry["pieces"] = (
         list(map(list, row.pieces)) if max_characters is None else list(_limited_pieces(row, max_characters))
     )
@@ -191,6 +200,7 @@ def report_entry(run: Run) -> dict[str, Any] | None:
     count_phrases += [f"{len(getattr(report, name)):,} {name}" for name in REPORT_SECTIONS if getattr(report, name, ())]
     return {
         "head": f"read as {visible(str(getattr(report, 'format', '')))}: {', '.join(count_phrases) or 'nothing to tell'}",
+        "dropped": len(getattr(report, "dropped", ())),
         "lines": [f"{name}: {shorten(line, 300)}" for name, line in report_lines[:MAX_REPORT_LINES]],
     }
 
@@ -199,9 +209,12 @@ class Timeline:
     """The entries of the Turns of a Run, updated as the Run grows."""
 
     def __init__(self) -> None:
-        self.pool = BlockPool()
+        self.pool: BlockPool = BlockPool()
         self.entries: list[dict[str, Any]] = []
         self.turns: list[Turn] = []
+        self._results: list[tuple[InferenceResult, ...]] = []  # the model calls of each Turn
+        self._requests: list[Request] = []  # the last one of each Turn
+        self._lengths = TextLengths()
         self._turn_of_call: dict[object, int] = {}  # the index of the Turn of each model call
 
     def put(self, index: int, turn: Turn, snapshots: Iterable[Snapshot] | None = None, state: str = "") -> None:
@@ -213,25 +226,21 @@ class Timeline:
             if self._turn_of_call.setdefault(result.inference_id or result, index) == index
         )
         turn_phases = inferred_phases(turn, previous_turn) if snapshots is None else snapshots
-        entry = turn_entry(TurnSummary(index, turn, previous_turn, new_results, tuple(turn_phases)), self.pool)
-        del self.entries[index:], self.turns[index:]
+        summary = TurnSummary(index, turn, previous_turn, new_results, tuple(turn_phases))
+        previous_request = self._requests[index - 1] if index else FIRST_REQUEST
+        calls, request = lane_calls(turn, summary.shared_count, new_results, previous_request, self._lengths)
+        entry = {**turn_entry(summary, self.pool), "lane": calls}
+        if (window := context_window(new_results)) is not None:
+            entry["window"] = window
+        del self.entries[index:], self.turns[index:], self._results[index:], self._requests[index:]
         self.entries.append({**entry, "state": state} if state else entry)
         self.turns.append(turn)
+        self._results.append(new_results)
+        self._requests.append(request)
 
     @property
     def head(self) -> str:
         """The totals as text."""
-        entries = self.entries
-        parts = [count_phrase(len(entries), "turn"), count_phrase(len(self.pool.blocks), "block")]
-        if calls := sum(entry["calls"] for entry in entries):
-            parts.append(count_phrase(calls, "model call"))
-        if any("input" in entry for entry in entries):
-            input_tokens, output_tokens = (sum(entry.get(name, 0) for entry in entries) for name in ("input", "output"))
-            parts.append(f"{input_tokens:,} → {output_tokens:,} tokens")
-        if any("cost" in entry for entry in entries) and all(
-            "cost" in entry or not entry["calls"] for entry in entries
-        ):
-            parts.append(f"${sum(entry.get('cost', 0) for entry in entries):.4f}")
-        if duration_ms := sum(entry.get("ms", 0) for entry in entries):
-            parts.append(duration_text(duration_ms))
-        return " · ".join(parts)
+        results = [result for summary_results in self._results for result in summary_results]
+        parts = [count_phrase(len(self.entries), "turn"), count_phrase(len(self.pool.blocks), "block")]
+        return " · ".join([*parts, *usage_phrases(results)])

@@ -1,11 +1,13 @@
-"""Totals of model calls in words; unknown values are left out."""
+"""Totals of model calls in words: unknown values are "—", estimated costs have "≈"."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from ..values.inference_results import InferenceResult, total_cost, total_usage
-from .block_rows import duration_text
+from .block_rows import dollar_text, duration_text
+
+FAILED_CLASSES = ("error", "interrupted")
 
 
 def count_phrase(count: int, name: str) -> str:
@@ -14,15 +16,29 @@ def count_phrase(count: int, name: str) -> str:
 
 
 def usage_phrases(results: Sequence[InferenceResult]) -> list[str]:
-    """Return the number of calls, tokens, cost and time as phrases, without unknown ones."""
+    """Return the number of calls, tokens, cost and time as phrases; nothing without calls.
+
+    A sum of which a part is unknown says so. Calls that failed before they had tokens count nothing.
+    """
     if not results:
         return []
-    parts = [count_phrase(len(results), "model call")]
+    answered_results = [result for result in results if result.finish_class not in FAILED_CLASSES or result.usage]
+    parts = [count_phrase(len(results), "model call"), _token_phrase(answered_results)]
+    cost = total_cost(results)
+    is_estimated = any(result.cost_source == "table" for result in results)
+    parts.append("cost —" if cost is None else dollar_text(cost, estimated=is_estimated))
+    durations = [result.duration_ms for result in results if result.duration_ms is not None]
+    parts.append(duration_text(sum(durations)) if durations else "time —")
+    return [part for part in parts if part]
+
+
+def _token_phrase(results: Sequence[InferenceResult]) -> str:
+    """Return the sum of the tokens; "≥" before it if some calls have no usage."""
+    if not results:
+        return ""
+    known_count = sum(result.usage is not None for result in results)
+    if not known_count:
+        return "tokens —"
     usage = total_usage(results)
-    if usage.total_tokens:
-        parts.append(f"{usage.input_tokens:,} → {usage.output_tokens:,} tokens")
-    if (cost := total_cost(results)) is not None:
-        parts.append(f"${cost:.4f}")
-    if duration_ms := sum(result.duration_ms or 0 for result in results):
-        parts.append(duration_text(duration_ms))
-    return parts
+    bound = "" if known_count == len(results) else "≥ "
+    return f"{bound}{usage.input_tokens:,} → {usage.output_tokens:,} tokens"

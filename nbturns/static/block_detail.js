@@ -47,8 +47,9 @@ export class BlockDetails {
       showItem("provider", "Show provider JSON"),
       showItem("metadata", "Show metadata"),
       null,
+      ...formItem(table, index, row),
       ...(row?.cut ? [{ text: "Load whole text", press: () => void table.source.loadMore(index).catch((error) => table.reportError(error)) }] : []),
-      ...(partner === undefined ? [] : [{ text: row?.kind === "tool_call" ? `Go to result #${partner}` : `Go to call #${partner}`, key: "g", press: () => void table.goTo(partner) }]),
+      ...(partner === undefined ? [] : [{ text: row?.kind === "tool_call" ? `Go to result #${partner}` : `Go to call #${partner}`, key: "g", press: () => void table.jumpTo(partner) }]),
       { text: table.selected.has(index) ? "Deselect" : "Select", key: "Space", press: () => void table.selectRow(position, { toggle: true }) },
     ]);
   }
@@ -93,6 +94,12 @@ export class BlockDetails {
     );
     return panel;
   }
+}
+
+/** Return the item that shows a block in its other form. @param {BlockTable} table @param {number} index @param {import("./row_source.js").Row} [row] */
+export function formItem({ rendering }, index, row) {
+  const isRendered = row && rendering?.isRendered(index, row);
+  return isRendered === undefined ? [] : [{ text: isRendered ? "Show raw" : "Show rendered", press: () => rendering?.switch(index) }];
 }
 
 /**

@@ -11,45 +11,55 @@
  *     table.showSelected([2, 3]);  table.reveal(position);  table.foldAll(true);  table.setColumns([...]);
  *     table.close();                                      // when the view is removed
  *
- * Up to MAX_FULL_ROWS rows are all in the document, so that the browser can search and print them. Of a longer table
- * only the rows near the visible part are; empty elements of the same height replace the others (VirtualRows).
+ * Up to `fullRows` rows are all in the document, so that the browser can search and print them. Of a longer table only
+ * the rows near the visible part are; empty elements of the same height replace the others (VirtualRows).
  */
 
-import { attributes, button, element } from "./elements.js";
-import { COLUMNS, drawRow, foldable } from "./block_row.js";
+import { foldable } from "./block_content.js";
+import { drawRow, menuCell } from "./block_row.js";
+import { ColumnLayout } from "./column_layout.js";
+import { attributes, element } from "./elements.js";
 import { StickToEnd } from "./stick_to_end.js";
 import { appendText } from "./streaming_text.js";
-import { CHUNK_ROWS, MAX_FULL_ROWS, VirtualRows } from "./virtual_rows.js";
+import { drawHeaderCells } from "./table_header.js";
 import { TableKeys } from "./table_keys.js";
+import { CHUNK_ROWS, VirtualRows } from "./virtual_rows.js";
 
 /**
  * @typedef {import("./row_source.js").Row} Row
  * @typedef {import("./row_source.js").RowSource} RowSource
  * @typedef {import("./row_source.js").Change} Change
- * @typedef {import("./block_row.js").Column} Column
  *
  * @typedef {object} Options
  * @property {string} label accessible name of the table
  * @property {string[]} [columns]
  * @property {boolean} [selectable] false: rows cannot be selected
+ * @property {import("./subagents.js").Subagents} [subagents] the Runs that calls started
  * @property {boolean} [sortable] false: the header has no sort buttons
+ * @property {string} [numberPrefix] before the number of each block
  * @property {(indices: number[]) => void} [onSelect] called when the reader changes the selection
+ * @property {(index: number) => void} [onActivate] called when the reader moves to another block
  * @property {(index: number, anchor: HTMLElement) => void} [onMenu] called to open the menu of a block
  * @property {(index: number) => HTMLElement | undefined} [detailPanel] the panel below a row, if it is open
  * @property {(error: unknown) => void} [onError] called when a request failed
  * @property {(text: string) => void} [onNotify] called with a message for the status line
  */
 
-const MIN_CONTENT_WIDTH = 16; // em
-export const DEFAULT_COLUMNS = ["number", "kind", "content", "model", "stop", "tokens", "time"];
+const UPPER_PART = 0.2; // of the height of the table, above a block that is shown in its upper third
 
 export class BlockTable {
   /** @param {RowSource} source @param {Options} options */
   constructor(source, options) {
     this.source = source;
     this.options = options;
-    this.columns = options.columns ?? DEFAULT_COLUMNS;
-    this.numberDigits = 0; // digits of the highest index, which set the width of its column
+    this.usesApiNames = false; // of kinds
+    /** @type {import("./block_row.js").RowHost["rendering"]} */
+    this.rendering = undefined;
+    this.subagents = options.subagents;
+    this.numberPrefix = options.numberPrefix ?? "";
+    /** @type {Map<string, HTMLElement>} */
+    this.chips = new Map();
+    this.liveFrom = -1;
     this.active = 0; // position of the row that keys act on
     this.anchor = 0; // position where a selection with Shift begins
     /** @type {Set<number>} indices */
@@ -62,17 +72,16 @@ export class BlockTable {
     this.emptyMessage = element("div", "nbt-empty nbt-dim");
     this.scroller = element("div", "nbt-scroll", this.element, this.emptyMessage);
     this.stickToEnd = new StickToEnd(this.scroller, () => this.scrollToEnd());
-    this.header = element("div", "nbt-row nbt-header");
-    this.header.setAttribute("role", "row");
-    this.header.setAttribute("aria-rowindex", "1");
-    const group = element("div", "nbt-head-group", this.header);
-    group.setAttribute("role", "rowgroup");
-    this.element.append(group);
+    this.header = attributes(element("div", "nbt-row nbt-header"), { role: "row", "aria-rowindex": 1 });
+    this.element.append(attributes(element("div", "nbt-head-group", this.header), { role: "rowgroup" }));
     attributes(this.element, { role: "grid", "aria-label": options.label, "aria-multiselectable": options.selectable !== false });
+    this.menuCell = menuCell(this);
     this.keys = new TableKeys(this);
     this.virtualRows = new VirtualRows(this.element, this.scroller, (numbers) => this.keepScrollEnd(() => numbers.forEach((number) => this.drawChunk(number))));
     this.stopListening = source.listen((change) => this.onChange(change));
-    this.setColumns(this.columns);
+    this.layout = new ColumnLayout(this, options.columns);
+    drawHeaderCells(this);
+    this.drawAll();
   }
 
   /** The element to insert into the view. */
@@ -103,6 +112,15 @@ export class BlockTable {
   /** @param {number} index @param {HTMLElement} anchor */
   openMenu(index, anchor) {
     this.options.onMenu?.(index, anchor);
+  }
+
+  /** Move the menu button to a row. @param {HTMLElement} line */
+  placeMenuButton(line) {
+    const menuButton = /** @type {HTMLElement} */ (this.menuCell.firstElementChild);
+    if (line.dataset.index === undefined || this.menuCell.parentElement === line || menuButton.getAttribute("aria-expanded")) return;
+    attributes(menuButton, { "aria-label": `Actions for block ${this.numberPrefix}${line.dataset.index}` });
+    attributes(this.menuCell, { "aria-colindex": this.layout.displayed.length + 2 });
+    line.append(this.menuCell);
   }
 
   /** @param {unknown} error */
@@ -138,50 +156,22 @@ export class BlockTable {
 
   // Columns.
 
+  /** Names of the chosen columns. */
+  get columns() {
+    return this.layout.chosen;
+  }
+
   /** @param {string[]} names unknown ones are ignored */
   setColumns(names) {
-    this.columns = names.filter((name) => name in COLUMNS);
-    if (!this.columns.includes("content")) this.columns.push("content");
-    const takenWidth = this.columns.reduce((sum, name) => sum + (parseFloat(COLUMNS[/** @type {Column} */ (name)].width) || 0), 0);
-    this.element.style.minWidth = `${takenWidth + MIN_CONTENT_WIDTH}em`; // a narrower view scrolls horizontally
-    this.numberDigits = 0;
-    attributes(this.element, { "aria-colcount": this.columns.length + 1 });
-    this.drawHeader();
+    this.layout.choose(names);
+    drawHeaderCells(this);
     this.drawAll();
   }
 
-  /** Make the number column wide enough for the highest index. */
-  fitNumbers() {
-    const digits = String(this.source.total).length;
-    if (digits === this.numberDigits) return;
-    this.numberDigits = digits;
-    const leadingColumns = this.columns.map((name) => COLUMNS[/** @type {Column} */ (name)]).filter(({ call, width }) => !call && width !== "1fr");
-    const widths = leadingColumns.map(({ name, width }) => (name === "number" ? `max(${width}, ${digits}ch + 18px)` : width));
-    this.element.style.setProperty("--nbt-columns", [...widths, "minmax(0, 1fr)", "2em"].join(" "));
-  }
-
-  drawHeader() {
-    const sort = this.source.filterSort.sort;
-    const cells = this.columns.map((name, number) => this.headerCell(/** @type {Column} */ (name), number + 1, sort));
-    const cellsWithCall = (/** @type {boolean} */ call) => cells.filter((_, n) => COLUMNS[/** @type {Column} */ (this.columns[n])].call === call);
-    const content = cells[this.columns.indexOf("content")];
-    const calls = attributes(element("div", "nbt-calls", ...cellsWithCall(true)), { role: "presentation" });
-    const mainCell = attributes(element("div", "nbt-main", calls, content), { role: "presentation" });
-    const menuCell = attributes(element("div", "nbt-cell nbt-end", element("span", "nbt-visually-hidden", "Actions")), { role: "columnheader", "aria-colindex": this.columns.length + 1 });
-    this.header.replaceChildren(...cellsWithCall(false).filter((cell) => cell !== content), mainCell, menuCell);
-  }
-
-  /** @param {Column} name @param {number} number @param {string} sort */
-  headerCell(name, number, sort) {
-    const column = COLUMNS[name];
-    const descending = sort === `-${name}`;
-    const direction = sort === name ? "ascending" : descending ? "descending" : "none";
-    const onPress = () => this.source.setFilterSort({ sort: sort === name ? `-${name}` : descending ? "" : name });
-    const label = direction === "none" ? column.title : `${column.title} ${descending ? "↓" : "↑"}`;
-    const result = element("div", `nbt-cell nbt-${name}${column.call ? " nbt-call" : ""}`, button("nbt-sort", label, "", onPress));
-    result.title = `Sort by ${column.name}; press three times for the order of the Turn`;
-    if (column.call) result.style.width = column.width;
-    return attributes(result, { role: "columnheader", "aria-sort": direction, "aria-colindex": number });
+  /** Show kinds by their words or by the names of the API. */
+  toggleApiNames() {
+    this.usesApiNames = !this.usesApiNames;
+    this.drawAll();
   }
 
   // Drawing.
@@ -210,7 +200,7 @@ export class BlockTable {
     const length = this.source.length;
     attributes(this.element, { "aria-rowcount": length + 1 });
     this.header.hidden = length === 0;
-    this.fitNumbers();
+    if (this.layout.update(from, to)) [from, to] = [0, length];
     this.emptyMessage.hidden = length > 0;
     this.emptyMessage.textContent = length ? "" : this.source.total ? "No blocks match the filters" : "No blocks yet";
     const chunkCount = this.chunks.length;
@@ -219,7 +209,7 @@ export class BlockTable {
     this.active = Math.max(0, Math.min(this.active, length - 1));
     const last = Math.min(Math.floor(Math.max(to - 1, from) / CHUNK_ROWS), this.chunks.length - 1);
     for (let number = Math.min(Math.floor(from / CHUNK_ROWS), chunkCount); number <= last; number++) {
-      if (this.chunks[number].isDrawn || length <= MAX_FULL_ROWS || number === 0) this.drawChunk(number, from);
+      if (this.chunks[number].isDrawn || length <= this.virtualRows.fullRows || number === 0) this.drawChunk(number, from);
     }
   }
 
@@ -260,7 +250,10 @@ export class BlockTable {
     const oldLine = this.line(position);
     if (!oldLine) return;
     const focused = oldLine.contains(document.activeElement);
-    oldLine.replaceWith(this.rowElement(position));
+    const hadMenu = oldLine.contains(this.menuCell);
+    const newLine = this.rowElement(position);
+    oldLine.replaceWith(newLine);
+    if (hadMenu) this.placeMenuButton(newLine);
     if (focused) this.focus(position);
   }
 
@@ -306,11 +299,36 @@ export class BlockTable {
     else if (lineBox.bottom > viewport.bottom) this.scroller.scrollTop += Math.min(lineBox.bottom - viewport.bottom, lineBox.top - visibleTop);
   }
 
-  /** Scroll to a block, if it is displayed. @param {number} index */
-  async goTo(index) {
+  /** Scroll to a row and show it in the upper third of the table. @param {number} position @param {boolean} [focus] */
+  revealInUpperThird(position, focus = false) {
+    this.reveal(position, focus);
+    this.scrollToUpperThird(position);
+    requestAnimationFrame(() => {
+      this.scrollToUpperThird(position);
+      if (focus) this.line(position)?.scrollIntoView({ block: "nearest" });
+    });
+  }
+
+  /** @param {number} position */
+  scrollToUpperThird(position) {
+    const line = this.line(position);
+    if (!line) return;
+    const viewport = this.scroller.getBoundingClientRect();
+    const header = this.header.offsetHeight;
+    this.scroller.scrollTop += line.getBoundingClientRect().top - viewport.top - header - (viewport.height - header) * UPPER_PART;
+  }
+
+  /** Show a block in the upper third, and select it with its call or result. @param {number} index @param {{select?: boolean, focus?: boolean}} [options] */
+  async jumpTo(index, { select = true, focus = select } = {}) {
     const position = await this.source.locate(index);
-    if (position >= 0) this.reveal(position, true);
-    else this.options.onNotify?.(`Block ${index} is hidden by a filter`);
+    if (position < 0) return this.options.onNotify?.(`Block ${index} is hidden by a filter`);
+    await this.source.load(position, position + 1);
+    this.revealInUpperThird(position, focus);
+    const partner = this.source.partner(index);
+    if (select && this.options.selectable !== false) this.selectByReader(partner === undefined ? [index] : [index, partner]);
+    const line = this.line(position);
+    line?.classList.add("nbt-flash");
+    line?.addEventListener("animationend", () => line.classList.remove("nbt-flash"), { once: true });
   }
 
   // The active row and selected rows.
@@ -323,6 +341,8 @@ export class BlockTable {
     const line = this.line(position);
     if (line) line.tabIndex = 0;
     if (focus) this.focus(position);
+    const index = this.source.index(position);
+    if (index !== undefined) this.options.onActivate?.(index);
   }
 
   /** @param {number} position */
@@ -365,16 +385,16 @@ export class BlockTable {
 
   /** Select blocks and report it. @param {number[]} indices */
   selectByReader(indices) {
-    const sorted = [...new Set(indices)].sort((a, b) => a - b);
-    this.showSelected(sorted);
-    this.options.onSelect?.(sorted);
+    this.showSelected(indices = [...new Set(indices)].sort((a, b) => a - b));
+    this.options.onSelect?.(indices);
   }
 
-  /** Fold or unfold the row at a position, if it is foldable. @param {number} position @param {boolean} [folded] */
+  /** Fold or unfold the row at a position; return whether it is foldable. @param {number} position @param {boolean} [folded] */
   toggleFold(position, folded) {
     const row = this.source.row(position);
     const index = this.source.index(position);
-    if (!row || index === undefined || !foldable(row)) return;
+    if (!row || index === undefined || !foldable(row)) return false;
     this.fold(index, folded ?? !this.isFolded(index, row));
+    return true;
   }
 }

@@ -1,13 +1,13 @@
 // @ts-check
 /* A table of pairs of blocks: equal pairs are folded, and differences are marked. */
 
-import { ICONS, OTHER_ICON, kindClass } from "./block_row.js";
+import { kindClass, kindIcon } from "./columns.js";
 import { attributes, formatCount, element, plural } from "./elements.js";
 
 /**
  * A pair, as created by `timeline.change_entry`. A piece is [change, text, number of omitted characters].
  * @typedef {{what: string, kind: string, a?: number, b?: number, a_turn?: number, b_turn?: number, head?: string,
- *   fields?: string[], pieces?: [string, string, number?][]}} Pair
+ *   fields?: string[], space?: boolean, pieces?: [string, string, number?][]}} Pair
  */
 
 export const SIGNS = /** @type {Record<string, string>} */ ({ same: "=", edited: "~", added: "+", removed: "−", moved: "↕" });
@@ -104,8 +104,9 @@ export class ComparisonTable {
   row(number) {
     const pair = this.pairs[number];
     const otherFields = (pair.fields ?? []).filter((field) => !["text", "args", "result", "error"].includes(field));
+    if (pair.space) otherFields.push("white space only");
     const changeCell = element("td", "nbt-what", `${SIGNS[pair.what] ?? "?"} ${pair.what}`, ...(otherFields.length ? [element("small", "", otherFields.join(", "))] : []));
-    const icon = element("b", "nbt-icon", ICONS[pair.kind] ?? OTHER_ICON);
+    const icon = element("b", "nbt-icon", kindIcon(pair.kind));
     icon.setAttribute("aria-hidden", "true");
     const line = element("tr", `nbt-${kindClass(pair.kind)} nbt-${pair.what}`, changeCell, element("td", "nbt-kind", icon, ` ${pair.kind}`));
     attributes(line, { tabindex: -1, "data-lm-suppress-shortcuts": true });
@@ -171,11 +172,16 @@ function sideCells(index, pair, ownChange) {
   return [element("td", "nbt-n", String(index)), element("td", "nbt-content", content)];
 }
 
+/** Show white space as signs, like `visible_space` in render/text.py. @param {string} text */
+function visibleSpace(text) {
+  return text.replaceAll(" ", "·").replaceAll("\t", "→").replaceAll("\n", "↵\n");
+}
+
 /** @param {[string, string, number?]} piece @param {string} ownChange @returns {(Node | string)[]} */
 function pieceNodes([change, text, omittedLength], ownChange) {
   const omittedNote = omittedLength ? [element("small", "", `… ${formatCount(omittedLength)} more characters`)] : [];
   if (change === "cut") return [element("small", "", "… and more")];
-  if (change === ownChange) return [element(ownChange === "removed" ? "del" : "ins", "", text), ...omittedNote];
+  if (change === ownChange) return [element(ownChange === "removed" ? "del" : "ins", "", text.trim() ? text : visibleSpace(text)), ...omittedNote];
   if (text.length <= 4 * CONTEXT_LENGTH) return [text, ...omittedNote];
   return [text.slice(0, CONTEXT_LENGTH), element("small", "", `… ${formatCount(text.length - 2 * CONTEXT_LENGTH)} equal characters …`), text.slice(-CONTEXT_LENGTH), ...omittedNote];
 }

@@ -32,7 +32,7 @@ export function button(classes, content, label, onPress) {
   return result;
 }
 
-/** Set attributes; undefined removes one. @param {HTMLElement} target @param {Record<string, string | number | boolean | undefined>} values */
+/** Set attributes; undefined removes one. @template {HTMLElement} T @param {T} target @param {Record<string, string | number | boolean | undefined>} values @returns {T} */
 export function attributes(target, values) {
   for (const [name, value] of Object.entries(values)) {
     if (value === undefined) target.removeAttribute(name);

@@ -7,19 +7,17 @@
  * also works while the kernel is busy or gone.
  */
 
-import { NO_FILTER_SORT, PageRows } from "./row_source.js";
+import { PAGE_ROWS, RowPages } from "./row_pages.js";
+import { NO_FILTER_SORT, PageRows, addCalls } from "./row_source.js";
 
 /**
  * @typedef {import("./row_source.js").Row} Row
  * @typedef {import("./row_source.js").Call} Call
  * @typedef {import("./row_source.js").Match} Match
  * @typedef {import("./row_source.js").FilterSort} FilterSort
- * @typedef {{rows: Row[], indices: number[] | null, lastUse: number}} Page
  * @typedef {{resolve: (answer: any) => void, reject: (error: Error) => void, since: number}} PendingRequest
  */
 
-const PAGE_ROWS = 200; // rows
-const MAX_PAGES = 60; // kept in memory
 const MAX_PREFETCH_ALL = 10_000; // Turns up to this length are loaded completely in idle time
 const PREFETCH_ROWS = 2_000; // rows loaded in idle time of a longer Turn
 const PREFETCH_DELAY = 1000; // ms, so that the first rows are drawn before loading starts
@@ -37,10 +35,8 @@ export class KernelRows extends PageRows {
     this.turnLength = 0;
     /** @type {any} totals of the Turn, and its kinds and tools */
     this.summary = {};
-    /** @type {Map<number, Page>} by number */
-    this.pages = new Map();
+    this.pages = new RowPages();
     this.displayedLength = 0;
-    this.useCounter = 0;
     this.isPrefetching = false;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.prefetchTimer = undefined;
@@ -139,10 +135,10 @@ export class KernelRows extends PageRows {
     this.version = start.version;
     this.turnLength = start.total;
     this.summary = start.summary;
-    this.calls = { ...start.calls };
+    this.calls = new Map(Object.entries(start.calls ?? {}));
     this.pages.clear();
     this.pendingPages.clear();
-    this.put(0, start.rows, null);
+    this.pages.put(0, start.rows, null);
     this.filterSort = this.traitFilterSort();
     this.notifyWatchers();
     this.refilter();
@@ -158,11 +154,11 @@ export class KernelRows extends PageRows {
     this.version = change.version;
     this.turnLength = change.total;
     this.summary = { ...this.summary, ...change.summary };
-    Object.assign(this.calls, change.calls);
+    addCalls(this.calls, change.calls);
     this.pendingPages.clear();
     const pagesAreInTurnOrder = !this.hasFilterSort();
-    this.updatePages(change);
-    for (const [index, row] of Object.entries(change.updated_partners ?? {})) this.patchRow(Number(index), row);
+    this.pages.update(change);
+    for (const [index, row] of Object.entries(change.updated_partners ?? {})) this.pages.patchRow(Number(index), row);
     this.notifyWatchers();
     if (!pagesAreInTurnOrder) return this.refilter();
     this.order = null;
@@ -172,57 +168,18 @@ export class KernelRows extends PageRows {
     this.prefetch();
   }
 
-  /** Keep the rows before the change and insert the new ones. @param {any} change */
-  updatePages({ from, removed, added, rows }) {
-    const firstPage = Math.floor(from / PAGE_ROWS);
-    const sameLength = added === removed && rows.length === added;
-    for (const [number, page] of this.pages) {
-      if (page.indices) this.pages.delete(number);
-      else if (sameLength) page.rows.splice(...spliceArguments(number, from, rows, page.rows));
-      else if (number > firstPage) this.pages.delete(number);
-      else if (number === firstPage) page.rows.splice(from - number * PAGE_ROWS);
-    }
-    if (!sameLength) this.put(from, rows, null);
-  }
-
-  /** @param {number} index @param {Partial<Row>} row */
-  patchRow(index, row) {
-    const page = this.pages.get(Math.floor(index / PAGE_ROWS));
-    if (page && !page.indices && page.rows[index % PAGE_ROWS]) Object.assign(page.rows[index % PAGE_ROWS], row);
-  }
-
-  /** Insert rows at a position into their pages; rows that would leave a gap in a page are dropped. @param {number} from @param {Row[]} rows @param {number[] | null} indices */
-  put(from, rows, indices) {
-    for (let offset = 0; offset < rows.length; ) {
-      const number = Math.floor((from + offset) / PAGE_ROWS);
-      const pageOffset = (from + offset) % PAGE_ROWS;
-      const page = this.pages.get(number) ?? { rows: [], indices: indices && [], lastUse: ++this.useCounter };
-      const rowsOfPage = rows.slice(offset, offset + PAGE_ROWS - pageOffset);
-      if (page.rows.length < pageOffset) return;
-      page.rows.splice(pageOffset, rowsOfPage.length, ...rowsOfPage);
-      if (indices) page.indices?.splice(pageOffset, rowsOfPage.length, ...indices.slice(offset, offset + rowsOfPage.length));
-      this.pages.set(number, page);
-      offset += rowsOfPage.length;
-    }
-  }
-
   // Reading.
-
-  /** @param {number} position */
-  pageOf(position) {
-    return this.pages.get(Math.floor(position / PAGE_ROWS));
-  }
 
   /** @param {number} position @returns {Row | undefined} */
   row(position) {
     const place = this.order ? this.order[position] : position;
-    return this.pageOf(place)?.rows[place % PAGE_ROWS];
+    return this.pages.pageOf(place)?.rows[place % PAGE_ROWS];
   }
 
   /** @param {number} position */
   index(position) {
     if (this.order) return this.order[position];
-    const page = this.pageOf(position);
+    const page = this.pages.pageOf(position);
     return page?.indices ? page.indices[position % PAGE_ROWS] : this.hasFilterSort() ? undefined : position;
   }
 
@@ -256,7 +213,7 @@ export class KernelRows extends PageRows {
       const position = this.position(index);
       return position < 0 ? undefined : this.row(position);
     }
-    return this.pageOf(index)?.rows[index % PAGE_ROWS];
+    return this.pages.pageOf(index)?.rows[index % PAGE_ROWS];
   }
 
   /** Request the pages of these positions that have not been loaded. @param {number} from @param {number} to */
@@ -272,7 +229,7 @@ export class KernelRows extends PageRows {
     const page = this.pages.get(number);
     const start = number * PAGE_ROWS;
     const pageLength = Math.min(PAGE_ROWS, this.displayedLength - start);
-    if (page) page.lastUse = ++this.useCounter;
+    this.pages.use(page);
     if (pageLength <= 0 || (page?.rows.length ?? 0) >= pageLength) return Promise.resolve();
     const pendingPage = this.pendingPages.get(number);
     if (pendingPage) return pendingPage;
@@ -289,18 +246,10 @@ export class KernelRows extends PageRows {
     const filterSort = this.filterSort;
     const answer = await this.ask({ request: "rows", version, filter_sort: filterSort, from, to });
     if (version !== this.version || filterSort !== this.filterSort || this.order || answer.version !== version) return;
-    Object.assign(this.calls, answer.calls);
-    this.put(from, answer.rows, answer.indices ?? null);
-    this.dropOld(number);
+    addCalls(this.calls, answer.calls);
+    this.pages.put(from, answer.rows, answer.indices ?? null);
+    this.pages.dropOld(number);
     this.notify({ from: Math.max(0, from - 1), to });
-  }
-
-  /** Drop the least recently used pages. @param {number} keptPage the page that has just arrived */
-  dropOld(keptPage) {
-    while (this.pages.size > MAX_PAGES) {
-      const [oldestPage] = [...this.pages].filter(([number]) => number !== keptPage).sort((a, b) => a[1].lastUse - b[1].lastUse);
-      this.pages.delete(oldestPage[0]);
-    }
   }
 
   /** Load further rows in idle time, so that they are available when the kernel is busy. */
@@ -334,18 +283,13 @@ export class KernelRows extends PageRows {
 
   /** Return whether all rows have been loaded with their whole text. */
   hasAllText() {
-    if (!this.pagesAreInTurnOrder || this.turnLength > MAX_PREFETCH_ALL) return false;
+    if (!this.pages.areInTurnOrder || this.turnLength > MAX_PREFETCH_ALL) return false;
     let loadedRows = 0;
     for (const page of this.pages.values()) {
       if (page.rows.some((row) => row.cut)) return false;
       loadedRows += page.rows.length;
     }
     return loadedRows === this.turnLength;
-  }
-
-  /** True if the pages hold rows in the order of the Turn. */
-  get pagesAreInTurnOrder() {
-    return ![...this.pages.values()].some((page) => page.indices);
   }
 
   /** @param {Partial<FilterSort>} change */
@@ -370,12 +314,12 @@ export class KernelRows extends PageRows {
   refilter() {
     this.order = null;
     if (this.hasAllText()) {
-      this.rows = Array.from({ length: this.turnLength }, (_, index) => /** @type {Row} */ (this.pageOf(index)?.rows[index % PAGE_ROWS]));
+      this.rows = Array.from({ length: this.turnLength }, (_, index) => /** @type {Row} */ (this.pages.pageOf(index)?.rows[index % PAGE_ROWS]));
       this.order = this.computeOrder();
       this.displayedLength = this.turnLength;
       this.notify({ from: 0, to: this.length });
     } else if (!this.hasFilterSort()) {
-      if (!this.pagesAreInTurnOrder) this.pages.clear();
+      if (!this.pages.areInTurnOrder) this.pages.clear();
       this.displayedLength = this.turnLength;
       this.notify({ from: 0, to: this.length });
       this.prefetch();
@@ -391,9 +335,9 @@ export class KernelRows extends PageRows {
     if (filterSort !== this.filterSort || version !== this.version) return;
     this.pages.clear();
     this.pendingPages.clear();
-    Object.assign(this.calls, answer.calls);
+    addCalls(this.calls, answer.calls);
     this.displayedLength = answer.length;
-    this.put(0, answer.rows, answer.indices);
+    this.pages.put(0, answer.rows, answer.indices);
     this.notify({ from: 0, to: this.displayedLength });
   }
 
@@ -439,13 +383,6 @@ export class KernelRows extends PageRows {
   async text(index, format) {
     return (await this.ask({ request: "format", row: index, format })).text;
   }
-}
-
-/** Return the arguments of `splice` that replace the changed rows of a page. @param {number} number @param {number} from @param {Row[]} rows @param {Row[]} pageRows @returns {[number, number, ...Row[]]} */
-function spliceArguments(number, from, rows, pageRows) {
-  const start = Math.max(0, from - number * PAGE_ROWS);
-  const changedRows = rows.slice(Math.max(0, number * PAGE_ROWS - from), Math.max(0, (number + 1) * PAGE_ROWS - from)).slice(0, Math.max(0, pageRows.length - start));
-  return changedRows.length && start < pageRows.length ? [start, changedRows.length, ...changedRows] : [0, 0];
 }
 
 /** @param {() => void} callback */

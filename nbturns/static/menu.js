@@ -55,7 +55,7 @@ function itemButtons(menu) {
 }
 
 /** Place a menu below its button if there is room, else above, and inside the window. @param {HTMLElement} menu @param {HTMLElement} anchor */
-function placeMenu(menu, anchor) {
+export function placeMenu(menu, anchor) {
   const anchorBox = anchor.getBoundingClientRect();
   const menuBox = menu.getBoundingClientRect();
   const fitsBelow = anchorBox.bottom + menuBox.height + 6 < window.innerHeight || anchorBox.top < menuBox.height;

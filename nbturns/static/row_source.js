@@ -15,14 +15,17 @@
  * `loadMore` gets the rest. `received`: characters of a cut body that have arrived, as the kernel counts them.
  * `first_of_call`: the first block of its model call. `partner`: the index of its result or of its call.
  * An image is a data URL, or "" if it must be requested. `open`: the block is streaming, and its body grows.
- * `fresh`: the block is new.
+ * `fresh`: the block is new. `child`: id of the Run that a call started. `form`: it has another form, which the format "nodes" returns.
  * @typedef {{kind: string, head?: string, body?: string, size: number, fold?: boolean, cut?: boolean, call?: string,
  *   name?: string, role?: string, error?: boolean, ms?: number, inference?: string, first_of_call?: boolean, partner?: number,
- *   images?: string[], elsewhere?: string[], open?: boolean, fresh?: boolean, received?: number}} Row
+ *   images?: string[], elsewhere?: string[], marks?: Mark[], open?: boolean, form?: boolean, child?: string, fresh?: boolean, received?: number}} Row
+ *
+ * What a person changed: `before` is the text before the change.
+ * @typedef {{sign: string, label: string, note: string, before?: string}} Mark
  *
  * One model call; unknown values are left out. Times are in ms, `cost` in USD.
  * @typedef {{provider?: string, model?: string, stop?: string, finish: string, truncated?: boolean, input?: number,
- *   output?: number, cached?: number, reasoning?: number, cost?: number, ms?: number, first?: number}} Call
+ *   output?: number, cached?: number, reasoning?: number, cost?: number, estimated?: boolean, ms?: number, first?: number}} Call
  *
  * The filters and the order of the displayed rows. An empty `kinds` means all; `only_matches` hides rows without a
  * match; `sort` is a column, with a leading "-" for descending order, or "" for the order of the Turn.
@@ -43,6 +46,7 @@
  * @property {(position: number) => number | undefined} index
  * @property {(index: number) => number} position -1 if it is hidden or unknown
  * @property {(index: number) => Promise<number>} locate its position, from the kernel if necessary; -1 if it is hidden
+ * @property {Map<string, Call>} calls the model calls that have arrived, by key
  * @property {(key: string) => Call | undefined} call
  * @property {(index: number) => number | undefined} partner
  * @property {(from: number, to: number) => Promise<void>} load request these rows if they have not arrived
@@ -76,6 +80,11 @@ const SORT_VALUES = {
   first: (row, call) => call?.first,
 };
 
+/** Add model calls by their keys. @param {Map<string, Call>} target @param {Record<string, Call> | undefined} calls */
+export function addCalls(target, calls) {
+  for (const [key, call] of Object.entries(calls ?? {})) target.set(key, call);
+}
+
 /** Return the text of a row that is searched, in lower case. @param {Row} row */
 function searchableText(row) {
   return `${row.name ?? ""}\n${row.body ?? row.head ?? ""}`.toLowerCase();
@@ -86,7 +95,8 @@ export class PageRows {
   /** @param {Row[]} rows @param {Record<string, Call>} calls */
   constructor(rows = [], calls = {}) {
     this.rows = rows;
-    this.calls = calls;
+    /** @type {Map<string, Call>} by the key of a row; ids are texts of models, so no plain object */
+    this.calls = new Map(Object.entries(calls));
     this.filterSort = NO_FILTER_SORT;
     /** @type {number[] | null} indices by position; null for the order of the Turn */
     this.order = null;
@@ -109,7 +119,7 @@ export class PageRows {
   /** Replace all rows from index `from`. @param {number} from @param {Row[]} rows @param {Record<string, Call>} [calls] */
   splice(from, rows, calls = {}) {
     this.rows.splice(from, Infinity, ...rows);
-    Object.assign(this.calls, calls);
+    addCalls(this.calls, calls);
     this.partnerIndices = null;
     if (this.order) return this.setFilterSort({});
     const start = this.firstAffected(from);
@@ -175,7 +185,7 @@ export class PageRows {
 
   /** @param {string} key */
   call(key) {
-    return this.calls[key];
+    return this.calls.get(key);
   }
 
   /** @param {number} index */

@@ -7,7 +7,7 @@
  * They are numbered; after a gap the page requests `start`. A saved page has a model with all data (saved_page.js).
  */
 
-import { PageRows } from "./row_source.js";
+import { PageRows, addCalls } from "./row_source.js";
 
 /**
  * A change: all Turns from an index, a range of the pool, one row of the pool, or text appended to streaming blocks.
@@ -20,8 +20,8 @@ import { PageRows } from "./row_source.js";
  * @typedef {{phase: string, iteration: number, blocks: number, fresh?: Stretch[], stretches?: Stretch[]}} Phase
  * @typedef {{index: number, title: string, state: string, blocks: number, stretches: Stretch[], calls: number, phases: Phase[],
  *   fresh: Stretch[], added?: number, edited?: number, removed?: number, moved?: number, input?: number, output?: number, cached?: number,
- *   cost?: number, ms?: number, models?: string[], changes?: import("./comparison_table.js").Pair[], more_changes?: number}} TurnEntry
- * @typedef {{get: (name: string) => any, set: (name: string, value: any) => void, save_changes: () => void, send: (message: any) => void,
+ *   cost?: number, phrases?: string[], ms?: number, models?: string[], lane?: import("./lane_calls.js").LaneCall[], window?: number, ending?: import("./ending_row.js").Ending, can_retry?: boolean, changes?: import("./comparison_table.js").Pair[], more_changes?: number}} TurnEntry
+ * @typedef {{isSaved?: boolean, get: (name: string) => any, set: (name: string, value: any) => void, save_changes: () => void, send: (message: any) => void,
  *   on: (name: string, listener: (...args: any[]) => void) => void, off: (name: string, listener: (...args: any[]) => void) => void}} Model
  */
 
@@ -36,23 +36,38 @@ export class RunSource {
     /** @type {TurnEntry[]} */
     this.turns = [];
     this.name = "";
+    this.file = ""; // its name, if it is not part of the name of the Run
     this.single = false; // the source is a Turn, not a Run
     this.head = "";
     this.activity = "";
-    /** @type {{head: string, lines: string[]} | null} */
+    this.hasKernel = !model.isSaved;
+    /** @type {Map<string, import("./subagents.js").Child>} Runs that calls started, by id */
+    this.children = new Map();
+    this.canRender = this.hasKernel || !!model.get("markdown");
+    this.canRetry = false;
+    this.canLabel = false;
+    /** @type {string[]} labels of the Run */
+    this.labels = [];
+    /** @type {{state: "passed" | "failed" | "limit" | "", text: string} | null} how the Run ended, as its source says */
+    this.outcome = null;
+    /** @type {{head: string, dropped?: number, lines: string[]} | null} */
     this.report = null;
+    /** @type {import("./problem_kinds.js").Problem[] | undefined} undefined if they must be requested */
+    this.problems = undefined;
+    /** @type {import("./problem_kinds.js").ProblemRules} */
+    this.problemRules = { patterns: [], repeats: 3, gap_seconds: 600, near_limit: 0.9 };
     this.length = 0; // blocks of the pool, loaded or not
     /** @type {(Row | undefined)[]} */
     this.pool = [];
-    /** @type {Record<string, Call>} */
-    this.calls = {};
+    /** @type {Map<string, Call>} */
+    this.calls = new Map();
     /** @type {Row[]} streaming blocks after the last Turn */
     this.streamingRows = [];
     /** @type {Set<number>} requested places */
     this.requestedPlaces = new Set();
     /** @type {Set<(change: RunChange) => void>} */
     this.listeners = new Set();
-    /** @type {Map<number, {resolve: (text: string) => void, reject: (error: Error) => void}>} */
+    /** @type {Map<number, {resolve: (answer: any) => void, reject: (error: Error) => void}>} */
     this.pendingRequests = new Map();
     this.lastRequestId = 0;
     this.onStart = () => this.replaceRun(model.get("start"));
@@ -76,9 +91,13 @@ export class RunSource {
   replaceRun(start) {
     if (!start?.turns || start.number <= this.number) return;
     this.number = start.number;
-    this.name = start.name;
     this.single = !!start.single;
-    this.report = start.report ?? null;
+    this.canRetry = !!start.can_retry;
+    this.canLabel = !!start.can_label;
+    this.labels = start.labels ?? [];
+    this.children = new Map(Object.entries(start.children ?? {}));
+    this.problems = start.problems;
+    this.problemRules = start.problem_rules ?? this.problemRules;
     this.turns = start.turns;
     this.streamingRows = start.open ??  [];
     this.put(start);
@@ -93,6 +112,7 @@ export class RunSource {
       const oldEntry = this.turns[from];
       const firstEntry = update.turns[0];
       if (oldEntry && firstEntry && update.phases_from) firstEntry.phases = [...oldEntry.phases.slice(0, update.phases_from), ...firstEntry.phases];
+      if (oldEntry && firstEntry && update.calls_from) firstEntry.lane = [...(oldEntry.lane ?? []).slice(0, update.calls_from), ...firstEntry.lane];
       this.turns.splice(from, Infinity, ...update.turns);
     }
     const rows = (update.rows ?? []).map((/** @type {Row & {remaining_text?: string}} */ row, /** @type {number} */ n) =>
@@ -115,12 +135,14 @@ export class RunSource {
     return true;
   }
 
-  /** @param {{head: string, activity: string, length: number, at: number, rows: Row[], calls: Record<string, Call>}} data */
+  /** @param {{head: string, activity: string, name?: string, file?: string, outcome?: RunSource["outcome"], report?: RunSource["report"], length: number, at: number, rows: Row[], calls: Record<string, Call>}} data */
   put(data) {
     this.head = data.head ?? this.head;
     this.activity = data.activity ?? "";
+    if (data.name !== undefined) [this.name, this.file, this.outcome] = [data.name, data.file ?? "", data.outcome ?? null];
+    if (data.report !== undefined) this.report = data.report;
     this.length = data.length ?? this.length;
-    Object.assign(this.calls, data.calls);
+    addCalls(this.calls, data.calls);
     (data.rows ?? []).forEach((row, n) => (this.pool[data.at + n] = row));
   }
 
@@ -133,10 +155,10 @@ export class RunSource {
       this.notify({ text: message.t });
     } else if (request) {
       this.pendingRequests.delete(message.id);
-      if (message.error === undefined) request.resolve(message.text);
+      if (message.error === undefined) request.resolve(message.text ?? message.problems ?? message.lens ?? message.child);
       else request.reject(new Error(message.error));
     } else if (Array.isArray(message.rows) && typeof message.at === "number") {
-      this.put({ ...message, head: this.head, activity: this.activity, length: this.length });
+      this.put({ ...message, head: this.head, activity: this.activity, report: this.report, length: this.length });
       for (let n = 0; n < message.rows.length; n++) this.requestedPlaces.delete(message.at + n);
       this.notify({ rows: [message.at, message.at + message.rows.length] });
     } else if (typeof message.body === "string" && this.pool[message.place]) {
@@ -145,13 +167,41 @@ export class RunSource {
     }
   }
 
-  /** Return a block in a format: text json provider metadata python yaml. @param {number} place @param {string} format @returns {Promise<string>} */
-  blockText(place, format) {
+  /** Return the name of a tool that a block calls or whose result it is; "" if it is unknown. @param {number} turn @param {number} index of the block */
+  blockName(turn, index) {
+    let offset = index;
+    for (const [from, to] of this.turns[turn]?.stretches ?? []) {
+      if (offset < to - from) return this.toolName(from + offset);
+      offset -= to - from;
+    }
+    return "";
+  }
+
+  /** @param {number} place */
+  toolName(place) {
+    const row = this.pool[place];
+    if (row?.name || row?.kind !== "tool_use") return row?.name ?? "";
+    for (let earlier = place - 1; earlier >= 0; earlier--) if (this.pool[earlier]?.kind === "tool_call" && this.pool[earlier]?.call === row.call) return this.pool[earlier]?.name ?? "";
+    return "";
+  }
+
+  /** Send a request and return the answer. @param {Record<string, unknown>} request @returns {Promise<any>} */
+  ask(request) {
     const id = ++this.lastRequestId;
     return new Promise((resolve, reject) => {
       this.pendingRequests.set(id, { resolve, reject });
-      this.model.send({ request: "format", place, format, id });
+      this.model.send({ ...request, id });
     });
+  }
+
+  /** Return a block in a format: text json provider metadata python yaml. @param {number} place @param {string} format @returns {Promise<string>} */
+  blockText(place, format) {
+    return this.ask({ request: "format", place, format });
+  }
+
+  /** Add a label to a block. @param {number} place @param {string} label @returns {Promise<string>} */
+  addLabel(place, label) {
+    return this.ask({ request: "label", place, label });
   }
 
   /** Request blocks that have not been loaded, and the ones after them: few large requests are faster than many. @param {number} from @param {number} to places in the pool */
@@ -175,7 +225,8 @@ export class RunSource {
 export class TurnRows extends PageRows {
   /** @param {RunSource} run */
   constructor(run) {
-    super([], run.calls);
+    super();
+    this.calls = run.calls;
     this.run = run;
     /** @type {number[]} index → place in the pool */
     this.places = [];

@@ -1,28 +1,32 @@
 // @ts-check
-/* The view of a Run or a Session: timeline, phases, changes and blocks of the selected Turn. */
+/* The view of a Run or a Session: its head, the lane of its model calls, and the blocks of the selected Turn. */
 
 import { BlockDetails } from "./block_detail.js";
-import { BlockTable, DEFAULT_COLUMNS } from "./block_table.js";
-import { ComparisonTable } from "./comparison_table.js";
-import { COPY_REFUSED, attributes, button, copy, formatCount, element, plural } from "./elements.js";
+import { BlockTable } from "./block_table.js";
+import { CallsLane } from "./calls_lane.js";
+import { ContextLens } from "./context_lens.js";
+import { attributes, button, element } from "./elements.js";
+import { EndingRow } from "./ending_row.js";
+import { LabelField } from "./label_field.js";
+import { PhaseSlider } from "./phase_slider.js";
+import { ProblemsPanel } from "./problems_panel.js";
+import { Rendering } from "./rendering.js";
+import { runTitle, runTotals } from "./run_header.js";
 import { MAX_PREFETCH, RunSource, TurnRows } from "./run_source.js";
-import { STATES, Timeline, summaryParts } from "./timeline.js";
+import { Subagents } from "./subagents.js";
 import { Toolbar } from "./toolbar.js";
+import { drawReport, drawTurnChanges } from "./turn_changes.js";
+import { TurnFoot } from "./turn_foot.js";
 
 /**
  * @typedef {import("./run_source.js").TurnEntry} TurnEntry
- * @typedef {import("./run_source.js").Phase} Phase
  * @typedef {import("./run_source.js").Stretch} Stretch
  */
 
-/** @type {Record<string, string>} */
-const PHASES = {
-  pre_inference: "Before the model call",
-  post_inference: "After the model call",
-  post_tools: "After the tools",
-  final: "At the end",
-};
 const ACTIVE_STATES = ["running", "pausing", "paused"]; // Turns in these states may still grow
+const PROBLEM_DELAY = 600; // ms
+/** @type {[string, string][]} */
+const RUN_HELP = [["e  E", "Next, previous problem"], ["▲", "Call: its context grew most"], ["↺", "Call: tokens billed again, because the cache broke"], ["■", "The Turn stopped at a limit"]];
 let viewCount = 0;
 
 export class RunView {
@@ -34,39 +38,69 @@ export class RunView {
     this.rows = new TurnRows(run);
     this.root = attributes(element("div", "nbt-view nbt-run tex2jax_ignore mathjax_ignore"), { role: "region", "aria-label": "Run" });
     this.title = element("div", "nbt-title");
-    this.timeline = new Timeline({ controls: panelId, onSelect: (index) => this.choose({ turn: index, phase: -1 }) });
-    this.turnSummary = attributes(element("div", "nbt-turn-summary"), { role: "status", "aria-live": "polite" });
-    this.phases = attributes(element("div", "nbt-phases"), { role: "tablist", "aria-label": "Phases" });
-    this.phases.addEventListener("keydown", (event) => this.phaseKey(event));
+    this.totals = element("div", "nbt-stats");
+    this.lane = new CallsLane({
+      controls: panelId,
+      onTurn: (index) => this.choose({ turn: index, phase: -1 }),
+      onCall: (slot) => this.goToCall(slot),
+      onSelect: (slot) => this.lens.select(slot),
+      nameOf: (turn, index) => this.run.blockName(turn, index),
+    });
+    this.phases = new PhaseSlider((phase) => this.choose({ phase }));
+    this.phases.element.hidden = true;
     this.changes = element("div", "nbt-changes");
-    this.message = attributes(element("span", "nbt-message"), { role: "status", "aria-live": "polite" });
+    this.problems = new ProblemsPanel({
+      onProblem: ({ turn, index }) => void this.goToBlock(turn, index ?? this.run.turns[turn].blocks - 1),
+      ask: (rules) => run.ask({ request: "problems", rules }),
+      notify: (text) => this.foot.notify(text),
+      code: "nt.problems(run)",
+    });
+    this.lens = new ContextLens({
+      ask: (turn, first) => run.ask({ request: "context", turn, first }),
+      onBlock: (turn, index) => void this.goToBlock(turn, index),
+      onStep: (offset) => this.lane.step(offset),
+      canAsk: run.hasKernel,
+    });
+    this.sidePanels = element("div", "nbt-run-panels", this.lens.element, this.problems.element);
+    this.foot = new TurnFoot((turn) => this.choose({ turn, phase: -1 }));
     /** @type {BlockDetails | undefined} */
     this.blockDetails = undefined;
+    this.subagents = new Subagents(run, (text) => this.foot.notify(text));
     this.table = new BlockTable(this.rows, {
+      subagents: this.subagents,
       label: "Blocks of the Turn",
-      columns: DEFAULT_COLUMNS.flatMap((name) => (name === "time" && run.turns.some((turn) => turn.cost !== undefined) ? ["cost", name] : [name])),
       onMenu: (index, anchor) => this.blockDetails?.openMenu(index, anchor),
       detailPanel: (index) => this.blockDetails?.detailPanel(index),
       onSelect: (indices) => this.save({ selected: indices }),
-      onNotify: (text) => (this.message.textContent = text),
-      onError: (error) => (this.message.textContent = error instanceof Error ? error.message : String(error)),
+      onActivate: (index) => this.lane.selectSlot(this.lane.slotOfBlock(this.displayed.turn, index)),
+      onNotify: (text) => this.foot.notify(text),
+      onError: (error) => this.foot.notify(error instanceof Error ? error.message : String(error)),
     });
-    this.blockDetails = new Details(this.table, (text) => (this.message.textContent = text));
+    this.ending = new EndingRow(() => this.model.send({ press: "retry" }), run.canRetry);
+    this.blockDetails = new Details(this.table, (text) => this.foot.notify(text));
     this.toolbar = new Toolbar(this.table);
+    this.labelField = run.canLabel ? new LabelField(this.table, this.toolbar, (index, label) => this.addLabel(index, label), (text) => this.foot.notify(text)) : undefined;
     this.newButton = button("", "New only", "Hide blocks carried over from the previous Turn", () => this.toggleOnlyNew());
-    this.jumpButton = button("", "→ New", "Jump to the first new block", () => this.jumpToNew());
+    this.jumpButton = button("", "Next new block", "Go to the first block that the previous Turn does not have", () => this.jumpToNew());
+    this.phaseButton = attributes(button("nbt-toggle", "Phases", "", () => this.togglePhases()), { "aria-expanded": false });
+    this.phaseButton.title = "Show the Turn at a phase of its loop";
     this.toolbar.extraButtons.prepend(this.jumpButton, this.newButton);
+    this.rendering = run.canRender ? new Rendering(this.table, this.model) : undefined;
+    this.toolbar.extraButtons.prepend(this.rendering?.button ?? "");
+    this.toolbar.panelButtons.append(this.lens.openButton, this.problems.openButton, this.phaseButton);
+    this.table.keys.extraKeys.set("e", () => this.problems.step(1));
+    this.table.keys.extraKeys.set("E", () => this.problems.step(-1));
+    this.toolbar.addHelp(RUN_HELP);
     this.report = element("details", "nbt-report");
-    const footer = element("div", "nbt-foot", this.message);
-    this.panel = attributes(element("div", "nbt-panel", this.turnSummary, this.phases, this.changes, this.toolbar.element, this.toolbar.keyHelp, this.table.mount, footer), { role: "tabpanel", id: panelId, "aria-label": "Turn" });
-    this.root.append(element("div", "nbt-top", this.title, this.toolbar.extraButtons), this.timeline.element, this.panel, this.report);
-    this.root.addEventListener("keydown", (event) => {
-      if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
-    });
+    this.panel = attributes(element("div", "nbt-panel", this.toolbar.element, this.toolbar.keyHelp, this.labelField?.element ?? "", this.phases.element, this.changes, this.sidePanels, this.table.mount, this.ending.element, this.foot.element), { role: "tabpanel", id: panelId, "aria-label": "Turn" });
+    this.root.append(element("div", "nbt-top", this.title, this.toolbar.extraButtons), this.totals, this.lane.element, this.panel, this.report);
+    this.root.addEventListener("keydown", (event) => this.onKey(event));
     container.append(this.root);
     /** @type {{turn: number, phase: number}} */
     this.displayed = { turn: -1, phase: -1 };
     this.isOpened = false;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.problemTimer = undefined;
     this.onChoice = () => this.draw();
     this.onSelected = () => this.table.showSelected(this.model.get("selected"));
     for (const trait of ["turn", "phase"]) this.model.on(`change:${trait}`, this.onChoice);
@@ -76,13 +110,33 @@ export class RunView {
     run.listeners.add(this.onRunChange);
     this.drawAll(0);
     this.table.showSelected(this.model.get("selected"));
+    if (this.model.get("selected").length) void this.goToBlock(this.displayed.turn, Math.min(...this.model.get("selected")), false);
     this.prefetch();
   }
 
+  /** Add a label to a block of the displayed Turn. @param {number} index @param {string} label */
+  addLabel(index, label) {
+    const place = this.rows.places[index];
+    return place === undefined ? Promise.reject(new Error("This block is still streaming")) : this.run.addLabel(place, label);
+  }
+
+  /** Go on to a problem from anywhere in the view but a field, and keep keys from the notebook, which adds a cell on "b". @param {KeyboardEvent} event */
+  onKey(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    event.stopPropagation();
+    if (event.defaultPrevented || /** @type {HTMLElement} */ (event.target).closest("input, select, textarea, .nbt-menu")) return;
+    if (event.key.toLowerCase() !== "e") return;
+    event.preventDefault();
+    this.problems.step(event.key === "e" ? 1 : -1);
+  }
+
   close() {
+    clearTimeout(this.problemTimer);
     this.run.listeners.delete(this.onRunChange);
     for (const trait of ["turn", "phase"]) this.model.off(`change:${trait}`, this.onChoice);
     this.model.off("change:selected", this.onSelected);
+    this.rendering?.close();
+    this.subagents.close();
     this.table.close();
   }
 
@@ -101,7 +155,7 @@ export class RunView {
     return this.displayed.turn === this.run.turns.length - 1 && this.displayed.phase < 0;
   }
 
-  /** Index of the displayed Turn; the last one, if the reader did not choose another. */
+  /** Index of the displayed Turn; negative values of the trait count from the last one. */
   get turn() {
     const selectedTurn = this.model.get("turn");
     const last = this.run.turns.length - 1;
@@ -127,10 +181,16 @@ export class RunView {
   /** @param {number} from index of the first changed Turn */
   drawAll(from) {
     const { run } = this;
-    this.title.replaceChildren(element("b", "", run.name), ...(run.head ? [element("span", "", `· ${run.head}`)] : []), ...(run.activity ? [element("span", "nbt-badge", run.activity)] : []));
-    this.timeline.show(run.turns, this.turn);
-    this.timeline.element.hidden = this.turnSummary.hidden = this.jumpButton.hidden = this.newButton.hidden = run.single;
-    this.drawReport();
+    attributes(this.root, { "aria-label": run.name === "Run" ? "Run" : `Run ${run.name}` }); // of several views on a page
+    this.title.replaceChildren(...runTitle(run), this.problems.chip);
+    this.totals.replaceChildren(...runTotals(run));
+    this.lane.element.hidden = run.turns.length < 2 && !run.turns.some((turn) => turn.lane?.length);
+    this.lane.show(run.turns, this.turn);
+    this.jumpButton.hidden = this.newButton.hidden = run.turns.length < 2;
+    this.problems.show(run.problems, run.problemRules, run.hasKernel);
+    this.findProblems(run.problems === undefined || this.isOpened ? PROBLEM_DELAY : -1);
+    this.foot.setSingle(run.single);
+    drawReport(this.report, run.report);
     this.draw(this.displayed.turn >= from);
     this.toolbar.setChoices(this.choices());
   }
@@ -143,12 +203,15 @@ export class RunView {
     if (!force && this.displayed.turn === turn && this.displayed.phase === phase) return;
     const isOtherTurn = this.displayed.turn !== turn || this.displayed.phase !== phase;
     this.displayed = { turn, phase };
-    if (this.timeline.selected !== turn) this.timeline.select(turn);
+    if (this.lane.selectedTurn !== turn) this.lane.selectTurn(turn);
     this.panel.hidden = !entry;
     if (!entry) return;
-    this.drawTurnSummary(entry);
-    this.drawPhases(entry, phase);
-    this.drawChanges(entry, phase);
+    this.foot.show(entry, this.run.turns.length);
+    this.phaseButton.hidden = !entry.phases.length;
+    if (phase >= 0) this.togglePhases(true);
+    this.phases.show(entry, phase);
+    drawTurnChanges(this.changes, entry, phase);
+    this.ending.show(phase < 0 ? entry.ending : null, !!entry.can_retry && entry.index === this.run.turns.length - 1);
     const phaseEntry = entry.phases[phase];
     const length = phaseEntry ? phaseEntry.blocks : entry.blocks;
     const previousLength = phase > 0 ? entry.phases[phase - 1].blocks : (entry.fresh[0]?.[0] ?? 0);
@@ -158,102 +221,25 @@ export class RunView {
     stickToEnd.enabled ||= isActive; // the last addition is followed as well
     this.rows.showBlocks(phaseEntry?.stretches ?? entry.stretches, length, newIndices, this.displaysStreaming ? this.run.streamingRows : []);
     stickToEnd.enabled = isActive;
-    this.run.load(Math.max(0, this.run.length - 200), this.run.length);
     this.toolbar.setChoices(this.choices());
-    if (isOtherTurn && this.isOpened) {
+    if (isOtherTurn && (this.isOpened || this.model.get("turn") < 0)) {
+      this.run.load(Math.max(0, this.run.length - 200), this.run.length);
       this.jumpToNew(false);
-      stickToEnd.readerResized();
+      if (this.isOpened) stickToEnd.readerResized();
     }
     this.isOpened = true;
   }
 
-  /** @param {TurnEntry} entry */
-  drawTurnSummary(entry) {
-    const [symbol, word] = STATES[entry.state] ?? ["", entry.state];
-    const code = `run[${entry.index}]`;
-    const step = (/** @type {number} */ offset) => this.choose({ turn: Math.max(0, Math.min(entry.index + offset, this.run.turns.length - 1)), phase: -1 });
-    const previousButton = button("", "◂", "Previous Turn", () => step(-1));
-    const nextButton = button("", "▸", "Next Turn", () => step(1));
-    previousButton.disabled = entry.index === 0;
-    nextButton.disabled = entry.index === this.run.turns.length - 1;
-    const copyButton = button("nbt-code", code, `Copy ${code}`, () => void copy(code).then(() => (this.message.textContent = `Copied ${code}`), () => (this.message.textContent = COPY_REFUSED)));
-    const focused = this.turnSummary.contains(document.activeElement) ? document.activeElement?.textContent : null;
-    this.turnSummary.replaceChildren(
-      element("span", "nbt-group", previousButton, nextButton),
-      element("b", "", `Turn ${entry.index}`),
-      ...(symbol ? [element("span", `nbt-badge nbt-${entry.state}`, `${symbol} ${word}`)] : []),
-      element("span", "nbt-turn-title", entry.title),
-      element("span", "nbt-totals", summaryParts(entry).join(" · ")),
-      copyButton,
-    );
-    if (focused === "◂" && !previousButton.disabled) previousButton.focus();
-    if (focused === "▸" && !nextButton.disabled) nextButton.focus();
-  }
-
-  /** @param {TurnEntry} entry @param {number} selectedPhase */
-  drawPhases(entry, selectedPhase) {
-    this.phases.hidden = !entry.phases.length;
-    const focused = this.phases.contains(document.activeElement);
-    /** @type {HTMLElement[]} */
-    const tabs = [this.phaseTab("Whole Turn", entry.blocks, "", -1, selectedPhase)];
-    entry.phases.forEach((phase, n) => {
-      if (!n || phase.iteration !== entry.phases[n - 1].iteration) tabs.push(iterationLabel(phase.iteration));
-      const previousLength = n ? entry.phases[n - 1].blocks : (entry.fresh[0]?.[0] ?? 0);
-      const added = phase.blocks - previousLength;
-      tabs.push(this.phaseTab(phase.phase, phase.blocks, added > 0 ? `+${formatCount(added)}` : added < 0 ? `−${formatCount(-added)}` : "", n, selectedPhase));
-    });
-    this.phases.replaceChildren(...tabs);
-    const selected = /** @type {HTMLElement | null} */ (this.phases.querySelector('[aria-selected="true"]'));
-    if (selected) this.phases.scrollLeft = selected.offsetLeft - this.phases.clientWidth / 2;
-    if (focused) selected?.focus({ preventScroll: true });
-  }
-
-  /** @param {string} name @param {number} blocks @param {string} addedText @param {number} number @param {number} selectedPhase */
-  phaseTab(name, blocks, addedText, number, selectedPhase) {
-    const content = element("span", "", name, element("span", "nbt-count", formatCount(blocks)), ...(addedText ? [element("span", "nbt-added-count", addedText)] : []));
-    const result = button("nbt-phase", content, "", () => this.choose({ phase: number }));
-    result.title = `${PHASES[name] ?? "All blocks of the Turn"}: ${plural(blocks, "block")}`;
-    return attributes(result, { role: "tab", "aria-selected": number === selectedPhase, tabindex: number === selectedPhase ? 0 : -1 });
-  }
-
-  /** @param {KeyboardEvent} event */
-  phaseKey(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const entry = this.run.turns[this.displayed.turn];
-    const last = entry.phases.length - 1;
-    const direction = getComputedStyle(this.phases).direction === "rtl" ? -1 : 1;
-    /** @type {Record<string, number>} */
-    const targets = { ArrowRight: this.displayed.phase + direction, ArrowLeft: this.displayed.phase - direction, Home: -1, End: last };
-    if (!(event.key in targets)) return;
-    event.preventDefault();
-    this.choose({ phase: Math.max(-1, Math.min(targets[event.key], last)) });
-    const tab = this.phases.querySelector('[aria-selected="true"]');
-    if (tab instanceof HTMLElement) tab.focus({ preventScroll: true });
-  }
-
-  /** List edited, removed and moved blocks; the table already marks added ones. @param {TurnEntry} entry @param {number} phase */
-  drawChanges(entry, phase) {
-    const changes = (entry.changes ?? []).filter((pair) => pair.what !== "added");
-    this.changes.hidden = !changes.length || phase >= 0;
-    if (this.changes.hidden) return this.changes.replaceChildren();
-    const table = new ComparisonTable({ label: `Turn ${entry.index - 1} and Turn ${entry.index}` });
-    table.setHeaders(`Turn ${entry.index - 1}`, `Turn ${entry.index}`);
-    table.changesOnly = true;
-    table.show(changes.map((pair) => ({ ...pair, a_turn: 0, b_turn: 0 })));
-    const summary = element("summary", "", `Changes since Turn ${entry.index - 1}: ${changeDescription(entry)}`);
-    attributes(summary, { "data-lm-suppress-shortcuts": true });
-    const code = `nt.compare(run[${entry.index - 1}], run[${entry.index}])`;
-    const moreText = entry.more_changes ? `… and ${plural(entry.more_changes, "more change")}; ` : "";
-    this.changes.replaceChildren(element("details", "", summary, element("div", "nbturns nbt-scroll nbt-pairs", table.element), element("small", "", moreText, element("code", "", code))));
-  }
-
-  drawReport() {
-    const { report } = this.run;
-    this.report.hidden = !report;
-    if (!report || this.report.childElementCount) return;
-    const summary = element("summary", "", report.head);
-    attributes(summary, { "data-lm-suppress-shortcuts": true });
-    this.report.append(summary, element("ul", "", ...report.lines.map((line) => element("li", "", line))));
+  /** Request the problems when nothing has changed for a time. @param {number} delay ms, negative if they have arrived */
+  findProblems(delay) {
+    clearTimeout(this.problemTimer);
+    if (delay < 0 || !this.run.hasKernel) return;
+    this.problemTimer = setTimeout(() => {
+      this.run.ask({ request: "problems", rules: this.problems.form.rules }).then(
+        (problems) => this.problems.show(problems, this.run.problemRules, true),
+        (error) => this.foot.notify(error.message),
+      );
+    }, delay);
   }
 
   // Actions of the reader.
@@ -271,6 +257,13 @@ export class RunView {
     return { kinds: [...kinds], tools: [...tools].sort() };
   }
 
+  /** Show or hide the slider of phases. @param {boolean} [isShown] */
+  togglePhases(isShown = this.phases.element.hidden) {
+    this.phases.element.hidden = !isShown;
+    attributes(this.phaseButton, { "aria-expanded": isShown });
+    if (!isShown && this.displayed.phase >= 0) this.choose({ phase: -1 });
+  }
+
   toggleOnlyNew() {
     this.rows.onlyNew = !this.rows.onlyNew;
     attributes(this.newButton, { "aria-pressed": this.rows.onlyNew });
@@ -283,10 +276,18 @@ export class RunView {
     const index = this.rows.isNew.indexOf(true);
     const position = index < 0 ? this.rows.length - 1 : this.rows.position(index);
     if (position < 0) return;
-    this.table.reveal(position, focus);
-    const line = this.table.line(position);
-    if (line && !this.rows.onlyNew) this.table.scroller.scrollTop += line.getBoundingClientRect().top - this.table.scroller.getBoundingClientRect().top - this.table.header.offsetHeight - 30;
-    if (focus) requestAnimationFrame(() => line?.scrollIntoView({ block: "nearest" }));
+    this.table.revealInUpperThird(position, focus);
+  }
+
+  /** Show the first block of a model call. @param {import("./lane_calls.js").Slot} slot */
+  goToCall({ turn, call }) {
+    if (call) void this.goToBlock(turn.index, Math.max(0, Math.min(call.first, turn.blocks - 1)), false);
+  }
+
+  /** Show a block of a Turn in the upper third of the table, and select it with its call or result. @param {number} turn @param {number} index @param {boolean} [select] */
+  async goToBlock(turn, index, select = true) {
+    if (this.displayed.turn !== turn || this.displayed.phase >= 0) this.choose({ turn, phase: -1 });
+    await this.table.jumpTo(index, { select });
   }
 
   /** Load further blocks in idle time, so that they are available when the kernel is busy. */
@@ -294,20 +295,6 @@ export class RunView {
     const whenIdle = window.requestIdleCallback ?? ((/** @type {() => void} */ callback) => setTimeout(callback, 100));
     whenIdle(() => this.run.load(0, Math.min(this.run.length, MAX_PREFETCH)));
   }
-}
-
-/** @param {number} iteration */
-function iterationLabel(iteration) {
-  const label = element("span", "nbt-iteration", `Iteration ${iteration}`);
-  label.setAttribute("role", "presentation");
-  return label;
-}
-
-/** @param {TurnEntry} entry */
-function changeDescription(entry) {
-  return /** @type {("edited" | "moved" | "removed" | "added")[]} */ (["edited", "moved", "removed", "added"])
-    .flatMap((change) => (entry[change] ? [`${formatCount(entry[change] ?? 0)} ${change}`] : []))
-    .join(", ");
 }
 
 export default () => {

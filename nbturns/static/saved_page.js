@@ -1,10 +1,11 @@
 // @ts-check
-/* A saved page: the views of a notebook without a kernel. All data is embedded in the page. */
+/* The views of a notebook without a kernel. All data is embedded in the page. */
 
-import { BlockDetails, formatTabs } from "./block_detail.js";
+import { BlockDetails, formItem, formatTabs } from "./block_detail.js";
 import { CompareView } from "./compare_view.js";
 import { RunSource } from "./run_source.js";
 import { RunView } from "./run_view.js";
+import { JsonObject, indentedJson, parseJson } from "./json_text.js";
 import { openMenu } from "./menu.js";
 
 /** A widget model without a kernel; it answers requests from `data`. */
@@ -12,8 +13,9 @@ class SavedModel {
   /** @param {any} data */
   constructor(data) {
     this.data = data;
+    this.isSaved = true;
     /** @type {Record<string, any>} */
-    this.values = { start: data.start, update: {}, turn: -1, phase: -1, selected: data.start.pairs ? -1 : [] };
+    this.values = { markdown: !!data.nodes, start: data.start, update: {}, turn: 0, phase: -1, selected: data.start.pairs ? -1 : [] };
     /** @type {Map<string, Set<(...args: any[]) => void>>} */
     this.listeners = new Map();
   }
@@ -49,26 +51,46 @@ class SavedModel {
 
   /** Return a block as text in a format. @param {number} index @param {string} format */
   blockText(index, format) {
-    const block = this.data.blocks[index];
-    if (format === "json") return JSON.stringify(block, null, 2);
-    if (format === "metadata") return block.metadata ? JSON.stringify(block.metadata, null, 2) : "";
+    if (format === "nodes") return JSON.stringify(this.data.nodes?.[index] ?? []);
+    const block = this.data.blocks?.[index];
+    const json = parseJson(block ?? "") ?? new JsonObject([]);
+    if (format === "json") return indentedJson(json);
+    if (format === "metadata") {
+      const metadata = json instanceof JsonObject ? json.members.find(([name]) => name === "metadata") : undefined;
+      return metadata ? indentedJson(metadata[1]) : "";
+    }
     return this.data.start.rows[index].body ?? "";
   }
 }
 
 /** The menu and panels of a block, without the formats that need Python. */
 class SavedDetails extends BlockDetails {
+  /** True if the page has the blocks themselves, and not only their rows. */
+  get hasBlocks() {
+    return !!(/** @type {any} */ (this.table.source).run?.model.data.blocks);
+  }
+
+  /** @param {number} index @param {string} format */
+  toggle(index, format) {
+    if (this.hasBlocks) super.toggle(index, format);
+  }
+
   /** @param {number} index @param {HTMLElement} anchor */
   openMenu(index, anchor) {
     const { table } = this;
     const partner = table.source.partner(index);
     openMenu(anchor, `Block ${index}`, () => [
       { text: "Copy text", key: "c", press: () => this.copyFormat(index, "text", "the text") },
-      { text: "Copy as JSON", press: () => this.copyFormat(index, "json", "JSON") },
-      null,
-      { text: "Show JSON", key: "i", press: () => this.toggle(index, "json") },
-      { text: "Show metadata", press: () => this.toggle(index, "metadata") },
-      ...(partner === undefined ? [] : [null, { text: `Go to #${partner}`, key: "g", press: () => void table.goTo(partner) }]),
+      ...(this.hasBlocks
+        ? [
+            { text: "Copy as JSON", press: () => this.copyFormat(index, "json", "JSON") },
+            null,
+            { text: "Show JSON", key: "i", press: () => this.toggle(index, "json") },
+            { text: "Show metadata", press: () => this.toggle(index, "metadata") },
+          ]
+        : []),
+      ...formItem(table, index, table.source.row(table.source.position(index))),
+      ...(partner === undefined ? [] : [null, { text: `Go to #${partner}`, key: "g", press: () => void table.jumpTo(partner) }]),
     ]);
   }
 
@@ -83,16 +105,9 @@ class SavedDetails extends BlockDetails {
   }
 }
 
-/** Replace the static table by the view of the embedded data. */
-function openSaved() {
-  const data = JSON.parse(document.getElementById("nbturns-data")?.textContent ?? "{}");
-  const staticView = document.getElementById("nbturns-still");
-  const container = document.createElement("main");
+/** Open the view of embedded data in a container. @param {any} data @param {HTMLElement} container */
+export function openSavedView(data, container) {
   const model = new SavedModel(data);
-  document.body.append(container);
   if (data.start.pairs) new CompareView(model, container);
   else new RunView(new RunSource(model), container, SavedDetails);
-  staticView?.remove(); // last, so that the static table stays if the view cannot be created
 }
-
-openSaved();

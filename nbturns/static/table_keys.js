@@ -3,11 +3,11 @@
 
 /** @typedef {import("./block_table.js").BlockTable} BlockTable */
 
-/** Keys and their description, as displayed by the help button. */
+/** Keys and their description, as displayed by the help button. @type {[string, string][]} */
 export const KEY_HELP = [
   ["↑ ↓  or  k j", "Previous, next row"],
   ["Home End PgUp PgDn", "First, last row; one screen up, down"],
-  ["Enter, ← →", "Fold or unfold"],
+  ["Enter, double click, ← →", "Fold or unfold the row"],
   ["[  ]", "Fold all, unfold all"],
   ["Space", "Select or deselect"],
   ["Shift+↑ ↓, Shift+click", "Extend the selection"],
@@ -15,9 +15,10 @@ export const KEY_HELP = [
   ["/", "Search; then Enter and Shift+Enter: next, previous match"],
   ["n  p", "Next, previous match"],
   ["g", "Go from a call to its result, and back"],
+  ["M", "Render Markdown in messages, or show them raw"],
   ["m", "Menu of the block: copy, JSON, …"],
   ["c", "Copy the text of the block or of all selected blocks"],
-  ["?", "Show or hide these keys"],
+  ["?", "Show or hide this card"],
 ];
 
 export class TableKeys {
@@ -28,13 +29,23 @@ export class TableKeys {
     this.extraKeys = new Map();
     table.element.addEventListener("keydown", (event) => this.onKey(event));
     table.element.addEventListener("click", (event) => this.onClick(event));
+    table.element.addEventListener("dblclick", (event) => this.onDoubleClick(event));
+    table.element.addEventListener("pointerover", (event) => this.onPointer(event));
     table.element.addEventListener("focusin", (event) => this.onFocus(event));
   }
 
   /** Make the row with the focus the active one. @param {FocusEvent} event */
   onFocus(event) {
     const line = /** @type {HTMLElement | null} */ (/** @type {HTMLElement} */ (event.target).closest(".nbt-row[data-position]"));
-    if (line) this.table.activate(Number(line.dataset.position), false);
+    if (!line) return;
+    this.table.activate(Number(line.dataset.position), false);
+    this.table.placeMenuButton(line);
+  }
+
+  /** Show the menu button in the row under the pointer. @param {PointerEvent} event */
+  onPointer(event) {
+    const line = /** @type {HTMLElement | null} */ (/** @type {HTMLElement} */ (event.target).closest(".nbt-row[data-position]"));
+    if (line) this.table.placeMenuButton(line);
   }
 
   /** @param {MouseEvent} event */
@@ -47,7 +58,19 @@ export class TableKeys {
     if (event.shiftKey) textSelection?.removeAllRanges();
     const position = Number(line.dataset.position);
     this.table.activate(position);
+    if (event.detail > 1) return; // the second click of a double click, which folds
     this.table.selectRow(position, { toggle: event.ctrlKey || event.metaKey, extend: event.shiftKey }).catch((error) => this.table.reportError(error));
+  }
+
+  /** Fold or unfold a row. @param {MouseEvent} event */
+  onDoubleClick(event) {
+    const target = /** @type {HTMLElement} */ (event.target);
+    const line = /** @type {HTMLElement | null} */ (target.closest(".nbt-row[data-position]"));
+    if (!line || target.closest("button, a, summary, .nbt-detail, .nbt-shelf, input")) return;
+    const position = Number(line.dataset.position);
+    if (!this.table.toggleFold(position)) return;
+    window.getSelection()?.removeAllRanges(); // the word that a double click selects
+    this.table.focus(position);
   }
 
   /** @param {KeyboardEvent} event */
@@ -105,7 +128,7 @@ export class TableKeys {
       Escape: () => table.selectByReader([]),
       g: () => {
         const partner = index === undefined ? undefined : table.source.partner(index);
-        if (partner !== undefined) table.goTo(partner).catch((error) => table.reportError(error));
+        if (partner !== undefined) table.jumpTo(partner).catch((error) => table.reportError(error));
       },
       m: () => {
         const line = table.line(table.active);

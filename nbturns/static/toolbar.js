@@ -1,10 +1,14 @@
 // @ts-check
 /* The toolbar of a block table: search, filters, folding, columns, and the list of keys. */
 
-import { ICONS, COLUMNS, OTHER_ICON, kindClass } from "./block_row.js";
+import { COLUMNS, kindClass, kindIcon, kindWord } from "./columns.js";
 import { attributes, button, formatCount, element } from "./elements.js";
-import { openMenu } from "./menu.js";
+import { openMenu, placeMenu } from "./menu.js";
+import { drawHeaderCells } from "./table_header.js";
 import { KEY_HELP } from "./table_keys.js";
+
+/** Marks and their meaning. @type {[string, string][]} */
+const MARK_HELP = [["✎ ◇ ⊘ ↷", "Edited, mocked, denied or skipped by a person"], ["◌", "Recorded, not run now"], ["✗", "Failed"], ["⚠", "Cut off, refused, or otherwise unusual"]];
 
 /**
  * @typedef {import("./block_table.js").BlockTable} BlockTable
@@ -26,19 +30,25 @@ export class Toolbar {
     this.searchField = this.createSearchField();
     this.onlyMatchesButton = this.control("Matches only", "Hide blocks without a match", () => this.setFilterSort({ only_matches: !this.filterSort.only_matches }));
     this.matchCount = attributes(element("span", "nbt-dim nbt-matches"), { role: "status", "aria-live": "polite" });
-    const previousButton = button("", "‹", "Previous match (Shift+Enter, p)", () => this.goToMatch(-1));
-    const nextButton = button("", "›", "Next match (Enter, n)", () => this.goToMatch(1));
+    const previousButton = button("", "Previous", "Previous match (Shift+Enter, p)", () => this.goToMatch(-1));
+    const nextButton = button("", "Next", "Next match (Enter, n)", () => this.goToMatch(1));
     this.searchButtons = [previousButton, nextButton, this.onlyMatchesButton];
-    this.kindButtons = attributes(element("span", "nbt-group"), { role: "group", "aria-label": "Filter by kind" });
+    this.kindButtons = attributes(element("span", "nbt-group nbt-filters"), { role: "group", "aria-label": "Filter by kind" });
     this.toolSelect = this.createToolSelect();
+    this.filterButton = attributes(this.control("Filter ▾", "Filter by kind", () => this.toggleFilters()), { "aria-expanded": false });
+    this.filterButton.classList.add("nbt-filter-button");
+    this.panelButtons = element("span", "nbt-panel-buttons");
+    this.resetButton = this.control("Reset filters", "Show all blocks", () => this.resetFilters());
     this.extraButtons = element("span", "nbt-group");
     this.foldButton = this.menuButton("Fold", "Fold and unfold", () => this.foldItems());
     this.columnButton = this.menuButton("Columns", "Choose columns", () => this.columnItems());
+    /** @type {HTMLElement | undefined} */
+    this.helpList = undefined;
     this.keyHelp = this.createKeyHelp();
-    this.helpButton = this.control("?", "Keyboard shortcuts", () => this.toggleKeyHelp());
+    this.helpButton = this.control("?", "Keys and marks", () => this.toggleKeyHelp());
     this.extraButtons.append(this.foldButton, this.columnButton, this.helpButton);
     const search = element("span", "nbt-search", this.searchField, ...this.searchButtons);
-    this.element.append(search, this.matchCount, this.kindButtons, this.toolSelect);
+    this.element.append(this.panelButtons, element("span", "nbt-spacer"), this.filterButton, this.kindButtons, this.toolSelect, this.resetButton, search, this.matchCount);
     const keys = table.keys.extraKeys;
     keys.set("/", () => this.searchField.focus());
     keys.set("n", () => this.goToMatch(1));
@@ -75,7 +85,7 @@ export class Toolbar {
   createSearchField() {
     const field = element("input");
     field.type = "text";
-    field.placeholder = "Search";
+    field.placeholder = "Search blocks  /";
     attributes(field, { "aria-label": "Search in all blocks", "data-lm-suppress-shortcuts": true, spellcheck: false, autocomplete: "off" });
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     let timer;
@@ -141,8 +151,19 @@ export class Toolbar {
     if (mark) scrollToMark(table.scroller, mark, table.header.offsetHeight);
   }
 
+  resetFilters() {
+    this.setFilterSort({ kinds: [], tool: "", only_matches: false, search: "" });
+    this.searchField.focus();
+  }
+
+  /** Show or hide the filters, which a narrow view hides at first. */
+  toggleFilters() {
+    const isShown = this.element.classList.toggle("nbt-with-filters");
+    attributes(this.filterButton, { "aria-expanded": isShown });
+  }
+
   createToolSelect() {
-    const select = element("select");
+    const select = element("select", "nbt-tool-select");
     attributes(select, { "aria-label": "Filter by tool", title: "Show only calls and results of one tool", "data-lm-suppress-shortcuts": true });
     select.addEventListener("change", () => this.setFilterSort({ tool: select.value }));
     return select;
@@ -158,7 +179,8 @@ export class Toolbar {
   draw() {
     const { kinds, tool, search, only_matches: onlyMatches } = this.filterSort;
     if (document.activeElement !== this.searchField && this.searchField.value !== search) this.searchField.value = search;
-    for (const button of this.searchButtons) button.disabled = !search;
+    for (const button of this.searchButtons) button.hidden = !search;
+    this.resetButton.hidden = !kinds.length && !tool && !(search && onlyMatches);
     attributes(this.onlyMatchesButton, { "aria-pressed": onlyMatches });
     this.onlyMatchesButton.classList.toggle("nbt-pressed", onlyMatches && !!search);
     if (!search) this.matchCount.textContent = "";
@@ -169,17 +191,23 @@ export class Toolbar {
     this.toolSelect.hidden = this.choices.tools.length < 2 && !tool;
     const names = tool && !this.choices.tools.includes(tool) ? [tool, ...this.choices.tools] : this.choices.tools;
     this.toolSelect.replaceChildren(...["", ...names].map((name) => new Option(name || "All tools", name, false, name === tool)));
-    this.table.drawHeader();
+    drawHeaderCells(this.table);
+  }
+
+  /** @param {string} kind */
+  kindName(kind) {
+    return this.table.usesApiNames ? kind : kindWord(kind);
   }
 
   /** @param {string} kind @param {number} count @param {string[]} activeKinds */
   kindButton(kind, count, activeKinds) {
-    const icon = element("b", "nbt-icon", ICONS[kind] ?? OTHER_ICON);
+    const icon = element("b", "nbt-icon", kindIcon(kind));
     icon.setAttribute("aria-hidden", "true");
-    const content = element("span", "", icon, `${kind} `, element("span", "nbt-count", formatCount(count)));
+    const name = this.kindName(kind);
+    const content = element("span", "", icon, `${name} `, element("span", "nbt-count", formatCount(count)));
     const isActive = activeKinds.includes(kind);
     const result = button(`nbt-chip nbt-${kindClass(kind)}`, content, "", () => this.setFilterSort({ kinds: isActive ? activeKinds.filter((activeKind) => activeKind !== kind) : [...activeKinds, kind] }));
-    result.title = isActive ? `Remove filter "${kind}"` : activeKinds.length ? `Add filter "${kind}"` : `Show only "${kind}"`;
+    result.title = isActive ? `Remove filter "${name}" (${kind})` : activeKinds.length ? `Add filter "${name}" (${kind})` : `Show only "${name}" (${kind})`;
     return attributes(result, { "aria-pressed": isActive });
   }
 
@@ -192,22 +220,24 @@ export class Toolbar {
       { text: "Reset", press: () => table.resetFolds() },
       null,
       ...this.choices.kinds.map(([kind]) => ({
-        text: `Fold ${kind}`,
+        text: `Fold ${this.kindName(kind)}`,
         checked: table.kindFolds.get(kind) ?? table.kindFolds.get("") ?? false,
         press: () => table.foldAll(!(table.kindFolds.get(kind) ?? table.kindFolds.get("") ?? false), kind),
       })),
     ];
   }
 
-  /** @returns {import("./menu.js").Item[]} */
+  /** @returns {(import("./menu.js").Item | null)[]} */
   columnItems() {
     const { table } = this;
-    return Object.entries(COLUMNS)
+    const apiNames = { text: "API names of kinds", checked: table.usesApiNames, press: () => (table.toggleApiNames(), this.draw()) };
+    const items = Object.entries(COLUMNS)
       .filter(([name]) => name !== "content")
       .map(([name, column]) => {
         const isDisplayed = table.columns.includes(name);
+        const isEmpty = column.call && !table.layout.used.has(name);
         return {
-          text: column.name,
+          text: isEmpty ? `${column.name} (no values)` : column.name,
           checked: isDisplayed,
           press: () => {
             const names = Object.keys(COLUMNS).filter((candidate) => (candidate === name ? !isDisplayed : table.columns.includes(candidate)));
@@ -216,18 +246,33 @@ export class Toolbar {
           },
         };
       });
+    return [...items, null, apiNames];
   }
 
   createKeyHelp() {
-    const list = element("dl", "nbt-help");
-    for (const [key, description] of KEY_HELP) list.append(element("dt", "", key), element("dd", "", description));
-    list.hidden = true;
-    return list;
+    this.helpList = element("dl", "nbt-help");
+    this.addHelp([...KEY_HELP, ...MARK_HELP]);
+    const card = attributes(element("div", "nbt-menu nbt-help-card", this.helpList), { role: "dialog", "aria-label": "Keys and marks", tabindex: -1, popover: "auto", "data-lm-suppress-shortcuts": true });
+    card.addEventListener("keydown", (event) => {
+      event.stopPropagation();
+      if (event.key !== "Escape" && event.key !== "?") return;
+      event.preventDefault();
+      this.toggleKeyHelp();
+    });
+    card.addEventListener("toggle", (event) => attributes(this.helpButton, { "aria-expanded": /** @type {any} */ (event).newState === "open" }));
+    return card;
   }
 
+  /** Add entries to the card of keys and marks. @param {[string, string][]} entries */
+  addHelp(entries) {
+    for (const [key, description] of entries) this.helpList?.append(element("dt", "", key), element("dd", "", description));
+  }
+
+  /** Show the card of keys and marks over the view, or close it; the browser returns the focus. */
   toggleKeyHelp() {
-    this.keyHelp.hidden = !this.keyHelp.hidden;
-    attributes(this.helpButton, { "aria-expanded": !this.keyHelp.hidden });
+    if (!this.keyHelp.togglePopover?.()) return;
+    placeMenu(this.keyHelp, this.helpButton);
+    this.keyHelp.focus();
   }
 }
 

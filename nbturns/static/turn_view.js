@@ -3,8 +3,11 @@
 
 import { BlockDetails, formatTabs } from "./block_detail.js";
 import { BlockTable } from "./block_table.js";
-import { attributes, button, formatCount, duration, element, plural } from "./elements.js";
+import { attributes, button, formatCount, element, plural } from "./elements.js";
+import { EndingRow } from "./ending_row.js";
 import { KernelRows } from "./kernel_rows.js";
+import { LabelField } from "./label_field.js";
+import { Rendering } from "./rendering.js";
 import { Toolbar } from "./toolbar.js";
 
 const PREFETCH_AROUND = 120; // rows around a revealed row, loaded first so that they do not move it later
@@ -30,15 +33,19 @@ class TurnView {
       onError: (error) => this.notify(error instanceof Error ? error.message : String(error)),
       onNotify: (text) => this.notify(text),
     });
+    this.ending = new EndingRow();
     this.blockDetails = new BlockDetails(this.table, (text) => this.notify(text));
     this.toolbar = new Toolbar(this.table, { onColumns: (names) => this.save("columns", names) });
+    this.labelField = model.get("can_label") ? new LabelField(this.table, this.toolbar, (row, label) => source.ask({ request: "label", row, label }), (text) => this.notify(text)) : undefined;
+    this.rendering = new Rendering(this.table, model);
     this.details = element("div", "nbt-turn-details");
     this.details.hidden = true;
     this.detailsButton = button("", "Turn", "", () => this.toggleDetails());
+    this.detailsButton.dataset.kernel = "true";
     this.detailsButton.title = "Metadata and data of the Turn";
-    this.toolbar.extraButtons.prepend(this.detailsButton);
+    this.toolbar.extraButtons.prepend(this.rendering.button, this.detailsButton);
     const footer = element("div", "nbt-foot", this.status, this.message);
-    this.root.append(element("div", "nbt-top", this.title, this.toolbar.extraButtons), this.toolbar.element, this.toolbar.keyHelp, this.details, this.table.mount, footer);
+    this.root.append(element("div", "nbt-top", this.title, this.toolbar.extraButtons), this.toolbar.element, this.toolbar.keyHelp, this.labelField?.element ?? "", this.details, this.table.mount, this.ending.element, footer);
     this.root.addEventListener("keydown", (event) => {
       if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
     });
@@ -73,7 +80,7 @@ class TurnView {
     const position = await this.source.locate(Math.min(...this.model.get("selected")));
     if (position < 0) return;
     await this.source.load(Math.max(0, position - PREFETCH_AROUND), Math.min(position + PREFETCH_AROUND, this.source.length));
-    this.table.reveal(position);
+    this.table.revealInUpperThird(position);
   }
 
   close() {
@@ -81,6 +88,7 @@ class TurnView {
     this.model.off("change:columns", this.onColumns);
     this.source.watchers.delete(this.watcher);
     this.stopListening();
+    this.rendering.close();
     this.table.close();
   }
 
@@ -98,6 +106,7 @@ class TurnView {
 
   draw() {
     this.title.replaceChildren(...titleNodes(this.source.summary, this.source.total));
+    this.ending.show(this.source.summary.ending);
     this.toolbar.setChoices(this.source.summary.choices ?? { kinds: [], tools: [] });
     this.drawStatus();
   }
@@ -125,11 +134,7 @@ class TurnView {
 
 /** Return the title with the totals of a Turn. @param {any} summary @param {number} total @returns {(Node | string)[]} */
 function titleNodes(summary, total) {
-  const parts = [plural(total, "block")];
-  if (summary.calls) parts.push(plural(summary.calls, "model call"));
-  if (summary.input !== undefined) parts.push(`${formatCount(summary.input)} → ${formatCount(summary.output)} tokens`);
-  if (summary.cost !== undefined) parts.push(`$${summary.cost.toFixed(4)}`);
-  if (summary.ms) parts.push(duration(summary.ms));
+  const parts = [plural(total, "block"), ...(summary.phrases ?? [])];
   const nodes = [element("b", "", "Turn"), element("span", "", `· ${parts.join(" · ")}`)];
   if (summary.pending) nodes.push(element("span", "nbt-badge", `${plural(summary.pending, "call")} pending`));
   if (summary.failed) nodes.push(element("span", "nbt-badge", `${summary.failed} failed or stopped`));

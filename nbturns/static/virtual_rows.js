@@ -9,7 +9,7 @@
 
 import { element } from "./elements.js";
 
-export const MAX_FULL_ROWS = 2000; // a table with more rows is virtual
+const MAX_FULL_ROWS = 2000; // a table with more rows is virtual
 export const CHUNK_ROWS = 40; // rows that are drawn and removed together
 const STRETCH_CHUNKS = 50;
 const ROW_HEIGHT = 29; // px, the estimate for a row that was never drawn
@@ -29,6 +29,7 @@ export class VirtualRows {
     this.scroller = scroller;
     this.drawChunks = drawChunks;
     this.rowCount = 0;
+    this.fullRows = MAX_FULL_ROWS;
     /** @type {Chunk[]} */
     this.chunks = [];
     /** @type {Stretch[]} */
@@ -180,6 +181,6 @@ export class VirtualRows {
 
   /** Return whether rows may be removed: only in long, visible tables, and never the row with the focus. @param {Element} target */
   mayEmpty(target) {
-    return this.rowCount > MAX_FULL_ROWS && this.scroller.clientHeight > 0 && !target.contains(document.activeElement);
+    return this.rowCount > this.fullRows && this.scroller.clientHeight > 0 && !target.contains(document.activeElement);
   }
 }

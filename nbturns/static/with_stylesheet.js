@@ -1,15 +1,25 @@
 // @ts-check
 /* Add the stylesheet of a view to the document, once for all views. The CSS is packed together with the script. */
 
+import { guardedModel, watchConnection } from "./connection.js";
+
 /** CSS text → stylesheet in use. @type {Map<string, CSSStyleSheet>} */
 const STYLESHEETS = ((/** @type {any} */ (globalThis)).nbturnsSheets ??= new Map());
 
-/** Return a widget definition whose views have this stylesheet. @param {any} widget object or function, as anywidget accepts it @param {string} css */
+/** Return a widget definition whose views have this stylesheet and say when their kernel has ended. @param {any} widget object or function, as anywidget accepts it @param {string} css */
 export function withStylesheet(widget, css) {
   return () => {
     const definition = typeof widget === "function" ? widget() : widget;
-    const render = (/** @type {{model: any, el: HTMLElement}} */ context) => (adoptStylesheet(context.el, css), definition.render(context));
-    return { ...definition, render };
+    const connection = { isLost: false };
+    const guard = (/** @type {any} */ context) => ({ ...context, model: guardedModel(context.model, connection) });
+    const render = (/** @type {{model: any, el: HTMLElement}} */ context) => {
+      adoptStylesheet(context.el, css);
+      const close = definition.render(guard(context));
+      const stopWatching = watchConnection(context.model, context.el, () => (connection.isLost = true));
+      return () => (stopWatching(), typeof close === "function" && close());
+    };
+    const initialize = definition.initialize && ((/** @type {any} */ context) => definition.initialize(guard(context)));
+    return { ...definition, ...(initialize ? { initialize } : {}), render };
   };
 }
 

@@ -9,6 +9,7 @@ from pprint import pformat
 from typing import Any
 
 from ..render.block_rows import block_body
+from ..render.content_nodes import block_nodes
 from ..render.text import transcript_text
 from ..serialization.serde import block_to_dict, jsonable, yamlable
 from ..serialization.yaml_text import dump_yaml
@@ -36,6 +37,9 @@ def format_block(block: Block, format_name: str) -> str:
             return json_text(jsonable(block.metadata.to_dict())) if len(block.metadata) else ""
         case "python":
             return python_expression(block)
+        case "nodes":
+            nodes = block_nodes(block)
+            return "" if nodes is None else json.dumps(nodes, ensure_ascii=False, separators=(",", ":"))
         case "yaml":
             return dump_yaml(block_to_dict(block, plain=yamlable))
     return ""

@@ -8,18 +8,22 @@ therefore costs what changed, not what the table holds.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import anywidget
 import traitlets
 
 from ..render.block_rows import model_call_cells_by_key
+from ..render.readable_values import ReadableTurns
 from ..render.text import visible
 from ..render.timeline import pool_row
+from ..render.totals import count_phrase
 from ..runtime.background_loop import call_soon
+from ..safety.visible_text import printable
 from ..values.persistent_list import PersistentList
 from ..values.turns import Block, Turn
 from .block_formats import format_block
+from .page_state import MarkdownState, PageState
 from .static_fallback import StaticFallback
 from .streaming_rows import StreamingRows
 from .throttle import TEXT_FRAMES_PER_SECOND, Throttle
@@ -29,16 +33,18 @@ LONG_TABLE = 300  # rows
 BATCH_SECONDS = 0.015  # changes within this time are sent as one message
 
 
-class LiveTable(StaticFallback, anywidget.AnyWidget):
+class LiveTable(MarkdownState, PageState, StaticFallback, anywidget.AnyWidget):
     """A table of blocks. All methods except `__init__` run on the background event loop."""
 
-    start = traitlets.Dict().tag(sync=True)
-    update = traitlets.Dict().tag(sync=True)
+    page_writes: ClassVar[frozenset[str]] = frozenset({"markdown"})
+    start: traitlets.Dict[str, Any] = traitlets.Dict().tag(sync=True)
+    update: traitlets.Dict[str, Any] = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, turn: Turn) -> None:
+    def __init__(self, turn: Turn, *, markdown: bool = False) -> None:
+        self._readable_turns = ReadableTurns()
         self._turn = turn
         self._streaming_rows = StreamingRows()
-        self._sent_blocks: PersistentList[Block] = turn.blocks
+        self._sent_blocks: PersistentList[Block] = self._turn.blocks
         self._sent_status: dict[str, Any] = {}
         self._number = 0
         self._page_attached = False  # a page has the table, so updates suffice
@@ -46,11 +52,21 @@ class LiveTable(StaticFallback, anywidget.AnyWidget):
         self._send_text_throttled = Throttle(self._send_changes, TEXT_FRAMES_PER_SECOND)
         self._send_start_throttled = Throttle(self._send_start, FULL_TABLES_PER_SECOND)
         self._init_static_fallback()
-        super().__init__(start=self._full_table())
+        super().__init__(start=self._full_table(), markdown=markdown)
         self.on_msg(self._on_page_message)
 
+    @property
+    def _turn(self) -> Turn:
+        """The Turn in the table, without values that cannot be read."""
+        return self._readable_turn
+
+    @_turn.setter
+    def _turn(self, turn: Turn) -> None:
+        self._readable_turn = self._readable_turns.turn(turn)
+
+    @printable
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {len(self._turn)} blocks>"
+        return f"<{type(self).__name__} of {count_phrase(len(self._turn), 'block')}>"
 
     def _full_table(self) -> dict[str, Any]:
         """Return the whole table with its status, as sent to a page that attaches."""

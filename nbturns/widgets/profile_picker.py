@@ -12,9 +12,12 @@ import traitlets
 
 from ..errors import LoadError, ProfileError
 from ..profiles.plan import Plan, plan_html
-from ..profiles.resolve import Profiles, Requester
+from ..profiles.requesters import Requester
+from ..profiles.resolve import Profiles
+from ..safety.visible_text import printable, visible
 from ..serialization.yaml_text import dump_yaml, load_yaml
 from ..tools import Tool
+from .page_state import PageState, ReadOnlyHTML
 
 if TYPE_CHECKING:
     from ..session import Session
@@ -22,10 +25,18 @@ if TYPE_CHECKING:
 DEFAULT_OVERRIDE_KEYS = ("engine", "system", "tools", "temperature", "max_tokens", "limit")
 """Fields offered if a profile allows all overrides."""
 TOOLTIP = "tooltip" if "tooltip" in ipywidgets.Text.class_trait_names() else "description_tooltip"  # ipywidgets 8, 7
+REFUSED = "nbturns-refused"
+STYLE = (
+    "<style>.nbturns-picker-message{min-height:1.5em;line-height:1.5;margin:0 0 0 8.3em;max-width:44em;"
+    "color:color-mix(in srgb,var(--jp-error-color1,#d32f2f) 90%,var(--jp-content-font-color1,CanvasText))}"
+    f".{REFUSED} input{{border-color:var(--jp-error-color1,#d32f2f)!important}}</style>"
+)
+MESSAGE = STYLE.replace("{", "{{").replace("}", "}}") + '<p class="nbturns-picker-message" role="alert">✗ {}</p>'
+NO_MESSAGE = STYLE + '<p class="nbturns-picker-message"></p>'
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
-class ProfilePicker(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+class ProfilePicker(PageState, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """A list of profiles, a field for each override the profile allows, and the resulting plan.
 
     `plan` is the displayed plan (None if the input is invalid; `error` then has the message). Differences from
@@ -60,8 +71,9 @@ class ProfilePicker(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
             layout=ipywidgets.Layout(width="32em"),
         )
         self._fields = ipywidgets.VBox()
-        self._plan_table = ipywidgets.HTML()
-        super().__init__([self._profile_list, self._fields, self._plan_table], **widget_arguments)
+        self._message = ReadOnlyHTML(NO_MESSAGE)
+        self._plan_table = ReadOnlyHTML()
+        super().__init__([self._profile_list, self._fields, self._message, self._plan_table], **widget_arguments)
         self._profile_list.observe(self._on_profile_chosen, "value")
         self.observe(self._on_change, ["profile", "overrides"])
         self.profile = name
@@ -132,23 +144,39 @@ class ProfilePicker(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         return field
 
     def _show_error(self, error: ProfileError) -> None:
+        """Show an error in the line below the fields; the table keeps the last valid plan, so nothing moves."""
         self.plan = None
         self.error = str(error)
-        self._plan_table.value = f'<p role="alert">{html.escape(self.error)}</p>'
+        self._message.value = MESSAGE.format(html.escape(visible(self.error), quote=True))
+        self._mark_refused((error.key or "").removeprefix("params.").removeprefix("loop."))
 
     def _draw_plan(self) -> None:
         if self.plan is not None:
+            self._message.value = NO_MESSAGE
+            self._mark_refused("")
             self._plan_table.value = plan_html(self.plan, self.current)
+
+    def _mark_refused(self, key: str) -> None:
+        """Mark the field of an override that was refused."""
+        for field in self._fields.children:
+            if key and field.description == key:
+                field.add_class(REFUSED)
+            else:
+                field.remove_class(REFUSED)
 
     _ipython_display_ = None  # ipywidgets 7 defines it, and it displays nothing but the widget
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         """Return the widget and, for pages without a kernel, the plan as a table."""
-        bundle: dict[str, Any] = {"text/plain": repr(self), "text/html": self._plan_table.value}
+        bundle: dict[str, Any] = {
+            "text/plain": repr(self),
+            "text/html": (self._message.value if self.error else "") + self._plan_table.value,
+        }
         if self.comm is not None:
             bundle[WIDGET_VIEW] = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
         return bundle
 
+    @printable
     def __repr__(self) -> str:
         return f"<ProfilePicker {self.plan!r}>" if self.plan else f"<ProfilePicker {self.profile}: {self.error}>"
 

@@ -15,7 +15,7 @@ from ..render.block_rows import BODY_LENGTH, block_body, block_row, model_call_k
 from ..render.call_pairs import CallPairs
 from ..render.text import visible
 from ..values.persistent_list import PersistentList
-from ..values.turns import Block
+from ..values.turns import Block, Turn
 
 MAX_INLINE_IMAGE = 6_000  # characters of an image's data URL; larger images are sent on request
 TOOL_KINDS = ("tool_call", "tool_use")
@@ -133,3 +133,13 @@ def remap_indices(
     new_indices = {id(block): i for i, block in enumerate(new_blocks)}
     remapped = (new_indices.get(id(old_blocks[i])) for i in indices)
     return [i for i in remapped if i is not None]
+
+
+def with_blocks_of(turn: Turn, earlier_turn: Turn) -> Turn:
+    """Return the Turn with the block objects of an earlier version of it, as far as both begin with equal blocks."""
+    count = 0
+    for block, earlier_block in zip(turn, earlier_turn, strict=False):
+        if block != earlier_block:
+            break
+        count += 1
+    return turn._with(blocks=earlier_turn.blocks.head(count) + turn.blocks.since(count)) if count else turn

@@ -26,9 +26,14 @@ class StreamingBlock:
         self.unsent_parts: list[str] = []
 
     @property
+    def raw_text(self) -> str:
+        """The text so far."""
+        return "".join((*self.sent_parts, *self.unsent_parts))
+
+    @property
     def text(self) -> str:
         """The text so far, with invisible characters escaped."""
-        return visible("".join((*self.sent_parts, *self.unsent_parts)))
+        return visible(self.raw_text)
 
     def row(self) -> dict[str, Any]:
         """Return the row of the block for a page."""
@@ -63,6 +68,21 @@ class StreamingRows:
             block = self._blocks[key] = StreamingBlock(delta.kind, delta.name)
         block.unsent_parts.append(delta.text)
 
+    def show(self, blocks: Sequence[Block]) -> None:
+        """Show these blocks as incomplete ones; of a text that grew, the page gets what is new."""
+        earlier_blocks = list(self._blocks.values())
+        self._blocks = {}
+        for number, block in enumerate(blocks):
+            name, text = block.name if block.kind == "tool_call" else "", block_body(block)
+            streaming_block = earlier_blocks[number] if number < len(earlier_blocks) else None
+            shown_text = "" if streaming_block is None else streaming_block.raw_text
+            is_same = streaming_block is not None and (streaming_block.kind, streaming_block.name) == (block.kind, name)
+            if streaming_block is None or not is_same or not text.startswith(shown_text):
+                streaming_block, shown_text = StreamingBlock(block.kind, name), ""
+            if len(text) > len(shown_text):
+                streaming_block.unsent_parts.append(text[len(shown_text) :])
+            self._blocks["", number] = streaming_block
+
     def inference_finished(self, event: InferenceFinished) -> None:
         """Drop the blocks of a failed model call; those of a successful call arrive with the next snapshot."""
         if event.result.finish_class == "error":
@@ -76,6 +96,11 @@ class StreamingRows:
     def page_has_same_blocks(self) -> bool:
         """True if the page has a row for each of these blocks and no other."""
         return self._page_blocks == list(self._blocks.values())
+
+    @property
+    def has_changed(self) -> bool:
+        """True if a page lacks something of these blocks."""
+        return not self.page_has_same_blocks or any(block.unsent_parts for block in self._blocks.values())
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the rows of all blocks."""

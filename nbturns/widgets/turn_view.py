@@ -6,81 +6,112 @@ and order it refers to, so the kernel keeps no state per page, and any number of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import anywidget
 import traitlets
 
+from ..render.annotations import turn_ending
 from ..render.block_rows import block_body, block_row, model_call_cells_by_key
 from ..render.es_modules import packed_module
 from ..render.html import turn_html
-from ..render.text import visible
-from ..values.inference_results import total_cost, total_usage
+from ..render.output_page import page_data
+from ..render.text import conversation_outline, visible
+from ..render.totals import FAILED_CLASSES, usage_phrases
+from ..safety.visible_text import printable
 from ..values.persistent_list import PersistentList
 from ..values.turns import Block, Run, Turn
 from .block_formats import format_block, json_text, metadata_json
 from .filter_sort import FilterSort
+from .labelling import LabelsArgument, added_label, labels_for_view
+from .page_state import MarkdownState, PageState
 from .row_payloads import BlockIndex, changed_range, remap_indices, rows_within_size
 from .static_fallback import StaticFallback
 
 INITIAL_ROWS = 300  # sent with the view, up to INITIAL_SIZE
 INITIAL_SIZE = 60_000  # characters of JSON
-PARTIAL_INITIAL_SIZE = 24_000  # for Turns with more than INITIAL_ROWS blocks; enough for the first screen
-STATIC_ROWS = 20  # rows of a longer Turn in the static HTML that is stored with the view
+PARTIAL_INITIAL_SIZE = 23_000  # for Turns with more than INITIAL_ROWS blocks; enough for the first screen
+STATIC_ROWS = 18  # rows of a longer Turn in the static HTML that is stored with the view
 MAX_PAGE_ROWS = 400  # rows of one answer
 MAX_TEXT_LENGTH = 12_000_000  # characters of one answer
 MAX_UPDATE_SIZE = 8_000  # characters of rows in an update; the page requests the others
 MAX_PAGE_SIZE = 300_000  # characters of rows in an answer
 LONG_TURN = 2_000  # blocks; the totals of longer Turns are computed on request
-DEFAULT_COLUMNS = ("number", "kind", "content", "model", "stop", "tokens", "time")
+PAGE_INTERVAL = 2.0  # seconds between two saved pages of a Turn that is set again and again
+DEFAULT_COLUMNS = ("number", "kind", "content", "model", "stop", "tokens", "cost", "time")
 
 
-class TurnView(StaticFallback, anywidget.AnyWidget):
+class TurnView(MarkdownState, PageState, StaticFallback, anywidget.AnyWidget):
     """The live table of one Turn.
 
     `turn` may be set to another Turn; only the changes are sent. `selected` holds indices of blocks, and `selection` is
-    a Turn of these blocks. `search`, `only_matches`, `kinds`, `tool`, `sort` and `columns` control the table. All of
-    them can be observed and set, and all but `turn` can be linked in the browser.
+    a Turn of these blocks. `search`, `only_matches`, `kinds`, `tool`, `sort`, `columns` and `markdown` control the table. All of
+    them can be observed and set, and all but `turn` can be linked in the browser. With `labels` (of `nt.labels(path)`)
+    the view shows these, and the key `l` adds one to a block.
     """
 
+    page_writes: ClassVar[frozenset[str]] = frozenset(
+        {"selected", "search", "only_matches", "kinds", "tool", "sort", "columns", "markdown"}
+    )
     _esm = packed_module("turn_view.js", "block_table.css")
     turn = traitlets.Instance(Turn, help="the displayed Turn")
     selected = traitlets.List(traitlets.Int(), help="indices of the selected blocks, ascending").tag(sync=True)
-    search = traitlets.Unicode(help="text to search for, ignoring case").tag(sync=True)
-    only_matches = traitlets.Bool(help="hide blocks without a match").tag(sync=True)
-    kinds = traitlets.List(traitlets.Unicode(), help="kinds to display; empty for all").tag(sync=True)
-    tool = traitlets.Unicode(help="display only calls and results of this tool").tag(sync=True)
-    sort = traitlets.Unicode(help='column to sort by, "-" before it for descending; "" for the order of the Turn').tag(
+    search: traitlets.Unicode[str, str | bytes] = traitlets.Unicode(help="text to search for, ignoring case").tag(
         sync=True
     )
-    columns = traitlets.List(traitlets.Unicode(), help="columns to display").tag(sync=True)
+    only_matches: traitlets.Bool[bool, bool | int] = traitlets.Bool(help="hide blocks without a match").tag(sync=True)
+    kinds: traitlets.List[str] = traitlets.List(traitlets.Unicode(), help="kinds to display; empty for all").tag(
+        sync=True
+    )
+    tool: traitlets.Unicode[str, str | bytes] = traitlets.Unicode(
+        help="display only calls and results of this tool"
+    ).tag(sync=True)
+    sort: traitlets.Unicode[str, str | bytes] = traitlets.Unicode(
+        help='column to sort by, "-" before it for descending; "" for the order of the Turn'
+    ).tag(sync=True)
+    columns: traitlets.List[str] = traitlets.List(traitlets.Unicode(), help="columns to display").tag(sync=True)
     _start = traitlets.Dict().tag(sync=True)
+    can_label: traitlets.Bool[bool, bool | int] = traitlets.Bool(read_only=True, help="the key l adds a label").tag(
+        sync=True
+    )
 
-    def __init__(self, turn: Turn | Run, **settings: Any) -> None:
+    def __init__(self, turn: Turn | Run, *, labels: LabelsArgument = None, **settings: Any) -> None:
+        self._labels = labels_for_view(labels) if labels is not None else None
+        if self._labels is not None:
+            turn = self._labels.apply(turn if isinstance(turn, Run) else Run((turn,)))
         turn = turn.latest if isinstance(turn, Run) else turn
         self._block_index = BlockIndex(turn.blocks)
         self._version = 0
         self._cached_order: tuple[Any, Sequence[int]] = (None, ())
         self._init_static_fallback()
-        settings.setdefault("columns", _default_columns(turn))
+        settings.setdefault("columns", list(DEFAULT_COLUMNS))
         super().__init__(turn=turn, _start=self._initial_state(turn), **settings)
+        self.set_trait("can_label", self._labels is not None)
         self.on_msg(self._on_page_message)
 
+    @printable
     def __repr__(self) -> str:
         return f"<TurnView of {self.turn!r}>"
 
     def _repr_html_(self) -> str:
         """Return the static table; of a long Turn only the beginning, unlike `freeze()`."""
-        return turn_html(self.turn) if len(self.turn) <= INITIAL_ROWS else turn_html(self.turn, max_rows=STATIC_ROWS)
+        max_rows = INITIAL_ROWS if len(self.turn) <= INITIAL_ROWS else STATIC_ROWS
+        return turn_html(self.turn, max_rows=max_rows, markdown=self.markdown)
 
     @property
     def selection(self) -> Turn:
         """The selected blocks as a Turn with the metadata and data of the whole Turn."""
-        return self.turn._with(blocks=PersistentList(self.turn[i] for i in self.selected))
+        return self.turn.part(PersistentList(self.turn[i] for i in self.selected))
 
     def _static_bundle(self) -> dict[str, str]:
-        return {"text/plain": repr(self.turn), "text/html": turn_html(self.turn)}
+        return {"text/plain": self._plain_text(), "text/html": turn_html(self.turn, markdown=self.markdown)}
+
+    def _plain_text(self) -> str:
+        return conversation_outline(self.turn)
+
+    def _page_data(self) -> Mapping[str, Any] | None:
+        return page_data(self.turn, markdown=self.markdown)
 
     # Sent without a request.
 
@@ -114,6 +145,7 @@ class TurnView(StaticFallback, anywidget.AnyWidget):
         old_turn, new_turn = change["old"], change["new"]
         if not isinstance(old_turn, Turn) or old_turn is new_turn:
             return
+        self._refresh_page(interval=PAGE_INTERVAL)
         change_range = changed_range(old_turn.blocks, new_turn.blocks)
         old_index, self._block_index = self._block_index, self._block_index.updated(new_turn.blocks)
         self._version += 1
@@ -203,9 +235,19 @@ class TurnView(StaticFallback, anywidget.AnyWidget):
                 return {"text": turn_details(turn, part)}
             case {"request": "totals"}:
                 return {"totals": turn_totals(turn)}
+            case {"request": "label", "row": int(index), "label": str(label)} if 0 <= index < len(turn):
+                return self._add_label(turn[index], label)
             case {"row": int(index)} if 0 <= index < len(turn):
                 return self._answer_for_block(turn[index], message)
         return {"error": "unknown request"}
+
+    def _add_label(self, block: Block, label: str) -> dict[str, str]:
+        """Add a label to the file and show it; the answer has an error if that failed."""
+        if self._labels is None:
+            return {"error": "this view has no labels; open it with nt.view(turn, labels=nt.labels(path))"}
+        answer = added_label(self._labels, block, label)
+        self.turn = self._labels.apply(Run((self.turn,))).latest
+        return answer
 
     def _answer_for_block(self, block: Block, message: Mapping[str, Any]) -> dict[str, Any]:
         """Return the answer to a request about one block."""
@@ -250,19 +292,15 @@ KIND_ORDER = {kind: n for n, kind in enumerate(("system", "user", "reasoning", "
 
 
 def turn_totals(turn: Turn) -> dict[str, Any]:
-    """Return the totals of a Turn: model calls, tokens, USD, ms and pending calls; unknown ones are left out."""
+    """Return the totals of a Turn: its model calls in phrases, and the numbers of pending and failed calls."""
     results = turn.inferences
-    totals: dict[str, Any] = {"totals_pending": False, "pending": len(turn.pending)}
-    if not results:
-        return totals
-    usage, cost = total_usage(results), total_cost(results)
-    totals |= {"calls": len(results), "ms": sum(result.duration_ms or 0 for result in results)}
-    totals["failed"] = sum(result.finish_class in ("error", "interrupted") for result in results)
-    if usage.total_tokens:
-        totals |= {"input": usage.input_tokens, "output": usage.output_tokens}
-    if cost is not None:
-        totals["cost"] = cost
-    return totals
+    return {
+        "totals_pending": False,
+        "pending": len(turn.pending),
+        "phrases": usage_phrases(results),
+        "ending": turn_ending(turn),
+        "failed": sum(result.finish_class in FAILED_CLASSES for result in results),
+    }
 
 
 def turn_details(turn: Turn, part: str) -> str:
@@ -275,10 +313,3 @@ def turn_details(turn: Turn, part: str) -> str:
         case "ids":
             return json_text({"turn": turn.id, "blocks": [block.id for block in turn.blocks.head(LONG_TURN)]})
     return ""
-
-
-def _default_columns(turn: Turn) -> list[str]:
-    """Return the default columns, with the cost if any of the first blocks has one."""
-    initial_blocks: Iterable[Block] = turn.blocks.head(INITIAL_ROWS)
-    has_costs = any(block.inference is not None and block.inference.cost is not None for block in initial_blocks)
-    return [*DEFAULT_COLUMNS[:-1], *(("cost",) if has_costs else ()), DEFAULT_COLUMNS[-1]]

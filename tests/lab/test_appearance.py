@@ -54,6 +54,7 @@ def test_views_are_accessible_in_both_themes(lab: Lab, name: str) -> None:
     if name == "stepper":
         expect(output.get_by_text("paused before the tools run")).to_be_visible()
     if name == "run":
+        output.get_by_role("tab", name="turn 3").click()
         output.get_by_text("Changes since Turn").click()
 
     violations = []

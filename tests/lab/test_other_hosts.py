@@ -95,7 +95,7 @@ def test_views_use_the_colours_of_vs_code_and_are_accessible(browser: Browser, t
 
     expect(page.locator(".nbt-view")).to_have_count(4)
     expect(page.locator("#execution").get_by_text("paused before the tools run, 1 call pending")).to_be_visible()
-    failed = page.locator("#turn .nbt-failed .nbt-content")
+    failed = page.locator("#turn .nbt-failed .nbt-badge")
     successful = page.locator("#turn .nbt-tool_use:not(.nbt-failed) .nbt-content").first
     color = "cell => getComputedStyle(cell).color"
     assert failed.evaluate(color) != successful.evaluate(color)

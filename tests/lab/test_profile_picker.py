@@ -37,11 +37,20 @@ def test_a_profile_is_picked_overridden_and_used(lab: Lab) -> None:
     expect(table).to_contain_text("onerror=alert(1)")  # as text
 
     output.get_by_label("Profile").select_option("night")
+    expect(table).not_to_contain_text("keyed/keyed")  # which also names team/night, the profile it is like
     expect(table).to_contain_text("team/night")
     field = output.get_by_label("temperature", exact=True)
+    before = table.bounding_box()
     field.fill("hot")
     field.press("Enter")
-    expect(output.get_by_role("alert")).to_contain_text("temperature must be a number, not 'hot'")
+    alert = output.get_by_role("alert")
+    expect(alert).to_contain_text("temperature must be a number, not 'hot'")
+    red, green, *_ = alert.evaluate("place => getComputedStyle(place).color.match(/[\\d.]+/g).map(Number)")
+    assert red > 3 * green
+    expect(table).to_contain_text("team/night")  # the plan before
+    assert table.bounding_box() == before  # and nothing moved
+    cell = table.get_by_role("row").nth(1).get_by_role("cell").first
+    assert cell.evaluate("cell => getComputedStyle(cell).textAlign") == "left"
     field.fill("0.75")
     field.press("Enter")
     expect(table.get_by_role("row").filter(has_text="params.temperature")).to_contain_text("override")

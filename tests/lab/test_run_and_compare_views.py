@@ -19,8 +19,11 @@ def turn_tab(output: Locator, name: str) -> Locator:
     return output.get_by_role("tablist", name="turns").get_by_role("tab", name=name)
 
 
-def phase_tab(output: Locator, name: str) -> Locator:
-    return output.get_by_role("tablist", name="phases").get_by_role("tab", name=name)
+def phases(output: Locator) -> Locator:
+    """Open the slider of phases and return it."""
+    if not output.get_by_role("slider", name="Phase of the Turn").is_visible():
+        output.get_by_role("button", name="Phases", exact=True).click()
+    return output.get_by_role("slider", name="Phase of the Turn")
 
 
 def blocks(output: Locator) -> Locator:
@@ -31,19 +34,33 @@ def test_a_run_is_explored_by_turn_and_phase(lab: Lab) -> None:
     lab.new([RUN, "print(view.turn, view.phase, len(view.displayed_turn), view.selected, repr(view.selection))"])
     lab.run(0)
     output = lab.output(0)
-    expect(turn_tab(output, "turn 2")).to_have_attribute("aria-selected", "true")
-    expect(blocks(output)).to_have_count(1 + 20)
+    expect(turn_tab(output, "turn 0")).to_have_attribute("aria-selected", "true")
+    expect(blocks(output)).to_have_count(1 + 14)
     expect(output.get_by_text("6,416 → 646 tokens")).to_be_visible()
 
+    turn_tab(output, "turn 2").click()
+    expect(blocks(output)).to_have_count(1 + 20)
     turn_tab(output, "turn 0").click()
-    expect(blocks(output)).to_have_count(1 + 14)
-    phase_tab(output, "post_inference").first.click()
+    phases(output).press("Home")
+    output.get_by_role("button", name="Next phase").click()
+    expect(output.get_by_text("Phase 2 of 9, iteration 0, after the model call: 4 blocks, +2")).to_be_visible()
     expect(blocks(output)).to_have_count(1 + 4)
     blocks(output).nth(3).get_by_text("reasoning", exact=True).click()
     lab.wait_until_idle()
     lab.run(1)
 
     assert lab.text(1).strip() == "0 1 4 [2] <Turn 1 block>"
+    output.get_by_role("button", name="Context of call 1").click()
+    lens = output.get_by_role("group", name="Context of a model call")
+    expect(lens.get_by_role("status")).to_have_text("612 of 200,000 tokens, shares estimated")
+    expect(lens.get_by_role("table", name="Largest blocks").get_by_role("row")).to_have_count(1 + 2)
+    lens.get_by_role("button", name="Context of the next call").click()
+    expect(output.get_by_role("button", name="Context of call 2")).to_be_visible()
+    expect(lens.get_by_role("table", name="Largest blocks").get_by_role("row")).to_have_count(1 + 5)
+    parts = lens.get_by_role("group", name="Blocks of the request of call 2, in order").get_by_role("button")
+    expect(parts).to_have_count(5)
+    parts.nth(4).click()
+    expect(blocks(output).nth(1 + 4)).to_have_attribute("aria-selected", "true")
     assert lab.errors == []
     assert lab.foreign_requests == []
 
@@ -53,7 +70,7 @@ def test_the_timeline_is_controlled_by_keys_and_from_python(lab: Lab) -> None:
     lab.run(0)
     output = lab.output(0)
     cells = lab.evaluate("panel.content.widgets.length")
-    turn_tab(output, "turn 2").focus()
+    turn_tab(output, "turn 2").click()
 
     lab.page.keyboard.press("ArrowLeft")
     expect(turn_tab(output, "turn 1")).to_be_focused()
@@ -61,9 +78,8 @@ def test_the_timeline_is_controlled_by_keys_and_from_python(lab: Lab) -> None:
     lab.page.keyboard.press("Home")
     expect(turn_tab(output, "turn 0")).to_have_attribute("aria-selected", "true")
     lab.page.keyboard.press("b")
-    phase_tab(output, "whole turn").focus()
-    lab.page.keyboard.press("ArrowRight")
-    expect(phase_tab(output, "pre_inference").first).to_be_focused()
+    phases(output).focus()
+    lab.page.keyboard.press("Home")
     expect(blocks(output)).to_have_count(1 + 2)
     lab.run(1)
 
@@ -75,6 +91,7 @@ def test_new_blocks_can_be_filtered_and_jumped_to(lab: Lab) -> None:
     lab.new([RUN])
     lab.run(0)
     output = lab.output(0)
+    turn_tab(output, "turn 2").click()
     expect(blocks(output)).to_have_count(1 + 20)
 
     output.get_by_role("button", name="new only").click()
@@ -82,7 +99,7 @@ def test_new_blocks_can_be_filtered_and_jumped_to(lab: Lab) -> None:
     output.get_by_role("button", name="Previous Turn").click()
     expect(blocks(output)).to_have_count(1 + 2)
     output.get_by_role("button", name="new only").click()
-    output.get_by_role("button", name="→ new").click()
+    output.get_by_role("button", name="Next new block").click()
 
     expect(blocks(output).nth(15)).to_be_focused()
     expect(output.get_by_text("What should I do before tonight?").last).to_be_in_viewport()
@@ -93,6 +110,7 @@ def test_an_edited_turn_lists_the_changes_since_the_previous_turn(lab: Lab) -> N
     lab.run(0)
     output = lab.output(0)
 
+    turn_tab(output, "turn 1").click()
     output.get_by_text("Changes since Turn 0: 1 edited, 1 removed, 1 added").click()
 
     expect(output.locator("del", has_text="tomato")).to_be_visible()
@@ -155,8 +173,10 @@ def test_a_long_run_is_displayed_before_all_its_blocks_are_loaded(lab: Lab) -> N
     output = lab.output(0)
 
     expect(output.locator(".nbt-row[data-index]").first).to_be_visible()
-    expect(output.locator(".nbt-row[data-index='1']")).to_contain_text("→ #2")
-    expect(output.locator(".nbt-row[data-index='798']")).to_contain_text("← #797 look")
+    expect(output.locator(".nbt-row[data-index='1']")).to_contain_text("→ 2")
+    turn_tab(output, "turn 9").click()
+    expect(output.locator(".nbt-row[data-index='798']")).to_contain_text("← 797")
+    expect(output.locator(".nbt-row[data-index='798']")).to_contain_text("look")
     assert lab.errors == []
 
 
@@ -174,7 +194,7 @@ def test_views_side_by_side_share_the_width_and_do_not_overlap(lab: Lab) -> None
     kinds = output.locator(".nbt-row[data-index='2'] .nbt-kind").evaluate_all(
         "cells => cells.map(cell => cell.getBoundingClientRect().right)"
     )
-    calls = output.locator(".nbt-row[data-index='2'] .nbt-calls").evaluate_all(
+    calls = output.locator(".nbt-row[data-index='2'] .nbt-call.nbt-model").evaluate_all(
         "cells => cells.map(cell => cell.getBoundingClientRect().left)"
     )
 
@@ -199,6 +219,7 @@ def test_text_of_a_model_is_never_html_in_any_view(lab: Lab) -> None:
     lab.new([HOSTILE, "nt.view(nt.compare(a, b))", "nt.compare(a, b)"])
     lab.run_all()
     expect(lab.output(1).get_by_text("onerror=").first).to_be_visible()
+    turn_tab(lab.output(0), "turn 1").click()
     lab.output(0).get_by_text("Changes since Turn").click()
 
     assert lab.evaluate("window.hacked === undefined")

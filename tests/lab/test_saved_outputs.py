@@ -57,6 +57,9 @@ def test_a_saved_page_needs_no_network_and_folds_without_scripts(browser: Browse
     page.locator("summary").first.click()
 
     expect(folded_text).to_be_visible()
+    page.set_viewport_size({"width": 366, "height": 900})
+    page.screenshot(path=ARTIFACTS / "saved-static-366.png")
+    assert page.locator(".nbturns").first.evaluate("table => table.scrollWidth <= table.clientWidth")
     assert foreign_requests == []
     page.close()
 
@@ -80,16 +83,21 @@ def test_a_saved_run_can_be_explored_without_a_kernel(browser: Browser, tmp_path
     page, foreign_requests, errors = page_without_network(browser)
     page.goto(path.as_uri())
     rows = page.get_by_role("grid").get_by_role("row")
-    expect(rows).to_have_count(1 + 20)
-
-    page.get_by_role("button", name="tool_use").click()
-    expect(rows).to_have_count(1 + 5)
-    page.get_by_role("button", name="tool_use").click()
-    page.get_by_role("tab", name="turn 0").click()
     expect(rows).to_have_count(1 + 14)
-    page.get_by_role("tab", name="post_tools").first.click()
+
+    page.get_by_role("tab", name="turn 2").click()
+    expect(rows).to_have_count(1 + 20)
+    page.get_by_role("button", name="result 5").click()
     expect(rows).to_have_count(1 + 5)
-    page.get_by_role("tab", name="whole turn").click()
+    page.get_by_role("button", name="result 5").click()
+    page.get_by_role("tab", name="turn 0").click()
+    page.get_by_role("button", name="Phases", exact=True).click()
+    page.get_by_role("slider", name="Phase of the Turn").press("Home")
+    for _ in range(2):
+        page.get_by_role("button", name="Next phase").click()
+    expect(rows).to_have_count(1 + 5)
+    page.get_by_role("button", name="Phases", exact=True).click()
+    expect(rows).to_have_count(1 + 14)
     page.get_by_role("textbox", name="search").fill("draught")
     expect(page.locator("mark", has_text="draught")).to_be_visible()
     page.get_by_role("button", name="Columns").click()
@@ -132,6 +140,55 @@ def test_text_of_a_model_is_never_html_in_a_saved_page(browser: Browser, tmp_pat
     page.close()
 
 
+RENDERED = """## Left to do
+
+| place | change |
+|---|--:|
+| `valves.py` | 1.50 |
+
+See [the docs](https://example.org/a), [bad](javascript:hacked=1) and <img src=x onerror="window.hacked=1">.
+"""
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+
+def test_a_saved_view_that_was_rendered_is_rendered_and_can_be_shown_raw(browser: Browser, tmp_path: Path) -> None:
+    image = {"media_type": "image/png", "content": PIXEL}
+    edit = nt.tool_call("c1", "Edit", {"path": "a.py", "old_string": "x = 1", "new_string": "x = 2"})
+    turn = nt.Turn([nt.user("*look*", images=[image]), nt.assistant(RENDERED), edit, nt.tool_use("c1", "*verbatim*")])
+    output = nt.view(turn, markdown=True)._page_bundle(with_code=True)["text/html"]
+    (tmp_path / "output.html").write_text(f"<!doctype html><meta charset=utf-8>{output}", "utf-8")
+    page, foreign_requests, errors = page_without_network(browser)
+    page.goto((tmp_path / "output.html").as_uri())
+    grid = page.get_by_role("grid")
+
+    expect(grid.get_by_role("heading", name="Left to do")).to_be_visible()
+    expect(grid.get_by_role("cell", name="1.50")).to_have_css("text-align", "right")
+    links = grid.get_by_role("link").evaluate_all(
+        "links => links.filter((a) => !a.download).map((a) => [a.href, a.rel])"
+    )
+    assert links == [["https://example.org/a", "noopener noreferrer"]]
+    expect(grid.get_by_text("[bad](javascript:hacked=1)")).to_be_visible()
+    expect(grid.get_by_text("1 × 1, 1 KB")).to_be_visible()
+    grid.get_by_role("button", name="Unfold block 2").click()
+    expect(grid.locator(".nbt-t-diff ins")).to_have_text("2")
+    page.screenshot(path=ARTIFACTS / "rendered.png")
+
+    grid.get_by_role("row").nth(2).focus()
+    page.keyboard.press("M")
+    expect(grid.get_by_text("## Left to do")).to_be_visible()
+    expect(page.get_by_role("button", name="Rendered")).to_have_attribute("aria-pressed", "false")
+    expect(grid.locator(".nbt-t-diff")).to_be_visible()
+    grid.get_by_role("row").nth(2).hover()
+    grid.get_by_role("button", name="Actions for block 1").click()
+    page.get_by_role("menuitem", name="Show rendered").click()
+    expect(grid.get_by_role("heading", name="Left to do")).to_be_visible()
+    expect(grid.get_by_text("*look*")).to_be_visible()
+    assert page.evaluate("window.hacked === undefined")
+    assert all(address.startswith("blob:") for address in foreign_requests), "the code of the view, unpacked"
+    assert errors == []
+    page.close()
+
+
 def test_an_untrusted_notebook_is_readable_without_styles(lab: Lab) -> None:
     lab.open("notebooks/01_explore.ipynb")
 
@@ -170,3 +227,36 @@ def test_every_notebook_of_ours_runs_in_jupyterlab_without_an_error(lab: Lab, na
     assert not [output for output in outputs if output["output_type"] == "error"]
     assert lab.errors == []
     assert lab.foreign_requests == []
+
+
+def test_an_untrusted_table_is_aligned_to_the_left_and_its_numbers_to_the_right(lab: Lab) -> None:
+    lab.open("notebooks/01_explore.ipynb")
+    saved = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
+    saved.cells[1].outputs = [
+        nbformat.v4.new_output(  # type: ignore[no-untyped-call]
+            "display_data",
+            {
+                "text/html": nt.load(ROOT / "fixtures" / "greenhouse.yaml")[0]._repr_html_(),
+                "text/plain": "x",
+            },
+        )
+    ]
+    nbformat.write(saved, lab.server.root / "untrusted.ipynb")  # type: ignore[no-untyped-call]
+
+    lab.open("untrusted.ipynb")
+
+    table = lab.output(1)
+    assert table.locator("style").count() == 0
+    content = table.locator("td", has_text="Yes, on the north bench.")
+    assert content.evaluate("cell => getComputedStyle(cell).textAlign") in (
+        "left",
+        "start",
+    )  # "start" if another view of the page has added its style
+    assert (
+        table.locator("tbody tr").first.locator("td").first.evaluate("cell => getComputedStyle(cell).textAlign")
+        == "right"
+    )
+    assert table.locator("table").evaluate("table => getComputedStyle(table).tableLayout") == "auto"
+    for theme in ("Light", "Dark"):
+        lab.theme(theme)
+        lab.screenshot(f"untrusted-{theme.lower()}", 1)

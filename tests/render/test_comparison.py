@@ -92,10 +92,10 @@ def test_sessions_executions_and_snapshots_are_compared_by_what_they_hold() -> N
     for execution in executions:
         execution.result(60)
 
-    assert nt.compare(*sessions).counts == {"same": 1, "edited": 1}
-    assert nt.compare(*executions).counts == {"same": 1, "edited": 1}
+    assert nt.compare(sessions[0], sessions[1]).counts == {"same": 1, "edited": 1}
+    assert nt.compare(executions[0], executions[1]).counts == {"same": 1, "edited": 1}
     assert nt.compare(executions[0].snapshots[0], executions[0]).counts == {"same": 1, "added": 1}
-    with pytest.raises(TypeError, match="expects two Turns or Runs, got int: 3"):
+    with pytest.raises(TypeError, match="expects Turns or Runs, got int: 3"):
         nt.compare(night(), 3)
 
 

@@ -17,6 +17,7 @@ import nbturns as nt
 from nbturns.importers.kit.import_report import ImportReport
 from nbturns.render.html import MAX_ROWS, MAX_TEXT_LENGTH
 from nbturns.render.standalone_page import render_page
+from nbturns.values.inference_results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult
 
 EVIL = "<img src=x onerror=alert(1)>\"'><script>alert(1)</script>&lt;"
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "greenhouse.yaml"
@@ -64,9 +65,9 @@ class Seen(HTMLParser):
 
 
 OURS = {
-    "div", "style", "table", "caption", "thead", "tbody", "tr", "th", "td", "b", "pre", "details", "summary", "span", "small", "img", "p", "code",
+    "div", "style", "table", "caption", "thead", "tbody", "tr", "th", "td", "b", "pre", "details", "summary", "span", "small", "img", "p", "code", "br",
 }  # fmt: skip
-ATTRIBUTES = {"class", "scope", "colspan", "rowspan", "data-lm-suppress-shortcuts", "title", "alt", "src"}
+ATTRIBUTES = {"class", "scope", "colspan", "rowspan", "data-lm-suppress-shortcuts", "title", "alt", "src", "style"}
 
 texts = st.one_of(st.just(EVIL), st.text(max_size=40), st.text(max_size=20).map(lambda text: f"<{text}>{EVIL}"))
 results = st.builds(
@@ -108,7 +109,7 @@ def test_nothing_said_becomes_a_tag_an_attribute_or_an_address(said: list[nt.Blo
 def test_a_table_shows_what_was_said_and_who_answered_whom() -> None:
     rows = Seen(nt.load(FIXTURE)[0]._repr_html_()).rows
 
-    assert rows[0] == ["#", "kind", "content", "model", "stop", "tokens in → out", "time"]
+    assert rows[0] == ["#", "kind", "content", "tokens in → out, time"]
     assert rows[4][:3] == ["3", "ƒ tool_call", "→ #4 sensors()"]
     assert rows[5][:3] == ["4", "↳ tool_use", '← #3 sensors ["north bench", "south bench", "door"]']
     assert rows[14][2].startswith("Yes, on the north bench.")
@@ -117,15 +118,35 @@ def test_a_table_shows_what_was_said_and_who_answered_whom() -> None:
 def test_the_cells_of_a_model_call_stand_once_beside_all_its_blocks() -> None:
     seen = Seen(nt.load(FIXTURE)[0]._repr_html_())
 
-    assert seen.rows[3][3:] == ["claude-sonnet-4-5", "tool_use", "612 → 7431 reasoning", "1.24 s"]
+    assert seen.rows[3][3:] == ["612 → 74\u20031.24 s31 reasoning"]
     assert len(seen.rows[4]) == 3
-    assert seen.spans == ["2"] * 4 + ["4"] * 4 + ["2"] * 4
+    assert seen.spans == ["2", "4", "2"]
 
 
 def test_what_is_not_known_is_a_dash_and_never_a_zero() -> None:
     turn = nt.Session(nt.scripted("yes")).ask("?").result(60)
 
-    assert Seen(turn._repr_html_()).rows[2][5] == "—"
+    assert Seen(turn._repr_html_()).rows[2][3].startswith("—\u2003")
+
+
+def answer(id: str, **fields: Any) -> nt.Block:
+    result = InferenceResult(inference_id=id, usage=nt.Usage(9, 1), duration_ms=1_000, **fields)
+    return nt.assistant(id).with_metadata(INFERENCE_RESULT, result).with_metadata(INFERENCE_ID, id)
+
+
+def test_a_model_is_named_once_in_the_caption_or_at_each_call_and_only_unusual_stops_are_shown() -> None:
+    usual = answer("a", model="m<1>", stop_reason="end_turn", finish_class=nt.FinishClass.COMPLETED)
+    cut = answer("b", model="m<1>", stop_reason="max_tokens", truncated=True)
+    refused = answer("c", model="m2", stop_reason="refusal", finish_class=nt.FinishClass.REFUSED)
+    run = nt.Run((nt.Turn([nt.user("q"), usual]), nt.Turn([nt.user("q"), usual, cut])))
+
+    same, mixed = Seen(nt.Turn([usual, cut])._repr_html_()), Seen(nt.Turn([usual, refused])._repr_html_())
+
+    assert "2 model calls of m<1> · 18 → 2 tokens" in same.text
+    assert [row[3] for row in same.rows[1:]] == ["9 → 1\u20031.00 s", "9 → 1\u20031.00 s⚠ cut: max_tokens"]
+    assert "2 model calls · 18 → 2 tokens" in mixed.text
+    assert [row[3] for row in mixed.rows[1:]] == ["9 → 1\u20031.00 sm<1>", "9 → 1\u20031.00 sm2refusal"]
+    assert Seen(run._repr_html_()).text.count("m<1>") == 1
 
 
 def test_a_run_shows_each_block_once_under_its_turn() -> None:

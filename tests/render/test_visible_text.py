@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import nbturns as nt
 from nbturns.render.text import visible
-from tests.lab.typescript import node
+from tests.lab.npm_package import node
 
 ELEMENTS = Path(nt.__file__).parent / "static" / "elements.js"
 SHOWN = {

@@ -23,7 +23,8 @@ def add(a: int, b: int) -> int:
 
 def stepped_execution(**settings: Any) -> nt.Execution:
     script = nt.scripted([nt.tool_call("c", "add", {"a": 1, "b": 2})], "three")
-    return nt.Session(script, tools=[add], step=True).ask("1 + 2?", **settings)
+    execution: nt.Execution = nt.Session(script, tools=[add], step=True).ask("1 + 2?", **settings)
+    return execution
 
 
 def eventually(condition: Callable[[], object], seconds: float = 60.0) -> None:
@@ -223,8 +224,10 @@ def test_a_failing_listener_does_not_stop_the_view(monkeypatch: pytest.MonkeyPat
 
 
 def test_view_rejects_other_types() -> None:
-    with pytest.raises(TypeError, match="got str"):
-        nt.view("a text")  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="got complex"):
+        nt.view(3j)
+    with pytest.raises(nt.LoadError, match="file not found"):
+        nt.view("a text")
 
 
 def test_the_repr_of_a_view_names_what_it_displays() -> None:
@@ -232,3 +235,32 @@ def test_the_repr_of_a_view_names_what_it_displays() -> None:
     execution.next().result(60)
 
     assert repr(Stepper(execution)) == "<Stepper of <Execution paused: 2 snapshots, 2 blocks>>"
+
+
+def failing_session(*, in_a_model_call: bool) -> nt.Session:
+    async def down(turn: nt.Turn, scope: Scope) -> nt.Turn:
+        if in_a_model_call and not session.turns:
+            raise ValueError("down")
+        return turn + nt.tool_call("c", "add", {"a": 1, "b": 2}) if not session.turns else turn + nt.assistant("up")
+
+    session = nt.Session(down, tools=[add], tool_config=nt.ToolConfig(max_iterations=1))
+    with pytest.raises(nt.NbturnsError):
+        session.ask("go").result(60)
+    return session
+
+
+@pytest.mark.parametrize("in_a_model_call", [True, False])
+def test_retry_is_offered_after_a_failed_model_call_and_asks_it_again(in_a_model_call: bool) -> None:
+    session = failing_session(in_a_model_call=in_a_model_call)
+    assert session.execution is not None
+    stepper, run_view = Stepper(session.execution), nt.view(session)
+    eventually(lambda: stepper.start.get("status", {}).get("ending"))
+    assert stepper.start["status"]["can_retry"] is in_a_model_call
+    assert run_view.start["turns"][-1]["can_retry"] is in_a_model_call
+
+    send_from_page(stepper, {"press": "retry"})
+    if in_a_model_call:
+        eventually(lambda: len(session.turns) == 2 and session.latest.text == "up")
+    send_from_page(run_view, {"press": "retry"})
+    time.sleep(0.1)
+    assert len(session.turns) == (2 if in_a_model_call else 1)

@@ -68,7 +68,9 @@ def test_an_invalid_value_is_reported_and_clears_the_plan(picker: ProfilePicker)
     field(picker, "temperature").value = "hot"
     assert picker.plan is None
     assert "must be a number" in picker.error
-    assert 'role="alert"' in picker._plan_table.value
+    assert 'role="alert"' in picker._message.value
+    assert "not &#x27;hot&#x27;" in picker._message.value
+    assert "<table>" in picker._plan_table.value  # of the last valid plan, so that nothing moves
     with pytest.raises(nt.ProfileError):
         picker.session(tools=[weather], engine=nt.scripted("x"))
     field(picker, "temperature").value = "[1"

@@ -71,6 +71,8 @@ class Page:
             update["turns"][0]["phases"] = (
                 self.turns[update["from"]]["phases"][:first_phase] + update["turns"][0]["phases"]
             )
+        if first_call := update.get("calls_from"):
+            update["turns"][0]["lane"] = self.turns[update["from"]]["lane"][:first_call] + update["turns"][0]["lane"]
         self.turns[update["from"] :] = update["turns"]
         self.put(update)
 
@@ -93,7 +95,7 @@ def test_view_returns_the_view_for_each_type() -> None:
     assert isinstance(nt.view(execution), Stepper)
     assert isinstance(nt.view(nt.compare(run[0], run[1])), CompareView)
     with pytest.raises(TypeError, match="got int: 3"):
-        nt.view(3)  # type: ignore[call-overload]
+        nt.view(3)
 
 
 def test_the_timeline_has_added_blocks_tokens_and_cost_of_each_turn(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,6 +253,8 @@ def test_the_displayed_turn_and_the_selection_are_turns(monkeypatch: pytest.Monk
     run = nt.load(FIXTURE)
     view = RunView(run)
 
+    assert (view.turn, view.displayed_turn) == (0, run[0])  # a Run opens at its first Turn
+    view.turn = -1
     assert view.displayed_turn == run[2]
     view.turn, view.phase, view.selected = 0, 1, [2, 3]
 
@@ -298,3 +302,80 @@ def test_a_comparison_is_sent_in_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     assert view.change is not None
     assert view.change.what == "edited"
     assert view._repr_html_() == view.comparison._repr_html_()
+
+
+def answers(view: RunView, monkeypatch: pytest.MonkeyPatch, *messages: dict[str, Any]) -> list[Any]:
+    page = Page(view, monkeypatch)
+    for number, message in enumerate(messages):
+        page.ask(id=number, **message)
+    eventually(lambda: len(page.sent_messages) == len(messages))
+    return page.sent_messages
+
+
+LOOPING = [
+    nt.user("q"),
+    *(block for n in range(4) for block in (nt.tool_call(f"c{n}", "look", {}), nt.tool_use(f"c{n}", "it went wrong"))),
+    nt.tool_call("open", "look", {"x": 1}),
+]
+
+
+def test_the_page_gets_the_problems_and_may_change_their_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = RunView(nt.Run((nt.Turn(LOOPING),)))
+    kinds = [problem["kind"] for problem in view.start["problems"]]
+
+    assert kinds == ["repeated_call", "unanswered_call"]
+    assert view.start["problem_rules"]["repeats"] == 3
+    assert all(isinstance(pattern, str) for pattern in view.start["problem_rules"]["patterns"])
+    asked, later, hostile = answers(
+        view,
+        monkeypatch,
+        {"request": "problems", "rules": {"text": "WENT wrong", "repeats": 2}},
+        {"request": "problems", "rules": {"repeats": 9}},
+        {"request": "problems", "rules": {"text": "(a+)+$" * 99, "left_out": ["x", 1], "repeats": float("nan")}},
+    )
+    assert [problem["kind"] for problem in asked["problems"]].count("failed_result") == 4
+    assert "look for the 2nd time: {}" in [problem["message"] for problem in asked["problems"]]
+    assert [problem["kind"] for problem in later["problems"]] == ["unanswered_call"]
+    assert [problem["kind"] for problem in hostile["problems"]] == kinds
+
+
+def test_failed_is_the_rule_for_results_of_the_view(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = nt.view(nt.Run((nt.Turn(LOOPING),)), failed="went wrong")
+    frame = nt.problems(nt.Run((nt.Turn(LOOPING),)), failed="went wrong")
+
+    assert view.start["problem_rules"]["patterns"] == ["went wrong"]
+    shown = [(problem["kind"], problem["index"]) for problem in view.start["problems"]]
+    assert shown == list(zip(frame["kind"], frame["block_index"], strict=True))
+
+
+def test_the_page_gets_the_context_of_a_call_as_the_frame_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = nt.load(FIXTURE)
+    frame = nt.context(run)
+    last = frame[frame["inference_index"] == 5]
+
+    lens, unknown = answers(
+        RunView(run),
+        monkeypatch,
+        {"request": "context", "turn": 2, "first": 19},
+        {"request": "context", "turn": 2, "first": 3},
+    )
+
+    assert unknown == {"id": 1, "error": "nothing is known of this request"}
+    assert lens["lens"]["tokens"] == last["tokens"].sum()
+    assert sum(tokens for _, _, tokens in lens["lens"]["parts"]) == last["tokens"].sum()
+    largest = last.sort_values("tokens", ascending=False).iloc[0]
+    assert (lens["lens"]["largest"][0]["index"], lens["lens"]["largest"][0]["tokens"]) == (
+        largest["block_index"],
+        largest["tokens"],
+    )
+
+
+def test_a_changed_history_is_billed_again_from_the_first_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = nt.load(FIXTURE)
+    changed = run[2].edit(0, text=run[2][0].text.replace("greenhouse", "glasshouse"))
+    view = RunView(nt.Run((run[1], changed)))
+
+    (answer,) = answers(view, monkeypatch, {"request": "context", "turn": 1, "first": 17})
+
+    assert answer["lens"]["differs"]["index"] == 0
+    assert "glasshouse" in answer["lens"]["differs"]["now"]

@@ -58,7 +58,7 @@ def test_the_rows_of_a_short_turn_are_sent_with_the_view() -> None:
     assert start["summary"]["choices"]["tools"] == ["weather"]
 
 
-def test_a_view_of_a_hundred_thousand_blocks_takes_less_than_a_hundred_kilobytes(
+def test_a_view_of_a_hundred_thousand_blocks_takes_less_than_eighty_kilobytes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     view = nt.view(long_turn(100_000))

@@ -1,0 +1,1 @@
+"""The mouse side of a running execution: waiting calls, snapshots, breakpoints, rules and branches."""
