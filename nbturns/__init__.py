@@ -22,12 +22,15 @@ from .errors import MisuseError as MisuseError
 from .errors import NbturnsError as NbturnsError
 from .errors import ProfileError as ProfileError
 from .errors import ScriptExhausted as ScriptExhausted
+from .errors import StoreError as StoreError
 from .errors import ToolError as ToolError
+from .safety.limits import Limits as Limits
 from .values.images import image as image
 from .values.inference_results import FinishClass as FinishClass
 from .values.inference_results import InferenceResult as InferenceResult
 from .values.inference_results import Usage as Usage
 from .values.metadata import Key as Key
+from .values.outcome import Outcome as Outcome
 from .values.turns import Block as Block
 from .values.turns import Kind as Kind
 from .values.turns import Run as Run
@@ -46,27 +49,43 @@ if TYPE_CHECKING:  # imported when they are used: see __getattr__
     from . import keys as keys
     from . import profiles as profiles
     from . import widgets as widgets
+    from .branches import fan_out as fan_out
+    from .branches import rerun as rerun
+    from .capturing import Captured as Captured
+    from .capturing import capture as capture
+    from .capturing import otel as otel
     from .engines import cassette as cassette
     from .engines import engine as engine
     from .engines import replay as replay
     from .engines import scripted as scripted
     from .events import Phase as Phase
+    from .figures import figure as figure
     from .files import example as example
     from .files import load as load
     from .files import load_all as load_all
     from .files import loads as loads
     from .files import save as save
+    from .frames.label_file import labels as labels
+    from .frames.request_paths import explain as explain
+    from .frames.single_frames import context as context
+    from .frames.single_frames import problems as problems
+    from .libraries import library as library
     from .profiles import Conversations as Conversations
     from .profiles import load_profiles as load_profiles
+    from .redaction import redact as redact
     from .render.comparison import Comparison as Comparison
     from .render.comparison import compare as compare
+    from .render.group_comparison import GroupComparison as GroupComparison
     from .runtime.engine_protocol import Scope as Scope
     from .runtime.execution import Execution as Execution
     from .runtime.toolbox import ToolConfig as ToolConfig
     from .session import Session as Session
+    from .store import TurnStore as TurnStore
     from .tools import Tool as Tool
+    from .values.label_values import label as label
     from .values.model_info import ModelInfo as ModelInfo
     from .values.model_info import Prices as Prices
+    from .values.policies import Policy as Policy
     from .widgets import view as view
 
 __version__ = "0.1.0"
@@ -74,25 +93,41 @@ __version__ = "0.1.0"
 # The module of each name that is imported when it is used: these modules import asyncio, YAML or whole packages,
 # and `import nbturns` must stay quick.
 _LAZY_NAMES = {
+    "Captured": ".capturing",
     "Conversations": ".profiles",
     "Comparison": ".render.comparison",
+    "GroupComparison": ".render.group_comparison",
     "Execution": ".runtime.execution",
     "ModelInfo": ".values.model_info",
     "Phase": ".events",
+    "Policy": ".values.policies",
     "Prices": ".values.model_info",
     "Scope": ".runtime.engine_protocol",
     "Session": ".session",
     "Tool": ".tools",
     "ToolConfig": ".runtime.toolbox",
+    "TurnStore": ".store",
+    "capture": ".capturing",
     "compare": ".render.comparison",
     "cassette": ".engines",
+    "context": ".frames.single_frames",
     "engine": ".engines",
     "example": ".files",
+    "label": ".values.label_values",
+    "labels": ".frames.label_file",
+    "library": ".libraries",
     "load": ".files",
     "load_all": ".files",
     "load_profiles": ".profiles",
     "loads": ".files",
+    "problems": ".frames.single_frames",
+    "redact": ".redaction",
+    "otel": ".capturing",
     "replay": ".engines",
+    "explain": ".frames.request_paths",
+    "fan_out": ".branches",
+    "figure": ".figures",
+    "rerun": ".branches",
     "save": ".files",
     "scripted": ".engines",
     "view": ".widgets",
@@ -100,6 +135,13 @@ _LAZY_NAMES = {
 _PUBLIC_MODULES = (
     "engines", "errors", "events", "frames", "keys", "middleware", "profiles", "testing", "tools", "widgets",
 )  # fmt: skip
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Define the magics `%%ask`, `%view`, `%turns` and `%cost`; `%load_ext nbturns` calls this."""
+    from .magics import register_magics
+
+    register_magics(shell)
 
 
 def __getattr__(name: str) -> Any:
@@ -128,6 +170,7 @@ def __dir__() -> list[str]:
 __all__ = [
     "Block",
     "BusyError",
+    "Captured",
     "Comparison",
     "Conversations",
     "DecodeError",
@@ -136,44 +179,62 @@ __all__ = [
     "EngineError",
     "Execution",
     "FinishClass",
+    "GroupComparison",
     "HeldError",
     "InferenceResult",
     "Key",
     "Kind",
     "LimitReached",
+    "Limits",
     "LoadError",
     "MissingPackageError",
     "MisuseError",
     "ModelInfo",
     "NbturnsError",
+    "Outcome",
     "Phase",
+    "Policy",
     "Prices",
     "ProfileError",
     "Run",
     "Scope",
     "ScriptExhausted",
     "Session",
+    "StoreError",
     "Tool",
     "ToolConfig",
     "ToolError",
     "Turn",
+    "TurnStore",
     "Usage",
     "assistant",
+    "capture",
     "cassette",
     "compare",
+    "context",
     "engine",
     "engines",
     "example",
+    "explain",
+    "fan_out",
+    "figure",
     "frames",
     "image",
     "keys",
+    "label",
+    "labels",
+    "library",
     "load",
     "load_all",
     "load_profiles",
     "loads",
+    "otel",
+    "problems",
     "profiles",
     "reasoning",
+    "redact",
     "replay",
+    "rerun",
     "save",
     "scripted",
     "system",

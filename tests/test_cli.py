@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import nbturns as nt
 from nbturns.cli import main
 
 TEAM = """
@@ -57,6 +59,33 @@ def test_profiles_check_names_each_that_cannot_be_resolved(
     captured = capsys.readouterr()
     assert captured.err.startswith("lost: no profile 'nobody'")
     assert "fine: openai:x" in captured.out
+
+
+def test_json_has_the_names_that_the_page_lists(team: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, other = str(tmp_path / "run.yaml"), str(tmp_path / "other.yaml")
+    nt.save(nt.example(), run)
+    nt.save(nt.Run((nt.example()[0].edit(1, text="Paris?").drop(-1),)), other)
+    arguments = {
+        "convert": [run, str(tmp_path / "run.json")],
+        "search": ["tomato", run],
+        "cost": [run],
+        "problems": [run],
+        "doctor": [],
+        "profiles list": [team],
+        "profiles check": [team],
+        "profiles show": [team, "brief"],
+    }
+    table = (Path(nt.__file__).parents[1] / "docs" / "cli.md").read_text(encoding="utf-8").split("## JSON")[1]
+    listed = {command: set(re.findall(r'"(\w+)"', cell.split("}")[0])) for command, cell in re.findall(r"^\| `([^`]+)`[^|]*\| (.*) \|$", table, re.MULTILINE)}  # fmt: skip
+
+    for command, rest in arguments.items():
+        main([*command.split(), *rest, "--json"])
+        answer = json.loads(capsys.readouterr().out)
+        first = answer[0] if isinstance(answer, list) else answer
+        assert listed[command] and listed[command] <= set(first), command
+    main(["diff", run, other, "--json"])
+    pair = json.loads(capsys.readouterr().out)[0]
+    assert all(f"`{name}`" in table for name in pair), pair
 
 
 def test_the_sources_may_be_set_in_the_environment(

@@ -39,8 +39,10 @@ JSON_TYPE = "application/json"
 class Server:
     """A server that replays exchanges. `url` is its address, `log` lists the received requests."""
 
+    url: str
+
     def __init__(self, exchanges: Iterable[Exchange]) -> None:
-        self.exchanges = tuple(exchanges)
+        self.exchanges: tuple[Exchange, ...] = tuple(exchanges)
         self.log: list[dict[str, Any]] = []
         self.url = ""
         self._by_id = {exchange.id: exchange for exchange in self.exchanges}

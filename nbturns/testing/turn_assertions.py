@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import MisuseError
-from ..render.text import block_line, call_line
+from ..render.text import call_line
 from ..values.blocks import Block
 from ..values.frozen_json import freeze, thaw
 from ..values.turns import Turn
+from .turn_tables import block_table, latest_turn
 
 
 class TurnAssertion:
@@ -18,6 +19,8 @@ class TurnAssertion:
     `calls` and `says` move forward: the following assertions concern the blocks after the one they found.
     `assert_turn(turn).calls("weather").with_args(city="Paris").answered("rain").says("umbrella")`.
     """
+
+    current_index: int
 
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
@@ -146,18 +149,14 @@ class TurnAssertion:
         return f" after block {self.current_index}" if self.current_index >= 0 else ""
 
     def _failure(self, reason: str) -> AssertionError:
-        lines = [
-            f"{'>' if index == self.current_index else ' '} [{index}] {block_line(block)}"
-            for index, block in enumerate(self.turn)
-        ]
-        return AssertionError("\n".join([reason, *(lines or ["  the Turn is empty"])]))
+        return AssertionError(f"{reason}\n{block_table(self.turn, self.current_index)}")
 
 
 def assert_turn(turn: Any) -> TurnAssertion:
     """Start a chain of assertions on a Turn, or on the latest Turn of an execution, a session or a run."""
-    for candidate in (turn, getattr(turn, "turn", None), getattr(turn, "latest", None)):
-        if isinstance(candidate, Turn):
-            return TurnAssertion(candidate)
+    latest = latest_turn(turn)
+    if latest is not None:
+        return TurnAssertion(latest)
     raise MisuseError(f"expected a Turn, an execution, a session or a run, got {type(turn).__name__}")
 
 
