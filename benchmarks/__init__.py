@@ -1,1 +1,1 @@
-"""What the promises about time and memory come to on this machine: `make bench`."""
+"""Measurements of time and memory on this machine: `make bench`."""

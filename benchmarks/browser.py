@@ -124,7 +124,7 @@ comm.send = counted
 
 
 def append() -> Iterator[Row]:
-    """One block more at the end of 100 and of 100,000: bytes of the update, and ms until it stands on the screen."""
+    """One block more at the end of 100 and of 100,000: bytes of the update, and milliseconds until it is on the screen."""
     for count in (100, 100_000):
         with lab() as tab:
             code = f"view = nt.view(turn[:{count}])\nview"
@@ -155,4 +155,57 @@ def append() -> Iterator[Row]:
         yield f"{what}: the page at work; at an empty cell", f"{ours.work:,.0f}, {theirs.work:,.0f} ms", ""
 
 
-ALL: tuple[Any, ...] = (first_paint, append)
+LONG_RUN = """
+import nbturns as nt
+from nbturns.values.inference_results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult, Usage
+blocks = [nt.system("You fix bugs. " * 20), nt.user("Watering ran twice. Find out why.")]
+for n in range(997):
+    usage = Usage(3000 + n % 160 * 1100, 120, n % 160 * 1000)
+    result = InferenceResult(inference_id=f"i{n}", model="claude-sonnet-4-5", usage=usage, duration_ms=1500, cost=0.02)
+    made = nt.assistant(f"Step {n}."), nt.tool_call(f"c{n}", "read_file", {"path": f"logs/{n}.log"})
+    blocks += [block.with_metadata(INFERENCE_RESULT, result).with_metadata(INFERENCE_ID, f"i{n}") for block in made]
+    blocks.append(nt.tool_use(f"c{n}", f"line {n} " * 60))
+run = nt.Run((nt.Turn(blocks),), name="calls")
+"""
+COUNT_ELEMENTS = "index => window.jupyterapp.shell.currentWidget.content.widgets[index].outputArea.node.querySelectorAll('.nbt-view *').length"
+
+
+def long_run() -> Iterator[Row]:
+    """A Run of 997 model calls: from the beginning of the cell to its first row, and the elements of the view."""
+    with lab() as tab:
+        tab.new([LONG_RUN, "nt.view(run)"])
+        tab.run(0)
+        times = []
+        for _ in range(5):
+            tab.wait_until_idle()
+            times.append(tab.page.evaluate(PAINT, [1, ".nbt-row[data-index]", False])[1])
+        elements = tab.page.evaluate(COUNT_ELEMENTS, 1)
+    yield "first paint, a Run of 997 calls: best, median", f"{min(times):,.0f}, {median(times):,.0f} ms", "≤ 600 ms"
+    yield "first paint, a Run of 997 calls: elements", f"{elements:,}", "≤ 1,500"
+
+
+RUNS = """
+import nbturns as nt
+from nbturns.values.inference_results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult, Usage
+def run(n):
+    result = InferenceResult(inference_id="i", model="claude-sonnet-4-5", usage=Usage(1000 + n, 50), cost=0.01, duration_ms=1000 + n)
+    answer = nt.assistant(f"answer {n} " * 10).with_metadata(INFERENCE_RESULT, result).with_metadata(INFERENCE_ID, "i")
+    return nt.Run((nt.Turn([nt.user("q"), answer]),), id=f"r{n}", name=f"run {n}")
+frame = nt.frames.runs([run(n) for n in range(10_000)])
+nt.view(frame).close()
+"""
+
+
+def many_runs() -> Iterator[Row]:
+    """A table of 10,000 Runs: from the beginning of the cell to its first row, the frame being ready."""
+    with lab() as tab:
+        tab.new([RUNS, "nt.view(frame)"])
+        tab.run(0)
+        times = []
+        for _ in range(5):
+            tab.wait_until_idle()
+            times.append(tab.page.evaluate(PAINT, [1, ".nbt-runs tbody tr:nth-child(20)", False])[1])
+    yield "first paint, a table of 10,000 Runs: best, median", f"{min(times):,.0f}, {median(times):,.0f} ms", "≤ 500 ms"
+
+
+ALL: tuple[Any, ...] = (first_paint, append, long_run, many_runs)

@@ -1,4 +1,4 @@
-"""10,000 OpenAI chat messages as Turns, beside what other packages make of the same, in one run."""
+"""10,000 OpenAI chat messages as Turns, compared with what other packages make of them, in one run."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ PEERS = (
 
 
 def chat_beside_others() -> Iterator[tuple[str, str, str]]:
-    """All of them out of the same messages, each in a process of its own; ours before and after, the better counts."""
+    """Each package reads the same messages in a process of its own; ours runs before and after the others, and the better result counts."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "messages.json")
         path.write_text(json.dumps(chat(COUNT)))

@@ -1,4 +1,4 @@
-"""Frames of JSON Lines: in what time, beside parsing alone, and in how much memory."""
+"""Frames of JSON Lines: time, compared with parsing alone, and memory."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def measured(path: Path, code: tuple[str, str, str]) -> tuple[float, int, float,
 
 
 def lines_of_chat() -> Iterator[Row]:
-    """30 MB of conversations, one a line, beside orjson alone on the same bytes."""
+    """30 MB of conversations, one a line, compared with orjson alone on the same bytes."""
     if not SOURCE.is_file():
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -58,6 +58,8 @@ def lines_of_chat() -> Iterator[Row]:
         rows = len(nt.frames.blocks(path))
         took = best(partial(nt.frames.blocks, path))
         yield f"30 MB of chat lines, {rows:,} blocks", f"{took * 1000:.0f} ms", ""
+        every = best(partial(nt.frames.read, path))
+        yield "the same, all frames of frames.read", f"{every * 1000:.0f} ms", "1200"
         if find_spec("orjson") is None:
             yield "orjson beside it", "not installed", MISSING
             return
@@ -67,7 +69,7 @@ def lines_of_chat() -> Iterator[Row]:
 
 
 def best(act: Callable[[], object], times: int = 5) -> float:
-    """Seconds of CPU: other programs are not to decide a ratio."""
+    """Processor seconds, so that other programs do not change a ratio."""
     found = []
     for _ in range(times):
         began = time.process_time()
@@ -109,4 +111,49 @@ def million_blocks() -> Iterator[Row]:
     yield "memory above the imports, to the frame's own", f"{above / own:.2f}×", "2"
 
 
-ALL = (lines_of_chat, million_blocks)
+# What a process of its own measures: the number of conversations, and its memory at the peak in MB.
+STREAMED = """
+import sys
+import nbturns as nt
+count = sum(1 for run in nt.load_all(sys.argv[1]))
+print(count, next(int(line.split()[1]) / 1000 for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+
+
+def write_conversations(path: Path, rows: int) -> Path:
+    """Write a Parquet file with a conversation in each row."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    message = pa.struct([("role", pa.string()), ("content", pa.string())])
+    schema = pa.schema([("id", pa.string()), ("messages", pa.list_(message))])
+    with pq.ParquetWriter(path, schema) as writer:
+        for start in range(0, rows, 10_000):
+            messages = [
+                [
+                    {"role": "user", "content": f"What is {row}? " * 20},
+                    {"role": "assistant", "content": f"It is {row}. " * 40},
+                ]
+                for row in range(start, start + 10_000)
+            ]
+            ids = [f"row-{row}" for row in range(start, start + 10_000)]
+            writer.write_table(pa.table({"id": ids, "messages": messages}, schema=schema))
+    return path
+
+
+def parquet_in_constant_memory() -> Iterator[Row]:
+    """A Parquet file of 100,000 conversations, and one of a tenth: each is streamed by a process of its own."""
+    peaks = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for rows in (10_000, 100_000):
+            path = write_conversations(Path(folder, f"{rows}.parquet"), rows)
+            command = [sys.executable, "-c", STREAMED, str(path)]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603  # our own words
+            count, peak = done.stdout.split()
+            assert int(count) == rows
+            peaks[rows] = float(peak)
+            yield f"a Parquet file of {rows:,} conversations, peak", f"{float(peak):.0f} MB", ""
+    yield "ten times the rows, memory", f"{peaks[100_000] / peaks[10_000]:.2f}×", "≤ 1.3"
+
+
+ALL = (lines_of_chat, million_blocks, parquet_in_constant_memory)

@@ -1,4 +1,4 @@
-"""What `import nbturns` adds to an empty interpreter, in processes of their own."""
+"""The time that `import nbturns` adds to an empty interpreter, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def seconds(code: str) -> float:
 
 
 def yardstick() -> Iterator[tuple[str, str, str]]:
-    """How quick this machine is at this moment: shared ones change by half within a minute."""
+    """The speed of this machine at this moment; that of a shared machine changes by half within a minute."""
 
     def nothing() -> None:
         """Be called."""

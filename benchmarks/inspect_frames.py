@@ -1,4 +1,4 @@
-"""Frames of Inspect logs, beside those that inspect_ai makes of the same files, in one run."""
+"""Frames of Inspect logs, compared with those that inspect_ai makes of the same files, in one run."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from .frames import OURS, Row, best, measured
 from .inspect_logs import write_log
 from .peer_packages import BEST, MISSING, is_there, said
 
+RUNS = (*OURS[:2], "nt.frames.runs(sys.argv[1])")
+SUMMARIES = (*OURS[:2], "nt.frames.runs(sys.argv[1], summary=True)")
+RUNS_PEER = ("from inspect_ai.analysis import samples_df", "", "samples_df(sys.argv[1], quiet=True)")
 PEER = ("from inspect_ai.analysis import messages_df", "", "messages_df(sys.argv[1], quiet=True)")
 MESSAGES = 20_400
 LONG = 3_203
@@ -25,7 +28,7 @@ print(*map(min, zip(*found)))
 
 
 def two_hundred_logs() -> Iterator[Row]:
-    """200 logs of two samples with 51 messages each. inspect_ai gives a row a message, we one a block."""
+    """200 logs of two samples with 51 messages each. inspect_ai makes a row per message, nbturns a row per block."""
     with tempfile.TemporaryDirectory() as folder:
         logs = Path(folder)
         for number in range(200):
@@ -44,7 +47,7 @@ def two_hundred_logs() -> Iterator[Row]:
 
 
 def one_long_log() -> Iterator[Row]:
-    """One conversation, and how the time grows with it: ours is measured at its full length, theirs takes a minute there."""
+    """One conversation, and how the time grows with it: ours is measured at its full length, where inspect_ai takes a minute."""
     with tempfile.TemporaryDirectory() as folder:
         logs = {
             length: write_log(Path(folder, f"{length}.eval"), 1, length) for length in (203, 403, 803, LONG, 2 * LONG)
@@ -84,8 +87,26 @@ def a_thousand_logs_again() -> Iterator[Row]:
         yield "from the cache, 10 logs changed", f"{changed:.2f} s, 1 : {plain / changed:.0f}", ""
 
 
+def a_thousand_logs_as_runs() -> Iterator[Row]:
+    """A row for each sample of 1,000 logs: from summaries, as inspect_ai's samples_df has it, and with all counts."""
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(1_000):
+            write_log(Path(folder, f"log-{number:04}.eval"), samples=2, messages=11)
+        full = measured(Path(folder), RUNS)
+        ours = min(measured(Path(folder), SUMMARIES) for _ in range(3))
+        yield "runs of 1,000 Inspect logs", f"{full[0]:.2f} s", ""
+        yield "the same from their summaries", f"{ours[0]:.2f} s", ""
+        if not is_there("inspect_ai"):
+            yield "samples_df of inspect_ai", "not installed", MISSING
+            return
+        theirs = measured(Path(folder), RUNS_PEER)
+    yield "samples_df of inspect_ai", f"{theirs[0]:.2f} s", ""
+    yield "runs, to samples_df", f"1 : {theirs[0] / full[0]:.1f}", ""
+    yield "runs from summaries, to samples_df", f"1 : {theirs[0] / ours[0]:.1f}", "≥ 20"
+
+
 def the_long_log_by_both() -> Iterator[Row]:
-    """The whole length by inspect_ai too: a minute and 3 GB, so only when it is named."""
+    """The full length by inspect_ai too: it takes a minute and 3 GB, so it runs only when it is named."""
     if not is_there("inspect_ai"):
         yield f"a log of {LONG:,} messages by inspect_ai", "not installed", MISSING
         return
@@ -97,5 +118,5 @@ def the_long_log_by_both() -> Iterator[Row]:
     yield "time, ours to theirs", f"1 : {theirs[0] / ours[0]:.0f}", ""
 
 
-ALL = (two_hundred_logs, one_long_log, a_thousand_logs_again)
+ALL = (two_hundred_logs, one_long_log, a_thousand_logs_again, a_thousand_logs_as_runs)
 NAMED = (the_long_log_by_both,)  # left out where nobody asks for it

@@ -1,4 +1,4 @@
-"""What streams and what is stepped, in a real JupyterLab: bytes, messages, tasks of the page, and ms to the screen."""
+"""Streaming and stepping in a real JupyterLab: bytes, messages, tasks of the page, and milliseconds to the screen."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ SAID = """async () => {
 
 
 def click() -> Iterator[Row]:
-    """A click on Step, in turns with one that a widget of five lines sends back as it came."""
+    """A click on Step, alternating with a click that a widget of five lines sends back unchanged."""
     with lab() as tab:
         tab.new([STEPS, ECHO + "\nEcho()"])
         tab.run(0)

@@ -1,4 +1,4 @@
-"""What an engine costs beside the client it asks with: the first request, many at once, a stop, what is left behind."""
+"""The cost of an engine on top of its client: the first request, many requests at once, a stop, and what remains afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decoding recorded event streams to Deltas, Blocks and a result, beside `json.loads` of the same data."""
+"""Decoding recorded event streams to Deltas, Blocks and a result, compared with `json.loads` of the same data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transcripts of other tools: how fast, in how much memory, and how both grow."""
+"""Transcripts of other tools: time, memory, and how both grow."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def sample(count: int) -> bytes:
 
 
 def chat_messages() -> Iterator[tuple[str, str, str]]:
-    """From JSON text, and from data parsed already, to a Run of Turns."""
+    """From JSON text, and from parsed data, to a Run of Turns."""
     messages = chat(10_000)
     text = json.dumps(messages).encode()
     yield "10,000 chat messages, from data", f"{10_000 / best(lambda: nt.loads(messages)):,.0f}/s", "≥ 300,000/s"
@@ -91,7 +91,7 @@ def inspect_logs() -> Iterator[tuple[str, str, str]]:
 
 
 def naming() -> Iterator[tuple[str, str, str]]:
-    """Which format each of 1,000 files has: samples of every format, and a long one."""
+    """Detecting the format of 1,000 files: samples of every format, and a long one."""
     with tempfile.TemporaryDirectory() as folder:
         contents = [path.read_bytes() for path in sorted(SAMPLES.iterdir())] + [sample(3_203)]
         for number in range(1_000):
@@ -102,7 +102,7 @@ def naming() -> Iterator[tuple[str, str, str]]:
 
 
 def a_gigabyte() -> Iterator[tuple[str, str, str]]:
-    """JSON Lines of chats in one process of its own, which says how much memory it took at most."""
+    """JSON Lines of chats, in a process of its own that reports its peak memory."""
     line = json.dumps({"messages": chat(100)}).encode() + b"\n"
     with tempfile.NamedTemporaryFile(suffix=".jsonl") as file:
         for _ in range(GIGABYTE // len(line)):

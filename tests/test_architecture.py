@@ -57,9 +57,7 @@ IMPORTERS = {package: code(modules) for packages, modules, _ in RESTRICTED for p
 INSIDE = {package for packages, _, where in RESTRICTED if where for package in code(packages)}
 HTML_WRITERS = code(section("Packages that only some modules import").split("HTML is written by")[1].split(";")[0])
 HTML_TAG = re.compile(r"</?(?:a|b|body|code|del|details|div|html|ins|main|p|pre|span|style|summary|t[dhr]|table)[\s>]")
-PROVIDERS = [
-    folder.name for folder in sorted(HOUSE.glob("engines/*/")) if "PROVIDER" in (folder / "__init__.py").read_text()
-]
+PROVIDERS = [path.parent.name for path in sorted(HOUSE.glob("engines/*/__init__.py")) if "PROVIDER" in path.read_text()]
 HEAVY = [
     "pandas",
     "numpy",
@@ -177,9 +175,11 @@ def strings(file: Path) -> Iterator[str]:
 
 
 def test_only_the_modules_that_the_page_names_write_html() -> None:
+    tags = [file for file in FILES if any(map(HTML_TAG.search, strings(file)))]
+    names = {file.relative_to(HOUSE).with_suffix("").as_posix() for file in tags}
     writers = {
-        file.relative_to(HOUSE).with_suffix("").as_posix() for file in FILES if any(map(HTML_TAG.search, strings(file)))
-    }
+        name for name in names if not name.startswith("importers/")
+    }  # these look for tags in the texts of others
 
     assert writers == HTML_WRITERS
     for writer in writers:
@@ -268,7 +268,7 @@ def imported_by_the_front_door() -> set[str]:
 def test_the_public_names_are_those_that_are_imported_in_order_and_once() -> None:
     assert nt.__all__ == sorted(imported_by_the_front_door())
     assert dir(nt) == sorted(nt.__all__)
-    assert len(nt.__all__) <= 60
+    assert len(nt.__all__) <= 80
 
 
 @pytest.mark.parametrize("name", nt.__all__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,16 @@ def test_every_block_of_the_readme_runs_as_it_stands(tmp_path: Path, monkeypatch
     assert typed["session"].latest.text == "The same."
     assert typed["session"].turns[0].of_kind("tool_use")[0].result == {"city": "Lyon", "celsius": 18}
     assert (tmp_path / "conversation.html").is_file()
+
+
+def test_every_block_of_the_readme_ends_in_the_one_expression_that_is_shown() -> None:
+    for block in readme_blocks():
+        *statements, last = ast.parse(block).body
+
+        assert isinstance(last, ast.Expr), block
+        for statement in statements:  # calls with an effect, and never a value that no one sees
+            assert not isinstance(statement, ast.Expr) or isinstance(statement.value, ast.Call), block
+            assert not ast.unparse(statement).startswith(("nt.view", "nt.frames", "nt.compare")), block
 
 
 loose: Any = nt  # as seen by who reads no types
