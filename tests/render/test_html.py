@@ -66,8 +66,27 @@ class Seen(HTMLParser):
 
 OURS = {
     "div", "style", "table", "caption", "thead", "tbody", "tr", "th", "td", "b", "pre", "details", "summary", "span", "small", "img", "p", "code", "br",
+    "strong", "del", "ins",
 }  # fmt: skip
-ATTRIBUTES = {"class", "scope", "colspan", "rowspan", "data-lm-suppress-shortcuts", "title", "alt", "src", "style"}
+ATTRIBUTES = {
+    "class",
+    "scope",
+    "colspan",
+    "rowspan",
+    "data-lm-suppress-shortcuts",
+    "title",
+    "alt",
+    "src",
+    "style",
+    "align",
+}
+
+
+def edit(name: str, path: str, old: str, new: str) -> nt.Block:
+    """An edit of a file in which lines were changed, which is shown as a diff."""
+    changes = {"old_string": f"{old}\n{name}", "new_string": f"{new}\n{name}"}
+    return nt.tool_call(name, "Edit", {"file_path": path, **changes})
+
 
 texts = st.one_of(st.just(EVIL), st.text(max_size=40), st.text(max_size=20).map(lambda text: f"<{text}>{EVIL}"))
 results = st.builds(
@@ -82,6 +101,8 @@ blocks = st.one_of(
     texts.map(nt.reasoning),
     st.builds(nt.tool_call, texts, texts, st.dictionaries(texts, texts, max_size=3)),
     st.builds(nt.tool_use, texts, texts, texts),
+    st.builds(edit, texts, texts, texts, texts),
+    st.builds(nt.tool_use, texts, st.lists(st.dictionaries(texts, texts, max_size=3), max_size=3)),
     st.builds(lambda kind, text: nt.Block(kind, {text: [text, {"images": text}]}, role=text, id=text), texts, texts),
     texts.map(lambda text: nt.user(text, images=[{"url": f"http://192.0.2.1/{text}", "detail": text}])),
     texts.map(lambda text: nt.Block("user", {"images": [{"media_type": text, "content": text}, text]})),
