@@ -95,7 +95,7 @@ def check_subagent(lab: Lab, output: Locator) -> None:
         "td"
     ).last.click()
     grid = output.get_by_role("grid", name="Blocks of the Turn")
-    grid.get_by_text("Left to do").hover()  # a text is rendered when it is seen; hover() waits for the element that stays
+    grid.get_by_text("Left to do").hover()  # a text is rendered when it is seen; the element may be exchanged
     expect(grid.get_by_role("heading", name="Left to do")).to_be_visible()
     expect(grid.locator("em")).to_have_text("Why?")
     expect(grid.locator(".nbt-t-records")).to_contain_text("11.25")
