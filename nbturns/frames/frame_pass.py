@@ -16,7 +16,7 @@ from .block_frame import BLOCK, BlockBuilder
 from .builder import FrameBuilder
 from .column_buffer import ColumnBuffer
 from .columns import Column
-from .context_frame import ContextBuilder
+from .context_frame import CONTEXT, ContextBuilder
 from .copies import Copies, CopyKeys, DuplicateMarks
 from .decision_frame import DECISION, DecisionBuilder
 from .fast import dispatch
@@ -26,8 +26,8 @@ from .label_frame import LABEL, LabelBuilder
 from .problem_frame import PROBLEM, ProblemBuilder
 from .report_frame import REPORT, ReportBuilder
 from .run_frame import RUN, RunBuilder
-from .snapshot_frame import SNAPSHOT, SnapshotBuilder
-from .sources import NO_LINKS, RunIds, RunLinks, RunSource
+from .snapshot_frame import SNAPSHOT, SNAPSHOT_KEYS, SnapshotBuilder
+from .sources import NO_LINKS, RunIds, RunLinks, RunSource, StoredRun
 from .summary_rows import summary_builder
 from .tool_call_frame import TOOL_CALL, ToolCallBuilder
 from .traversal import Traversal
@@ -125,6 +125,14 @@ class FrameRequest:
             set(ALL_COLUMNS[name]).issuperset(columns) for name, columns in self.columns.items()
         )
 
+    @property
+    def needs_values(self) -> bool:
+        """True if functions of the user take rows: these may use the Runs and the Turns of their rows."""
+        own_columns = {**ALL_COLUMNS, "context": CONTEXT}
+        return callable(self.rules.failed) or any(
+            not set(own_columns[name]).issuperset(columns) for name, columns in self.columns.items()
+        )
+
     def finish(self, result: FrameTables, duplicates: DuplicateMarks, *, spread: bool = True) -> FrameTables:
         """Reduce the tables of a result to the requested columns, and mark the possible duplicates.
 
@@ -183,6 +191,11 @@ class FramePass:
     def _finish_records(self) -> None:
         if self.record_frames is not None:
             self.record_frames.flush()
+
+    def stored_source(self, stored: StoredRun) -> RunSource:
+        """Return a stored Run as this pass needs it: as records, or as values for functions of the user."""
+        snapshot_keys = SNAPSHOT_KEYS if "snapshots" in self.builders else None
+        return stored.source(snapshot_keys, as_record=not self.request.needs_values)
 
     def add_run(self, source: RunSource) -> None:
         """Add the rows of one Run to every frame, or to none of them.

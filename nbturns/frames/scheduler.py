@@ -107,7 +107,7 @@ class _Scheduler:
         elif isinstance(part, StoredRun):
             with pause_gc():
                 if not read_stored(self.local_pass, part):
-                    self.local_pass.add_run(part.source())
+                    self.local_pass.add_run(self.local_pass.stored_source(part))
         elif isinstance(part, RunSource):
             with pause_gc():
                 self.local_pass.add_run(part)

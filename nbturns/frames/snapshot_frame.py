@@ -130,6 +130,9 @@ SNAPSHOT: tuple[Column, ...] = NamedColumns(
 )
 
 
+SNAPSHOT_KEYS = (EXECUTION_ID,)  # of the metadata that these columns read at each snapshot
+
+
 class SnapshotBuilder(FrameBuilder):
     """A row for each snapshot of each Run."""
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -15,6 +14,7 @@ from ..events import Snapshot
 from ..keys import SESSION_ID
 from ..runtime.execution import Execution
 from ..session import Session
+from ..values.metadata import Key
 from ..values.turns import Run, Turn
 from .run_ids import RunIds as RunIds
 
@@ -117,7 +117,7 @@ class ListedFile(SourceFile):
 
 @dataclass(frozen=True, slots=True)
 class StoredRun:
-    """A Run of a collection, which is loaded when it is needed. `record` is its plain data, if that has all of it."""
+    """A Run of a collection, which is read when it is needed. `record` is its plain data, if that has all of it."""
 
     collection: Any
     id: str
@@ -128,11 +128,21 @@ class StoredRun:
         record = None if read_record is None else read_record(self.id)
         return record if isinstance(record, dict) else None
 
-    def source(self) -> RunSource:
-        """Return the loaded Run with its snapshots."""
-        run = self.collection.load(self.id)
+    def source(self, snapshot_keys: Sequence[Key[Any]] | None, *, as_record: bool) -> RunSource:
+        """Return the Run, and its snapshots unless their keys are None.
+
+        With `as_record` it is made of records, if the collection has these. Such snapshots have the metadata of
+        `snapshot_keys`.
+        """
+        collection, snapshots = self.collection, None
+        if as_record and hasattr(collection, "recorded_run"):
+            run, snapshots = collection.recorded_run(self.id, snapshot_keys)
+        elif snapshot_keys is not None and hasattr(collection, "load_with_snapshots"):
+            run, snapshots = collection.load_with_snapshots(self.id)
+        else:
+            run = collection.load(self.id)
         run_id = run.id or session_of(run) or f"memory#{self.position}"
-        return RunSource(run, run_id, position=self.position, snapshots=_stored_snapshots(self.collection, self.id))
+        return RunSource(run, run_id, position=self.position, snapshots=snapshots)
 
 
 MEMORY = SourceFile(Path(), "")  # of Runs that no file has
@@ -237,32 +247,6 @@ def _entry_id(entry: Any) -> str:
     if isinstance(entry, Mapping):
         entry = entry.get("id") or entry.get("run_id")
     return entry if isinstance(entry, str) else str(getattr(entry, "id", None) or getattr(entry, "run_id", entry))
-
-
-def _stored_snapshots(collection: Any, id: str) -> Mapping[int, tuple[Snapshot, ...]] | None:
-    """Return the snapshots of a stored session by Turn index; None for a library, which has none."""
-    return _StoredSnapshots(collection, id) if hasattr(collection, "snapshots") else None
-
-
-class _StoredSnapshots(Mapping[int, tuple[Snapshot, ...]]):
-    """The snapshots of a stored session by Turn index, which are loaded when they are needed."""
-
-    def __init__(self, collection: Any, id: str) -> None:
-        self._collection = collection
-        self._id = id
-
-    @cached_property
-    def _by_index(self) -> dict[int, tuple[Snapshot, ...]]:
-        return {index: snapshots for index, snapshots in enumerate(self._collection.snapshots(self._id)) if snapshots}
-
-    def __getitem__(self, index: int) -> tuple[Snapshot, ...]:
-        return self._by_index[index]
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._by_index)
-
-    def __len__(self) -> int:
-        return len(self._by_index)
 
 
 def _session_snapshots(session: Session) -> Mapping[int, tuple[Snapshot, ...]] | None:

@@ -142,12 +142,12 @@ def make_patch(
 
 
 class StateParts(NamedTuple):
-    """The parts of a state: the numbers of its blocks, and its values by prefixed name.
+    """The parts of a state: the numbers of its blocks (or these blocks), and its values by prefixed name.
 
     A value is `Inline`, `Row` or a persistent list of these.
     """
 
-    blocks: PersistentList[int]
+    blocks: PersistentList[Any]
     values: dict[str, Any]
 
 
@@ -162,13 +162,16 @@ class Row(NamedTuple):
 NO_PARTS = StateParts(NO_ITEMS, {})
 
 
-def apply_patch(base: StateParts, patch: Patch) -> StateParts:
-    """Return the parts after a patch. Raises ValueError for a splice that does not fit."""
+def apply_patch(base: StateParts, patch: Patch, block_of: Callable[[int], Any] = int) -> StateParts:
+    """Return the parts after a patch. Raises ValueError for a splice that does not fit.
+
+    `block_of` returns what the list of blocks has for the number of a block: the number itself, or the block.
+    """
     if not patch:
         return base
     blocks, values = base.blocks, base.values
     if "blocks" in patch:
-        blocks = _apply_splice(blocks, patch["blocks"], int)
+        blocks = _apply_splice(blocks, patch["blocks"], block_of)
     if patch.keys() - {"blocks"}:
         values = dict(values)
         for name in patch.get("removed", ()):

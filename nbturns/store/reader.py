@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import StoreError
 from ..events import Phase, Snapshot, stamp
@@ -14,13 +14,15 @@ from ..values.frozen_json import EMPTY_DICT, FrozenDict, FrozenList
 from ..values.inference_results import INFERENCE_RESULT
 from ..values.metadata import NO_METADATA, unchecked_metadata
 from ..values.persistent_list import PersistentList
+from ..values.recorded_turns import RecordedTurn
 from ..values.turns import Block, Run, Turn
-from .patches import NO_ITEMS, NO_PARTS, Inline, Row, StateParts, apply_patch, decode_json, decode_many
+from .patches import NO_ITEMS, NO_PARTS, Row, StateParts, apply_patch, decode_json, decode_many
 from .writer import ENDED, SENT
 
 if TYPE_CHECKING:
     import sqlite3
 
+AnyTurn = TypeVar("AnyTurn", Turn, RecordedTurn)
 SNAPSHOT_PHASES = tuple(phase.value for phase in Phase)
 CHAIN_QUERY = """
 WITH RECURSIVE chain (base, patch, place) AS (
@@ -79,22 +81,30 @@ class StoreReader:
     def load(self, session_id: str) -> Run:
         """Return the Run of a session: the Turn of each execution, as far as it came."""
         session = self.session_number(session_id)
-        name, metadata, extra = self.rows("SELECT name, metadata, extra FROM sessions WHERE number = ?", session)[0]
-        turns = [turn for number in self.execution_numbers(session) if (turn := self.latest_turn(number)) is not None]
-        return Run(
-            tuple(turns),
-            id=session_id,
-            name=name,
-            metadata=unchecked_metadata(decode_json(metadata)) if metadata else NO_METADATA,
-            extra=decode_json(extra) if extra else EMPTY_DICT,
-        )
+        latest_turns = (self.latest_turn(number, self.turn) for number in self.execution_numbers(session))
+        return Run(tuple(turn for turn in latest_turns if turn is not None), **self.run_fields(session))
 
-    def latest_turn(self, execution: int) -> Turn | None:
-        """Return the last Turn of an execution, with the recorded results of calls that it does not answer yet."""
+    def run_fields(self, session: int) -> dict[str, Any]:
+        """Return the fields of the Run of a session, except its Turns."""
+        id, name, metadata, extra = self.rows(
+            "SELECT id, name, metadata, extra FROM sessions WHERE number = ?", session
+        )[0]
+        return {
+            "id": id,
+            "name": name,
+            "metadata": unchecked_metadata(decode_json(metadata)) if metadata else NO_METADATA,
+            "extra": decode_json(extra) if extra else EMPTY_DICT,
+        }
+
+    def latest_turn(self, execution: int, turn_of: Callable[[int], AnyTurn]) -> AnyTurn | None:
+        """Return the last Turn of an execution, with the recorded results of calls that it does not answer yet.
+
+        `turn_of` makes a Turn, or the record of one, of the number of a state.
+        """
         state = self.latest_state(execution)
         if state is None:
             return None
-        turn = self.turn(state)
+        turn = turn_of(state)
         has_ended = self.rows("SELECT phase = ? FROM states WHERE number = ?", ENDED, state)[0][0]
         return turn if has_ended else self.with_recorded_answers(turn, execution)
 
@@ -105,7 +115,7 @@ class StoreReader:
         ).fetchone()
         return None if row is None else int(row[0])
 
-    def with_recorded_answers(self, turn: Turn, execution: int) -> Turn:
+    def with_recorded_answers(self, turn: AnyTurn, execution: int) -> AnyTurn:
         """Return the Turn with the answers, of tools and of decisions, that came after its last snapshot."""
         pending = turn.calls.pending
         if not pending:
@@ -138,6 +148,18 @@ class StoreReader:
 
     def turn(self, state: int) -> Turn:
         return self._turn_of(self.parts(state))
+
+    def recorded_turn(self, state: int) -> RecordedTurn:
+        """Return the record of the Turn of a state."""
+        parts = self.parts(state)
+        metadata = {name: value for name, value in parts.values.items() if name.startswith("m:")}
+        self._fetch_items(_row_numbers(metadata, {}))
+        values = FrozenDict({name[2:]: self.value(value) for name, value in metadata.items()})
+        return RecordedTurn(PersistentList(self.blocks(parts.blocks)), self.turn_id(parts), unchecked_metadata(values))
+
+    def turn_id(self, parts: StateParts) -> str:
+        """Return the id of the Turn with these parts."""
+        return str(self.value(parts.values["id"])) if "id" in parts.values else ""
 
     def snapshots(self, execution: int) -> Iterator[Snapshot]:
         """Yield the snapshots of an execution in order; their Turns share blocks."""
@@ -181,12 +203,11 @@ class StoreReader:
         if parts.values is previous_parts.values:
             return previous_turn._with(blocks=blocks)
         self._fetch_items(_row_numbers(parts.values, previous_parts.values))
-        id_value = parts.values.get("id")
 
         def decoded(prefix: str, previous_values: Mapping[str, Any]) -> FrozenDict:
             return FrozenDict(
                 {
-                    name[2:]: self._value(value, previous_parts.values.get(name), previous_values.get(name[2:]))
+                    name[2:]: self.value(value, previous_parts.values.get(name), previous_values.get(name[2:]))
                     for name, value in parts.values.items()
                     if name.startswith(prefix)
                 }
@@ -194,20 +215,21 @@ class StoreReader:
 
         return Turn(
             blocks,
-            id_value.value if isinstance(id_value, Inline) else "",
+            self.turn_id(parts),
             unchecked_metadata(decoded("m:", previous_turn.metadata.stored_values())),
             unchecked_metadata(decoded("d:", previous_turn.data.stored_values())),
             extra=decoded("x:", previous_turn.extra),
         )
 
-    def _value(self, value: Any, previous_part: Any = None, previous_value: Any = None) -> Any:
+    def value(self, value: Any, previous_part: Any = None, previous_value: Any = None) -> Any:
+        """Return the value of a part of a state; of a list that grew, only the new items are decoded."""
         if value is previous_part:
             return previous_value
         if isinstance(value, PersistentList):
             is_longer = isinstance(previous_part, PersistentList) and isinstance(previous_value, FrozenList)
             shared_count = value.shared_length(previous_part) if is_longer else 0
             shared_values = previous_value[:shared_count] if shared_count else ()
-            return FrozenList((*shared_values, *map(self._value, value.since(shared_count))))
+            return FrozenList((*shared_values, *map(self.value, value.since(shared_count))))
         return self.item(value.number) if isinstance(value, Row) else decode_json(json.dumps(value.value))
 
     # Blocks and items.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,10 +20,13 @@ from ..safety.visible_text import printable
 from ..search.hits import Hits
 from ..search.query import SearchQuery, check_limit, parse_query
 from ..search.summaries import summaries_html
+from ..values.metadata import Key
+from ..values.recorded_turns import RecordedRun
 from ..values.turns import Run, Turn
 from .maintenance import compact_database, copy_database, forget_sessions, shrink_journal, write_lines
 from .patches import encode_json
 from .reader import StoreReader
+from .recorded_runs import TurnSnapshots, load_with_snapshots, recorded_run
 from .records import record_of
 from .resumption import continue_execution, read_unfinished_execution
 from .schema import VERSION, open_for_reading, store_errors
@@ -181,6 +184,21 @@ class TurnStore:
         """Return a session as plain data, without making Turns; None where only its Run has all of it. For frames."""
         with self._reader() as reader, pause_gc():
             return record_of(reader, run_id)
+
+    def load_with_snapshots(self, run_id: str) -> tuple[Run, TurnSnapshots]:
+        """Return a session and its snapshots by index of their Turn, with the same blocks. For frames."""
+        with self._reader() as reader, pause_gc():
+            return load_with_snapshots(reader, run_id)
+
+    def recorded_run(
+        self, run_id: str, snapshot_keys: Sequence[Key[Any]] | None = None
+    ) -> tuple[RecordedRun, TurnSnapshots]:
+        """Return the same as records, without making Turns. For frames.
+
+        The snapshots have the metadata of `snapshot_keys` alone; None for no snapshots.
+        """
+        with self._reader() as reader, pause_gc():
+            return recorded_run(reader, run_id, snapshot_keys)
 
     def snapshots(self, run_id: str) -> list[tuple[Snapshot, ...]]:
         """Return the snapshots of a session, for each of its Turns."""

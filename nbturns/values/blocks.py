@@ -14,7 +14,7 @@ from ..errors import MisuseError
 from ..safety.visible_text import printable
 from .frozen_json import EMPTY_DICT, FrozenDict, FrozenList, freeze, refuse_assignment, unchecked_constructor
 from .images import image, normal_image, normal_or_raw_image
-from .inference_results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult
+from .inference_results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult, ledger_results
 from .metadata import NO_METADATA, Key, Metadata, MetadataLike, metadata_of
 from .provenance import CHILD_RUN
 
@@ -358,6 +358,12 @@ def results_of_blocks(blocks: Iterable[Block]) -> tuple[InferenceResult, ...]:
         if (result := block.inference) is not None:
             results_by_id.setdefault(block.inference_id or result.inference_id or result, result)
     return tuple(results_by_id.values())
+
+
+def results_of_turn(metadata: Metadata, blocks: Iterable[Block]) -> tuple[InferenceResult, ...]:
+    """Return the results of all model calls of a Turn: those of its ledger, else those of its blocks."""
+    results = ledger_results(metadata)
+    return results_of_blocks(blocks) if results is None else results
 
 
 def comparable_content(blocks: Iterable[Block]) -> list[tuple[str, str, Mapping[str, Any]]]:

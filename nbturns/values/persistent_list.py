@@ -7,9 +7,9 @@ memory each; here a longer sequence shares all but the last chunk with the short
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
 from operator import index as as_index
-from operator import is_
+from operator import is_, truth
 from typing import Any, Generic, TypeVar, overload
 
 from ..errors import MisuseError
@@ -92,9 +92,13 @@ class PersistentList(Sequence[T], Generic[T]):
             if self._full_chunks is other._full_chunks
             else _common_length(self._full_chunks, other._full_chunks)
         )
+        start = shared_chunks * CHUNK_SIZE
         own_chunk = self._full_chunks[shared_chunks] if shared_chunks < len(self._full_chunks) else self._tail
         other_chunk = other._full_chunks[shared_chunks] if shared_chunks < len(other._full_chunks) else other._tail
-        return shared_chunks * CHUNK_SIZE + _common_length(own_chunk, other_chunk)
+        count = _common_length(own_chunk, other_chunk)
+        if count == CHUNK_SIZE:  # the chunks of a list that was made anew, as a store makes it, are other objects
+            return start + sum(takewhile(truth, map(is_, self.since(start), other.since(start))))
+        return start + count
 
     def _position(self, index: int) -> int:
         try:

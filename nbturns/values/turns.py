@@ -15,7 +15,7 @@ from ..safety.visible_text import printable
 from .blocks import Block as Block
 from .blocks import Kind as Kind
 from .blocks import assistant as assistant
-from .blocks import comparable_content, extra_fields, require_blocks, require_str
+from .blocks import comparable_content, extra_fields, require_blocks, require_str, results_of_turn
 from .blocks import reasoning as reasoning
 from .blocks import results_of_blocks as results_of_blocks
 from .blocks import system as _system
@@ -191,8 +191,7 @@ class Turn(TurnConversions):
     @property
     def inferences(self) -> tuple[InferenceResult, ...]:
         """The results of all model calls, once each, in order; with a ledger (always in sessions) also of failed calls."""
-        results = ledger_results(self.metadata)
-        return results_of_blocks(self.blocks) if results is None else results
+        return results_of_turn(self.metadata, self.blocks)
 
     @property
     def usage(self) -> Usage:

@@ -20,7 +20,7 @@ def test_every_block_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.Monkey
     for block in blocks:
         exec(compile(block, "store.md", "exec"), typed)  # noqa: S102
 
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     assert typed["session"].latest.text == "And the evening is mild."
     assert len(typed["hits"]) == 2
     assert typed["redacted"].value[0].text == "I am [email-1], see ~/notes"

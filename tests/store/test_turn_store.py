@@ -233,6 +233,12 @@ def test_an_unknown_session_is_an_error_that_names_a_similar_one(store: nt.TurnS
         store.load("munday")
 
 
+def test_a_long_id_of_a_turn_comes_back(store: nt.TurnStore) -> None:
+    run = nt.Run((nt.turn("a").with_id("i" * 100),), id="x")
+    store.add(run)
+    assert store.load("x") == run
+
+
 def test_the_frame_of_blocks_is_read_without_making_turns(store: nt.TurnStore, monkeypatch: pytest.MonkeyPatch) -> None:
     session = nt.Session(nt.scripted(*calls(2), "done", "more", "third"), tools=[note], store=store, system="Be brief.")
     session.ask("go").result(timeout=30)

@@ -210,6 +210,15 @@ def test_shared_counts_the_items_at_the_head_that_are_the_same_objects(length: i
     assert first.shared_length(second + (object(),)) == (length if same or at >= length else at)
 
 
+@given(st.integers(0, 200), st.integers(0, 200))
+def test_lists_of_the_same_objects_share_them_however_they_were_made(length: int, changed: int) -> None:
+    items = [object() for _ in range(length)]
+    first = PersistentList(items)
+    other_items = [object() if index == changed else item for index, item in enumerate(items)]
+    assert first.shared_length(PersistentList(other_items)) == min(changed, length)
+    assert PersistentList(items[: changed + 1]).shared_length(first) == min(changed + 1, length)
+
+
 def test_a_longer_sequence_shares_the_chunks_of_the_shorter() -> None:
     short = PersistentList(range(10 * CHUNK_SIZE))
 

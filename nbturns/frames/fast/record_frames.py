@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ...importers import ImportReport, openai_chat
 from ...values.failure_rules import failure_pattern
 from ...values.inference_results import InferenceResult
-from ...values.turns import Block, Run, Turn
+from ...values.recorded_turns import RecordedRun, RecordedTurn, as_turn
+from ...values.turns import Block
 from ..builder import FrameBuilder
 from ..columns import Column
 from ..inference_frame import INFERENCE, InferenceRow
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ArrayOf = Callable[[RecordVectors], Any]
-VISIT = TurnVisit(RunSource(Run((Turn(),)), ""), Turn(), 0, "", 0, extends_previous=True)
+TURN_RECORD = as_turn(RecordedTurn())
+VISIT = TurnVisit(RunSource(RecordedRun((TURN_RECORD,)), ""), TURN_RECORD, 0, "", 0, extends_previous=True)
 
 
 class RecordFrame(NamedTuple):
@@ -261,7 +263,7 @@ RECORD_FRAMES: dict[str, RecordFrame] = {
         SNAPSHOT,
         SNAPSHOT_FUNCTIONS,
         NO_LINKS | {"execution_id", "phase", "iteration", "at", "elapsed_ms", "removed", "edited"},
-        SnapshotRow(VISIT, None, Turn(), 0, Change(None), 0, None),
+        SnapshotRow(VISIT, None, TURN_RECORD, 0, Change(None), 0, None),
         lambda batch: len(batch.turn_segments),
     ),
     "reports": RecordFrame(
