@@ -18,6 +18,7 @@ import nbturns as nt
 from nbturns.runtime.toolbox import ToolConfig
 from nbturns.values.metadata import Metadata, metadata_from_dict
 from nbturns.values.persistent_list import PersistentList
+from nbturns.values.provenance import FORMER_NAMES
 from tests.values.test_values import payloads
 
 
@@ -192,7 +193,11 @@ def test_one_name_may_be_read_as_several_types() -> None:
         _ = turn.metadata[nt.Key("me.n@v1", str)]
 
 
-@given(st.dictionaries(st.text(min_size=1), payloads, max_size=3))
+# Hypothesis tries texts of our own source as well: former names of ours are read as today's.
+unknown_names = st.text(min_size=1).filter(lambda name: name not in FORMER_NAMES)
+
+
+@given(st.dictionaries(unknown_names, payloads, max_size=3))
 def test_names_we_do_not_know_are_kept_with_their_values(raw: dict[str, Any]) -> None:
     turn = nt.Turn.from_dict({"blocks": [], "metadata": raw, "data": raw})
 
