@@ -14,7 +14,7 @@ from ..capturing import Captured
 from ..errors import LoadError, MisuseError
 from ..profiles import Profiles
 from ..render.comparison import Comparison
-from ..render.group_comparison import GroupComparison, group_html
+from ..render.group_comparison import GroupComparison
 from ..render.readable_values import readable_run, readable_turn
 from ..render.totals import count_phrase
 from ..runtime.execution import Execution
@@ -24,8 +24,8 @@ from ..values.turns import Run, Turn
 from .captured_view import CapturedView as CapturedView
 from .compare_view import CompareView as CompareView
 from .fan_out_view import FanOutView as FanOutView
+from .group_view import GroupView as GroupView
 from .labelling import LabelsArgument, labels_for_view
-from .page_state import ReadOnlyHTML
 from .profile_picker import ProfilePicker as ProfilePicker
 from .run_view import RunView as RunView
 from .runs_view import RunsView as RunsView
@@ -38,6 +38,7 @@ __all__ = [
     "CapturedView",
     "CompareView",
     "FanOutView",
+    "GroupView",
     "ProfilePicker",
     "RunView",
     "RunsView",
@@ -84,7 +85,7 @@ def view(x: Captured, *, markdown: bool = ...) -> CapturedView: ...
 @overload
 def view(x: Comparison) -> CompareView: ...
 @overload
-def view(x: GroupComparison) -> ReadOnlyHTML: ...
+def view(x: GroupComparison) -> GroupView: ...
 @overload
 def view(x: Branches) -> FanOutView: ...
 @overload
@@ -101,7 +102,7 @@ def view(
     labels: LabelsArgument = None,
     failed: Any = None,
     markdown: bool = False,
-) -> TurnView | RunView | RunsView | CapturedView | Stepper | CompareView | ReadOnlyHTML | FanOutView | ProfilePicker:
+) -> TurnView | RunView | RunsView | CapturedView | Stepper | CompareView | GroupView | FanOutView | ProfilePicker:
     """Return the live view of a Turn, Run, Session, Execution, capture, comparison, Branches, Profiles, Runs or rows of a frame.
 
     A file, a folder, a list or an iterator of several Runs, and a frame of `nt.frames.runs`, are shown as a table of
@@ -134,7 +135,7 @@ def view(
         case Comparison():
             return CompareView(x)
         case GroupComparison():
-            return ReadOnlyHTML(group_html(x))
+            return GroupView(x)
         case Branches():
             return FanOutView(x)
         case Profiles():

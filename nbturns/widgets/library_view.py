@@ -17,8 +17,10 @@ from ..runtime.background_loop import Waiting, run_in_worker
 from ..values.turns import Run
 from .page_state import PageState, ReadOnlyHTML
 from .run_view import RunView
+from .static_fallback import StaticFallback
 
 POLL_INTERVAL = 1.0  # seconds between looks at the files
+PAGE_INTERVAL = 5.0  # seconds between two updates of the page for saved notebooks
 MAX_CHOICES = 200
 
 
@@ -31,7 +33,7 @@ class RunCollection(Protocol):
     def _repr_html_(self) -> str: ...
 
 
-class LibraryView(PageState, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+class LibraryView(PageState, StaticFallback, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """A table of Runs or of hits, a field for queries, and the view of the Run that is opened.
 
     With `follow` it looks every second for new and growing files; `close()` ends that. `query`, set or typed, filters
@@ -43,7 +45,6 @@ class LibraryView(PageState, ipywidgets.VBox):  # type: ignore[misc]  # ipywidge
         self.opened: RunView | None = None
         self._opened_id = ""
         self._hits: Any = None
-        self._is_closed = False
         self._query_field = ipywidgets.Text(
             description="Search", placeholder='words, "a phrase", tool:name, kind:tool_call'
         )
@@ -51,6 +52,7 @@ class LibraryView(PageState, ipywidgets.VBox):  # type: ignore[misc]  # ipywidge
         self._table = ReadOnlyHTML()
         self._choices = ipywidgets.Dropdown(description="Open")
         self._place = ipywidgets.VBox()
+        self._init_static_fallback()
         super().__init__([self._query_field, self._table, self._choices, self._place])
         self._query_field.value = query
         self.refresh()
@@ -86,6 +88,7 @@ class LibraryView(PageState, ipywidgets.VBox):  # type: ignore[misc]  # ipywidge
         self._hits = hits
         if self._table.value != table:
             self._table.value = table
+            self._refresh_page(PAGE_INTERVAL)
         options = [("", None), *choices]
         if list(self._choices.options) != options:
             chosen = self._choices.value
@@ -128,18 +131,8 @@ class LibraryView(PageState, ipywidgets.VBox):  # type: ignore[misc]  # ipywidge
                     if opened is not None and run is not None:
                         opened.show_run(run)
 
-    def close(self) -> None:
-        """Close the view and end the looking for changes."""
-        self._is_closed = True
-        super().close()
-
     def __repr__(self) -> str:
         return f"<LibraryView of {self.collection!r}>"
 
-    def _repr_mimebundle_(self, **arguments: Any) -> Any:
-        """Return the widget, and the table for a page without widgets."""
-        parent = getattr(super(), "_repr_mimebundle_", None)
-        bundle = parent(**arguments) if parent is not None else {}
-        data = bundle[0] if isinstance(bundle, tuple) else bundle
-        table = {"text/html": str(self._table.value), "text/plain": repr(self)}
-        return {**(data or {}), **table}
+    def _repr_html_(self) -> str:
+        return str(self._table.value)

@@ -18,6 +18,7 @@ from ..safety.visible_text import printable, visible
 from ..serialization.yaml_text import dump_yaml, load_yaml
 from ..tools import Tool
 from .page_state import PageState, ReadOnlyHTML
+from .static_fallback import StaticFallback
 
 if TYPE_CHECKING:
     from ..session import Session
@@ -33,10 +34,9 @@ STYLE = (
 )
 MESSAGE = STYLE.replace("{", "{{").replace("}", "}}") + '<p class="nbturns-picker-message" role="alert">✗ {}</p>'
 NO_MESSAGE = STYLE + '<p class="nbturns-picker-message"></p>'
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
-class ProfilePicker(PageState, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+class ProfilePicker(PageState, StaticFallback, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """A list of profiles, a field for each override the profile allows, and the resulting plan.
 
     `plan` is the displayed plan (None if the input is invalid; `error` then has the message). Differences from
@@ -68,11 +68,12 @@ class ProfilePicker(PageState, ipywidgets.VBox):  # type: ignore[misc]  # ipywid
             description="Profile",
             **{TOOLTIP: "Profile of the session"},
             style={"description_width": "8em"},
-            layout=ipywidgets.Layout(width="32em"),
+            layout=ipywidgets.Layout(width="32em", max_width="98%"),
         )
         self._fields = ipywidgets.VBox()
         self._message = ReadOnlyHTML(NO_MESSAGE)
         self._plan_table = ReadOnlyHTML()
+        self._init_static_fallback()
         super().__init__([self._profile_list, self._fields, self._message, self._plan_table], **widget_arguments)
         self._profile_list.observe(self._on_profile_chosen, "value")
         self.observe(self._on_change, ["profile", "overrides"])
@@ -137,7 +138,7 @@ class ProfilePicker(PageState, ipywidgets.VBox):  # type: ignore[misc]  # ipywid
             placeholder="not set" if value is None else _yaml_text(value),
             continuous_update=False,
             **{TOOLTIP: f"Override {key}; leave empty for the profile's value"},
-            layout=ipywidgets.Layout(width="32em"),
+            layout=ipywidgets.Layout(width="32em", max_width="98%"),
             style={"description_width": "8em"},
         )
         field.observe(lambda change: self._on_override_typed(key, change["new"]), "value")
@@ -149,12 +150,14 @@ class ProfilePicker(PageState, ipywidgets.VBox):  # type: ignore[misc]  # ipywid
         self.error = str(error)
         self._message.value = MESSAGE.format(html.escape(visible(self.error), quote=True))
         self._mark_refused((error.key or "").removeprefix("params.").removeprefix("loop."))
+        self._refresh_page()
 
     def _draw_plan(self) -> None:
         if self.plan is not None:
             self._message.value = NO_MESSAGE
             self._mark_refused("")
             self._plan_table.value = plan_html(self.plan, self.current)
+            self._refresh_page()
 
     def _mark_refused(self, key: str) -> None:
         """Mark the field of an override that was refused."""
@@ -164,17 +167,8 @@ class ProfilePicker(PageState, ipywidgets.VBox):  # type: ignore[misc]  # ipywid
             else:
                 field.remove_class(REFUSED)
 
-    _ipython_display_ = None  # ipywidgets 7 defines it, and it displays nothing but the widget
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        """Return the widget and, for pages without a kernel, the plan as a table."""
-        bundle: dict[str, Any] = {
-            "text/plain": repr(self),
-            "text/html": (self._message.value if self.error else "") + self._plan_table.value,
-        }
-        if self.comm is not None:
-            bundle[WIDGET_VIEW] = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
-        return bundle
+    def _repr_html_(self) -> str:
+        return (self._message.value if self.error else "") + str(self._plan_table.value)
 
     @printable
     def __repr__(self) -> str:

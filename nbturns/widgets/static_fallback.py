@@ -15,13 +15,13 @@ from ..render.output_page import output_page
 from .cell_hooks import at_end_of_cell, cell_carries_code, cell_is_running, in_kernel
 
 EMPTY_BUNDLE = {"text/plain": ""}
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 class StaticFallback:
     """A mixin that displays a view together with its page and can freeze it."""
 
     _repr_html_: Callable[[], str]
-    _repr_mimebundle_: Callable[..., Any]
 
     def _init_static_fallback(self) -> None:
         self._displays: list[tuple[Any, Any]] = []  # handles of page and widget
@@ -107,8 +107,7 @@ class StaticFallback:
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
-        live: Any = self._repr_mimebundle_()
-        live = dict((live[0] if isinstance(live, tuple) else live) or {})
+        live = _widget_bundle(self)
         with_code = cell_carries_code()
         if with_code:
             self._code_displays.add(len(self._displays))
@@ -123,6 +122,14 @@ class StaticFallback:
         if self._is_closed:
             return
         self._context.copy().run(function, *args, **kwargs)
+
+
+def _widget_bundle(view: Any) -> dict[str, Any]:
+    """Return the MIME bundle of the widget alone; ipywidgets 7 has no method for it."""
+    if not hasattr(view, "_repr_mimebundle_"):
+        return {WIDGET_VIEW: {"version_major": 2, "version_minor": 0, "model_id": view.model_id}}
+    bundle = view._repr_mimebundle_()
+    return dict((bundle[0] if isinstance(bundle, tuple) else bundle) or {})
 
 
 def _close_default_layout(view: Any) -> None:

@@ -63,6 +63,26 @@ def test_a_reopened_notebook_shows_every_view_and_no_error(lab: Lab) -> None:
     lab.page.screenshot(path=ARTIFACTS / "reopened.png", full_page=True)
 
 
+TABLES = [
+    "import nbturns as nt\nrun = nt.example()\nnt.view([run, nt.Run(run.turns[:1], name='first')])",
+    "nt.view(nt.compare(run[0], run[0].edit(1, text='Please check the vents.'), run[-1]))",
+    "nt.view(nt.load_profiles({'night': {'engine': 'openai:gpt-5.1'}}))",
+    "import pathlib\npathlib.Path('logs').mkdir(exist_ok=True)\nnt.save(run, 'logs/greenhouse.yaml')\n"
+    "nt.library('logs', index='index.db').view()",
+]
+
+
+def test_a_reopened_notebook_shows_the_tables_of_views_that_need_the_kernel(lab: Lab) -> None:
+    lab.new(TABLES)
+    lab.run_all()
+    reopen(lab)
+
+    for cell, text in enumerate(("first", "Please check the vents.", "openai:gpt-5.1", "greenhouse.yaml#0")):
+        expect(lab.output(cell).get_by_role("cell").get_by_text(text).first).to_be_visible()
+    for error in lab.page.get_by_text("Error displaying widget").all():
+        expect(error).not_to_be_visible()
+
+
 def die(lab: Lab) -> None:
     """End the kernel process; the server starts another one."""
     lab.evaluate(

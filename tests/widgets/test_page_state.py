@@ -91,7 +91,7 @@ def test_a_table_of_the_picker_cannot_be_overwritten() -> None:
     picker = VIEWS["ProfilePicker"]()
     update(picker._plan_table, {"value": "<script>alert(1)</script>"})
 
-    assert "alert" not in picker._repr_mimebundle_()["text/html"]
+    assert "alert" not in picker._repr_html_()
 
 
 JSON = st.recursive(
