@@ -47,7 +47,7 @@ class RecordedRule:
     def pause_reason(self, call: Block, tool: Tool | None) -> str:
         if not self._can_pause or (tool is not None and not isinstance(tool.function, RecordedFunction)):
             return ""
-        reason = f"{call.name} is known from the recording alone: answer the call with mock=, deny= or skip="
+        reason = f"{call.name} is known from the recording alone: give a result, deny it or skip it"
         return f"{reason}{self._difference(call)}"
 
     def _difference(self, call: Block) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import MisuseError, StoreError
 from ..files import read_runs_of_file
+from ..render.totals import count_phrase
 from ..safety.visible_text import printable
 from ..search.hits import Hit, Hits
 from ..search.index import find_entries
@@ -173,7 +174,7 @@ class TranscriptLibrary:
         summaries = self.summaries()
         damaged_count = len(self.problems)
         note = f"{damaged_count} damaged files: see .problems" if damaged_count else ""
-        caption = f"{len(summaries):,} Runs below {', '.join(map(str, self.roots))}"
+        caption = f"{count_phrase(len(summaries), 'Run')} below {', '.join(map(str, self.roots))}"
         return summaries_html(caption, summaries, note)
 
 

@@ -21,6 +21,7 @@ from .text import TextForm, block_text, call_line, shorten, transcript_text, vis
 
 ICONS = {"system": "§", "user": "›", "llm_text": "¶", "tool_call": "ƒ", "tool_use": "↳", "reasoning": "∴"}
 OTHER_ICON = "◇"
+SMALLEST_COST = 0.0001  # USD that is shown as a number
 IMAGE_MEDIA_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 HEAD_LENGTH = 160  # characters of the line that is shown for folded content
@@ -247,11 +248,14 @@ def duration_text(ms: float | None) -> str:
         return f"{ms:.0f} ms"
     if ms < 60_000:
         return f"{ms / 1000:.2f} s"
-    return f"{int(ms // 60_000)} min {int(ms % 60_000 // 1000)} s"
+    minutes, seconds = int(ms // 60_000), int(ms % 60_000 // 1000)
+    return f"{minutes} min {seconds} s" if seconds else f"{minutes} min"
 
 
 def dollar_text(cost: float, *, estimated: bool = False) -> str:
     """Return an amount in USD as text, with "≈" before an estimate: $0.0123, ≈ $0.0123."""
+    if 0 < cost < SMALLEST_COST:
+        return f"< ${SMALLEST_COST:.4f}"
     return f"{'≈ ' if estimated else ''}${cost:.4f}"
 
 

@@ -12,7 +12,7 @@ from ..values.blocks import Block
 from .comparison import Comparison
 from .comparison_metrics import COUNTS, value_metrics
 from .figures import LINE_HEIGHT, PLAIN_TEXT, WITHOUT_DATE
-from .group_comparison import AlignedRow, GroupComparison, count_text, is_same_row, value_name
+from .group_comparison import AlignedRow, GroupComparison, count_text, is_same_row, metric_name, value_name
 from .tex import HEAD, body_text, tex_text
 from .text import cut_text, shorten
 
@@ -82,7 +82,7 @@ def _grid(comparison: Comparison | GroupComparison) -> tuple[list[str], list[lis
         sides, aligned_rows = (comparison.a, comparison.b), tuple((row.a, row.b) for row in comparison.rows)
     metrics = [value_metrics(side) for side in sides]
     counts = [
-        [name.replace("_", " "), *(count_text(row[name], metrics[0][name]) for row in metrics)] for name in COUNTS
+        [metric_name(name), *(count_text(row[name], metrics[0][name], name) for row in metrics)] for name in COUNTS
     ]
     counts.append(["outcome", *(str(row["outcome"] or "—") for row in metrics)])
     return [value_name(index, side) for index, side in enumerate(sides)], counts, list(map(_block_cells, aligned_rows))

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import groupby, zip_longest
 from typing import TYPE_CHECKING, Any
 
 from ..safety.visible_text import printable
 from ..values.blocks import Block
 from ..values.turns import Run, Turn
-from .block_rows import block_head
+from .block_rows import block_head, dollar_text, duration_text
 from .comparison import Comparison, placed_blocks
 from .comparison_metrics import COUNTS, first_divergence, metrics_frame, value_metrics
 from .html import MAX_ROWS
-from .listing import Cell, listing_html
+from .listing import Cell, Fold, listing_html
 
 if TYPE_CHECKING:
     import pandas as pd
 
 AlignedRow = tuple[Block | None, ...]
+MAX_OPEN_SAME_ROWS = 2  # a longer series of blocks that are the same in all is folded
 PAGE_ROWS = 5_000  # aligned blocks of a saved page
 
 
@@ -83,39 +84,69 @@ def aligned_rows(first: Turn | Run, pairs: Sequence[Comparison]) -> Iterator[Ali
 def group_html(comparison: GroupComparison, *, whole: bool = False) -> str:
     """Return the figures of all values and their blocks in columns as two tables, with all texts escaped."""
     names = [value_name(index, value) for index, value in enumerate(comparison.sides)]
-    rows = comparison.rows
-    shown_count = PAGE_ROWS if whole else MAX_ROWS
-    divergence = next((index for index, row in enumerate(rows) if not is_same_row(row)), None)
-    block_rows = [
-        [Cell(_row_mark(row, is_first=index == divergence)), *(Cell(_block_text(block)) for block in row)]
-        for index, row in enumerate(rows[:shown_count])
-    ]
-    remaining_count = len(rows) - shown_count
-    note = f"… {remaining_count:,} more rows: comparison.rows" if remaining_count > 0 else ""
     caption = "no differences" if comparison.divergence is None else f"different from block {comparison.divergence} on"
-    return _metrics_html(comparison, names) + listing_html(f"Blocks · {caption}", ["", *names], block_rows, note)
+    lines = list(_block_lines(comparison.rows))
+    shown_count = PAGE_ROWS if whole else MAX_ROWS
+    remaining_count = len(lines) - shown_count
+    note = f"… {remaining_count:,} more rows: comparison.rows" if remaining_count > 0 else ""
+    columns = ["", "kind", *names]
+    return _metrics_html(comparison, names) + listing_html(f"Blocks · {caption}", columns, lines[:shown_count], note)
+
+
+def _block_lines(rows: Sequence[AlignedRow]) -> Iterator[list[Cell] | Fold]:
+    """Yield the lines of corresponding blocks; a longer series that is the same in all values is folded."""
+    is_first = True
+    for is_same, series in groupby(rows, is_same_row):
+        group = list(series)
+        if is_same and len(group) > MAX_OPEN_SAME_ROWS:
+            texts = [f"{row[0].kind}: {block_head(row[0])}" for row in group[:MAX_ROWS] if row[0] is not None]
+            yield Fold(f"= {len(group):,} blocks the same in all", "\n".join(texts))
+            continue
+        for row in group:
+            mark = "=" if is_same else "≠ first difference" if is_first else "≠"
+            kind = next(block.kind for block in row if block is not None)
+            yield [Cell(mark), Cell(kind), *_block_cells(row)]
+            is_first = is_first and is_same
+
+
+def _block_cells(row: AlignedRow) -> Iterator[Cell]:
+    """Yield the text of each block; one that is the same as the first says so."""
+    for index, block in enumerate(row):
+        is_repeated = index and block is not None and row[0] is not None and is_same_row((row[0], block))
+        yield Cell("= A" if is_repeated else "—" if block is None else block_head(block))
 
 
 def _metrics_html(comparison: GroupComparison, names: Sequence[str]) -> str:
     metrics = [value_metrics(value) for value in comparison.sides]
     rows = [
-        [Cell(name.replace("_", " ")), *(Cell(count_text(row[name], metrics[0][name])) for row in metrics)]
+        [Cell(metric_name(name)), *(Cell(count_text(row[name], metrics[0][name], name)) for row in metrics)]
         for name in COUNTS
     ]
-    rows.append([Cell("outcome"), *(Cell(row["outcome"] or "—") for row in metrics)])
+    if any(row["outcome"] for row in metrics):
+        rows.append([Cell("outcome"), *(Cell(row["outcome"] or "—") for row in metrics)])
     return listing_html(f"Comparison of {len(names)}", ["", *names], rows)
 
 
-def count_text(count: float | None, first_count: float | None) -> str:
-    """Return a count with its difference to that of the first value; "—" if it is unknown."""
+def metric_name(name: str) -> str:
+    """Return the words for a figure."""
+    return "time" if name == "duration_ms" else name.replace("_", " ")
+
+
+def count_text(count: float | None, first_count: float | None, name: str = "") -> str:
+    """Return the figure `name` with its difference to that of the first value; "—" if it is unknown."""
     if count is None:
         return "—"
     difference = 0 if first_count is None else count - first_count
-    text, sign = (f"{count:,.6g}" if isinstance(count, float) else f"{count:,}"), "+" if difference > 0 else "−"
-    if not difference:
-        return text
-    amount = f"{abs(difference):,.6g}" if isinstance(difference, float) else f"{abs(difference):,}"
-    return f"{text} ({sign}{amount})"
+    text, sign = _figure_text(count, name), "+" if difference > 0 else "−"
+    return f"{text} ({sign}{_figure_text(abs(difference), name)})" if difference else text
+
+
+def _figure_text(count: float, name: str) -> str:
+    if name == "cost":
+        return dollar_text(count)
+    if name == "duration_ms":
+        return duration_text(count)
+    return f"{count:,.6g}" if isinstance(count, float) else f"{count:,}"
 
 
 def value_name(index: int, value: Turn | Run) -> str:
@@ -128,13 +159,3 @@ def value_name(index: int, value: Turn | Run) -> str:
 def is_same_row(row: AlignedRow) -> bool:
     """Return whether corresponding blocks are all the same."""
     return first_divergence([Turn((block,)) if block is not None else Turn() for block in row]) is None
-
-
-def _row_mark(row: AlignedRow, *, is_first: bool) -> str:
-    if is_same_row(row):
-        return "="
-    return "≠ first difference" if is_first else "≠"
-
-
-def _block_text(block: Block | None) -> str:
-    return "" if block is None else f"{block.kind}: {block_head(block)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
@@ -10,6 +11,7 @@ from ..values.outcome import Outcome
 from ..values.turns import Run
 from .text import shorten, visible
 
+GENERATED_ID = re.compile("[0-9a-f]{32}")  # of a session without a name
 MAX_NAME_LENGTH = 80  # characters
 MAX_OUTCOME_LENGTH = 60
 
@@ -25,6 +27,7 @@ def run_heading(run: Run) -> tuple[str, str]:
     """Return the name of a Run and the name of its file; "" for a file that is unknown or part of the name."""
     file = visible(os.path.basename(getattr(run.import_report, "file", "") or ""))  # noqa: PTH119  # a URL has no Path
     own_name = run.name if not run.name.startswith("#") else ""  # a number in its file
+    own_name = own_name or (f"Session {run.id[:8]}" if GENERATED_ID.fullmatch(run.id) and not file else "")
     name = visible(shorten(own_name or (run.id if not file or file in run.id else "") or file, MAX_NAME_LENGTH))
     return name or "Run", "" if file in name else shorten(file, MAX_NAME_LENGTH)
 

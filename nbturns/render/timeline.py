@@ -196,7 +196,8 @@ def report_entry(run: Run) -> dict[str, Any] | None:
     if report is None:
         return None
     report_lines = [(name, visible(str(line))) for name in REPORT_SECTIONS for line in getattr(report, name, ())]
-    count_phrases = [f"{count:,} {name}" for name in ("read", "blocks") if (count := getattr(report, name, 0))]
+    counts = {"record": getattr(report, "read", 0), "block": getattr(report, "blocks", 0)}
+    count_phrases = [count_phrase(count, name) for name, count in counts.items() if count]
     count_phrases += [f"{len(getattr(report, name)):,} {name}" for name in REPORT_SECTIONS if getattr(report, name, ())]
     return {
         "head": f"read as {visible(str(getattr(report, 'format', '')))}: {', '.join(count_phrases) or 'nothing to tell'}",

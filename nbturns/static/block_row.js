@@ -3,7 +3,7 @@
 
 import { rowContent } from "./block_content.js";
 import { COLUMNS, kindClass, kindIcon, kindWord } from "./columns.js";
-import { attributes, button, duration, element, formatCount } from "./elements.js";
+import { attributes, button, dollars, duration, element, formatCount } from "./elements.js";
 
 /**
  * @typedef {import("./row_source.js").Row} Row
@@ -156,7 +156,7 @@ function callCellContent(name, call) {
     case "tokens":
       return call.input === undefined ? ["—"] : [`${formatCount(call.input)} → `, element("span", "nbt-output", formatCount(call.output ?? 0))];
     case "cost":
-      return [call.cost === undefined ? "—" : `${call.estimated ? "≈ " : ""}$${call.cost.toFixed(4)}`];
+      return [call.cost === undefined ? "—" : dollars(call.cost, call.estimated)];
     case "time":
       return [duration(call.ms) || "—"];
     case "first":

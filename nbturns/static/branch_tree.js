@@ -2,7 +2,7 @@
 /* The branches of a session as a tree: what each changed, its calls, cost and outcome. Two can be compared. */
 
 import { actionButton, stateBadge } from "./debug_controls.js";
-import { attributes, element } from "./elements.js";
+import { attributes, dollars, element } from "./elements.js";
 import { comparisonElement } from "./look_panel.js";
 
 /** Status → sign and kind. @type {Record<string, [string, string]>} */
@@ -72,7 +72,7 @@ export class BranchTree {
     open.disabled = branch.here;
     const cells = [
       [box], [...lines, element("span", "", branch.name)], changes, branch.from === null ? [] : [`at ${branch.from}`], [String(branch.calls)],
-      [branch.cost === null ? "—" : `$${branch.cost.toFixed(4)}`], [element("span", `nbt-as-${kind}`, sign ? `${sign}\ufe0e ` : ""), branch.outcome || branch.status], [open],
+      [branch.cost === null ? "—" : dollars(branch.cost)], [element("span", `nbt-as-${kind}`, sign ? `${sign}\ufe0e ` : ""), branch.outcome || branch.status], [open],
     ];
     const row = element("div", `nbt-node${branch.here ? " nbt-here" : ""}`, ...cells.map((content, n) => attributes(element("span", `nbt-node-${n}`, ...content), { role: n === 1 ? "rowheader" : "gridcell" })));
     return attributes(row, { role: "row", "aria-level": branch.depth + 1, "aria-selected": branch.here, tabindex: branch.here ? 0 : -1, "data-lm-suppress-shortcuts": true });

@@ -81,6 +81,7 @@ export class CallCard {
 
   draw() {
     const { call } = this;
+    const focused = this.element.contains(document.activeElement) ? document.activeElement : null;
     const isOpen = this.isOpen && !!call.editable;
     this.element.classList.toggle("nbt-open-card", isOpen);
     const numberBadge = attributes(element("button", "nbt-card-number", String(this.number)), { type: "button", "aria-label": `Go to the block of call ${this.number}`, "data-lm-suppress-shortcuts": true });
@@ -94,6 +95,14 @@ export class CallCard {
     this.drawAction();
     this.drawFaults();
     this.drawActions();
+    if (focused && document.activeElement !== focused) this.focusButton(focused.textContent ?? "");
+  }
+
+  /** Focus the button with this text, or the first one. @param {string} text */
+  focusButton(text) {
+    const same = [.../** @type {NodeListOf<HTMLElement>} */ (this.element.querySelectorAll("button"))].find((item) => item.textContent?.startsWith(text));
+    if (same) same.focus();
+    else this.focus();
   }
 
   /** @returns {HTMLElement[]} */
@@ -193,10 +202,11 @@ export class CallCard {
 
   /** @param {"" | "result" | "deny" | "rule"} action */
   setAction(action) {
+    const opener = { "": "", result: "Use this", deny: "Deny", rule: "Always" }[this.action];
     this.action = action;
     this.draw();
     /** @type {HTMLElement | null} */ (this.actionArea.querySelector("input, textarea"))?.focus();
-    if (!action) this.focus();
+    if (!action) this.focusButton(opener);
   }
 
   focus() {

@@ -239,9 +239,11 @@ export class CallsLane {
     } else this.markSelected();
   }
 
-  /** Return the slot of the call that a block belongs to, or the last call before it; -1 if there is none. @param {number} turn @param {number} index of the block */
+  /** Return the slot of the call that a block belongs to, or the last call before it; before the first call of a Turn, the first. @param {number} turn @param {number} index of the block */
   slotOfBlock(turn, index) {
-    return this.slots.findLastIndex((slot) => slot.call && (slot.turn.index < turn || (slot.turn.index === turn && slot.call.first <= index)));
+    const slot = this.slots.findLastIndex((slot) => slot.call && slot.turn.index === turn && slot.call.first <= index);
+    const first = this.slots.findIndex((slot) => slot.call && slot.turn.index === turn);
+    return slot >= 0 ? slot : first >= 0 ? first : this.slots.findLastIndex((slot) => slot.call && slot.turn.index < turn);
   }
 
   /** @param {number} index */

@@ -14,7 +14,7 @@ export const COLUMNS = {
   tokens: { title: "tokens in → out", name: "tokens in and out", width: "9.6em", call: true, second: false },
   cached: { title: "cached", name: "tokens from the cache", width: "5.2em", call: true, second: true },
   reasoning: { title: "reasoning", name: "tokens of reasoning", width: "5.6em", call: true, second: true },
-  cost: { title: "cost", name: "cost in USD", width: "5.6em", call: true, second: true },
+  cost: { title: "cost", name: "cost in USD", width: "6.6em", call: true, second: true },
   first: { title: "first token", name: "time to the first token", width: "6em", call: true, second: true },
   time: { title: "time", name: "duration", width: "5.6em", call: true, second: false },
 };

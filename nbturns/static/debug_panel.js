@@ -65,6 +65,7 @@ export class DebugPanel {
   draw() {
     const { source } = this;
     const { state, rail } = source;
+    const focused = this.element.contains(document.activeElement) ? document.activeElement : null;
     if (state.execution !== this.execution) {
       this.execution = state.execution;
       if (this.lookedAt >= 0) this.showPresent();
@@ -88,6 +89,7 @@ export class DebugPanel {
     const label = this.branchButton.querySelector(".nbt-label");
     if (label && branch) label.textContent = `Branches ${branch.count}`;
     void this.branches.refresh();
+    if (focused && !focused.checkVisibility()) this.rail.track.focus({ preventScroll: true }); // keys stay with the debugger
   }
 
   /** Mark the first block that the recording does not have. */

@@ -85,7 +85,13 @@ export function duration(ms) {
   if (ms < 1) return "< 1 ms";
   if (ms < 1000) return `${Math.round(ms)} ms`;
   if (ms < 60000) return `${(ms / 1000).toFixed(2)} s`;
-  return `${Math.floor(ms / 60000)} min ${Math.floor((ms % 60000) / 1000)} s`;
+  const seconds = Math.floor((ms % 60000) / 1000);
+  return `${Math.floor(ms / 60000)} min${seconds ? ` ${seconds} s` : ""}`;
+}
+
+/** Format an amount in USD, with "≈" before an estimate. @param {number} cost @param {boolean} [estimated] */
+export function dollars(cost, estimated) {
+  return cost && cost < 0.0001 ? "< $0.0001" : `${estimated ? "≈ " : ""}$${cost.toFixed(4)}`;
 }
 
 /** Format a number with thousands separators. @param {number} count */

@@ -3,10 +3,12 @@
 
 import { actionButton } from "./debug_controls.js";
 import { DebugSource } from "./debug_source.js";
-import { attributes, duration, element, formatCount } from "./elements.js";
+import { attributes, dollars, duration, element, formatCount } from "./elements.js";
 import { comparisonElement } from "./look_panel.js";
 
 const STATE_SIGNS = /** @type {Record<string, [string, string]>} */ ({ done: ["✓", "good"], failed: ["✗", "bad"], stopped: ["■", "wait"] });
+
+const NUMBERS = [0, 5, 6, 7]; // columns
 
 class FanOutView {
   /** @param {DebugSource} source @param {HTMLElement} container */
@@ -20,7 +22,7 @@ class FanOutView {
     this.body = element("tbody");
     this.message = attributes(element("span", "nbt-message"), { "aria-live": "polite" });
     const names = ["branch", "engine", "changed", "blocks", "outcome", "tokens in → out", "cost", "time", ""];
-    const head = element("tr", "", ...names.map((name) => attributes(element("th", "", name || element("span", "nbt-visually-hidden", "compare")), { scope: "col" })));
+    const head = element("tr", "", ...names.map((name, n) => attributes(element("th", NUMBERS.includes(n) ? "nbt-number" : "", name || element("span", "nbt-visually-hidden", "compare")), { scope: "col" })));
     const table = element("table", "nbt-grid-table", element("thead", "", head), this.body);
     const scroll = attributes(element("div", "nbt-grid-scroll", table), { tabindex: 0, role: "region", "aria-label": "Branches", "data-lm-suppress-shortcuts": true });
     this.inset = element("div");
@@ -50,7 +52,8 @@ class FanOutView {
     const text = `${formatCount(state.ended)} of ${formatCount(state.total)} branches ended`;
     if (this.status.textContent !== text) this.status.textContent = text;
     const budget = state.budget === null ? "" : ` of $${state.budget}`;
-    this.totals.textContent = `$${state.cost.toFixed(4)}${budget}${state.unpriced ? ` · ${formatCount(state.unpriced)} model calls without a known price` : ""}`;
+    const spent = state.cost || !state.unpriced || budget ? dollars(state.cost) : "cost —";
+    this.totals.textContent = `${spent}${budget}${state.unpriced ? ` · ${formatCount(state.unpriced)} model calls without a known price` : ""}`;
     const focused = this.body.contains(document.activeElement) ? document.activeElement?.getAttribute("aria-label") : "";
     this.body.replaceChildren(...state.rows.map((/** @type {any} */ row) => this.row(row)));
     if (focused) /** @type {HTMLElement | null} */ (this.body.querySelector(`[aria-label="${CSS.escape(focused)}"]`))?.focus();
@@ -60,7 +63,7 @@ class FanOutView {
   row(row) {
     const cell = (/** @type {string} */ classes, /** @type {(Node | string)[]} */ ...content) => element("td", classes, ...content);
     const changed = [row.edit && `edit ${row.edit}`, row.params].filter(Boolean).join(", ") || "nothing";
-    const leading = [attributes(element("th", "nbt-number", String(row.index)), { scope: "row" }), cell("", row.engine), cell("", changed)];
+    const leading = [attributes(element("th", "nbt-number", String(row.index)), { scope: "row" }), cell("", row.engine), cell("nbt-changed", changed)];
     if (row.state !== "ended") return element("tr", "", ...leading, attributes(cell("nbt-dim", row.state === "running" ? "● running…" : "waiting"), { colspan: 6 }));
     const [sign, kind] = STATE_SIGNS[row.status] ?? ["", "dim"];
     const compare = actionButton(row.index ? "Compare" : "Changes", () => void this.compare(row.index), { classes: "nbt-quiet", tip: row.index ? "Compare with branch 0: nt.compare(branches[0].turn, …)" : "Compare with the start" });
@@ -69,7 +72,7 @@ class FanOutView {
     return element(
       "tr", row.index === this.opened ? "nbt-here" : "", ...leading, cell("", this.strip(row)),
       cell("nbt-outcome", element("span", `nbt-as-${kind}`, sign ? `${sign}\ufe0e ` : ""), row.text || row.status),
-      cell("nbt-number", tokens), cell("nbt-number", row.cost === null ? "—" : `$${row.cost.toFixed(4)}`), cell("nbt-number", duration(row.ms ?? undefined) || "—"), cell("", compare),
+      cell("nbt-number", tokens), cell("nbt-number", row.cost === null ? "—" : dollars(row.cost)), cell("nbt-number", duration(row.ms ?? undefined) || "—"), cell("", compare),
     );
   }
 

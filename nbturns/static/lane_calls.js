@@ -1,7 +1,7 @@
 // @ts-check
 /* The model calls of a Run for the lane and its overview: their figures, their marks and their description. */
 
-import { duration, formatCount } from "./elements.js";
+import { dollars, duration, formatCount } from "./elements.js";
 
 /**
  * A model call, as created by `render/calls_lane.py`; unknown values are left out. `first` is the index of its first block.
@@ -91,7 +91,7 @@ export function callDescription({ turn, call, number }, scale, nameOf) {
   if (call.input !== undefined) parts.push(`${formatCount(call.input)} tokens in${call.cached === undefined ? "" : `, ${formatCount(call.cached)} from the cache`}`);
   if (call.output !== undefined) parts.push(`${formatCount(call.output)} out`);
   if (call.input === undefined && call.output === undefined) parts.push("tokens unknown");
-  if (call.cost !== undefined) parts.push(`${call.estimated ? "≈ " : ""}$${call.cost.toFixed(4)}`);
+  if (call.cost !== undefined) parts.push(dollars(call.cost, call.estimated));
   if (call.ms !== undefined) parts.push(duration(call.ms));
   if (call.grew) {
     const [growth, index] = call.grew;

@@ -3,7 +3,7 @@
 
 import { ComparisonTable } from "./comparison_table.js";
 import { ICON_PATHS, actionButton, labelled, onEscape, quietButton, stateBadge, textArea, textInput } from "./debug_controls.js";
-import { attributes, button, element, formatCount, plural } from "./elements.js";
+import { attributes, button, dollars, element, formatCount, plural } from "./elements.js";
 import { LeaveOutForm } from "./leave_out.js";
 import { snapshotWords } from "./snapshot_rail.js";
 
@@ -133,7 +133,7 @@ export class LookPanel {
     this.element.hidden = index < 0;
     if (index < 0) return;
     this.title.textContent = `You look at snapshot ${index + 1} of ${rail.length}: ${snapshotWords(rail, index)}`;
-    const spent = totals ? ` At that time: ${plural(totals.model_calls, "model call")}${totals.input ? `, ${formatCount(totals.input)} → ${formatCount(totals.output)} tokens` : ""}${totals.cost ? `, $${totals.cost.toFixed(4)}` : ""}.` : "";
+    const spent = totals ? ` At that time: ${plural(totals.model_calls, "model call")}${totals.input ? `, ${formatCount(totals.input)} → ${formatCount(totals.output)} tokens` : ""}${totals.cost ? `, ${dollars(totals.cost)}` : ""}.` : "";
     this.note.textContent = `The execution is at ${rail.length} and does not change. Rows that came later are hidden.${spent}`;
     this.forkButton.hidden = this.retryButton.hidden = !state.has_session;
     this.leaveOutButton.hidden = !state.has_session || rail[index]?.[0] !== 0; // before a model call

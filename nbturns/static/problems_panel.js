@@ -27,7 +27,7 @@ export class ProblemsPanel {
     this.openButton = attributes(button("nbt-toggle", "Problems", "", () => this.toggle()), { "aria-expanded": false });
     this.chip = attributes(button("nbt-problem-chip", "", "", () => this.toggle()), { "aria-expanded": false });
     this.status = attributes(element("span", "nbt-dim"), { role: "status", "aria-live": "polite" });
-    const previousButton = button("nbt-quiet", element("span", "", "Before ", key("E")), "", () => this.step(-1));
+    const previousButton = button("nbt-quiet", element("span", "", "Previous ", key("E")), "", () => this.step(-1));
     const nextButton = button("nbt-quiet", element("span", "", "Next ", key("e")), "", () => this.step(1));
     previousButton.title = "Go to the previous problem (Shift+e)";
     nextButton.title = "Go to the next problem (e)";

@@ -16,6 +16,7 @@ export class PromptBox {
     this.area = textArea(model.get("draft") ?? "", "nbt-prompt", 2);
     const [label] = labelled("Ask the model", this.area);
     label.className = "nbt-visually-hidden";
+    this.area.placeholder = "Ask the model";
     this.sendButton = actionButton("Send", () => void this.send(false), { key: COMMAND_KEY, classes: "nbt-main", tip: "session.ask(…)" });
     this.stepButton = actionButton("Send and step", () => void this.send(true), { key: `⇧${COMMAND_KEY}`, tip: "session.ask(…, step=True)" });
     this.engine = textInput("", "nbt-engine-field");

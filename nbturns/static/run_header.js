@@ -30,7 +30,7 @@ export function runTotals(run) {
   const contextWindow = Math.max(0, ...run.turns.map((turn) => turn.window ?? 0));
   if (peak && contextWindow >= peak) parts.push(`${shortCount(peak)} of ${shortCount(contextWindow)} context used`);
   return parts.map((part) => {
-    const [, number, words] = /** @type {RegExpMatchArray} */ (part.match(/^(.*[\d—]\+?)?(.*)$/s));
+    const [, number, words] = /** @type {RegExpMatchArray} */ (part.match(/^(\d+ min.*|.*[\d—]\+?)?(.*)$/s));
     return /^\S*[\d$≈≥]/.test(number ?? "") && !/ context used$/.test(part) ? element("span", "", element("b", "", number), words) : element("span", "", part);
   });
 }

@@ -159,7 +159,7 @@ export class RunView {
   get turn() {
     const selectedTurn = this.model.get("turn");
     const last = this.run.turns.length - 1;
-    return selectedTurn < 0 ? Math.max(last + 1 + selectedTurn, 0) : Math.min(selectedTurn, last);
+    return Math.max(selectedTurn < 0 ? last + 1 + selectedTurn : Math.min(selectedTurn, last), 0);
   }
 
   /** @param {{turn?: number, phase?: number}} choice */

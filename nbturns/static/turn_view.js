@@ -40,7 +40,7 @@ class TurnView {
     this.rendering = new Rendering(this.table, model);
     this.details = element("div", "nbt-turn-details");
     this.details.hidden = true;
-    this.detailsButton = button("", "Turn", "", () => this.toggleDetails());
+    this.detailsButton = button("", "Turn data", "", () => this.toggleDetails());
     this.detailsButton.dataset.kernel = "true";
     this.detailsButton.title = "Metadata and data of the Turn";
     this.toolbar.extraButtons.prepend(this.rendering.button, this.detailsButton);
@@ -135,7 +135,7 @@ class TurnView {
 /** Return the title with the totals of a Turn. @param {any} summary @param {number} total @returns {(Node | string)[]} */
 function titleNodes(summary, total) {
   const parts = [plural(total, "block"), ...(summary.phrases ?? [])];
-  const nodes = [element("b", "", "Turn"), element("span", "", `· ${parts.join(" · ")}`)];
+  const nodes = [element("b", "", "Turn"), element("span", "", parts.join(" · "))];
   if (summary.pending) nodes.push(element("span", "nbt-badge", `${plural(summary.pending, "call")} pending`));
   if (summary.failed) nodes.push(element("span", "nbt-badge", `${summary.failed} failed or stopped`));
   return nodes;

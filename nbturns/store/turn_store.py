@@ -15,6 +15,7 @@ from ..events import Delta, Ended, Event, InferenceStarted, Paused, Snapshot, To
 from ..files import run_line, save
 from ..importers import pause_gc
 from ..redaction import Rules
+from ..render.totals import count_phrase
 from ..runtime.background_loop import BatchQueue
 from ..safety.visible_text import printable
 from ..search.hits import Hits
@@ -334,7 +335,7 @@ class TurnStore:
 
     def _repr_html_(self) -> str:
         summaries = self.summaries()
-        return summaries_html(f"{len(summaries):,} sessions in {self.path}", summaries)
+        return summaries_html(f"{count_phrase(len(summaries), 'session')} in {self.path}", summaries)
 
     @printable
     def __repr__(self) -> str:

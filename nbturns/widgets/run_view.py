@@ -25,6 +25,7 @@ from ..render.text import conversation_outline, shorten, visible
 from ..render.timeline import Timeline, pool_row, report_entry
 from ..runtime.background_loop import call_soon
 from ..runtime.execution import Execution
+from ..runtime.snapshot_list import PHASE_WORDS
 from ..safety.visible_text import printable
 from ..session import EXECUTION_ID, Session
 from ..values.label_values import labels_of
@@ -57,9 +58,7 @@ class RunView(MarkdownState, PageState, StaticFallback, anywidget.AnyWidget):
     page_writes: ClassVar[frozenset[str]] = frozenset({"turn", "phase", "selected", "markdown"})
     _esm = packed_module("run_view.js", "table.css", "block_table.css", "compare.css", "views.css", "calls_lane.css")
     turn: traitlets.Int[int, int] = traitlets.Int(-1, help="index of the displayed Turn; -1 is the last").tag(sync=True)
-    phase: traitlets.Int[int, int] = traitlets.Int(-1, help="index of the displayed phase; -1 is the whole Turn").tag(
-        sync=True
-    )
+    phase: traitlets.Int[int, int] = traitlets.Int(-1, help="index of the phase; -1 is the whole Turn").tag(sync=True)
     selected: traitlets.List[int] = traitlets.List(
         traitlets.Int(), help="indices of the selected blocks, ascending"
     ).tag(sync=True)
@@ -191,7 +190,7 @@ class RunView(MarkdownState, PageState, StaticFallback, anywidget.AnyWidget):
                 case Resumed():
                     self._activity = ""
                 case Paused(pause=pause):
-                    self._activity = f"paused at {pause.phase}"
+                    self._activity = f"paused {PHASE_WORDS[pause.phase]}"
                 case Ended():
                     self._streaming_rows.clear()
                     self._activity = ""

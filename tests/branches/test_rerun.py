@@ -63,7 +63,7 @@ def test_other_arguments_run_where_the_tool_is_at_hand_and_pause_elsewhere() -> 
     execution = session.ask(session.latest)
     pause = execution.next().result(60)
 
-    assert pause is not None and pause.reason.startswith("delete is known from the recording alone: answer the call")
+    assert pause is not None and pause.reason.startswith("delete is known from the recording alone: give a result")
     assert pause.reason.endswith("; it differs from the recorded call in path, force")
     execution.resume(mock={"y": "pretended"})
     answers = [(b.result, b.metadata[nt.keys.ANSWERED_BY]) for b in execution.result(60).of_kind("tool_use")]

@@ -67,8 +67,12 @@ TABLES = [
     "import nbturns as nt\nrun = nt.example()\nnt.view([run, nt.Run(run.turns[:1], name='first')])",
     "nt.view(nt.compare(run[0], run[0].edit(1, text='Please check the vents.'), run[-1]))",
     "nt.view(nt.load_profiles({'night': {'engine': 'openai:gpt-5.1'}}))",
-    "import pathlib\npathlib.Path('logs').mkdir(exist_ok=True)\nnt.save(run, 'logs/greenhouse.yaml')\n"
-    "nt.library('logs', index='index.db').view()",
+    """
+import pathlib
+pathlib.Path('logs').mkdir(exist_ok=True)
+nt.save(run, 'logs/greenhouse.yaml')
+nt.library('logs', index='index.db').view()
+""",
 ]
 
 

@@ -147,7 +147,7 @@ def test_a_comparison_is_a_table_with_a_column_for_each_value(tmp_path: Path) ->
         svg = nt.save(comparison, tmp_path / "c.svg").read_bytes()
         assert svg == nt.save(comparison, tmp_path / "d.svg").read_bytes()
         assert nt.save(comparison, tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
-    assert "different from block" in nt.view(nt.compare(run, other, run)).value
+    assert "different from block" in nt.view(nt.compare(run, other, run))._repr_html_()
 
 
 def test_the_window_of_the_model_is_a_line_where_the_bars_come_near() -> None:

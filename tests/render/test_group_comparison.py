@@ -72,6 +72,20 @@ def test_blocks_stand_in_columns() -> None:
     assert [len(pair.changes) for pair in comparison.pairs] == [2, 1]
 
 
+def test_the_tables_say_what_is_the_same_and_figures_have_units() -> None:
+    a = run_of("12", usage=nt.Usage(10, 2), cost=0.5, duration_ms=1_100)
+    b = run_of("12", usage=nt.Usage(30, 4), cost=0.25, duration_ms=80)
+    c = run_of("9", usage=nt.Usage(30, 4), cost=0.5, duration_ms=1_100)
+
+    html = nt.compare(a, b, c)._repr_html_()
+
+    assert "$0.2500 (−$0.2500)" in html
+    assert "80 ms (−1.02 s)" in html
+    assert "= 3 blocks the same in all" in html
+    assert "= A" in html
+    assert html.count("How cold?") == 1
+
+
 def test_two_are_compared_as_before() -> None:
     run = nt.load(FIXTURE)
 

@@ -94,7 +94,6 @@ def test_a_prompt_is_displayed_as_text_and_a_saved_notebook_keeps_the_table(pick
     assert "&lt;b&gt;Be kind" in page
 
 
-
 def test_the_traits_can_be_observed_and_set_from_code(picker: ProfilePicker) -> None:
     plan_names: list[Any] = []
     picker.observe(lambda change: plan_names.append(change["new"].name), "plan")

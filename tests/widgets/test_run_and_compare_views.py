@@ -164,7 +164,7 @@ def test_the_view_of_a_session_grows_with_it(monkeypatch: pytest.MonkeyPatch) ->
     asked_session.ask("1 + 2?").result(60)
     eventually(lambda: page.turns and page.turns[0]["state"] == "ok")
     paused_execution = asked_session.ask("and 2 + 2?", step={"final"})
-    eventually(lambda: page.activity == "paused at final")
+    eventually(lambda: page.activity == "paused at the end")
 
     assert [turn["state"] for turn in page.turns] == ["ok", "paused"]
     assert page.kinds(0) == ["user", "tool_call", "tool_use", "llm_text"]
