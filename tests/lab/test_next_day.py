@@ -114,7 +114,7 @@ def test_a_view_whose_kernel_ended_says_so_at_once_and_its_buttons_are_disabled(
         for name in ("Continue", "Step", "Pause", "Stop"):
             expect(stepper.get_by_role("button", name=name, exact=True)).to_be_disabled()
         assert stepper.locator(".nbt-view button[data-kernel]:enabled").count() == 0
-        expect(lab.output(1).get_by_role("button", name="Turn", exact=True)).to_be_disabled()
+        expect(lab.output(1).get_by_role("button", name="Turn data", exact=True)).to_be_disabled()
         stepper.locator(".nbt-row[data-index]").first.click()
         stepper.locator(".nbt-stepper").press("F10")
         lab.output(1).locator(".nbt-row[data-index]").first.click()

@@ -128,7 +128,7 @@ def test_the_view_of_a_session_grows_with_it(lab: Lab, kernel: str) -> None:
     expect(blocks(output)).to_have_count(1 + 2)
     lab.run(2)
 
-    expect(output.get_by_text("paused at final")).to_be_visible()
+    expect(output.get_by_text("paused at the end")).to_be_visible()
     expect(blocks(output)).to_have_count(1 + 4)
     expect(turn_tab(output, "turn 0")).to_be_visible()
     lab.wait_until_idle()

@@ -269,7 +269,7 @@ def test_a_block_is_copied_and_displayed_in_each_format(lab: Lab) -> None:
     expect(panel).to_have_text("Not available")
     row(output, 3).get_by_role("button", name="close").click()
     expect(panel).to_have_count(0)
-    output.get_by_role("button", name="Turn", exact=True).click()
+    output.get_by_role("button", name="Turn data", exact=True).click()
     expect(output.get_by_label("Details of the Turn")).to_be_visible()
 
 
@@ -452,7 +452,7 @@ def test_text_of_a_model_is_never_html_anywhere_in_the_table(lab: Lab) -> None:
     lab.page.keyboard.press("]")
     lab.page.keyboard.press("i")
     output.get_by_role("tab", name="YAML").click()
-    output.get_by_role("button", name="Turn", exact=True).click()
+    output.get_by_role("button", name="Turn data", exact=True).click()
     output.get_by_label("search in all blocks").fill("<img")
     expect(output.locator("mark").first).to_have_text("<img")
     output.get_by_role("button", name="Fold ▾").click()
