@@ -38,21 +38,23 @@ class Rule:
 
 SECRET_FIELD = "secret-field"  # noqa: S105  # the name of the rule for values whose name says that they are secret
 SECRET_NAMES = re.compile(
-    r"(?i)^(?:.*[-_.])?(?:api[-_]?key|x-goog-api-key|access[-_]?key(?:[-_]?id)?|secret(?:[-_]?(?:key|access[-_]?key))?"
-    r"|client[-_]?secret|(?:auth|access|refresh|session|id|bearer)[-_]?token|token|password|passwd|pwd|authorization"
+    r"^(?:.*[-_.]|.*[a-z0-9](?=[A-Z]))?(?i:api[-_]?key|x-goog-api-key|access[-_]?key(?:[-_]?id)?|secret(?:[-_]?(?:key|access[-_]?key))?"
+    r"|client[-_]?secret|(?:auth|access|refresh|session|id|bearer)[-_]?token|token|password|passwd|passphrase|pwd|authorization"
     r"|cookie|set-cookie|private[-_]?key|credentials?)$"
+)
+_USER_NAME = r"(?:(?!%2[Ff])[^\s/\\:\"'<>|,;()\[\]{}`])+"
+_SLASH = r"(?:/|%2[Ff])"
+_ROOT = (
+    r"(?:/mnt/[a-z]|/[a-z]|/var|/export|/host|/private|/data|/System/Volumes/Data)"  # of Linux, macOS, WSL and Git Bash
 )
 DEFAULT_RULES: tuple[Rule, ...] = (
     *(Rule("secret", pattern) for pattern in SECRET_PATTERNS),
-    Rule("secret", re.compile(
-        r"(?P<secret>\b(?:ya29\.[\w\-]{20,}|SG\.[\w\-]{16,}\.[\w\-]{16,}|npm_\w{30,}|pypi-[\w\-]{40,}|dop_v1_\w{40,}"
-        r"|shp(?:at|ss|ca|pa)_\w{20,}|sk_(?:live|test)_\w{16,}|\d{8,10}:AA[\w\-]{32,}|AGE-SECRET-KEY-1\w{50,}))"
-    )),
-    Rule("secret", re.compile(r"https://hooks\.slack\.com/services/(?P<secret>[\w/]{20,})")),
-    Rule("email", re.compile(r"(?<![\w.+\-/:])(?P<secret>[\w.+\-]+@[\w\-]+(?:\.[\w\-]+)*\.[A-Za-z]{2,})(?![\w\-@])")),
-    Rule("home", re.compile(r"(?<![\w.])(?P<secret>/(?:home|Users)/[^\s/\\:\"'<>|,;()\[\]{}`]+)"), "~"),
-    Rule("home", re.compile(r"(?i)(?P<secret>\b[a-z]:\\{1,2}(?:Users|Documents and Settings)\\{1,2}[^\s\\/:\"'<>|]+)"), "~"),
-    Rule("home", re.compile(r"(?<=[/\\])(?P<secret>-(?:home|Users)-[^\s/\\\-]+)"), "-~"),
+    Rule("email", re.compile(r"(?<![\w.+\-/])(?P<secret>[\w.+\-]+(?:@|%40)(?:[^\W_][\w\-]*\.)+(?:xn--[\w\-]+|[^\W\d_]{2,}))(?![\w\-@])")),
+    Rule("home", re.compile(rf"(?i)(?P<secret>\b[a-z]:[\\/]{{1,2}}(?:Users|Documents and Settings)[\\/]{{1,2}}{_USER_NAME})"), "~"),
+    Rule("home", re.compile(rf"(?P<secret>(?:(?<![\w.~])|(?<=%2[Ff])){_ROOT}?{_SLASH}(?:home|Users){_SLASH}(?!~){_USER_NAME})"), "~"),
+    Rule("home", re.compile(rf"\b(?!https?:)[a-z][a-z\-]{{0,20}}://[\w.+%\-]{{1,80}}(?P<secret>/(?:home|Users)/(?!~){_USER_NAME})"), "/~"),
+    Rule("home", re.compile(r"(?P<secret>(?<![\w.~/])/root)(?![\w.\-])"), "~"),
+    Rule("home", re.compile(r"(?<=[/\\])(?P<secret>(?:[A-Za-z]-)?-(?:home|Users)-[^\s/\\\-]+)"), "-~"),
 )  # fmt: skip
 RULE_NAMES = (*dict.fromkeys(rule.name for rule in DEFAULT_RULES), SECRET_FIELD)
 Rules: TypeAlias = "Iterable[Rule | str] | Mapping[str, str | re.Pattern[str]] | None"

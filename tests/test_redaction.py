@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,18 @@ SECRETS = [
     "hf_" + "abcdef" * 5,
     "ya29." + "a0Af_x" * 6,
     "npm_" + "abc123" * 6,
+    "csk-" + "ab3d" * 12,
+    "tvly-dev-" + "Ab3D" * 8,
+    "AQ.Ab8RN6" + "Ab3_" * 11,
+    "ABSKQmVkcm9ja0FQSUtleS1" + "Ab3D" * 20,
+    "pa-" + "Ab3D" * 11,
+    "jina_" + "Ab3D" * 15,
+    "vck_" + "Ab3D" * 12,
+    "ghr_" + "Ab3D" * 9,
+    "dapi" + "0123456789abcdef" * 2,
+    "hvs." + "Ab3D" * 24,
+    "0123456789abcdef" * 2 + ".AbCdEfGhIjKlMnOp",
+    "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkw",
     "sk_live_" + "abcdef12" * 3,
     "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----",
 ]
@@ -51,6 +64,24 @@ def test_keys_and_tokens_are_replaced(secret: str, frame: str) -> None:
         ("Authorization: Bearer abcdef1234567890", "Authorization: Bearer [secret-1]"),
         ("postgres://jane:hunter22@db/x", "postgres://[secret-1]@db/x"),
         ("password=hunter22; next", "password=[secret-1]; next"),
+        ("AZURE_OPENAI_API_KEY=0123456789ab", "AZURE_OPENAI_API_KEY=[secret-1]"),
+        ("aws_secret_access_key = wJalrXUtn/K7M", "aws_secret_access_key = [secret-1]"),
+        ('export DB_PASSWORD="two words"', 'export DB_PASSWORD="[secret-1]"'),
+        ("DB_PASSWORD='two words'; next", "DB_PASSWORD='[secret-1]'; next"),
+        ('{"dbPassword": "it\'s me"}', '{"dbPassword": "[secret-1]"}'),
+        (r'{"body": "{\"api_key\": \"a1b2c3d4\"}"}', r'{"body": "{\"api_key\": \"[secret-1]\"}"}'),
+        ("deploy --db-password hunter22 --yes", "deploy --db-password [secret-1] --yes"),
+        ("curl -u jane:hunter22 https://x.example", "curl -u jane:[secret-1] https://x.example"),
+        ("machine x.example login jane password hunter22", "machine x.example login jane password [secret-1]"),
+        ("Authorization: Token abcdef123456", "Authorization: Token [secret-1]"),
+        ("Cookie: session=abcdef; theme=dark\nnext", "Cookie: [secret-1]\nnext"),
+        ("mailto:jane@example.org?subject=x", "mailto:[email-1]?subject=x"),
+        ("to=jane%40example.org&x=1", "to=[email-1]&x=1"),
+        ("почта@пример.рф", "[email-1]"),
+        ("/mnt/c/Users/Jane/x and C:/Users/Jane/x", "~/x and ~/x"),
+        ("/var/home/jane/x, /root/.ssh/config", "~/x, ~/.ssh/config"),
+        ("vscode-remote://wsl/home/jane/x", "vscode-remote://wsl/~/x"),
+        ("file%3A%2F%2F%2Fhome%2Fjane%2Fx", "file%3A%2F%2F~%2Fx"),
     ],
 )
 def test_addresses_folders_and_passwords_are_replaced(text: str, expected: str) -> None:
@@ -65,6 +96,12 @@ def test_addresses_folders_and_passwords_are_replaced(text: str, expected: str) 
         "go to https://example.org/home/page",
         "sk-learn is a package; tokens: 512",
         "git@github.com is not reached",
+        "from huggingface_hub import hf_hub_download_files",
+        "the models jina-embeddings-v3-base and ops-team-2026-plan",
+        "open_file: signature: open <path>",
+        "the secretary wrote: tomorrow",
+        "docker run -u 1000:1000 image",
+        "GET https://example.org/root and 4.root.txt",
         "/etc/passwd and /usr/home",
         "a matrix [1] and [email-1]",
     ],
@@ -162,3 +199,13 @@ def test_a_session_is_redacted_as_its_run() -> None:
     session.ask("hi").result(timeout=30)
 
     assert nt.redact(session).value.latest.text == "hello [email-1]"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["sk-", "--a-b", "a@a-", 'password="x\\', "login a password ", "/home/", "https://", "0123456789abcdef", "aB_"],
+)
+def test_a_hostile_text_takes_time_in_proportion(text: str) -> None:
+    start = time.perf_counter()
+    nt.redact(text * (300_000 // len(text)))
+    assert time.perf_counter() - start < 10
