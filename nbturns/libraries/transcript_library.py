@@ -186,15 +186,10 @@ def _with_id(run: Run, id: str) -> Run:
 
 def _matching_runs(connection: Any, query: SearchQuery) -> list[int] | None:
     """Return the numbers of the Runs that the filters allow; None for all."""
-    if not query.sessions and not query.files:
+    if not query.places:
         return None
-    return [
-        number
-        for number, id, path in connection.execute(
-            "SELECT r.number, lower(r.id), lower(f.path) FROM runs AS r JOIN files AS f ON f.number = r.file"
-        )
-        if all(part.lower() in id for part in query.sessions) and all(part.lower() in path for part in query.files)
-    ]
+    rows = connection.execute("SELECT r.number, r.id, f.path FROM runs AS r JOIN files AS f ON f.number = r.file")
+    return [number for number, id, path in rows if query.allows(id, path)]
 
 
 def _files_below(root: Path, problems: dict[str, list[str]]) -> Iterator[FoundFile]:

@@ -7,15 +7,29 @@ words or phrases accepts either.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..errors import MisuseError
 from .words import CJK_RUN, SPLIT_AT_CJK, character_pairs, facet, parse_time
 
 FILTERS = ("kind", "tool", "model", "session", "file", "label", "error", "before", "after")
-TERM = re.compile(r'(-?)(?:([a-z]+):)?(?:"([^"]*)"?|(\S+))')
+TERM = re.compile(r'(-?)(?:([A-Za-z]+):)?(?:"([^"]*)"?|(\S+))')
+MAX_LIMIT = 1_000_000_000
 WORD = re.compile(r"[^\W_]+")
+
+
+class PlaceFilter(NamedTuple):
+    """A filter session: or file:, with the values that `OR` joins."""
+
+    name: str
+    is_excluded: bool
+    values: tuple[str, ...]
+
+    def allows(self, texts: Mapping[str, str]) -> bool:
+        """Return True when a Run with these lower-case texts ("session", "file") passes."""
+        return any(value.lower() in texts[self.name] for value in self.values) is not self.is_excluded
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +39,14 @@ class SearchQuery:
     text: str
     expression: str  # "" when there are only filters of runs and times
     pattern: re.Pattern[str] | None
-    sessions: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
+    places: tuple[PlaceFilter, ...] = ()
     before: float | None = None
     after: float | None = None
+
+    def allows(self, session: str, file: str) -> bool:
+        """Return True when the filters session: and file: let the blocks of a Run pass."""
+        texts = {"session": session.lower(), "file": file.lower()}
+        return all(place.allows(texts) for place in self.places)
 
 
 def parse_query(text: str) -> SearchQuery:
@@ -45,8 +63,8 @@ def parse_query(text: str) -> SearchQuery:
 
 def check_limit(limit: int) -> None:
     """Raise MisuseError unless `limit` is a number of hits."""
-    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
-        raise MisuseError(f"limit must be a number of hits, at least 1, got {limit!r:.60}")
+    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MAX_LIMIT:
+        raise MisuseError(f"limit must be a number of hits, from 1 to {MAX_LIMIT:,}, got {limit!r:.60}")
 
 
 class _Parser:
@@ -54,14 +72,16 @@ class _Parser:
         self.required: list[str] = []
         self.excluded: list[str] = []
         self.marked: list[str] = []
-        self.filters: dict[str, list[str]] = {"session": [], "file": []}
+        self.places: list[PlaceFilter] = []
         self.times: dict[str, float] = {}
         self.is_alternative = False
+        self.follows_place = False  # the last part is a filter session: or file:
 
     def add(self, sign: str, name: str, phrase: str, word: str) -> None:
-        if word == "OR" and not name and self.required:
+        if word == "OR" and not name and (self.required or self.places):
             self.is_alternative = True
             return
+        name = name.lower() if name.lower() in FILTERS else name
         value = phrase or word
         if not name and word.removesuffix(":") in FILTERS and word.endswith(":"):
             name, value = word[:-1], ""
@@ -74,9 +94,11 @@ class _Parser:
             raise MisuseError(f'the filter {name}: has no value; write {name}:something or {name}:"two words"')
         match name:
             case "before" | "after":
+                if sign or self.is_alternative:
+                    raise MisuseError(f"{name}: cannot be excluded or joined by OR; write one query for each time")
                 self.times[name] = _parse_date(name, value)
             case "session" | "file":
-                self.filters[name].append(value)
+                self._add_place(sign, name, value)
             case "error" if value.lower() not in ("yes", "true", "*"):
                 self._require(sign, f"({_facet_expression('e', 'yes')} AND {_words_expression(value, is_phrase=True)})")
                 self.marked.append(value)
@@ -87,17 +109,29 @@ class _Parser:
             case _:
                 self._require(sign, _facet_expression(name[0], value.removesuffix("*"), is_prefix=value.endswith("*")))
 
+    def _add_place(self, sign: str, name: str, value: str) -> None:
+        if self.is_alternative:
+            previous = self.places[-1] if self.follows_place else None
+            if sign or previous is None or previous.is_excluded or previous.name != name:
+                raise MisuseError(f"OR cannot join {name}:{value} and another filter; write {name}:one OR {name}:two")
+            self.places[-1] = previous._replace(values=(*previous.values, value))
+        else:
+            self.places.append(PlaceFilter(name, bool(sign), (value,)))
+        self.follows_place, self.is_alternative = True, False
+
     def _require(self, sign: str, expression: str) -> None:
         if not expression:
             return
+        if self.is_alternative and self.follows_place:
+            raise MisuseError("OR cannot join a filter session: or file: and words; write two queries")
         if self.is_alternative and not sign:
             self.required[-1] = f"({self.required[-1]} OR {expression})"
         else:
             (self.excluded if sign else self.required).append(expression)
-        self.is_alternative = False
+        self.is_alternative = self.follows_place = False
 
     def query(self, text: str) -> SearchQuery:
-        if not self.required and not self.excluded and not self.times and not any(self.filters.values()):
+        if not self.required and not self.excluded and not self.times and not self.places:
             raise MisuseError(
                 f'the query {text!r:.60} has no words; write words, "a phrase" or a filter like {FILTERS[0]}:tool_call'
             )
@@ -109,8 +143,7 @@ class _Parser:
             text,
             expression,
             _marking_pattern(self.marked),
-            tuple(self.filters["session"]),
-            tuple(self.filters["file"]),
+            tuple(self.places),
             self.times.get("before"),
             self.times.get("after"),
         )

@@ -100,15 +100,10 @@ def find_hits(reader: StoreReader, query: SearchQuery, limit: int, load: Callabl
 
 def _matching_sessions(reader: StoreReader, query: SearchQuery) -> list[int] | None:
     """Return the numbers of the sessions that the filters allow; None for all."""
-    if not query.sessions and not query.files:
+    if not query.places:
         return None
-    sessions = reader.rows("SELECT number, lower(id), lower(name) FROM sessions")
-    return [
-        number
-        for number, id, name in sessions
-        if all(part.lower() in id or part.lower() in name for part in query.sessions)
-        and all(part.lower() in str(reader.path).lower() for part in query.files)
-    ]
+    sessions = reader.rows("SELECT number, id, name FROM sessions")
+    return [number for number, id, name in sessions if query.allows(f"{id}\n{name}", str(reader.path))]
 
 
 def indexed_text_of(reader: StoreReader) -> Callable[[int | None], str]:

@@ -126,6 +126,31 @@ def test_times_and_runs(index: Any) -> None:
     assert search(index, "day", runs=[]) == []
 
 
+@pytest.mark.parametrize(
+    ("query", "allowed"),
+    [
+        ("session:alp", ["alpha"]),
+        ("-session:alp rain", ["beta", "gamma"]),
+        ("session:alpha OR session:beta", ["alpha", "beta"]),
+        ("session:a session:g", ["gamma"]),
+        ("-file:logs/ session:a", ["beta", "gamma"]),
+        ("SESSION:Alpha File:LOGS", ["alpha"]),
+    ],
+)
+def test_filters_of_sessions_and_files(query: str, allowed: list[str]) -> None:
+    runs = {"alpha": "logs/a.yaml", "beta": "b.yaml", "gamma": "c.yaml"}
+    parsed_query = parse_query(query)
+    assert [session for session, file in runs.items() if parsed_query.allows(session, file)] == allowed
+
+
+@pytest.mark.parametrize(
+    "query", ["rain OR session:a", "session:a OR rain", "session:a OR file:b", "-before:2026", "rain OR after:2026"]
+)
+def test_what_a_filter_cannot_mean_is_refused(query: str) -> None:
+    with pytest.raises(nt.MisuseError, match="OR|excluded"):
+        parse_query(query)
+
+
 def test_deleted_entries_leave_no_words(index: Any) -> None:
     add(index, nt.user("secret camelCaseName 天気"), run=1)
     add(index, nt.user("other"), run=2)
