@@ -71,11 +71,17 @@ def _verbatim(turn: Turn, provider: Provider, layout: MessageLayout) -> Messages
         originals.append((block, raw))
     is_message = [_is_message(block, layout) for block, _ in originals]
     head_end = is_message.index(True) if True in is_message else len(originals)
-    if not all(is_message[head_end:]):
+    if not all(is_message[head_end:]) or (layout.parts and any(_is_in_other_record(block) for block, _ in originals)):
         return None
     parts = [raw for _, raw in originals[:head_end]]
     head = {layout.head: layout.head_value(parts, originals[0][0])} if parts else EMPTY_DICT
     return Messages(_messages(originals[head_end:], original_items, layout), layout.messages, head)
+
+
+def _is_in_other_record(block: Block) -> bool:
+    """Return True for a block whose record is not a message of the provider, but one of a program that logged it."""
+    fields = block.metadata.get(FIELDS) if MESSAGE in block.metadata and block.kind != "other" else None
+    return bool(fields) and "role" not in fields
 
 
 class _WholeMessage(dict[str, Any]):

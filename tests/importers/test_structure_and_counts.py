@@ -101,6 +101,7 @@ def test_a_turn_after_a_compaction_begins_with_the_summary(tmp_path: Path) -> No
 
     assert texts(run.latest) == ["summary of part one", "second", "another answer"]
     assert "first" not in json.dumps(run.to_messages("anthropic"))
+    assert [message.keys() for message in run.to_messages("anthropic")] == [{"role", "content"}] * 3
     assert nt.frames.blocks(path).text.tolist().count("first") == 1
     assert nt.frames.blocks(path)["at"].notna().all()
 
