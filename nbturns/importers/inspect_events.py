@@ -15,7 +15,7 @@ from typing import Any
 
 from ..values.frozen_json import EMPTY_DICT, FrozenDict, freeze
 from ..values.inference_results import FinishClass, InferenceResult, Usage
-from .kit.outcomes import error_text
+from .kit.outcomes import error_record, error_text
 from .kit.record_fields import omit_empty, text_or_empty, to_float, token_count
 
 MAPPING_TYPES = (dict, Mapping)  # dict first: nearly all are one, and a test for Mapping is slow
@@ -149,7 +149,7 @@ def _event_fields(event: Mapping[str, Any], output: Mapping[str, Any]) -> dict[s
     if retries:
         changes["attempts"] = int(retries) + 1
     if error and not output.get("choices"):
-        changes["finish_class"] = FinishClass.ERROR
+        changes |= {"finish_class": FinishClass.ERROR, "error": error_record(event.get("error") or output.get("error"))}
     role = event.get("role")
     if extra := omit_empty(error=error, role=role if isinstance(role, str) else None):
         changes["extra"] = freeze({**_extra_usage(output.get("usage")), **extra})

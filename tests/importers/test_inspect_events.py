@@ -85,6 +85,7 @@ def test_a_call_that_failed_is_an_error() -> None:
     (call,) = nt.loads(log([user("q")], [event])).inferences
 
     assert (str(call.finish_class), call.extra["error"]) == ("error", "overloaded")
+    assert call.error == {"type": "", "message": "overloaded"}
 
 
 # Subagents.

@@ -38,6 +38,15 @@ def outcome_metadata(outcome: Outcome | None) -> dict[str, Any]:
     return {} if outcome is None else {OUTCOME.name: outcome.to_dict()}
 
 
+def error_record(error: Any) -> dict[str, str] | None:
+    """Return an error of a model call, a text or an object, as {type, message}; None without one."""
+    message = error_text(error.get("data")) or error_text(error) if isinstance(error, Mapping) else error_text(error)
+    if not message:
+        return None
+    names = (error.get(name) for name in ("type", "name", "code")) if isinstance(error, Mapping) else ()
+    return {"type": next((name for name in names if isinstance(name, str) and name != message), ""), "message": message}
+
+
 def error_text(error: Any) -> str | None:
     """Return the message of an error, which is a text or an object; None without one."""
     if isinstance(error, str):

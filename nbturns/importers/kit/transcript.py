@@ -24,6 +24,7 @@ from ...values.turns import Block, Kind, Run, Turn, _make_turn
 from . import faults
 from .call_checks import check_calls
 from .import_report import Notes
+from .outcomes import error_record
 from .record_fields import ShapeError, expect, omit_empty, parse_arguments, pop_text, split_document
 
 PROMPT_KINDS = frozenset({"system", "user"})
@@ -238,6 +239,8 @@ class Transcript:
         """
         reason_text = stop_reason if isinstance(stop_reason, str) else ""
         result_fields = {field_name: value for field_name, value in result_fields.items() if value is not None}
+        if extra and "error" not in result_fields and (error := error_record(extra.get("error"))):
+            result_fields["error"] = error
         for field_name in RESULT_TEXTS:
             expect(result_fields.get(field_name, ""), str, field_name)
         return InferenceResult(
