@@ -42,6 +42,8 @@ PATHS = {  # the end of an address, and the API
     ":streamGenerateContent": GEMINI,
 }
 PROMPT_NAMES = ("messages", "contents", "input", "instructions", "system", "systemInstruction", "system_instruction")
+STREAM_STARTS = ("data:", "event:", ":")
+FIRST_ERROR_STATUS = 400
 CODEC_ERRORS = (TypeError, ValueError, AttributeError, KeyError)  # errors of codecs for malformed requests
 EXCHANGE_SCORE = PAIR_SCORE + 1  # an exchange holds a request and a reply of another format
 
@@ -139,7 +141,7 @@ def _exchanges(source: Source) -> Iterator[tuple[str, Any]]:
 
 def _stream_events(text: str) -> Iterator[Any]:
     """Yield the data of each event of an event stream; nothing for a text that is not one."""
-    if not text.lstrip().startswith(("data:", "event:", ":")):
+    if not text.lstrip().startswith(STREAM_STARTS):
         return
     for line in text.splitlines():
         if line.startswith("data:") and (event := _parsed(line[5:].strip())) is not None and not isinstance(event, str):
@@ -286,15 +288,18 @@ def _history(format: str, request: Mapping[str, Any], span: Span, notes: Notes) 
 def _with_reply(call: ModelCall, exchange: Exchange, format: str, span: Span, notes: Notes) -> ModelCall:
     """Add the reply of an exchange; that of a failed one has a result with the error."""
     body = exchange.response
-    if exchange.error:
-        failure = {"type": exchange.error.partition(":")[0], "message": exchange.error}
-        model = request_model(exchange.request)
+    model, failed_status = request_model(exchange.request), (exchange.status or 0) >= FIRST_ERROR_STATUS
+    failure = {"type": (exchange.error or "").partition(":")[0], "message": exchange.error} if exchange.error else None
+    if failed_status and (body is None or isinstance(body, str)) and failure is None:
+        failure = {"type": "EngineError", "message": f"HTTP {exchange.status}: {body or 'an empty response'}"[:1000]}
+    if failure is not None:
         call.result_fields.update(stop_reason="error", model=model, extra={"error": failure})
     if body is None or body == "":
-        if not exchange.open:
+        if not exchange.open and not failed_status:
             notes.add_dropped(span.position, exchange.error or "the response was not recorded")
         return call
-    content_type = "text/event-stream" if isinstance(body, str) else "application/json"
+    is_stream = isinstance(body, str) and body.lstrip().startswith(STREAM_STARTS)
+    content_type = "text/event-stream" if is_stream else "application/json" if not isinstance(body, str) else None
     text = body if isinstance(body, str) else json.dumps(body)
     try:
         turn = decode(format, text, content_type, status=exchange.status)
@@ -305,11 +310,9 @@ def _with_reply(call: ModelCall, exchange: Exchange, format: str, span: Span, no
             call.reply.append(Draft("other", {"response": body}, "assistant"))
             return call
         call.extra_fields["response"] = body
-        failure = call.result_fields.get("extra", {}).get("error") or {
-            "type": type(error).__name__,
-            "message": str(error),
-        }
-        call.result = turn.inferences[0].replace(error=failure)
+        failure = failure or {"type": type(error).__name__, "message": str(error)}
+        result = turn.inferences[0]
+        call.result = result.replace(error=failure, model=result.model or model)
     call.reply.extend(_drafts(turn.blocks))
     call.result = call.result or next(iter(turn.inferences), None)
     return call

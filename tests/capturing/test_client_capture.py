@@ -181,6 +181,20 @@ def test_a_request_without_an_answer_has_its_error_in_the_run_without_the_key() 
     assert KEY not in str(captured.run.to_dict())
 
 
+@pytest.mark.parametrize(
+    ("body", "message"), [("slow down", "HTTP 429: slow down"), ("", "HTTP 429: an empty response")]
+)
+def test_an_error_page_has_its_status_in_the_run_and_the_model_of_the_request(body: str, message: str) -> None:
+    transport = httpx2.MockTransport(lambda request: httpx2.Response(429, text=body))
+    client = openai.OpenAI(api_key=KEY, max_retries=0, http_client=httpx2.Client(transport=transport))
+    with nt.capture(client) as captured, pytest.raises(openai.RateLimitError):
+        client.chat.completions.create(model="gpt-4.1", messages=QUESTION)
+    result = captured.run[-1].inferences[0]
+    assert (result.model, result.stop_reason) == ("gpt-4.1", "error")
+    assert result.error is not None
+    assert result.error["message"] == message
+
+
 def test_an_exception_in_the_capture_reaches_its_errors_and_not_the_agent(monkeypatch: pytest.MonkeyPatch) -> None:
     from nbturns.capturing import client_capture
 
