@@ -22,7 +22,14 @@ from .render.comparison import Comparison
 from .render.group_comparison import GroupComparison
 from .safety.file_writing import check_name, write_file
 from .safety.limits import Limits, current_limits
-from .safety.regular_files import MAGIC, escape_folders, files_in_folder, matching_paths, missing_file_hint
+from .safety.regular_files import (
+    MAGIC,
+    escape_folders,
+    files_in_folder,
+    matching_paths,
+    missing_file_hint,
+    special_file_kind,
+)
 from .safety.visible_text import printable
 from .values.provenance import BRANCH_OF
 from .values.turns import Block, Run, Turn
@@ -267,6 +274,8 @@ def _with_notes(run: Run, notes: list[Note]) -> Run:
 def save(value: Any, path: str | Path, *, redact: Rules | bool = False, format: str | None = None) -> Path:
     """Write a Run, Turn, session, execution or comparison to a file, atomically, and return its path.
 
+    A list or an iterator of Runs is one file as .jsonl, or with `format` "openai-messages", "otlp" or "parquet".
+
     The suffix chooses the format: .yaml, .json, .jsonl, .html or .md; .svg, .png or .pdf for a figure (of a Run its
     tokens and time, of a Turn its blocks), .tex for a table of the blocks; a comparison as .html, .tex or a figure. Raises
     ValueError for another suffix, TypeError for another value, FileNotFoundError for a missing folder, and StoreError for a
@@ -277,7 +286,7 @@ def save(value: Any, path: str | Path, *, redact: Rules | bool = False, format: 
         raise MisuseError(f"nt.save() expects a path like 'run.yaml', got {path!r:.60}")
     check_name(path)
     path = Path(path).expanduser()
-    value = value if isinstance(value, (Comparison, GroupComparison)) else run_or_turn(value)
+    value = value if isinstance(value, (Comparison, GroupComparison)) else _runs_to_save(value)
     if redact is not False:
         value = _without_private_texts(value, redact)
     writer = find_writer(value, path.suffix.lower(), path.name, format)
@@ -295,7 +304,21 @@ def _without_private_texts(value: Any, rules: Rules | bool) -> Any:
 
     if isinstance(value, (Comparison, GroupComparison)):
         raise MisuseError("a comparison cannot be redacted; compare nt.redact(a).value and nt.redact(b).value")
+    if isinstance(value, tuple):
+        return tuple(_without_private_texts(run, rules) for run in value)
     return redact(value, None if isinstance(rules, bool) else rules).value
+
+
+def _runs_to_save(value: Any) -> Run | Turn | tuple[Run, ...]:
+    """Return a Run or Turn, or the Runs of a list or an iterator, which are one Run when there is one."""
+    if not isinstance(value, (list, tuple, Iterator)):
+        return run_or_turn(value)
+    values = [run_or_turn(item) for item in value]
+    if len(values) == 1:
+        return values[0]
+    if not values:
+        raise MisuseError(f"expected a Run, a Turn or several of them, got an empty {type(value).__name__}")
+    return tuple(item if isinstance(item, Run) else Run((item,)) for item in values)
 
 
 def run_or_turn(value: Any) -> Run | Turn:
@@ -338,7 +361,9 @@ def _matching_paths(paths: str | Path | Iterable[str | Path]) -> Iterator[Path]:
         elif MAGIC.search(str(path)):
             yield from _files_of_pattern(str(path), str(expanded_path))
         else:
-            raise LoadError(f"file not found{missing_file_hint(expanded_path)}", file=str(path))
+            raise LoadError(
+                special_file_kind(expanded_path) or f"file not found{missing_file_hint(expanded_path)}", file=str(path)
+            )
 
 
 def _files_of_pattern(pattern: str, expanded_pattern: str) -> Iterator[Path]:

@@ -58,8 +58,10 @@ def add_commands(commands: Any) -> None:
     add("runs", _runs, "list the Runs of files, folders or globs", "paths+")
     convert = add("convert", _convert, "write a transcript in another format, chosen by the suffix", "path", "target")
     convert.add_argument("--redact", action="store_true", help="replace keys, addresses and home folders")
+    convert.add_argument("--format", metavar="NAME", help="that of another tool, like atif; default: by the suffix")
     html = add("html", _convert, "write a transcript as a page for a browser", "path", "target")
     html.add_argument("--redact", action="store_true", help="replace keys, addresses and home folders")
+    html.set_defaults(format=None)
     frames = add("frames", _frames, "print or write a frame as CSV, or as Parquet by the suffix", "frame", "paths+")
     frames.add_argument("-o", "--output", metavar="FILE", help="a .csv or .parquet file; default: CSV to the shell")
     search = add("search", _search, "search the transcripts of a folder, an agent, or a store", "query")
@@ -115,7 +117,7 @@ def _convert(options: argparse.Namespace) -> Answer:
 
     if options.target == "-":
         raise MisuseError("the target needs a suffix that names the format, like run.yaml")
-    path = save(_load(options.path), options.target, redact=options.redact)
+    path = save(_load(options.path), options.target, redact=options.redact, format=options.format)
     return Answer(_json({"path": str(path)}) if options.json else str(path))
 
 

@@ -103,3 +103,12 @@ def test_a_reader_that_leaves_a_pipe_is_no_error(folder: Path) -> None:
 
     assert answer.stdout
     assert "Traceback" not in answer.stderr
+
+
+def test_convert_writes_the_formats_of_other_tools(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, target = folder / "example.yaml", folder / "out.json"
+    nt.save(nt.example(), source)
+    assert main(["convert", str(source), str(target), "--format", "atif"]) == 0
+    assert nt.load(target).import_report.format == "atif"
+    assert main(["convert", str(source), str(target), "--format", "atiff"]) == 2
+    assert "use one of atif" in capsys.readouterr().err

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -115,9 +115,37 @@ FORMAT_WRITERS: dict[str, Callable[[Any], FileContent]] = {
 }
 
 
+def _joined(writer: Callable[[Any], FileContent]) -> Callable[[Any], FileContent]:
+    def write(runs: Sequence[Run]) -> FileContent:
+        return "".join(str(writer(run)) for run in runs)
+
+    return write
+
+
+LIST_FORMATS = ("openai-messages", "otlp", "parquet")
+
+
+def _find_list_writer(suffix: str, name: str, format: str | None) -> Callable[[Any], FileContent]:
+    """Return the writer of several conversations in one file. Raises MisuseError for a format that holds one."""
+    if format == "openai-messages":
+        return _joined(FORMAT_WRITERS[format])
+    if format in LIST_FORMATS:
+        return FORMAT_WRITERS[format]
+    if format is None and suffix == ".jsonl":
+        return _joined(run_text_line)
+    if format is not None and format not in FORMAT_WRITERS:
+        raise MisuseError(f"no format {format!r:.60}; use one of {', '.join(LIST_FORMATS)}")
+    raise MisuseError(
+        f"{name}: {format or suffix or 'this file'} holds one conversation; save several as .jsonl, "
+        f"or with format= one of {', '.join(LIST_FORMATS)}"
+    )
+
+
 def find_writer(value: Any, suffix: str, name: str, format: str | None) -> Callable[[Any], FileContent]:
     """Return the writer of a format, or without one that of a suffix. Raises MisuseError where there is none."""
     is_comparison = isinstance(value, (Comparison, GroupComparison))
+    if isinstance(value, tuple):
+        return _find_list_writer(suffix, name, format)
     if format is not None:
         if is_comparison:
             raise MisuseError("a comparison has no formats; save it as .html, without format=")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +39,13 @@ class Step:
         order, last_order = REPLY_ORDER[block.kind], REPLY_ORDER[last.kind]
         is_later = order > last_order or order == last_order == REPLY_ORDER["tool_call"]
         return self.kind == "reply" and is_later and block.inference_id == last.inference_id
+
+
+def runs_of(value: Turn | Run | Sequence[Run]) -> Sequence[Run]:
+    """Return the Runs of one conversation or of several."""
+    if isinstance(value, Run):
+        return (value,)
+    return (Run((value,)),) if isinstance(value, Turn) else value
 
 
 def conversation_steps(value: Turn | Run) -> Iterator[Step]:

@@ -10,7 +10,7 @@ of tools come back as results.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -20,7 +20,7 @@ from ..values.inference_results import InferenceResult, UnknownCount
 from ..values.provenance import TIMESTAMP
 from ..values.times import parsed_time
 from ..values.turns import Run, Turn
-from .message_steps import Step, answer_text, conversation_steps, json_text
+from .message_steps import Step, answer_text, conversation_steps, json_text, runs_of
 
 TOKENS = {
     "gen_ai.usage.input_tokens": "input_tokens",
@@ -31,16 +31,17 @@ TOKENS = {
 }
 
 
-def otlp_text(value: Turn | Run) -> str:
-    """Return the spans of a conversation as JSON."""
-    run = value if isinstance(value, Run) else Run((value,))
-    scope_spans = [{"scope": {"name": "nbturns"}, "spans": list(_spans(run))}]
+def otlp_text(value: Turn | Run | Sequence[Run]) -> str:
+    """Return the spans of one conversation or several as JSON."""
+    spans = [span for number, run in enumerate(runs_of(value)) for span in _spans(run, number)]
+    scope_spans = [{"scope": {"name": "nbturns"}, "spans": spans}]
     resource = {"attributes": [_attribute("service.name", "nbturns")]}
     return json_text({"resourceSpans": [{"resource": resource, "scopeSpans": scope_spans}]}) + "\n"
 
 
-def _spans(run: Run) -> Iterator[dict[str, Any]]:
+def _spans(run: Run, number: int) -> Iterator[dict[str, Any]]:
     key = run.id or json_text([[block.kind, block.payload] for block in run.latest])
+    key += f"#{number}" if number else ""  # several Runs may have one id
     digest = sha256(key.encode("utf-8", "backslashreplace")).hexdigest()
     sent: list[str] = []  # JSON of the messages so far: each span has all of them
     steps = list(conversation_steps(run))

@@ -1,4 +1,4 @@
-"""Parquet for `datasets`: one row, whose column `messages` is JSON text of OpenAI chat messages.
+"""Parquet for `datasets`: a row for each conversation, whose column `messages` is JSON text of OpenAI chat messages.
 
 `name` and `id` of the Run are columns, and fields of the Run that is read. The losses are those of `openai_messages`.
 """
@@ -7,22 +7,28 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 
 from ..packages import require
 from ..values.turns import Run, Turn
+from .message_steps import runs_of
 from .openai_messages import openai_messages
 
 
-def parquet_file(value: Turn | Run) -> bytes:
-    """Return a Parquet file of one conversation."""
+def parquet_file(value: Turn | Run | Sequence[Run]) -> bytes:
+    """Return a Parquet file of one conversation or several."""
     require("pyarrow")
     import pyarrow as pa
     from pyarrow import parquet
 
-    run = value if isinstance(value, Run) else Run((value,))
-    row = {"id": run.id, "name": run.name}
-    texts = {name: text.encode("utf-8", "backslashreplace").decode() for name, text in row.items()}
-    texts["messages"] = json.dumps(openai_messages(value))
+    rows = [_row(run) for run in runs_of(value)]
     buffer = io.BytesIO()
-    parquet.write_table(pa.table({name: pa.array([text], pa.string()) for name, text in texts.items()}), buffer)
+    columns = {name: pa.array([row[name] for row in rows], pa.string()) for name in ("id", "name", "messages")}
+    parquet.write_table(pa.table(columns), buffer)
     return buffer.getvalue()
+
+
+def _row(run: Run) -> dict[str, str]:
+    texts = {"id": run.id, "name": run.name}
+    texts = {name: text.encode("utf-8", "backslashreplace").decode() for name, text in texts.items()}
+    return {**texts, "messages": json.dumps(openai_messages(run))}

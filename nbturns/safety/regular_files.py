@@ -31,7 +31,7 @@ def open_regular(path: str | os.PathLike[str], buffering: int = -1) -> BinaryIO:
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
         if not stat.S_ISREG(mode):
-            raise NotRegularFileError(errno.EINVAL, f"this is {_kind(mode)}, not a file", os.fspath(path))
+            raise NotRegularFileError(errno.EINVAL, _kind(mode), os.fspath(path))
         return os.fdopen(descriptor, "rb", buffering)
     except BaseException:
         os.close(descriptor)
@@ -48,10 +48,18 @@ def read_regular(path: str | os.PathLike[str]) -> bytes:
     return content
 
 
+def special_file_kind(path: Path) -> str:
+    """Return a sentence on a path that is a pipe, a device, a socket or a link to nothing; "" for any other."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return "this link leads to no file" if os.path.islink(path) else ""  # noqa: PTH114  # no error for any name
+    return "" if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else _kind(mode)
+
+
 def _kind(mode: int) -> str:
-    if stat.S_ISFIFO(mode):
-        return "a pipe"
-    return "a socket" if stat.S_ISSOCK(mode) else "a device"
+    kind = "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
+    return f"this is {kind}, not a file"
 
 
 def matching_paths(pattern: str) -> Iterator[Path]:

@@ -222,3 +222,25 @@ def test_any_conversation_comes_back_but_for_the_losses_of_the_page(
         assert [result.usage for result in run.inferences] == [result.usage for result in turn.inferences]
     again = round_trip(run, format, folder)
     assert contents(again.latest) == contents(run.latest)  # nothing more is lost the second time
+
+
+@pytest.mark.parametrize("format", ["openai-messages", "otlp", "parquet", None])
+def test_several_runs_are_one_file_and_come_back_in_order(format: str | None, tmp_path: Path) -> None:
+    runs = [nt.Run([nt.turn(text) + nt.assistant(f"re {text}")], id="the same", name=text) for text in "abc"]
+    path = tmp_path / {"otlp": "many.json", "parquet": "many.parquet"}.get(format or "", "many.jsonl")
+    nt.save(iter(runs), path, format=format)
+    assert [run.latest[0].text for run in nt.load_all(path)] == ["a", "b", "c"]
+    nt.save(nt.load_all(path), tmp_path / "again.jsonl", redact=True)
+    assert [run.latest.text for run in nt.load_all(tmp_path / "again.jsonl")] == ["re a", "re b", "re c"]
+    nt.save(runs[:1], path, format=format)
+    assert nt.load(path).latest.text == "re a"
+
+
+@pytest.mark.parametrize(("name", "format"), [("many.json", "atif"), ("many.yaml", None), ("many.html", None)])
+def test_a_format_of_one_conversation_refuses_several_and_names_those_that_take_them(
+    name: str, format: str | None, tmp_path: Path
+) -> None:
+    with pytest.raises(nt.MisuseError, match=r"holds one conversation; save several as \.jsonl"):
+        nt.save([nt.example(), nt.example()], tmp_path / name, format=format)
+    with pytest.raises(nt.MisuseError, match="an empty list"):
+        nt.save([], tmp_path / name, format=format)

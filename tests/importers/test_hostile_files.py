@@ -428,3 +428,14 @@ def test_names_that_no_file_can_have_are_errors_of_ours(name: str, tmp_path: Pat
     ):
         with pytest.raises((nt.NbturnsError, OSError)):
             action(str(tmp_path / name))
+
+
+def test_a_special_file_and_a_link_to_nothing_are_named_as_what_they_are(pipe: Path, tmp_path: Path) -> None:
+    (tmp_path / "link.yaml").symlink_to(tmp_path / "nothing.yaml")
+    for path, kind in (
+        (pipe, "a pipe, not a file"),
+        ("/dev/null", "a device"),
+        (tmp_path / "link.yaml", "leads to no"),
+    ):
+        with pytest.raises(nt.LoadError, match=kind):
+            nt.load(path)
