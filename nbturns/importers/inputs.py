@@ -46,7 +46,7 @@ def inputs_of(
         raise MisuseError(f"{EXPECTED}; got the class {value.__name__}, not an instance of it")
     elif is_table(value):
         yield _with_column(Source.of_rows(lambda: table_rows(value), strict=strict), messages)
-    elif callable(getattr(value, "read", None)):
+    elif _is_stream(value):
         yield _source_of_stream(value, strict, messages)
     elif isinstance(value, Mapping):
         yield _source_of_data(to_plain_data(value), strict, messages)
@@ -115,7 +115,15 @@ def _inputs_of_items(items: Iterable[Any], strict: bool, messages: str | None, p
 def _is_conversation(item: Any) -> bool:
     """Return True for an item that is a conversation by its type."""
     is_bytes_or_path = isinstance(item, (str, bytes, bytearray, memoryview, os.PathLike))
-    return is_bytes_or_path or isinstance(item, (Run, Turn)) or is_table(item) or callable(getattr(item, "read", None))
+    return is_bytes_or_path or isinstance(item, (Run, Turn)) or is_table(item) or _is_stream(item)
+
+
+def _is_stream(value: Any) -> bool:
+    """Return True for an open file; wrappers of files answer to `read` only when they are asked."""
+    try:
+        return callable(getattr(value, "read", None))
+    except Exception:  # an object that raises for names it does not know
+        return False
 
 
 def _refuse_other_values(data: list[Any]) -> None:

@@ -295,3 +295,27 @@ def test_an_odd_line_of_an_event_log_costs_that_line_alone(tmp_path: Path) -> No
             found = [block.text for run in nt.load_all(path) for block in run.latest]
             assert [text for text in texts if text not in found] == [], (odd_line, place)
             assert len(found) <= len(texts) + 1
+
+
+def test_a_number_of_many_digits_costs_no_document(tmp_path: Path) -> None:
+    path = tmp_path / "chat.json"
+    path.write_text(chat("one")[:-1] + f', "checksum": {"9" * 5000}}}')
+    run = nt.load(path)
+    assert run.latest[0].text == "one"
+    assert "9" * 5000 in json.dumps(run.to_dict())
+
+
+@pytest.mark.parametrize("encoding", ["utf-32-le", "utf-32-be"])
+def test_utf_32_without_a_mark_is_read(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "chats.jsonl"
+    path.write_bytes(
+        "".join(json.dumps(json.loads(chat(text)), ensure_ascii=False) + "\n" for text in "äß").encode(encoding)
+    )
+    assert prompts(path) == ["ä", "ß"]
+    assert not nt.load_all(path).__next__().import_report.unknown
+
+
+def test_a_file_that_was_compressed_twice_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "chats.jsonl.xz.gz"
+    path.write_bytes(gzip.compress(lzma.compress((chat("one") + "\n" + chat("two")).encode())))
+    assert prompts(path) == ["one", "two"]

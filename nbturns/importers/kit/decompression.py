@@ -14,6 +14,7 @@ from ...errors import MissingPackageError
 from ...safety.limits import current_limits, too_large
 
 BUFFER_SIZE = 1 << 18  # bytes read at once: most lines are longer than the 8 KB that Python would read
+MAX_PACKINGS = 3  # a file that was compressed more often is hostile
 PROBE_SIZE = 64  # bytes that the encoding is detected by
 BYTE_ORDER_MARKS = ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))  # fmt: skip
 
@@ -58,13 +59,15 @@ def decompress(stream: BinaryIO, report_damage: Callable[[str], object]) -> Bina
     Raises MissingPackageError when Zstandard is not installed. Reading more than `limits.Limits` allows for the
     size of the archive raises LoadError.
     """
-    first_bytes = stream.read(8)
-    stream.seek(0)
-    for magic_number, open_unpacked in MAGIC_NUMBERS:
-        if first_bytes.startswith(magic_number):
-            packed_size = size_of(stream)
-            unpacked = _UnpackedStream(open_unpacked(stream), stream, report_damage, packed_size)
-            return io.BufferedReader(unpacked, BUFFER_SIZE)
+    packed_size = size_of(stream)
+    for _ in range(MAX_PACKINGS):
+        first_bytes = stream.read(8)
+        stream.seek(0)
+        open_unpacked = next((open_ for magic, open_ in MAGIC_NUMBERS if first_bytes.startswith(magic)), None)
+        if open_unpacked is None:
+            break
+        unpacked = _UnpackedStream(open_unpacked(stream), stream, report_damage, packed_size)
+        stream = io.BufferedReader(unpacked, BUFFER_SIZE)
     return stream
 
 
@@ -83,6 +86,14 @@ def detect_encoding(stream: BinaryIO) -> str:
         if first_bytes.startswith(byte_order_mark):
             return encoding
     even_bytes, odd_bytes = first_bytes[::2], first_bytes[1::2]
+    if len(first_bytes) >= 8 and len(first_bytes) % 4 == 0:
+        columns = [first_bytes[number::4] for number in range(4)]
+        for encoding, text_bytes, zeros in (
+            ("utf-32-le", columns[0], columns[2:]),
+            ("utf-32-be", columns[3], columns[:2]),
+        ):
+            if 0 not in text_bytes and not any(map(any, zeros)):
+                return encoding
     if len(first_bytes) < 4 or b"\x00\x00" in first_bytes[: len(first_bytes) // 4 * 4]:
         return ""
     if odd_bytes.count(0) > len(odd_bytes) // 2 and 0 not in even_bytes:

@@ -26,8 +26,18 @@ SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 ESCAPES = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
 )
-LINE_DECODER = json.JSONDecoder()
 CUT_TEXT_ERRORS = ("Unterminated string", "Invalid \\u", "Invalid \\escape", "Invalid \\x")
+
+
+def _integer(digits: str) -> int | str:
+    """Return an integer; the text of one that has more digits than Python converts."""
+    try:
+        return int(digits)
+    except ValueError:
+        return digits
+
+
+LENIENT_DECODER = json.JSONDecoder(parse_int=_integer)
 
 
 @cache
@@ -52,7 +62,8 @@ def parse(text: bytes | str) -> Any:
     try:
         return parse_fast(text)
     except (ValueError, TypeError):  # TypeError: half a surrogate pair
-        return json.loads(text if isinstance(text, str) else bytes(text).decode("utf-8-sig", "surrogatepass"))
+        json_text = text if isinstance(text, str) else bytes(text).decode("utf-8-sig", "surrogatepass")
+        return LENIENT_DECODER.decode(json_text)
 
 
 def parse_beginning(text: bytes) -> Any:
@@ -108,12 +119,12 @@ def parse_damaged_line(line: bytes) -> tuple[tuple[Any, ...], str]:
     while (match := JSON_START.search(text, offset)) is not None:
         start = match.start()
         try:
-            value, offset = LINE_DECODER.raw_decode(text, start)
+            value, offset = LENIENT_DECODER.raw_decode(text, start)
         except (ValueError, RecursionError):
             start = _start_of_last_record(text, start)
             if start < 0:
                 break
-            value, offset = LINE_DECODER.raw_decode(text, start)
+            value, offset = LENIENT_DECODER.raw_decode(text, start)
         values.append(value)
         value_length += offset - start
     if not values:
@@ -159,7 +170,9 @@ def _start_of_last_record(text: str, start: int) -> int:
         return -1
     record_start = text.rfind(first_field.group(), start + 1)
     try:
-        return record_start if record_start > 0 and LINE_DECODER.raw_decode(text, record_start)[1] == len(text) else -1
+        return (
+            record_start if record_start > 0 and LENIENT_DECODER.raw_decode(text, record_start)[1] == len(text) else -1
+        )
     except (ValueError, RecursionError):
         return -1
 
@@ -195,7 +208,7 @@ class ListItems:
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
-        self._scan = json.JSONDecoder().raw_decode
+        self._scan = LENIENT_DECODER.raw_decode
         self._buffer = ""
         self._offset = 0
         self._at_end = False
