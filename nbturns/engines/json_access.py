@@ -49,12 +49,15 @@ def text_of(value: Any) -> str:
 
 
 def count_of(value: Any) -> int:
-    """Return an integer, else 0."""
-    return value if type(value) is int else 0
+    """Return a number without a fraction, 5.0 included, else 0."""
+    count = token_count_of(value)
+    return 0 if count is UNKNOWN_COUNT else count
 
 
 def token_count_of(value: Any) -> int:
-    """Return an integer, else UNKNOWN_COUNT: 0 in sums, NA in frames."""
+    """Return a number without a fraction, 5.0 included, else UNKNOWN_COUNT: 0 in sums, NA in frames."""
+    if type(value) is float and value.is_integer():
+        return int(value)
     return value if type(value) is int else UNKNOWN_COUNT
 
 

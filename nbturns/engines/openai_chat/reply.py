@@ -333,7 +333,7 @@ def usage_of_counts(usage_counts: Mapping[str, Any]) -> Usage:
 
 def _first_count(values: Iterable[Any]) -> int:
     """Return the first count that is not 0, else 0 where a server says so; UNKNOWN_COUNT when none says anything."""
-    counts = [value for value in values if type(value) is int]
+    counts = [count for value in values if (count := token_count_of(value)) is not UNKNOWN_COUNT]
     return next(filter(None, counts), 0) if counts else UNKNOWN_COUNT
 
 

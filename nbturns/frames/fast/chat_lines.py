@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ...importers.kit.chat_messages import CALL_FIELDS, PROMPT_FIELDS, REPLY_FIELDS, RESULT_FIELDS, SEPARATE_FIELDS
+from ...importers.kit.chat_messages import (
+    CALL_FIELDS,
+    PROMPT_FIELDS,
+    REPLY_FIELDS,
+    RESULT_FIELDS,
+    SEPARATE_FIELDS,
+    TIME_FIELDS,
+)
 from ...importers.kit.lenient_json import fast_parser, parse
 from ...importers.kit.recorded_calls import CALL_NAMES
 from ...importers.kit.run_names import name_in_file, sample_name
@@ -185,6 +192,8 @@ class ChatRecords:
     def _extra(self, message: dict[str, Any], common_names: frozenset[str]) -> str | None:
         """Return the uncommon fields of a message as JSON."""
         names = [name for name in message if name not in common_names and message[name] is not None]
+        if not TIME_FIELDS.isdisjoint(names):
+            raise NotPlainError
         if len(names) == 1 and type(value := message[names[0]]) is str and len(value) < CACHED_LENGTH:
             key = (names[0], value)
             text = self._extra_json.get(key)

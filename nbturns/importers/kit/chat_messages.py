@@ -15,6 +15,7 @@ from ...values.frozen_json import EMPTY_DICT, FrozenDict, freeze
 from ...values.inference_results import INFERENCE_ID, INFERENCE_RESULT
 from ...values.metadata import NO_METADATA, unchecked_metadata
 from ...values.provenance import ARGUMENTS, MESSAGE, OPENAI_CHAT_FIELDS
+from ...values.times import parsed_time
 from ...values.turns import Block
 from . import lenient_json
 from .record_fields import parse_arguments
@@ -31,6 +32,8 @@ INFERENCE_ID_NAME, RESULT_NAME, MESSAGE_INDEX_NAME, EXTRA_FIELDS_NAME = (
     OPENAI_CHAT_FIELDS.name,
 )
 ARGUMENTS_NAME = ARGUMENTS.name
+TIME_FIELDS = frozenset({"timestamp", "created_at", "createdAt", "create_time", "time", "ts"})
+TIME_TYPES = frozenset({str, int, float})
 # The fields that the blocks of a message hold, by the shape of the message.
 PROMPT_FIELDS, RESULT_FIELDS = frozenset({"role", "content"}), frozenset({"role", "content", "tool_call_id"})
 REPLY_FIELDS = frozenset({"role", "content", "tool_calls"})
@@ -46,13 +49,16 @@ def read_messages(transcript: Transcript, messages: Sequence[Any], model: Any = 
     reader = Reader(transcript, model if isinstance(model, str) else "")
     readers, add_record_start, blocks = reader.readers_by_role, transcript.record_starts.append, transcript.blocks
     for index, message in enumerate(messages):
-        add_record_start(len(blocks))
+        first_block = len(blocks)
+        add_record_start(first_block)
         try:
-            if readers[message["role"]](index, message):
-                continue
+            is_usual = readers[message["role"]](index, message)
         except (TypeError, KeyError, IndexError):  # not an object, or an unknown role
-            pass
-        read_unusual_message(reader, index, message)
+            is_usual = False
+        if not is_usual:
+            read_unusual_message(reader, index, message)
+        if type(message) is dict and len(message) > 2 and not TIME_FIELDS.isdisjoint(message):
+            transcript.set_times(first_block, time_of_message(message))
     transcript.notes.record_count += len(messages)
 
 
@@ -189,6 +195,12 @@ class Reader:
         except TypeError:  # nested deeper than a block can hold
             return None
         return frozen_arguments
+
+
+def time_of_message(message: Mapping[str, Any]) -> Any:
+    """Return when a message was written, which programs that log messages add to them; None without a time."""
+    times = (message[name] for name in message if name in TIME_FIELDS)
+    return next((time for time in times if type(time) in TIME_TYPES and parsed_time(str(time)) is not None), None)
 
 
 def _with_extra_fields(

@@ -125,10 +125,14 @@ class _UnusualMessage:
     def text_pieces(self, message: dict[str, Any]) -> BlockPieces:
         refusal = message.get("refusal")
         has_calls = message.get("tool_calls") or _is_call(message.get("function_call"))
-        if not message.get("content") and not refusal and has_calls:
+        if not message.get("content") and not refusal and not message.get("audio") and has_calls:
             return []
-        text_fields: dict[str, Any] = {name: message.pop(name) for name in ("content", "refusal") if name in message}
+        audio = message.get("audio")
+        names = ("content", "refusal", "audio") if isinstance(audio, Mapping) and audio else ("content", "refusal")
+        text_fields: dict[str, Any] = {name: message.pop(name) for name in names if name in message}
         payload = self.read_content(text_fields.get("content"))
+        if "audio" in text_fields:
+            payload["media"] = [{"type": "audio", **text_fields["audio"]}]
         if refusal:
             payload["refusal"] = refusal
         return [(make_block("llm_text", freeze(payload), "assistant"), text_fields)]

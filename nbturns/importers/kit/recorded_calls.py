@@ -13,6 +13,7 @@ from typing import Any
 
 from ...values.frozen_json import EMPTY_DICT
 from .record_fields import json_or_none, object_or_empty, omit, to_number
+from .text_completions import TEXT_COMPLETION, as_completion
 
 CHAT, RESPONSES, ANTHROPIC, GEMINI = "openai-chat", "openai", "anthropic", "gemini"
 PAIR_SCORE = 95  # of a request and a reply; higher than that of a request alone, which other formats have as well
@@ -43,11 +44,13 @@ def recorded_call(record: Any) -> RecordedCall | None:
     """Return the model call that a record is; None for a record that is not one."""
     if not isinstance(record, Mapping):
         return None
+    record = as_completion(record)
     if format := format_of_reply(record):
         list_name = LIST_NAMES.get(format, "messages")
         has_messages = list_name in record and isinstance(record[list_name], (list, str))
         return RecordedCall(format, record if has_messages else EMPTY_DICT, record)
-    for reply_name, reply in sorted(_replies(record), key=lambda reply: isinstance(reply[1], str)):  # texts last
+    for reply_name, raw_reply in sorted(_replies(record), key=_order_of_reply):
+        reply = as_completion(raw_reply)
         format = format_of_reply(reply)
         request = _request_of(record, format or CHAT, reply_name)
         if format:
@@ -55,6 +58,14 @@ def recorded_call(record: Any) -> RecordedCall | None:
         if request is not None and (chat_reply := _chat_reply(reply)) is not None:
             return RecordedCall(CHAT, request, chat_reply, reply_name)
     return None
+
+
+def _order_of_reply(named_reply: tuple[str, Any]) -> int:
+    """Return 0 for a reply with messages, and more for texts, beside which a record may have more of the reply."""
+    reply = named_reply[1]
+    if isinstance(reply, str):
+        return 2
+    return 1 if isinstance(reply, Mapping) and reply.get("object") == TEXT_COMPLETION else 0
 
 
 def format_of_reply(reply: Any) -> str:
@@ -102,9 +113,13 @@ def _replies(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             continue
         inner_reply = reply
         for envelope in ENVELOPE_NAMES:
-            if isinstance(inner_reply, Mapping) and isinstance(inner_reply.get(envelope), Mapping):
+            if (
+                as_completion(inner_reply) is inner_reply
+                and isinstance(inner_reply, Mapping)
+                and isinstance(inner_reply.get(envelope), Mapping)
+            ):
                 inner_reply = inner_reply[envelope]
-        if inner_reply is not reply and format_of_reply(inner_reply):
+        if inner_reply is not reply and format_of_reply(as_completion(inner_reply)):
             yield name, inner_reply
         yield name, reply
 
@@ -124,12 +139,17 @@ def _request_of(record: Mapping[str, Any], format: str, reply_name: str) -> Mapp
         messages = value.get(list_name) if isinstance(value, Mapping) else None
         if is_messages(messages) or (isinstance(messages, str) and messages and list_name == "input"):
             return omit(value, reply_name) if value is record else value
-    prompt = record.get("prompt")
+    return next(filter(None, (_prompted(value, list_name, reply_name) for value in candidates)), None)
+
+
+def _prompted(record: Any, list_name: str, reply_name: str) -> Mapping[str, Any] | None:
+    """Return a request with a `prompt` as one with messages; None for any other value."""
+    prompt = record.get("prompt") if isinstance(record, Mapping) else None
     if isinstance(prompt, str) and prompt and list_name == "messages":
-        return {**omit(_parameters(record, reply_name), "prompt"), "messages": [{"role": "user", "content": prompt}]}
-    if _is_chat(prompt):
-        return {**omit(_parameters(record, reply_name), "prompt"), "messages": prompt}
-    return None
+        prompt = [{"role": "user", "content": prompt}]
+    if not _is_chat(prompt):
+        return None
+    return {**omit(_parameters(record, reply_name), "prompt"), "messages": prompt}
 
 
 def _parameters(record: Mapping[str, Any], reply_name: str) -> dict[str, Any]:

@@ -10,10 +10,12 @@ from typing import Any
 from ...engines import decode
 from ...errors import EngineError
 from ...values.inference_results import InferenceResult
+from ...values.times import parsed_time
 from .record_fields import ShapeError, to_number, token_usage
 from .recorded_calls import RecordedCall, call_details, usage_counts
 from .transcript import Transcript, other_block
 
+TIME_NAMES = ("created", "created_at", "createTime")
 CODEC_ERRORS = (EngineError, TypeError, ValueError, AttributeError)  # errors of codecs for malformed values
 
 
@@ -38,7 +40,15 @@ def add_reply(transcript: Transcript, call: RecordedCall, record: Mapping[str, A
     other_choices = result.extra.get("candidates")
     choices = other_choices if isinstance(other_choices, (list, tuple)) else ()
     choice_blocks = [other_block({"choice": choice}, "assistant") for choice in choices]
-    transcript.add_blocks([*reply_turn.blocks, *choice_blocks], result=result, time=details["time"])
+    transcript.add_blocks(
+        [*reply_turn.blocks, *choice_blocks], result=result, time=details["time"] or _time_of(call.reply)
+    )
+
+
+def _time_of(reply: Mapping[str, Any]) -> Any:
+    """Return when a reply was made, as its API writes it; None without a time."""
+    times = (reply.get(name) for name in TIME_NAMES)
+    return next((time for time in times if time and parsed_time(str(time)) is not None), None)
 
 
 def _completed_result(result: InferenceResult, details: Mapping[str, Any]) -> InferenceResult:
@@ -61,7 +71,7 @@ def _hidden_reasoning(result: InferenceResult) -> dict[str, Any]:
     """Return the usage with the tokens that only the total of old Gemini replies has: those of the reasoning."""
     counts = result.extra.get("usageMetadata", result.extra.get("usage"))
     total = to_number(counts.get("totalTokenCount")) if isinstance(counts, Mapping) else None
-    if result.usage is None or total is None or result.usage.reasoning_tokens:
+    if result.usage is None or total is None or result.usage.reasoning_tokens or not result.usage.input_tokens:
         return {}
     hidden_tokens = int(total) - result.usage.total_tokens
     if hidden_tokens <= 0:

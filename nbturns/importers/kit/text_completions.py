@@ -1,6 +1,7 @@
-"""Completions of a text, which the APIs had before chats: a `prompt`, and choices with a text.
+"""Replies of other shapes as those of a chat: completions of a text, and the replies of Ollama's own API.
 
-Source: OpenAI's reference of Completions (`text_completion`) and its chunks; Anthropic's of Text Completions (`completion`).
+Sources: OpenAI's reference of Completions (`text_completion`) and its chunks; Anthropic's of Text Completions
+(`completion`); Ollama's of `/api/chat` and `/api/generate`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from .record_fields import json_or_none, omit
+
+TEXT_COMPLETION = "text_completion"
+OLLAMA_COUNTS = {"prompt_tokens": "prompt_eval_count", "completion_tokens": "eval_count"}
 
 
 def as_chat(request: Any, response: Any) -> tuple[Any, Any]:
@@ -22,6 +26,26 @@ def as_chat(request: Any, response: Any) -> tuple[Any, Any]:
     if chat_response is None:
         return request, response
     return {**omit(request, "prompt"), "messages": [{"role": "user", "content": prompt}]}, chat_response
+
+
+def as_completion(reply: Any) -> Any:
+    """Return a whole reply of another shape as a chat completion; any other value as it is."""
+    if not isinstance(reply, Mapping):
+        return reply
+    if reply.get("object") == TEXT_COMPLETION:
+        return _chat_response(reply) or reply
+    text, message = reply.get("response"), reply.get("message")
+    if reply.get("done") is not True or "model" not in reply or not isinstance(message, Mapping | None):
+        return reply
+    if message is None and not isinstance(text, str):
+        return reply
+    message = {"role": "assistant", "content": text, "thinking": reply.get("thinking")} if message is None else message
+    thinking = message.get("thinking")
+    message = omit(message, "thinking") | ({"reasoning_content": thinking} if thinking else {})
+    counts = {name: reply[other] for name, other in OLLAMA_COUNTS.items() if other in reply}
+    choice = {"index": 0, "message": message, "finish_reason": reply.get("done_reason")}
+    other_fields = omit(reply, "message", "response", "thinking", "done_reason")
+    return {**other_fields, "choices": [choice], "usage": counts}
 
 
 def _chat_response(response: Any) -> Any:
