@@ -81,7 +81,7 @@ def _verbatim(turn: Turn, provider: Provider, layout: MessageLayout) -> Messages
 def _is_in_other_record(block: Block) -> bool:
     """Return True for a block whose record is not a message of the provider, but one of a program that logged it."""
     fields = block.metadata.get(FIELDS) if MESSAGE in block.metadata and block.kind != "other" else None
-    return bool(fields) and "role" not in fields
+    return fields is not None and len(fields) > 0 and "role" not in fields
 
 
 class _WholeMessage(dict[str, Any]):

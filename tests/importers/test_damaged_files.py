@@ -319,3 +319,9 @@ def test_a_file_that_was_compressed_twice_is_read(tmp_path: Path) -> None:
     path = tmp_path / "chats.jsonl.xz.gz"
     path.write_bytes(gzip.compress(lzma.compress((chat("one") + "\n" + chat("two")).encode())))
     assert prompts(path) == ["one", "two"]
+
+
+def test_cells_behind_the_last_column_and_columns_of_one_name_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.csv"
+    path.write_text("prompt,completion,note,note\nq,a,one,two,three,four\n")
+    assert dict(nt.load(path).fields) == {"note": "one", "note.1": "two", "other_cells": ["three", "four"]}

@@ -10,8 +10,8 @@ import pytest
 
 import nbturns as nt
 
-QUESTION = {"role": "user", "content": "Is the door shut?"}
-MESSAGE = {"role": "assistant", "content": "It is."}
+QUESTION: dict[str, Any] = {"role": "user", "content": "Is the door shut?"}
+MESSAGE: dict[str, Any] = {"role": "assistant", "content": "It is."}
 
 
 def completion(usage: Any) -> dict[str, Any]:
@@ -64,7 +64,7 @@ TEXT = {
     "choices": [{"index": 0, "text": "It is.", "finish_reason": "stop"}],
     "usage": {"prompt_tokens": 5, "completion_tokens": 2},
 }
-OLLAMA = {
+OLLAMA: dict[str, Any] = {
     "model": "llama3.2",
     "created_at": "2025-10-17T23:14:07.414671Z",
     "message": {**MESSAGE, "thinking": "I look."},
@@ -140,7 +140,7 @@ def test_the_error_of_a_failed_call_of_a_coding_agent_is_in_its_result() -> None
     head = {"type": "session", "version": 3, "id": "s1", "timestamp": "2026-01-01T00:00:00Z", "cwd": "/w"}
     reply = {"role": "assistant", "content": [], "stopReason": "error", "errorMessage": "429 slow down", "model": "m"}
     prompt = {"role": "user", "content": "Look."}
-    entries = [{"type": "message", "id": "e1", "parentId": None, "message": prompt}]
+    entries: list[dict[str, Any]] = [{"type": "message", "id": "e1", "parentId": None, "message": prompt}]
     entries.append({"type": "message", "id": "e2", "parentId": "e1", "message": reply})
     run = nt.loads("\n".join(json.dumps(record) for record in (head, *entries)))
     assert nt.frames.inferences(run).error[0] == "429 slow down"

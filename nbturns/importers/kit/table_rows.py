@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from .plain_data import plain_data
 
 BATCH_SIZE = 256  # rows of an Arrow table that are converted at a time
+OTHER_CELLS = "other_cells"  # the column of the cells of a row behind the last column
 MAX_CSV_FIELD = 1 << 28  # characters
 TABLE_CLASSES: dict[str, Any] = {
     "pandas": ("DataFrame", "Series"),
@@ -68,5 +69,18 @@ def csv_rows(stream: BinaryIO, delimiter: str = ",") -> Iterator[Mapping[str, An
     """Yield the rows of a CSV file by the names in its first line; empty cells are None."""
     csv.field_size_limit(MAX_CSV_FIELD)
     with io.TextIOWrapper(stream, "utf-8-sig", "replace", newline="") as text:
-        for row in csv.DictReader((line.replace("\0", "") for line in text), delimiter=delimiter):
-            yield {str(name): (value or None) for name, value in row.items() if name is not None}
+        rows = csv.DictReader((line.replace("\0", "") for line in text), delimiter=delimiter, restkey=OTHER_CELLS)
+        rows.fieldnames = _distinct(rows.fieldnames or ())
+        for row in rows:
+            yield {str(name): (value or None) for name, value in row.items()}
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Return the names of columns, with a number behind each that an earlier column has."""
+    distinct_names: dict[str, None] = {}
+    for name in names:
+        number = 0
+        while (new_name := f"{name}.{number}" if number else name) in distinct_names:
+            number += 1
+        distinct_names[new_name] = None
+    return list(distinct_names)
