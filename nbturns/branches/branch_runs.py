@@ -63,12 +63,11 @@ def fan_out(
     known price counts as 0 (`branches.calls_without_price`). `executor` is a `concurrent.futures.Executor` or a Dask client; engines are then
     given by name. `session_arguments` are those of Session. A branch cannot pause: what a policy asks for is denied.
     """
+    _refuse_misuse(engines, edits, params, n, limit, budget)
     turn, source = _starting_point(at)
     engine_list = list(engines) or ([source.engine] if source is not None else [])
     if not engine_list:
         raise MisuseError("fan_out needs an engine: fan_out(turn, engines=[engine])")
-    if isinstance(engines, str) or not isinstance(n, int) or isinstance(n, bool) or n < 1 or limit < 1:
-        raise MisuseError(f"engines must be a list, n and limit at least 1; got {engines!r:.60}, {n!r}, {limit!r}")
     if executor is not None and not all(isinstance(engine, str) for engine in engine_list):
         raise MisuseError(
             "with executor=, engines are given by name, because clients cannot be sent to another process"
@@ -83,6 +82,17 @@ def fan_out(
         if plan.params and not isinstance(plan.engine, str):
             engine_with(plan.engine, plan.params)  # refuses now what no branch could use
     return Branches(plans, {**session_arguments, "tools": tools}, limit=limit, budget=budget, executor=executor)
+
+
+def _refuse_misuse(engines: Any, edits: Any, params: Any, n: Any, limit: Any, budget: Any) -> None:
+    for name, value in (("engines", engines), ("edits", edits), ("params", params)):
+        if isinstance(value, (str, Turn, Mapping)) or not isinstance(value, Iterable):
+            raise MisuseError(f"{name} must be a list, like {name}=[…], got {value!r:.60}")
+    for name, number in (("n", n), ("limit", limit)):
+        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+            raise MisuseError(f"{name} must be an integer of at least 1, got {number!r:.60}")
+    if budget is not None and not (isinstance(budget, (int, float)) and budget >= 0):
+        raise MisuseError(f"budget must be a number of USD of 0 or more, got {budget!r:.60}")
 
 
 def _starting_point(at: Any) -> tuple[Turn, Session | None]:
@@ -191,9 +201,10 @@ class Branches(Waiting[tuple[Branch, ...]]):
             if self._is_stopped:
                 raise LimitReached("not started: the branches were stopped")
             self._refuse_beyond_budget()
-            turn = plan.turn if plan.edit is None else plan.edit(turn) if callable(plan.edit) else plan.edit
-            if not isinstance(turn, Turn):
-                raise MisuseError(f"an edit must return a Turn, got {type(turn).__name__}")
+            edited_turn = plan.turn if plan.edit is None else plan.edit(turn) if callable(plan.edit) else plan.edit
+            if not isinstance(edited_turn, Turn):
+                raise MisuseError(f"an edit must return a Turn, got {type(edited_turn).__name__}")
+            turn = edited_turn
             run_turn = self._run_here if self._executor is None else self._run_elsewhere
             ended_turn, error = await run_turn(plan, turn)
         except (Exception, asyncio.CancelledError) as branch_error:  # one branch must not end the others

@@ -14,6 +14,7 @@ from ..values.blocks import Block, tool_use
 from ..values.frozen_json import thaw
 from ..values.turns import Run, Turn
 
+NOT_AT_HAND = "not run: {} is known from the recording alone"
 Recorded = Literal["same-arguments", "always", "never"]
 JSON_TYPES = ((bool, "boolean"), (int, "integer"), (float, "number"), (str, "string"), (type(None), "null"), (Mapping, "object"))  # fmt: skip
 
@@ -92,7 +93,7 @@ class RecordedFunction:
         self.__name__ = name
 
     def __call__(self, **_: Any) -> Any:
-        raise ToolError(f"not run: {self.__name__} is known from the recording alone")
+        raise ToolError(NOT_AT_HAND.format(self.__name__))
 
 
 def recorded_tools(run: Run, names_at_hand: Iterable[str]) -> list[Tool]:
@@ -123,13 +124,13 @@ def _recorded_tool(name: str, definition: Mapping[str, Any] | None, calls: list[
             tool = Tool(function, name, str(definition.get("description") or ""), parameters=definition["parameters"])
         except MisuseError:  # a schema that no provider takes
             return _recorded_tool(name, None, calls)
-        tool.origin = "recorded"
+        tool.origin, tool.reason_not_run = "recorded", NOT_AT_HAND.format(name)
         return [tool]
     try:
         tool = Tool(function, name, "", parameters=inferred_parameters(calls))
     except MisuseError:  # a name that no model can call
         return []
-    tool.origin = "inferred from recorded calls"
+    tool.origin, tool.reason_not_run = "inferred from recorded calls", NOT_AT_HAND.format(name)
     return [tool]
 
 

@@ -91,7 +91,7 @@ def _index(index: int, length: int, noun: str) -> int:
 def _position_of_block(run: Run, block_id: str) -> tuple[int, int]:
     for turn_index, turn in enumerate(run):
         for block_index, block in enumerate(turn):
-            if block_id in (block.id, f"{run.id}/{turn_index}/{block_index}"):
+            if block_id and block_id in (block.id, f"{run.id}/{turn_index}/{block_index}"):
                 return turn_index, block_index + 1
     raise MisuseError(f"no block has the id {block_id!r:.60}")
 

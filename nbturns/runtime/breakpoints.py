@@ -90,6 +90,9 @@ def snapshot_test(
 def _named_tests(**conditions: Any) -> Iterator[tuple[str, SnapshotTest]]:
     """Yield the description and the test of each condition. Raises MisuseError for an invalid one."""
     tool, args, text = conditions["tool"], conditions["args"], conditions["text"]
+    for name, kind, example in (("tool", str, "'delete_*'"), ("model", str, "'gpt-*'"), ("tokens", (int, float), "10_000"), ("cost", (int, float), "0.5")):  # fmt: skip
+        if conditions[name] is not None and not isinstance(conditions[name], kind):
+            raise MisuseError(f"{name} of a breakpoint must be like {name}={example}, got {conditions[name]!r:.60}")
     if args is not None and not isinstance(args, Mapping):
         raise MisuseError(
             f"args must map arguments to values or functions, like args={{'path': '/etc'}}, got {args!r:.60}"

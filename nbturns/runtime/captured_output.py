@@ -95,6 +95,10 @@ class _Tee:
     def buffer(self) -> _BinaryTee:
         return _BinaryTee(self.real_stdout)
 
+    def detach(self) -> _BinaryTee:
+        """Return the stream of bytes; the real stream keeps its own, because others print to it."""
+        return self.buffer
+
     def __enter__(self) -> Self:
         return self
 

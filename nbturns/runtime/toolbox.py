@@ -171,6 +171,8 @@ class Toolbox:
         tool = self._tools.get(call.name)
         if tool is None:
             raise ValueError(f"no tool {call.name!r}; there are: {', '.join(self._tools) or 'none'}")
+        if tool.reason_not_run:
+            raise ValueError(tool.reason_not_run)
         if tool.effect == "effectful" and call.metadata.get(INTERRUPTED):
             raise ValueError(INTERRUPTED_MESSAGE)
         raw_args = call.payload.get("args", EMPTY_DICT)
@@ -224,7 +226,8 @@ async def _call_tool_once(tool: Tool, args: dict[str, Any], config: ToolConfig, 
         origin = f" ({tool.origin})" if tool.origin else ""
         return None, message_of(error) or f"{timeout_message}{origin}", True
     except ToolError as error:  # a tool that words the message for the model itself
-        return None, limited_message(message_of(error), config), False
+        message = message_of(error).strip() or "the tool failed, without a message"  # an empty error would be a success
+        return None, limited_message(message, config), False
     except asyncio.CancelledError:
         conversion.abandon()
         if _is_being_stopped():

@@ -33,6 +33,7 @@ class Tool:
     """
 
     origin = ""  # where the tool comes from, for messages: "MCP server files"
+    reason_not_run = ""  # of a tool that is only known: the answer to its calls
     _closing: Callable[[], object] | None = None
     _is_trusted = True  # False for schemas of a server, whose regular expressions are not matched here
 

@@ -65,6 +65,13 @@ def test_a_failed_branch_does_not_raise_and_ends_no_other() -> None:
     def bad_edit(turn: nt.Turn) -> nt.Turn:
         raise ValueError("bad edit")
 
+    def no_turn(turn: nt.Turn) -> None:
+        return None
+
+    branches = nt.fan_out(START, engines=[echo], edits=[no_turn, "shorter", None])  # type: ignore[list-item]
+    assert [str(branch.error)[:28] for branch in branches.result(60)[:2]] == ["an edit must return a Turn, "] * 2
+    assert branches.to_df()["status"].tolist() == ["failed", "failed", "done"]
+
     first, second, third, fourth = nt.fan_out(START, engines=[broken, echo], edits=[None, bad_edit]).result(60)
 
     assert "no line" in str(first.error) and first.turn[0] == START[0]._with(id=first.turn[0].id)
@@ -204,6 +211,12 @@ def test_params_reach_the_request() -> None:
         ({"engines": "openai:gpt-5"}, "engines must be a list"),
         ({"engines": [echo], "n": 0}, "at least 1"),
         ({"engines": [echo], "limit": 0}, "at least 1"),
+        ({"engines": echo}, "engines must be a list"),
+        ({"engines": [echo], "edits": START}, "edits must be a list"),
+        ({"engines": [echo], "params": {"temperature": 1}}, "params must be a list"),
+        ({"engines": [echo], "limit": "4"}, "limit must be an integer of at least 1"),
+        ({"engines": [echo], "budget": "1 USD"}, "budget must be a number"),
+        ({"engines": [echo], "budget": float("nan")}, "budget must be a number"),
         ({"engines": [echo], "executor": ThreadPoolExecutor(1)}, "engines are given by name"),
     ],
 )

@@ -76,7 +76,9 @@ def test_a_call_that_nobody_answers_at_the_pause_does_not_run() -> None:
     execution.next().result(60)
     execution.resume()
 
-    assert execution.result(60).of_kind("tool_use")[0].error == "not run: delete is known from the recording alone"
+    answer = execution.result(60).of_kind("tool_use")[0]
+    assert answer.error == "not run: delete is known from the recording alone"
+    assert answer.metadata[nt.keys.ANSWERED_BY] == "not run"
 
 
 def test_a_tool_that_the_transcript_never_called_runs() -> None:
@@ -187,6 +189,7 @@ def test_a_fork_goes_on_with_what_is_left_of_the_recording() -> None:
         ({"at": 5}, "Turn 5 is out of range"),
         ({"at": (0, 99)}, "block 99 is out of range"),
         ({"at": "nowhere"}, "no block has the id 'nowhere'"),
+        ({"at": ""}, "no block has the id ''"),
         ({"at": 1.5}, "at must be an index of a Turn"),
         ({"recorded": "sometimes"}, "recorded must be one of same-arguments, always, never"),
     ],

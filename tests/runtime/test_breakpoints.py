@@ -99,6 +99,10 @@ def test_a_breakpoint_can_be_disabled_enabled_and_removed() -> None:
         ({"text": "["}, "text must be a regular expression"),
         ({"args": ["query"]}, "args must map arguments"),
         ({"phase": "after"}, "unknown phase 'after'"),
+        ({"tokens": "many"}, "tokens of a breakpoint must be like tokens=10_000, got 'many'"),
+        ({"cost": "1 USD"}, "cost of a breakpoint must be"),
+        ({"tool": 3}, "tool of a breakpoint must be"),
+        ({"model": ["gpt"]}, "model of a breakpoint must be"),
         ({"predicate": 5}, "a breakpoint must be a function"),
     ],
 )

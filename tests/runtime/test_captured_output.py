@@ -106,3 +106,26 @@ def test_a_process_without_output_may_print_in_a_tool(monkeypatch: pytest.Monkey
 
     assert captured_output.text == "to nobody\n"
     assert sys.stdout is None
+
+
+DETACHING = """
+import io, sys
+import nbturns as nt
+
+def tool() -> str:
+    "Print through a stream of its own, as scripts do that set the encoding."
+    stream = io.TextIOWrapper(sys.stdout.detach(), encoding="utf-8", write_through=True)
+    print("from the tool", file=stream)
+    stream.close()
+    return "ok"
+
+session = nt.Session(nt.scripted(nt.tool_call("c", "tool"), "done"), tools=[tool])
+answer = session.ask("q").result(60).of_kind("tool_use")[0]
+print(answer.result, answer.error, repr(answer.metadata[nt.keys.STDOUT]))
+"""
+
+
+def test_a_tool_may_detach_the_stream_and_write_with_an_encoding_of_its_own() -> None:
+    process = subprocess.run([sys.executable, "-c", DETACHING], check=True, capture_output=True, text=True, timeout=120)
+
+    assert process.stdout.splitlines() == ["from the tool", "ok  'from the tool\\n'"], process.stderr

@@ -246,3 +246,13 @@ def test_the_conversion_of_every_result_grows_in_proportion() -> None:
         lambda n: set(range(10 * n)),
     ):
         assert seconds(make(8_000)) < 8 * 4 * max(seconds(make(1_000)), 1e-4)
+
+
+@pytest.mark.parametrize("message", ["", "  "])
+def test_a_tool_error_without_a_message_is_still_an_error(message: str) -> None:
+    def tool() -> None:
+        "Fail."
+        raise nt.ToolError(message)
+
+    session = nt.Session(nt.scripted(nt.tool_call("c", "tool"), "done"), tools=[tool])
+    assert session.ask("q").result(60).of_kind("tool_use")[0].error == "the tool failed, without a message"
