@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from json.encoder import encode_basestring_ascii as _quoted
 from typing import Any
 
+from ..values.deferred import deferred
 from ..values.frozen_json import FrozenDict, freeze, thaw
-from ..values.metadata import Key, metadata_from_dict
+from ..values.metadata import Key
 from ..values.turns import Block
 
 KEY_SUFFIX = ".wire@v1"  # of the metadata that holds an original
@@ -47,16 +48,12 @@ class OriginalItems:
         """Return `block` with its raw item and its place; `raw` is None for an incomplete one."""
         metadata_values: dict[str, Any] = {}
         if raw is not None:
-            metadata_values[self.item_key.name] = FrozenDict(raw=freeze(raw), digest=digest(block.payload))
+            metadata_values[self.item_key.name] = deferred(original_item, freeze(raw), block.payload)
         if response_id:
             metadata_values[self.response_id_key.name] = response_id
         if index is not None:
             metadata_values[self.output_index_key.name] = index
-        metadata = block.metadata
-        return block.with_signature(
-            block.id,
-            metadata.with_raw(**metadata_values) if len(metadata) else metadata_from_dict(FrozenDict(metadata_values)),
-        )
+        return block.with_signature(block.id, block.metadata.with_stored_values(metadata_values))
 
     def raw_item(self, block: Block) -> Any:
         """Return the raw item to send back, as plain data; None without one, and when the payload has changed."""
@@ -68,6 +65,11 @@ class OriginalItems:
     def reply_position(self, block: Block) -> tuple[str, int | None]:
         """Return the id of the reply that a block belongs to ("" when unknown), and its index there."""
         return block.metadata.get(self.response_id_key) or "", block.metadata.get(self.output_index_key)
+
+
+def original_item(raw: Any, payload: Mapping[str, Any]) -> FrozenDict:
+    """Return the value of `item_key`: a raw item, and the digest of the payload that was decoded from it."""
+    return FrozenDict(raw=freeze(raw), digest=digest(payload))
 
 
 def digest(payload: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ from ..values.provenance import BRANCH_OF, FIELDS
 from ..values.turns import Run
 from .claude_code_links import SubagentLinks
 from .claude_code_order import follow_compactions, in_parent_order, without_copies
-from .claude_code_records import BOOKKEEPING, Record, read_records
+from .claude_code_records import BOOKKEEPING, MESSAGE_TYPES, Record, read_records
 from .kit import faults
 from .kit.import_report import Notes, join_positions
 from .kit.importer import SURE, Importer, try_read
@@ -28,7 +28,6 @@ from .kit.source import Source
 from .kit.transcript import Transcript
 
 FORMAT = "claude-code"
-MESSAGE_TYPES = frozenset({"user", "assistant"})
 OWN_FIELDS = frozenset({"sessionId", "uuid", "parentUuid", "isSidechain", "leafUuid", "loglines"})
 NO_PARENT, UNKNOWN_PARENT = -1, -2
 RecordPath = tuple[str, list[Record], int]  # a name, the records, and how many of them no other path has
@@ -72,13 +71,13 @@ def runs_of_records(source: Source, all_records: Sequence[Record], format: str) 
     root_id = ""
     for path_number, (run_name, path_records, own_count) in enumerate(paths):
         notes = source.notes(format, run_name)
-        extra_fields: dict[str, Any] = {}
+        extra_records: list[Mapping[str, Any]] = []
         if path_number == 0:
             notes.guessed += tree_notes.guessed
             run_name, own_count = session_summary, own_count + len(bookkeeping)
-            extra_fields = {"records": bookkeeping} if bookkeeping else {}
+            extra_records = bookkeeping
         notes.record_count = own_count
-        for run in try_read(source, notes.position, _run_of, path_records, notes, run_name, extra_fields, links):
+        for run in try_read(source, notes.position, _run_of, path_records, notes, run_name, extra_records, links):
             yield replace(run, metadata=run.metadata.with_(BRANCH_OF, root_id)) if root_id else run
             root_id = root_id or run.id
 
@@ -87,14 +86,14 @@ def iter_records(source: Source) -> Iterator[Record]:
     """Yield the records of a source, those of the web's `loglines` one by one."""
     record_count = 0
     for position, value in source.records():
-        log_lines = value.get("loglines") if isinstance(value, Mapping) else None
+        log_lines = value.get("loglines") if isinstance(value, (dict, Mapping)) else None
         records = [(position, value)]
         if isinstance(log_lines, list):
             records = [
                 (join_positions(position, f"loglines[{index}]"), log_line) for index, log_line in enumerate(log_lines)
             ]
         for record_position, raw_record in records:
-            if isinstance(raw_record, Mapping):
+            if isinstance(raw_record, (dict, Mapping)):
                 yield Record(raw_record, record_position, record_count)
                 record_count += 1
             else:
@@ -105,14 +104,19 @@ def _run_of(
     path_records: Sequence[Record],
     notes: Notes,
     run_name: str,
-    extra_fields: Mapping[str, Any],
+    extra_records: Sequence[Mapping[str, Any]],
     links: SubagentLinks,
 ) -> Run:
     transcript, run_id = Transcript(notes), _run_id(path_records, notes.position)
     read_records(transcript, path_records)
     links.mark_calls(transcript.blocks)
-    metadata = {FIELDS.name: extra_fields, **links.metadata_of(run_id)}
+    fields = {FIELDS.name: transcript.fields_value(_records_field, extra_records)} if extra_records else {}
+    metadata = {**fields, **links.metadata_of(run_id)}
     return transcript.to_run(id=run_id, name=run_name, metadata=metadata)
+
+
+def _records_field(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {"records": records}
 
 
 def _run_id(path_records: Sequence[Record], path_name: str) -> str:
@@ -164,11 +168,11 @@ def _parent_indexes(records: Sequence[Record], notes: Notes) -> list[int]:
     for index, record in enumerate(records):
         parent_id = record.parent_uuid
         parent_index = index_by_uuid.get(parent_id, UNKNOWN_PARENT) if parent_id else NO_PARENT
-        if parent_index == UNKNOWN_PARENT and (index or parent_id == record.raw.get("uuid")):
+        if parent_index == UNKNOWN_PARENT and (index or parent_id == record.uuid):
             notes.add_guess(record.position, faults.unknown_parent(parent_id, "the record before it is used"))
         parent_indexes.append(parent_index if parent_index >= 0 else index - 1)
-        record_uuid = record.raw.get("uuid")
-        if isinstance(record_uuid, str):
+        record_uuid = record.uuid
+        if record_uuid is not None:
             if record_uuid in index_by_uuid:
                 notes.add_guess(record.position, f"record id {record_uuid!r:.60} is used twice; both records are kept")
             index_by_uuid[record_uuid] = index

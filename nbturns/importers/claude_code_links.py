@@ -30,10 +30,12 @@ class SubagentLinks:
         agents: dict[str, str] = {}  # the tool call that started an agent
         for run_id, records in runs:
             for record in records:
-                for call_id, prompt in _calls_with_prompts(record):
-                    owners.setdefault(call_id, run_id)
-                    prompts.setdefault(prompt, call_id) if prompt else None
-                agents |= _started_agents(record)
+                if record.type == "assistant":
+                    for call_id, prompt in _calls_with_prompts(record):
+                        owners.setdefault(call_id, run_id)
+                        prompts.setdefault(prompt, call_id) if prompt else None
+                if "toolUseResult" in record.raw:
+                    agents |= _started_agents(record)
         for run_id, records in runs:
             before, _, agent_id = run_id.rpartition(SIDECHAIN)
             if not agent_id or (not before and SIDECHAIN not in run_id):
@@ -72,8 +74,8 @@ class SubagentLinks:
 
 def _calls_with_prompts(record: Record) -> Iterator[tuple[str, str]]:
     content = record.message.get("content")
-    for part in content if record.type == "assistant" and isinstance(content, list) else ():
-        if isinstance(part, Mapping) and part.get("type") == "tool_use" and isinstance(part.get("id"), str):
+    for part in content if isinstance(content, list) else ():
+        if isinstance(part, (dict, Mapping)) and part.get("type") == "tool_use" and isinstance(part.get("id"), str):
             arguments = part.get("input")
             prompt = arguments.get("prompt") if isinstance(arguments, Mapping) else None
             yield part["id"], prompt if isinstance(prompt, str) else ""

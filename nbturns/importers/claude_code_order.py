@@ -7,6 +7,7 @@ the letter, a resumed session with new ids, a stream of partial messages with la
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from operator import le
 from typing import Any
 
 from .claude_code_records import Record, preserved_segment
@@ -21,9 +22,9 @@ def without_copies(records: Iterable[Record]) -> list[Record]:
     original_ids: dict[str, str] = {}  # of records left out: the id of the record that they are a copy of
     kept_records: list[Record] = []
     for record in records:
-        record_uuid = record.raw.get("uuid")
+        record_uuid = record.uuid
         original = None
-        if isinstance(record_uuid, str):
+        if record_uuid is not None:
             same_id = first_records.setdefault(record_uuid, record)
             if same_id is not record and all(same_id.raw.get(name) == record.raw.get(name) for name in COPIED_FIELDS):
                 original = same_id
@@ -36,8 +37,8 @@ def without_copies(records: Iterable[Record]) -> list[Record]:
             kept_records.append(record)
             continue
         original.copies.append(record)
-        original_uuid = original.raw.get("uuid")
-        if isinstance(record_uuid, str) and isinstance(original_uuid, str) and original_uuid != record_uuid:
+        original_uuid = original.uuid
+        if record_uuid is not None and original_uuid is not None and original_uuid != record_uuid:
             original_ids[record_uuid] = original_uuid
     for record in kept_records if original_ids else ():
         record.parent_uuid = original_ids.get(record.parent_uuid, record.parent_uuid)
@@ -56,21 +57,20 @@ def _content_key(record: Record) -> Hashable:
     if isinstance(content, str):
         return record.type, record.is_side, identity, content
     parts = content if isinstance(content, list) else ()
-    return record.type, record.is_side, identity, *map(_part_key, parts)
+    return (record.type, record.is_side, identity, *[_part_key(part) for part in parts])
 
 
 def _part_key(part: Any) -> Hashable:
-    if not isinstance(part, Mapping):
+    if not isinstance(part, (dict, Mapping)):
         return str(part)
-    return tuple(value for name in PART_FIELDS if isinstance(value := part.get(name), str))
+    return tuple([value for name in PART_FIELDS if isinstance(value := part.get(name), str)])
 
 
 def in_parent_order(records: Sequence[Record]) -> list[Record]:
     """Return the records so that each follows its parent; other records stay where they are."""
-    positions = {record.raw["uuid"]: index for index, record in enumerate(records) if _has_id(record)}
-    if all(
-        positions.get(record.parent_uuid, -1) <= index for index, record in enumerate(records) if record.parent_uuid
-    ):
+    positions = {record.uuid: index for index, record in enumerate(records) if record.uuid is not None}
+    parents = [positions.get(record.parent_uuid, -1) for record in records]
+    if all(map(le, parents, range(len(parents)))):
         return list(records)
     ordered_records: list[Record] = []
     waiting: dict[str, list[Record]] = {}  # records whose parent has not come yet, by its id
@@ -78,15 +78,15 @@ def in_parent_order(records: Sequence[Record]) -> list[Record]:
     for index, record in enumerate(records):
         if positions.get(record.parent_uuid, -1) > index or record.parent_uuid in waiting_ids:
             waiting.setdefault(record.parent_uuid, []).append(record)
-            waiting_ids |= {record.raw["uuid"]} if _has_id(record) else set()
+            waiting_ids |= {record.uuid} if record.uuid is not None else set()
             continue
         next_records = [record]
         while next_records:
             next_record = next_records.pop()
             ordered_records.append(next_record)
-            if _has_id(next_record):
-                waiting_ids.discard(next_record.raw["uuid"])
-                next_records += reversed(waiting.pop(next_record.raw["uuid"], []))
+            if next_record.uuid is not None:
+                waiting_ids.discard(next_record.uuid)
+                next_records += reversed(waiting.pop(next_record.uuid, []))
     in_a_circle = sorted((record for group in waiting.values() for record in group), key=lambda record: record.number)
     return [*ordered_records, *in_a_circle]
 
@@ -99,9 +99,5 @@ def follow_compactions(records: Sequence[Record]) -> None:
             _, anchor, tail = preserved_segment(record)
             if anchor and tail:
                 new_parents[tail] = anchor
-        elif record.parent_uuid in new_parents and new_parents[record.parent_uuid] != record.raw.get("uuid"):
+        elif record.parent_uuid in new_parents and new_parents[record.parent_uuid] != record.uuid:
             record.parent_uuid = new_parents[record.parent_uuid]
-
-
-def _has_id(record: Record) -> bool:
-    return isinstance(record.raw.get("uuid"), str)

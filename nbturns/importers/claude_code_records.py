@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from itertools import chain
 from typing import Any
 
@@ -28,80 +27,100 @@ READ_FIELDS = frozenset({"message", "timestamp", "type", "costUSD", "durationMs"
 READ_MESSAGE_FIELDS = frozenset({"content", "role", "usage"})
 COMMON_COUNTS = frozenset({"input_tokens", "output_tokens"})
 SYNTHETIC_MODEL = "<synthetic>"  # of texts that Claude Code wrote itself
+MESSAGE_TYPES = frozenset({"user", "assistant"})
 OTHER_TYPES = frozenset(
     {"system", "attachment", "result"}
 )  # types of records that become `other` blocks without a note
 
 
 class Record:
-    """One record of a session: `position` is that in its file, `number` that among all records."""
+    """One record of a session: `position` is that in its file, `number` that among all records.
+
+    `message_id` is the id of the model call that made the record; "" for a record of the user. `uuid` is None where it
+    is no text.
+    """
 
     def __init__(self, raw_record: Mapping[str, Any], position: str, record_number: int) -> None:
+        get = raw_record.get
         self.raw = raw_record
         self.position = position
         self.number = record_number
-        self.type: str = text_or_empty(raw_record.get("type"))
-        self.is_side: bool = raw_record.get("isSidechain") is True or bool(raw_record.get("parent_tool_use_id"))
-        message = raw_record.get("message")
-        self.message: Mapping[str, Any] = message if isinstance(message, Mapping) else {}
-        parent_uuid = raw_record.get("parentUuid") or raw_record.get("logicalParentUuid")
-        self.parent_uuid: str = text_or_empty(parent_uuid)
+        self.type: str = text_or_empty(get("type"))
+        self.is_side: bool = get("isSidechain") is True or bool(get("parent_tool_use_id"))
+        message = get("message")
+        self.message: Mapping[str, Any] = message if isinstance(message, (dict, Mapping)) else EMPTY_DICT
+        self.parent_uuid: str = text_or_empty(get("parentUuid") or get("logicalParentUuid"))
+        uuid = get("uuid")
+        self.uuid: str | None = uuid if isinstance(uuid, str) else None
+        self.message_id: str = ""
+        if self.type == "assistant":
+            self.message_id = text_or_empty(self.message.get("id")) or text_or_empty(get("requestId"))
         self.copies: list[Record] = []  # later records with the same content
 
-    @cached_property
-    def message_id(self) -> str:
-        """The id of the model call that made the record; "" for a record of the user."""
-        if self.type != "assistant":
-            return ""
-        return text_or_empty(self.message.get("id")) or text_or_empty(self.raw.get("requestId"))
-
-    @cached_property
+    @property
     def output_tokens(self) -> float:
         """The output tokens of the message so far; -1 where they are unknown."""
         token_counts = self.message.get("usage")
-        output_count = to_number(token_counts.get("output_tokens")) if isinstance(token_counts, Mapping) else None
+        output_count = (
+            to_number(token_counts.get("output_tokens")) if isinstance(token_counts, (dict, Mapping)) else None
+        )
         return -1 if output_count is None else output_count
 
-    @cached_property
+    @property
     def has_result(self) -> bool:
         """True for a record with the result of a tool."""
         message_content = self.message.get("content")
         content_parts = message_content if isinstance(message_content, list) else ()
         return any(
-            isinstance(content_part, Mapping) and content_part.get("type") == "tool_result"
+            isinstance(content_part, (dict, Mapping)) and content_part.get("type") == "tool_result"
             for content_part in content_parts
         )
 
 
 def read_records(transcript: Transcript, records: Sequence[Record]) -> None:
     """Add the blocks of a conversation's records. Records with the same message id are of one model call."""
-    whole_records = _whole_records(records)
-    results: dict[str, InferenceResult] = {}  # by the id of the call
+    call_results = _CallResults(transcript, records)
     contexts = _Contexts(transcript)
+    begin_record, texts_only = transcript.begin_record, transcript.notes.texts_only
     for record in records:
-        transcript.begin_record(record.position, record.number)
-        first_block, inference_result = len(transcript.blocks), None
-        if record.type == "assistant" and record.message:
-            call_id = str(record.message_id or record.raw.get("uuid") or f"{transcript.key}/{record.number}")
-            if call_id not in results:
-                result = _result_of_record(whole_records.get(record.message_id, record), call_id)
-                results[call_id] = priced(result, transcript.notes, record.raw.get("timestamp"))
-            inference_result = results[call_id]
+        begin_record(record.position, record.number)
+        first_block = len(transcript.blocks)
+        result = call_results.result_of(record) if record.type == "assistant" and record.message else None
         content, timestamp = record.message.get("content"), record.raw.get("timestamp")
-        if record.type in ("user", "assistant") and isinstance(content, (str, list)):
-            parts, texts_only = [content] if isinstance(content, str) else content, transcript.notes.texts_only
-            extra_fields = None if texts_only else _extra_fields(record)
-            blocks = usual_blocks(parts, record.type, record.number, extra_fields, timestamp, inference_result)
+        if record.type in MESSAGE_TYPES and isinstance(content, (str, list)):
+            parts = [content] if isinstance(content, str) else content
+            number, fields = (None, None) if texts_only else (record.number, _fields_value(record, transcript))
+            blocks = usual_blocks(parts, record.type, number, fields, timestamp, result)
             if blocks is not None:
                 transcript.append_blocks(blocks)
             else:
                 blocks = _message_blocks(transcript, record, parts)
-                transcript.add_blocks(blocks, result=inference_result, extra_fields=extra_fields, time=timestamp)
+                extra_fields = None if texts_only else _extra_fields(record)
+                transcript.add_blocks(blocks, result=result, extra_fields=extra_fields, time=timestamp)
         else:
             if record.type not in OTHER_TYPES:
                 transcript.unknown(faults.unknown_value("type", record.raw.get("type")))
-            transcript.add_blocks([other_block(record.raw, "system")], result=inference_result, time=timestamp)
+            transcript.add_blocks([other_block(record.raw, "system")], result=result, time=timestamp)
         contexts.take(record, first_block)
+
+
+class _CallResults:
+    """The results of the model calls of a conversation, each priced once, by the id of the call."""
+
+    def __init__(self, transcript: Transcript, records: Sequence[Record]) -> None:
+        self._transcript = transcript
+        self._whole_records = _whole_records(records)
+        self._results: dict[str, InferenceResult] = {}
+
+    def result_of(self, record: Record) -> InferenceResult:
+        """Return the result of the call that made a record."""
+        call_id = str(record.message_id or record.raw.get("uuid") or f"{self._transcript.key}/{record.number}")
+        result = self._results.get(call_id)
+        if result is None:
+            result = _result_of_record(self._whole_records.get(record.message_id, record), call_id)
+            result = priced(result, self._transcript.notes, record.raw.get("timestamp"))
+            self._results[call_id] = result
+        return result
 
 
 def preserved_segment(record: Record) -> tuple[str, str, str]:
@@ -126,15 +145,15 @@ class _Contexts:
 
     def take(self, record: Record, first_block: int) -> None:
         """Take a record whose blocks begin at `first_block`."""
-        block_count, record_uuid = len(self.transcript.blocks), record.raw.get("uuid")
-        if isinstance(record_uuid, str):
+        block_count, record_uuid = len(self.transcript.blocks), record.uuid
+        if record_uuid is not None:
             self.ranges[record_uuid] = (first_block, block_count)
         if record.raw.get("subtype") == "compact_boundary":
             self.transcript.start_context()
             head, anchor, tail = preserved_segment(record)
             if head in self.ranges and tail in self.ranges:
                 self.segments[anchor] = (self.ranges[head][0], self.ranges[tail][1])
-        if isinstance(record_uuid, str) and record_uuid in self.segments:
+        if record_uuid is not None and record_uuid in self.segments:
             self.transcript.carry_blocks(*self.segments.pop(record_uuid))
 
 
@@ -142,12 +161,21 @@ def _whole_records(records: Sequence[Record]) -> dict[str, Record]:
     """Return the record of each model call by message id: the last of those with the largest count of output tokens."""
     whole_records: dict[str, Record] = {}
     for record in chain.from_iterable((first_record, *first_record.copies) for first_record in records):
-        if not record.message_id:
+        message_id = record.message_id
+        if not message_id:
             continue
-        known_record = whole_records.get(record.message_id)
+        known_record = whole_records.get(message_id)
         if known_record is None or record.output_tokens >= known_record.output_tokens:
-            whole_records[record.message_id] = record
+            whole_records[message_id] = record
     return whole_records
+
+
+def _fields_value(record: Record, transcript: Transcript) -> Any:
+    """Return the value of `FIELDS` for the first block of a record, as metadata stores it; None without fields."""
+    has_fields = bool(record.copies) or not (
+        READ_FIELDS.issuperset(record.raw) and READ_MESSAGE_FIELDS.issuperset(record.message)
+    )
+    return transcript.fields_value(_extra_fields, record) if has_fields else None
 
 
 def _extra_fields(record: Record) -> dict[str, Any]:

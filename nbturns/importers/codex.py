@@ -23,7 +23,7 @@ from .kit.import_report import Notes
 from .kit.importer import SURE, Importer, try_read
 from .kit.ledger import with_calls
 from .kit.provider_requests import MODEL_KINDS
-from .kit.record_fields import json_or_none, text_or_empty
+from .kit.record_fields import json_or_none, omit_empty, text_or_empty
 from .kit.sample import Sample
 from .kit.source import Source
 from .kit.transcript import Transcript, other_block
@@ -60,20 +60,23 @@ def score_codex(sample: Sample) -> int:
 
 def read_rollout(source: Source) -> Iterator[Run]:
     """Yield the conversation of a rollout."""
+    source.has_priced_calls = True
     records = list(source.records())
     yield from try_read(source, "", _read_records, records, source.notes(FORMAT))
 
 
 def _read_records(records: Sequence[tuple[str, Any]], notes: Notes) -> Run:
-    reader = _RolloutReader(notes, _item_blocks([_item_of(record) for _, record in records]))
-    for position, record in records:
-        reader.read_record(position, record)
+    items = [_item_of(record) for _, record in records]
+    item_blocks = _item_blocks(items)
+    reader = _RolloutReader(notes, item_blocks)
+    for (position, record), item, blocks in zip(records, items, item_blocks, strict=True):
+        reader.read_record(position, record, item, blocks)
     return reader.to_run()
 
 
 def _item_of(record: Any) -> Any:
     """Return the item of a record; None for a record of another type."""
-    if not isinstance(record, Mapping):
+    if not isinstance(record, (dict, Mapping)):
         return None
     if record.get("type") == "response_item":
         return _normal_item(record.get("payload"))
@@ -82,7 +85,7 @@ def _item_of(record: Any) -> Any:
 
 def _normal_item(item: Any) -> Any:
     """Return an item with its arguments as JSON text, which some programs write as an object."""
-    if isinstance(item, Mapping) and item.get("type") == "function_call":
+    if isinstance(item, (dict, Mapping)) and item.get("type") == "function_call":
         arguments = item.get("arguments")
         if not isinstance(arguments, str):
             return {**item, "arguments": json.dumps({} if arguments is None else arguments)}
@@ -104,23 +107,24 @@ class _RolloutReader:
 
     def __init__(self, notes: Notes, item_blocks: list[list[Block]]) -> None:
         self.transcript = Transcript(notes)
-        self.item_blocks = iter(item_blocks)
-        self.item_texts = {(block.kind, text) for blocks in item_blocks for block in blocks for text in _texts(block)}
+        self.item_texts = {
+            (block.kind, text) for blocks in item_blocks for block in blocks if block.text for text in _texts(block)
+        }
         self.calls = CallTracker(self.transcript)
         self.session: dict[str, Any] = {}
         self.records: list[Any] = []  # of other types, for the metadata of the Run
 
-    def read_record(self, position: str, record: Any) -> None:
-        transcript, blocks = self.transcript, next(self.item_blocks)
+    def read_record(self, position: str, record: Any, item: Any, blocks: list[Block]) -> None:
+        transcript = self.transcript
         transcript.begin_record(position)
         transcript.notes.record_count += 1
-        if not isinstance(record, Mapping):
+        if not isinstance(record, (dict, Mapping)):
             transcript.add_unknown(record, wrong_type("", record, dict))
             return
         record_type, payload = record.get("type"), record.get("payload")
-        fields = payload if isinstance(payload, Mapping) else {}
+        fields = payload if isinstance(payload, (dict, Mapping)) else {}
         if blocks:
-            self.add_item(blocks, _item_of(record), record)
+            self.add_item(blocks, item, record)
         elif record_type == "event_msg":
             self.read_event(fields, record)
         elif record_type == "compacted":
@@ -150,10 +154,10 @@ class _RolloutReader:
         """Mark a result as failed whose output says so, and link a call whose output names the agent that it started."""
         output = item.get("output")
         parsed_output = json_or_none(output) if isinstance(output, str) and output[:1] == "{" else output
-        if not isinstance(parsed_output, Mapping):
+        if not isinstance(parsed_output, (dict, Mapping)):
             return
         metadata = parsed_output.get("metadata")
-        exit_code = metadata.get("exit_code") if isinstance(metadata, Mapping) else None
+        exit_code = metadata.get("exit_code") if isinstance(metadata, (dict, Mapping)) else None
         blocks = self.transcript.blocks
         if parsed_output.get("success") is False or (type(exit_code) is int and exit_code):
             error = f"exit code {exit_code}" if exit_code else "the tool failed"
@@ -200,6 +204,11 @@ class _RolloutReader:
         if extra_fields:
             self.records.append({**record, "payload": extra_fields})
 
+    def fields_value(self) -> Any:
+        if not (self.session or self.records):
+            return None
+        return self.transcript.fields_value(omit_empty, {"session": self.session, "records": self.records})
+
     def to_run(self) -> Run:
         self.calls.end_reply()
         session_id = text_or_empty(self.session.get("id"))
@@ -207,7 +216,7 @@ class _RolloutReader:
         run = self.transcript.to_run(
             id=session_id,
             time=self.session.get("timestamp"),
-            extra_fields={"session": self.session, "records": self.records},
+            extra_fields=self.fields_value(),
             metadata=metadata,
         )
         return with_calls(run, self.calls.calls_without_blocks)

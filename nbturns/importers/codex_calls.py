@@ -16,7 +16,7 @@ COUNT_NAMES = ("input_tokens", "output_tokens", "cached_input_tokens", "reasonin
 
 def usage_of(counts: Any) -> Usage | None:
     """Return the tokens of a count of Codex: the input includes the cache, the output the reasoning."""
-    if not isinstance(counts, Mapping):
+    if not isinstance(counts, (dict, Mapping)):
         return None
     input_tokens, output_tokens, cached_tokens, reasoning_tokens = (counts.get(name) for name in COUNT_NAMES)
     return token_usage(input_tokens, output_tokens, cache_read_tokens=cached_tokens, reasoning_tokens=reasoning_tokens)
@@ -53,7 +53,7 @@ class CallTracker:
 
     def count(self, info: Any) -> None:
         """Take a token count: that of the last reply without one, else of a call that left no block."""
-        if not isinstance(info, Mapping):
+        if not isinstance(info, (dict, Mapping)):
             return
         total, last_counts = info.get("total_token_usage"), info.get("last_token_usage")
         if total is not None and total == self._total:
@@ -64,7 +64,7 @@ class CallTracker:
         if usage is None:
             return
         if self._result is None:
-            self.calls_without_blocks.append(self._new_result(usage))
+            self.calls_without_blocks.append(priced(self._new_result(usage), self.transcript.notes, None))
             return
         result = self._result.replace(usage=usage, model=self._result.model or self.model)
         blocks = self.transcript.blocks
@@ -79,9 +79,8 @@ class CallTracker:
 
     def _new_result(self, usage: Usage | None) -> InferenceResult:
         self._call_count += 1
-        return self.transcript.inference_result(
-            id=f"call-{self._call_count}", provider="openai", model=self.model or None, usage=usage
-        )
+        inference_id = f"{self.transcript.key}/call-{self._call_count}".lstrip("/")
+        return InferenceResult(inference_id=inference_id, provider="openai", model=self.model, usage=usage)
 
 
 def _difference(total: Any, earlier_total: Any) -> Any:

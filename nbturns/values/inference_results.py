@@ -190,7 +190,12 @@ class InferenceResult:
 
     def replace(self, **changes: Any) -> InferenceResult:
         """Return a copy with other fields."""
-        return replace(self, **changes)
+        if not _FREE_NAMES.issuperset(changes):
+            return replace(self, **changes)
+        values = list(_field_values(self))
+        for name, value in changes.items():
+            values[_FIELD_NAMES.index(name)] = value
+        return _make_result(*values)
 
     @property
     def raw(self) -> FrozenDict | None:
@@ -279,6 +284,7 @@ class InferenceResult:
 
 
 _FIELD_NAMES = tuple(f.name for f in fields(InferenceResult) if f.init)
+_FREE_NAMES = frozenset(_FIELD_NAMES) - {"provider", "finish_class", "extra", "error"}  # of fields that are not checked
 _field_values = attrgetter(*_FIELD_NAMES)
 _make_result = unchecked_constructor(InferenceResult)
 _FIELD_TYPES: dict[str, Any] = {

@@ -46,16 +46,16 @@ class Prices:
         )
         write_price = self.input if self.cache_write is None else self.cache_write
         reasoning_tokens = 0 if self.reasoning is None else min(usage.reasoning_tokens, usage.output_tokens)
-        priced_tokens = (
-            (uncached_tokens, self.input),
-            (cache_reads, self.input if self.cache_read is None else self.cache_read),
-            (cache_writes - hour_tokens, write_price),
-            (hour_tokens, write_price if self.cache_write_hour is None else self.cache_write_hour),
-            (usage.output_tokens - reasoning_tokens, self.output),
-            (reasoning_tokens, self.reasoning or 0.0),
-            (1, self.request),
+        costs = (
+            uncached_tokens * self.input,
+            cache_reads * (self.input if self.cache_read is None else self.cache_read),
+            (cache_writes - hour_tokens) * write_price,
+            hour_tokens * (write_price if self.cache_write_hour is None else self.cache_write_hour),
+            (usage.output_tokens - reasoning_tokens) * self.output,
+            reasoning_tokens * (self.reasoning or 0.0),
+            self.request,
         )
-        return sum(tokens * price for tokens, price in priced_tokens) / MILLION
+        return sum(costs) / MILLION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

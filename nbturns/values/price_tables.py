@@ -41,16 +41,16 @@ def with_cost(
     if usage is None or isinstance(usage.input_tokens, UnknownCount) or isinstance(usage.output_tokens, UnknownCount):
         return result
     hour_tokens, tier, speed = _billing_details(result)
-    for table, table_cost in (
-        (OWN_TABLE, _own_cost(result.model, usage, hour_tokens, tier or speed, tuple(own_models))),
-        (genai_table(), _genai_cost(result, usage, hour_tokens, tier, speed, at or UNKNOWN_TIME)),
-        (OUR_TABLE, _our_cost(result, usage, hour_tokens, tier or speed)),
-    ):
-        if table_cost is not None:
-            search_fees = result.extra.get(SEARCH_FEES)
-            fees = search_fees if isinstance(search_fees, float) else 0.0
-            return result.replace(cost=round(table_cost + fees, 9), cost_source="table", price_table=table)
-    return result
+    table, table_cost = OWN_TABLE, _own_cost(result.model, usage, hour_tokens, tier or speed, tuple(own_models))
+    if table_cost is None:
+        table, table_cost = genai_table(), _genai_cost(result, usage, hour_tokens, tier, speed, at or UNKNOWN_TIME)
+    if table_cost is None:
+        table, table_cost = OUR_TABLE, _our_cost(result, usage, hour_tokens, tier or speed)
+    if table_cost is None:
+        return result
+    search_fees = result.extra.get(SEARCH_FEES)
+    fees = search_fees if isinstance(search_fees, float) else 0.0
+    return result.replace(cost=round(table_cost + fees, 9), cost_source="table", price_table=table)
 
 
 def _billing_details(result: InferenceResult) -> tuple[int, str, str]:
@@ -145,14 +145,16 @@ def _genai_model(provider: str, name: str) -> Any:
 
 def _prices_of(model_price: Any, input_tokens: int) -> Prices | None:
     """Return the prices of a call with this many input tokens; None for a model that is not paid by text tokens."""
+    all_prices: dict[str, Any] = vars(model_price)  # its attributes that are missing are looked up in all its units
 
     def price_of(name: str) -> float | None:
-        price = getattr(model_price, name, None)
+        price = all_prices.get(name)
+        if price is None:
+            return None
         for tier in reversed(getattr(price, "tiers", ())):
             if input_tokens > tier.start:
                 return float(tier.price)
-        price = getattr(price, "base", price)
-        return None if price is None else float(price)
+        return float(getattr(price, "base", price))
 
     input_price, output_price = price_of("input_mtok"), price_of("output_mtok")
     if input_price is None and output_price is None:

@@ -228,6 +228,41 @@ def test_an_iflow_session_is_one_run_with_each_call_once(tmp_path: Path) -> None
     assert [call.usage for call in run.inferences] == [None, None]
 
 
+def nested(levels: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+@pytest.mark.parametrize("levels", [50, 98, 99, 150, 250])
+def test_a_tool_call_that_is_nested_too_deeply_costs_no_other_record(tmp_path: Path, levels: int) -> None:
+    deep_call = {"type": "tool_use", "id": "call_1", "name": "Bash", "input": nested(levels)}
+
+    (run,) = load(
+        tmp_path,
+        prompt("1", None, "first"),
+        reply("2", "1", [deep_call], "m2"),
+        prompt("3", "2", "last", toolUseResult=nested(levels)),
+        {"type": "progress", "uuid": "4", "parentUuid": "3", "data": nested(levels)},
+        strict=False,
+    )
+
+    assert [block.text for block in run.latest if block.kind == "user"] == ["first", "last"]
+    assert len(run.latest) == 3 and len(run.inferences) == 1
+    assert str(run.latest[1].payload).count("'a'") + run.latest[1].payload.get("json", "").count('"a"') == levels
+
+
+def test_changing_parsed_records_after_the_import_changes_no_run() -> None:
+    records = [prompt("1", None, "first", cwd="/a"), {"type": "progress", "uuid": "2", "parentUuid": "1", "data": {}}]
+    run = nt.loads(records)
+    before = run.to_dict()
+
+    records[0]["cwd"] = records[0]["message"]["content"] = records[1]["data"]["text"] = "changed"
+
+    assert run.to_dict() == before and run.latest[0].metadata[nt.keys.FIELDS]["cwd"] == "/a"
+
+
 def test_the_usual_parts_become_the_blocks_that_the_codec_makes_of_them(
     shared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

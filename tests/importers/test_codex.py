@@ -136,3 +136,14 @@ def test_an_old_file_of_bare_items_is_read() -> None:
 
     assert run.import_report is not None and run.import_report.format == "codex" and run.id == "old"
     assert [block.kind for block in run.latest] == ["user", "tool_call"]
+
+
+def test_changing_parsed_records_after_the_import_changes_no_run() -> None:
+    records = [META, MODEL, message("user", "Hi"), event("mcp_startup", servers=["a"]), message("assistant", "Hello")]
+    records = json.loads(json.dumps(records))
+    run = nt.loads(records)
+    before = run.to_dict()
+
+    records[0]["payload"]["cwd"] = records[3]["payload"]["servers"] = records[2]["payload"]["content"] = "changed"
+
+    assert run.to_dict() == before and run.fields["session"]["cwd"] == "/work"

@@ -281,6 +281,8 @@ def usage(raw: Mapping[str, Any]) -> Usage:
     rounds = iterations if has_others else [raw]
 
     def total(name: str) -> int:
+        if not has_others:
+            return token_count_of(raw.get(name))
         return sum((token_count_of(counts.get(name)) for counts in rounds), start=UNKNOWN_COUNT)
 
     cache_reads, cache_writes = total("cache_read_input_tokens"), total("cache_creation_input_tokens")

@@ -33,12 +33,12 @@ def history(request: Mapping[str, Any]) -> Turn:
         )
     call_ids: set[str] = set()
     for index, item in enumerate(input_value):
-        if not isinstance(item, Mapping):
+        if not isinstance(item, FrozenDict):
             raise EngineError(f"expected an input item to be an object, got {item!r:.60}", kind="bad_request")
-        block = block_of_item(FrozenDict(item))
+        block = block_of_item(item)
         is_approval = item.get("type") == "mcp_approval_response"  # of a request that the server may have alone
         if block.kind == "tool_use" and is_approval and block.tool_call_id not in call_ids:
-            block = block_of_item(FrozenDict(item), is_run_by_client=False)
+            block = block_of_item(item, is_run_by_client=False)
         if block.kind == "tool_call":
             call_ids.add(block.tool_call_id)
         blocks.append(ORIGINALS.attach(block, raw=item, index=index))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...values.frozen_json import EMPTY_DICT, FrozenDict
+from ...values.blocks import make_block
+from ...values.frozen_json import EMPTY_DICT, FrozenDict, freeze
 from ...values.images import normal_image
 from ...values.turns import Block, Kind
 from ..json_access import json_of, mappings_of, text_of
@@ -16,6 +17,7 @@ CALL_ARGUMENTS = {
     "custom_tool_call": "input",
 }  # types of calls whose arguments stream → the field with them
 TEXT_TYPES = frozenset({"output_text", "input_text", "text"})
+PLAIN_PART = frozenset({"type", "text"})  # the fields of a part that has nothing but a text
 PART_BREAK = "\n\n"  # between the parts of a reasoning summary
 
 
@@ -36,15 +38,17 @@ def block_of_item(item: FrozenDict, *, is_run_by_client: bool = True) -> Block:
             reasoning_parts = (*mappings_of(item.get("summary")), *mappings_of(item.get("content")))
             reasoning_fields = {name: item[name] for name in ("summary", "encrypted_content") if item.get(name)}
             reasoning_text = PART_BREAK.join(filter(None, (text_of(part.get("text")) for part in reasoning_parts)))
-            return Block(Kind.REASONING, {"text": reasoning_text, **reasoning_fields, **id_field}, "assistant")
+            payload = FrozenDict(text=reasoning_text, **reasoning_fields, **id_field)
+            return make_block("reasoning", payload, "assistant")
         case "function_call", {"name": str(name)}:
             args_payload = call_arguments(text_of(item.get("arguments")))
-            return Block(Kind.TOOL_CALL, {"id": text_of(item.get("call_id")), "name": name, **args_payload, **id_field})
+            payload = FrozenDict(id=text_of(item.get("call_id")), name=name, **args_payload, **id_field)
+            return make_block("tool_call", payload)
         case "custom_tool_call", {"name": str(name)}:
             args_payload = {"args": {"input": text_of(item.get("input"))}}
             return Block(Kind.TOOL_CALL, {"id": text_of(item.get("call_id")), "name": name, **args_payload, **id_field})
         case "function_call_output" | "custom_tool_call_output", {"call_id": str(call_id)}:
-            return Block(Kind.TOOL_USE, {"id": call_id, "result": item.get("output"), "error": ""})
+            return make_block("tool_use", FrozenDict(id=call_id, result=item.get("output"), error=""))
         case str(item_type), _ if item_type.endswith(("_output", "_response")):
             return Block(Kind.OTHER, item, "user")
     return Block(Kind.OTHER, item, "assistant")
@@ -54,6 +58,12 @@ def _message(item: FrozenDict, id_field: Mapping[str, Any]) -> Block:
     """Return the block of a message of any role: its text, with its media, annotations and refusal."""
     role, content = text_of(item.get("role")), item.get("content")
     content_parts = [FrozenDict(type="text", text=content)] if isinstance(content, str) else mappings_of(content)
+    if (
+        len(content_parts) == 1
+        and PLAIN_PART.issuperset(content_parts[0])
+        and content_parts[0].get("type") in TEXT_TYPES
+    ):
+        return _text_message(role, FrozenDict(text=text_of(content_parts[0].get("text"))), id_field)
     part_payload: dict[str, list[Any]] = {"annotations": [], "refusal": [], "images": [], "media": []}
     for content_part in content_parts:
         part_type = content_part.get("type")
@@ -70,11 +80,15 @@ def _message(item: FrozenDict, id_field: Mapping[str, Any]) -> Block:
     payload = {"text": text} | {name: values for name, values in part_payload.items() if values}
     if part_payload["refusal"]:
         payload["refusal"] = "".join(part_payload["refusal"])
+    return _text_message(role, freeze(payload), id_field)
+
+
+def _text_message(role: str, payload: FrozenDict, id_field: Mapping[str, Any]) -> Block:
     if role in ("system", "developer"):
-        return Block(Kind.SYSTEM, payload, role)
+        return make_block("system", payload, role)
     if role == "user":
-        return Block(Kind.USER, payload, "user")
-    return Block(Kind.LLM_TEXT, {**payload, **id_field}, "assistant")
+        return make_block("user", payload, "user")
+    return make_block("llm_text", FrozenDict(payload, **id_field) if id_field else payload, "assistant")
 
 
 def _read_image(image_part: Mapping[str, Any]) -> Mapping[str, Any] | None:

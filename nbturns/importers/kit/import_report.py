@@ -101,6 +101,7 @@ class Notes:
         "file",
         "format",
         "guessed",
+        "owns_values",
         "position",
         "prices",
         "record_count",
@@ -114,6 +115,7 @@ class Notes:
         self.file: str = file
         self.position: str = position
         self.strict: bool = strict
+        self.owns_values: bool = False  # the values were parsed for this import, so nobody else can change them
         self.prices: bool = False  # the model calls may get their cost by the price table when they are made
         self.texts_only: bool = False  # for a search: what is neither text nor time nor model call may be left out
         self.record_count: int = 0  # records of the source

@@ -152,7 +152,7 @@ class RequestLayout:
             all_blocks: Sequence[Block] = self._decode_request({self.list_name: messages}).blocks
         except CODEC_ERRORS:
             all_blocks = ()
-        are_objects = all(isinstance(message, Mapping) for message in messages)
+        are_objects = all(isinstance(message, (dict, Mapping)) for message in messages)
         if not are_objects or len(all_blocks) != sum(map(self._count_parts, messages)):
             readable_indexes = [index for index in readable_indexes if self._is_readable(messages[index])]
             readable_messages = [messages[index] for index in readable_indexes]
@@ -187,9 +187,10 @@ class RequestLayout:
         """Report parts of an unknown type and results without an id."""
         for block_index, message_block in enumerate(blocks):
             path = f".{self.parts_name}[{block_index}]" if self.parts_name else ""
-            part_type = str(message_block.payload.get("type", next(iter(message_block.payload), "")))
-            if message_block.kind == "other" and not self.is_known_type(part_type):
-                transcript.unknown(faults.unknown_value("type", part_type), path)
+            if message_block.kind == "other":
+                part_type = str(message_block.payload.get("type", next(iter(message_block.payload), "")))
+                if not self.is_known_type(part_type):
+                    transcript.unknown(faults.unknown_value("type", part_type), path)
             elif message_block.kind == "tool_use" and not message_block.payload.get("id"):
                 transcript.guess(faults.no_result_id(""), path)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ...values.provenance import BRANCH_OF, PARENT_RUN, ROOT_RUN
+from ...values.deferred import is_deferred
+from ...values.frozen_json import EMPTY_DICT
+from ...values.provenance import BRANCH_OF, FIELDS, PARENT_RUN, ROOT_RUN
 from ...values.turns import Run
 from .run_names import name_in_file, sample_name
 
@@ -29,7 +31,8 @@ class RunNumbering:
         """Return the Run with an id and a name, and with the new ids of the Runs before it in its links."""
         new_id, name = f"{self.place}#{self.index}", run.name
         if not name and self.names_runs:
-            name = sample_name(run.fields) or name_in_file(self.place, self.index)
+            fields = EMPTY_DICT if is_deferred(run.metadata, FIELDS) else run.fields  # deferred ones are records
+            name = sample_name(fields) or name_in_file(self.place, self.index)
         self.index += 1
         metadata = run.metadata
         for key in LINKS if self._ids and len(metadata) else ():

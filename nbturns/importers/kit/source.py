@@ -87,6 +87,7 @@ class Source:
         """Return the notes for one conversation of this source."""
         notes = Notes(format, self.file, position, strict=self.strict)
         notes.prices = self.prices
+        notes.owns_values = self._data is NO_DATA and self.open_rows is None
         notes.texts_only = self.texts_only
         return notes
 

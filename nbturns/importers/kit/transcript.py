@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ...values.blocks import make_block
+from ...values.deferred import deferred, stored_metadata
 from ...values.frozen_json import EMPTY_DICT, freeze
 from ...values.inference_results import INFERENCE_ID, INFERENCE_RESULT, FinishClass, InferenceResult
 from ...values.metadata import NO_METADATA, metadata_from_dict
@@ -128,17 +129,18 @@ class Transcript:
         time: Any = None,
     ) -> None:
         """Add existing blocks, such as those of a codec; `extra_fields` go to the first block."""
+        time_text = repr(time) if time and not isinstance(time, str) else time
         for new_block in blocks:
-            metadata_values: dict[str, Any] = {} if self.index is None else {MESSAGE.name: self.index}
+            values: dict[str, Any] = {} if self.index is None else {MESSAGE.name: self.index}
             if extra_fields:
-                metadata_values[FIELDS.name], extra_fields = freeze_or_json(extra_fields), None
-            if time:
-                metadata_values[TIMESTAMP.name] = time if isinstance(time, str) else repr(time)
-            block_metadata = new_block.metadata.with_raw(**metadata_values) if metadata_values else new_block.metadata
+                values[FIELDS.name], extra_fields = freeze_or_json(extra_fields), None
+            if time_text:
+                values[TIMESTAMP.name] = time_text
             if result is not None:
-                call_metadata = {INFERENCE_ID.name: result.inference_id}
-                block_metadata = block_metadata.with_frozen(INFERENCE_RESULT, result, **call_metadata)
-            self.blocks.append(new_block._with(metadata=block_metadata))
+                values[INFERENCE_RESULT.name] = (INFERENCE_RESULT.type, result)
+                values[INFERENCE_ID.name] = result.inference_id
+            block_metadata = new_block.metadata.with_stored_values(values) if values else new_block.metadata
+            self.blocks.append(new_block.with_signature(new_block.id, block_metadata))
             self._positions.append(self.position)
 
     def append_blocks(self, blocks: Sequence[Block]) -> None:
@@ -252,6 +254,14 @@ class Transcript:
             **result_fields,
         )
 
+    def fields_value(self, read_fields: Callable[..., Mapping[str, Any]], *arguments: Any) -> Any:
+        """Return the value of `FIELDS` that `read_fields` returns for its arguments, as metadata stores it.
+
+        It is computed when it is first asked for, unless the values that it is made of belong to somebody else.
+        """
+        arguments = (read_fields, *arguments)
+        return deferred(_frozen_fields, *arguments) if self.notes.owns_values else _frozen_fields(*arguments)
+
     # The whole conversation.
 
     def to_run(
@@ -260,20 +270,22 @@ class Transcript:
         id: str = "",
         name: str = "",
         time: Any = None,
-        extra_fields: Mapping[str, Any] | None = None,
+        extra_fields: Mapping[str, Any] | tuple[Any, Any] | None = None,
         metadata: Mapping[str, Any] = EMPTY_DICT,
     ) -> Run:
         """Return the conversation as a Run: a Turn for each prompt, each with all blocks before it.
 
         Without an `id` the Run gets one when it is read: the name of its file, and its index there. `extra_fields` are fields of the document
-        that no block holds; the keys of `metadata` are full key names.
+        that no block holds. The keys of `metadata` are full key names. Both may be a `fields_value` of records.
         """
         if not self.notes.texts_only:
             check_calls(self.blocks, self.notes, self.position_of, results=self.keeps_results)
         metadata_values = omit_empty(metadata)
         if time:
             metadata_values[TIMESTAMP.name] = time if isinstance(time, str) else repr(time)
-        if extra_fields and (present_fields := omit_empty(extra_fields)):
+        if isinstance(extra_fields, tuple):
+            metadata_values[FIELDS.name] = extra_fields
+        elif extra_fields and (present_fields := omit_empty(extra_fields)):
             metadata_values[FIELDS.name] = freeze_or_json(present_fields)
         return Run(
             turns_by_start(self.blocks, self.turn_starts)
@@ -281,7 +293,7 @@ class Transcript:
             else turns_by_prompt(self.blocks, self.context_starts, self.carried_blocks),
             id=id or self.key,
             name=name,
-            metadata=metadata_from_dict(metadata_values) if metadata_values else NO_METADATA,
+            metadata=stored_metadata(metadata_values) if metadata_values else NO_METADATA,
             import_report=replace(self.notes.report(len(self.blocks)), has_run_id=bool(id)),
         )
 
@@ -372,6 +384,10 @@ def other_block(value: Any, role: str = "") -> Block:
     A value that is nested deeper than a block can hold is kept as the text of its JSON, in `json`.
     """
     return make_block("other", freeze_or_json(value if isinstance(value, Mapping) else {"value": value}, value), role)
+
+
+def _frozen_fields(read_fields: Callable[..., Mapping[str, Any]], *arguments: Any) -> Any:
+    return freeze_or_json(read_fields(*arguments))
 
 
 def freeze_or_json(value: Mapping[str, Any], source: Any = None) -> Any:
