@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import nbturns as nt
+from nbturns.importers import Source, codex
 
 
 def record(type: str, payload: dict[str, Any], second: int = 0) -> dict[str, Any]:
@@ -141,9 +142,9 @@ def test_an_old_file_of_bare_items_is_read() -> None:
 def test_changing_parsed_records_after_the_import_changes_no_run() -> None:
     records = [META, MODEL, message("user", "Hi"), event("mcp_startup", servers=["a"]), message("assistant", "Hello")]
     records = json.loads(json.dumps(records))
-    run = nt.loads(records)
-    before = run.to_dict()
+    run = next(codex.read_rollout(Source.of_data(records)))
+    expected_run = next(codex.read_rollout(Source.of_data(json.loads(json.dumps(records)))))
 
     records[0]["payload"]["cwd"] = records[3]["payload"]["servers"] = records[2]["payload"]["content"] = "changed"
 
-    assert run.to_dict() == before and run.fields["session"]["cwd"] == "/work"
+    assert run == expected_run and run.fields["records"][-1]["payload"]["servers"] == ["a"]
