@@ -117,7 +117,8 @@ def inferred_dtype(values: Iterable[Any]) -> str:
 def _without_overflow(values: list[Any]) -> list[Any]:
     """Return values without the numbers that 64 bits cannot hold: these are damage, and are missing."""
     try:
-        if all(value is None or -MAX_INTEGER <= value <= MAX_INTEGER for value in values):
+        numbers = [value for value in values if value is not None]
+        if not numbers or (min(numbers) >= -MAX_INTEGER and max(numbers) <= MAX_INTEGER):
             return values
         return [value if value is None or -MAX_INTEGER <= value <= MAX_INTEGER else None for value in values]
     except TypeError:  # not a number: reported with its row

@@ -6,14 +6,17 @@ have a vector for every column; `dispatch.py` decides about that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from ..keys import ANSWERED_BY, EDITED
 from ..safety.visible_text import printable
+from ..values.deferred import unfrozen_value
+from ..values.frozen_json import MAX_DEPTH
 from ..values.inference_results import InferenceResult
+from ..values.metadata import Key, Metadata
 from ..values.provenance import FIELDS, OPENAI_CHAT_FIELDS, TIMESTAMP
 from ..values.times import parsed_time
 from ..values.turns import Block, Kind
@@ -63,9 +66,19 @@ class BlockRow(Row):
 
 def extra_of(block: Block) -> str | None:
     """Return the fields of the source that a block has no place for, as JSON."""
+    try:
+        text = _extra_json(block, unfrozen_value)
+    except (ValueError, RecursionError):  # an integer of too many digits, or a value that is nested too deeply
+        return _extra_json(block, Metadata.raw)
+    if text is not None and text.count("{") + text.count("[") > MAX_DEPTH:  # it may be kept as text
+        return _extra_json(block, Metadata.raw)
+    return text
+
+
+def _extra_json(block: Block, read_fields: Callable[[Metadata, Key[Any]], Any]) -> str | None:
     extra_fields: dict[str, Any] = dict(block.extra) if block.extra else {}
     for key in FIELDS_KEYS:
-        if isinstance(value := block.metadata.raw(key), dict):
+        if isinstance(value := read_fields(block.metadata, key), dict):
             extra_fields.update(value)
     if not extra_fields:
         return None

@@ -16,6 +16,7 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..values.deferred import unfrozen_value
 from ..values.provenance import BRANCH_OF, FIELDS, TIMESTAMP
 from ..values.times import parsed_time
 from .arrow_arrays import field
@@ -164,18 +165,20 @@ class _RunKeys:
         chain = 0
         for number, new_block in enumerate(self.blocks):
             block, call = new_block.block, new_block.call
-            chain = digest((chain, block.kind, new_block.text, block.tool_call_id))
+            tool_call_id, uuid = block.tool_call_id, _uuid(new_block)
+            chain = digest((chain, block.kind, new_block.text, tool_call_id))
             self.chain.append(chain)
-            self.strong.append(self._strong_keys(new_block, chain))
-            if block.kind == "tool_use" and block.tool_call_id:
-                self.results[number] = digest(("result", block.tool_call_id, new_block.text))
+            self.strong.append(self._strong_keys(new_block, chain, uuid, tool_call_id))
+            if block.kind == "tool_use" and tool_call_id:
+                self.results[number] = digest(("result", tool_call_id, new_block.text))
+            if source.file and not self.ours and (record_id := uuid or block.id or tool_call_id):
+                self.records.append((record_id, block.kind, new_block.text, tool_call_id))
             if call is not None:
                 self._numbers.setdefault(id(call), []).append(number)
         self.ids = [key for keys in self.strong for key in keys]
         self.ids += [key for call in self.calls for key in self.response_keys(call)]
         self._set_row_keys()
         if source.file and not self.ours:
-            self.records += [record for block in self.blocks if (record := _record(block))]
             self.records += [(call.id,) for call in self.calls if call.is_named]
 
     def _set_row_keys(self) -> None:
@@ -201,21 +204,21 @@ class _RunKeys:
         """Return whether our session made the id of a call; an importer makes it of the position in a file."""
         return self.ours and call.is_named and is_unique(call.id)
 
-    def _strong_keys(self, new_block: NewBlock, chain: int) -> list[int]:
+    def _strong_keys(self, new_block: NewBlock, chain: int, uuid: str, tool_call_id: str) -> list[int]:
         block, call, text, digest = new_block.block, new_block.call, new_block.text, self.digest
         keys = []
         if is_unique(block.id):
             keys.append(digest(("block", block.id, block.kind, text)))
-        if uuid := _uuid(new_block):
+        if uuid:
             keys.append(digest(("record", uuid, block.kind, text)))
         if call is not None:
             if self._has_unique_id(call):
                 keys.append(digest(("call", call.id, block.kind, text)))
             if call.result is not None and call.result.response_id:
-                keys.append(digest(("reply", call.result.response_id, block.kind, text, block.tool_call_id)))
+                keys.append(digest(("reply", call.result.response_id, block.kind, text, tool_call_id)))
         if block.kind in REPLY_KINDS:
             time = parsed_time(block.metadata.raw(TIMESTAMP)) if len(block.metadata) else None
-            keys += reply_keys(digest, chain, block.tool_call_id, time)
+            keys += reply_keys(digest, chain, tool_call_id, time)
         return keys
 
     def find(self, known_ids: set[int], known_chains: set[int], records: Iterable[tuple[str, ...]]) -> set[int]:
@@ -271,7 +274,7 @@ def is_ours(source: RunSource) -> bool:
 def _uuid(new_block: NewBlock) -> str:
     """Return the id of the record of a block, where the source has one."""
     metadata = new_block.block.metadata
-    return record_id(metadata.raw(FIELDS), new_block.block.kind) if len(metadata) else ""
+    return record_id(unfrozen_value(metadata, FIELDS), new_block.block.kind) if len(metadata) else ""
 
 
 def record_id(record_fields: Any, kind: str) -> str:
@@ -279,7 +282,7 @@ def record_id(record_fields: Any, kind: str) -> str:
 
     Only that of a reply may be in a field `id`: samples that are run several times have prompts of one id.
     """
-    if not isinstance(record_fields, Mapping):
+    if not isinstance(record_fields, (dict, Mapping)):
         return ""
     uuid, other_id = record_fields.get("uuid"), record_fields.get("id")
     if isinstance(uuid, str) and uuid:

@@ -10,7 +10,7 @@ from ..engines.anthropic.reply import usage
 from ..engines.anthropic.request import history
 from ..errors import EngineError
 from ..values.frozen_json import EMPTY_DICT, FrozenDict, freeze
-from ..values.inference_results import FinishClass, InferenceResult, Usage
+from ..values.inference_results import FinishClass, InferenceResult, Usage, unchecked_result
 from ..values.turns import Block
 from .claude_code_parts import usual_blocks
 from .kit import faults
@@ -180,8 +180,13 @@ def _fields_value(record: Record, transcript: Transcript) -> Any:
 
 def _extra_fields(record: Record) -> dict[str, Any]:
     """Return the fields of a record and its message that the blocks do not hold, and those in which copies of it differ."""
-    extra_fields = {name: value for name, value in record.raw.items() if name not in READ_FIELDS}
-    extra_fields |= {name: value for name, value in record.message.items() if name not in READ_MESSAGE_FIELDS}
+    extra_fields = dict(record.raw)
+    message_fields = dict(record.message)
+    for name in READ_FIELDS:
+        extra_fields.pop(name, None)
+    for name in READ_MESSAGE_FIELDS:
+        message_fields.pop(name, None)
+    extra_fields |= message_fields
     if record.copies:
         copied_fields = [_different_fields(copy.raw, record.raw) for copy in record.copies]
         extra_fields["copies"] = [fields for fields in copied_fields if fields]
@@ -227,7 +232,7 @@ def _result_of_record(record: Record, inference_id: str) -> InferenceResult:
     finish_class = FinishClass.TOOL_CALLS_PENDING if stop_reason == "tool_use" else FinishClass.of(stop_reason)
     if record.raw.get("isApiErrorMessage") or message.get("model") == SYNTHETIC_MODEL:  # no model answered
         finish_class, token_counts = FinishClass.ERROR, None
-    return InferenceResult(
+    return unchecked_result(
         inference_id=inference_id,
         provider="anthropic",
         model=text_or_empty(message.get("model")),

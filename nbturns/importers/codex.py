@@ -69,6 +69,7 @@ def _read_records(records: Sequence[tuple[str, Any]], notes: Notes) -> Run:
     items = [_item_of(record) for _, record in records]
     item_blocks = _item_blocks(items)
     reader = _RolloutReader(notes, item_blocks)
+    notes.record_count += len(records)
     for (position, record), item, blocks in zip(records, items, item_blocks, strict=True):
         reader.read_record(position, record, item, blocks)
     return reader.to_run()
@@ -117,7 +118,6 @@ class _RolloutReader:
     def read_record(self, position: str, record: Any, item: Any, blocks: list[Block]) -> None:
         transcript = self.transcript
         transcript.begin_record(position)
-        transcript.notes.record_count += 1
         if not isinstance(record, (dict, Mapping)):
             transcript.add_unknown(record, wrong_type("", record, dict))
             return

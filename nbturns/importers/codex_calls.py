@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..values.inference_results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult, Usage
+from ..values.inference_results import INFERENCE_ID, INFERENCE_RESULT, InferenceResult, Usage, unchecked_result
 from ..values.provenance import TIMESTAMP
 from .kit.prices import priced
 from .kit.record_fields import to_number, token_usage
@@ -71,16 +71,19 @@ class CallTracker:
         if self._first_block < len(blocks):
             result = priced(result, self.transcript.notes, blocks[self._first_block].metadata.raw(TIMESTAMP))
         for index in range(self._first_block, len(blocks)):
-            if blocks[index].inference_id == result.inference_id:
-                call_metadata = {INFERENCE_ID.name: result.inference_id}
-                metadata = blocks[index].metadata.with_frozen(INFERENCE_RESULT, result, **call_metadata)
-                blocks[index] = blocks[index]._with(metadata=metadata)
+            block = blocks[index]
+            if block.inference_id == result.inference_id:
+                values = {
+                    INFERENCE_RESULT.name: (INFERENCE_RESULT.type, result),
+                    INFERENCE_ID.name: result.inference_id,
+                }
+                blocks[index] = block.with_signature(block.id, block.metadata.with_stored_values(values))
         self._result = None
 
     def _new_result(self, usage: Usage | None) -> InferenceResult:
         self._call_count += 1
         inference_id = f"{self.transcript.key}/call-{self._call_count}".lstrip("/")
-        return InferenceResult(inference_id=inference_id, provider="openai", model=self.model, usage=usage)
+        return unchecked_result(inference_id=inference_id, provider="openai", model=self.model, usage=usage)
 
 
 def _difference(total: Any, earlier_total: Any) -> Any:

@@ -102,7 +102,19 @@ class ReadableTurns:
 
 
 def _unreadable_names(metadata: Metadata, keys: Iterable[Key[Any]]) -> list[str]:
-    return [key.name for key in keys if len(metadata) and not _is_readable(metadata.get, key)]
+    values = metadata._values  # most keys are in no metadata, and most values are texts or were made of their type
+    return [
+        key.name
+        for key in keys
+        if key.name in values and not _has_type(values[key.name], key) and not _is_readable(metadata.get, key)
+    ]
+
+
+def _has_type(stored_value: Any, key: Key[Any]) -> bool:
+    """Return True for a text under a key of texts, and for a value that was stored with the type of its key."""
+    if type(stored_value) is tuple:
+        return stored_value[0] is key.type
+    return type(stored_value) is str and key.type is str
 
 
 def _is_readable(read: Callable[[Any], Any], argument: Any) -> bool:

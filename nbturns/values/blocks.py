@@ -88,7 +88,8 @@ class Block:
     @property
     def name(self) -> str:
         """The name of the called tool; "" for other blocks."""
-        return str(self.payload.get("name") or "")
+        name = self.payload.get("name")
+        return name if type(name) is str else str(name or "")
 
     @property
     def args(self) -> FrozenDict:
@@ -111,7 +112,8 @@ class Block:
     @property
     def error(self) -> str:
         """The error message of a tool; "" when there is none."""
-        return str(self.payload.get("error") or "")
+        error = self.payload.get("error")
+        return error if type(error) is str else str(error or "")
 
     @property
     def images(self) -> FrozenList:

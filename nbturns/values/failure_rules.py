@@ -27,6 +27,12 @@ FAILED: tuple[str, ...] = (
     r"\"(?:is_error|isError)\"\s*:\s*true\b",
     r"(?:command not found|No such file or directory)\s*\Z",
 )
+NEEDED_TEXTS: dict[str, tuple[str, ...]] = {  # a text without any of these does not match, and is not searched
+    r"(?m)^Traceback \(most recent call last\):": ("Traceback (most recent call last):",),
+    r"(?i)<(?:returncode|exit_code)>\s*-?[1-9]\d*\s*</": ("<",),
+    r"\"(?:is_error|isError)\"\s*:\s*true\b": ('"is_error"', '"isError"'),
+    r"(?:command not found|No such file or directory)\s*\Z": ("command not found", "No such file or directory"),
+}
 TEXT_LIMIT = 100_000  # characters of a result that are searched
 
 FailureRule = Callable[[Any], bool]  # of a row of `tool_calls`
@@ -69,11 +75,15 @@ def failure_pattern(failed: str | re.Pattern[str] | None = None) -> Callable[[st
         raise MisuseError(f"failed={failed!r:.60} is not a regular expression: {error}") from None
     if failed is None:
         patterns = [_joined_beginnings(), *(pattern for pattern in patterns if BEGINNING not in pattern.pattern)]
-    searches = tuple(pattern.search for pattern in patterns)
+    searches = [(pattern.search, NEEDED_TEXTS.get(pattern.pattern, ("",))) for pattern in patterns]
 
     def finds_failure(text: str) -> bool:
         text = text[:TEXT_LIMIT]
-        return any(search(text) for search in searches)
+        for search, needed_texts in searches:
+            for needed_text in needed_texts:
+                if needed_text in text and search(text):
+                    return True
+        return False
 
     return finds_failure
 

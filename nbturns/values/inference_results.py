@@ -116,7 +116,13 @@ class Usage:
         return self.cached_tokens
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Usage)))
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.cache_creation_input_tokens + other.cache_creation_input_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the counts as plain data, under geppetto's names; counts of 0 after the first two are left out."""
@@ -195,7 +201,7 @@ class InferenceResult:
         values = list(_field_values(self))
         for name, value in changes.items():
             values[_FIELD_NAMES.index(name)] = value
-        return _make_result(*values)
+        return unchecked_result(*values)
 
     @property
     def raw(self) -> FrozenDict | None:
@@ -218,7 +224,7 @@ class InferenceResult:
     ) -> InferenceResult:
         """Return this record with the values that only the caller of the engine has; its own times take precedence."""
         first_token_known = self.time_to_first_token_ms is not None
-        return _make_result(
+        return unchecked_result(
             inference_id,
             self.provider,
             self.model,
@@ -286,7 +292,7 @@ class InferenceResult:
 _FIELD_NAMES = tuple(f.name for f in fields(InferenceResult) if f.init)
 _FREE_NAMES = frozenset(_FIELD_NAMES) - {"provider", "finish_class", "extra", "error"}  # of fields that are not checked
 _field_values = attrgetter(*_FIELD_NAMES)
-_make_result = unchecked_constructor(InferenceResult)
+unchecked_result = unchecked_constructor(InferenceResult)
 _FIELD_TYPES: dict[str, Any] = {
     **dict.fromkeys(
         ("inference_id", "provider", "model", "stop_reason", "finish_class", "request_id", "response_id"), str

@@ -221,12 +221,15 @@ class Metadata:
 
     def __getitem__(self, key: Key[T]) -> T:
         name = key.name if type(key) is Key else _require_key(key).name
-        stored_value = self._values[name]
+        stored_value: Any = self._values[name]
+        value: T
         if type(stored_value) is str and key.type is str:  # no other type is asked for more often
-            return cast(T, stored_value)
+            value = stored_value  # type: ignore[assignment]
+            return value
         decoded_value = stored_value if type(stored_value) is tuple else self._decoded.get(name)
         if decoded_value is not None and decoded_value[0] is key.type:
-            return cast(T, decoded_value[1])
+            value = decoded_value[1]
+            return value
         value = key.decode(_disk_shape(stored_value))
         if _is_immutable(value):
             self._decoded = {**self._decoded, name: (key.type, value)}

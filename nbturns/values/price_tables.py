@@ -109,8 +109,10 @@ def _genai_cost(
     has_variant = any(variant.when.items() <= context.items() for variant in variants)
     share = 1.0 if has_variant or not context else TIER_SHARES.get(tier or speed)
     moment = at.astimezone(UTC)
-    model_price = model.get_prices(moment, context) if has_variant else model.get_prices(moment)
-    prices = _prices_of(model_price, usage.input_tokens)
+    if has_variant:  # a new object for each call
+        prices = _prices_of(model.get_prices(moment, context), usage.input_tokens)
+    else:
+        prices = _listed_prices(model.get_prices(moment), usage.input_tokens)
     return None if prices is None or share is None else prices.cost(usage, hour_tokens) * share
 
 
@@ -141,6 +143,20 @@ def _genai_model(provider: str, name: str) -> Any:
             continue
         return model
     return None
+
+
+_FLAT_PRICES: dict[int, tuple[Any, Prices | None]] = {}  # with the entry of genai-prices, by its identity
+
+
+def _listed_prices(model_price: Any, input_tokens: int) -> Prices | None:
+    """Return the prices of an entry of genai-prices; those that do not depend on the number of tokens are kept."""
+    flat_prices = _FLAT_PRICES.get(id(model_price))
+    if flat_prices is not None:
+        return flat_prices[1]
+    prices = _prices_of(model_price, input_tokens)
+    if not any(hasattr(price, "tiers") for price in vars(model_price).values()):
+        _FLAT_PRICES[id(model_price)] = model_price, prices
+    return prices
 
 
 def _prices_of(model_price: Any, input_tokens: int) -> Prices | None:

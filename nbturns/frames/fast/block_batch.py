@@ -10,9 +10,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from ...keys import ANSWERED_BY, EDITED
 from ...values.frozen_json import MAX_DEPTH
 from ...values.inference_results import InferenceResult
-from ...values.label_values import labels_of
+from ...values.label_values import LABELS, labels_of
 from ...values.turns import Block
 from ..arrow_arrays import to_json
 from ..block_frame import answerer_of, extra_of, is_edited, time_of
@@ -34,6 +35,7 @@ KIND_ROLES: dict[tuple[str, str | None], int] = {
 }
 SYSTEM, DEVELOPER, USER, REPLY, CALL, RESULT, REASONING = KIND_ROLES.values()
 
+MARK_NAMES = frozenset(key.name for key in (ANSWERED_BY, EDITED, LABELS))
 MAX_LEVELS = MAX_DEPTH - 4  # nesting of a value that fits a Block even inside a few mappings of ours
 
 
@@ -171,13 +173,18 @@ class BlockBatch:
                 self.extras[row] = extra
             if (time := time_of(block)) is not None:
                 self.times[row] = time
-            if (answerer := answerer_of(block)) is not None:
-                self.answerers[row] = answerer
-            if is_edited(block):
-                self.edits[row] = True
-            if (labels := joined_labels(labels_of(block))) is not None:
-                self.labels[row] = labels
+            if not MARK_NAMES.isdisjoint(block.metadata):
+                self._add_marks(row, block)
         return row
+
+    def _add_marks(self, row: int, block: Block) -> None:
+        """Add the values of blocks that people or a session of ours have marked."""
+        if (answerer := answerer_of(block)) is not None:
+            self.answerers[row] = answerer
+        if is_edited(block):
+            self.edits[row] = True
+        if (labels := joined_labels(labels_of(block))) is not None:
+            self.labels[row] = labels
 
 
 def summary_of(result: InferenceResult | None) -> CallSummary:

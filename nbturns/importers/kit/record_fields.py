@@ -87,7 +87,7 @@ def to_float(value: Any) -> float | None:
 
 def token_count(value: Any) -> int:
     """Return a number of tokens; UNKNOWN_COUNT for anything that is not a number."""
-    number = to_number(value)
+    number = value if type(value) is int else to_number(value)
     return UNKNOWN_COUNT if number is None else int(number)
 
 

@@ -259,8 +259,9 @@ class Transcript:
 
         It is computed when it is first asked for, unless the values that it is made of belong to somebody else.
         """
-        arguments = (read_fields, *arguments)
-        return deferred(_frozen_fields, *arguments) if self.notes.owns_values else _frozen_fields(*arguments)
+        if self.notes.owns_values:
+            return deferred(read_fields, *arguments, freeze_value=freeze_or_json)
+        return freeze_or_json(read_fields(*arguments))
 
     # The whole conversation.
 
@@ -384,10 +385,6 @@ def other_block(value: Any, role: str = "") -> Block:
     A value that is nested deeper than a block can hold is kept as the text of its JSON, in `json`.
     """
     return make_block("other", freeze_or_json(value if isinstance(value, Mapping) else {"value": value}, value), role)
-
-
-def _frozen_fields(read_fields: Callable[..., Mapping[str, Any]], *arguments: Any) -> Any:
-    return freeze_or_json(read_fields(*arguments))
 
 
 def freeze_or_json(value: Mapping[str, Any], source: Any = None) -> Any:
