@@ -39,7 +39,7 @@ class Sample:
     def records(self) -> list[Mapping[str, Any]]:
         """The first JSON objects: those of the lines, of the list that is the document, or the document itself."""
         candidates = self.value if isinstance(self.value, list) and self.value else self.values
-        return [value for value in candidates[:SAMPLE_VALUES] if isinstance(value, Mapping)]
+        return [value for value in candidates[:SAMPLE_VALUES] if isinstance(value, (dict, Mapping))]
 
     @property
     def record(self) -> Mapping[str, Any]:
