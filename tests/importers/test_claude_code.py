@@ -10,6 +10,7 @@ import pytest
 
 import nbturns as nt
 from nbturns.importers import Source, claude_code, claude_code_records
+from nbturns.importers.kit import transcript
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "transcripts"
 
@@ -253,6 +254,19 @@ def test_a_tool_call_that_is_nested_too_deeply_costs_no_other_record(tmp_path: P
     assert str(run.latest[1].payload).count("'a'") + run.latest[1].payload.get("json", "").count('"a"') == levels
 
 
+@pytest.mark.parametrize("levels", [0, 98, 99, 150, 250])
+def test_the_column_of_extra_fields_has_the_fields_that_the_block_keeps(tmp_path: Path, levels: int) -> None:
+    records = [prompt(f"{level}", None, "text", toolUseResult=nested(level), slug=None) for level in (levels, 1)]
+    (run,) = load(tmp_path, *records, strict=False)
+
+    extras = nt.frames.blocks(tmp_path / "session.jsonl").extra  # before the values of the blocks are asked for
+
+    kept_fields = [block.metadata[nt.keys.FIELDS] for block in run.latest]
+    assert [json.loads(extra) for extra in extras] == [
+        {name: value for name, value in fields.items() if value is not None} for fields in kept_fields
+    ]
+
+
 def test_changing_parsed_records_after_the_import_changes_no_run() -> None:
     records = [prompt("1", None, "first", cwd="/a"), {"type": "progress", "uuid": "2", "parentUuid": "1", "data": {}}]
     run = next(claude_code.read_session(Source.of_data(records)))
@@ -275,3 +289,17 @@ def test_the_usual_parts_become_the_blocks_that_the_codec_makes_of_them(
     monkeypatch.setattr(claude_code_records, "usual_blocks", lambda *_: None)
 
     assert [run.to_dict() for path in paths for run in nt.load_all(path)] == usual
+
+
+def test_deferred_fields_give_the_same_runs_and_frames(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = [shared / "transcripts/more" / name for name in ("claude-code", "codex", "iflow")]
+    paths = [FIXTURES / "claude-code.jsonl", *sorted(path for folder in folders for path in folder.glob("*.json*"))]
+
+    def read_all() -> list[Any]:
+        frames = [nt.frames.read(path).blocks.to_dict("records") for path in paths]
+        return [repr(frames), *(run.to_dict() for path in paths for run in nt.load_all(path))]
+
+    values = read_all()
+    monkeypatch.setattr(transcript, "deferred", lambda read, *values, freeze_value: freeze_value(read(*values)))
+
+    assert read_all() == values
