@@ -44,10 +44,11 @@ class NbturnsError(Exception):
 
 
 def printable_message(text: str) -> str:
-    """Return a text that is safe to print."""
+    """Return a text that is safe to print and has no key that was passed in a wrong place."""
+    from .safety.secret_texts import without_known_keys
     from .safety.visible_text import visible
 
-    return visible(text)
+    return visible(without_known_keys(text))
 
 
 class LoadError(NbturnsError):

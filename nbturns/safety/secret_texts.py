@@ -28,6 +28,7 @@ PUBLIC_NAME = re.compile(r"(_tokens|Tokens|cache_key|credit_token)$")  # names l
 SECRET_PREFIX = re.compile(
     r"(Bearer +|Basic +|sk-|gsk_|xai-|AIza|hf_|pplx-|ghp_|gho_|github_pat_|glpat-|xox[abp]-|AKIA|eyJ)\S{8}"
 )
+KEY_IN_TEXT = re.compile(rf"(?<![A-Za-z0-9])({SECRET_PREFIX.pattern})[^\s\"'<>,;)]{{8,}}")
 LONGEST_PATH_WORD = 16  # characters from which on an unknown part of a path is a secret and not a word
 WORD_RUN = re.compile(r"[A-Za-z0-9]+")
 PLACEHOLDERS = frozenset({"bearer", "basic", "ollama", "lm-studio", "none", "unused", "dummy", "not-needed", "no-key"})
@@ -99,6 +100,11 @@ def looks_secret(text: object) -> bool:
     if SECRET_PREFIX.search(text):
         return True
     return any(_is_random(run) for run in WORD_RUN.findall(text[:10_000]))
+
+
+def without_known_keys(text: str) -> str:
+    """Return a text with "…" in place of the keys in it that a known prefix and a digit tell."""
+    return KEY_IN_TEXT.sub(lambda key: HIDDEN_TEXT if any(map(str.isdigit, key[0])) else key[0], text)
 
 
 def is_key(text: str) -> bool:

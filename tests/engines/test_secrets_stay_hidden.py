@@ -318,3 +318,29 @@ def test_a_secret_is_removed_in_every_notation(secret: str) -> None:
 
 
 assert sys.version_info >= (3, 11)  # notes of exceptions
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        nt.Session,
+        nt.load_profiles,
+        nt.replay,
+        nt.load,
+        nt.view,
+        lambda key: nt.Session(nt.scripted("x")).ask(f"q{key}", limit=key),
+        lambda key: nt.loads("{}", format=key),
+        lambda key: nt.frames.blocks(nt.example(), backend=key),
+        lambda key: nt.save(nt.example(), key),
+        lambda key: nt.library(agent=key),
+    ],
+)
+@pytest.mark.parametrize(
+    "key", ["sk-proj-Ab1Cd2Ef3Gh4Ij5Kl6Mn7", "AIzaSyA1b2C3d4E5f6G7h8I9j0", "ghp_a1B2c3D4e5F6g7H8i9J0"]
+)
+def test_a_key_in_any_wrong_place_is_in_no_message(mistake: Any, key: str) -> None:
+    with pytest.raises(nt.NbturnsError) as caught:
+        mistake(key)
+    assert key not in str(caught.value)
+    assert key not in repr(caught.value)
+    assert key not in str(getattr(caught.value, "reason", ""))
