@@ -3,8 +3,9 @@
 Messages have ids, `toolCalls` and `toolCallId`; the input of a run (`RunAgentInput`) has them with a thread.
 Events (`TEXT_MESSAGE_CONTENT`, `TOOL_CALL_ARGS`, …, in JSON Lines, a list or an event stream) are joined to
 messages first, by `ag_ui_events`. Events that belong to no message (state, custom) are `other` blocks; those
-of a run (`RUN_STARTED`, `STEP_STARTED`) are kept in the Run's metadata. Source: AG-UI's `core/types` and
-`core/events`.
+of a run (`RUN_STARTED`, `STEP_STARTED`) are kept in the Run's metadata. Source: ag-ui-protocol/ag-ui at
+821b8c227c6f, sdks/typescript/packages/core/src/types.ts and events.ts, sdks/python/ag_ui/core/types.py and events.py (the
+same names in snake case).
 """
 
 from __future__ import annotations

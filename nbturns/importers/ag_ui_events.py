@@ -1,4 +1,8 @@
-"""Events of AG-UI, joined to the messages that they make."""
+"""Events of AG-UI, joined to the messages that they make.
+
+Source: ag-ui-protocol/ag-ui at 821b8c227c6f, sdks/typescript/packages/core/src/events.ts (types of events and their
+fields).
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
 """AgentV's transcripts: lines with a message each, of one or more tests.
 
-The rows of one `test_id` and `target` are a conversation. A message has `tool_calls` with a `tool`, an `input`, and the `output`
-where the tool has run; `token_usage` is that of its model call. `source` names the session, its model and its directory,
-`transcript_token_usage`, `transcript_duration_ms` and `transcript_cost_usd` are totals of the conversation: they are kept in
-the fields of the Run, because no model call has them. Source: EntityProcess/agentv, packages/core/src/import/types.ts
-(`TranscriptJsonLine`, `TranscriptToolCallJsonLine`; schema version `agentv.transcript.v1`).
+The rows of one `test_id` and `target` are a conversation. A message has `tool_calls` with a `tool`, an `input`, and the
+`output` where the tool has run; `token_usage` is that of its model call. `source` names the session, its model and its
+directory, `transcript_token_usage`, `transcript_duration_ms` and `transcript_cost_usd` are totals of the conversation: they
+are kept in the fields of the Run, because no model call has them. Source: EntityProcess/agentv at 58f316ca24e3,
+packages/core/src/import/types.ts (`TranscriptJsonLine`, `TranscriptToolCallJsonLine`; schema version
+`agentv.transcript.v1`).
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 A session begins with `# aider chat started at …`. Lines of the user begin with `#### `, lines of aider itself
 with `> `, the others are the model's. aider's own lines belong to no message: `other` blocks with a text.
-A line of the model that begins with one of these marks cannot be distinguished from them. Source: aider's
-`io.py`, which writes the file, and `utils.py`, which reads it.
+A line of the model that begins with one of these marks cannot be distinguished from them. Source:
+Aider-AI/aider at 5dc9490bb35f, aider/io.py (`append_chat_history`, which writes the file) and aider/utils.py
+(`split_chat_history_markdown`, which reads it).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Anthropic Messages: requests, replies, pairs of both, lists of messages.
 
-Source: Anthropic's Messages reference: a `system` field next to the messages, contents that are a text or
-content blocks (`text`, `image`, `tool_use`, `tool_result`, `thinking`, …), replies of the type "message".
+Source: Anthropic's Messages reference; anthropics/anthropic-sdk-python at 009b035305e0, src/anthropic/types
+(`MessageCreateParams`, `Message`, `ContentBlock`, `Usage`): a `system` field next to the messages, contents that are a text
+or content blocks (`text`, `image`, `tool_use`, `tool_result`, `thinking`, …), replies of the type "message".
 """
 
 from __future__ import annotations

@@ -1,14 +1,16 @@
 """Antigravity's conversations: `~/.gemini/antigravity*/brain/<id>/.system_generated/logs/transcript.jsonl`, and three exports.
 
-A step has an index, a source and a type: `USER_INPUT` is a prompt, `PLANNER_RESPONSE` one model call, other steps of the model
-are the results of its calls, in their order, because calls have no ids; `CHECKPOINT` is the summary after a compaction. The
-settings in a prompt name the model. Steps may be out of order in the file, and a step that is written again replaces the
-first. A trajectory (`<id>.trajectory.json`, `agy-reader`) has the same steps with their content in a field of their own, ids of calls, and
-the tokens of each generation: the output includes the thoughts. The Markdown of the language server has headings for prompts and
-replies. Source: getagentseal/codeburn at ed8fa3af3d58, tests/fixtures/antigravity-cli-current (steps); kenn-io/agentsview at
-538600744d1b, internal/parser/antigravity_cli.go (`agyTrajectory`, `agyStep`, `agyChatModelUsage`); Sinity/polylogue at
-d250e578bf73, polylogue/sources/parsers/antigravity.py (`markdown_export_payload`). `usage`, `exit_code` and `error` of a step are
-in transcripts that other public repositories quote; no document describes them.
+A step has an index, a source and a type: `USER_INPUT` is a prompt, `PLANNER_RESPONSE` one model call, other steps of the
+model are the results of its calls, in their order, because calls have no ids; `CHECKPOINT` is the summary after a
+compaction. The settings in a prompt name the model. Steps may be out of order in the file, and a step that is written again
+replaces the first. A trajectory (`<id>.trajectory.json`, `agy-reader`) has the same steps with their content in a field of
+their own, ids of calls, and the tokens of each generation: the output includes the thoughts. The Markdown of the language
+server has headings for prompts and replies. Source: getagentseal/codeburn at ed8fa3af3d58,
+tests/fixtures/antigravity-cli-current (steps); kenn-io/agentsview at 538600744d1b, internal/parser/antigravity_cli.go
+(`agyTrajectory`, `agyStep`, `agyChatModelUsage`); Sinity/polylogue at d250e578bf73,
+polylogue/sources/parsers/antigravity.py (`markdown_export_payload`). `usage`, `exit_code` and `error` of a step are in
+transcripts that other public repositories quote; no document describes them, nor the steps `USER_IMPLICIT`,
+`EPHEMERAL_MESSAGE`, `CONVERSATION_HISTORY` and `KNOWLEDGE_ARTIFACTS`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,9 @@
 A trajectory has steps of a system, a user or an agent. A step of an agent is one model call: its reasoning
 and text, its tool calls, the observations with their results, and its metrics (`prompt_tokens` includes the
 cache). An observation without the id of a call belongs to an action that was not a tool call: it is a
-`tool_use` without an id. Source: Harbor's RFC 0001 "Agent Trajectory Format".
+`tool_use` without an id. Source: Harbor 0.26.0,
+harbor/models/trajectories (`Trajectory`, `Step`, `Observation`, `ObservationResult`, `Metrics`, `SubagentTrajectoryRef`:
+all fields read, and the versions that added them); names of counts in `metrics.extra` are those of agents.
 """
 
 from __future__ import annotations

@@ -2,8 +2,10 @@
 
 A content is a list of parts, each an object with one field that names its type: `text`, `toolUse`, `toolResult`,
 `reasoningContent`, `image`. A reply has `output.message`, `stopReason`, `usage` and `metrics`. Strands keeps the same
-messages, one in a file or all in a list. Source: AWS's API reference, "Converse" and "Message"; strands-agents/
-sdk-python, src/strands/types/content.py and session.py.
+messages, one in a file or all in a list. Source: AWS's API reference, "Converse" and "Message"; botocore 1.43.117,
+data/bedrock-runtime/2023-09-30/service-2.json (`ConverseRequest`, `ConverseResponse`, `ContentBlock`, `TokenUsage`: all
+fields read); strands-agents/sdk-python at 1232230daa43, src/strands/types/content.py and session.py (`message_id`,
+`created_at`, `session_id`).
 """
 
 from __future__ import annotations

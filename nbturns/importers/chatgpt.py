@@ -4,7 +4,9 @@ A conversation is a tree (`mapping`: nodes with a message, a parent, children): 
 regenerated answer are branches. Each path from the root to a leaf is a Run, the one on screen
 (`current_node`) first; two paths share the blocks that they have in common. `recipient` is the tool that a
 message calls, messages of the `tool` are results; they have no ids, so a result belongs to the call that it
-is a child of. Source: exports of 2023 to 2026; OpenAI does not document their shape.
+is a child of. OpenAI does not document the shape. Source: exports of 2023 to 2026;
+Sinity/polylogue at d250e578bf73, polylogue/sources/parsers/chatgpt.py, browser-extension/src/backfill/page_transport.js
+(`finish_details`) and tests/unit/sources/test_parsers_chatgpt.py (`is_visually_hidden_from_conversation`).
 """
 
 from __future__ import annotations

@@ -6,7 +6,17 @@ one content block: records with the same message id are of one model call. Recor
 edited, a session rewound) is a Run of its own, with the records before it, and so is each sidechain,
 the conversation of a subagent.
 
-Records of Claude Code's bookkeeping (file snapshots, queues, summaries) are kept in the Run's metadata.
+Records of Claude Code's bookkeeping (file snapshots, queues, summaries) are kept in the Run's metadata. Not read are
+`sessions-index.json`, an index of the sessions in a folder, and `agent-<id>.meta.json`, the kind of a subagent.
+
+Source: anthropics/claude-agent-sdk-python at e8bde60164f9, src/claude_agent_sdk/_internal/sessions.py (`parentUuid`,
+`logicalParentUuid`, `isSidechain`, the folders), session_import.py (`.meta.json`), session_mutations.py
+(`content-replacement`) and types.py (`parent_tool_use_id`); oneryalcin/agent-schemas at dfa9f8f10f1d,
+claude-code/v2.1.144/session.schema.json (records and their fields, `isApiErrorMessage`, most types of bookkeeping);
+simonw/claude-code-transcripts at cad133d9132a, src/claude_code_transcripts/__init__.py (`loglines`); Sinity/polylogue at
+d250e578bf73, docs/providers/claude-code.md (`sessions-index.json`). Of the types `saved_hook_context`,
+`speculation-accept`, `task-summary`, `attribution-snapshot` and `agent-color` no such source is known; their records are
+kept like the others.
 """
 
 from __future__ import annotations

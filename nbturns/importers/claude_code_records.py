@@ -1,4 +1,7 @@
-"""The records of a Claude Code session as blocks."""
+"""The records of a Claude Code session as blocks.
+
+Sources: see `claude_code.py`.
+"""
 
 from __future__ import annotations
 

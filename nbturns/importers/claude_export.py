@@ -3,7 +3,8 @@
 A conversation has `chat_messages` of a human or the assistant, each with its content blocks (`text`,
 `thinking`, `tool_use`, `tool_result`) and the same again as a plain `text`; older exports have the text only.
 What was pasted or attached is in `attachments`, with the text that the model was given. Messages name their
-parents, so there may be branches. Source: exports of 2023 to 2026; Anthropic does not document their shape.
+parents, so there may be branches. Anthropic does not document the shape. Source: exports of 2023 to 2026;
+Sinity/polylogue at d250e578bf73, polylogue/sources/parsers/claude/ai_parser.py.
 """
 
 from __future__ import annotations

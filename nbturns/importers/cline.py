@@ -1,16 +1,18 @@
 """Tasks of Cline, Roo Code and Kilo Code, and sessions of Cline's command line.
 
-A task is a folder: `api_conversation_history.json` has its messages, like those of Anthropic's API, `ui_messages.json` what the
-page shows, with the tokens of each request; `task_metadata.json` the models, `history_item.json` (Roo) the name, the
-workspace and the task that started it. The messages are read with the other files; the page alone is read where they
-are not there. In older versions tools are written as tags in texts. Roo keeps what it condensed: a message with
-`isSummary` begins a context, and so does a mark where earlier messages were truncated. A session of the command line has
-its counts at each message. Source: cline/cline at 21cb8d2525bc, apps/vscode/src/shared/messages/content.ts and metrics.ts
-(`ClineStorageMessage`: `modelInfo`, `metrics`, `ts`), core/storage/disk.ts (names of files), sdk/packages/core/fixtures/
-session (sessions: `metrics` whose `inputTokens` include the cache, `metadata.fork`); RooCodeInc/Roo-Code at cb836567180a,
-src/core/task-persistence/apiMessages.ts (`isSummary`, `truncationParent`), packages/types/src/history.ts
-(`parentTaskId`, `workspace`); getagentseal/codeburn at ed8fa3af3d58, src/providers/vscode-cline-parser.ts (`<model>` and
-the directory in texts).
+A task is a folder: `api_conversation_history.json` has its messages, like those of Anthropic's API, `ui_messages.json` what
+the page shows, with the tokens of each request; `task_metadata.json` the models, `history_item.json` (Roo) the name, the
+workspace and the task that started it. The messages are read with the other files; the page alone is read where they are
+not there. In older versions tools are written as tags in texts. Roo keeps what it condensed: a message with `isSummary`
+begins a context, and so does a mark where earlier messages were truncated. A session of the command line has its counts at
+each message. Source: cline/cline at 21cb8d2525bc, apps/vscode/src/shared/messages/content.ts and metrics.ts
+(`ClineStorageMessage`: `modelInfo`, `metrics`, `ts`), core/storage/disk.ts (names of files: `settings.json` and
+`context_history.json` are not read, nor is the list of `core/task/focus-chain/file-utils.ts`,
+`focus_chain_taskid_<id>.md`), sdk/packages/core/fixtures/session (sessions: `metrics` whose `inputTokens` include the
+cache, `metadata.fork`); RooCodeInc/Roo-Code at cb836567180a, src/core/task-persistence/apiMessages.ts (`isSummary`,
+`truncationParent`), packages/types/src/history.ts (`parentTaskId`, `workspace`) and src/shared/globalFileNames.ts
+(`history_item.json`); getagentseal/codeburn at ed8fa3af3d58, src/providers/vscode-cline-parser.ts (`<model>` and the
+directory in texts).
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Tools of Cline in texts: a call is written as tags, `<read_file><path>…</path></read_file>`, and its result as a text.
 
-Source: RooCodeInc/Roo-Code at cb836567180a, packages/types/src/tool.ts (the names); cline/cline at 21cb8d2525bc,
-apps/vscode/src/core/prompts/responses.ts ("The user denied this operation.", "The tool execution failed with the
-following error"); kenn-io/agentsview at 538600744d1b, internal/parser/kilo_legacy.go ("[read_file for 'a'] Result:").
+Source: RooCodeInc/Roo-Code at cb836567180a, packages/types/src/tool.ts (the names; `fetch_instructions` is of older
+versions); cline/cline at 21cb8d2525bc, apps/vscode/src/core/prompts/responses.ts ("The user denied this operation.", "The
+tool execution failed with the following error"); kenn-io/agentsview at 538600744d1b, internal/parser/kilo_legacy.go
+("[read_file for 'a'] Result:").
 """
 
 from __future__ import annotations

@@ -2,9 +2,10 @@
 
 A line has a time, a type and a payload. A `response_item` is an item of the Responses API; an `event_msg` repeats it for
 the screen, has the tokens of a call (`token_count`) or says what else happened; `turn_context` names the model; a
-`compacted` record begins a new context with a summary. Items up to a token count are of one model call. Events whose
-text no item has are blocks, the others are kept in the Run's metadata. Source: openai/codex, codex-rs/protocol/src/
-protocol.rs (`RolloutItem`, `EventMsg`, `TokenUsageInfo`, `SessionMeta`) and models.rs (`ResponseItem`).
+`compacted` record begins a new context with a summary. Items up to a token count are of one model call. Events whose text
+no item has are blocks, the others are kept in the Run's metadata. Source: openai/codex, codex-rs/protocol/src/protocol.rs
+at edb4efee49ae (`RolloutItem`, `EventMsg`, `TokenUsageInfo`, `SessionMeta`) and models.rs at 152e7caecdc1 (`ResponseItem`);
+kenn-io/agentsview at 538600744d1b, internal/parser/codex.go (sessions of subagents).
 """
 
 from __future__ import annotations

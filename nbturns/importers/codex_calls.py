@@ -1,4 +1,7 @@
-"""The model calls of a Codex rollout, which its token counts name."""
+"""The model calls of a Codex rollout, which its token counts name.
+
+Sources: see `codex.py`.
+"""
 
 from __future__ import annotations
 

@@ -2,8 +2,10 @@
 
 `assistant.message` has a text and the tool calls of one model call; arguments and results are in the events of the
 tool (`tool.execution_start`, `tool.execution_complete`). Events with a `parentToolCallId` are those of a subagent. Other
-events are kept in the Run's metadata, `session.shutdown` with its counts of the whole session among them. Source:
-jayparikh/agentviz at 33cb8c340e51, src/lib/copilotCliParser.js and its fixtures; github/copilot-sdk, session events.
+events are kept in the Run's metadata, `session.shutdown` with its counts of the whole session among them. `workspace.yaml`
+in the same folder has the directory and the name of the session, and is not read. Source: github/copilot-sdk at
+cc0438d66e3e, nodejs/src/generated/session-events.ts (events and their fields) and go/internal/e2e/session_fs_e2e_test.go
+(`workspace.yaml`); jayparikh/agentviz at 33cb8c340e51, src/lib/copilotCliParser.ts and its fixtures.
 """
 
 from __future__ import annotations

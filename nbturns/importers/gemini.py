@@ -1,7 +1,8 @@
 """Gemini contents: requests, replies (`candidates`), pairs of both, lists of contents.
 
-Source: Google's generateContent reference: `contents` of roles user and model, whose `parts` have no
-type but a name (`text`, `functionCall`, `functionResponse`, `inlineData`, …), in camel or snake case.
+Source: Google's generateContent reference; googleapis/python-genai at 66807187f212, google/genai/types.py: `contents` of
+roles user and model, whose `parts` have no type but a name (`text`, `functionCall`, `functionResponse`, `inlineData`, …),
+in camel or snake case.
 """
 
 from __future__ import annotations

@@ -3,8 +3,10 @@
 A message of the type `gemini` is one model call: its thoughts, its text, its tool calls with their results, its
 tokens (`input` includes the cache; `thoughts` are not part of `output`). In JSON Lines a later line with the id of a
 message replaces it, `$set` changes the fields of the session, and `$rewindTo` removes a message and all after it;
-what was removed is a Run of its own, with the messages before it. Source: google-gemini/gemini-cli,
-packages/core/src/services/chatRecordingTypes.ts at 04741d1d7383, chatRecordingService.ts (`loadConversationRecord`).
+what was removed is a Run of its own, with the messages before it. `logs.json` above
+the folder `chats` repeats the prompts, and is not read. Source: google-gemini/gemini-cli, packages/core/src/services/
+chatRecordingTypes.ts at 04741d1d7383 and chatRecordingService.ts at 5411f113cafa (`loadConversationRecord`), core/logger.ts
+(`logs.json`) and config/storage.ts (the folder `chats`) at 5411f113cafa.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 The event that finishes a segment has its whole text, so deltas add nothing, except where a stream was cut: then
 the last one has the text so far. A run (`run_id`) is a Turn. Such a log has no prompts, except that of
-`run-started`. Source: geppetto's `pkg/events`.
+`run-started`. Source: go-go-golems/geppetto at a119860d07a0,
+pkg/events and pkg/turns/inference_result.go (`interrupted`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Fixture documents of geppetto: a Turn, and the blocks that follow up on it.
 
 `{version, turn, followups}`: geppetto runs the Turn, appends the first follow-up to the result, runs it, and so on. The
-file has no answers, so each Turn of the Run is the one before with the next follow-up. Source: geppetto,
-cmd/llm-runner/fixtures/simple.yaml and ExecuteFixture (commit 0098f6f2 and before).
+file has no answers, so each Turn of the Run is the one before with the next follow-up. Source:
+go-go-golems/geppetto at a119860d07a0, pkg/inference/fixtures/fixtures.go (`turn`, `followups`).
 """
 
 from __future__ import annotations

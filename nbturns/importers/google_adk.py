@@ -1,11 +1,14 @@
 """Sessions and eval sets of Google's Agent Development Kit: `….session.json`, `….test.json`, `….evalset.json`.
 
-An event of a session has an author and a content of Gemini; one of an agent that has more than results is a model call. Tokens
-are in the event, in older files in the log of its request (`event_logs`). An eval case is a Run: each invocation has a prompt,
-the tool calls that are expected, mostly without their results, and the final response, which together are one model call,
-because the file does not say how many there were. Source: google/adk-python at 7c670f638bc1, src/google/adk/events/event.py (`Event`),
-models/llm_response.py (`LlmResponse`), sessions/session.py (`Session`), evaluation/eval_case.py (`EvalCase`, `Invocation`),
-evaluation/eval_set.py, evaluation/local_eval_sets_manager.py (lists with `query` and `expected_tool_use`) and tests/integration/fixture.
+An event of a session has an author and a content of Gemini; one of an agent that has more than results is a model call.
+Tokens are in the event, in older files in the log of its request (`event_logs`). An eval case is a Run: each invocation has
+a prompt, the tool calls that are expected, mostly without their results, and the final response, which together are one
+model call, because the file does not say how many there were. Source: google/adk-python at 7c670f638bc1,
+src/google/adk/events/event.py (`Event`), models/llm_response.py (`LlmResponse`), sessions/session.py (`Session`),
+evaluation/eval_case.py (`EvalCase`, `Invocation`), evaluation/eval_set.py, evaluation/local_eval_sets_manager.py (lists
+with `query` and `expected_tool_use`) and tests/integration/fixture; evaluation/eval_case.py at 13b8219eb56d
+(`tool_responses`, `invocation_events`). `actions.compaction` with its `compacted_content` is of newer versions, and
+untested on real files.
 """
 
 from __future__ import annotations

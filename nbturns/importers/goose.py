@@ -1,10 +1,11 @@
 """goose's sessions: JSON Lines with a header, the export of a session with its `conversation`, and the database.
 
 A message has a role, a time in seconds and parts with a type; a tool call and its result are `toolRequest` and
-`toolResponse`, each a success with a `value` or an error. Files have tokens for the session only, in the fields of the
-Run; the database has a row for each call in `usage_ledger`, in the order of the replies. Source: block/goose,
+`toolResponse`, each a success with a `value` or an error. Files have tokens for the session only, in the fields of the Run;
+the database has a row for each call in `usage_ledger`, in the order of the replies. Source: block/goose,
 crates/goose/src/conversation/message.rs at 05132966065f, and crates/goose/src/session/session_manager.rs;
-kenn-io/agentsview at 538600744d1b, internal/parser/goose.go (the columns of `sessions`, `messages` and `usage_ledger`).
+kenn-io/agentsview at 538600744d1b, internal/parser/goose.go (the columns of `sessions`, `messages` and `usage_ledger`). Of
+the parts `contextLengthExceeded` and `summarizationRequested` of older versions no such source is known.
 """
 
 from __future__ import annotations

@@ -3,8 +3,9 @@
 Each row is a model call with the request and the reply as they were sent. Tokens are those of the reply, else those of
 the row. `Helicone-Session-Id` of the properties groups requests.
 
-Source: Helicone/helicone, valhalla/jawn/src/lib/stores/request/request.ts (`HeliconeRequest`: all fields read),
-docs/features/sessions.mdx (`Helicone-Session-Id`).
+Source: Helicone/helicone, packages/llm-mapper/types.ts at d6357d7eba6b (`HeliconeRequest`) and
+valhalla/jawn/src/lib/stores/request/request.ts at 0003b753b4b7 (`cost`, `scores`, `prompt_cache_read_tokens` and the other
+columns), docs/features/sessions.mdx at 3ea8b3e508fc (`Helicone-Session-Id`).
 """
 
 from __future__ import annotations

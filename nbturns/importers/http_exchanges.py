@@ -1,10 +1,11 @@
 """Recordings of HTTP exchanges with model providers, and event streams of replies.
 
-Read are the lines that `record="calls.jsonl"` writes, HAR files, VCR cassettes (YAML and JSON), an event stream
-(`data: {…}`), and a list or lines of its chunks. A call whose messages begin with all that an earlier call ended with
-continues its Run, so a recorded tool loop is one Run. Sources: HAR 1.2 (w3c.github.io/web-performance, HAR
-overview); vcrpy's serializers (vcr/serialize.py, vcr/cassette.py); `engines/transports/exchange_recorder.py`; the
-event streams of the four APIs, as the codecs of the engines read them.
+Read are the lines that `record="calls.jsonl"` writes, HAR files, VCR cassettes (YAML and JSON), an event stream (`data:
+{…}`), and a list or lines of its chunks. A call whose messages begin with all that an earlier call ended with continues its
+Run, so a recorded tool loop is one Run. Sources: HAR 1.2 (w3c.github.io/web-performance, HAR overview); kevin1024/vcrpy at
+b1fb62bf474d, vcr/serialize.py and vcr/cassette.py; vcr/vcr at 66dbbaf116bb, lib/vcr/structs.rb (`http_interactions`,
+`recorded_at`, `base64_string`); pydantic/pydantic-ai at 4fda38988f29, tests/cassette_utils.py (`parsed_body`);
+`engines/transports/exchange_recorder.py`; the event streams of the four APIs, as the codecs of the engines read them.
 """
 
 from __future__ import annotations

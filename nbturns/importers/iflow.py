@@ -2,7 +2,7 @@
 
 Every record of the model has the parent of the first one, and repeats the tool call that the record before it ended
 with; records between two results are of one model call. iFlow writes 0 for tokens that it does not know. Source:
-kenn-io/agentsview, internal/parser/iflow.go and its test data.
+kenn-io/agentsview at 538600744d1b, internal/parser/iflow.go and its test data.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 A model call is known by the id of its reply; where a log has no ids, by what the reply says. A call whose reply is not in
 the messages at the end was made before a compaction, by a subagent or by a grader. A span of an agent inside the span
-of a tool call is a subagent. Source: inspect_ai/event/_model.py, _tool.py and _span.py; inspect_ai/model/_model_output.py.
+of a tool call is a subagent. Source: UKGovernmentBEIS/inspect_ai at 499e6152e7b8, src/inspect_ai/event/_model.py, _tool.py
+and _span.py, model/_model_output.py.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Inspect logs: `.json`, and `.eval` archives (compressed by deflate or zstd), a Run for each sample.
 
-Source: inspect_ai's log format. A sample is one member of the archive, or a folder of members with its
-messages in a pool and its attachments by number. A long string is written once, as an attachment, and
-becomes one string object wherever it is referred to. The events repeat all messages for each model call;
-of them only the outcome of the call is read (model, usage, stop reason, duration), never its input.
+Source: UKGovernmentBEIS/inspect_ai at 499e6152e7b8, src/inspect_ai/log/_log.py and log/_recorders/eval.py (members of the
+archive). A sample is one member of the archive, or a folder of members with its messages in a pool and its attachments by
+number. A long string is written once, as an attachment, and becomes one string object wherever it is referred to. The
+events repeat all messages for each model call; of them only the outcome of the call is read (model, usage, stop reason,
+duration), never its input.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The messages of an Inspect sample as blocks, with the results of the model calls that made them."""
+"""The messages of an Inspect sample as blocks, with the results of the model calls that made them.
+
+Source: UKGovernmentBEIS/inspect_ai at 499e6152e7b8, src/inspect_ai/model/_chat_message.py and tool/_tool_call.py.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The summaries of the samples in an Inspect log: a member of the archive that is small however long the samples are.
 
-Source: inspect_ai/log/_log.py, EvalSampleSummary. A summary has the scores, the target, the error, the limit, the times
-and the tokens of a sample, and nothing of its messages.
+Source: UKGovernmentBEIS/inspect_ai at 499e6152e7b8, src/inspect_ai/log/_log.py (`EvalSampleSummary`). A summary has the
+scores, the target, the error, the limit, the times and the tokens of a sample, and nothing of its messages.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@
 […, "HumanMessage"], "kwargs": {…}}`; `model_dump`: `{"type": "human", "content": …, "additional_kwargs": {…}}`.
 The fields are the same. Usage includes the cache in the input.
 LangChain parses the arguments of tool calls, so their spelling is JSON's; a call whose arguments were not
-JSON is one of the `invalid_tool_calls`. Source: `langchain_core.messages`.
+JSON is one of the `invalid_tool_calls`. Source: langchain-core 1.8.3, langchain_core/messages and load/dump.py;
+`token_usage`, `done_reason` and the like in `response_metadata` are the providers' own names.
 """
 
 from __future__ import annotations

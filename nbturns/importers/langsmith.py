@@ -5,7 +5,7 @@ its reply; `prompt_tokens` includes the cache. The session or thread of the meta
 
 Source: langchain-ai/langsmith-sdk bc8dd67, python/langsmith/schemas.py (`RunBase`, `Run`, `UsageMetadata`: all fields
 read), python/langsmith/wrappers/_openai.py (`ls_provider`, `ls_model_name`, `usage_metadata` of replies). Inputs and
-outputs of LangChain's models: langchain-ai/langchain, libs/core/langchain_core/tracers/langchain.py.
+outputs of LangChain's models: langchain-core 1.8.3, langchain_core/tracers/langchain.py.
 """
 
 from __future__ import annotations

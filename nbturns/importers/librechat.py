@@ -1,10 +1,13 @@
 """LibreChat's exports of a conversation as JSON, and the messages of its API and database.
 
-A message names the one before it (`parentMessageId`), or has those after it in `children` (`messagesTree`): each path to a last one is a Run, that to
-the newest message first. A reply has a text, or a content in parts: `text`, `think`, `tool_call` with its output. `tokenCount` is that of
-the message alone, so that the input of a call is unknown. Source: danny-avila/LibreChat, packages/data-provider/src/schemas.ts
-(`tMessageSchema`), types/assistants.ts (`TMessageContentParts`), client/src/hooks/Conversations/useExportConversation.ts (fields of an
-export), as public repositories quote them. Untested on real files.
+A message names the one before it (`parentMessageId`), or has those after it in `children` (`messagesTree`): each path to a
+last one is a Run, that to the newest message first. A reply has a text, or a content in parts: `text`, `think`, `tool_call`
+with its output. `tokenCount` is that of the message alone, so that the input of a call is unknown. Source:
+danny-avila/LibreChat, packages/data-provider/src/schemas.ts at 002298f064a3 (`tMessageSchema`), types/runs.ts at
+00db22ae08b8 and types/agents.ts at 04e1c83a6de4 (`think`; `tool_call` with `name`, `args`, `output`), types/assistants.ts
+at 58d67a30a280 (a `function` in a call, a text with a `value`), packages/data-schemas/src/types/message.ts at 00b3bc32f0f5
+(`tokenCount`, `finish_reason`), client/src/hooks/Conversations/useExportConversation.ts at ffec4535295a (fields of an
+export). Untested on real files.
 """
 
 from __future__ import annotations

@@ -1,11 +1,13 @@
 """LM Studio's conversations: `~/.lmstudio/conversations/….conversation.json`.
 
-A message has versions, one of which is selected; another version of a reply ends a path of its own. A version of one step has a
-content, one of several has steps: content blocks, whose `genInfo` names the model and the tokens of their call, with texts, thoughts
-(`style.type` "thinking"), tool calls and their results. Source: lmstudio.ai/docs/app/basics/chat; lmstudio-ai/lmstudio-js,
-packages/lms-shared-types/src/ChatHistoryData.ts (`toolCallRequest`, `toolCallResult`); versions and steps as public repositories
-read them. A `stepIdentifier` is `<milliseconds>-<random>`, the time of its step; `userLastMessagedAt` is that of the last prompt:
-the readers of LM Studio's files in public repositories. Untested on real files.
+A message has versions, one of which is selected; another version of a reply ends a path of its own. A version of one step
+has a content, one of several has steps: content blocks, whose `genInfo` names the model and the tokens of their call, with
+texts, thoughts (`style.type` "thinking"), tool calls and their results. Source: lmstudio.ai/docs/app/basics/chat;
+lmstudio-ai/lmstudio-js, packages/lms-shared-types/src/ChatHistoryData.ts (`toolCallRequest`, `toolCallResult`);
+YorkieDev/lm-studio-conversation-converter at a93e982acc21, script.js (`versions`, `currentlySelected`, `steps`, `genInfo`,
+`lastUsedModel`, `perChatPredictionConfig`). A `stepIdentifier` is `<milliseconds>-<random>`, the time of its step;
+`userLastMessagedAt` is that of the last prompt: of these two and of `senderInfo` no such source is known. Untested on real
+files.
 """
 
 from __future__ import annotations

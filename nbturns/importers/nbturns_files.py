@@ -1,4 +1,7 @@
-"""nbturns' and geppetto's own files: Turns and Runs as YAML, JSON and JSON Lines."""
+"""nbturns' and geppetto's own files: Turns and Runs as YAML, JSON and JSON Lines.
+
+Source: `serialization/serde.py`; go-go-golems/geppetto at a119860d07a0, pkg/turns/serde (a Turn as YAML).
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,12 @@
 """Open WebUI's chats: its exports (`chat-export-….json`, all chats), and the objects of its API.
 
-`chat.history` is a tree of messages by id, and `currentId` the last message on screen: each path to a leaf is a Run. A reply names
-its model and has the counts that the server returned (`usage`). Thoughts and tool calls are in its text, as elements `details`, and are
-read from there; the result of a call is in the element or in an attribute of it. Old chats have a list of `messages` alone. Source: open-webui/open-webui, docs.openwebui.com, "Chat import JSON schema"
-(tree, legacy list); backend/open_webui/utils/middleware.py (`serialize_content_blocks`: elements of the type "reasoning" and
-"tool_calls"), as public repositories quote them. Untested on real files.
+`chat.history` is a tree of messages by id, and `currentId` the last message on screen: each path to a leaf is a Run. A
+reply names its model and has the counts that the server returned (`usage`). Thoughts and tool calls are in its text, as
+elements `details`, and are read from there; the result of a call is in the element or in an attribute of it. Old chats have
+a list of `messages` alone. Source: open-webui/docs at 1eea3847ca6c,
+docs/features/chat-conversations/data-controls/import-export.md (tree, legacy list); open-webui/open-webui,
+backend/open_webui/utils/middleware.py at 000032ed1cfe (`serialize_content_blocks`: elements of the type "reasoning" and
+"tool_calls"). Untested on real files.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Read are `RunState.to_json()` (`original_input`, `generated_items` with a `raw_item` each, `model_responses`), and the
 data of a `RunResult` (`to_input_list()` as `agents_input`, `raw_responses`). Items are those of the Responses API, and
-each model response has its items, its usage and its id. Source: `agents.run_state`, `agents.result`, `agents.items`.
+each model response has its items, its usage and its id. Source:
+openai/openai-agents-python at 7f7a44f8dc06, src/agents/run_state.py, result.py, items.py and usage.py.
 Traces: `openai_agents_traces.py`.
 """
 

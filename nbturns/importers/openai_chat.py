@@ -1,8 +1,8 @@
 """OpenAI chat messages: a list of them, `{"messages": [...]}`, a line of either, or a message in each line.
 
-Source: the reference of Chat Completions: roles, content parts, `tool_calls` with their arguments as
-a JSON string, `tool` messages that answer by `tool_call_id`. The requests of a batch
-(`{"custom_id", "body": {"messages"}}`) and files for fine-tuning are read as well.
+Source: the reference of Chat Completions; openai/openai-python at e43b422412a9, src/openai/types/chat: roles, content
+parts, `tool_calls` with their arguments as a JSON string, `tool` messages that answer by `tool_call_id`. The requests of a
+batch (`{"custom_id", "body": {"messages"}}`) and files for fine-tuning are read as well.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """OpenAI Responses: requests, replies, pairs of both, lists of items.
 
-Source: OpenAI's Responses reference: `input` is a text or a list of items (`message`, `reasoning`,
-`function_call`, `function_call_output`, …), a reply is an object "response" with its items in `output`.
+Source: OpenAI's Responses reference; openai/openai-python at e43b422412a9, src/openai/types/responses: `input` is a text or
+a list of items (`message`, `reasoning`, `function_call`, `function_call_output`, …), a reply is an object "response" with
+its items in `output`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 An event is an action (of the user, the agent or the environment) or an observation (the outcome of an action,
 which is its `cause`). Events of the model carry its whole reply, from which its text, its tool calls with
 their exact arguments, and its tokens are read. Events that belong to no message (`recall`, a change of state)
-are `other` blocks. Source: OpenHands' `openhands/events` and its evaluation output.
+are `other` blocks. Source: All-Hands-AI/OpenHands at 156d0686c46a, openhands/events, openhands/core/schema,
+evaluation/utils/shared.py (`EvalOutput`) and evaluation/benchmarks/multi_swe_bench/examples/output.jsonl.
 """
 
 from __future__ import annotations

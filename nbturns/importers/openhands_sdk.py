@@ -3,7 +3,7 @@
 An event has a `kind`: a message, an action (a tool call, with the reasoning before it), an observation with
 its result (by `tool_call_id`), an error, a rejection. Actions of one model call have its `llm_response_id`.
 Events that belong to no message (a change of state, a pause, a condensation) are `other` blocks. Source:
-`openhands.sdk.event` and `openhands.sdk.llm.message`.
+OpenHands/software-agent-sdk at 611629e6999a, openhands-sdk/openhands/sdk/event and openhands/sdk/llm/message.py.
 """
 
 from __future__ import annotations

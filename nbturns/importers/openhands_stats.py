@@ -1,8 +1,9 @@
 """The statistics of OpenHands: tokens, latency and cost of each model call, by the id of its response.
 
 `metrics` of a trajectory and `stats` of a conversation have them, in lists that grow: a later state has all of an earlier
-one. Costs have no id; they are those of the tokens with the same index where there are as many. Source: OpenHands,
-openhands/llm/metrics.py; software-agent-sdk, openhands/sdk/llm/utils/metrics.py and conversation_stats.py.
+one. Costs have no id; they are those of the tokens with the same index where there are as many. Source:
+All-Hands-AI/OpenHands at 156d0686c46a, openhands/llm/metrics.py; OpenHands/software-agent-sdk at 611629e6999a,
+openhands-sdk/openhands/sdk/llm/utils/metrics.py and conversation/conversation_stats.py.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A span of the kind LLM is a model call. Its messages are in numbered attributes; `input.value` and `output.value`
 have the request and the reply as they were, and are kept where they have more than the attributes. Spans of
 tools, agents and chains are kept with the Run. `span_conversations.py` makes conversations of spans. Source:
-OpenInference's semantic conventions.
+Arize-ai/openinference at 1fe497f1d9f4, spec/semantic_conventions.md.
 """
 
 from __future__ import annotations

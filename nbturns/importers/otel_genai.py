@@ -1,10 +1,15 @@
 """OpenTelemetry's spans of generative AI: the semantic conventions `gen_ai.*`, in all their forms.
 
-Messages are in attributes (`gen_ai.input.messages`, `gen_ai.output.messages`: JSON of roles and parts; before
-that, `gen_ai.prompt.0.role`), or in events and log records (`gen_ai.user.message`, `gen_ai.choice`). Spans come
-in OTLP's JSON or in that of the SDK for Python; `span_conversations.py` makes conversations of them. Spans of the
-Vercel AI SDK have names of their own: `vercel_spans.py`.
-Source: "Semantic conventions for generative AI" 1.27 to 1.38, and OpenLLMetry's names before them.
+Messages are in attributes (`gen_ai.input.messages`, `gen_ai.output.messages`: JSON of roles and parts; before that,
+`gen_ai.prompt.0.role`), or in events and log records (`gen_ai.user.message`, `gen_ai.choice`). Spans come in OTLP's JSON or
+in that of the SDK for Python; `span_conversations.py` makes conversations of them. Spans of the Vercel AI SDK have names of
+their own: `vercel_spans.py`. Source: "Semantic conventions for generative AI" 1.27 to 1.38:
+open-telemetry/semantic-conventions at 384d66161cb1, model/gen-ai; traceloop/openllmetry at 93429cfb9767,
+packages/opentelemetry-semantic-conventions-ai (names before them); pydantic/pydantic-ai at 4fda38988f29,
+pydantic_ai_slim/pydantic_ai/_instrumentation.py and models/instrumented.py (`operation.cost`, `tool_response`,
+`pydantic_ai.all_messages`), usage.py (`gen_ai.usage.details.*`); vercel/ai at ed857f50f112,
+packages/otel/src/legacy-open-telemetry.ts (`ai.*`); langfuse/langfuse at 62751446149b,
+packages/shared/src/server/otel/OtelIngestionProcessor.ts (other spellings of counts).
 """
 
 from __future__ import annotations

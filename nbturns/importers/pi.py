@@ -2,8 +2,8 @@
 
 After a header come entries: messages, changes of the model, compactions. Since version 2 entries form a tree by
 `parentId`: the conversation is the path to the last entry, each other leaf is a Run of its own. `usage.input` does not
-include the cache. Source: badlogic/pi-mono at 83378aad7e74, packages/coding-agent/src/core/session-manager.ts and
-packages/ai/src/types.ts.
+include the cache. Source: badlogic/pi-mono at 83378aad7e74, packages/coding-agent/src/core/session-manager.ts,
+packages/coding-agent/docs/session.md (`bashExecution`, `branchSummary`, `compactionSummary`) and packages/ai/src/types.ts.
 """
 
 from __future__ import annotations

@@ -2,7 +2,9 @@
 
 A session is a Run. A turn has a snapshot for each of several phases; its Turn is the one of the phase `final`,
 else the last one. Blocks of other snapshots are kept in the Turn's metadata. The store has a block once for each
-id and content, and so does a Run. Source: pinocchio's `pkg/persistence/chatstore`.
+id and content, and so does a Run. Source:
+go-go-golems/pinocchio at f77681978d63, pkg/persistence/chatstore/turn_store_sqlite.go (tables and columns) and
+pkg/chatapp/export/minitrace.go (phases).
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 A list of requests (`system-prompt`, `user-prompt`, `tool-return`, `retry-prompt`) and responses
 (`text`, `thinking`, `tool-call`, `file`), each with its `parts`; a response has the usage, which
-includes the cache in the input. Source: `pydantic_ai.messages` (versions 0.1 to 2).
+includes the cache in the input. Source: pydantic/pydantic-ai at 4fda38988f29,
+pydantic_ai_slim/pydantic_ai/messages.py and usage.py (version 2; of older ones the fields that it marks as deprecated).
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
 """ShareGPT's form of training data: `conversations` of messages with `from` and `value`.
 
-`function_call` is a tool call as JSON, `observation` its result; neither has an id, so a result belongs to the
-first call without one. `system` and `tools` may be fields of the conversation. Source: the data formats of
-FastChat, Axolotl and LLaMA-Factory, which train on such files.
+`function_call` is a tool call as JSON, `observation` its result; neither has an id, so a result belongs to the first call
+without one. `system` and `tools` may be fields of the conversation. Source: the programs that train on such files:
+hiyouga/LLaMA-Factory at ff6d4d12eeb0, data/README.md; lm-sys/FastChat at 0e6d3e4beaab, data/dummy_conversation.json;
+axolotl-ai-cloud/axolotl at 067b021c8b87, docs/dataset-formats/conversation.qmd. Some data sets name the sender after a
+model (`chatgpt`, `bing`, …).
 """
 
 from __future__ import annotations

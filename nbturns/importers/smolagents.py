@@ -1,8 +1,9 @@
 """Memory of smolagents: the system prompt and the steps of an agent.
 
-A step is a task, a plan, an action or a final answer, without a type: its fields tell which. The observations of an
-action are one text for all of its tool calls, so they are the result of its last call. Source: `smolagents.memory`
-(`SystemPromptStep`, `TaskStep`, `PlanningStep`, `ActionStep`, `FinalAnswerStep`; `AgentMemory.get_full_steps`).
+A step is a task, a plan, an action or a final answer, without a type: its fields tell which. The observations of an action
+are one text for all of its tool calls, so they are the result of its last call. Source: huggingface/smolagents at
+e3a5b8994b30, src/smolagents/memory.py, monitoring.py (`TokenUsage`, `Timing`) and models.py (`SystemPromptStep`,
+`TaskStep`, `PlanningStep`, `ActionStep`, `FinalAnswerStep`; `AgentMemory.get_full_steps`).
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 `history` has OpenAI-like messages with the `agent` they belong to. In older files an action is a text and
 its observation a message of the user; in newer ones they are tool calls and results. `trajectory` has a step
 for each action, with its time and the state after it; `info` has the cost of the whole. A task is one Turn,
-because the output of a tool is not a prompt. Source: SWE-agent's documentation, "Output files".
+because the output of a tool is not a prompt. Source: SWE-agent/SWE-agent at
+3ea751c087f3, docs/usage/trajectories.md, sweagent/types.py and sweagent/agent/agents.py (`exit_status`).
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """Tables of conversations: a conversation in each row, whose messages are in one or two columns.
 
-Read are tables of pandas, Polars, Arrow and Hugging Face, files of Parquet and CSV, and JSON Lines with such columns.
-The column of the messages is found by its name, or named with `messages=`; its value is a list of messages of any
-format, or JSON text of one. All other columns become `run.fields`. A table with a role in each row is one conversation
-with a message in each row. `prompt` and `completion` are one conversation;
-`chosen` and `rejected` are two, and the field `preference` names each. The names are those of the dataset formats of
-Hugging Face's TRL ("Dataset formats and types") and of OpenAI's fine-tuning files.
+Read are tables of pandas, Polars, Arrow and Hugging Face, files of Parquet and CSV, and JSON Lines with such columns. The
+column of the messages is found by its name, or named with `messages=`; its value is a list of messages of any format, or
+JSON text of one. All other columns become `run.fields`. A table with a role in each row is one conversation with a message
+in each row. `prompt` and `completion` are one conversation; `chosen` and `rejected` are two, and the field `preference`
+names each. The names are those of huggingface/trl at f2cd57710ae3, docs/source/dataset_formats.md, and of OpenAI's
+fine-tuning files; `trajectory`, `traj`, `history`, `chat`, `dialog`, `message_log` and `turns` are names that people use
+for such a column, and are only taken for one if its values are messages.
 """
 
 from __future__ import annotations

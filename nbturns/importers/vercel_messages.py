@@ -1,8 +1,9 @@
 """`ModelMessage`s of the Vercel AI SDK: what `generateText` takes and `response.messages` returns.
 
 A message has a role and a content, which is a text or parts: `text`, `reasoning`, `image`, `file`, `tool-call`,
-`tool-result`. Messages carry no model and no usage. Source: the reference of `ModelMessage`
-(vercel/ai, packages/provider-utils/src/types); AI SDK 4 calls the input `args` and the output `result`.
+`tool-result`. Messages carry no model and no usage. Source: vercel/ai at ed857f50f112,
+packages/provider-utils/src/types (`ModelMessage` and its parts) and content/docs/08-migration-guides/
+26-migration-guide-5-0.mdx (AI SDK 4 calls the input `args` and the output `result`).
 """
 
 from __future__ import annotations

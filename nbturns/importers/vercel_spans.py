@@ -1,7 +1,8 @@
 """Spans of the Vercel AI SDK: `ai.generateText.doGenerate` and its relatives are model calls, `ai.toolCall` is a tool call.
 
 The messages are JSON in `ai.prompt.messages`, the reply is in `ai.response.*`. The spans around them (`ai.generateText`)
-repeat both and are not calls of their own. Source: "Telemetry" in the documentation of the AI SDK 4 and 5.
+repeat both and are not calls of their own. Source: vercel/ai at ed857f50f112,
+content/docs/03-ai-sdk-core/60-telemetry.mdx and packages/otel/src/legacy-open-telemetry.ts (names of AI SDK 4 to 6).
 """
 
 from __future__ import annotations

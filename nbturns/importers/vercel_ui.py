@@ -1,8 +1,9 @@
 """Messages of the Vercel AI SDK's `useChat`: what a page keeps of a chat.
 
-A message has `parts`: text, reasoning, files, sources, and tools, which hold a tool call and its result
-(`tool-<name>`, `dynamic-tool`; AI SDK 4: `tool-invocation`). `step-start` separates the model calls of a
-message. Source: `UIMessage` of the AI SDK's reference (versions 4, 5 and 6).
+A message has `parts`: text, reasoning, files, sources, and tools, which hold a tool call and its result (`tool-<name>`,
+`dynamic-tool`; AI SDK 4: `tool-invocation`). `step-start` separates the model calls of a message. Source: vercel/ai at
+ed857f50f112, packages/ai/src/ui/ui-messages.ts (`UIMessage`), packages/ai/src/types/usage.ts (tokens) and
+packages/ai/CHANGELOG.md (names of AI SDK 4).
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """VS Code's chats, of Copilot and others: `workspaceStorage/<id>/chatSessions/<id>.json`, and logs of changes.
 
-A request has a prompt and the parts of its answer: texts, thoughts, tools, edits. It is one model call here: the calls
-that its tools needed are not recorded, only the tokens of the request. Arguments and results of tools are in the
-metadata of the result, if Copilot wrote them (`toolCallRounds`, `toolCallResults`), else what the page showed. Parts of a
-subagent are a Run of its own. `workspace.json` in the folder above names the directory. Source: microsoft/vscode,
-src/vs/workbench/contrib/chat/common/chatService/chatService.ts and model/chatModel.ts (`sessionId`, `requests`, `message`,
-`modelId`, `response`, `result`; `IChatToolInvocationSerialized`; `ToolConfirmKind`: 0 is denied, 5 skipped);
-kenn-io/agentsview at 538600744d1b, internal/parser/vscode_copilot.go (`promptTokens`, `outputTokens`,
-`resolvedModel`); jayparikh/agentviz at 33cb8c340e51, src/lib/vscodeSessionParser.ts and its fixture.
+A request has a prompt and the parts of its answer: texts, thoughts, tools, edits. It is one model call here: the calls that
+its tools needed are not recorded, only the tokens of the request. Arguments and results of tools are in the metadata of the
+result, if Copilot wrote them (`toolCallRounds`, `toolCallResults`), else what the page showed. Parts of a subagent are a
+Run of its own. `workspace.json` in the folder above names the directory. Source: microsoft/vscode,
+src/vs/workbench/contrib/chat/common/chatService/chatService.ts at c3c6e234f940 and model/chatModel.ts at 00817b7f8e1c
+(`sessionId`, `requests`, `message`, `modelId`, `response`, `result`; `IChatToolInvocationSerialized`; `ToolConfirmKind`: 0
+is denied, 5 skipped); kenn-io/agentsview at 538600744d1b, internal/parser/vscode_copilot.go (`promptTokens`,
+`outputTokens`, `resolvedModel`); jayparikh/agentviz at 33cb8c340e51, src/lib/vscodeSessionParser.ts and its fixture.
 """
 
 from __future__ import annotations

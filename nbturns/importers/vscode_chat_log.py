@@ -1,8 +1,8 @@
 """The log of changes in which newer versions of VS Code keep a chat: the document, then what changed in it.
 
-Source: microsoft/vscode, src/vs/workbench/contrib/chat/common/model/objectMutationLog.ts (`kind` 0 the document, 1 a value
-to set, 2 values to push, after those before `i`, 3 a value to delete; `k` is the path, `v` the value); kenn-io/agentsview
-at 538600744d1b, internal/parser/vscode_copilot.go.
+Source: microsoft/vscode, src/vs/workbench/contrib/chat/common/model/objectMutationLog.ts at ce1580aa66c1 (`kind` 0 the
+document, 1 a value to set, 2 values to push, after those before `i`, 3 a value to delete; `k` is the path, `v` the value);
+kenn-io/agentsview at 538600744d1b, internal/parser/vscode_copilot.go.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """The tools of a chat of VS Code: what was called with which arguments, what came of it, and whether it failed.
 
-Source: microsoft/vscode, src/vs/workbench/contrib/chat/common/chatService/chatService.ts (`IChatToolInvocationSerialized`:
-`toolId`, `toolCallId`, `isConfirmed`, `isComplete`, `toolSpecificData`, `resultDetails`, `pastTenseMessage`;
-`ToolConfirmKind`); microsoft/vscode-copilot-chat, src/extension/prompt/common/toolCallRound.ts (`toolCallRounds`:
-`toolCalls` with `id`, `name`, `arguments`, `timestamp` in milliseconds; `toolCallResults` by id); jayparikh/agentviz at 33cb8c340e51,
-src/lib/vscodeSessionParser.ts (`terminalCommandState.exitCode`, `terminalCommandOutput.text`).
+Source: microsoft/vscode, src/vs/workbench/contrib/chat/common/chatService/chatService.ts at c3c6e234f940
+(`IChatToolInvocationSerialized`: `toolId`, `toolCallId`, `isConfirmed`, `isComplete`, `toolSpecificData`, `resultDetails`,
+`pastTenseMessage`; `ToolConfirmKind`); microsoft/vscode-copilot-chat at 31acd00a8642,
+src/extension/prompt/common/toolCallRound.ts and intents.ts (`toolCallRounds`: `toolCalls` with `id`, `name`, `arguments`,
+`timestamp` in milliseconds; `toolCallResults` by id); jayparikh/agentviz at 33cb8c340e51, src/lib/vscodeSessionParser.ts
+(`terminalCommandState.exitCode`, `terminalCommandOutput.text`).
 """
 
 from __future__ import annotations
