@@ -1,13 +1,16 @@
 """Kimi's sessions: `context.jsonl` and `wire.jsonl` of Kimi CLI, `wire.jsonl` of Kimi Code.
 
 A `context.jsonl` has the messages that the model sees, like those of an OpenAI chat, with `_usage` before and after a
-reply. A `wire.jsonl` has all that happened: prompts, parts of replies, tools, tokens, compactions, events of subagents. Where
-a session has both, the one with all that happened is read. `state.json` beside them has the title. Source:
-MoonshotAI/kimi-cli at 4a550effdfcb, src/kimi_cli/soul/context.py (`_system_prompt`, `_usage`, `_checkpoint`), soul/
-kimisoul.py (`_usage` is the input of a call, then the total), soul/message.py (`<system>ERROR:`), wire/file.py and
-wire/types.py (`TurnBegin`, `StepBegin`, `SubagentEvent`, `CompactionEnd`); MoonshotAI/kimi-code, packages/agent-core/src/
-agent/records/types.ts at d758aa6a0d80 (types of records) and agent/context/index.ts at 041ae7be2c8f (compaction,
-`compactedCount`); kenn-io/agentsview at 538600744d1b, internal/parser/kimi.go (`config.update`, `turn.prompt`, folders).
+reply. A `wire.jsonl` has all that happened: prompts, parts of replies, tools, tokens, compactions, events of subagents.
+Where a session has both, the one with all that happened is read. `state.json` has the title, in the same folder or, of
+Kimi Code, in that of the session; older sessions have it in `metadata.json`. Source: MoonshotAI/kimi-cli at 4a550effdfcb,
+src/kimi_cli/soul/context.py (`_system_prompt`, `_usage`, `_checkpoint`), soul/kimisoul.py (`_usage` is the input of a
+call, then the total), soul/message.py (`<system>ERROR:`), session_state.py (`custom_title`; `metadata.json` with a
+`title`), wire/file.py and wire/types.py (`TurnBegin`, `StepBegin`, `SubagentEvent`, `CompactionEnd`);
+MoonshotAI/kimi-code, packages/agent-core/src/agent/records/types.ts at d758aa6a0d80 (types of records) and
+agent/context/index.ts at 041ae7be2c8f (compaction, `compactedCount`), docs/en/configuration/data-locations.md at
+d723cc47ee43 (the folders) and packages/agent-core-v2/src/session/sessionMetadata/sessionMetadata.ts (`title`,
+`forkedFrom`); kenn-io/agentsview at 538600744d1b, internal/parser/kimi.go (`config.update`, `turn.prompt`, folders).
 """
 
 from __future__ import annotations
@@ -84,9 +87,23 @@ def _ids_of(source: Source) -> tuple[str, str]:
     return folder.name, ""
 
 
-def _state_of(source: Source) -> Mapping[str, Any]:
-    state = side_value(source, source.path.with_name("state.json")) if source.path is not None else None
-    return state if isinstance(state, Mapping) else {}
+def _state_of(source: Source, agent_id: str) -> Mapping[str, Any]:
+    """Return the state of a session, with the title of an older one; of a subagent only the state in its own folder."""
+    if source.path is None:
+        return {}
+    folder = source.path.absolute().parent
+    if folder.parent.name == "agents" and not agent_id:
+        folder = folder.parent.parent
+    state, metadata = (side_value(source, folder / name) for name in ("state.json", "metadata.json"))
+    fields = state if isinstance(state, Mapping) else {}
+    title = text_or_empty(metadata.get("title")) if isinstance(metadata, Mapping) else ""
+    if text_or_empty(fields.get("custom_title")) or title in ("", "Untitled"):
+        return fields
+    return {**fields, "custom_title": title}
+
+
+def _title_of(state: Mapping[str, Any]) -> str:
+    return text_or_empty(state.get("custom_title")) or text_or_empty(state.get("title"))
 
 
 # The messages that the model sees.
@@ -94,13 +111,14 @@ def _state_of(source: Source) -> Mapping[str, Any]:
 
 def _read_context(source: Source, records: Sequence[tuple[str, Any]], notes: Notes) -> Run:
     transcript = Transcript(notes)
-    (session_id, agent_id), state = _ids_of(source), _state_of(source)
+    session_id, agent_id = _ids_of(source)
+    state = _state_of(source, agent_id)
     run_id = "/".join(part for part in (session_id, agent_id) if part)
     transcript.key = run_id or transcript.key
     reader = _ContextReader(transcript, _usages(records))
     for position, record in records:
         transcript.read_record(position, record, reader.read_record)
-    name = text_or_empty(state.get("custom_title"))
+    name = _title_of(state)
     metadata = {PARENT_RUN.name: session_id if agent_id else ""}
     fields = {**omit(state, "custom_title"), "records": reader.states}
     return transcript.to_run(id=run_id, name=name, extra_fields=fields, metadata=metadata)
@@ -189,7 +207,8 @@ def _call_part(call: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read_wire(source: Source, records: Sequence[tuple[str, Any]]) -> list[Run]:
-    (session_id, agent_id), state = _ids_of(source), _state_of(source)
+    session_id, agent_id = _ids_of(source)
+    state = _state_of(source, agent_id)
     run_id = "/".join(part for part in (session_id, agent_id) if part)
     if not has_content(record for _, record in records) and _has_context(source):
         return []  # the messages are in the file beside it
@@ -199,7 +218,7 @@ def _read_wire(source: Source, records: Sequence[tuple[str, Any]]) -> list[Run]:
         reader.main.add_prompt("context.jsonl", prompt, None, {}, "system")
     for position, record in records:
         reader.main.transcript.read_record(position, record, partial(reader.read_record, position))
-    name = text_or_empty(state.get("custom_title")) or text_or_empty(state.get("title"))
+    name = _title_of(state)
     fields = {"cwd": reader.cwd, "model": reader.main.model, **omit(state, "custom_title"), "records": reader.states}
     metadata = {PARENT_RUN.name: session_id if agent_id else ""}
     runs: list[Run] = []

@@ -192,3 +192,31 @@ def test_what_was_taken_back_is_not_in_the_context(tmp_path: Path) -> None:
         ["One", "First", "Three", "Third"],
         ["Four", "Fourth"],
     ]
+
+
+def test_a_session_of_kimi_code_has_its_title_in_the_folder_above_its_agents(tmp_path: Path) -> None:
+    session = tmp_path / "wd_app" / "ses_1"
+    main = write(session / "agents" / "main" / "wire.jsonl", *turn("One", "First"))
+    agent = write(session / "agents" / "agent-0" / "wire.jsonl", *turn("Look", "Found"))
+    write(session / "state.json", {"id": "ses_1", "title": "Counting", "forkedFrom": "ses_0", "archived": False})
+
+    run, child = nt.load_all([main, agent], strict=True)
+
+    assert (run.id, run.name, run.metadata[nt.keys.FIELDS]["forkedFrom"]) == ("ses_1", "Counting", "ses_0")
+    assert (child.id, child.name, child.parent_id) == ("ses_1/agent-0", "wire", "ses_1")
+    assert "forkedFrom" not in (child.metadata.get(nt.keys.FIELDS) or {})
+
+
+def test_an_older_session_of_kimi_cli_has_its_title_in_its_metadata(tmp_path: Path) -> None:
+    prompt = {"role": "user", "content": "Go"}
+    context = write(tmp_path / "ses_1" / "context.jsonl", prompt)
+    write(tmp_path / "ses_1" / "metadata.json", {"title": "Going", "archived": False})
+    untitled = write(tmp_path / "ses_2" / "context.jsonl", {"role": "_checkpoint", "id": 0}, prompt)
+    write(tmp_path / "ses_2" / "metadata.json", {"title": "Untitled"})
+    wire = write(tmp_path / "ses_3" / "wire.jsonl", event("TurnBegin", user_input="Go"))
+    write(tmp_path / "ses_3" / "metadata.json", {"title": "Old"})
+    write(tmp_path / "ses_3" / "state.json", {"custom_title": "New"})
+
+    runs = [*nt.load_all(context, format="kimi"), *nt.load_all([untitled, wire])]
+
+    assert [run.name for run in runs] == ["Going", "context", "New"]
