@@ -1,9 +1,12 @@
 """The export of one's data from Grok's pages: `prod-grok-backend.json`, conversations with their responses.
 
 A response is an object, in newer files within `response`, with a sender, a message and a time, which may be MongoDB's
-`{"$date": {"$numberLong": …}}`. Where responses name the one before them, each path to a last one is a Run; else they follow each
-other. Source: Sinity/polylogue at d250e578bf73, polylogue/sources/parsers/grok.py, which names its three sources; xAI does
-not document the shape. `parent_response_id`, `model` and `thinking_trace` are in files that other public repositories read.
+`{"$date": {"$numberLong": …}}`. Where responses name the one before them, each path to a last one is a Run; else they
+follow each other. The page's own server has the same conversation with other names (`responseId`, `parentResponseId`,
+`createTime`) and the thoughts in `steps`; `browser_capture.py` reads such a one. xAI does not document the shape. Source:
+Sinity/polylogue at d250e578bf73, polylogue/sources/parsers/grok.py, which names its three sources, and
+browser-extension/src/content/grok.js (the server's names, `model`, `steps`). No such source is known of
+`parent_response_id` and `thinking_trace` in an export, which are untested on real files.
 """
 
 from __future__ import annotations
@@ -29,7 +32,8 @@ from .kit.transcript import Transcript, freeze_or_json
 
 FORMAT = "grok-export"
 PROMPT_SENDERS, REPLY_SENDERS = ("human", "user"), ("assistant", "grok")
-KNOWN_FIELDS = ("message", "sender", "create_time", "_id", "parent_response_id", "model", "thinking_trace")
+SERVER_NAMES = {"responseId": "_id", "parentResponseId": "parent_response_id", "createTime": "create_time"}
+READ_FIELDS = ("message", "sender", "create_time", "_id", "parent_response_id", "model", "thinking_trace", "steps")
 
 
 def is_conversation(value: Any) -> bool:
@@ -39,7 +43,15 @@ def is_conversation(value: Any) -> bool:
     conversations = value.get("conversations")
     if isinstance(conversations, list):
         return bool(conversations) and is_conversation(conversations[0])
-    return isinstance(value.get("conversation"), Mapping) and isinstance(value.get("responses"), list)
+    responses = value.get("responses")
+    return isinstance(responses, list) and (
+        isinstance(value.get("conversation"), Mapping) or _is_of_server(value, responses)
+    )
+
+
+def _is_of_server(value: Mapping[str, Any], responses: list[Any]) -> bool:
+    first_response = responses[0] if responses else None
+    return "conversationId" in value and isinstance(first_response, Mapping) and "responseId" in first_response
 
 
 def read_branches(value: Any, notes: Notes) -> Iterator[Run]:
@@ -59,12 +71,12 @@ def read_branches(value: Any, notes: Notes) -> Iterator[Run]:
 
 
 def _read_conversation(value: Mapping[str, Any], notes: Notes) -> Iterator[Run]:
-    conversation = value["conversation"]
+    conversation = value["conversation"] if isinstance(value.get("conversation"), Mapping) else value
     nodes: dict[str, Any] = {}
     last_id: str | None = None
     for index, entry in enumerate(value["responses"]):
         response = entry.get("response") if isinstance(entry, Mapping) else entry
-        fields = response if isinstance(response, Mapping) else entry
+        fields = _with_export_names(response if isinstance(response, Mapping) else entry)
         response_id = text_or_empty(fields.get("_id")) if isinstance(fields, Mapping) else ""
         parent_id = fields.get("parent_response_id") if isinstance(fields, Mapping) else None
         node_id = response_id if response_id and response_id not in nodes else f"response {index}"
@@ -75,11 +87,13 @@ def _read_conversation(value: Mapping[str, Any], notes: Notes) -> Iterator[Run]:
         last_id = node_id
 
     def metadata() -> dict[str, Any]:
-        time = time_text(conversation.get("create_time"))
-        fields = omit(conversation, "title") | omit(value, "conversation", "responses")
+        time = time_text(conversation.get("create_time", conversation.get("createTime")))
+        fields = omit(conversation, "title", "responses") | omit(value, "title", "conversation", "responses")
         return {FIELDS.name: freeze_or_json(omit_empty(fields))} | ({TIMESTAMP.name: time} if time else {})
 
-    conversation_id = next((text for name in ("id", "_id") if (text := text_or_empty(conversation.get(name)))), "")
+    conversation_id = next(
+        (text for name in ("id", "_id", "conversationId") if (text := text_or_empty(conversation.get(name)))), ""
+    )
     reader = _ResponseReader(Transcript(notes))
     yield from reader.read_runs(
         Tree(nodes, notes, "responses"),
@@ -88,6 +102,12 @@ def _read_conversation(value: Mapping[str, Any], notes: Notes) -> Iterator[Run]:
         name=conversation.get("title"),
         metadata=metadata,
     )
+
+
+def _with_export_names(response: Any) -> Any:
+    """Return a response with the names of an export, also one with those of the server."""
+    is_object = isinstance(response, Mapping)
+    return {SERVER_NAMES.get(name, name): value for name, value in response.items()} if is_object else response
 
 
 class _ResponseReader(BranchReader):
@@ -102,12 +122,25 @@ class _ResponseReader(BranchReader):
             result = transcript.inference_result(
                 id=response_id, provider="xai", model=text_or_empty(response.get("model")) or None
             )
-            thoughts = response.get("thinking_trace")
-            add_reply_blocks(transcript, result, text=text, reasoning=[text_or_empty(thoughts)], id=response_id)
+            thoughts = [text_or_empty(response.get("thinking_trace")), *_step_texts(response)]
+            add_reply_blocks(transcript, result, text=text, reasoning=thoughts, id=response_id)
         else:
             raise unexpected("sender", response.get("sender"))
         transcript.set_times(first_block, time_text(response.get("create_time")))
-        transcript.add_extra_fields(first_block, omit(response, *KNOWN_FIELDS))
+        has_only_texts = all(isinstance(step, Mapping) and set(step) <= {"text"} for step in _steps(response))
+        read_fields = READ_FIELDS if has_only_texts else READ_FIELDS[:-1]
+        transcript.add_extra_fields(first_block, omit(response, *read_fields))
+
+
+def _steps(response: Mapping[str, Any]) -> list[Any]:
+    steps = response.get("steps")
+    return steps if isinstance(steps, list) else []
+
+
+def _step_texts(response: Mapping[str, Any]) -> list[str]:
+    """Return the thought of each step, which is a list of lines; a step may have tools of the server, too."""
+    lines = [step.get("text") for step in _steps(response) if isinstance(step, Mapping)]
+    return ["\n".join(filter(None, map(text_or_empty, texts))) for texts in lines if isinstance(texts, list)]
 
 
 def time_text(value: Any) -> str:

@@ -44,6 +44,34 @@ def test_responses_of_grok_may_lie_flat_and_have_times_of_mongodb(tmp_path: Path
     assert run.latest[0].metadata[nt.keys.TIMESTAMP] == "1785578401000"
 
 
+def test_a_captured_page_of_grok_has_the_branches_thoughts_and_models_of_its_server(tmp_path: Path) -> None:
+    def response(id: str, parent: str, sender: str, message: str, **fields: Any) -> dict[str, Any]:
+        time = "2026-06-01T10:00:00Z"
+        return {"responseId": id, "parentResponseId": parent, "sender": sender, "message": message, **fields} | {
+            "createTime": time
+        }
+
+    steps = [{"text": ["It may", "rain."], "tags": ["header"]}]
+    responses = [
+        response("r1", "", "human", "Weather?"),
+        response("r2", "r1", "ASSISTANT", "Rain", model="grok-4", steps=steps),
+        response("r3", "r1", "ASSISTANT", "Sun", model="grok-4"),
+    ]
+    payload = {"conversationId": "c1", "title": "T", "createTime": "2026-06-01T09:00:00Z", "responses": responses}
+    turns = [{"provider_turn_id": "r1", "role": "user", "text": "Weather?"}]
+    session = {"provider": "grok", "provider_session_id": "c1", "turns": turns}
+
+    run, branch = load(
+        tmp_path, {"polylogue_capture_kind": "page", "session": session, "raw_provider_payload": payload}
+    )
+
+    assert (run.id, run.name, texts(run)) == ("c1", "T", ["Weather?", "Sun"])
+    assert texts(branch) == ["Weather?", "It may\nrain.", "Rain"]
+    assert [call.model for call in branch.inferences] == ["grok-4"]
+    assert run.latest[0].metadata[nt.keys.TIMESTAMP] == "2026-06-01T10:00:00Z"
+    assert branch.latest[1].metadata[nt.keys.FIELDS]["steps"][0]["tags"] == ["header"]
+
+
 def test_the_agents_of_a_team_of_autogen_are_runs_that_have_the_model_calls(tmp_path: Path) -> None:
     message = {"type": "AssistantMessage", "content": "Done", "source": "writer"}
     context = {"type": "AssistantAgentState", "version": "1.0.0", "llm_context": {"messages": [message]}}
