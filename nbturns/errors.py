@@ -132,15 +132,15 @@ class LimitReached(NbturnsError):
 class ProfileError(NbturnsError):
     """A profile cannot be read, found, resolved or built.
 
-    `key` is the name of a profile, a field like "loop.limit", or a tool. `known` are the valid
-    names. `file` and `position` are the place of the error, if it was read from a file.
+    `key` is the name of a profile, a field like "loop.limit", or a tool. `valid_names` are those
+    that would be accepted. `file` and `position` are the place of the error, if it was read from a file.
     """
 
     def __init__(
-        self, message: str, *, key: str = "", known: tuple[str, ...] = (), file: str = "", position: str = ""
+        self, message: str, *, key: str = "", valid_names: tuple[str, ...] = (), file: str = "", position: str = ""
     ) -> None:
         self.key = key
-        self.known = known
+        self.valid_names = valid_names
         self.file = file
         self.position = position
         self.reason: str = printable_message(message)

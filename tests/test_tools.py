@@ -856,7 +856,7 @@ def test_a_stop_that_a_tool_keeps_for_itself_is_a_stop_all_the_same() -> None:
     execution.stop()
 
     turn = execution.result(60)
-    assert (execution.status, engine.asked, turn.of_kind("tool_use")[0].result) == ("stopped", 1, "late")
+    assert (execution.status, engine.call_count, turn.of_kind("tool_use")[0].result) == ("stopped", 1, "late")
 
 
 def test_a_tool_that_returns_a_turn_or_a_block_is_answered_with_its_shape_on_disk() -> None:

@@ -252,9 +252,9 @@ class GrowingRuns:
         """Return the part of a span; the parts that the span joins become one."""
         part: Part | None = None
         for key in self._keys_of(span):
-            other = self._parts.get(key)
-            if other is not None:
-                part = other if part is None or part is other else self._merge(part, other)
+            other_part = self._parts.get(key)
+            if other_part is not None:
+                part = other_part if part is None or part is other_part else self._merge(part, other_part)
         part = part or Part([])
         for key in self._keys_of(span):
             if key not in self._parts:
@@ -262,18 +262,18 @@ class GrowingRuns:
                 part.keys.append(key)
         return part
 
-    def _merge(self, part: Part, other: Part) -> Part:
+    def _merge(self, part: Part, other_part: Part) -> Part:
         """Return the first part with the spans of the other one."""
-        if part is other:
+        if part is other_part:
             return part
-        if len(part.spans) < len(other.spans):
-            part, other = other, part
-        part.spans += other.spans
-        part.start = min(part.start, other.start)
+        if len(part.spans) < len(other_part.spans):
+            part, other_part = other_part, part
+        part.spans += other_part.spans
+        part.start = min(part.start, other_part.start)
         part.runs = None
-        for key in other.keys:
+        for key in other_part.keys:
             self._parts[key] = part
-        part.keys += other.keys
+        part.keys += other_part.keys
         return part
 
     def _new_notes(self, span: Span) -> Notes:
@@ -283,20 +283,20 @@ class GrowingRuns:
 class _EndsOf:
     """The hashes of the ends of one conversation, without those that are taken."""
 
-    def __init__(self, ends: Ends, conversation: str, taken: Counter[Key] | None = None) -> None:
+    def __init__(self, ends: Ends, conversation: str, taken_counts: Counter[Key] | None = None) -> None:
         self.ends = ends
         self.conversation = conversation
-        self.taken = Counter[Key]() if taken is None else taken
+        self.taken_counts = Counter[Key]() if taken_counts is None else taken_counts
 
     def __contains__(self, content_hash: object) -> bool:
         key = (self.conversation, str(content_hash))
-        return len(self.ends.get(key, ())) > self.taken[key]
+        return len(self.ends.get(key, ())) > self.taken_counts[key]
 
     def take(self, content_hash: str) -> tuple[int, Key]:
         """Return the call and the part of an end, which no other call continues."""
         key = (self.conversation, content_hash)
-        self.taken[key] += 1
-        return self.ends[key][self.taken[key] - 1]
+        self.taken_counts[key] += 1
+        return self.ends[key][self.taken_counts[key] - 1]
 
 
 def _named(run: Run) -> Run:

@@ -66,11 +66,11 @@ def file_calls(calls: Sequence[CassetteCall]) -> Iterator[dict[str, Any]]:
 
 
 def _question_dict(block: Block) -> dict[str, Any]:
-    return block_to_dict(block._with(id="", metadata=NO_METADATA), plain=yamlable)
+    return block_to_dict(block._with(id="", metadata=NO_METADATA), converter=yamlable)
 
 
 def _answer_dict(block: Block) -> dict[str, Any]:
-    return block_to_dict(block, plain=yamlable)
+    return block_to_dict(block, converter=yamlable)
 
 
 def _result_dict(result: InferenceResult) -> dict[str, Any]:

@@ -27,16 +27,16 @@ class Scripted:
             _prepared_answer(answer) for answer in answers
         )
         self.pace = pace
-        self.asked: int = 0
+        self.call_count: int = 0
 
     async def __call__(self, turn: Turn, scope: Scope) -> Turn:
-        if self.asked >= len(self.answers):
+        if self.call_count >= len(self.answers):
             raise ScriptExhausted(
                 f"no answer left after {len(self.answers)} model call{'s' * (len(self.answers) != 1)}; add one to nt.scripted(…)",
                 turn=turn,
             )
-        answer = self.answers[self.asked]
-        self.asked += 1
+        answer = self.answers[self.call_count]
+        self.call_count += 1
         if isinstance(answer, BaseException):
             answer.turn = turn  # type: ignore[attr-defined]  # of this call, not of an earlier one with the same exception
             raise answer
@@ -47,7 +47,7 @@ class Scripted:
 
     @printable
     def __repr__(self) -> str:
-        return f"<scripted: {self.asked} of {len(self.answers)} answers given>"
+        return f"<scripted: {self.call_count} of {len(self.answers)} answers given>"
 
 
 DEFAULT_RESULT = InferenceResult(provider="scripted", model="scripted")

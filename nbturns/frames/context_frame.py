@@ -103,19 +103,19 @@ class RequestRows:
         previous = self.previous
         blocks = tuple(visit.turn.blocks.head(call.blocks[0].index))
         tokens = _estimated_tokens([self._length(block) for block in blocks], call.result)
-        total, same = sum(tokens) or 1, common_length(blocks, previous)
-        is_other_history = previous is not None and same < len(previous)
-        resent_ids = {id(block) for block in previous[same:]} if previous and is_other_history else set()
+        total, shared_length = sum(tokens) or 1, common_length(blocks, previous)
+        is_other_history = previous is not None and shared_length < len(previous)
+        resent_ids = {id(block) for block in previous[shared_length:]} if previous and is_other_history else set()
         cached = _cached_tokens(call.result)
         position = 0
         for index, block in enumerate(blocks):
             rebilled = None
             if cached is not None:
-                was_sent = index < same or id(block) in resent_ids
+                was_sent = index < shared_length or id(block) in resent_ids
                 rebilled = max(0, min(tokens[index], position + tokens[index] - cached)) if was_sent else 0
             position += tokens[index]
             share = tokens[index] / total
-            changed = is_other_history and index >= same
+            changed = is_other_history and index >= shared_length
             yield ContextRow(visit, self._index, call.id, block, index, tokens[index], share, changed, rebilled)
         self.previous, self._index = blocks, self._index + 1
 

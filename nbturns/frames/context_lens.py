@@ -53,10 +53,10 @@ def _lens(visit: TurnVisit, call: ModelCall, requests: RequestRows) -> dict[str,
         lens["window"] = model.context_window
     if rebilled := sum(row.rebilled_tokens or 0 for row in rows):
         lens["rebilled"] = rebilled
-    if previous is not None and (same := common_length(blocks, previous)) < min(len(previous), len(blocks)):
-        lens["differs"] = {"index": same, **_difference(previous[same], blocks[same])}
-    elif previous is not None and same < len(previous):
-        lens["differs"] = {"index": same, "text": "the rest was removed"}
+    if previous is not None and (shared_length := common_length(blocks, previous)) < min(len(previous), len(blocks)):
+        lens["differs"] = {"index": shared_length, **_difference(previous[shared_length], blocks[shared_length])}
+    elif previous is not None and shared_length < len(previous):
+        lens["differs"] = {"index": shared_length, "text": "the rest was removed"}
     return lens
 
 
@@ -99,7 +99,7 @@ def _difference(before: Block, after: Block) -> dict[str, str]:
         return {"text": f"{visible(before.kind)} became {visible(after.kind)}"}
     texts = (text_of(before), text_of(after))
     pairs = enumerate(zip(*texts, strict=False))
-    same = next((place for place, (sign, other_sign) in pairs if sign != other_sign), min(map(len, texts)))
-    start = max(texts[0].rfind(" ", 0, same) + 1, same - 12)  # from the beginning of a word
+    first_difference = next((place for place, (sign, other_sign) in pairs if sign != other_sign), min(map(len, texts)))
+    start = max(texts[0].rfind(" ", 0, first_difference) + 1, first_difference - 12)  # from the beginning of a word
     was, now = (visible(shorten(text[start : start + MAX_DIFFERENCE_LENGTH])) for text in texts)
     return {"was": was, "now": now}

@@ -61,7 +61,7 @@ class Copies:
 
     def __init__(self, digest: Digest = hash) -> None:
         self.digest = digest
-        self.found: int = 0  # copies so far
+        self.copy_count: int = 0
         self.new_keys: CopyKeys = CopyKeys.empty()  # of the current file, where they are wanted
         self._ids: set[int] = set()
         self._chains: set[int] = set()
@@ -123,7 +123,7 @@ class Copies:
         self._new_chains.clear()
         copied = run_keys.find(self._ids, self._chains, records)
         copied_blocks = {id(run_keys.blocks[number]) for number in copied}
-        self.found += len(copied)
+        self.copy_count += len(copied)
         for visit in visits:
             visit.model_calls = [
                 call for call in visit.model_calls if not self._is_copied(run_keys, call, copied, records)
@@ -145,7 +145,7 @@ class Copies:
                 self.corrections.add(known_call, call.result)
         elif not (numbers and copied_count == len(numbers)) and (call.id,) not in records:
             return False
-        self.found += 1
+        self.copy_count += 1
         return True
 
 

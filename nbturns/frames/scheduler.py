@@ -151,9 +151,9 @@ class _Scheduler:
     def _read_for_cache(self, file: SourceFile, cache: Cache) -> None:
         """Read a file in this process. It is not cached if its rows are others than those it has alone."""
         stamp, row_counts, renamed = self._stamp(file, cache), self.local_pass.row_counts(), self.run_ids.renamed
-        self.copies.new_keys, copies_found = CopyKeys.empty(), self.copies.found
+        self.copies.new_keys, copy_count = CopyKeys.empty(), self.copies.copy_count
         read_file(self.local_pass, file, self.progress.advance)
-        if self.run_ids.renamed == renamed and self.copies.found == copies_found and stamp:
+        if self.run_ids.renamed == renamed and self.copies.copy_count == copy_count and stamp:
             rows = {name: (row_counts[name], count) for name, count in self.local_pass.row_counts().items()}
             self._cacheable.append((file, stamp, rows, self.copies.new_keys))
 

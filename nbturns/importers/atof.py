@@ -70,7 +70,7 @@ class _SessionReader:
         self.session_id = session_id
         transcript.key = session_id or transcript.key
         self.events: list[Any] = []  # that are neither model calls nor tools
-        self.seen: set[tuple[str, str]] = set()  # role and text of the messages so far
+        self.read_messages: set[tuple[str, str]] = set()  # role and text of the messages so far
         self.name = ""
 
     def to_run(self, parent_id: str) -> Run:
@@ -112,8 +112,8 @@ class _SessionReader:
         for message in list_or_empty(messages, "messages"):
             role = message.get("role") if isinstance(message, Mapping) else None
             text = split_content(message.get("content")).text if role in kinds else ""
-            if role in kinds and (role, text) not in self.seen:
-                self.seen.add((role, text))
+            if role in kinds and (role, text) not in self.read_messages:
+                self.read_messages.add((role, text))
                 self.transcript.add_block(kinds[role], {"text": text}, role, extra_fields=omit(fields, *KNOWN_DATA))
 
     def add_reply(self, event: Mapping[str, Any], fields: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:

@@ -177,28 +177,28 @@ class StepReader:
         self.history.append((first_block, len(transcript.blocks), role))
         return True
 
-    def begin_context(self, kept: list[tuple[int, int, str]]) -> None:
-        """Begin a context with earlier messages."""
+    def begin_context(self, carried_messages: list[tuple[int, int, str]]) -> None:
+        """Begin a context with earlier messages, each a range of blocks and its role."""
         self.end_step()
         if self.transcript.blocks:
             self.transcript.start_context()
-        for start, end, _ in kept:
+        for start, end, _ in carried_messages:
             self.transcript.carry_blocks(start, end)
-        self.history = list(kept)
+        self.history = list(carried_messages)
 
     def compact(self, position: str, summary: str, kept_from: Any, time: Any, extra_fields: Mapping[str, Any]) -> None:
         """Begin a context with a summary, and the messages from the index `kept_from` on."""
         self.end_step()
-        kept_records = self.history[kept_from:] if type(kept_from) is int and kept_from >= 0 else []
+        carried_messages = self.history[kept_from:] if type(kept_from) is int and kept_from >= 0 else []
         if self.transcript.blocks:
             self.transcript.start_context()
         first_block = len(self.transcript.blocks)
         if summary:
             self.transcript.begin_record(position)
             self.transcript.add_block(Kind.USER, {"text": summary}, "user", time=time, extra_fields=extra_fields)
-        for start, end, _ in kept_records:
+        for start, end, _ in carried_messages:
             self.transcript.carry_blocks(start, end)
-        self.history = [(first_block, len(self.transcript.blocks), "user"), *kept_records]
+        self.history = [(first_block, len(self.transcript.blocks), "user"), *carried_messages]
 
     def undo(self, count: Any) -> None:
         """Take back the last prompts and what followed them."""

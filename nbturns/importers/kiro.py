@@ -260,20 +260,20 @@ def _read_lines(lines: Sequence[tuple[str, Any]], side: Mapping[str, Any], notes
     for position, line in lines:
         transcript.read_record(position, line, reader.read_line)
     name, time = text_or_empty(side.get("title")), side.get("created_at")
-    fields = {**omit(side, "session_id", "title"), "records": reader.others}
+    fields = {**omit(side, "session_id", "title"), "records": reader.other_lines}
     return transcript.to_run(id=session_id, name=name, time=time, extra_fields=fields)
 
 
 class _LineReader:
     def __init__(self, transcript: Transcript) -> None:
         self.transcript = transcript
-        self.others: list[Any] = []  # lines of other kinds
+        self.other_lines: list[Any] = []
 
     def read_line(self, record: Any) -> None:
         line, transcript = expect(record, dict, ""), self.transcript
         if not _is_line(line):
             transcript.unknown(unknown_value("kind", line.get("kind")))
-            self.others.append(line)
+            self.other_lines.append(line)
             return
         data, kind, first_block = line["data"], line["kind"], len(transcript.blocks)
         parts = objects(data.get("content"), "content")

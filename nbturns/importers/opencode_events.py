@@ -53,7 +53,7 @@ class EventReader:
         self.infos: dict[str, Mapping[str, Any]] = {}
         self.messages: dict[str, dict[str, Any]] = {}  # by id: the info and the parts, which are a dict by id
         self.positions: dict[str, str] = {}
-        self.others: dict[str, list[Any]] = {}  # events that change no message, by session
+        self.other_events: dict[str, list[Any]] = {}  # that change no message, by session
         self.envelopes: dict[str, Mapping[str, Any]] = {}  # fields around the first event of a session
 
     def take(self, position: str, record: Any, event: Mapping[str, Any]) -> None:
@@ -76,7 +76,7 @@ class EventReader:
         elif event_type.startswith("session.") and isinstance(info, Mapping):
             self.infos[text_or_empty(info.get("id"))] = info
         else:
-            self.others.setdefault(text_or_empty(properties.get("sessionID")), []).append(record)
+            self.other_events.setdefault(text_or_empty(properties.get("sessionID")), []).append(record)
 
     def _message(self, message_id: Any, session_id: Any, position: str) -> dict[str, Any]:
         """Return the message with an id; one of which only parts are known is a reply."""
@@ -101,7 +101,7 @@ class EventReader:
             record = {"info": message["info"], "parts": list(message["parts"].values())}
             session.messages.append((self.positions[key], record))
         for session_id, session in sessions.items():
-            session.extra = {"stream": self.envelopes.get(session_id), "events": self.others.get(session_id)}
+            session.extra = {"stream": self.envelopes.get(session_id), "events": self.other_events.get(session_id)}
         return sorted(sessions.values(), key=lambda session: bool(session.info.get("parentID")))
 
 

@@ -281,7 +281,7 @@ def _call_result(
     info: Mapping[str, Any],
     counts: Mapping[str, Any],
     step: Sequence[Part],
-    whole: bool,
+    is_only_step: bool,
 ) -> InferenceResult:
     tokens, times = object_or_empty(counts.get("tokens"), "tokens"), object_or_empty(info.get("time"), "time")
     error = object_or_empty(info.get("error"), "error")
@@ -300,7 +300,9 @@ def _call_result(
         pending=not error and any(part.get("type") == "tool" for part in step),
         usage=usage,
         cost=cost or (cost if not _has_tokens(counts) and is_finished else None),  # 0 of a model without a price
-        duration_ms=int(completed - created) if whole and created is not None and completed is not None else None,
+        duration_ms=int(completed - created)
+        if is_only_step and created is not None and completed is not None
+        else None,
         extra={"tokens": tokens, "error": error, "finish": info.get("finish")},
     )
 

@@ -94,10 +94,10 @@ def _shown_arguments(data: Mapping[str, Any], part: Mapping[str, Any]) -> dict[s
     return omit_empty(input=shown_input)
 
 
-def _outcome(data: Mapping[str, Any], part: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[Any, str]:
+def _outcome(data: Mapping[str, Any], part: Mapping[str, Any], call_values: Mapping[str, Any]) -> tuple[Any, str]:
     """Return the result of a tool and its error; "" without one."""
     details = part.get("resultDetails")
-    value: Any = known.get("result")
+    value: Any = call_values.get("result")
     output = data.get("terminalCommandOutput")
     if value is None and isinstance(output, Mapping):
         value = output.get("text")

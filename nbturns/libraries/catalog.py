@@ -135,29 +135,37 @@ class Catalog:
         """Bring the index up to date with the files on disk."""
         found = {file.path: file for file in files}
         with self.connect() as connection:
-            known_files = {
+            indexed_files = {
                 path: (number, size, modified, digest)
                 for number, path, size, modified, digest in connection.execute(
                     "SELECT number, path, size, modified, digest FROM files"
                 )
             }
-            changed = [file for file in found.values() if known_files.get(file.path, (0, -1, -1))[1:3] != file[1:]]
-            removed = [path for path in known_files if path not in found]
+            changed = [file for file in found.values() if indexed_files.get(file.path, (0, -1, -1))[1:3] != file[1:]]
+            removed = [path for path in indexed_files if path not in found]
             if not changed and not removed:
                 return UpdateResult(0, len(found), 0)
             connection.execute("PRAGMA synchronous = NORMAL")
             prepare_for_many_entries(connection)
             for path in removed:
                 with _transaction(connection):
-                    _delete_file(connection, known_files[path][0])
-            read_count = self._read_changed(connection, changed, known_files, progress)
+                    _delete_file(connection, indexed_files[path][0])
+            read_count = self._read_changed(connection, changed, indexed_files, progress)
         return UpdateResult(read_count, len(found) - read_count, len(removed))
 
     def _read_changed(
-        self, connection: sqlite3.Connection, changed: list[FoundFile], known: dict[str, Any], progress: bool | None
+        self,
+        connection: sqlite3.Connection,
+        changed: list[FoundFile],
+        indexed_files: dict[str, Any],
+        progress: bool | None,
     ) -> int:
         changed.sort(key=lambda file: (file.modified, file.path))  # so that the newest have the highest numbers
-        touched = [file for file in changed if file.path in known and _has_digest(file.path, known[file.path][3])]
+        touched = [
+            file
+            for file in changed
+            if file.path in indexed_files and _has_digest(file.path, indexed_files[file.path][3])
+        ]
         with _transaction(connection):
             connection.executemany(
                 "UPDATE files SET size = ?, modified = ? WHERE path = ?",
@@ -174,8 +182,8 @@ class Catalog:
             for batch in _batches(_read_files(to_read, pool)):
                 with pause_gc(), _transaction(connection):
                     for file, indexed_file in batch:
-                        if file.path in known:
-                            _delete_file(connection, known[file.path][0])
+                        if file.path in indexed_files:
+                            _delete_file(connection, indexed_files[file.path][0])
                         self._add_file(connection, file, indexed_file)
                 bar.advance(sum(file.size for file, _ in batch))
         return len(to_read)

@@ -169,7 +169,7 @@ def select_tools(config: EngineConfig, tools: Iterable[Tool | Callable[..., Any]
                     f"profile {profile!r} requires approval for the tool {name!r}, which this session does not have; "
                     f"{suggest(name, valid_names)}",
                     key="approval",
-                    known=tuple(valid_names),
+                    valid_names=tuple(valid_names),
                 )
     if config.tools is None:
         return available
@@ -180,7 +180,7 @@ def select_tools(config: EngineConfig, tools: Iterable[Tool | Callable[..., Any]
                 f"profile {profile!r} uses the tool {name!r}, which this session does not have; "
                 f"{suggest(name, by_name)}; pass it: session(tools=[{name}])",
                 key=name,
-                known=tuple(by_name),
+                valid_names=tuple(by_name),
             )
     return Toolbox(by_name[name] for name in config.tools)
 
@@ -206,7 +206,7 @@ def _call_factory(use: Use, factories: Mapping[str, Callable[..., Any]], argumen
             f"unknown {noun} {use.name!r}; {suggest(use.name, factories)}; "
             f"register it with load_profiles(…, {argument}={{{use.name!r}: …}})",
             key=f"{argument}.{use.key}",
-            known=tuple(factories),
+            valid_names=tuple(factories),
         )
     config = {str(name): value for name, value in use.config.items()}
     check_parameter_names(use, factory, argument)

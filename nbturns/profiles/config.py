@@ -209,7 +209,7 @@ def config_from_layer(layer: Layer) -> EngineConfig:
         provider = provider_of(api_type)
     except ProfileError as error:
         source = layer["chat", "api_type"].source
-        raise ProfileError(f"{error.reason} ({source})", key=error.key, known=error.known) from None
+        raise ProfileError(f"{error.reason} ({source})", key=error.key, valid_names=error.valid_names) from None
     params = _param_entries(layer, provider)
     for name, entry in params.items():
         _check_param(name, entry, provider)
@@ -265,7 +265,9 @@ def provider_of(api_type: str) -> str:
         return "openai-chat"
     valid_names = (*PROVIDERS, *provider_entry_points(), *DIALECTS)
     raise ProfileError(
-        f"unknown provider {shown(api_type)}; {suggest(api_type, set(valid_names))}", key="engine", known=valid_names
+        f"unknown provider {shown(api_type)}; {suggest(api_type, set(valid_names))}",
+        key="engine",
+        valid_names=valid_names,
     )
 
 
@@ -329,7 +331,7 @@ def _check_param(name: str, entry: SourcedValue, provider: str) -> None:
         raise ProfileError(
             f"unknown parameter {shown(name)} for {provider}; {suggest(name, param_types)} ({entry.source})",
             key=f"params.{name}",
-            known=tuple(param_types),
+            valid_names=tuple(param_types),
         )
     try:
         param_type.check(mask_secrets(entry.value), provider)

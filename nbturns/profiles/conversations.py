@@ -177,7 +177,7 @@ class Conversations:
             raise ProfileError(
                 f"no conversation {id!r} is open; open conversations: {', '.join(self._open_conversations) or 'none'}",
                 key=id,
-                known=tuple(self._open_conversations),
+                valid_names=tuple(self._open_conversations),
             )
         if (conversation := self.get(id)) is not None:
             conversation.stop()

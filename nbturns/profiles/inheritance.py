@@ -43,7 +43,9 @@ def lineage(profile: ProfileLayer, find_layer: FindLayer) -> tuple[ProfileLayer,
                 base = find_layer(registry, slug)
             except ProfileError as error:
                 raise ProfileError(
-                    f"{error.reason} (in the stack {' → '.join(chain)})", key=f"{registry}/{slug}", known=error.known
+                    f"{error.reason} (in the stack {' → '.join(chain)})",
+                    key=f"{registry}/{slug}",
+                    valid_names=error.valid_names,
                 ) from None
             visit(base, chain)
         bases_first[layer.name] = layer

@@ -25,7 +25,7 @@ def check_parameter_names(use: Use, factory: Callable[..., Any], argument: str) 
             raise ProfileError(
                 f"{argument.removesuffix('s')} {use.key!r} has no parameter {name!r}; {suggest(name, parameters)}",
                 key=f"{argument}.{use.key}.config.{name}",
-                known=tuple(parameters),
+                valid_names=tuple(parameters),
             )
 
 

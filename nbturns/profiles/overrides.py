@@ -45,7 +45,7 @@ def apply_overrides(layer: Layer, overrides: Mapping[str, Any], profile: str) ->
             )
         if full_name is None:
             raise ProfileError(
-                f"unknown override {name!r}; {suggest(name, names)}", key=name, known=tuple(sorted(names))
+                f"unknown override {name!r}; {suggest(name, names)}", key=name, valid_names=tuple(sorted(names))
             )
         if not is_allowed(policy, full_name):
             allowed_fields = ", ".join(policy) if isinstance(policy, list) and policy else "none"
@@ -153,7 +153,7 @@ def _check_narrower_tools(layer: Layer, requested_tools: list[str], profile: str
             f"profile {profile!r} has no tool {added_tools[0]!r}, and an override may only narrow its tools "
             f"({', '.join(profile_tools or ()) or 'none'}); set widen_tools: true in the profile to allow it",
             key="tools",
-            known=tuple(profile_tools or ()),
+            valid_names=tuple(profile_tools or ()),
         )
 
 
@@ -165,4 +165,4 @@ def _is_overridden(path: FieldPath, overriding: Layer) -> bool:
 
 
 def _fail(name: str, message: str, valid_names: tuple[str, ...]) -> None:
-    raise ProfileError(f"{name} {message}", key=name, known=valid_names)
+    raise ProfileError(f"{name} {message}", key=name, valid_names=valid_names)

@@ -385,7 +385,7 @@ class RegistryReader:
         raise ProfileError(
             message,
             key=dotted_path(path[2:] if path[:1] == ("profiles",) else path) or dotted_path(path),
-            known=valid_names,
+            valid_names=valid_names,
             file=self.source,
             position=f"line {line}" if line else "",
         )

@@ -179,7 +179,7 @@ class Profiles:
             selected_layer = self._find_layer(name)
         except ProfileError as error:
             chooser = "" if chosen_by == "argument" else f" (named by {chosen_by})"
-            raise ProfileError(error.reason + chooser, key=error.key, known=error.known) from None
+            raise ProfileError(error.reason + chooser, key=error.key, valid_names=error.valid_names) from None
         layers = lineage(selected_layer, self._in_registry)
         layer = {
             path: SourcedValue(
@@ -194,7 +194,7 @@ class Profiles:
             config = config_from_layer(layer)
         except ProfileError as error:
             raise ProfileError(
-                f"profile {selected_layer.name}: {error.reason}", key=error.key, known=error.known
+                f"profile {selected_layer.name}: {error.reason}", key=error.key, valid_names=error.valid_names
             ) from None
         check_middleware_configs(config.middleware, {**BUILTIN_MIDDLEWARE, **self.middleware})
         policy = layer[("allow_overrides",)].value if ("allow_overrides",) in layer else False
@@ -231,7 +231,7 @@ class Profiles:
         """Return the profile of this name, which may include its registry. Raises ProfileError if there is none."""
         if not isinstance(name, str):
             raise ProfileError(
-                f"the name of a profile must be a string, not {name!r:.60}", key="profile", known=tuple(self)
+                f"the name of a profile must be a string, not {name!r:.60}", key="profile", valid_names=tuple(self)
             )
         registry_slug, separator, slug = name.strip().lower().rpartition("/")
         if separator:
@@ -239,7 +239,7 @@ class Profiles:
         for registry in reversed(tuple(self.registries.values())):
             if slug in registry.profiles:
                 return registry.profiles[slug]
-        raise ProfileError(f"no profile {name!r}; {suggest(name, self)}", key=name, known=tuple(self))
+        raise ProfileError(f"no profile {name!r}; {suggest(name, self)}", key=name, valid_names=tuple(self))
 
     def _in_registry(self, registry_slug: str, slug: str) -> ProfileLayer:
         registry = self.registries.get(registry_slug)
@@ -247,7 +247,7 @@ class Profiles:
             raise ProfileError(
                 f"no registry {registry_slug!r}; {suggest(registry_slug, self.registries)}",
                 key=registry_slug,
-                known=tuple(self.registries),
+                valid_names=tuple(self.registries),
             )
         if slug not in registry.profiles:
             other_registry = next(
@@ -257,7 +257,7 @@ class Profiles:
             raise ProfileError(
                 f"no profile {slug!r} in registry {registry_slug!r}; {hint}",
                 key=slug,
-                known=tuple(registry.profiles),
+                valid_names=tuple(registry.profiles),
             )
         return registry.profiles[slug]
 

@@ -161,7 +161,7 @@ def _with_default_profile(registry: Registry, slug: Any, source: str) -> Registr
         raise ProfileError(
             f"default_profile_slug is {slug!r:.60}, which is not a profile here; {suggest(profile_slug, registry.profiles)}",
             key="default_profile_slug",
-            known=tuple(registry.profiles),
+            valid_names=tuple(registry.profiles),
             file=source,
         )
     return replace(registry, default_profile=profile_slug)

@@ -122,17 +122,19 @@ def result_figures(result: InferenceResult) -> LaneCall:
 def _add_growth(call: LaneCall, blocks: PersistentList[Block], previous: Request, lengths: TextLengths) -> Request:
     """Add what changed since the previous request to a call; return its request."""
     length, input_tokens, cached_tokens = call["first"], call.get("input"), call.get("cached")
-    same = common_length(blocks, length, previous)
-    is_extension = same == previous.length
-    if previous.length and not is_extension and same < length:
-        call["differs"] = same
+    shared_length = common_length(blocks, length, previous)
+    is_extension = shared_length == previous.length
+    if previous.length and not is_extension and shared_length < length:
+        call["differs"] = shared_length
     if input_tokens is not None and previous.input is not None:
-        if input_tokens > previous.input and same < length:
-            largest = max(range(same, length), key=lambda index: lengths.of(blocks[index]))
+        if input_tokens > previous.input and shared_length < length:
+            largest = max(range(shared_length, length), key=lambda index: lengths.of(blocks[index]))
             call["grew"] = [input_tokens - previous.input, largest]
         if cached_tokens is not None and previous.uses_cache:
             sent_before = (
-                previous.input if is_extension else _sent_before(blocks, length, input_tokens, previous, same, lengths)
+                previous.input
+                if is_extension
+                else _sent_before(blocks, length, input_tokens, previous, shared_length, lengths)
             )
             if (billed_again := min(sent_before, input_tokens) - cached_tokens) > 0:
                 call["again"] = billed_again
@@ -143,10 +145,10 @@ def _add_growth(call: LaneCall, blocks: PersistentList[Block], previous: Request
 def common_length(blocks: PersistentList[Block], length: int, previous: Request) -> int:
     """Return the number of leading blocks that the previous request had, too."""
     limit = min(length, previous.length)
-    same = min(blocks.shared_length(previous.blocks), limit)
-    while same < limit and _are_equal(blocks[same], previous.blocks[same]):
-        same += 1
-    return same
+    shared_length = min(blocks.shared_length(previous.blocks), limit)
+    while shared_length < limit and _are_equal(blocks[shared_length], previous.blocks[shared_length]):
+        shared_length += 1
+    return shared_length
 
 
 def _are_equal(block: Block, other: Block) -> bool:
@@ -154,17 +156,22 @@ def _are_equal(block: Block, other: Block) -> bool:
 
 
 def _sent_before(
-    blocks: PersistentList[Block], length: int, input_tokens: int, previous: Request, same: int, lengths: TextLengths
+    blocks: PersistentList[Block],
+    length: int,
+    input_tokens: int,
+    previous: Request,
+    shared_length: int,
+    lengths: TextLengths,
 ) -> int:
     """Return the estimated tokens of the blocks that the previous request had anywhere."""
     earlier = {id(block) for block in previous.blocks.head(previous.length)}
-    total, known = 0, 0
+    total, repeated_characters = 0, 0
     for index, block in enumerate(blocks.head(length)):
         characters = lengths.of(block)
         total += characters
-        if index < same or id(block) in earlier:
-            known += characters
-    return round(input_tokens * known / total) if total else 0
+        if index < shared_length or id(block) in earlier:
+            repeated_characters += characters
+    return round(input_tokens * repeated_characters / total) if total else 0
 
 
 def context_window(results: Sequence[InferenceResult]) -> int | None:

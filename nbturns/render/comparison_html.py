@@ -24,9 +24,9 @@ COLUMN_GROUP = (
 )
 
 
-def comparison_html(comparison: Comparison, *, whole: bool = False) -> str:
-    """Return a comparison as a table: of limited size for a cell, or `whole`."""
-    body = list(_body_rows(comparison.rows, whole=whole))
+def comparison_html(comparison: Comparison, *, unlimited: bool = False) -> str:
+    """Return a comparison as a table: of limited size for a cell, or `unlimited`."""
+    body = list(_body_rows(comparison.rows, unlimited=unlimited))
     head_a, head_b = comparison.heads
     head = (
         '<th scope="col">change</th><th scope="col">kind</th>'
@@ -45,7 +45,7 @@ def comparison_caption(comparison: Comparison) -> str:
     return " · ".join(["Comparison", *(count_parts or ["of nothing with nothing"])])
 
 
-def _body_rows(rows: Sequence[Change], *, whole: bool) -> Iterator[str]:
+def _body_rows(rows: Sequence[Change], *, unlimited: bool) -> Iterator[str]:
     shown_count, previous_turns = 0, (0, 0)
     for group in row_groups(rows):
         first = group[0]
@@ -61,7 +61,7 @@ def _body_rows(rows: Sequence[Change], *, whole: bool) -> Iterator[str]:
                 else f"turn {current_turns[0]} of A, turn {current_turns[1]} of B"
             )
             yield f'<tr class="nbt-part"><th scope="rowgroup" colspan="{COLUMN_COUNT}">{turn_label}</th></tr>'
-        if shown_count >= MAX_ROWS and not whole:
+        if shown_count >= MAX_ROWS and not unlimited:
             remaining_count = len(rows) - shown_count
             yield (
                 f'<tr class="nbt-part"><td colspan="{COLUMN_COUNT}">… {remaining_count:,} more rows: <code>comparison.changes</code>, '
@@ -72,7 +72,7 @@ def _body_rows(rows: Sequence[Change], *, whole: bool) -> Iterator[str]:
         yield (
             _folded_group(group)
             if len(group) > MAX_OPEN_SAME_ROWS
-            else "\n".join(_change_row(row, whole=whole) for row in group)
+            else "\n".join(_change_row(row, unlimited=unlimited) for row in group)
         )
 
 
@@ -107,7 +107,7 @@ def _index_range(group: list[Change], name: str) -> str:
     return f"#{getattr(group[0], name)}–#{getattr(group[-1], name)}"
 
 
-def _change_row(row: Change, *, whole: bool) -> str:
+def _change_row(row: Change, *, unlimited: bool) -> str:
     differs = ", ".join(
         [
             *(name for name in row.fields if name not in ("text", "args", "result", "error")),
@@ -126,22 +126,22 @@ def _change_row(row: Change, *, whole: bool) -> str:
         )
     else:
         pieces = row.pieces
-        cells += _side_cells(row.a_index, pieces, "removed", whole=whole) + _side_cells(
-            row.b_index, pieces, "added", whole=whole
+        cells += _side_cells(row.a_index, pieces, "removed", unlimited=unlimited) + _side_cells(
+            row.b_index, pieces, "added", unlimited=unlimited
         )
     return f'<tr class="{block_classes(row.kind)} nbt-{row.what}">{cells}</tr>'
 
 
-def _side_cells(index: int | None, pieces: Sequence[Piece], side: str, *, whole: bool) -> str:
+def _side_cells(index: int | None, pieces: Sequence[Piece], side: str, *, unlimited: bool) -> str:
     """Return the cells of one side: the common text, and its own text marked."""
     if index is None:
         return '<td class="nbt-n"></td><td class="nbt-content"></td>'
     mark = "del" if side == "removed" else "ins"
     side_pieces = [(what, text) for what, text in pieces if what in ("same", side)]
     marked_text = "".join(
-        f"<{mark}>{_limit_text(visible_space(text) if text.isspace() else text, whole=whole)}</{mark}>"
+        f"<{mark}>{_limit_text(visible_space(text) if text.isspace() else text, unlimited=unlimited)}</{mark}>"
         if what == side
-        else _shorten_middle(text, whole=whole)
+        else _shorten_middle(text, unlimited=unlimited)
         for what, text in side_pieces
     )
     length = sum(len(text) for _, text in side_pieces)
@@ -153,16 +153,16 @@ def _side_cells(index: int | None, pieces: Sequence[Piece], side: str, *, whole:
     return f'<td class="nbt-n">{index}</td><td class="nbt-content">{content}</td>'
 
 
-def _limit_text(text: str, *, whole: bool) -> str:
-    if whole or len(text) <= MAX_TEXT_LENGTH:
+def _limit_text(text: str, *, unlimited: bool) -> str:
+    if unlimited or len(text) <= MAX_TEXT_LENGTH:
         return escape(visible(text))
     omitted_count = len(text) - MAX_TEXT_LENGTH
     return f"{escape(visible(text[:MAX_TEXT_LENGTH]))}<small>… {omitted_count:,} more characters</small>"
 
 
-def _shorten_middle(text: str, *, whole: bool) -> str:
+def _shorten_middle(text: str, *, unlimited: bool) -> str:
     """Return unchanged text; the middle of a long one is omitted."""
-    if whole or len(text) <= 4 * CONTEXT_LENGTH:
+    if unlimited or len(text) <= 4 * CONTEXT_LENGTH:
         return escape(visible(text))
     omitted = f"<small>… {len(text) - 2 * CONTEXT_LENGTH:,} characters the same …</small>"
     return f"{escape(visible(text[:CONTEXT_LENGTH]))}{omitted}{escape(visible(text[-CONTEXT_LENGTH:]))}"

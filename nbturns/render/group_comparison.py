@@ -81,12 +81,12 @@ def aligned_rows(first: Turn | Run, pairs: Sequence[Comparison]) -> Iterator[Ali
         yield from ((None, *row) for row in zip_longest(*(by_place.get(place, []) for by_place in added)))
 
 
-def group_html(comparison: GroupComparison, *, whole: bool = False) -> str:
+def group_html(comparison: GroupComparison, *, unlimited: bool = False) -> str:
     """Return the figures of all values and their blocks in columns as two tables, with all texts escaped."""
     names = [value_name(index, value) for index, value in enumerate(comparison.sides)]
     caption = "no differences" if comparison.divergence is None else f"different from block {comparison.divergence} on"
     lines = list(_block_lines(comparison.rows))
-    shown_count = PAGE_ROWS if whole else MAX_ROWS
+    shown_count = PAGE_ROWS if unlimited else MAX_ROWS
     remaining_count = len(lines) - shown_count
     note = f"… {remaining_count:,} more rows: comparison.rows" if remaining_count > 0 else ""
     columns = ["", "kind", *names]

@@ -46,20 +46,20 @@ COLUMNS = ("#", "kind", "content", "tokens in → out, time")
 HEADER_CLASSES = {COLUMNS[0]: ' class="nbt-n"', COLUMNS[-1]: ' class="nbt-figures"'}
 
 
-def turn_html(turn: Turn, *, whole: bool = False, max_rows: int = MAX_ROWS, markdown: bool = False) -> str:
-    """Return a Turn as a block table with at most `max_rows` rows, or all with `whole`; texts are rendered with `markdown`."""
+def turn_html(turn: Turn, *, unlimited: bool = False, max_rows: int = MAX_ROWS, markdown: bool = False) -> str:
+    """Return a Turn as a block table with at most `max_rows` rows, or all with `unlimited`; texts are rendered with `markdown`."""
     turn = readable_turn(turn)
-    rows = _turn_rows(turn, whole=whole, max_rows=max_rows, markdown=markdown)
+    rows = _turn_rows(turn, unlimited=unlimited, max_rows=max_rows, markdown=markdown)
     return styled_table(_block_table(_turn_caption(turn), rows, "turn"))
 
 
-def run_html(run: Run, *, whole: bool = False, markdown: bool = False) -> str:
+def run_html(run: Run, *, unlimited: bool = False, markdown: bool = False) -> str:
     """Return a Run as one table, with a heading and the new blocks of each Turn; texts are rendered with `markdown`."""
     run = readable_run(run)
     if len(run) == 1:
-        rows = _turn_rows(run[0], whole=whole, markdown=markdown)
+        rows = _turn_rows(run[0], unlimited=unlimited, markdown=markdown)
         return styled_table(_block_table(_turn_caption(run[0]), rows, "turn") + report_html(run))
-    rows = _TableRows(run.latest.blocks, shared_model(run.inferences), whole=whole, markdown=markdown)
+    rows = _TableRows(run.latest.blocks, shared_model(run.inferences), unlimited=unlimited, markdown=markdown)
     rows.parts = list(_turn_headings(run))
     rows.endings = dict(_turn_endings(run))
     return styled_table(_block_table(_run_caption(run), rows, "run.latest") + report_html(run))
@@ -121,15 +121,15 @@ class _TableRows:
         blocks: Sequence[Block],
         caption_model: str,
         *,
-        whole: bool = False,
+        unlimited: bool = False,
         max_rows: int = MAX_ROWS,
         markdown: bool = False,
     ) -> None:
         self.blocks = blocks
         self.caption_model = caption_model
-        self.whole = whole
+        self.unlimited = unlimited
         self.markdown = markdown
-        self.shown = list(blocks) if whole else list(blocks[:max_rows])
+        self.shown = list(blocks) if unlimited else list(blocks[:max_rows])
         self.rows: list[Row] = [block_row(block) for block in self.shown]
         self.calls: dict[str, ModelCallCells] = model_call_cells_by_key(self.shown)
         self.parts: list[tuple[int, str]] = []
@@ -157,9 +157,9 @@ class _TableRows:
         return end - index
 
 
-def _turn_rows(turn: Turn, *, whole: bool = False, max_rows: int = MAX_ROWS, markdown: bool = False) -> _TableRows:
+def _turn_rows(turn: Turn, *, unlimited: bool = False, max_rows: int = MAX_ROWS, markdown: bool = False) -> _TableRows:
     model = shared_model(turn.inferences)
-    rows = _TableRows(turn.blocks, model, whole=whole, max_rows=max_rows, markdown=markdown)
+    rows = _TableRows(turn.blocks, model, unlimited=unlimited, max_rows=max_rows, markdown=markdown)
     if row := _ending_row(turn):
         rows.endings = {len(turn): row}
     return rows
@@ -237,7 +237,7 @@ def _content_cell(index: int, row: Row, rows: _TableRows) -> str:
         return f"{partner_link}{body_html}{images_html}"
     if row["kind"] == "tool_call" and not _worth_unfolding(row, text or ""):
         return f"{partner_link}{head_html}{images_html}"
-    return f"{partner_link}<details><summary {NO_SHORTCUTS}>{head_html}</summary><pre>{escape(text or '') if rows.whole else _limit_text(text or '')}</pre></details>{images_html}"
+    return f"{partner_link}<details><summary {NO_SHORTCUTS}>{head_html}</summary><pre>{escape(text or '') if rows.unlimited else _limit_text(text or '')}</pre></details>{images_html}"
 
 
 def _text_html(kind: str, text: str) -> str:
@@ -250,7 +250,7 @@ def _text_html(kind: str, text: str) -> str:
 def _form_html(block: Block, row: Row, text: str, rows: _TableRows) -> str | None:
     """Return the form of a block (a diff, code, records, and rendered Markdown if the reader asked for it), if it has one."""
     is_shown = row.get("form") or (rows.markdown and row["kind"] in MARKDOWN_KINDS)
-    if not is_shown or not text or (len(text) > MAX_TEXT_LENGTH and not rows.whole):
+    if not is_shown or not text or (len(text) > MAX_TEXT_LENGTH and not rows.unlimited):
         return None
     nodes = block_nodes(block)
     return None if nodes is None else f'<div class="nbt-form">{nodes_html(nodes)}</div>'

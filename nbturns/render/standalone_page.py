@@ -43,7 +43,7 @@ body.nbturns-page { --jp-layout-color0: light-dark(#fff, #16181c); --jp-content-
 def render_page(value: Run | Turn | Comparison | GroupComparison) -> str:
     """Return the HTML file of a value, with all of its data."""
     if isinstance(value, GroupComparison):
-        return _page_without_script(group_html(value, whole=True))
+        return _page_without_script(group_html(value, unlimited=True))
     if isinstance(value, (Run, Turn)):
         value = readable_run(value) if isinstance(value, Run) else readable_turn(value)
     title = value.name if isinstance(value, Run) and value.name else type(value).__name__.lower()
@@ -86,10 +86,10 @@ def _policy_hash(text: str) -> str:
 def _static_table(value: Run | Turn | Comparison) -> str:
     """Return the static table that is shown without scripts, of limited length."""
     if isinstance(value, Comparison):
-        return comparison_html(value, whole=len(value.rows) <= MAX_STATIC_ROWS)
+        return comparison_html(value, unlimited=len(value.rows) <= MAX_STATIC_ROWS)
     if isinstance(value, Run):
-        return run_html(value, whole=len(value.latest) <= MAX_STATIC_ROWS)
-    return turn_html(value, whole=len(value) <= MAX_STATIC_ROWS)
+        return run_html(value, unlimited=len(value.latest) <= MAX_STATIC_ROWS)
+    return turn_html(value, unlimited=len(value) <= MAX_STATIC_ROWS)
 
 
 def _embedded_json(value: Run | Turn | Comparison) -> str:

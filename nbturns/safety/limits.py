@@ -79,9 +79,9 @@ def current_limits() -> Limits:
     return stack[-1] if stack else DEFAULT_LIMITS
 
 
-def too_large(what: str, limit: str, *, file: str = "", position: str = "") -> LoadError:
+def too_large(problem: str, limit: str, *, file: str = "", position: str = "") -> LoadError:
     """Return the error of a file beyond a limit."""
-    return LoadError(f"{what}; to allow more, pass limits=nt.Limits({limit}=…)", file=file, position=position)
+    return LoadError(f"{problem}; to allow more, pass limits=nt.Limits({limit}=…)", file=file, position=position)
 
 
 def check_document(content: bytes, packed_size: int, file: str = "", position: str = "") -> None:

@@ -45,10 +45,10 @@ def _plain(value: Any, inside: PlainConverter) -> Any:
 
 
 def _with_float_places(
-    json_fields: dict[str, Any], values_by_field: Mapping[str, Any], plain: PlainConverter
+    json_fields: dict[str, Any], values_by_field: Mapping[str, Any], converter: PlainConverter
 ) -> dict[str, Any]:
     """Return fields for JSON with the places of the texts that are NaN or infinity in the value."""
-    if plain is not jsonable:
+    if converter is not jsonable:
         return json_fields
     places = [place for name, value in values_by_field.items() for place in _float_places(value, (name,))]
     return {**json_fields, FLOATS_KEY: places} if places else json_fields
@@ -68,17 +68,17 @@ def _float_places(value: Any, path: tuple[str | int, ...]) -> Iterator[list[str 
                 yield from _float_places(item, (*path, index))
 
 
-def block_to_dict(block: Block, *, plain: PlainConverter = jsonable) -> dict[str, Any]:
+def block_to_dict(block: Block, *, converter: PlainConverter = jsonable) -> dict[str, Any]:
     block_fields: dict[str, Any] = {"id": block.id} if block.id else {}
     block_fields["kind"] = block.kind
     if block.role or block.kind in DEFAULT_ROLES:
         block_fields["role"] = block.role or None
     if block.payload or block.extra:  # without a payload, a `text` field would be read as its text
-        block_fields["payload"] = plain(block.payload)
+        block_fields["payload"] = converter(block.payload)
     if len(block.metadata):
-        block_fields["metadata"] = _metadata_to_dict(block.metadata, plain)
+        block_fields["metadata"] = _metadata_to_dict(block.metadata, converter)
     values = {"payload": block.payload, "metadata": dict(block.metadata.items()), **block.extra}
-    return _with_float_places({**block_fields, **plain(block.extra)}, values, plain)
+    return _with_float_places({**block_fields, **converter(block.extra)}, values, converter)
 
 
 def turn_to_dict(
@@ -86,25 +86,25 @@ def turn_to_dict(
     *,
     omit_data: bool = False,
     previous_blocks: PersistentList[Block] = NO_BLOCKS,
-    plain: PlainConverter = jsonable,
+    converter: PlainConverter = jsonable,
 ) -> dict[str, Any]:
     """Return a Turn as on disk, with references to the blocks that it shares with the previous Turn."""
     turn_fields: dict[str, Any] = {"id": turn.id} if turn.id else {}
     shared_count = turn.blocks.shared_length(previous_blocks)
     if shared_count:
         turn_fields["shared_blocks"] = shared_count
-    turn_fields["blocks"] = _blocks_to_list(turn.blocks.since(shared_count), previous_blocks, shared_count, plain)
+    turn_fields["blocks"] = _blocks_to_list(turn.blocks.since(shared_count), previous_blocks, shared_count, converter)
     if len(turn.metadata):
-        turn_fields["metadata"] = _metadata_to_dict(turn.metadata, plain)
+        turn_fields["metadata"] = _metadata_to_dict(turn.metadata, converter)
     if len(turn.data) and not omit_data:
-        turn_fields["data"] = _metadata_to_dict(turn.data, plain)
+        turn_fields["data"] = _metadata_to_dict(turn.data, converter)
     written_data = {} if omit_data else {"data": dict(turn.data.items())}
     values = {"metadata": dict(turn.metadata.items()), **written_data, **turn.extra}
-    return _with_float_places({**turn_fields, **plain(turn.extra)}, values, plain)
+    return _with_float_places({**turn_fields, **converter(turn.extra)}, values, converter)
 
 
 def _blocks_to_list(
-    blocks: Iterable[Block], previous_blocks: PersistentList[Block], shared_count: int, plain: PlainConverter
+    blocks: Iterable[Block], previous_blocks: PersistentList[Block], shared_count: int, converter: PlainConverter
 ) -> list[dict[str, Any]]:
     is_edited = shared_count < len(previous_blocks)
     previous_positions = {id(block): index for index, block in enumerate(previous_blocks)} if is_edited else {}
@@ -113,7 +113,7 @@ def _blocks_to_list(
         position = previous_positions.get(id(block))
         last_dict = block_dicts[-1] if block_dicts else {}
         if position is None:
-            block_dicts.append(block_to_dict(block, plain=plain))
+            block_dicts.append(block_to_dict(block, converter=converter))
         elif last_dict.keys() == SHARED_BLOCKS_KEYS and last_dict["shared_blocks"][1] == position:
             last_dict["shared_blocks"][1] += 1
         else:
@@ -121,7 +121,7 @@ def _blocks_to_list(
     return block_dicts
 
 
-def run_to_dict(run: Run, *, plain: PlainConverter = jsonable) -> dict[str, Any]:
+def run_to_dict(run: Run, *, converter: PlainConverter = jsonable) -> dict[str, Any]:
     """Return a Run as on disk, with each block once and references to blocks of the previous Turn.
 
     `shared_blocks` of a Turn is the number of shared leading blocks; among its blocks, a range [start, end).
@@ -134,16 +134,16 @@ def run_to_dict(run: Run, *, plain: PlainConverter = jsonable) -> dict[str, Any]
     run_fields["turns"] = turn_dicts = []
     previous_blocks: PersistentList[Block] = PersistentList()
     for turn in run.turns:
-        turn_dicts.append(turn_to_dict(turn, previous_blocks=previous_blocks, plain=plain))
+        turn_dicts.append(turn_to_dict(turn, previous_blocks=previous_blocks, converter=converter))
         previous_blocks = turn.blocks
     if len(run.metadata):
-        run_fields["metadata"] = _metadata_to_dict(run.metadata, plain)
+        run_fields["metadata"] = _metadata_to_dict(run.metadata, converter)
     values = {"metadata": dict(run.metadata.items()), **run.extra}
-    return _with_float_places({**run_fields, **plain(run.extra)}, values, plain)
+    return _with_float_places({**run_fields, **converter(run.extra)}, values, converter)
 
 
-def _metadata_to_dict(metadata: Metadata, plain: PlainConverter) -> dict[str, Any]:
-    return {name: plain(value) for name, value in sorted(metadata.items())}
+def _metadata_to_dict(metadata: Metadata, converter: PlainConverter) -> dict[str, Any]:
+    return {name: converter(value) for name, value in sorted(metadata.items())}
 
 
 # Plain data → a value.
@@ -187,13 +187,13 @@ def is_nbturns_data(data: Any) -> bool:
 def turn_to_yaml(turn: Turn, *, omit_data: bool = False) -> str:
     from .yaml_text import dump_yaml
 
-    return dump_yaml({"version": FORMAT_VERSION, **turn_to_dict(turn, omit_data=omit_data, plain=yamlable)})
+    return dump_yaml({"version": FORMAT_VERSION, **turn_to_dict(turn, omit_data=omit_data, converter=yamlable)})
 
 
 def run_to_yaml(run: Run) -> str:
     from .yaml_text import dump_yaml
 
-    return dump_yaml(run_to_dict(run, plain=yamlable))
+    return dump_yaml(run_to_dict(run, converter=yamlable))
 
 
 def turn_from_yaml(text: str | bytes) -> Turn:

@@ -87,8 +87,8 @@ def _answer(raw: Any, file: str, position: str) -> tuple[Block, ...]:
 
 def check_exhausted(engine: Any) -> None:
     """Raise AssertionError if a scripted engine has answers that were not asked for; other engines pass."""
-    if isinstance(engine, Scripted) and engine.asked < len(engine.answers):
-        left = len(engine.answers) - engine.asked
+    if isinstance(engine, Scripted) and engine.call_count < len(engine.answers):
+        left = len(engine.answers) - engine.call_count
         raise AssertionError(
-            f"{left} of {len(engine.answers)} scripted answers left; the conversation made {engine.asked} model calls"
+            f"{left} of {len(engine.answers)} scripted answers left; the conversation made {engine.call_count} model calls"
         )

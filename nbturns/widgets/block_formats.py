@@ -41,7 +41,7 @@ def format_block(block: Block, format_name: str) -> str:
             nodes = block_nodes(block)
             return "" if nodes is None else json.dumps(nodes, ensure_ascii=False, separators=(",", ":"))
         case "yaml":
-            return dump_yaml(block_to_dict(block, plain=yamlable))
+            return dump_yaml(block_to_dict(block, converter=yamlable))
     return ""
 
 

@@ -92,7 +92,7 @@ def test_an_unknown_profile_is_an_error_with_a_suggestion() -> None:
     with pytest.raises(nt.ProfileError, match="no profile 'bsae'; did you mean 'base'") as caught:
         team()["bsae"]
     assert caught.value.key == "bsae"
-    assert "base" in caught.value.known
+    assert "base" in caught.value.valid_names
     assert "bsae" not in team()
     assert team().get("bsae") is None
 

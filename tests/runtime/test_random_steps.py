@@ -107,7 +107,7 @@ def test_any_walk_through_any_run_keeps_every_promise(
     assert all(ids) and len(set(ids)) == len(ids)
     results = [block.tool_call_id for block in turn.of_kind("tool_use")]
     assert len(set(results)) == len(results)
-    assert len(turn.inferences) <= engine.asked  # a dropped block does not erase its call, another Turn may
+    assert len(turn.inferences) <= engine.call_count  # a dropped block does not erase its call, another Turn may
     assert tools.ran <= sum(len(calls) for calls in script) + acts.count("add") + acts.count("drop")
     assert [event.seq for event in heard] == list(range(len(heard)))
     paused = [event.pause.number for event in heard if isinstance(event, Paused)]

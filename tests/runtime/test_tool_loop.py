@@ -339,7 +339,7 @@ def test_a_stop_before_it_begins_asks_no_model() -> None:
     hold.set()
     turn = execution.result(60)
 
-    assert (execution.status, engine.asked, [b.text for b in turn]) == ("stopped", 0, ["q"])
+    assert (execution.status, engine.call_count, [b.text for b in turn]) == ("stopped", 0, ["q"])
     assert turn.metadata[nt.keys.STATUS] == "stopped"
 
 

@@ -61,12 +61,12 @@ def _thinking_of(params: Mapping[str, Any]) -> Mapping[str, Any]:
     return thinking if isinstance(thinking, Mapping) else {}
 
 
-def _fit_sampling(model: str, known: ClaudeModel, params: Parameters) -> list[str]:
-    if known.refuses_sampling:
+def _fit_sampling(model: str, rules: ClaudeModel, params: Parameters) -> list[str]:
+    if rules.refuses_sampling:
         removed_params = remove(params, SAMPLING_PARAMS)
         return [f"not sent: {', '.join(removed_params)}, which {model} does not accept"] if removed_params else []
     has_both = params.get("temperature") is not None and params.get("top_p") is not None
-    if known.takes_one_sampling_parameter and has_both:
+    if rules.takes_one_sampling_parameter and has_both:
         return [f"not sent: {', '.join(remove(params, ('top_p',)))}, because {model} takes it only without temperature"]
     return []
 
@@ -75,50 +75,50 @@ def _fits_thinking(name: str, value: Any) -> bool:
     return value is None or (name == "temperature" and value == 1) or (name == "top_p" and 0.95 <= value <= 1)
 
 
-def _fit_thinking(model: str, known: ClaudeModel, params: Parameters) -> list[str]:
+def _fit_thinking(model: str, rules: ClaudeModel, params: Parameters) -> list[str]:
     """Write the thinking that was asked for in the way that this model takes."""
     thinking = dict(_thinking_of(params))
     match thinking.get("type"):
-        case "enabled" if known.refuses_budgets:
+        case "enabled" if rules.refuses_budgets:
             budget = thinking.pop("budget_tokens", None)
             effort = _effort_of(params) or _effort_for(budget)
             params["thinking"] = {**thinking, "type": "adaptive"}
             _set_effort(params, effort)
             return [f"thinking is adaptive with effort {effort}, because {model} takes no budget of {budget} tokens"]
-        case "adaptive" if not known.thinks_by_itself and known.thinks:
+        case "adaptive" if not rules.thinks_by_itself and rules.thinks:
             budget = BUDGETS.get(_effort_of(params), DEFAULT_BUDGET)
             params["thinking"] = {**thinking, "type": "enabled", "budget_tokens": budget}
-            _set_effort(params, _effort_of(params) if known.efforts else "")
+            _set_effort(params, _effort_of(params) if rules.efforts else "")
             return [f"thinking has a budget of {budget} tokens, because {model} does not set its own"]
-        case "disabled" | "between_tools" if known.always_thinks:
+        case "disabled" | "between_tools" if rules.always_thinks:
             del params["thinking"]
             return [f"thinking stays on, because {model} cannot switch it off"]
-        case "disabled" if known.stops_thinking_between_tools:
+        case "disabled" if rules.stops_thinking_between_tools:
             params["thinking"] = {"type": "between_tools"}
-        case "disabled" if not known.thinks:
+        case "disabled" if not rules.thinks:
             del params["thinking"]
-        case "enabled" | "adaptive" if not known.thinks:
+        case "enabled" | "adaptive" if not rules.thinks:
             del params["thinking"]
             return [f"not sent: thinking, because {model} does not think"]
     return []
 
 
-def _fit_effort(model: str, known: ClaudeModel, params: Parameters) -> list[str]:
+def _fit_effort(model: str, rules: ClaudeModel, params: Parameters) -> list[str]:
     """Replace an effort that the model does not take by the nearest below, or by a budget for thinking."""
     effort = _effort_of(params)
     if not effort:
         return []
-    if not known.efforts:
+    if not rules.efforts:
         _set_effort(params, "")
         is_sampled = not all(_fits_thinking(name, params.get(name)) for name in SAMPLING_PARAMS)
-        if not known.thinks or "thinking" in params or is_sampled:  # a budget would cost the other settings
+        if not rules.thinks or "thinking" in params or is_sampled:  # a budget would cost the other settings
             return [f"not sent: effort={effort!r}, which {model} does not take"]
         budget = BUDGETS.get(effort, DEFAULT_BUDGET)
         params["thinking"] = {"type": "enabled", "budget_tokens": budget}
         return [f"effort={effort!r} is a budget of {budget} tokens for {model}, which takes no effort"]
     is_off = _thinking_of(params).get("type") in ("disabled", "between_tools")
-    is_limited = is_off and known.limits_effort_without_thinking
-    accepted = [name for name in known.efforts if not (is_limited and name in ("xhigh", "max"))]
+    is_limited = is_off and rules.limits_effort_without_thinking
+    accepted = [name for name in rules.efforts if not (is_limited and name in ("xhigh", "max"))]
     if effort in accepted or effort not in BUDGETS:
         return []
     order = list(BUDGETS)

@@ -43,8 +43,8 @@ def remove_unsupported(model: str, params: Parameters, reasons: bool | None) -> 
     del reasons
     shared = {name.removeprefix(SHARED): params.pop(name) for name in tuple(params) if name.startswith(SHARED)}
     name = next((name for name in ("thinkingConfig", "thinking_config") if isinstance(params.get(name), Mapping)), "")
-    own = {camel_case(field): value for field, value in params.pop(name, {}).items()}
-    config = own | ({"includeThoughts": shared["include_thoughts"]} if "include_thoughts" in shared else {})
+    given_config = {camel_case(field): value for field, value in params.pop(name, {}).items()}
+    config = given_config | ({"includeThoughts": shared["include_thoughts"]} if "include_thoughts" in shared else {})
     if shared.get("thinking_level"):
         config["thinkingLevel"] = str(shared["thinking_level"]).upper()
     if shared.get("thinking_budget") is not None:

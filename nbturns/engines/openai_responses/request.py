@@ -66,9 +66,9 @@ def adapt(turn: Turn, scope: Scope, model: str, params: Parameters) -> tuple[Tur
     del params
     changes = unstrict_tools(scope, "openai")
     if MODELS_WITHOUT_REASONING.search(model) and (thoughts := len(turn.of_kind("reasoning"))):
-        own = [block for block in turn if block.kind != "reasoning" or is_foreign(block)]
-        if removed := len(turn) - len(own):
-            turn = turn._with(blocks=PersistentList(own))
+        sendable_blocks = [block for block in turn if block.kind != "reasoning" or is_foreign(block)]
+        if removed := len(turn) - len(sendable_blocks):
+            turn = turn._with(blocks=PersistentList(sendable_blocks))
             changes.append(f"{removed} of {thoughts} thought(s) are left out, because {model} does not reason")
     if len(turn.of_kind("reasoning")) and (count := unfollowed_thoughts(turn)):
         changes.append(f"{count} thought(s) are left out, because the block that each led to does not follow any more")

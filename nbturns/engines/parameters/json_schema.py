@@ -246,22 +246,24 @@ def _with_items(schema: Schema) -> Schema:
     types = schema.get("type")
     is_array = types == "array" or (isinstance(types, list) and "array" in types) or "prefixItems" in schema
     if not is_array or isinstance(schema.get("items"), Mapping):
-        return schema if "prefixItems" not in schema else _without_places(schema, schema["items"])
-    return _without_places(schema, None)
+        return schema if "prefixItems" not in schema else _with_one_item_schema(schema, schema["items"])
+    return _with_one_item_schema(schema, None)
 
 
-def _without_places(schema: Schema, rest: Any) -> Schema:
-    """Return an array's schema with one type for all places; `rest` is that of the items behind the tuple."""
-    places = schema.pop("prefixItems", None)
-    if not isinstance(places, list) or not places:
-        return {**schema, "items": rest if rest is not None else {}}
-    kinds = [
-        kind for position, kind in enumerate([*places, *([rest] if rest else [])]) if kind not in places[:position]
+def _with_one_item_schema(schema: Schema, tail_schema: Any) -> Schema:
+    """Return an array's schema with one schema for all items; `tail_schema` is that of the items after the tuple."""
+    tuple_schemas = schema.pop("prefixItems", None)
+    if not isinstance(tuple_schemas, list) or not tuple_schemas:
+        return {**schema, "items": tail_schema if tail_schema is not None else {}}
+    item_schemas = [
+        item_schema
+        for position, item_schema in enumerate([*tuple_schemas, *([tail_schema] if tail_schema else [])])
+        if item_schema not in tuple_schemas[:position]
     ]
-    schema["items"] = kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
-    if not rest:
-        schema.setdefault("minItems", len(places))
-        schema.setdefault("maxItems", len(places))
+    schema["items"] = item_schemas[0] if len(item_schemas) == 1 else {"anyOf": item_schemas}
+    if not tail_schema:
+        schema.setdefault("minItems", len(tuple_schemas))
+        schema.setdefault("maxItems", len(tuple_schemas))
     return schema
 
 
