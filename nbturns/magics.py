@@ -78,7 +78,7 @@ def register_magics(shell: Any) -> None:
 
 
 def session_of(variables: dict[str, Any], name: str, engine: str = "") -> Session:
-    """Return the session in a variable; a new one when there is none and an engine is named.
+    """Return the session in a variable; a new one if no session has that name and an engine is named.
 
     Raises MisuseError for a variable that holds something else, and without an engine.
     """

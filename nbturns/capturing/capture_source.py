@@ -1,4 +1,4 @@
-"""What both kinds of capture share: what waits to be read, the Runs of what was read, errors, and who is told of changes.
+"""The parts of both kinds of capture: the records that wait to be read, their Runs, errors, and the listeners.
 
 The agent only puts what came on a list. It is read when the Runs are asked for, or on a worker thread when much waits.
 """

@@ -42,7 +42,7 @@ class Captured:
 
     @property
     def run(self) -> Run:
-        """The only Run. Raises MisuseError when there is none, or more than one."""
+        """The only Run. Raises MisuseError for no Run, or more than one."""
         runs = self.runs
         if not runs:
             raise MisuseError(f"captured.run: no model call was captured; {self._source.explain_nothing()}")

@@ -14,7 +14,7 @@ _captures_by_provider: WeakKeyDictionary[Any, list[Any]] = WeakKeyDictionary()
 
 
 def process_provider(signal: str) -> Any:
-    """Return the provider of the process for "trace" or "_logs", which is set when there is none."""
+    """Return the provider of the process for "trace" or "_logs"; the first use sets one."""
     api = import_module(f"opentelemetry.{signal}")
     if signal == "trace":
         provider = api.get_tracer_provider()

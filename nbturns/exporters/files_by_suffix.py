@@ -142,7 +142,7 @@ def _find_list_writer(suffix: str, name: str, format: str | None) -> Callable[[A
 
 
 def find_writer(value: Any, suffix: str, name: str, format: str | None) -> Callable[[Any], FileContent]:
-    """Return the writer of a format, or without one that of a suffix. Raises MisuseError where there is none."""
+    """Return the writer of a format, or without one that of a suffix. Raises MisuseError for an unknown format or suffix."""
     is_comparison = isinstance(value, (Comparison, GroupComparison))
     if isinstance(value, tuple):
         return _find_list_writer(suffix, name, format)

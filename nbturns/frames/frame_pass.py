@@ -86,7 +86,7 @@ class RowRules:
     summary: bool = False
 
     def __post_init__(self) -> None:
-        failure_rule(self.failed)  # raises for a rule that is none
+        failure_rule(self.failed)  # raises for an invalid rule
 
     @property
     def mark(self) -> str:

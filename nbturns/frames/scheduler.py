@@ -127,7 +127,7 @@ class _Scheduler:
         return f"{stamp} {self.request.rules.mark}" if stamp else ""
 
     def _add_cached(self, file: SourceFile, cache: Cache) -> bool:
-        """Add the cached rows of a file; False if there are none."""
+        """Add the cached rows of a file; False without cached rows."""
         entry = cache.find(file, self._stamp(file, cache), self.request.columns)
         if entry is None or self._has_conflict(entry.run_ids, entry.copy_keys, file):
             return False

@@ -1,7 +1,7 @@
 """ATOF, the event stream of NVIDIA's NeMo Relay, which Hermes Agent and others write: lines of scopes and marks.
 
 A scope has a start and an end with the same `uuid`; its category is an agent, a model call or a tool. The start of a model call has the
-prompt (`data.content`, or `messages` of which those are read that no earlier call had), its end the answer
+prompt (`data.content`, or those of its `messages` that no earlier call had), its end the answer
 (`data.assistant_message`) or an error; the start of a tool has its arguments, the end its output. Events of a session
 (`metadata.session_id`) are a Run; a mark that names a `child_session_id` links the Run of a subagent. Source: Sinity/polylogue at
 d250e578bf73, polylogue/sources/parsers/hermes_spans.py, tests/fixtures/hermes/atof (redacted events of Hermes) and

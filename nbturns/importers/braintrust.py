@@ -31,7 +31,7 @@ from .kit.span_conversations import TraceFields
 
 FORMAT = "braintrust"
 KINDS = {"llm": CALL, "tool": TOOL}
-READ_FIELDS = ("input", "output")  # of which blocks and results have the values
+READ_FIELDS = ("input", "output")  # blocks and results have their values
 
 
 def is_row(value: Any) -> bool:

@@ -69,7 +69,7 @@ def _with_capture(run: Run, capture: Mapping[str, Any]) -> Run:
 
 
 def capture_with_turns(run: Run, capture: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what was captured beside the conversation; a text of the page that no block has is kept."""
+    """Return the fields of a capture other than the conversation; a text of the page that no block has is kept."""
     texts = "\0".join(block.text for block in run.latest)
     turns = [turn for turn in capture["session"].get("turns") or () if text_or_empty(turn.get("text")) not in texts]
     fields = _capture_fields(capture)

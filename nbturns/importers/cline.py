@@ -87,7 +87,7 @@ def score_cline(sample: Sample) -> int:
 
 
 def read_tasks(source: Source) -> Iterator[Run]:
-    """Yield the conversation of a task; a page beside the messages of its task is read with those."""
+    """Yield the conversation of a task; a page in the same folder as the messages of its task is read with those."""
     document = [(position, value) for position, value in source.records()]
     if len(document) == 1 and _is_session(document[0][1]):
         yield from try_read(source, "", _read_session, document[0][1], _side_of_session(source), source.notes(FORMAT))
@@ -257,7 +257,7 @@ def _usage_of_metrics(metrics: Mapping[str, Any]) -> Usage | None:
 
 
 def _side_of_session(source: Source) -> Mapping[str, Any]:
-    """Return what the file beside the messages says of their session; an empty object without one."""
+    """Return the metadata of a session, from the file next to its messages; an empty object without one."""
     path = source.path if source.path is not None and source.path.name.endswith(".messages.json") else None
     side = side_value(source, path.with_name(path.name.replace(".messages", "")) if path is not None else None)
     return side if isinstance(side, Mapping) else {}

@@ -124,7 +124,7 @@ def _calls_of(message: Mapping[str, Any]) -> bool:
 
 
 def _calls_in(text: str) -> Iterator[tuple[int, int, str, str, str]]:
-    """Yield the start, the end, the id, the name and the arguments of each call in a text; those in code are none."""
+    """Yield the start, the end, the id, the name and the arguments of each call in a text; those in code are left out."""
     decoder, end = json.JSONDecoder(strict=False), 0
     for match in CALL.finditer(text):
         if match.start() < end or text.count("\n```", 0, match.start()) % 2:

@@ -24,7 +24,7 @@ from .kit.span_conversations import TraceFields
 FORMAT = "helicone"
 SESSION = "Helicone-Session-Id"
 REPLY_USAGES = frozenset({"usage", "usageMetadata"})
-READ_FIELDS = ("request_body", "response_body")  # of which blocks and results have the values
+READ_FIELDS = ("request_body", "response_body")  # blocks and results have their values
 
 
 def is_request(value: Any) -> bool:

@@ -211,7 +211,7 @@ def _read_wire(source: Source, records: Sequence[tuple[str, Any]]) -> list[Run]:
     state = _state_of(source, agent_id)
     run_id = "/".join(part for part in (session_id, agent_id) if part)
     if not has_content(record for _, record in records) and _has_context(source):
-        return []  # the messages are in the file beside it
+        return []  # the messages are in `context.jsonl` of the same folder
     reader = WireReader(source, FORMAT, run_id)
     prompt = _system_prompt(source)
     if prompt:

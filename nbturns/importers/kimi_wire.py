@@ -52,7 +52,7 @@ def is_wire_record(value: Any) -> bool:
 
 
 def has_content(values: Iterable[Any]) -> bool:
-    """Return True for records of which one has a part of the conversation."""
+    """Return True if one of the records has a part of the conversation."""
     for value in values:
         message = value.get("message") if isinstance(value, Mapping) else None
         if isinstance(message, Mapping) and message.get("type") in CONTENT_TYPES and message.get("payload"):

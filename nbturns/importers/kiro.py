@@ -246,7 +246,7 @@ def _value_of(part: Any) -> Any:
 
 
 def _side_of(source: Source) -> Mapping[str, Any]:
-    """Return what the file beside the lines says of the session; an empty object without one."""
+    """Return the metadata of a session, from the `.json` file next to its lines; an empty object without one."""
     path = source.path.with_suffix(".json") if source.path is not None and source.path.suffix == ".jsonl" else None
     side = side_value(source, path)
     return side if isinstance(side, Mapping) and "session_id" in side else {}

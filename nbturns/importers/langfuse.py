@@ -46,7 +46,7 @@ MODELS = ("model", "providedModelName", "provided_model_name")
 USAGES, COSTS = ("usageDetails", "usage_details", "usage"), ("costDetails", "cost_details")
 TOTAL_COSTS = ("totalCost", "total_cost", "calculatedTotalCost")
 PROVIDERS = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system", "ls_provider", "ai.model.provider")
-READ_FIELDS = ("input", "output")  # of which blocks and results have the values
+READ_FIELDS = ("input", "output")  # blocks and results have their values
 
 
 def is_observation(value: Any) -> bool:

@@ -33,7 +33,7 @@ from .kit.span_conversations import TraceFields
 FORMAT = "langsmith"
 RUN_TYPES = frozenset({"llm", "tool", "chain", "retriever", "embedding", "prompt", "parser"})
 KINDS = {"llm": CALL, "tool": TOOL}
-READ_FIELDS = ("inputs", "outputs", "child_runs")  # of which blocks and results have the values
+READ_FIELDS = ("inputs", "outputs", "child_runs")  # blocks and results have their values
 
 
 def is_run(value: Any) -> bool:

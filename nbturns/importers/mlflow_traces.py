@@ -28,7 +28,7 @@ PREFIX = "mlflow."
 USAGE, COST, MODEL, PROVIDER = "mlflow.chat.tokenUsage", "mlflow.llm.cost", "mlflow.llm.model", "mlflow.llm.provider"
 INPUTS, OUTPUTS, SPAN_TYPE = "mlflow.spanInputs", "mlflow.spanOutputs", "mlflow.spanType"
 SESSION, TRACE_NAME = "mlflow.trace.session", "mlflow.traceName"
-READ_FIELDS = ("attributes", "inputs", "outputs")  # of which blocks and results have the values
+READ_FIELDS = ("attributes", "inputs", "outputs")  # blocks and results have their values
 READ_ATTRIBUTES = (INPUTS, OUTPUTS)
 
 

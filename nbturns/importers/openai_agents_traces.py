@@ -21,7 +21,7 @@ from .kit.usage_values import usage_of
 
 KINDS = {"generation": CALL, "response": CALL, "function": TOOL}
 OBJECTS = ("trace", "trace.span")
-READ_FIELDS = ("input", "output", "response")  # of the data of a span, of which blocks and results have the values
+READ_FIELDS = ("input", "output", "response")  # of the data of a span; blocks and results have their values
 LISTS = ("data", "spans")
 MODEL_PROVIDER = "openai"
 

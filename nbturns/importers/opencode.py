@@ -110,7 +110,7 @@ def _session_of_export(value: Mapping[str, Any]) -> Session:
 
 
 def _stored_session(source: Source, info: Mapping[str, Any]) -> Session:
-    """Return the session of a file with the messages in the folders beside it."""
+    """Return the session of a file with the messages in the neighbouring folders."""
     session_id = text_or_empty(info.get("id"))
     root = _storage_folder(source, "session")
     messages = [] if root is None else list(_stored_messages(source, root, session_id))

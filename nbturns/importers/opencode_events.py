@@ -79,7 +79,7 @@ class EventReader:
             self.other_events.setdefault(text_or_empty(properties.get("sessionID")), []).append(record)
 
     def _message(self, message_id: Any, session_id: Any, position: str) -> dict[str, Any]:
-        """Return the message with an id; one of which only parts are known is a reply."""
+        """Return the message with an id; a message without an info is a reply."""
         key = text_or_empty(message_id)
         self.positions.setdefault(key, position)
         unknown_info = {"id": key, "sessionID": session_id, "role": "assistant"}

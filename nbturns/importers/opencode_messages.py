@@ -37,7 +37,7 @@ from .kit.record_fields import (
 from .kit.transcript import Transcript
 
 FORMAT = "opencode"
-KEPT_TYPES = ("step-start", "step-finish", "snapshot", "patch", "agent", "retry", "compaction")  # beside the blocks
+KEPT_TYPES = ("step-start", "step-finish", "snapshot", "patch", "agent", "retry", "compaction")  # that are not blocks
 INFO_FIELDS = (
     "id",
     "sessionID",

@@ -1,4 +1,4 @@
-"""Posit Assistant's conversations: `conversation.json` with the `lm-messages.jsonl` beside it.
+"""Posit Assistant's conversations: `conversation.json` with the `lm-messages.jsonl` of the same folder.
 
 `conversation.json` is a tree: each node names its parent and the numbers of its messages, which are the lines of
 `lm-messages.jsonl`, each a `ModelMessage` of the AI SDK with time, model and tokens in `providerOptions`. The input does not

@@ -2,7 +2,7 @@
 
 A record has the fields of Claude Code's and a message of Gemini's API. Records form a tree by `parentUuid`: the
 conversation is the path to the last one, each path that a rewind left is a Run of its own. `chat_compression` begins a
-new context. A subagent has a file of its own below `subagents/<session>`, beside it a `.meta.json` that names the tool
+new context. A subagent has a file of its own below `subagents/<session>`, next to a `.meta.json` that names the tool
 call. Source: QwenLM/qwen-code, packages/core/src/services/chatRecordingService.ts at 015346f1d5d7 (`ChatRecord`:
 `uuid`, `parentUuid`, `sessionId`, `timestamp`, `type`, `subtype`, `cwd`, `version`, `message`, `usageMetadata`, `model`,
 `toolCallResult`, `systemPayload`, `agentId`, `agentRunId`, `agentRound`, `isSidechain`, `forkedFrom`;
@@ -110,7 +110,7 @@ def _read_path(source: Source, agent_id: str, path: Sequence[Entry], root_id: st
 
 
 def _agent_meta(source: Source, agent_id: str) -> Mapping[str, Any]:
-    """Return what the file beside that of a subagent says: its parent, and the tool call that started it."""
+    """Return the metadata next to the file of a subagent: its parent, and the tool call that started it."""
     if not agent_id or source.path is None:
         return {}
     meta = side_value(source, source.path.with_suffix(".meta.json"))

@@ -144,7 +144,7 @@ def _models_of(info: Any) -> tuple[str | None, str | None]:
 
 
 def _user_run(run: Run, calls: list[InferenceResult]) -> Run:
-    """Return a Run with the model calls of the user simulator, which are none of the agent's; it has no blocks."""
+    """Return a Run with the model calls of the user simulator, which are not the agent's; it has no blocks."""
     metadata = metadata_from_dict({BRANCH_OF.name: run.id})
     report = ImportReport(FORMAT, 0, 0, file=run.import_report.file if run.import_report else "", has_run_id=True)
     name = f"{run.name}, user simulator"

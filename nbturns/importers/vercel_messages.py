@@ -83,7 +83,7 @@ class ModelMessageReader:
             self.transcript.add_extra_fields(first_block, omit(message, "role", "content"))
 
     def call_result(self, message: Mapping[str, Any], pending: bool) -> InferenceResult:  # noqa: ARG002  # for subclasses
-        """Return the result of the model call of a reply, of which the message itself says nothing."""
+        """Return the result of the model call of a reply; the message itself has none of its values."""
         return self.transcript.inference_result(pending=pending)
 
     def read_part(self, part: dict[str, Any], role: str, result: InferenceResult | None, path: str) -> None:

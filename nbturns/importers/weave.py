@@ -25,7 +25,7 @@ MODEL_OPERATIONS = (
     "chat.complete", "completion", "converse",
 )  # fmt: skip
 COSTS = ("prompt_tokens_total_cost", "completion_tokens_total_cost")
-READ_FIELDS = ("inputs", "output")  # of which blocks and results have the values
+READ_FIELDS = ("inputs", "output")  # blocks and results have their values
 
 
 def is_call(value: Any) -> bool:

@@ -17,7 +17,7 @@ from .registry import Layer, ProfileLayer, SourcedValue
 MAX_STACK_DEPTH = 32
 
 FindLayer = Callable[[str, str], ProfileLayer]
-"""(registry, profile) → the layer. Raises ProfileError if there is none."""
+"""(registry, profile) → the layer. Raises ProfileError for an unknown name."""
 
 
 def lineage(profile: ProfileLayer, find_layer: FindLayer) -> tuple[ProfileLayer, ...]:

@@ -228,7 +228,7 @@ class Profiles:
         raise ProfileError("the registries contain no profile", key="profile")
 
     def _find_layer(self, name: str) -> ProfileLayer:
-        """Return the profile of this name, which may include its registry. Raises ProfileError if there is none."""
+        """Return the profile of this name, which may include its registry. Raises ProfileError for an unknown name."""
         if not isinstance(name, str):
             raise ProfileError(
                 f"the name of a profile must be a string, not {name!r:.60}", key="profile", valid_names=tuple(self)

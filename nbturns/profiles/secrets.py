@@ -172,7 +172,7 @@ def mask_secrets(value: Any) -> Any:
 
 
 def strip_credentials(url: str | Reference) -> str:
-    """Return a URL without user, password, query and fragment, all of which may contain keys."""
+    """Return a URL without user, password, query and fragment, because each may contain keys."""
     return url.text if isinstance(url, Reference) else public_url(url)
 
 

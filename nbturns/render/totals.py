@@ -18,7 +18,7 @@ def count_phrase(count: int, name: str) -> str:
 def usage_phrases(results: Sequence[InferenceResult]) -> list[str]:
     """Return the number of calls, tokens, cost and time as phrases; nothing without calls.
 
-    A sum of which a part is unknown says so. Calls that failed before they had tokens count nothing.
+    A sum with unknown parts says so. Calls that failed before they had tokens count nothing.
     """
     if not results:
         return []

@@ -239,7 +239,7 @@ async def until_written(write: object) -> None:
 class BatchQueue(Generic[T]):
     """A queue whose items are handled in order on a worker thread, all waiting ones at once.
 
-    `handle` gets one or more items, all or none of which it must handle. The future of an item has a result when it
+    `handle` gets one or more items, and must handle all of them or none. The future of an item has a result when it
     is handled, or the error of `handle`. Where no thread can be started, `put` handles the item itself.
     """
 

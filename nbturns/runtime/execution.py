@@ -241,7 +241,7 @@ class Execution(EventStream, Waiting[Turn]):
     def pause(self) -> None:
         """Pause at the next boundary; a model call in progress is completed first.
 
-        After the last boundary a Notice reports that there is none; after the end nothing happens.
+        After the last boundary a Notice reports that no boundary follows; after the end nothing happens.
         """
         if self._final_status is None:
             self._refuse_in_fork()

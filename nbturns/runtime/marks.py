@@ -52,7 +52,7 @@ class DecisionRecord:
     """A decision of a person at a pause.
 
     `action` is mock, denied, skipped, edited, added or dropped. `before` and `after` are payloads of
-    blocks, None where there is none. `at` is in seconds since the epoch, `by` as in the Resumed event.
+    blocks, None without one. `at` is in seconds since the epoch, `by` as in the Resumed event.
     """
 
     action: str
@@ -129,7 +129,7 @@ def with_marked_changes(turn: Turn, known_turn: Turn, by: str) -> Turn:
 
 
 class _TurnComparison:
-    """The blocks that two Turns do not share, and which new block takes the place of which known one."""
+    """The blocks that two Turns do not share, and the known block that each new one replaces."""
 
     def __init__(self, turn: Turn, known_turn: Turn) -> None:
         self.start = turn.blocks.shared_length(known_turn.blocks)
@@ -164,7 +164,7 @@ class _TurnComparison:
 def _marked(
     block: Block, known_block: Block | None, pending_ids: Container[str], by: str, at: float
 ) -> tuple[Block, str]:
-    """Return the block with its mark, and the action that the mark stands for; "" if nothing changed."""
+    """Return the block with its mark, and the action of that mark; "" if nothing changed."""
     if known_block is None:
         if block.kind == "tool_use" and block.tool_call_id in pending_ids:
             return answered_by(block, BY_MOCK), BY_MOCK

@@ -165,7 +165,7 @@ class StepController:
     # Called by the loop.
 
     def pause_reason(self, snapshot: Snapshot) -> str:
-        """Return the reason to pause at this boundary; "" when there is none."""
+        """Return the reason to pause at this boundary; "" without one."""
         if self.next_reason:
             reason, self.next_reason = self.next_reason, ""
             return reason

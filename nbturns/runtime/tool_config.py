@@ -118,7 +118,7 @@ class ToolConfig:
     interrupt them. A pause has no time limit unless `pause_timeout` and `on_pause_timeout` set
     one. `allowed` are the names of the tools that may be offered and run; None allows all, and a
     Turn may allow fewer. `max_result` is the size of a result in bytes, where each item of a list counts
-    for at least 8; a larger one is cut, and the model is told so. None means no limit.
+    for at least 8; a larger one is cut, and the model reads that it was cut. None means no limit.
     """
 
     enabled: bool = True

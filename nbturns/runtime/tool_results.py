@@ -1,6 +1,6 @@
 """The result of a tool as a value that JSON can hold, of limited size.
 
-Objects without a shape in JSON become their text, endless or large values are cut, and the model is told so.
+Objects without a shape in JSON become their text, endless or large values are cut, and the model reads that they were.
 """
 
 from __future__ import annotations

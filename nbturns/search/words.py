@@ -74,7 +74,7 @@ def character_pairs(run: str) -> Iterator[str]:
 
 
 def facet(letter: str, value: str) -> str:
-    """Return the word that stands for a property of a block, like its kind; the index splits no such word."""
+    """Return the word that represents a property of a block, like its kind; the index splits no such word."""
     return letter + value.lower().encode("utf-8", "replace").hex()
 
 

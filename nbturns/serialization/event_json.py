@@ -1,6 +1,6 @@
 """Convert events to JSON-shaped dicts and back, for logs and other programs.
 
-GEPPETTO_NAMES maps the name of each event class to the name of the same event in geppetto, "" if there is none.
+GEPPETTO_NAMES maps the name of each event class to the name of the same event in geppetto, "" without one.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ GEPPETTO_END_NAMES = {"done": "run-finished", "stopped": "run-stopped", "failed"
 
 
 def geppetto_name(event: Event) -> str:
-    """Return the name of the same event in geppetto, "" if there is none."""
+    """Return the name of the same event in geppetto, "" without one."""
     if isinstance(event, Delta):
         return GEPPETTO_DELTA_NAMES.get(event.kind, "")
     if isinstance(event, Ended):

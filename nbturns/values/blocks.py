@@ -81,7 +81,7 @@ class Block:
 
     @property
     def text(self) -> str:
-        """The text of a message or of reasoning; "" when there is none."""
+        """The text of a message or of reasoning; "" without one."""
         text = self.payload.get("text")
         return text if isinstance(text, str) else ""
 
@@ -111,7 +111,7 @@ class Block:
 
     @property
     def error(self) -> str:
-        """The error message of a tool; "" when there is none."""
+        """The error message of a tool; "" without one."""
         error = self.payload.get("error")
         return error if type(error) is str else str(error or "")
 

@@ -32,7 +32,7 @@ def _parsed_text(value: str) -> datetime | None:
 
 
 def _microseconds(number: str) -> int:
-    """Return the microseconds since 1970 of a number whose unit is told by its size."""
+    """Return the microseconds since 1970 of a number whose unit follows from its size."""
     size = float(number)
     for largest, factor in ((1e11, 1_000_000), (1e14, 1_000), (1e17, 1)):
         if size < largest:

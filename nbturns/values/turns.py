@@ -181,7 +181,7 @@ class Turn(TurnConversions):
 
     @property
     def text(self) -> str:
-        """The text of the last llm_text block; "" when there is none."""
+        """The text of the last llm_text block; "" without one."""
         return next((block.text for block in reversed(self.blocks) if block.kind == "llm_text"), "")
 
     def of_kind(self, *kinds: str) -> tuple[Block, ...]:
@@ -308,7 +308,7 @@ class Run(RunConversions):
 
     @property
     def latest(self) -> Turn:
-        """The last Turn; an empty one when there is none."""
+        """The last Turn; an empty one in a Run without Turns."""
         return self.turns[-1] if self.turns else Turn()
 
     @property

@@ -196,7 +196,7 @@ def _rows_view(rows: Any, settings: Mapping[str, Any]) -> TurnView | RunView | R
 
 
 def _view_of_places(rows: Any, places: Places, settings: Mapping[str, Any]) -> RunsView:
-    """Return a table of the Runs of these rows, each of which opens at its first row; the first one is open."""
+    """Return a table of the Runs of these rows. Each Run opens at its first row; the first one is open."""
     from ..frames.run_rows import rows_of_runs, run_of_row
 
     runs = [run_of_row({"run_id": run_id, "file": file}, rows) for run_id, file in places]

@@ -99,7 +99,7 @@ class FilterSort:
     def find_match(
         self, block_index: BlockIndex, order: Sequence[int], position: int, step: int
     ) -> dict[str, int] | None:
-        """Return the next match after `position` in the direction `step` (1 or -1), wrapping around; None if there is none.
+        """Return the next match after `position` in the direction `step` (1 or -1), wrapping around; None without a match.
 
         The result has the match's position, its number, the number of matches, and its offset in the body.
         """

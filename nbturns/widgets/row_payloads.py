@@ -54,7 +54,7 @@ class BlockIndex:
         self.blocks = blocks
 
     def partner_index(self, block: Block) -> int | None:
-        """Return the index of the result of a call, or of the call of a result; None if there is none."""
+        """Return the index of the result of a call, or of the call of a result; None without one."""
         if block.kind not in TOOL_KINDS or not block.tool_call_id:
             return None
         return self._pairs.partner(block.kind, block.tool_call_id, id(block))

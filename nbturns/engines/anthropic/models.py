@@ -55,7 +55,7 @@ class ClaudeModel:
 
     @property
     def stops_thinking_between_tools(self) -> bool:
-        """Return whether "between_tools" stands for the "disabled" that it refuses."""
+        """Return True if "between_tools" replaces the "disabled" that the model refuses."""
         return self.family == "sonnet" and self.version >= (5, 5)
 
     @property

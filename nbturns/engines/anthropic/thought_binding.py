@@ -29,7 +29,7 @@ def signed(blocks: tuple[Block, ...], body: Mapping[str, Any]) -> tuple[Block, .
 
 
 def unbound_thoughts(turn: Turn, body: Mapping[str, Any]) -> int:
-    """Return the number of signed thoughts in a request that something changed before, or that say nothing of it."""
+    """Return the number of signed thoughts in a request that something changed before, or whose binding is unknown."""
     prefixes = {signature: block.metadata.get(PREFIX) for block in turn if (signature := _signature(block))}
     if not prefixes:
         return 0

@@ -71,7 +71,7 @@ class _CallIds:
         return block
 
     def id_of_result(self, tool_name: Any) -> str:
-        """Return the id of the first call of this name without a result; "" when there is none."""
+        """Return the id of the first call of this name without a result; "" without one."""
         call = next((call for call in self.unanswered_calls if call.name == tool_name), None)
         if call is None:
             return ""

@@ -46,7 +46,7 @@ def _known_node(schema: Schema) -> Schema:
 
 
 def _joined(schema: Schema) -> Schema:
-    """Return a schema with the members of `allOf` in it; what is said twice is the schema's own."""
+    """Return a schema with the members of `allOf` in it; of two values for one keyword the schema's own is kept."""
     members = [member for member in schema.pop("allOf") if isinstance(member, Mapping)]
     if len(members) == 1 and "$ref" in members[0]:
         return {**members[0], **schema}

@@ -144,7 +144,7 @@ def _remove_effort(model: str, params: Parameters) -> list[str]:
 
 
 def _one_limit(params: Parameters) -> list[str]:
-    """Remove `max_tokens` beside `max_completion_tokens`, which is the same limit."""
+    """Remove `max_tokens` if `max_completion_tokens`, the same limit, is set, too."""
     if "max_completion_tokens" not in params or "max_tokens" not in params:
         return []
     removed = params.pop("max_tokens")

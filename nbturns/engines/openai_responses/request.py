@@ -44,7 +44,7 @@ def request(turn: Turn, scope: Scope, model: str, params: Mapping[str, Any] = EM
 
     `store=False` asks for encrypted reasoning, without which reasoning cannot be sent back. With
     `previous_response_id="resp_…"` only the blocks after that response are sent; with `"latest"`
-    those after the last unedited response in this Turn, or all if there is none; with
+    those after the last unedited response in this Turn, or all blocks without such a response; with
     `conversation=…` those after its last reply. Raises EngineError for content that OpenAI does
     not accept.
     """

@@ -282,7 +282,7 @@ class OfficialTransport:
 
 
 def _whole_body(error: Any) -> Mapping[str, Any]:
-    """Return the body of an error response, of which OpenAI's client keeps only the inner object."""
+    """Return the body of an error response; OpenAI's client keeps only its inner object."""
     try:
         body = json.loads(error.response.content)
     except Exception:  # a response that was not read, in whichever HTTP package it is

@@ -91,7 +91,7 @@ class McpServer:
         return json_result
 
     async def _connected(self, tool_name: str = "") -> _Connection:
-        """Return the open connection; connect if there is none, or if it was lost."""
+        """Return the open connection; connect first without one, or if it was lost."""
         if self._is_closed:
             raise self._error("was closed; call from_mcp again" + (f" to run {tool_name}" if tool_name else ""))
         connection = self._connection

@@ -29,7 +29,7 @@ def layer_rows(execution: Execution, snapshot: Snapshot) -> list[dict[str, Any]]
 
 
 def layer_turns(execution: Execution, snapshot: Snapshot, index: Any, side: Any) -> tuple[Turn, Turn, str, str]:
-    """Return the Turns into and out of a middleware, and a heading for each. Raises MisuseError where there are none.
+    """Return the Turns into and out of a middleware, and a heading for each. Raises MisuseError without recorded Turns.
 
     `side` is "sent", the way to the model, or "answer", the way back.
     """
