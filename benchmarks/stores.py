@@ -122,9 +122,28 @@ def one_long_conversation() -> Iterator[Row]:
             f"{best(lambda: store.store.snapshots(session.id)) * 1e3:.0f} ms",
             "",
         )
+        yield from frames_of_a_store(store.store)
         began = time.perf_counter()
         assert store.store.verify()
         yield "store, verify", f"{(time.perf_counter() - began) * 1e3:.0f} ms", ""
+
+
+def frames_of_a_store(store: nt.TurnStore) -> Iterator[Row]:
+    """Read frames of a store from its records, and by way of Turns, as a column of the user's needs them."""
+    own_column = nt.frames.Column("own", lambda row: row.turn_index, "Int64")
+    for name, columns in (
+        ("turns", nt.frames.TURN),
+        ("inferences", nt.frames.INFERENCE),
+        ("tool_calls", nt.frames.TOOL_CALL),
+        ("snapshots", nt.frames.SNAPSHOT),
+    ):
+        read: Callable[..., Any] = partial(getattr(nt.frames, name), store)
+        by_records, by_turns = best(read), best(partial(read, columns=(*columns, own_column)))
+        yield (
+            f"store, frame {name} (processor time)",
+            f"{by_records * 1e3:.0f} ms; by way of Turns {by_turns * 1e3:.0f} ms",
+            "",
+        )
 
 
 def langgraph_saver() -> Iterator[Row]:

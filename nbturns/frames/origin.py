@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import LoadError, MisuseError
 from ..files import read_runs_of_file
 from ..values.turns import Run, Turn
-from .sources import RunIds, RunSource, SourceFile, are_paths, expand, is_path_input
+from .sources import RunIds, RunSource, SourceFile, StoredRun, are_paths, expand, is_path_input
 
 TurnKey = tuple[str, int, str]  # run id, turn index, file
 
@@ -143,6 +143,8 @@ def _candidate_runs(x: Any, keys: list[TurnKey]) -> Iterator[tuple[set[str], str
     for part in x if isinstance(x, list) and not are_paths(x) else expand(x):
         if isinstance(part, RunSource):
             yield {run_ids.assign(part.id, "", "", part.position)}, "", part.run
+        elif isinstance(part, StoredRun) and any(part.id == run_id for run_id, _, _ in keys):
+            yield {part.id}, "", part.source(None, as_record=False).run
         elif isinstance(part, SourceFile) and (str(part.path) in files or "" in files):
             yield from _runs_of_file(part)
 

@@ -135,16 +135,17 @@ class Usage:
     def from_dict(cls, usage_fields: Mapping[str, Any]) -> Usage:
         """Return the usage of plain data. Raises MisuseError for a count that is not a number of tokens."""
         counts = {
-            f.name: _token_count(usage_fields[f.name], f.name)
-            for f in fields(cls)
-            if usage_fields.get(f.name) is not None
+            name: _token_count(count, name) for name in _USAGE_NAMES if (count := usage_fields.get(name)) is not None
         }
         if not counts.get("cached_tokens") and usage_fields.get("cache_read_input_tokens"):
             counts["cached_tokens"] = _token_count(usage_fields["cache_read_input_tokens"], "cache_read_input_tokens")
         unknown_names = usage_fields.get("unknown_counts")
         if isinstance(unknown_names, (list, tuple)):
-            counts |= {f.name: UNKNOWN_COUNT for f in fields(cls) if f.name in unknown_names and not counts.get(f.name)}
+            counts |= {name: UNKNOWN_COUNT for name in _USAGE_NAMES if name in unknown_names and not counts.get(name)}
         return cls(**counts)
+
+
+_USAGE_NAMES = tuple(f.name for f in fields(Usage))
 
 
 def _token_count(value: Any, name: str) -> int:
@@ -272,12 +273,8 @@ class InferenceResult:
         if isinstance(result_fields.get("error"), (str, list, tuple)):  # of another program
             result_fields = {**result_fields, "error": {"type": "", "message": str(result_fields["error"])}}
         field_values = convert_fields(result_fields, _FIELD_TYPES)
-        field_values["extra"] = freeze(
-            {
-                **field_values.get("extra", EMPTY_DICT),
-                **{k: v for k, v in result_fields.items() if k not in _FIELD_TYPES},
-            }
-        )
+        if unknown_fields := {k: v for k, v in result_fields.items() if k not in _FIELD_TYPES}:
+            field_values["extra"] = freeze({**field_values.get("extra", EMPTY_DICT), **unknown_fields})
         if "finish_class" in field_values:
             field_values["finish_class"] = _finish_class(field_values["finish_class"])
         elif stop_reason := field_values.get("stop_reason"):

@@ -25,6 +25,7 @@ T = TypeVar("T")
 TypeOf: TypeAlias = type[T]  # `type` is a field of Key
 Store: TypeAlias = Literal["block", "turn", "data", "run"] | None
 KEY_NAME = re.compile(r"[^.@\s]+\.[^@\s]+@v[1-9][0-9]*")
+UNCONVERTED_TYPES = frozenset({str, int, float, bool})  # a value of one of these types is converted to it as it is
 STORES = {
     "block": "in the metadata of a block, which block.with_metadata() sets",
     "turn": "in the metadata of a Turn, which turn.with_metadata() sets",
@@ -166,9 +167,12 @@ def convert_fields(raw: Mapping[str, Any], field_types: Mapping[str, Any]) -> di
     """Return the values of `raw` for `field_types`, converted to their types. Raises TypeError or ValueError."""
     field_values = {}
     for name, field_type in field_types.items():
-        if raw.get(name) is not None:
+        value = raw.get(name)
+        if type(value) is field_type and field_type in UNCONVERTED_TYPES:
+            field_values[name] = value
+        elif value is not None:
             try:
-                field_values[name] = convert_value(raw[name], field_type)
+                field_values[name] = convert_value(value, field_type)
             except (TypeError, ValueError) as error:
                 raise type(error)(f"{name}: {error}") from None
     return field_values

@@ -251,3 +251,12 @@ def test_any_runs_have_the_same_frames_by_both_ways(
     fast = outcome(lambda: frames.read(store, strict))
     slow = outcome(lambda: without_own(frames.read(store, strict, columns=by_turns)))
     assert str(fast) == str(slow)
+
+
+def test_rows_of_a_store_lead_back_to_their_turns(store: nt.TurnStore) -> None:
+    turns = frames.turns(store)
+    run_id = turns.run_id[0]
+    rows = turns[turns.run_id == run_id]
+    assert frames.to_turns(rows) == store.load(run_id).turns[: len(rows)]
+    call = frames.tool_calls(store).iloc[-1]
+    assert frames.at(call, store) == store.load(call.run_id)[call.turn_index]
