@@ -15,9 +15,11 @@ packages/shared/src/server/otel/OtelIngestionProcessor.ts (other spellings of co
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from . import vercel_spans
+from .kit import lenient_json
 from .kit.attribute_trees import attribute_tree, numbered_branches
 from .kit.drafts import Draft
 from .kit.faults import wrong_type
@@ -27,7 +29,6 @@ from .kit.message_history import MessageHistory
 from .kit.message_parts import json_or_text
 from .kit.message_values import MessageReader, prompt_drafts
 from .kit.record_fields import (
-    ShapeError,
     expect,
     first_number,
     object_or_empty,
@@ -196,7 +197,19 @@ def _read_attributes(span: Span, request: MessageReader, reply: MessageReader) -
     ):
         value = span.attributes.get(name)
         if value and not reader.read_messages(value, role):
-            raise ShapeError(wrong_type(name, json_or_text(value), list))
+            _read_damaged(name, value, reader, role)
+
+
+def _read_damaged(name: str, value: Any, reader: MessageReader, role: str) -> None:
+    """Read the messages before the cut of an attribute with a limited length; any other value is an `other` block."""
+    beginning = lenient_json.parse_beginning(value.encode("utf-8", "replace")) if isinstance(value, str) else None
+    if isinstance(beginning, list) and beginning and reader.read_messages(beginning, role):
+        reader.messages = reader.messages.copy()
+        last_draft = reader.messages.drafts[-1]
+        reader.messages.drafts[-1] = replace(last_draft, unknown=f"{name} is cut here, and read up to the cut")
+        return
+    known_value = json_or_text(value)
+    reader.messages.add([Draft("other", {name: known_value}, role, unknown=wrong_type(name, known_value, list))])
 
 
 def _add_finish_reason(span: Span, finish_reason: Any) -> None:

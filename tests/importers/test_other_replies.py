@@ -144,3 +144,17 @@ def test_the_error_of_a_failed_call_of_a_coding_agent_is_in_its_result() -> None
     entries.append({"type": "message", "id": "e2", "parentId": "e1", "message": reply})
     run = nt.loads("\n".join(json.dumps(record) for record in (head, *entries)))
     assert nt.frames.inferences(run).error[0] == "429 slow down"
+
+
+def test_a_call_whose_messages_were_cut_by_a_limit_is_read_up_to_the_cut_and_counted() -> None:
+    prompt = json.dumps([{"role": "user", "parts": [{"type": "text", "content": "Is the door shut, or open?"}]}])
+    reply = json.dumps([{"role": "assistant", "parts": [{"type": "text", "content": "It is shut."}]}])
+    attributes = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4.1", "gen_ai.usage.input_tokens": 9}
+    attributes |= {"gen_ai.usage.output_tokens": 2, "gen_ai.output.messages": reply}
+    for cut, kind, text in ((prompt[:-20], "user", "Is the door"), ("redacted", "other", "")):
+        span = {"name": "chat", "context": {"trace_id": "0x1", "span_id": "0x2"}, "start_time": "2026-01-01T00:00:00Z"}
+        run = nt.load({**span, "attributes": {**attributes, "gen_ai.input.messages": cut}})
+        assert (run.latest[0].kind, run.latest[0].text) == (kind, text)
+        assert run.latest.text == "It is shut."
+        assert run.usage.total_tokens == 11
+        assert any("gen_ai.input.messages" in str(note) for note in run.import_report.unknown)
