@@ -37,6 +37,7 @@ TEXT_EVENTS = {
     "agent_reasoning": (Kind.REASONING, "", "text"),
     "agent_reasoning_raw_content": (Kind.REASONING, "", "text"),
 }
+TEXT_KINDS = frozenset(str(kind) for kind, _, _ in TEXT_EVENTS.values())
 OLD_HEADER = frozenset({"id", "timestamp", "instructions"})
 OUTPUT_TYPES = ("function_call_output", "custom_tool_call_output")
 
@@ -110,7 +111,11 @@ class _RolloutReader:
     def __init__(self, notes: Notes, item_blocks: list[list[Block]]) -> None:
         self.transcript = Transcript(notes)
         self.item_texts = {
-            (block.kind, text) for blocks in item_blocks for block in blocks if block.text for text in _texts(block)
+            (block.kind, text)
+            for blocks in item_blocks
+            for block in blocks
+            if block.kind in TEXT_KINDS and block.text
+            for text in _texts(block)
         }
         self.calls = CallTracker(self.transcript)
         self.session: dict[str, Any] = {}

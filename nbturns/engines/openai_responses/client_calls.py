@@ -204,6 +204,7 @@ CLIENT_CALLS: Mapping[str, ClientCall] = {
     ),
 }
 OUTPUTS = {call.output_type: call for call in CLIENT_CALLS.values()}
+CLIENT_TYPES = frozenset({*CLIENT_CALLS, *OUTPUTS})  # of items that are such a call or its result
 CLIENT_TOOL_NAMES = {  # by the type of the tool in a request
     "shell": "shell",
     "local_shell": "local_shell",

@@ -10,7 +10,7 @@ from ...values.frozen_json import EMPTY_DICT, FrozenDict, freeze
 from ...values.images import normal_image
 from ...values.turns import Block, Kind
 from ..json_access import json_of, mappings_of, text_of
-from .client_calls import call_payload, client_call_of, output_payload
+from .client_calls import CLIENT_TYPES, call_payload, client_call_of, output_payload
 
 CALL_ARGUMENTS = {
     "function_call": "arguments",
@@ -26,10 +26,11 @@ def block_of_item(item: FrozenDict, *, is_run_by_client: bool = True) -> Block:
 
     Calls of OpenAI's own tools are tool calls, unless a server has run them.
     """
-    if is_run_by_client and (call := client_call_of(item)) is not None:
-        return Block(Kind.TOOL_CALL, call_payload(item, call))
-    if is_run_by_client and (output := output_payload(item)) is not None:
-        return Block(Kind.TOOL_USE, output)
+    if is_run_by_client and text_of(item.get("type")) in CLIENT_TYPES:
+        if (call := client_call_of(item)) is not None:
+            return Block(Kind.TOOL_CALL, call_payload(item, call))
+        if (output := output_payload(item)) is not None:
+            return Block(Kind.TOOL_USE, output)
     id_field = {"item_id": item["id"]} if text_of(item.get("id")) else {}
     match item.get("type") or ("message" if "role" in item else ""), item:
         case "message", _:

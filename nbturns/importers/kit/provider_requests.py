@@ -157,6 +157,8 @@ class RequestLayout:
             readable_indexes = [index for index in readable_indexes if self._is_readable(messages[index])]
             readable_messages = [messages[index] for index in readable_indexes]
             all_blocks = self._decode_request({self.list_name: readable_messages}).blocks if readable_messages else ()
+        elif not self.parts_name:
+            return [[block] for block in all_blocks]
         remaining_blocks = iter(all_blocks)
         blocks_by_message: list[list[Block] | None] = [None] * len(messages)
         for index in readable_indexes:
