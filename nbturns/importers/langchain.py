@@ -33,6 +33,22 @@ ROLES = {  # by type; "" for types whose messages have a role of their own, or n
     "chat": "",
     "remove": "",
 }
+SHORT_TYPES = ("human", "ai", "system", "tool")
+MESSAGE_FIELDS = frozenset(
+    {
+        "type",
+        "content",
+        "id",
+        "name",
+        "example",
+        "status",
+        "artifact",
+        "tool_calls",
+        "invalid_tool_calls",
+        "tool_call_id",
+    }
+    | {"usage_metadata", "response_metadata", "additional_kwargs"}
+)
 CALL_LISTS = ("tool_calls", "invalid_tool_calls")
 REPLY_FIELDS = ("content", "id", "response_metadata", "usage_metadata", "additional_kwargs", "tool_call_chunks")
 TEXT_TYPES = ("text", "output_text")
@@ -59,8 +75,12 @@ def is_message(value: Any) -> bool:
 
 
 def _is_dumped_message(value: Mapping[str, Any]) -> bool:
-    """Return True for a message as `model_dump` writes it."""
-    return "content" in value and "response_metadata" in value and "additional_kwargs" in value
+    """Return True for a message as `model_dump` writes it, or with fewer of its fields, as LangGraph's clients send it."""
+    if "content" not in value:
+        return False
+    return {"response_metadata", "additional_kwargs"} <= value.keys() or (
+        value.get("type") in SHORT_TYPES and value.keys() <= MESSAGE_FIELDS
+    )
 
 
 def _message_type_of(class_name: str) -> str:

@@ -158,3 +158,18 @@ def test_a_call_whose_messages_were_cut_by_a_limit_is_read_up_to_the_cut_and_cou
         assert run.latest.text == "It is shut."
         assert run.usage.total_tokens == 11
         assert any("gen_ai.input.messages" in str(note) for note in run.import_report.unknown)
+
+
+def test_messages_of_langchain_with_few_fields_are_read() -> None:
+    call = {"name": "look", "args": {"at": "door"}, "id": "c1", "type": "tool_call"}
+    messages = [
+        {"type": "system", "content": "Be brief."},
+        {"type": "human", "content": "Is the door shut?"},
+        {"type": "ai", "content": "", "tool_calls": [call]},
+        {"type": "tool", "content": "shut", "tool_call_id": "c1"},
+        {"type": "ai", "content": "It is."},
+    ]
+    for value in (messages, {"messages": messages, "remaining_steps": 5}):
+        run = nt.load(value, strict=True)
+        assert run.import_report.format == "langchain"
+        assert [block.kind for block in run.latest] == ["system", "user", "tool_call", "tool_use", "llm_text"]
