@@ -128,7 +128,13 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 
     connection = connect(path, read_only=True)
     try:
-        _check_version(connection, path)
+        try:
+            _check_version(connection, path)
+        except sqlite3.DatabaseError as error:
+            if "malformed" not in str(error):
+                raise
+            connection.execute("PRAGMA writable_schema = ON")  # reads a file whose end is missing; nothing is written
+            _check_version(connection, path)
     except sqlite3.OperationalError:  # a read-only folder, in which SQLite cannot create the index of its journal
         connection.close()
         if path.with_name(f"{path.name}-wal").exists() or not path.exists():

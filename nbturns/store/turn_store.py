@@ -65,9 +65,13 @@ class TurnStore:
         self._writer = StoreWriter(self.path)
         self._queue: BatchQueue[Operation] = BatchQueue(self._writer.write)
         self._sessions_with_turns: set[str] = set()
-        if not self.path.parent.is_dir():
-            raise StoreError(f"the folder {self.path.parent} does not exist; create it first", file=str(self.path))
-        if not self.path.exists() or not self.path.stat().st_size:
+        with store_errors(self.path):
+            if not self.path.parent.is_dir():
+                raise StoreError(f"the folder {self.path.parent} does not exist; create it first", file=str(self.path))
+            if self.path.is_dir():
+                raise StoreError("this is a folder; pass the path of a file in it", file=str(self.path))
+            is_empty = not self.path.exists() or not self.path.stat().st_size
+        if is_empty:
             self._write(_do_nothing)  # creates the tables, or says at once why it cannot
         else:
             with self._reader() as reader:

@@ -92,6 +92,10 @@ class StoreWriter:
     def _write_in_transaction(self, operations: Sequence[Operation]) -> None:
         if self._connection is None:
             self._connection = open_for_writing(self.path, self.lock_timeout)
+        elif not self.path.exists():  # SQLite would go on writing to the deleted file
+            raise StoreError(
+                "the file was moved or deleted while the store was open; make a new nt.TurnStore", file=str(self.path)
+            )
         connection = self._connection
         if any(isinstance(operation, Maintenance) for operation in operations):
             if len(operations) > 1:

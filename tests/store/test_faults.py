@@ -186,3 +186,43 @@ def test_a_changed_block_is_found_by_its_digest(tmp_path: Path) -> None:
     connection.close()
     assert any("block 3 is missing" in problem for problem in store.verify().problems)
     assert "problems in" in repr(store.verify())
+
+
+def test_a_file_whose_end_is_missing_is_reported_and_the_rest_is_read(tmp_path: Path) -> None:
+    store = filled(tmp_path / "runs.db")
+    close(store)
+    with sqlite3.connect(store.path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    content = store.path.read_bytes()
+    store.path.write_bytes(content[: len(content) * 2 // 3])
+
+    damaged = nt.TurnStore(store.path)
+    assert not damaged.verify()
+    readable = 0
+    for run in RUNS:
+        with suppress(nt.StoreError):
+            readable += damaged.load(run.id) == run
+    assert readable > 0
+    with pytest.raises(nt.StoreError, match="damaged"):
+        damaged.add(nt.Run((nt.turn("x"),), id="new"))
+    assert len(store.path.read_bytes()) == len(content) * 2 // 3
+
+
+def test_a_store_whose_file_is_deleted_ends_the_execution(tmp_path: Path) -> None:
+    store = nt.TurnStore(tmp_path / "runs.db")
+    session = nt.Session(nt.scripted("one", "two"), store=store)
+    session.ask("go").result(timeout=30)
+    for path in tmp_path.glob("runs.db*"):
+        path.unlink()
+
+    with pytest.raises(nt.StoreError, match="moved or deleted"):
+        session.ask("again").result(timeout=30)
+    assert not store.path.exists()
+
+
+def test_a_path_that_cannot_be_a_store_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(nt.StoreError, match="this is a folder"):
+        nt.TurnStore(tmp_path)
+    with pytest.raises(nt.StoreError, match="File name too long"):
+        nt.TurnStore(tmp_path / ("n" * 300))
