@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import mimetypes
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ Part = dict[str, Any]
 TEXT_TYPES = ("text/", "application/json", "application/xml")
 TEXT_PARTS = ("text", "input_text", "output_text")
 TEXT_PART_FIELDS = frozenset({"type", "text", "annotations", "_meta", "meta", "citations", "cache_control"})
+BASE64 = re.compile(r"[A-Za-z0-9+/_\-\s]+={0,2}\s*")
 IMAGE_FIELDS = frozenset({"media_type", "content", "detail", "name"})
 
 
@@ -135,6 +137,7 @@ def content_parts(result: Any, text_type: str, write: Callable[[Any], Part]) -> 
     """Return a tool result that is one medium, or a list of texts and media of any provider, as parts.
 
     None for any other result: rows that merely look like parts are data. Next to a medium, data becomes text.
+    A medium that the provider does not take becomes a text that says so, because it would end the conversation.
     `text_type` is the provider's type of a text: "text" or "input_text".
     """
     items = result if isinstance(result, list) else [result]
@@ -142,9 +145,23 @@ def content_parts(result: Any, text_type: str, write: Callable[[Any], Part]) -> 
     if not any(media) and not (isinstance(result, list) and items and all(map(is_text_part, items))):
         return None
     return [
-        write(_geppetto_image(item, item_medium)) if item_medium else {"type": text_type, "text": _text_of_item(item)}
+        _written_or_named(item, item_medium, text_type, write)
+        if item_medium
+        else {"type": text_type, "text": _text_of_item(item)}
         for item, item_medium in zip(items, media, strict=True)
     ]
+
+
+def _written_or_named(item: Any, item_medium: Medium, text_type: str, write: Callable[[Any], Part]) -> Part:
+    name = f"{item_medium.media_type or 'a file'}{f' {item_medium.name}' if item_medium.name else ''}"
+    if item_medium.data and not BASE64.fullmatch(item_medium.data):
+        return {"type": text_type, "text": f"[{name}: not sent, because its content is not base64]"}
+    try:
+        return write(_geppetto_image(item, item_medium))
+    except EngineError as error:
+        if error.kind != "unsupported":
+            raise
+        return {"type": text_type, "text": f"[{name}: not sent; {error}]"}
 
 
 def is_text_part(item: Any) -> bool:

@@ -148,3 +148,34 @@ def test_anything_is_a_medium_or_an_error(fields: dict[str, Any], kind: Any) -> 
             assert isinstance(write(given), dict)
         except nt.EngineError as error:
             assert error.kind == "unsupported"
+
+
+@pytest.mark.parametrize(
+    "name", ["openai:gpt-5", "openai-chat:m", "anthropic:claude-sonnet-4-5", "gemini:gemini-2.5-pro"]
+)
+@pytest.mark.parametrize(
+    "result",
+    [
+        nt.image(b"RIFF", media_type="audio/wav"),
+        nt.image(b"RIFF", media_type="audio/ogg"),
+        nt.image(b"mp4", media_type="video/mp4"),
+        nt.image(b"\xff\xfe", media_type="text/html"),
+        {"media_type": "image/png", "content": "!!! not base64"},
+        ["a film:", nt.image(b"mp4", media_type="video/mp4")],
+    ],
+)
+def test_a_medium_of_a_tool_that_a_provider_does_not_take_never_ends_the_conversation(name: str, result: Any) -> None:
+    turn = nt.Turn([nt.user("play it"), nt.tool_call("c", "play"), nt.tool_use("c", result)])
+    body = str(nt.engines.request(name, turn))
+
+    assert "not sent" in body or any(content in body for content in ("UklGRg==", "bXA0", "//4="))
+    assert "!!!" not in body
+
+
+def test_the_text_in_place_of_a_medium_says_what_it_was() -> None:
+    turn = nt.Turn(
+        [nt.user("x"), nt.tool_call("c", "play"), nt.tool_use("c", nt.image(b"RIFF", media_type="audio/wav"))]
+    )
+    body = nt.engines.request("anthropic:claude-sonnet-4-5", turn)
+    text = body["messages"][-1]["content"][0]["content"][0]["text"]
+    assert text == "[audio/wav: not sent; Claude accepts images and documents, not audio/wav]"

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from ...errors import MisuseError
 from ...values.frozen_json import EMPTY_DICT
+from ...values.secret_text import without_secrets
 
 CONFIGURATION_NAMES = ("command", "args", "env", "cwd", "url", "headers", "type", "transport")
 EXAMPLES = (
@@ -65,7 +66,7 @@ class StdioTarget(Target):
 
     def last_words(self) -> str:
         lines = self.without_secrets(self.error_output).strip().splitlines()
-        return f"; its last output: {' | '.join(lines[-3:])[-300:]}" if lines else ""
+        return f"; its last output: {without_secrets(' | '.join(lines[-3:]))[-300:]}" if lines else ""
 
     def without_secrets(self, text: str) -> str:
         return _masked(text, self.env)
