@@ -67,9 +67,8 @@ class Receiver:
         if self._event_count:
             event_name, event_data = self._last_event
             event_name = event_name or str(event_data.get("type") or "" if isinstance(event_data, Mapping) else "")
-            error.args = (
-                f"{error} (at event {self._event_count} of the stream, {event_name or 'without a event_name'})",
-            )
+            name = f", {event_name}" if event_name else ""
+            error.args = (f"{error} (at event {self._event_count} of the stream{name})",)
 
     def _pass_events(self, events_text: str) -> None:
         """Pass the events of a text that ends where one of them does.

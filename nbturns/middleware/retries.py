@@ -17,7 +17,17 @@ from ..runtime.engine_protocol import Engine, Scope
 from ..values.turns import Turn
 
 STATUSES = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
-KINDS = frozenset({"connection", "stream_cut", "overloaded_error", "rate_limit_error", "api_error", "server_error"})
+KINDS = frozenset(
+    {
+        "connection",
+        "stream_cut",
+        "overloaded_error",
+        "rate_limit_error",
+        "rate_limit_exceeded",
+        "api_error",
+        "server_error",
+    }
+)
 FINAL = frozenset(
     {"insufficient_quota", "billing_error", "billing_hard_limit_reached"}
 )  # a 429 that waiting does not solve

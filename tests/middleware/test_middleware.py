@@ -37,6 +37,12 @@ def test_a_busy_provider_is_asked_again_and_each_attempt_is_in_the_ledger() -> N
     assert "retrying in 0 s (1 of 3)" in notices(heard)[0]
 
 
+@pytest.mark.parametrize("kind", ["rate_limit_exceeded", "server_error", "overloaded_error"])
+def test_a_failure_that_a_stream_reports_before_its_text_is_asked_again(kind: str) -> None:
+    session = nt.Session(nt.scripted(nt.EngineError("slow", kind=kind, retry_after=0.0), "here"), middleware=[retry(1)])
+    assert session.ask("?").result(60).text == "here"
+
+
 def test_after_the_last_attempt_the_error_is_the_users() -> None:
     session = nt.Session(nt.scripted(busy(), busy(), busy()), middleware=[retry(1)])
 
