@@ -78,8 +78,8 @@ def blocks(
     A block is one row of each Run, in the first Turn that has it; `repeat=True` gives every
     Turn in full. Tokens and cost are in `inferences` and `turns`, because several blocks
     share one model call. `backend` is "pandas", "arrow", "polars" or "dask"; `processes` is the number of
-    files that are read at once; with `cache` (a folder, or True) only changed files are read again; `labels` are those
-    of `nt.labels(path)`. Raises
+    files that are read at once; with `cache` (a folder, or True; the default for a library) only changed files
+    are read again; `labels` are those of `nt.labels(path)`. Raises
     MisuseError for an `x` without Turns, LoadError for a file that cannot be read, DecodeError
     for metadata of a wrong type, and MisuseError for a column that fails, naming column and row.
     """

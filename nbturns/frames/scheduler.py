@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..errors import LoadError, MisuseError
@@ -47,7 +48,7 @@ def read_parts(
     MisuseError for an object without Turns and for options that exclude each other;
     strict, LoadError and DecodeError for the first problem.
     """
-    cache = None if options.cache is None or options.cache is False else Cache.at(options.cache)
+    cache = _cache(x, request, options)
     if options.processes is not None and (type(options.processes) is not int or options.processes < 1):
         raise MisuseError(f"invalid number of processes {options.processes!r}; pass an integer of at least 1")
     if (cache or options.processes) and (request.repeat or not request.has_standard_columns):
@@ -74,6 +75,19 @@ def read_parts(
             yield from scheduler.results_after_interrupt()
         finally:
             scheduler.save_cache()
+
+
+def _cache(x: Any, request: FrameRequest, options: ReadOptions) -> Cache | None:
+    """Return the cache of a pass: that of the options, else that of a library, which keeps the frames of its files."""
+    if options.cache is not None:
+        return None if options.cache is False else Cache.at(options.cache)
+    own_folder = getattr(x, "frames_path", None)
+    if not isinstance(own_folder, Path) or request.repeat or not request.has_standard_columns:
+        return None
+    try:
+        return Cache.at(own_folder)
+    except (OSError, MisuseError):  # it cannot be written: the files are read
+        return None
 
 
 PendingFile = tuple[SourceFile, str, "Future[FrameTables]"]  # a file that another process reads, its stamp before that
@@ -122,9 +136,9 @@ class _Scheduler:
             self._finish_local_pass()
 
     def _stamp(self, file: SourceFile, cache: Cache) -> str:
-        """Return what the rows of a file depend on: its size and time, and the rules; "" for a missing file."""
+        """Return what the rows of a file depend on: its size and time, the rules, and listed ids; "" for a missing file."""
         stamp = cache.stamp(file)
-        return f"{stamp} {self.request.rules.mark}" if stamp else ""
+        return f"{stamp} {self.request.rules.mark} {file.id_mark}".rstrip() if stamp else ""
 
     def _add_cached(self, file: SourceFile, cache: Cache) -> bool:
         """Add the cached rows of a file; False without cached rows."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -97,6 +99,11 @@ class SourceFile:
         """Return the id of a Run without one: the place of its file, and its index there."""
         return f"{self.place or self.path.name}#{position}"
 
+    @property
+    def id_mark(self) -> str:
+        """What the ids of its rows depend on beside the file; "" for nothing."""
+        return ""
+
     def distinct_id(self, run_id: str) -> str:
         """Return an id as it is; an id that an importer made of the name of the file, made of its label."""
         return distinct_id(run_id, self.path.stem, self.label)
@@ -113,6 +120,10 @@ class ListedFile(SourceFile):
 
     def listed_id(self, position: int) -> str:
         return self.ids[position] if position < len(self.ids) else ""
+
+    @property
+    def id_mark(self) -> str:
+        return hashlib.sha256(json.dumps(self.ids).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,16 +57,22 @@ class TranscriptLibrary:
         self._catalog = Catalog(self.index_path, self.roots)
         self._unreadable: dict[str, list[str]] = {}  # paths that the last look at the folders could not read
 
+    @property
+    def frames_path(self) -> Path:
+        """The folder beside the index in which the frames of read files are kept; it can be deleted at any time."""
+        return self.index_path.with_name(f"{self.index_path.name}-frames")
+
     def update(self, *, progress: bool | None = None) -> UpdateResult:
         """Bring the index up to date; the other methods do this themselves. `progress` shows a bar."""
         return self._catalog.update(self._found_files(), progress=progress)
 
     def _found_files(self) -> Iterator[FoundFile]:
         own_files = {str(self.index_path.absolute()) + suffix for suffix in ("", "-wal", "-shm", "-journal")}
+        own_frames = f"{self.frames_path.absolute()}{os.sep}"
         self._unreadable = {}
         for root in self.roots:
             for entry in _files_below(root, self._unreadable):
-                if entry.path not in own_files:
+                if entry.path not in own_files and not entry.path.startswith(own_frames):
                     yield entry
 
     def ids(self) -> list[str]:
