@@ -9,7 +9,7 @@ from ..values.inference_results import InferenceResult, UnknownCount
 from ..values.turns import Block
 from .builder import FrameBuilder
 from .columns import Column, NamedColumns
-from .shared_columns import FILE, RUN_ID
+from .shared_columns import FILE, RUN_ID, block_id_column
 from .traversal import ModelCall, Row, Traversal, TurnVisit, text_of
 
 CHARACTERS_PER_TOKEN = 4
@@ -45,12 +45,7 @@ CONTEXT: tuple[Column, ...] = NamedColumns(
         ),
         Column("inference_id", lambda row: row.inference_id or None, "string", doc="id of the model call"),
         Column("block_index", lambda row: row.block_index, "Int64", doc="index of the block in the Turn that was sent"),
-        Column(
-            "block_id",
-            lambda row: row.block.id or f"{row.run_id}/{row.turn_index}/{row.block_index}",
-            "string",
-            doc="id of the block",
-        ),
+        block_id_column("id of the block"),
         Column("kind", lambda row: row.block.kind, "category", doc="user, llm_text, tool_call, …"),
         Column("tokens", lambda row: row.tokens, "Int64", unit="tokens", doc="estimated tokens of the block"),
         Column("share", lambda row: row.share, "Float64", doc="its share of the request, from 0 to 1"),

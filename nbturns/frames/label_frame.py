@@ -12,7 +12,7 @@ from .builder import FrameBuilder
 from .column_buffer import ColumnBuffer
 from .columns import Column, NamedColumns
 from .label_file import LabelIndex, Labels, digest_of
-from .shared_columns import FILE, RUN_ID
+from .shared_columns import FILE, RUN_ID, block_id_column
 from .traversal import Row, Traversal, TurnVisit
 
 
@@ -30,13 +30,6 @@ class LabelRow(Row):
         return digest_of(self.block) if self.block is not None else None
 
     @property
-    def block_id(self) -> str | None:
-        """Id of the labelled block, or its address; None for a label of a Run."""
-        if self.block is None:
-            return None
-        return self.block.id or f"{self.run_id}/{self.turn_index}/{self.block_index}"
-
-    @property
     def labelled_turn_index(self) -> int | None:
         """Index of the Turn of the labelled block; None for a label of a Run."""
         return self.turn_index if self.block is not None else None
@@ -52,7 +45,7 @@ LABEL: tuple[Column, ...] = NamedColumns(
         RUN_ID,
         Column("turn_index", lambda row: row.labelled_turn_index, "Int64", doc="index of the Turn; NA for a Run"),
         Column("block_index", lambda row: row.block_index, "Int64", doc="index of the block in it; NA for a Run"),
-        Column("block_id", lambda row: row.block_id, "string", doc="id of the block, as in `blocks`; NA for a Run"),
+        block_id_column("id of the block, as in `blocks`; NA for a Run"),
         Column("digest", lambda row: row.digest, "string", doc="digest of the content of the block; NA for a Run"),
         FILE,
     ),

@@ -16,7 +16,7 @@ from .block_frame import time_of
 from .builder import FrameBuilder
 from .columns import Column, NamedColumns
 from .copies import Copies
-from .shared_columns import FILE, RUN_ID, error_text
+from .shared_columns import FILE, RUN_ID, block_id_column, error_text
 from .sources import RunSource
 from .tool_call_frame import ToolCallRow, tool_call_rows
 from .traversal import NewBlock, Row, Traversal, TurnVisit
@@ -64,13 +64,6 @@ class ProblemRow(Row):
     inference_id: str = ""
 
     @property
-    def block_id(self) -> str | None:
-        """Id of the block, or its address; None for a problem of a model call."""
-        if self.block is None:
-            return None
-        return self.block.id or f"{self.run_id}/{self.turn_index}/{self.block_index}"
-
-    @property
     def tool_call_id(self) -> str | None:
         """Id of the tool call, or None."""
         return (self.block.tool_call_id or None) if self.block is not None else None
@@ -83,7 +76,7 @@ PROBLEM: tuple[Column, ...] = NamedColumns(
         RUN_ID,
         Column("turn_index", lambda row: row.turn_index, "Int64", doc="index of the Turn in its Run, from 0"),
         Column("block_index", lambda row: row.block_index, "Int64", doc="index of the block in that Turn, from 0"),
-        Column("block_id", lambda row: row.block_id, "string", doc="id of the block, as in `blocks`"),
+        block_id_column("id of the block, as in `blocks`"),
         Column("tool_call_id", lambda row: row.tool_call_id, "string", doc="id of the tool call"),
         Column("message", lambda row: row.message, "string", doc="the problem in words"),
         Column("inference_id", lambda row: row.inference_id or None, "string", doc="id of the model call"),

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import MisuseError
 from ..importers.kit.run_names import TASK, FieldPath, epoch_of, field_of, name_in_file, sample_name, sample_of
 from ..keys import ERROR, STATUS
-from ..values.inference_results import InferenceResult, Usage, total_cost, total_usage
+from ..values.inference_results import InferenceResult, Usage, total_cost
 from ..values.outcome import Outcome
 from ..values.provenance import FIELDS, TIMESTAMP
 from ..values.times import parsed_time
@@ -28,8 +28,10 @@ from .shared_columns import (
     SESSION_ID,
     TOKEN_COLUMNS,
     cost_source_of,
+    duration_of,
     error_text,
     joined_labels,
+    usage_of,
 )
 from .tool_call_frame import tool_call_rows
 from .traversal import Row, Traversal, TurnVisit
@@ -86,8 +88,7 @@ class RunRow(Row):
     @cached_property
     def usage(self) -> Usage | None:
         """Tokens of all model calls; None when no call has a count."""
-        has_usage = any(inference.usage is not None for inference in self.inferences)
-        return total_usage(self.inferences) if has_usage else None
+        return usage_of(self.inferences)
 
     @property
     def name(self) -> str | None:
@@ -145,8 +146,8 @@ class RunRow(Row):
             return round(seconds * 1000)
         if len(self.times) > 1 and self.times[-1] > self.times[0]:
             return round((self.times[-1] - self.times[0]).total_seconds() * 1000)
-        durations = [inference.duration_ms for inference in self.inferences if inference.duration_ms is not None]
-        return sum(durations) if durations else 0 if len(self.times) > 1 else None
+        duration = duration_of(self.inferences)
+        return 0 if duration is None and len(self.times) > 1 else duration
 
     @property
     def inference_count(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..keys import RUNTIME as RUNTIME_KEY
-from ..values.inference_results import FinishClass, InferenceResult, UnknownCount
+from ..values.inference_results import FinishClass, InferenceResult, UnknownCount, Usage, total_usage
 from ..values.label_values import Label
 from .columns import Column
 
@@ -75,10 +75,14 @@ def error_text(record: Any) -> str | None:
 
 
 def block_id_column(doc: str) -> Column:
-    """Return the column of the id of the row's block, or of its address where it has no id."""
-    return Column(
-        "block_id", lambda row: row.block.id or f"{row.run_id}/{row.turn_index}/{row.block_index}", "string", doc=doc
-    )
+    """Return the column of the id of the row's block, or of its address where it has no id; NA for a row without a block."""
+
+    def block_id_of(row: Any) -> str | None:
+        if row.block is None:
+            return None
+        return row.block.id or f"{row.run_id}/{row.turn_index}/{row.block_index}"
+
+    return Column("block_id", block_id_of, "string", doc=doc)
 
 
 def _result_column(name: str, doc: str, dtype: str = "string", categories: tuple[str, ...] = ()) -> Column:
@@ -100,6 +104,18 @@ COST_SOURCES = ("provider", "table")
 def joined_labels(labels: Iterable[Label]) -> str | None:
     """Return the names of labels, separated by commas."""
     return ", ".join(dict.fromkeys(label.label for label in labels)) or None
+
+
+def usage_of(inferences: Iterable[InferenceResult]) -> Usage | None:
+    """Return the tokens of model calls; None when no call has a count."""
+    counted = [inference for inference in inferences if inference.usage is not None]
+    return total_usage(counted) if counted else None
+
+
+def duration_of(inferences: Iterable[InferenceResult]) -> int | None:
+    """Return the milliseconds of model calls; None when no call has a duration."""
+    durations = [inference.duration_ms for inference in inferences if inference.duration_ms is not None]
+    return sum(durations) if durations else None
 
 
 def cost_source_of(inferences: Iterable[InferenceResult]) -> str | None:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from ..keys import ERROR, STATUS
 from ..runtime.execution import Status
-from ..values.inference_results import InferenceResult, Usage, total_cost, total_usage
+from ..values.inference_results import InferenceResult, Usage, total_cost
 from ..values.pending_calls import PendingCalls
 from ..values.turns import Block
 from .builder import FrameBuilder
@@ -23,7 +23,9 @@ from .shared_columns import (
     TOKEN_COLUMNS,
     TURN_KEYS,
     cost_source_of,
+    duration_of,
     error_text,
+    usage_of,
 )
 from .tool_call_frame import tool_call_rows
 from .traversal import Row, Traversal, TurnVisit
@@ -42,8 +44,7 @@ class TurnRow(Row):
     @cached_property
     def usage(self) -> Usage | None:
         """The tokens of the Turn's own model calls; None where they were not counted."""
-        has_usage = any(inference.usage is not None for inference in self.inferences)
-        return total_usage(self.inferences) if has_usage else None
+        return usage_of(self.inferences)
 
     @property
     def cost(self) -> float | None:
@@ -58,8 +59,7 @@ class TurnRow(Row):
     @property
     def duration_ms(self) -> int | None:
         """Milliseconds of the model calls of the Turn, or None."""
-        durations = [duration for inference in self.inferences if (duration := inference.duration_ms) is not None]
-        return sum(durations) if durations else None
+        return duration_of(self.inferences)
 
     @property
     def prompt(self) -> str | None:
