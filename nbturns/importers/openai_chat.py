@@ -18,7 +18,7 @@ from .kit.chat_messages import ROLES, read_messages
 from .kit.faults import wrong_type
 from .kit.import_report import Notes
 from .kit.importer import Importer
-from .kit.outcomes import outcome_metadata, outcome_of
+from .kit.outcomes import failed_request, outcome_metadata, outcome_of
 from .kit.provider_requests import RequestLayout
 from .kit.record_fields import omit
 from .kit.record_lists import list_reader
@@ -126,7 +126,7 @@ def read_chat(request: Any, notes: Notes) -> Run:
         document = freeze(_without_messages(request))
         messages = request.get("messages", _messages_of(request)) if call is None else call.request.get("messages", ())
     if not isinstance(messages, (list, tuple)):
-        raise notes.load_error("", wrong_type("messages", messages, list))
+        raise notes.load_error("", failed_request(request) or wrong_type("messages", messages, list))
     if messages and not any(isinstance(message, Mapping) for message in messages):
         raise notes.load_error("", wrong_type("messages[0]", messages[0], dict))
     if call is None and (later_format := _format_of_later_messages(messages)):

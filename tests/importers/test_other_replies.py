@@ -173,3 +173,20 @@ def test_messages_of_langchain_with_few_fields_are_read() -> None:
         run = nt.load(value, strict=True)
         assert run.import_report.format == "langchain"
         assert [block.kind for block in run.latest] == ["system", "user", "tool_call", "tool_use", "llm_text"]
+
+
+def test_a_failed_line_of_a_batch_is_an_error_with_the_reason_of_the_provider(tmp_path: Path) -> None:
+    chat = {"custom_id": "a", "response": {"status_code": 200, "body": completion(None)}, "error": None}
+    expired = {"custom_id": "b", "response": None, "error": {"code": "batch_expired", "message": "too late"}}
+    refused = {"custom_id": "c", "response": {"status_code": 400, "body": {"error": {"message": "bad model"}}}}
+    claude = {"custom_id": "a", "result": {"type": "succeeded", "message": REPLIES["anthropic"]}}
+    errored = {
+        "custom_id": "d",
+        "result": {"type": "errored", "error": {"type": "error", "error": {"message": "busy"}}},
+    }
+    for lines, reasons in (((chat, expired, refused), ["too late", "bad model"]), ((claude, errored), ["busy"])):
+        path = tmp_path / "batch.jsonl"
+        path.write_text("\n".join(map(json.dumps, lines)))
+        frames = nt.frames.read(path)
+        assert len(frames.inferences) == 1
+        assert [reason.rpartition(": ")[2] for reason in frames.errors.reason] == reasons

@@ -47,6 +47,20 @@ def error_record(error: Any) -> dict[str, str] | None:
     return {"type": next((name for name in names if isinstance(name, str) and name != message), ""), "message": message}
 
 
+def failed_request(record: Any) -> str:
+    """Return a sentence on the line of a batch whose request failed, with the provider's reason; "" for any other."""
+    if not isinstance(record, Mapping) or "custom_id" not in record:
+        return ""
+    response, result = (record.get(name) for name in ("response", "result"))
+    body = response.get("body") if isinstance(response, Mapping) else None
+    for holder in (record, body, result):
+        error = holder.get("error") if isinstance(holder, Mapping) else None
+        error = error["error"] if isinstance(error, Mapping) and isinstance(error.get("error"), Mapping) else error
+        if message := error_text(error):
+            return f"request {record['custom_id']!r:.60} of the batch failed: {message}"
+    return ""
+
+
 def error_text(error: Any) -> str | None:
     """Return the message of an error, which is a text or an object; None without one."""
     if isinstance(error, str):

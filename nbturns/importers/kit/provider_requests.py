@@ -17,7 +17,7 @@ from ...values.provenance import FIELDS
 from ...values.turns import Block, Run
 from . import faults
 from .import_report import Notes
-from .outcomes import outcome_metadata, outcome_of
+from .outcomes import failed_request, outcome_metadata, outcome_of
 from .record_fields import omit
 from .record_lists import list_reader
 from .recorded_calls import recorded_call
@@ -50,7 +50,8 @@ class RequestLayout:
         request = self._request_of(value) if call is None else call.request if call.has_request else None
         document = request if request is not None else call.reply if call is not None else None
         if document is None:
-            raise notes.load_error("", f"no request or reply of {self.format}; got {faults.describe_value(value)}")
+            reason = f"no request or reply of {self.format}; got {faults.describe_value(value)}"
+            raise notes.load_error("", failed_request(value) or reason)
         transcript = Transcript(notes)
         if request is not None:
             self._read_request(transcript, request)
