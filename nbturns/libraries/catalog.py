@@ -21,7 +21,7 @@ from ..frames.progress import Progress
 from ..frames.scheduler import _pool
 from ..importers import pause_gc
 from ..search.index import TABLES as SEARCH_TABLES
-from ..search.index import add_entries, delete_entries, prepare_for_many_entries
+from ..search.index import add_entries, delete_entries, prepare_for_many_entries, storable
 from .file_reading import IndexedFile, file_digest
 from .file_reading import index_file as index_file
 
@@ -71,6 +71,15 @@ def default_index_path(roots: Iterable[Path]) -> Path:
         "\0".join(sorted(str(root.absolute()) for root in roots)).encode("utf-8", "surrogateescape"), digest_size=12
     )
     return user_cache_path("nbturns", appauthor=False) / "libraries" / f"{name.hexdigest()}.db"
+
+
+def stored_path(path: str) -> str | bytes:
+    """Return a path as the index holds it: as bytes where its name is not UTF-8."""
+    return path if path == storable(path) else os.fsencode(path)
+
+
+def path_of(stored: str | bytes) -> str:
+    return stored if isinstance(stored, str) else os.fsdecode(stored)
 
 
 class Catalog:
@@ -136,7 +145,7 @@ class Catalog:
         found = {file.path: file for file in files}
         with self.connect() as connection:
             indexed_files = {
-                path: (number, size, modified, digest)
+                path_of(path): (number, size, modified, digest)
                 for number, path, size, modified, digest in connection.execute(
                     "SELECT number, path, size, modified, digest FROM files"
                 )
@@ -169,7 +178,7 @@ class Catalog:
         with _transaction(connection):
             connection.executemany(
                 "UPDATE files SET size = ?, modified = ? WHERE path = ?",
-                [(file.size, file.modified, file.path) for file in touched],
+                [(file.size, file.modified, stored_path(file.path)) for file in touched],
             )
         touched_paths = {file.path for file in touched}
         to_read = [file for file in changed if file.path not in touched_paths]
@@ -192,11 +201,18 @@ class Catalog:
         problems = json.dumps(indexed_file.problems[:100])
         number = connection.execute(
             "INSERT INTO files (path, size, modified, digest, is_transcript, problems) VALUES (?, ?, ?, ?, ?, ?)",
-            (file.path, file.size, file.modified, indexed_file.digest, indexed_file.is_transcript, problems),
+            (
+                stored_path(file.path),
+                file.size,
+                file.modified,
+                indexed_file.digest,
+                indexed_file.is_transcript,
+                problems,
+            ),
         ).lastrowid
         for position, run in enumerate(indexed_file.runs):
-            run_id = self._run_id(connection, run.own_id, file.path, position)
-            summary = {**run.summary, "file": file.path, "format": run.format}
+            run_id = self._run_id(connection, storable(run.own_id), storable(file.path), position)
+            summary = {**run.summary, "file": storable(file.path), "format": run.format}
             run_number = connection.execute(
                 "INSERT INTO runs (file, position, id, summary) VALUES (?, ?, ?, ?)",
                 (number, position, run_id, json.dumps(summary)),

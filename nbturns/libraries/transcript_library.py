@@ -13,12 +13,12 @@ from ..files import read_runs_of_file
 from ..render.totals import count_phrase
 from ..safety.visible_text import printable
 from ..search.hits import Hit, Hits
-from ..search.index import find_entries
+from ..search.index import find_entries, storable
 from ..search.query import SearchQuery, check_limit, parse_query
 from ..search.summaries import summaries_html
 from ..values.turns import Run
 from .agent_folders import agent_folders
-from .catalog import Catalog, FoundFile, UpdateResult, default_index_path
+from .catalog import Catalog, FoundFile, UpdateResult, default_index_path, path_of
 
 if TYPE_CHECKING:
     from ..widgets.library_view import LibraryView
@@ -89,7 +89,7 @@ class TranscriptLibrary:
                 "SELECT f.path, json_group_array(r.id) FROM (SELECT * FROM runs ORDER BY file, position) AS r"
                 " JOIN files AS f ON f.number = r.file GROUP BY f.number ORDER BY f.number"
             ).fetchall()
-        return {path: tuple(json.loads(ids)) for path, ids in rows}
+        return {path_of(path): tuple(json.loads(ids)) for path, ids in rows}
 
     def summaries(self) -> list[dict[str, Any]]:
         """Return the summary of each Run, those of the newest files first."""
@@ -110,7 +110,7 @@ class TranscriptLibrary:
         self.update()
         with self._catalog.connect() as connection:
             rows = connection.execute("SELECT path, problems FROM files WHERE is_transcript AND problems <> '[]'")
-            return {**{path: json.loads(problems) for path, problems in rows}, **self._unreadable}
+            return {**{path_of(path): json.loads(problems) for path, problems in rows}, **self._unreadable}
 
     def load(self, run_id: str) -> Run:
         """Return the Run of this id. Raises StoreError for an unknown one."""
@@ -121,7 +121,7 @@ class TranscriptLibrary:
             ).fetchone()
         if row is None:
             raise StoreError(f"no Run {run_id!r:.80} in this library; .runs() lists all", file=str(self.index_path))
-        path, position = row
+        path, position = path_of(row[0]), row[1]
         runs = (run for run in read_runs_of_file(Path(path)) if isinstance(run, Run))
         for index, run in enumerate(runs):
             if index == position:
@@ -138,7 +138,7 @@ class TranscriptLibrary:
             found = find_entries(connection, parsed_query, runs, limit + 1)
             numbers = json.dumps([entry.run for _, entry in found])
             places = {
-                number: (id, path)
+                number: (id, storable(path_of(path)))
                 for number, id, path in connection.execute(
                     "SELECT r.number, r.id, f.path FROM runs AS r JOIN files AS f ON f.number = r.file"
                     " WHERE r.number IN (SELECT value FROM json_each(?))", (numbers,),
@@ -195,7 +195,7 @@ def _matching_runs(connection: Any, query: SearchQuery) -> list[int] | None:
     if not query.places:
         return None
     rows = connection.execute("SELECT r.number, r.id, f.path FROM runs AS r JOIN files AS f ON f.number = r.file")
-    return [number for number, id, path in rows if query.allows(id, path)]
+    return [number for number, id, path in rows if query.allows(id, storable(path_of(path)))]
 
 
 def _files_below(root: Path, problems: dict[str, list[str]]) -> Iterator[FoundFile]:

@@ -67,6 +67,7 @@ def add_entries(connection: sqlite3.Connection, run: int, rows: Sequence[tuple[A
 
     `time` is that of entries without one.
     """
+    rows = [row if all(part.isascii() for part in row if type(part) is str) else _storable_row(row) for row in rows]
     (last,) = connection.execute("SELECT ifnull(max(number), 0) FROM entries").fetchone()
     connection.executemany(
         INSERT_DATED_ENTRY,
@@ -77,10 +78,19 @@ def add_entries(connection: sqlite3.Connection, run: int, rows: Sequence[tuple[A
     )
 
 
+def storable(text: str) -> str:
+    """Return a text that SQLite can hold: lone surrogates become escapes."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def _storable_row(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(storable(part) if type(part) is str else part for part in row)
+
+
 def add_entry(connection: sqlite3.Connection, entry: Entry, text: str) -> None:
     """Add an entry with the text that is searched."""
-    number = connection.execute(INSERT_ENTRY, entry).lastrowid
-    connection.execute(INSERT_WORDS, (number, text, name_parts(text), entry.facets))
+    number = connection.execute(INSERT_ENTRY, _storable_row(entry)).lastrowid
+    connection.execute(INSERT_WORDS, (number, storable(text), name_parts(storable(text)), entry.facets))
 
 
 def delete_entries(
@@ -89,7 +99,7 @@ def delete_entries(
     """Delete the entries of a Run. `text_of` returns the text of a block, for entries without one."""
     rows = connection.execute("SELECT number, block, facets, text FROM entries WHERE run = ?", (run,)).fetchall()
     for number, block, facets, stored_text in rows:
-        text = stored_text if text_of is None else text_of(block)
+        text = storable(stored_text if text_of is None else text_of(block))
         connection.execute(DELETE_WORDS, (number, text, name_parts(text), facets))
     connection.execute("DELETE FROM entries WHERE run = ?", (run,))
 

@@ -286,6 +286,34 @@ def test_what_cannot_be_read_is_listed(folder: Path) -> None:
     assert names == {"damaged.json", "gone.json", "loop"}
 
 
+def test_a_file_whose_name_is_not_utf_8_is_read_like_any_other(folder: Path) -> None:
+    odd_name = os.fsencode(folder) + b"/caf\xe9.yaml"
+    try:
+        Path(os.fsdecode(odd_name)).write_text(nt.Run((nt.turn("a peculiar question"),)).to_yaml())
+    except OSError:
+        pytest.skip("this disk refuses such names")
+    library = nt.library(folder)
+
+    assert len(library.runs()) == 5
+    hit = library.search("peculiar file:caf")[0]
+    assert library.load(hit.run_id)[0].text == "" and library.load(hit.run_id)[0][0].text == "a peculiar question"
+    assert library.update().read == 0
+    Path(os.fsdecode(odd_name)).unlink()
+    assert library.update().removed == 1
+    assert len(library.runs()) == 4
+
+
+def test_lone_surrogates_in_names_and_texts_hide_no_other_file(folder: Path) -> None:
+    call = nt.tool_call("c", "look\udc00", {"at": "a peculiar \ud83d place"})
+    nt.save(nt.Run((nt.Turn([nt.user("x"), call]),), id="half\ud83d"), folder / "odd.json")
+    library = nt.library(folder)
+
+    assert len(library.runs()) == 5
+    assert len(library.search("peculiar")) == 1
+    (folder / "odd.json").unlink()
+    assert len(library.runs()) == 4
+
+
 def test_the_folders_and_the_database_of_an_agent_are_its_library(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
