@@ -179,7 +179,7 @@ class TranscriptLibrary:
     def _repr_html_(self) -> str:
         summaries = self.summaries()
         damaged_count = len(self.problems)
-        note = f"{damaged_count} damaged files: see .problems" if damaged_count else ""
+        note = f"{count_phrase(damaged_count, 'damaged file')}: see .problems" if damaged_count else ""
         caption = f"{count_phrase(len(summaries), 'Run')} below {', '.join(map(str, self.roots))}"
         return summaries_html(caption, summaries, note)
 

@@ -130,6 +130,9 @@ STYLE = (
 )
 
 
+LEFT = ' style="text-align:left;vertical-align:top"'  # a notebook that is not trusted removes STYLE
+
+
 def plan_html(plan: Plan, previous_plan: Plan | None = None) -> str:
     """Return the plan as an HTML table without scripts; changes since `previous_plan` are marked."""
     previous_values = {field.name: field.value for field in previous_plan.fields} if previous_plan else {}
@@ -151,7 +154,8 @@ def plan_html(plan: Plan, previous_plan: Plan | None = None) -> str:
         if name not in plan.sources
     )
     caption = f"{plan.name}, chosen by {plan.chosen_by}; {' → '.join(plan.lineage)}; signature {plan.signature[:12]}"
-    header = '<thead><tr><th scope="col">field</th><th scope="col">value</th><th scope="col">source</th></tr></thead>'
+    names = "".join(f'<th scope="col"{LEFT}>{name}</th>' for name in ("field", "value", "source"))
+    header = f"<thead><tr>{names}</tr></thead>"
     defaults_html = f"<details><summary>{len(default_rows)} more with default values</summary><table>{''.join(default_rows)}</table></details>"
     return (
         f'<div class="nbturns-plan tex2jax_ignore mathjax_ignore"><style>{STYLE}</style>'
@@ -171,8 +175,8 @@ def _row_html(name: str, value: str, source: str, previous: str) -> str:
         f' <small title="{html.escape(position)}">{html.escape(short_position)}</small>' if separator else ""
     )
     return (
-        f'<tr{" class=changed" if previous else ""}><th scope="row">{html.escape(name)}</th><td>{value}{previous}</td>'
-        f"<td>{html.escape(layer_name)}{position_html}</td></tr>"
+        f'<tr{" class=changed" if previous else ""}><th scope="row"{LEFT}>{html.escape(name)}</th><td{LEFT}>{value}{previous}</td>'
+        f"<td{LEFT}>{html.escape(layer_name)}{position_html}</td></tr>"
     )
 
 

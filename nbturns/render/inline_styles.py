@@ -11,20 +11,19 @@ import re
 STYLES = {
     "table": "table-layout:auto",
     "th": "text-align:left",
-    "td": "text-align:left;vertical-align:top",
     "caption": "text-align:left",
     "n": "text-align:right;vertical-align:top",
     "number": "text-align:right;vertical-align:top",
+    "text": "text-align:left;vertical-align:top",
     "kind": "text-align:left;vertical-align:top;white-space:nowrap",
     "what": "text-align:left;vertical-align:top",
     "content": "text-align:left;vertical-align:top",
-    "figures": "text-align:right;vertical-align:top;white-space:nowrap",
+    "figures": "text-align:right;vertical-align:top",
 }
 OPENING_TAG = re.compile(
-    r'[<](?P<tag>table|th|caption)(?: class="nbt-(?:compare|listing)"| scope="col"(?: colspan="2")?)?>'
-    r'|[<](?P<cell>td) data-name="[^">]*">'
+    r'[<](?P<tag>table|th|caption)(?: class="nbt-(?:compare|listing)"| scope="(?:col|rowgroup)"(?: colspan="\d+")?)?>'
     r'|[<]th scope="col" class="nbt-(?P<head>n|figures|number)">'
-    r'|[<]td(?: rowspan="\d+")?(?: colspan="\d+")? class="nbt-(?P<kind>number|n|kind|what|content|figures)\b[^">]*"[^>]*>(?![<]/td)'
+    r'|[<]td(?: rowspan="\d+")?(?: colspan="\d+")? class="nbt-(?P<kind>number|text|n|kind|what|content|figures)\b[^">]*"[^>]*>(?![<]/td)'
 )
 STYLE_ATTRIBUTE = re.compile(r' style="[a-z:;-]+"')
 

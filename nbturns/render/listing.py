@@ -12,6 +12,7 @@ from .text import visible
 
 NUMBER = re.compile(r"[≈<] ?\$?[\d,.]+|\$?[\d,.]+( (ms|s|min( \d+ s)?|%))?( \([+−][\d,.$ ms%]+\))?")
 NUMBER_CLASS = ' class="nbt-number"'
+TEXT_CLASS = ' class="nbt-text"'
 
 
 class Cell(NamedTuple):
@@ -71,7 +72,7 @@ def _is_numeric(cells: Iterable[Cell]) -> bool:
 def _cell_tag(column: str, is_number: bool, cell: Cell) -> str:
     """Return a cell; in a narrow output it has the name of its column before it."""
     name = f' data-name="{escape(column)}"' if column and cell.text else ""
-    return f"<td{NUMBER_CLASS if is_number else ''}{name}>{_cell_html(cell)}</td>"
+    return f"<td{NUMBER_CLASS if is_number else TEXT_CLASS}{name}>{_cell_html(cell)}</td>"
 
 
 def _cell_html(cell: Cell) -> str:

@@ -41,7 +41,7 @@ def summarize(run: Run) -> dict[str, Any]:
 def summary_of(run: Run, blocks: Sequence[Block], block_times: Iterable[float | None]) -> dict[str, Any]:
     """Return the summary of a Run. `blocks` are its distinct ones, `block_times` their times."""
     results = run.inferences
-    usage = total_usage(results)
+    usage = total_usage(results) if any(result.usage for result in results) else None
     last_turn = run.latest if len(run) else None
     times = [time for time in block_times if time is not None]
     first_prompt = next((block.text for block in blocks if block.kind == "user" and block.text), "")
@@ -51,8 +51,8 @@ def summary_of(run: Run, blocks: Sequence[Block], block_times: Iterable[float | 
         "blocks": len(last_turn) if last_turn is not None else 0,
         "model_calls": len(results),
         "tool_calls": sum(block.kind == "tool_call" for block in blocks),
-        "input_tokens": usage.input_tokens if results else None,
-        "output_tokens": usage.output_tokens if results else None,
+        "input_tokens": usage.input_tokens if usage else None,
+        "output_tokens": usage.output_tokens if usage else None,
         "cost": total_cost(results) if results else None,
         "models": ", ".join(sorted({result.model for result in results if result.model})),
         "tools": ", ".join(sorted({block.name for block in blocks if block.kind == "tool_call" and block.name})),

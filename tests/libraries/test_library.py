@@ -117,7 +117,7 @@ def test_damaged_files_are_listed_and_the_others_are_read(folder: Path) -> None:
     (path,) = library.problems
     assert Path(path).name == "damaged.json"
     assert library.problems[path][0]
-    assert "1 damaged files: see .problems" in library._repr_html_()
+    assert "1 damaged file: see .problems" in library._repr_html_()
 
 
 def test_only_changed_files_are_read_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

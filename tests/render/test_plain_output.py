@@ -85,6 +85,16 @@ def test_cells_have_inline_styles_and_prose_has_line_breaks() -> None:
     assert ' style="' not in render_page(LONG[:3])
 
 
+def test_lists_and_headings_of_turns_have_inline_styles() -> None:
+    run = nt.example()
+    listing = nt.compare(run[0], run[0], run[-1])._repr_html_()
+
+    assert '<th scope="rowgroup" colspan="4" style="text-align:left">' in run._repr_html_()
+    assert '<td class="nbt-text" style' not in listing.replace('<td class="nbt-text" style="text-align:left', "")
+    assert '<td class="nbt-text" style="text-align:left;vertical-align:top">turns</td>' in listing
+    assert '<td class="nbt-number" data-name="A" style="text-align:right;vertical-align:top">14</td>' in listing
+
+
 def test_a_text_that_looks_like_a_tag_of_ours_gets_no_style() -> None:
     html = nt.turn('<td class="nbt-n">')._repr_html_()
 
