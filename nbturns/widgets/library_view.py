@@ -33,6 +33,11 @@ class RunCollection(Protocol):
     def _repr_html_(self) -> str: ...
 
 
+def _wide_layout() -> Any:
+    """Return the layout of a field that fits a narrow output, too."""
+    return ipywidgets.Layout(width="40em", max_width="98%")
+
+
 class LibraryView(PageState, StaticFallback, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """A table of Runs or of hits, a field for queries, and the view of the Run that is opened.
 
@@ -46,11 +51,11 @@ class LibraryView(PageState, StaticFallback, ipywidgets.VBox):  # type: ignore[m
         self._opened_id = ""
         self._hits: Any = None
         self._query_field = ipywidgets.Text(
-            description="Search", placeholder='words, "a phrase", tool:name, kind:tool_call'
+            description="Search", placeholder='words, "a phrase", tool:name, kind:tool_call', layout=_wide_layout()
         )
         self._query_field.continuous_update = False
         self._table = ReadOnlyHTML()
-        self._choices = ipywidgets.Dropdown(description="Open")
+        self._choices = ipywidgets.Dropdown(description="Open", layout=_wide_layout())
         self._place = ipywidgets.VBox()
         self._init_static_fallback()
         super().__init__([self._query_field, self._table, self._choices, self._place])
@@ -89,11 +94,12 @@ class LibraryView(PageState, StaticFallback, ipywidgets.VBox):  # type: ignore[m
         if self._table.value != table:
             self._table.value = table
             self._refresh_page(PAGE_INTERVAL)
-        options = [("", None), *choices]
+        options = [("choose a Run" if hits is None else "choose a hit", None), *choices]
         if list(self._choices.options) != options:
             chosen = self._choices.value
             self._choices.options = options
-            self._choices.value = chosen if chosen in [value for _, value in options] else None
+            values = [value for _, value in options]
+            self._choices.index = values.index(chosen) if chosen in values else 0
 
     def open_run(self, run_id: str, **settings: Any) -> RunView:
         """Open a Run below the table and return its view."""
