@@ -124,7 +124,7 @@ export function formatTabs(formats, initialFormat, label, fetch, onChoose, notif
       displayedText = content;
       panel.textContent = visible(content);
     };
-    fetch(format).then((content) => showText(content || "Not available"), (error) => showText(String(error.message ?? error)));
+    fetch(format).then((content) => showText(content || "Not recorded"), (error) => showText(String(error.message ?? error)));
   };
   for (const [format, title] of formats) {
     const tab = button("nbt-tab", title, "", () => (onChoose(format), showFormat(format)));

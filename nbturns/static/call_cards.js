@@ -76,12 +76,17 @@ export class CallCards {
     const send = () => void this.send(Object.fromEntries(this.cards.map((card) => [card.call.id, { do: "deny", text: reason.value }])), "step");
     reason.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && !event.isComposing) send();
-      else if (event.key === "Escape") this.denyAll.replaceChildren();
+      else if (event.key === "Escape") this.closeDenyAll();
       else return;
       event.stopPropagation();
     });
-    this.denyAll.replaceChildren(element("div", "nbt-action-form", label, reason), element("div", "nbt-card-actions", actionButton("Deny all", send, { key: "⏎", classes: "nbt-main" }), actionButton("Cancel", () => this.denyAll.replaceChildren(), { classes: "nbt-quiet", key: "Esc" })));
+    this.denyAll.replaceChildren(element("div", "nbt-action-form", label, reason), element("div", "nbt-card-actions", actionButton("Deny all", send, { key: "⏎", classes: "nbt-main" }), actionButton("Cancel", () => this.closeDenyAll(), { classes: "nbt-quiet", key: "Esc" })));
     reason.focus();
+  }
+
+  closeDenyAll() {
+    this.denyAll.replaceChildren();
+    /** @type {HTMLElement | null} */ (this.head.lastElementChild)?.focus(); // "Deny all…"
   }
 
   /** @param {CallCard} card */

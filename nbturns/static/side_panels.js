@@ -91,6 +91,11 @@ export class SidePanels {
     if (focused) /** @type {HTMLElement | null} */ (this.list.querySelector(`[aria-label="${CSS.escape(focused)}"]`))?.focus();
   }
 
+  closeForm() {
+    this.form.replaceChildren();
+    this.addButton.focus();
+  }
+
   /** Show the form of a new breakpoint, or hide it. */
   drawForm() {
     /** @type {HTMLDetailsElement} */ (this.breakpoints.panel).open = true;
@@ -99,7 +104,7 @@ export class SidePanels {
       tool: textInput("", "nbt-mono"), argument: textInput("", "nbt-mono"), value: textInput("", "nbt-mono"), phase: selectField(BREAKPOINT_PHASES, ""),
       model: textInput("", "nbt-mono"), text: textInput("", "nbt-mono"), tokens: textInput(), cost: textInput(),
     };
-    const words = /** @type {Record<string, string>} */ ({ tool: "tool", argument: "argument", value: "is like", phase: "place", model: "model", text: "text matches", tokens: "tokens over", cost: "cost over $" });
+    const words = /** @type {Record<string, string>} */ ({ tool: "tool", argument: "argument", value: "is like", phase: "phase", model: "model", text: "text matches", tokens: "tokens over", cost: "cost over $" });
     const hints = /** @type {Record<string, string>} */ ({ tool: "delete_*", value: "/data/*", model: "gpt-*", text: "rm -rf" });
     const errorBox = attributes(element("input"), { type: "checkbox", "data-lm-suppress-shortcuts": true });
     const lines = Object.entries(fields).map(([name, field]) => {
@@ -109,17 +114,16 @@ export class SidePanels {
     const send = async () => {
       const conditions = Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, /** @type {any} */ (field).value.trim()]));
       if (await this.ask("breakpoint_add", { ...conditions, error: errorBox.checked })) {
-        this.form.replaceChildren();
-        this.addButton.focus();
+        this.closeForm();
       }
     };
     this.form.replaceChildren(
       element("div", "nbt-dim nbt-form-hint", "All that you fill in must hold."), ...lines, element("label", "nbt-form-hint", errorBox, " a tool or a model call failed"),
-      element("div", "nbt-card-actions", actionButton("Add breakpoint", () => void send(), { classes: "nbt-main", key: "⏎" }), quietButton("Cancel", () => this.form.replaceChildren(), "", "Esc")),
+      element("div", "nbt-card-actions", actionButton("Add breakpoint", () => void send(), { classes: "nbt-main", key: "⏎" }), quietButton("Cancel", () => this.closeForm(), "", "Esc")),
     );
     this.form.onkeydown = (event) => {
       if (event.key === "Enter" && !event.isComposing && event.target instanceof HTMLInputElement) void send();
-      else if (event.key === "Escape") this.form.replaceChildren();
+      else if (event.key === "Escape") this.closeForm();
       else return;
       event.preventDefault();
       event.stopPropagation();

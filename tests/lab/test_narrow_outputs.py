@@ -57,6 +57,13 @@ def test_the_focus_stays_in_the_debugger_when_a_button_leaves(lab: Lab) -> None:
     button(card, "Deny…").click()
     lab.page.keyboard.press("Escape")
     expect(button(card, "Deny…")).to_be_focused()
+    button(output, "Deny all…").click()
+    lab.page.keyboard.press("Escape")
+    expect(button(output, "Deny all…")).to_be_focused()
+    lab.page.keyboard.press("b")
+    expect(output.get_by_label("tool", exact=True)).to_be_focused()
+    lab.page.keyboard.press("Escape")
+    expect(button(output, "Add")).to_be_focused()
     button(card, "Skip").click()
     expect(output.get_by_text("3 calls wait")).to_be_visible()
 

@@ -266,7 +266,7 @@ def test_a_block_is_copied_and_displayed_in_each_format(lab: Lab) -> None:
     row(output, 3).get_by_role("tab", name="metadata").click()
     expect(panel).to_contain_text("geppetto.inference_result@v1")
     row(output, 3).get_by_role("tab", name="provider JSON").click()
-    expect(panel).to_have_text("Not available")
+    expect(panel).to_have_text("Not recorded")
     row(output, 3).get_by_role("button", name="close").click()
     expect(panel).to_have_count(0)
     output.get_by_role("button", name="Turn data", exact=True).click()
