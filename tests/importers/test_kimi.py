@@ -205,6 +205,7 @@ def test_a_session_of_kimi_code_has_its_title_in_the_folder_above_its_agents(tmp
     assert (run.id, run.name, run.metadata[nt.keys.FIELDS]["forkedFrom"]) == ("ses_1", "Counting", "ses_0")
     assert (child.id, child.name, child.parent_id) == ("ses_1/agent-0", "wire", "ses_1")
     assert "forkedFrom" not in (child.metadata.get(nt.keys.FIELDS) or {})
+    assert set(nt.frames.runs(session).run_id) == {"ses_1", "ses_1/agent-0"}
 
 
 def test_an_older_session_of_kimi_cli_has_its_title_in_its_metadata(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ SIDE_FILES: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
         ("api_conversation_history.json", "ui_messages.json"),
     ),
     (("state.json", "metadata.json"), ("wire.jsonl", "context.jsonl")),
+    (("state.json", "upcoming-goals.json"), ("agents",)),  # Kimi Code, above the folders of its agents
     (("summary.json", "updates.jsonl"), ("chat_history.jsonl",)),
     (("meta.json", "*.meta.json"), ("*.jsonl",)),
     (("workspace.json",), ("conversation.json", "chatSessions")),
