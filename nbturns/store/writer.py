@@ -143,7 +143,7 @@ class StoreWriter:
             case ToolStarted():
                 self._insert(
                     "tool_executions", execution=execution, call_id=event.call.tool_call_id, seq=event.seq,
-                    name=event.call.name, started_at=event.at,
+                    name=encode_text(event.call.name), started_at=event.at,
                 )  # fmt: skip
             case ToolFinished():
                 self._update_last(

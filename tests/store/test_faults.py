@@ -226,3 +226,13 @@ def test_a_path_that_cannot_be_a_store_is_refused(tmp_path: Path) -> None:
         nt.TurnStore(tmp_path)
     with pytest.raises(nt.StoreError, match="File name too long"):
         nt.TurnStore(tmp_path / ("n" * 300))
+
+
+def test_half_an_emoji_in_the_name_of_a_tool_is_kept(tmp_path: Path) -> None:
+    store = nt.TurnStore(tmp_path / "runs.db")
+    call = nt.tool_call("c", "look\ud83d", {"at\ud83d": "\ud83d"})
+    session = nt.Session(nt.scripted(call, "No such tool."), store=store, id="s")
+    session.ask("go").result(timeout=30)
+
+    assert store.load("s") == session.run
+    assert store.verify()
