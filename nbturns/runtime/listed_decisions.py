@@ -6,14 +6,17 @@ and an approval of an effectful call must be confirmed unless the Turn is truste
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from ..errors import MisuseError
 from ..tools import Tool
 from ..values.blocks import Block, tool_use
 from ..values.turns import Turn
 from .marks import APPROVED, BY_MOCK, DECISIONS, DENIED, SKIPPED, DecisionRecord, answered_by
 
 USABLE_ACTIONS = (APPROVED, DENIED, BY_MOCK, SKIPPED)
+PAST_ACTIONS = ("edited", "added", "dropped")  # what the Turn already shows
 
 
 class ListedDecisions:
@@ -21,6 +24,9 @@ class ListedDecisions:
 
     def __init__(self, turn: Turn, *, is_trusted: bool) -> None:
         self._is_trusted = is_trusted
+        for record in turn.metadata.get(DECISIONS) or ():
+            if record.call_id in turn.calls.pending:
+                _require_known(record)
         self._records: dict[str, DecisionRecord] = {
             record.call_id: record
             for record in turn.metadata.get(DECISIONS) or ()
@@ -55,6 +61,16 @@ class ListedDecisions:
 
     def without_pauses(self) -> ListedDecisions:
         return self
+
+
+def _require_known(record: DecisionRecord) -> None:
+    """Raise MisuseError for a decision that would be ignored, because its call would then run."""
+    if record.action not in (*USABLE_ACTIONS, *PAST_ACTIONS):
+        raise MisuseError(
+            f"call {record.call_id!r:.60}: unknown action {record.action!r:.60}; use one of {', '.join(USABLE_ACTIONS)}"
+        )
+    if record.action == BY_MOCK and not isinstance(record.after, Mapping | None):
+        raise MisuseError(f"call {record.call_id!r:.60}: a mock needs after: {{result: …}}, got {record.after!r:.60}")
 
 
 __all__ = ["ListedDecisions"]

@@ -113,3 +113,18 @@ def test_later_calls_of_the_same_session_are_not_decided_by_the_file() -> None:
     execution = nt.Session(engine, tools=TOOLS).ask(paused_file(decision("d", "denied")))
 
     assert outcomes(execution) == ["denied", "read /b", "deleted /x"]
+
+
+@pytest.mark.parametrize(
+    ("decision", "message"),
+    [
+        ({"action": "deny"}, "unknown action 'deny'; use one of approved, denied, mock, skipped"),
+        ({"action": "APPROVED"}, "unknown action 'APPROVED'"),
+        ({"action": "mock", "after": ["ok"]}, "a mock needs after"),
+    ],
+)
+def test_a_decision_that_cannot_be_followed_is_refused_and_nothing_runs(decision: dict[str, Any], message: str) -> None:
+    turn = paused_file({"call_id": "d", "by": "Ada", "at": 1.0, **decision})
+    with pytest.raises(nt.MisuseError, match=message):
+        nt.Session(nt.scripted("done"), tools=TOOLS).ask(turn, decisions=True)
+    assert RAN == []
