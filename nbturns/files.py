@@ -310,12 +310,10 @@ def _without_private_texts(value: Any, rules: Rules | bool) -> Any:
 
 
 def _runs_to_save(value: Any) -> Run | Turn | tuple[Run, ...]:
-    """Return a Run or Turn, or the Runs of a list or an iterator, which are one Run when there is one."""
+    """Return a Run or Turn, or the Runs of a list or an iterator."""
     if not isinstance(value, (list, tuple, Iterator)):
         return run_or_turn(value)
     values = [run_or_turn(item) for item in value]
-    if len(values) == 1:
-        return values[0]
     if not values:
         raise MisuseError(f"expected a Run, a Turn or several of them, got an empty {type(value).__name__}")
     return tuple(item if isinstance(item, Run) else Run((item,)) for item in values)

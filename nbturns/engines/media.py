@@ -24,7 +24,7 @@ Part = dict[str, Any]
 TEXT_TYPES = ("text/", "application/json", "application/xml")
 TEXT_PARTS = ("text", "input_text", "output_text")
 TEXT_PART_FIELDS = frozenset({"type", "text", "annotations", "_meta", "meta", "citations", "cache_control"})
-BASE64 = re.compile(r"[A-Za-z0-9+/_\-\s]+={0,2}\s*")
+BASE64 = re.compile(r"[A-Za-z0-9+/_\-\s]+(?:={1,2}\s*)?")
 IMAGE_FIELDS = frozenset({"media_type", "content", "detail", "name"})
 
 

@@ -83,6 +83,7 @@ def test_a_reopened_notebook_shows_the_tables_of_views_that_need_the_kernel(lab:
 
     for cell, text in enumerate(("first", "Please check the vents.", "openai:gpt-5.1", "greenhouse.yaml#0")):
         expect(lab.output(cell).get_by_role("cell").get_by_text(text).first).to_be_visible()
+    expect(lab.page.get_by_text("Error displaying widget")).to_have_count(4)
     for error in lab.page.get_by_text("Error displaying widget").all():
         expect(error).not_to_be_visible()
 
