@@ -58,6 +58,7 @@ ALL_COLUMNS: dict[str, tuple[Column, ...]] = {
     "labels": LABEL,
     "decisions": DECISION,
 }  # with those not in `read`
+OWN_COLUMNS = {**ALL_COLUMNS, "context": CONTEXT}
 BUILDERS: dict[str, type[FrameBuilder]] = {
     "runs": RunBuilder,
     "problems": ProblemBuilder,
@@ -98,6 +99,17 @@ class RowRules:
         return price_mark if self.failed is None else f"{price_mark} failed={self.failed!r}"
 
 
+def _unpickled_request(columns: Mapping[str, tuple[Column | str, ...]], *options: Any) -> FrameRequest:
+    own_columns = {name: {column.name: column for column in OWN_COLUMNS[name]} for name in columns}
+    return FrameRequest(
+        {
+            name: tuple(own_columns[name][column] if isinstance(column, str) else column for column in frame_columns)
+            for name, frame_columns in columns.items()
+        },
+        *options,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class FrameRequest:
     """The frames that a pass is to build, and their columns; `strict` ends it at the first error."""
@@ -106,6 +118,14 @@ class FrameRequest:
     repeat: bool = False
     strict: bool = True
     rules: RowRules = RowRules()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle our columns by name: in another process they are its own, as in this one."""
+        columns = {
+            name: tuple(column.name if column in OWN_COLUMNS[name] else column for column in columns)
+            for name, columns in self.columns.items()
+        }
+        return _unpickled_request, (columns, self.repeat, self.strict, self.rules)
 
     def builder(self, name: str) -> FrameBuilder:
         columns = self.columns[name]
@@ -128,9 +148,8 @@ class FrameRequest:
     @property
     def needs_values(self) -> bool:
         """True if functions of the user take rows: these may use the Runs and the Turns of their rows."""
-        own_columns = {**ALL_COLUMNS, "context": CONTEXT}
         return callable(self.rules.failed) or any(
-            not set(own_columns[name]).issuperset(columns) for name, columns in self.columns.items()
+            not set(OWN_COLUMNS[name]).issuperset(columns) for name, columns in self.columns.items()
         )
 
     def finish(self, result: FrameTables, duplicates: DuplicateMarks, *, spread: bool = True) -> FrameTables:

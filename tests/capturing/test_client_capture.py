@@ -18,6 +18,7 @@ import pytest
 
 import nbturns as nt
 from nbturns.testing.server import Server
+from tests.engines.sdk_http import http_package
 
 KEY = "sk-test-a1b2c3d4e5f6g7h8"
 TOOL = {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}
@@ -163,14 +164,16 @@ def test_a_stream_is_never_read_before_its_caller_and_an_open_one_is_marked() ->
 
 
 def test_a_request_without_an_answer_has_its_error_in_the_run_without_the_key() -> None:
+    http: Any = http_package("openai")
+
     def refuse(request: Any) -> Any:
-        raise httpx2.ConnectError(f"no route for {KEY}")
+        raise http.ConnectError(f"no route for {KEY}")
 
     client = openai.OpenAI(
         api_key=KEY,
         base_url="http://model.test/v1",
         max_retries=0,
-        http_client=httpx2.Client(transport=httpx2.MockTransport(refuse)),
+        http_client=http.Client(transport=http.MockTransport(refuse)),
     )
     with nt.capture(client) as captured, pytest.raises(openai.APIConnectionError):
         client.chat.completions.create(model="gpt-4.1", messages=QUESTION)
@@ -185,8 +188,9 @@ def test_a_request_without_an_answer_has_its_error_in_the_run_without_the_key() 
     ("body", "message"), [("slow down", "HTTP 429: slow down"), ("", "HTTP 429: an empty response")]
 )
 def test_an_error_page_has_its_status_in_the_run_and_the_model_of_the_request(body: str, message: str) -> None:
-    transport = httpx2.MockTransport(lambda request: httpx2.Response(429, text=body))
-    client = openai.OpenAI(api_key=KEY, max_retries=0, http_client=httpx2.Client(transport=transport))
+    http: Any = http_package("openai")
+    transport = http.MockTransport(lambda request: http.Response(429, text=body))
+    client = openai.OpenAI(api_key=KEY, max_retries=0, http_client=http.Client(transport=transport))
     with nt.capture(client) as captured, pytest.raises(openai.RateLimitError):
         client.chat.completions.create(model="gpt-4.1", messages=QUESTION)
     result = captured.run[-1].inferences[0]

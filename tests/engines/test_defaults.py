@@ -16,6 +16,7 @@ import nbturns as nt
 from nbturns.engines.registry import find
 from nbturns.runtime.background_loop import Waiting
 from tests.engines.scripted_server import Script, Server, served
+from tests.engines.sdk_http import http_package
 
 KEY = "k-of-this-test"
 PACKAGES = ("httpx", "httpx2")
@@ -83,12 +84,12 @@ def recorder(package: str, sent: list[Any], reply: dict[str, Any]) -> Any:
     return http.AsyncClient(transport=http.MockTransport(answer))
 
 
-def asked(name: str, *, client_name: str = "http_client", package: str = "httpx2", **params: Any) -> Any:
+def asked(name: str, *, client_name: str = "http_client", package: str = "", **params: Any) -> Any:
     """Ask an engine of this provider through a client that only records; return the request."""
     sent: list[Any] = []
     provider = find(name.partition(":")[0])
     family = name.partition(":")[0] if name.partition(":")[0] in REPLIES else provider.name
-    client = recorder(package, sent, REPLIES[family])
+    client = recorder(package or http_package(family).__name__, sent, REPLIES[family])
     name = name if ":" in name else f"{name}:{MODELS[name]}"
     engine = nt.engine(name, stream=False, retries=0, **{client_name: client}, **params)
     assert nt.Session(engine).ask("hi").result(30).text == "ok"

@@ -16,6 +16,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from IPython import version_info
 from IPython.core.ultratb import VerboseTB
 
 import nbturns as nt
@@ -34,14 +35,17 @@ NAMES = ("openai:gpt-5.1", "openai-chat:m", "anthropic:claude-sonnet-4-6", "gemi
 ERROR = {"error": {"message": f"key {SECRET} is wrong", "type": "invalid", "code": "bad", "status": "X"}}
 
 
+NO_COLOR: dict[str, Any] = {"theme_name": "nocolor"} if version_info >= (9,) else {"color_scheme": "NoColor"}
+
+
 def verbose(error: BaseException) -> str:
     """The traceback with the locals of our frames, as IPython, the standard library and a walk over them show it."""
     kind, value, tb = type(error), error, error.__traceback__
-    lines = [VerboseTB(theme_name="nocolor").text(kind, value, tb)]
+    lines = [VerboseTB(**NO_COLOR).text(kind, value, tb)]
     for one in (error, error.__cause__, error.__context__):
         if one is not None:
             lines.append("".join(traceback.TracebackException.from_exception(one, capture_locals=True).format()))
-    parts = re.split(r"\n *File ", "\n".join(lines))
+    parts = re.split(r"\n(?: *File |(?=\S+\.py in ))", "\n".join(lines))  # IPython 7: "path.py in function(…)"
     return "\n".join(part for part in parts if "/tests/" not in part.split("\n")[0])
 
 

@@ -17,7 +17,9 @@ import pytest
 import nbturns as nt
 from nbturns import frames
 from nbturns.errors import LoadError, MisuseError, NbturnsError
+from nbturns.frames import BLOCK, TURN, Column
 from nbturns.frames.fast import dispatch
+from nbturns.frames.frame_pass import FrameRequest, RowRules
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "nbturns"
@@ -226,3 +228,14 @@ def test_columns_keep_their_name_in_a_copy() -> None:
         copied = copy.copy(columns)
         assert copied == columns
         assert repr(copied) == repr(columns)
+
+
+def test_another_process_has_its_own_columns_and_copies_of_those_of_the_user() -> None:
+    own = Column("own", len, "Int64")
+    request = FrameRequest({"blocks": (*BLOCK, own), "turns": TURN}, rules=RowRules(failed="error"))
+
+    copied = pickle.loads(pickle.dumps(request))  # noqa: S301  # our own bytes
+
+    assert all(column is ours for column, ours in zip(copied.columns["blocks"], BLOCK, strict=False))
+    assert copied.columns["blocks"][-1] == own
+    assert (copied.columns["turns"], copied.rules) == (tuple(TURN), request.rules)

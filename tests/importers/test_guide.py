@@ -98,4 +98,4 @@ def test_every_row_of_the_table_of_formats_says_what_is_counted_priced_linked_an
         cells = row.split(" | ")
         assert len(cells) == 8 and all(cells), row
         assert ";" in cells[4], f"one model call; tokens: {row}"
-        assert re.fullmatch(r"(yes|of its library|no)( \(.+\))?", cells[7]), row
+        assert re.fullmatch(r"(yes|of its library|of another reader|no)( \(.+\))?", cells[7]), row

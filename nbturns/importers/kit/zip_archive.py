@@ -35,7 +35,7 @@ class ZipArchive:
             self._zip = zipfile.ZipFile(self._stream)
         except (zipfile.BadZipFile, OSError, ValueError, RuntimeError) as error:  # RuntimeError: a newer version of zip
             self._stream.close()
-            raise LoadError(f"the archive cannot be read: {error}", file=self.file) from None
+            raise LoadError(f"invalid zip archive: {error}", file=self.file) from None
 
     def __enter__(self) -> Self:
         return self
