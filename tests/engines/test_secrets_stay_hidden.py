@@ -149,6 +149,20 @@ def test_no_output_shows_a_key(
     assert server.asked
 
 
+@pytest.mark.parametrize("name", ["httpx", "openai._base_client", "anthropic._base_client", "nbturns.engines"])
+def test_an_exception_in_a_log_shows_no_key(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    engine = nt.engine("openai-chat:m", base_url=f"http://user:{SECRET}@model.test/v1", api_key="k")
+    try:
+        raise ConnectionError(f"error for url http://user:{SECRET}@model.test/v1")
+    except ConnectionError:
+        logging.getLogger(name).debug("an error", exc_info=True)
+
+    assert "ConnectionError: error for url http://user:" in caplog.text
+    assert SECRET not in caplog.text
+    assert SECRET not in repr(engine)
+
+
 def _chat_events(*pieces: str) -> bytes:
     choices: list[dict[str, Any]] = [
         {"index": 0, "delta": {"content": piece}, "finish_reason": None} for piece in pieces

@@ -20,6 +20,7 @@ LOGGERS = (
     "anthropic._legacy_response",
     *(f"{name}.{part}" for name in ("httpcore", "httpcore2") for part in ("http11", "http2", "connection", "proxy")),
 )
+_FORMATTER = logging.Formatter()
 _engines: weakref.WeakSet[Any] = weakref.WeakSet()  # whose secrets are removed, as long as they live
 
 
@@ -31,6 +32,10 @@ class _SecretFilter(logging.Filter):
         message = record.getMessage()
         if (public_message := without_texts(message, secrets)) != message:
             record.msg, record.args = public_message, ()
+        if record.exc_info:  # the errors of HTTP packages name addresses, too
+            trace = _FORMATTER.formatException(record.exc_info)
+            if (public_trace := without_texts(trace, secrets)) != trace:
+                record.exc_info, record.exc_text = None, public_trace
         return True
 
 
