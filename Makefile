@@ -17,9 +17,10 @@ LOCK_GROUP = $(VENV)/bin/uv pip compile --quiet --no-config --custom-compile-com
 
 # Old releases have no wheels for a new Python.
 OLDEST_PYTHON = $(or $(shell python3.11 -c 'import sys; print(sys.executable)' 2>/dev/null),$(PYTHON))
-# What ipywidgets 7 and today's traitlets and ipykernel say to each other.
-OLD_WIDGETS = -W 'ignore:Deprecated in traitlets 4.1:DeprecationWarning' \
-  -W 'ignore:The `ipykernel.comm.Comm` class:DeprecationWarning'
+# What ipywidgets 7 and today's traitlets and ipykernel, and Matplotlib 3.8 and today's pyparsing, say to each other.
+OLD_PACKAGES = -W 'ignore:Deprecated in traitlets 4.1:DeprecationWarning' \
+  -W 'ignore:The `ipykernel.comm.Comm` class:DeprecationWarning' \
+  -W ignore::pyparsing.warnings.PyparsingDeprecationWarning
 
 # $(call resolve,environment,python,resolution): an environment without a lock, resolved anew in every run.
 define resolve
@@ -103,7 +104,7 @@ test-marimo: $(VENV)/.test  ## run a notebook of marimo
 .PHONY: unlocked
 unlocked: $(if $(filter none,$(BROWSER)),,$(VENV)/.kernels) $(VENV)/.typescript
 	$(if $(filter none,$(BROWSER)),,$(RUN) tests.lab.browser)
-	$(RUN) pytest $(if $(filter .venv-lowest,$(VENV)),$(OLD_WIDGETS))
+	$(RUN) pytest $(if $(filter .venv-lowest,$(VENV)),$(OLD_PACKAGES))
 	$(RUN) pytest --nbval notebooks --nbval-sanitize-with tests/nbval.cfg
 
 soak: $(VENV)/.test  ## kill 500 processes that write to a store, and resume each

@@ -28,8 +28,10 @@ def page_code(text: str) -> str:
     return "\n".join(content for language, _, content in page_blocks(text) if language in ("python", "ipython"))
 
 
-def run_page(page: Path, folder: Path) -> int:
+def run_page(page: Path, folder: Path, http_package: str = "httpx2") -> int:
     """Run the Python blocks of a page in order, in a folder, and return their number.
+
+    `http_package` is what the SDK here takes clients of.
 
     A block with a title is a file: it is written. A block for IPython runs in a shell with the same variables.
     """
@@ -43,7 +45,7 @@ def run_page(page: Path, folder: Path) -> int:
             count += 1
         elif language == "python":
             count += 1
-            run_block(content, f"{page.name}, block {count}", namespace)
+            run_block(content.replace("httpx2", http_package), f"{page.name}, block {count}", namespace)
     return count
 
 

@@ -19,6 +19,7 @@ from nbturns.testing import Server, serve
 from nbturns.values.inference_settings import InferenceConfig
 
 from .docs_pages import DOCS, PAGES, ROOT, page_blocks, page_code, run_page
+from .engines.sdk_http import http_package
 
 MODULES = "keys errors events frames engines middleware profiles tools widgets testing".split()
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
@@ -50,7 +51,7 @@ def provider_variables(provider_server: Server, monkeypatch: pytest.MonkeyPatch)
 def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
-    assert run_page(page, tmp_path) > 0
+    assert run_page(page, tmp_path, http_package("openai").__name__) > 0
 
 
 def test_no_page_but_those_that_have_none_is_without_code() -> None:
