@@ -250,7 +250,7 @@ def test_a_dask_client_runs_each_of_two_equal_branches() -> None:
 
     with (
         served("openai-chat:gpt-x", "k-123456") as server,
-        Client(processes=False, n_workers=1, dashboard_address=None) as client,  # type: ignore[no-untyped-call]
+        Client(processes=False, n_workers=1, dashboard_address=":0") as client,  # type: ignore[no-untyped-call]
     ):
         server.answers += [reply("one"), reply("two")]
         params = {"base_url": server.url, "api_key": "k-123456", "stream": False, "retries": 0}

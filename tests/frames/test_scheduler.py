@@ -348,7 +348,7 @@ def cluster() -> Iterator[Any]:
     from distributed import Client
 
     make: Any = Client
-    with make(processes=False, n_workers=2, threads_per_worker=1, dashboard_address=None) as client:
+    with make(processes=False, n_workers=2, threads_per_worker=1, dashboard_address=":0") as client:
         yield client
 
 
