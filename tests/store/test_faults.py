@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import nbturns as nt
+from tests.store.closing import close_writer
 
 RUNS = [nt.Run((nt.turn(f"session {number} " + "words " * 400),), id=f"s{number}") for number in range(40)]
 
@@ -24,7 +25,7 @@ def filled(path: Path) -> nt.TurnStore:
 
 
 def close(store: nt.TurnStore) -> None:
-    store._writer.close()
+    close_writer(store)
 
 
 @pytest.fixture

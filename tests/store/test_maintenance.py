@@ -11,6 +11,7 @@ import pytest
 
 import nbturns as nt
 from nbturns.store.schema import MIGRATIONS, VERSION
+from tests.store.closing import close_writer
 
 
 @pytest.fixture
@@ -133,9 +134,9 @@ def test_an_older_store_is_migrated_and_a_newer_one_is_refused_untouched(
     with sqlite3.connect(store.path) as connection:
         assert connection.execute("SELECT count(colour) FROM sessions").fetchone() == (0,)
         assert connection.execute("PRAGMA user_version").fetchone() == (VERSION + 1,)
-    old_store._writer.close()
-    store._writer.close()
-    migrated._writer.close()
+    close_writer(old_store)
+    close_writer(store)
+    close_writer(migrated)
     monkeypatch.undo()
     before = store.path.read_bytes()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import nbturns as nt
+from tests.store.closing import close_writer
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ def test_hits_as_a_table_and_as_a_frame(store: nt.TurnStore) -> None:
 def test_a_store_that_cannot_be_written_is_searched_all_the_same(store: nt.TurnStore) -> None:
     with sqlite3.connect(store.path) as other:
         other.execute("BEGIN IMMEDIATE")  # no other connection can write now
-        store._writer.close()
+        close_writer(store)
         reading_store = nt.TurnStore(store.path)
         reading_store._writer.lock_timeout = 0.1
         assert len(reading_store.search("sunny")) == 4
