@@ -101,7 +101,7 @@ class SourceFile:
 
     @property
     def id_mark(self) -> str:
-        """What the ids of its rows depend on beside the file; "" for nothing."""
+        """Text that changes when its rows get other ids while the file stays the same; "" for none."""
         return ""
 
     def distinct_id(self, run_id: str) -> str:

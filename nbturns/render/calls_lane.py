@@ -30,7 +30,7 @@ call and the index of the largest new block; `again` the tokens that were sent b
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a model call was sent: the first `length` blocks of a Turn, and the tokens that its provider counted."""
+    """The request of a model call: the first `length` blocks of a Turn, and the tokens that its provider counted."""
 
     blocks: PersistentList[Block]
     length: int

@@ -17,7 +17,7 @@ MAX_OUTCOME_LENGTH = 60
 
 
 class OutcomeBadge(TypedDict):
-    """How a Run ended: `state` is passed, failed, limit, or empty if the source does not say."""
+    """The outcome of a Run: `state` is passed, failed, limit, or empty if the source does not say."""
 
     state: str
     text: str

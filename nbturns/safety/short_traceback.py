@@ -37,7 +37,7 @@ def _without_own_frames(error: BaseException) -> Iterator[None]:
     """Shorten the tracebacks of an error and of its causes while they are shown."""
     whole_tracebacks: list[tuple[BaseException, TracebackType | None]] = []
     cause: BaseException | None = error
-    while cause is not None and all(cause is not seen for seen, _ in whole_tracebacks):
+    while cause is not None and all(cause is not earlier for earlier, _ in whole_tracebacks):
         whole_tracebacks.append((cause, cause.__traceback__))
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
     try:

@@ -6,6 +6,7 @@ import difflib
 import os
 import shlex
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -24,15 +25,15 @@ EXAMPLES = (
 
 
 @dataclass(kw_only=True)
-class Target:
+class Target(ABC):
     """A server that can be connected to. `label` is its name for messages."""
 
     label: str
     is_label_given: bool = False
 
+    @abstractmethod
     def transport(self, max_bytes: int) -> Any:
         """Return what `mcp.Client` connects to; its messages are limited to `max_bytes` where they can be."""
-        raise NotImplementedError
 
     def connected_to(self, server_name: str) -> None:
         """Take the name that the server has for itself, if it has none from the user."""
