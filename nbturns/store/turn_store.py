@@ -61,6 +61,10 @@ class TurnStore:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         if not isinstance(path, (str, os.PathLike)) or not str(path):
             raise MisuseError(f'nt.TurnStore() expects a path, like "runs.db", got {path!r:.60}')
+        if str(path) == ":memory:" or str(path).startswith("file:"):
+            raise MisuseError(
+                f'a store is a file that outlives its kernel: pass its path, like "runs.db", not {path!r:.60}'
+            )
         self.path: Path = Path(path).expanduser()
         self._writer = StoreWriter(self.path)
         self._queue: BatchQueue[Operation] = BatchQueue(self._writer.write)

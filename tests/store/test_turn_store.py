@@ -225,6 +225,16 @@ def test_a_path_that_is_none_is_refused(path: Any) -> None:
         nt.TurnStore(path)
 
 
+@pytest.mark.parametrize("path", [":memory:", "file:x?mode=memory", "file:x.db"])
+def test_the_names_that_sqlite_alone_understands_are_refused(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(nt.MisuseError, match="outlives its kernel"):
+        nt.TurnStore(path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_unknown_session_is_an_error_that_names_a_similar_one(store: nt.TurnStore) -> None:
     with pytest.raises(nt.StoreError, match="the store is empty"):
         store.load("x")
