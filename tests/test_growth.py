@@ -6,7 +6,6 @@ import importlib
 import json
 import pkgutil
 import re
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import nbturns as nt
 from nbturns.middleware.checked_output import without_fence
 from nbturns.runtime.tool_config import parse_go_duration
 from nbturns.serialization.yaml_text import load_yaml
+from tests.lowest_time import lowest_seconds
 
 PACKAGE = Path(nbturns.__file__).parent
 SIZE = 1_000  # characters or items, multiplied by 2, 4 and 8
@@ -69,18 +69,6 @@ def is_searched(name: str) -> bool:
     return any(f"{pattern_name}.{method}" in sources[0] for method in SEARCHES)
 
 
-def seconds(function: Callable[[], Any], *, limit: float) -> float:
-    """Return the shortest time of a few calls; one below the limit is enough."""
-    best = float("inf")
-    for _ in range(3):
-        start = time.perf_counter()
-        function()
-        best = min(best, time.perf_counter() - start)
-        if best < limit:
-            break
-    return best
-
-
 @pytest.mark.parametrize("name", PATTERNS)
 def test_the_time_of_an_expression_grows_with_the_text(name: str) -> None:
     pattern = PATTERNS[name]
@@ -91,7 +79,7 @@ def test_the_time_of_an_expression_grows_with_the_text(name: str) -> None:
                 text: Any = f"{head}{piece * (size // len(piece))}{tail}"
                 text = text.encode() if isinstance(pattern.pattern, bytes) else text
                 for method in methods:
-                    needed = seconds(lambda method=method, text=text: getattr(pattern, method)(text), limit=0.05)  # type: ignore[misc]
+                    needed = lowest_seconds(lambda method=method, text=text: getattr(pattern, method)(text), limit=0.05)  # type: ignore[misc]
                     assert needed < 0.15, (name, method, piece, head, size)
 
 
@@ -154,9 +142,9 @@ GROWING: dict[str, tuple[Callable[[int], Any], Callable[[Any], Any]]] = {
 @pytest.mark.parametrize("name", GROWING)
 def test_the_time_of_a_parser_grows_with_the_text(name: str) -> None:
     make, read = GROWING[name]
-    first = max(seconds(lambda: read(make(SIZE)), limit=0), 0.002)
+    first = max(lowest_seconds(lambda: read(make(SIZE))), 0.002)
 
     for factor in (2, 4, 8):
         value = make(SIZE * factor)
         allowed = first * factor * 4  # with quadratic growth it would be 8 at the end
-        assert seconds(lambda value=value: read(value), limit=allowed) < allowed, (name, factor)  # type: ignore[misc]
+        assert lowest_seconds(lambda value=value: read(value), limit=allowed) < allowed, (name, factor)  # type: ignore[misc]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 import nbturns as nt
 from nbturns.redaction import Rule
 from nbturns.values.metadata import metadata_from_dict
+from tests.lowest_time import lowest_seconds
 
 KEY = "sk-ant-api03-" + "a1B2" * 10
 SECRETS = [
@@ -206,6 +206,4 @@ def test_a_session_is_redacted_as_its_run() -> None:
     ["sk-", "--a-b", "a@a-", 'password="x\\', "login a password ", "/home/", "https://", "0123456789abcdef", "aB_"],
 )
 def test_a_hostile_text_takes_time_in_proportion(text: str) -> None:
-    start = time.perf_counter()
-    nt.redact(text * (300_000 // len(text)))
-    assert time.perf_counter() - start < 10
+    assert lowest_seconds(lambda: nt.redact(text * (300_000 // len(text))), limit=10) < 10

@@ -357,9 +357,9 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "load_all": lambda path: list(nt.load_all(path)),
     "load_all of a list": lambda path: list(nt.load_all([path])),
     "load_profiles": nt.load_profiles,
-    "a cassette": lambda path: nt.Session(nt.scripted("x"), middleware=[nt.cassette(path)]).ask("q").result(5),
+    "a cassette": lambda path: nt.Session(nt.scripted("x"), middleware=[nt.cassette(path)]).ask("q").result(60),
     "a recording cassette": lambda path: (
-        nt.Session(nt.scripted("x"), middleware=[nt.cassette(path, record=True)]).ask("q").result(5)
+        nt.Session(nt.scripted("x"), middleware=[nt.cassette(path, record=True)]).ask("q").result(60)
     ),
     "image": nt.image,
     "replay": nt.replay,

@@ -41,7 +41,7 @@ def repair(calls: int = 6) -> nt.Run:
 @pytest.fixture
 def saved_page(browser: Browser) -> Iterator[Page]:
     page = browser.new_page(viewport={"width": 1400, "height": 1000}, bypass_csp=True)
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(30_000)
     yield page
     page.close()
 

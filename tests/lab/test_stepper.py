@@ -110,9 +110,9 @@ def test_run_all_does_not_wait_for_a_click_and_later_cells_see_the_current_state
         [
             SESSION,
             LIVE,
-            "execution.next().result(5)",
-            "execution.step().result(5)",
-            "execution.step().result(5)",
+            "execution.next().result(60)",
+            "execution.step().result(60)",
+            "execution.step().result(60)",
             "execution.result().text",
         ],
         kernel,

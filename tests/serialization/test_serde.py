@@ -6,7 +6,6 @@ import base64
 import json
 import math
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 
 import nbturns as nt
 from nbturns.serialization import yaml_text
+from tests.lowest_time import lowest_seconds
 from tests.values.test_values import PNG, blocks, payloads, texts
 
 TRICKY = [
@@ -450,11 +450,11 @@ MERGES = "".join(f"{chr(98 + n)}: &{chr(98 + n)} {{<<: [{', '.join(['*' + chr(97
     ids=["lists", "merges of merges", "one mapping", "many mappings", "itself", "merged itself"],
 )
 def test_an_alias_bomb_is_refused_quickly(bomb: str) -> None:
-    start = time.process_time()
+    def read() -> None:
+        with pytest.raises(nt.LoadError, match=r"expand|contains itself|too many merged keys"):
+            nt.Turn.from_yaml(bomb)
 
-    with pytest.raises(nt.LoadError, match=r"expand|contains itself|too many merged keys"):
-        nt.Turn.from_yaml(bomb)
-    assert time.process_time() - start < 5
+    assert lowest_seconds(read, limit=5) < 5
 
 
 def test_merge_keys_mean_the_same_whichever_yaml_reader_is_installed() -> None:
@@ -488,13 +488,13 @@ def test_a_harmless_file_may_merge_one_mapping_a_billion_times() -> None:
     ],
 )
 def test_nesting_without_end_is_refused_quickly(text: str) -> None:
-    start = time.process_time()
+    def read() -> None:
+        with pytest.raises(nt.LoadError):
+            nt.loads(text)
+        with pytest.raises(nt.LoadError):
+            nt.Turn.from_yaml(text)
 
-    with pytest.raises(nt.LoadError):
-        nt.loads(text)
-    with pytest.raises(nt.LoadError):
-        nt.Turn.from_yaml(text)
-    assert time.process_time() - start < 5
+    assert lowest_seconds(read, limit=5) < 5
 
 
 def outcome(text: Any, **how: Any) -> nt.Run | nt.NbturnsError:

@@ -177,7 +177,7 @@ def test_an_effectful_call_without_a_result_is_not_run_again_but_asked_about(sto
     assert "charge (call_1) had begun when the process died and may have taken effect" in pause.reason
     assert [block.metadata.get(INTERRUPTED) for block in pause.pending] == [True]
     with pytest.raises(nt.HeldError):
-        session.execution.result(timeout=5)
+        session.execution.result(timeout=60)
     session.execution.resume()
     turn = session.execution.result(timeout=20, wait=True)
 
