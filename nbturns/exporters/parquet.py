@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 
 from ..packages import require
+from ..values.portable import escape_surrogates
 from ..values.turns import Run, Turn
 from .message_steps import runs_of
 from .openai_messages import openai_messages
@@ -29,6 +30,8 @@ def parquet_file(value: Turn | Run | Sequence[Run]) -> bytes:
 
 
 def _row(run: Run) -> dict[str, str]:
-    texts = {"id": run.id, "name": run.name}
-    texts = {name: text.encode("utf-8", "backslashreplace").decode() for name, text in texts.items()}
-    return {**texts, "messages": json.dumps(openai_messages(run))}
+    return {
+        "id": escape_surrogates(run.id),
+        "name": escape_surrogates(run.name),
+        "messages": json.dumps(openai_messages(run)),
+    }

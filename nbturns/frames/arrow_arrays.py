@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MisuseError
+from ..values.portable import escape_surrogates
 from .columns import Column
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def _without_overflow(values: list[Any]) -> list[Any]:
 
 def _escape_surrogates(value: Any) -> Any:
     """Return a text with half an emoji as its escape in JSON."""
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+    return escape_surrogates(value) if isinstance(value, str) else value
 
 
 def _time(value: Any) -> Any:

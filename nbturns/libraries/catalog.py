@@ -21,7 +21,8 @@ from ..frames.progress import Progress
 from ..frames.scheduler import _pool
 from ..importers import pause_gc
 from ..search.index import TABLES as SEARCH_TABLES
-from ..search.index import add_entries, delete_entries, prepare_for_many_entries, storable
+from ..search.index import add_entries, delete_entries, prepare_for_many_entries
+from ..values.portable import escape_surrogates
 from .file_reading import IndexedFile, file_digest
 from .file_reading import index_file as index_file
 
@@ -75,7 +76,7 @@ def default_index_path(roots: Iterable[Path]) -> Path:
 
 def stored_path(path: str) -> str | bytes:
     """Return a path as the index holds it: as bytes where its name is not UTF-8."""
-    return path if path == storable(path) else os.fsencode(path)
+    return path if path == escape_surrogates(path) else os.fsencode(path)
 
 
 def path_of(stored: str | bytes) -> str:
@@ -211,8 +212,8 @@ class Catalog:
             ),
         ).lastrowid
         for position, run in enumerate(indexed_file.runs):
-            run_id = self._run_id(connection, storable(run.own_id), storable(file.path), position)
-            summary = {**run.summary, "file": storable(file.path), "format": run.format}
+            run_id = self._run_id(connection, escape_surrogates(run.own_id), escape_surrogates(file.path), position)
+            summary = {**run.summary, "file": escape_surrogates(file.path), "format": run.format}
             run_number = connection.execute(
                 "INSERT INTO runs (file, position, id, summary) VALUES (?, ?, ?, ?)",
                 (number, position, run_id, json.dumps(summary)),

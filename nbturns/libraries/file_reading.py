@@ -12,6 +12,7 @@ from ..files import read_runs_of_file
 from ..importers import pause_gc
 from ..search.summaries import new_blocks, summary_of
 from ..search.words import block_facets, block_time, model_of, name_parts, searchable_text
+from ..values.portable import escape_surrogates
 from ..values.turns import Run
 
 NO_TRANSCRIPT = "no format matches"  # in the reason of a LoadError: the file is something else
@@ -84,17 +85,8 @@ def _index_run(run: Run) -> IndexedRun:
         text = searchable_text(block)
         entries.append((
             turn_index, block_index, None, block.id, block.kind, tool, model_of(block), time,
-            block_facets(block, tool), _storable(text), name_parts(text),
+            block_facets(block, tool), escape_surrogates(text), name_parts(text),
         ))  # fmt: skip
     report_format = getattr(run.import_report, "format", "nbturns")
     summary = summary_of(run, [block for _, _, block in blocks], times)
     return IndexedRun(run.id, report_format, summary, entries)
-
-
-def _storable(text: str) -> str:
-    """Return a text without lone surrogates, which SQLite cannot hold; they become escapes."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "backslashreplace").decode()
-    return text

@@ -13,9 +13,10 @@ from ..files import read_runs_of_file
 from ..render.totals import count_phrase
 from ..safety.visible_text import printable
 from ..search.hits import Hit, Hits
-from ..search.index import find_entries, storable
+from ..search.index import find_entries
 from ..search.query import SearchQuery, check_limit, parse_query
 from ..search.summaries import summaries_html
+from ..values.portable import escape_surrogates
 from ..values.turns import Run
 from .agent_folders import agent_folders
 from .catalog import Catalog, FoundFile, UpdateResult, default_index_path, path_of
@@ -138,7 +139,7 @@ class TranscriptLibrary:
             found = find_entries(connection, parsed_query, runs, limit + 1)
             numbers = json.dumps([entry.run for _, entry in found])
             places = {
-                number: (id, storable(path_of(path)))
+                number: (id, escape_surrogates(path_of(path)))
                 for number, id, path in connection.execute(
                     "SELECT r.number, r.id, f.path FROM runs AS r JOIN files AS f ON f.number = r.file"
                     " WHERE r.number IN (SELECT value FROM json_each(?))", (numbers,),
@@ -195,7 +196,7 @@ def _matching_runs(connection: Any, query: SearchQuery) -> list[int] | None:
     if not query.places:
         return None
     rows = connection.execute("SELECT r.number, r.id, f.path FROM runs AS r JOIN files AS f ON f.number = r.file")
-    return [number for number, id, path in rows if query.allows(id, storable(path_of(path)))]
+    return [number for number, id, path in rows if query.allows(id, escape_surrogates(path_of(path)))]
 
 
 def _files_below(root: Path, problems: dict[str, list[str]]) -> Iterator[FoundFile]:

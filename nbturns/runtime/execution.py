@@ -122,9 +122,11 @@ class Execution(EventStream, Waiting[Turn]):
         if self._step_controller.pause_requested or self._pause_request_count:
             self.emit(Notice(f"no pause: the execution was past its last boundary, and is {status}"))
         self.emit(Ended(status, self.turn, message_of(self.error) if self.error else ""))
-        if self.error is None and (write_error := await self._store_writes.error()) is not None:
-            self.error, self._final_status = write_error, "failed"
-            write_error.turn = self.turn
+        write_error = await self._store_writes.error()  # after a failure, too: the end is in the store then
+        if write_error is not None and write_error is not self.error:
+            if self.error is None:
+                self.error, self._final_status = write_error, "failed"
+                write_error.turn = self.turn
             self.emit(Notice(str(write_error)))
         await self._step_controller.end()
         if self.error is not None:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..values.portable import escape_surrogates
 from .query import SearchQuery
 from .words import name_parts
 
@@ -78,19 +79,16 @@ def add_entries(connection: sqlite3.Connection, run: int, rows: Sequence[tuple[A
     )
 
 
-def storable(text: str) -> str:
-    """Return a text that SQLite can hold: lone surrogates become escapes."""
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
-
-
 def _storable_row(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(storable(part) if type(part) is str else part for part in row)
+    return tuple(escape_surrogates(part) if type(part) is str else part for part in row)
 
 
 def add_entry(connection: sqlite3.Connection, entry: Entry, text: str) -> None:
     """Add an entry with the text that is searched."""
     number = connection.execute(INSERT_ENTRY, _storable_row(entry)).lastrowid
-    connection.execute(INSERT_WORDS, (number, storable(text), name_parts(storable(text)), entry.facets))
+    connection.execute(
+        INSERT_WORDS, (number, escape_surrogates(text), name_parts(escape_surrogates(text)), entry.facets)
+    )
 
 
 def delete_entries(
@@ -99,7 +97,7 @@ def delete_entries(
     """Delete the entries of a Run. `text_of` returns the text of a block, for entries without one."""
     rows = connection.execute("SELECT number, block, facets, text FROM entries WHERE run = ?", (run,)).fetchall()
     for number, block, facets, stored_text in rows:
-        text = storable(stored_text if text_of is None else text_of(block))
+        text = escape_surrogates(stored_text if text_of is None else text_of(block))
         connection.execute(DELETE_WORDS, (number, text, name_parts(text), facets))
     connection.execute("DELETE FROM entries WHERE run = ?", (run,))
 

@@ -17,6 +17,7 @@ from ..values.persistent_list import PersistentList
 from ..values.recorded_turns import RecordedTurn
 from ..values.turns import Block, Run, Turn
 from .patches import NO_ITEMS, NO_PARTS, Row, StateParts, apply_patch, decode_json, decode_many
+from .schema import sqlite_values
 from .writer import ENDED, SENT
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class StoreReader:
         self._blocks: dict[int, Block] = {}
 
     def rows(self, query: str, *values: Any) -> list[Any]:
-        return self.connection.execute(query, values).fetchall()
+        return self.connection.execute(query, sqlite_values(values)).fetchall()
 
     @property
     def version(self) -> int:
@@ -59,15 +60,15 @@ class StoreReader:
 
     def session_number(self, session_id: str) -> int:
         """Return the number of a session. Raises StoreError for an unknown one, and names those of a similar id."""
-        row = self.connection.execute("SELECT number FROM sessions WHERE id = ?", (session_id,)).fetchone()
-        if row is None:
+        rows = self.rows("SELECT number FROM sessions WHERE id = ?", session_id)
+        if not rows:
             from difflib import get_close_matches
 
             known_ids = [id for (id,) in self.rows("SELECT id FROM sessions ORDER BY number DESC LIMIT 1000")]
             similar_ids = get_close_matches(str(session_id), known_ids, 1) or known_ids[:1]
             hint = f"; there is {similar_ids[0]!r}" if similar_ids else "; the store is empty"
             raise StoreError(f"no session {session_id!r:.80}{hint}", file=str(self.path))
-        return int(row[0])
+        return int(rows[0][0])
 
     def session_ids(self) -> list[str]:
         return [id for (id,) in self.rows("SELECT id FROM sessions ORDER BY number")]
@@ -120,13 +121,10 @@ class StoreReader:
         pending = turn.calls.pending
         if not pending:
             return turn
-        answers = {
-            call_id: self.block(number)
-            for call_id, number in self.rows(
-                "SELECT call_id, answer FROM tool_executions WHERE execution = ? AND answer IS NOT NULL ORDER BY seq",
-                execution,
-            )
-        }
+        numbers_of_answers = self.rows(
+            "SELECT answer FROM tool_executions WHERE execution = ? AND answer IS NOT NULL ORDER BY seq", execution
+        )
+        answers = {block.tool_call_id: block for block in self.blocks(number for (number,) in numbers_of_answers)}
         for (numbers,) in self.rows(
             "SELECT answers FROM pauses WHERE execution = ? AND answers IS NOT NULL ORDER BY seq", execution
         ):

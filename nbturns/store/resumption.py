@@ -19,6 +19,7 @@ from ..runtime.execution import Execution
 from ..runtime.marks import ANSWERED_BY, BY_TOOL, answer_decisions, with_decisions, with_marked_changes
 from ..runtime.prompts import with_interrupted_calls
 from ..runtime.tool_loop import Boundary, run_loop
+from ..values.portable import escape_surrogates
 from ..values.turns import Block, Turn
 from .processes import is_running, process_name
 from .reader import StoreReader
@@ -74,7 +75,7 @@ def read_unfinished_execution(reader: StoreReader, session_id: str) -> Unfinishe
         id=execution_id,
         turn=turn,
         boundary=(snapshots[-1].phase, snapshots[-1].iteration) if snapshots else None,
-        unknown_calls=tuple(call for call in turn.pending if call.tool_call_id in started_ids),
+        unknown_calls=tuple(call for call in turn.pending if escape_surrogates(call.tool_call_id) in started_ids),
         snapshots=snapshots,
         next_seq=_next_seq(reader, number),
         started_at=started_at,

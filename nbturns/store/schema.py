@@ -6,13 +6,14 @@ when it is opened, a newer one is refused and stays as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import StoreError
 from ..search.index import TABLES as SEARCH_TABLES
+from ..values.portable import escape_surrogates
 
 if TYPE_CHECKING:
     import sqlite3
@@ -62,6 +63,11 @@ ALL_TABLES = TABLES + "CREATE TABLE search_progress (last_state INTEGER NOT NULL
 MIGRATIONS: dict[int, str] = {
     1: "ALTER TABLE pauses ADD COLUMN chosen TEXT;\n",  # the ids of the calls that a decision chose, as JSON
 }  # by version: the statements that make the tables of the next version
+
+
+def sqlite_values(values: Iterable[Any]) -> list[Any]:
+    """Return values of a statement that SQLite can hold: lone surrogates in texts (half an emoji) become escapes."""
+    return [escape_surrogates(value) if isinstance(value, str) else value for value in values]
 
 
 @contextmanager

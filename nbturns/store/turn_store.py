@@ -30,7 +30,7 @@ from .reader import StoreReader
 from .recorded_runs import TurnSnapshots, load_with_snapshots, recorded_run
 from .records import record_of
 from .resumption import continue_execution, read_unfinished_execution
-from .schema import VERSION, open_for_reading, store_errors
+from .schema import VERSION, open_for_reading, sqlite_values, store_errors
 from .session_summaries import read_summaries, write_summaries
 from .store_search import find_hits, needs_update, search_in_memory, update_index
 from .verification import StoreCheck, Verification
@@ -134,7 +134,7 @@ class TurnStore:
         run_id = run.id or uuid4().hex
 
         def add_run(connection: sqlite3.Connection) -> None:
-            if connection.execute("SELECT 1 FROM sessions WHERE id = ?", (run_id,)).fetchone():
+            if connection.execute("SELECT 1 FROM sessions WHERE id = ?", sqlite_values([run_id])).fetchone():
                 raise StoreError(
                     f"the store has a session {run_id!r:.80}; store.forget() removes it", file=str(self.path)
                 )
@@ -142,7 +142,7 @@ class TurnStore:
             metadata = encode_json(dict(run.metadata.items())) if len(run.metadata) else None
             connection.execute(
                 "UPDATE sessions SET name = ?, metadata = ?, extra = ? WHERE number = ?",
-                (run.name, metadata, encode_json(run.extra) if run.extra else None, session),
+                sqlite_values([run.name, metadata, encode_json(run.extra) if run.extra else None, session]),
             )
             self._writer.add_turns(session, run.turns, time.time())
 

@@ -27,11 +27,12 @@ from ..session import SESSION_ID
 from ..values.frozen_json import FrozenDict
 from ..values.inference_results import INFERENCE_RESULT, InferenceResult
 from ..values.metadata import json_shape
+from ..values.portable import escape_surrogates
 from ..values.turns import Block, Turn
 from .block_hash import content_hash
 from .patches import EMPTY_PARTS, TurnParts, encode_json, make_patch, parts_of
 from .processes import process_name
-from .schema import LOCK_TIMEOUT, open_for_writing, store_errors
+from .schema import LOCK_TIMEOUT, open_for_writing, sqlite_values, store_errors
 
 if TYPE_CHECKING:
     import sqlite3
@@ -143,7 +144,7 @@ class StoreWriter:
             case ToolStarted():
                 self._insert(
                     "tool_executions", execution=execution, call_id=event.call.tool_call_id, seq=event.seq,
-                    name=encode_text(event.call.name), started_at=event.at,
+                    name=event.call.name, started_at=event.at,
                 )  # fmt: skip
             case ToolFinished():
                 self._update_last(
@@ -263,9 +264,9 @@ class StoreWriter:
             result = self._result_number(stored_result)
             metadata = metadata.without(INFERENCE_RESULT)
         columns = {
-            "kind": encode_text(block.kind),
-            "role": encode_text(block.role),
-            "id": encode_text(block.id),
+            "kind": escape_surrogates(block.kind),
+            "role": escape_surrogates(block.role),
+            "id": escape_surrogates(block.id),
             "payload": encode_json(block.payload),
             "metadata": encode_json(dict(metadata.items())) if len(metadata) else None,
             "result": result,
@@ -311,7 +312,7 @@ class StoreWriter:
 
     def _execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
         assert self._connection is not None
-        return self._connection.execute(statement, values)
+        return self._connection.execute(statement, sqlite_values(values))
 
     def _insert(self, table: str, **columns: Any) -> int:
         names, places = ", ".join(columns), ", ".join("?" * len(columns))
@@ -327,11 +328,6 @@ class StoreWriter:
             f" (SELECT max(seq) FROM {table} WHERE execution = ?1 AND {id_column} = ?2)",
             execution, id, *columns.values(),
         )  # fmt: skip
-
-
-def encode_text(text: str) -> str:
-    """Return a text without lone surrogates, which SQLite cannot hold; they become escapes."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def block_digest(*columns: str | int | None) -> bytes:

@@ -1,7 +1,7 @@
 """Values that JSON or UTF-8 cannot hold, in the form that each kind of output has for them.
 
 NaN, infinity and lone surrogates (half an emoji) stay in values. JSON files, pages and requests hold NaN
-and infinity as texts; pages, frames and YAML show a lone surrogate as its escape; requests hold U+FFFD.
+and infinity as texts; pages, frames, YAML and SQLite hold a lone surrogate as its escape; requests hold U+FFFD.
 """
 
 from __future__ import annotations
@@ -23,7 +23,13 @@ def name_of_float(value: float) -> str:
 
 
 def has_surrogates(text: str) -> bool:
-    return not text.isascii() and SURROGATE.search(text) is not None
+    if text.isascii():
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def escape_surrogates(text: str) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -237,3 +239,58 @@ def test_half_an_emoji_in_the_name_of_a_tool_is_kept(tmp_path: Path) -> None:
 
     assert store.load("s") == session.run
     assert store.verify()
+
+
+def test_the_store_has_the_end_when_a_failed_execution_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = nt.TurnStore(tmp_path / "runs.db")
+    write = store._writer.write
+
+    def write_slowly(operations: Any) -> None:
+        time.sleep(0.05)
+        write(operations)
+
+    monkeypatch.setattr(store._queue, "_handle", write_slowly)
+    session = nt.Session(nt.scripted(nt.EngineError("no")), store=store)
+    with pytest.raises(nt.EngineError):
+        session.ask("go").result(timeout=30)
+
+    assert store.load(session.id) == session.run
+
+
+def test_half_an_emoji_in_ids_and_errors_ends_nothing(tmp_path: Path) -> None:
+    """SQLite cannot hold it; the texts of blocks hold it as it is, and columns its escape."""
+    store = nt.TurnStore(tmp_path / "runs.db")
+    ran: list[str] = []
+
+    def look(at: str) -> str:
+        ran.append(at)
+        return f"saw {at}"
+
+    failure = nt.EngineError("bad answer: \ud83d", kind="bad_response")
+    half = "c\ud83d"
+    session = nt.Session(
+        nt.scripted([nt.tool_call(half, "look", {"at": half}), nt.tool_call("d", "look", {"at": "d"})], failure),
+        tools=[look], store=store, id="s\ud83d", policy=[{"tool": "look", "decision": "ask", "reason": half}],
+    )  # fmt: skip
+    execution = session.ask("go \ud83d")
+    pause = execution.next().result(timeout=30)
+    assert pause is not None
+    assert half in pause.reason
+    execution.resume()
+    with pytest.raises(nt.EngineError, match="bad answer"):
+        execution.result(timeout=30)
+
+    assert ran == [half, "d"]
+    (session_id,) = store.ids()
+    assert store.load(session_id) == store.load(session.id)
+    assert store.load(session.id).turns == session.run.turns
+    assert store.snapshots(session.id)[0][-1] == execution.snapshots[-1]
+    assert store.verify()
+    assert list(nt.frames.blocks(store)["kind"]) == ["user", "tool_call", "tool_call", "tool_use", "tool_use"]
+    assert [hit.kind for hit in store.search("saw")] == ["tool_use", "tool_use"]
+    store.add(nt.Run((nt.turn("x"),), id="t\ud83d", name="n\ud83d"))
+    with pytest.raises(nt.StoreError, match="the store has a session"):
+        store.add(nt.Run((nt.turn("x"),), id="t\ud83d"))
+    store.forget(session.id)
+    store.forget("t\ud83d")
+    assert store.ids() == []
