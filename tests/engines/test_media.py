@@ -172,10 +172,26 @@ def test_a_medium_of_a_tool_that_a_provider_does_not_take_never_ends_the_convers
     assert "!!!" not in body
 
 
-def test_the_text_in_place_of_a_medium_says_what_it_was() -> None:
+@pytest.mark.parametrize(
+    ("media_type", "reason"),
+    [
+        ("audio/wav", "images and documents"),
+        ("image/tiff", "JPEG, PNG, GIF and WebP images"),
+        ("image/svg+xml", "JPEG, PNG, GIF and WebP images"),
+    ],
+)
+def test_the_text_in_place_of_a_medium_says_what_it_was(media_type: str, reason: str) -> None:
     turn = nt.Turn(
-        [nt.user("x"), nt.tool_call("c", "play"), nt.tool_use("c", nt.image(b"RIFF", media_type="audio/wav"))]
+        [nt.user("x"), nt.tool_call("c", "play"), nt.tool_use("c", nt.image(b"RIFF", media_type=media_type))]
     )
     body = nt.engines.request("anthropic:claude-sonnet-4-5", turn)
     text = body["messages"][-1]["content"][0]["content"][0]["text"]
-    assert text == "[audio/wav: not sent; Claude accepts images and documents, not audio/wav]"
+    assert text == f"[{media_type}: not sent; Claude accepts {reason}, not {media_type}]"
+
+
+@pytest.mark.parametrize("media_type", ["image/jpeg", "image/png", "image/gif", "image/webp"])
+def test_the_images_that_claude_takes_are_sent(media_type: str) -> None:
+    turn = nt.Turn([nt.user("x"), nt.tool_call("c", "see"), nt.tool_use("c", nt.image(b"RIFF", media_type=media_type))])
+    body = nt.engines.request("anthropic:claude-sonnet-4-5", turn)
+    (part,) = body["messages"][-1]["content"][0]["content"]
+    assert part["source"] == {"type": "base64", "media_type": media_type, "data": "UklGRg=="}

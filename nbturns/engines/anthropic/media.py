@@ -11,6 +11,7 @@ from ..json_access import text_of
 from ..media import Medium, Part, linked_medium, sendable_medium
 
 OWNER = "anthropic"
+IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")  # of the SDK's Base64ImageSourceParam
 
 
 def read_medium(part: Mapping[str, Any]) -> Medium | None:
@@ -34,10 +35,12 @@ def read_medium(part: Mapping[str, Any]) -> Medium | None:
 
 
 def write_medium(part: Any) -> Part:
-    """Return a content block for a medium of any provider. Raises EngineError for sound and video."""
+    """Return a content block for a medium of any provider. Raises EngineError for sound, video and other images."""
     medium = sendable_medium(part, OWNER, "Claude")
     if medium.kind in ("audio", "video"):
         raise EngineError(f"Claude accepts images and documents, not {medium.media_type}", kind="unsupported")
+    if medium.kind == "image" and medium.data and medium.media_type not in IMAGE_TYPES:
+        raise EngineError(f"Claude accepts JPEG, PNG, GIF and WebP images, not {medium.media_type}", kind="unsupported")
     title_field = {"title": medium.name} if medium.name and medium.kind != "image" else {}
     block_type = "image" if medium.kind == "image" else "document"
     if medium.file_id:
