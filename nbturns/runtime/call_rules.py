@@ -6,7 +6,7 @@ policy, recorded in a transcript), asks for it (the execution pauses), or leaves
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from ..tools import Tool
@@ -55,7 +55,7 @@ class PolicyRule:
         return len(self._decided[id(rule)][1]) if id(rule) in self._decided else 0
 
     def answer(self, call: Block, tool: Tool | None) -> tuple[Block, str] | None:
-        rule = self.policy.decide(call, _effect(tool))
+        rule = self._decide(call, tool)
         if rule is not None:
             self._decided.setdefault(id(rule), (rule, set()))[1].add(call.tool_call_id)
         if rule is None or rule.decision == "allow" or (rule.decision == "ask" and self._can_pause):
@@ -65,10 +65,13 @@ class PolicyRule:
         )
 
     def pause_reason(self, call: Block, tool: Tool | None) -> str:
-        rule = self.policy.decide(call, _effect(tool))
+        rule = self._decide(call, tool)
         if rule is None or rule.decision != "ask" or not self._can_pause:
             return ""
         return f"policy asks for {call.name}" + (f": {rule.reason}" if rule.reason else "")
+
+    def _decide(self, call: Block, tool: Tool | None) -> Rule | None:
+        return self.policy.decide(call) if tool is None else self.policy.decide(call, tool.effect, _defaults(tool))
 
     def copy(self) -> PolicyRule:
         return PolicyRule(self.policy, can_pause=self._can_pause)
@@ -77,8 +80,16 @@ class PolicyRule:
         return PolicyRule(self.policy, can_pause=False)
 
 
-def _effect(tool: Any) -> str:
-    return "effectful" if tool is None else tool.effect
+def _defaults(tool: Tool) -> dict[str, Any]:
+    """Return the defaults of arguments that the model is told."""
+    properties = tool.parameters.get("properties")
+    if not isinstance(properties, Mapping):
+        return {}
+    return {
+        name: schema["default"]
+        for name, schema in properties.items()
+        if isinstance(schema, Mapping) and "default" in schema
+    }
 
 
 __all__ = ["CallRule", "PolicyRule", "answer_of_rules", "denial"]

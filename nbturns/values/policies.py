@@ -26,7 +26,8 @@ class Rule:
     """One rule: patterns of a tool's name and of its arguments, an effect, and what is decided.
 
     Patterns are globs, and must match a whole text. An argument that is a list matches with one
-    of its items, in a rule that allows with all of them; other values match as JSON.
+    of its items, in a rule that allows with all of them; other values match as JSON. An argument
+    that a call leaves out has the default of its tool.
     """
 
     decision: Decision
@@ -69,11 +70,11 @@ class Rule:
         rule_fields = {"tool": self.tool, "args": thaw(self.args), "effect": self.effect, "decision": self.decision}
         return {name: value for name, value in {**rule_fields, "reason": self.reason}.items() if value}
 
-    def matches(self, call: Block, effect: str) -> bool:
-        """Return True for a call that this rule decides; `effect` is that of its tool."""
+    def matches(self, call: Block, effect: str, defaults: Mapping[str, Any] = EMPTY_DICT) -> bool:
+        """Return True for a call that this rule decides; `effect` and the `defaults` of arguments are those of its tool."""
         if not fnmatchcase(call.name, self.tool) or self.effect not in ("", effect):
             return False
-        arguments = call.args
+        arguments = {**defaults, **call.args}
         is_strict = self.decision == "allow"
         return all(name in arguments and _matches(arguments[name], glob, is_strict) for name, glob in self.args.items())
 
@@ -126,10 +127,10 @@ class Policy:
 
         return dump_yaml([rule.to_dict() for rule in self.rules])
 
-    def decide(self, call: Block, effect: str = "effectful") -> Rule | None:
-        """Return the rule that decides a call of a tool with this effect; None where no rule matches."""
-        own_rule = next((rule for rule in self.rules if rule.matches(call, effect)), None)
-        base_rule = None if self.base is None else self.base.decide(call, effect)
+    def decide(self, call: Block, effect: str = "effectful", defaults: Mapping[str, Any] = EMPTY_DICT) -> Rule | None:
+        """Return the rule that decides a call of a tool with this effect and these defaults; None where no rule matches."""
+        own_rule = next((rule for rule in self.rules if rule.matches(call, effect, defaults)), None)
+        base_rule = None if self.base is None else self.base.decide(call, effect, defaults)
         if base_rule is not None and base_rule.decision == "deny":
             return base_rule
         return own_rule or base_rule

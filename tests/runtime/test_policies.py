@@ -167,6 +167,38 @@ def test_what_a_rule_matches(rule: Any, args: Any, matches: bool) -> None:
     assert (decided is not None) == matches
 
 
+@pytest.mark.parametrize("decision", ["deny", "ask"])
+def test_an_argument_that_a_call_leaves_out_has_the_default_of_its_tool(decision: str) -> None:
+    deleted: list[str] = []
+
+    def clean(path: str = "/etc", force: bool = False) -> str:
+        deleted.append(path)
+        return "cleaned"
+
+    policy = [{"tool": "clean", "args": {"path": "/etc*", "force": "false"}, "decision": decision}]
+    own = nt.Session(nt.scripted([nt.tool_call("a", "clean"), nt.tool_call("b", "clean", {"path": "/tmp"})], "end"),
+                     tools=[clean], policy=policy)  # fmt: skip
+    execution = own.ask("q")
+    if decision == "ask":
+        pause = execution.next().result(60)
+        assert pause is not None and [block.tool_call_id for block in pause.pending] == ["a", "b"]
+        assert "policy asks for clean" in pause.reason and deleted == []
+        execution.stop()
+    else:
+        first, second = execution.result(60).of_kind("tool_use")
+        assert (first.error, second.result, deleted) == ("denied", "cleaned", ["/tmp"])
+
+
+def test_a_tool_with_a_schema_has_the_defaults_of_the_schema() -> None:
+    schema = {"type": "object", "properties": {"path": {"type": "string", "default": "/etc"}, "x": True}}
+    tool = nt.Tool(lambda **given: "cleaned", name="clean", parameters=schema)
+    own = nt.Session(
+        nt.scripted(call("clean"), "end"), tools=[tool], policy=[{"args": {"path": "/etc"}, "decision": "deny"}]
+    )
+
+    assert own.ask("q").result(60).of_kind("tool_use")[0].error == "denied"
+
+
 def test_the_first_rule_that_matches_wins() -> None:
     policy = nt.Policy([{"tool": "a*", "decision": "allow"}, {"tool": "*", "decision": "deny"}])
 
