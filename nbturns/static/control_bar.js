@@ -134,7 +134,8 @@ function setEnabled(button, enabled) {
 function statusText(status) {
   if (status.status === "paused") {
     const reason = status.reason && !["step", "pause"].includes(status.reason) ? ` (${status.reason})` : "";
-    return `Paused ${PAUSE_PLACES[status.phase] ?? ""}${status.pending_count ? `, ${plural(status.pending_count, "call")} pending` : ""}${reason}`;
+    const place = status.phase === "post_inference" && !status.pending_count ? "after the reply" : PAUSE_PLACES[status.phase];
+    return `Paused ${place ?? ""}${status.pending_count ? `, ${plural(status.pending_count, "call")} pending` : ""}${reason}`;
   }
   if (status.status === "running") return status.activity ? `Running: ${status.activity}` : "Running";
   if (status.status === "pausing") return "Pausing at the next phase …";

@@ -128,8 +128,27 @@ def test_run_all_does_not_wait_for_a_click_and_later_cells_see_the_current_state
     lab.wait_until_idle()
 
 
+HELD = """
+import asyncio
+
+async def until_pausing(turn, scope, engine):
+    reply = await engine(turn, scope)
+    while execution.status == "running" and not turn.of_kind("tool_use"):
+        await asyncio.sleep(0.01)
+    return reply
+
+script = nt.scripted(
+    nt.tool_call("call-1", "weather", {"city": "Paris"}),
+    "It is 18 °C in Paris" + ", and warm" * 200 + ", until the evening.",
+    pace=0.1,
+)
+execution = nt.Session(script, tools=[weather], middleware=[until_pausing]).ask("?")
+execution
+"""
+
+
 def test_pause_takes_effect_at_the_next_phase_and_stop_keeps_the_text_so_far(lab: Lab) -> None:
-    lab.new([SESSION, "execution = session(pace=0.3).ask('?')\nexecution", "print(execution.turn)"])
+    lab.new([SESSION, HELD, "print(execution.turn)"])
     lab.run(0)
     lab.run(1)
     output = lab.output(1)
@@ -138,7 +157,7 @@ def test_pause_takes_effect_at_the_next_phase_and_stop_keeps_the_text_so_far(lab
     expect(status(output)).to_have_text("Paused before the tools run, 1 call pending")
     press(output, "Continue")
     expect(output.get_by_text("It is 18")).to_be_visible()
-    press(output, "Stop")
+    press(output, "Stop")  # within 40 s
 
     expect(output.get_by_text("Execution stopped")).to_be_visible()
     lab.run(2)
@@ -146,15 +165,43 @@ def test_pause_takes_effect_at_the_next_phase_and_stop_keeps_the_text_so_far(lab
     assert "until the evening" not in lab.text(2)
 
 
+COUNTING = """
+import asyncio, pathlib
+import nbturns as nt
+from nbturns.events import Delta
+
+async def count(turn, scope):
+    for n in range(60):
+        while n == 30 and not pathlib.Path("go-on").exists():
+            await asyncio.sleep(0.01)
+        scope.emit(Delta(scope.inference_id, 0, "llm_text", f"{n} "))
+    return turn + nt.assistant("".join(f"{n} " for n in range(60)))
+
+nt.Session(count).ask("count")
+"""
+
+
 def test_text_appears_as_it_streams(lab: Lab) -> None:
-    lab.new(["import nbturns as nt\nnt.Session(nt.scripted(' '.join(map(str, range(60))), pace=0.05)).ask('count')"])
+    lab.new([COUNTING])
     lab.run(0)
     output = lab.output(0)
 
     expect(output.get_by_text("0 1 2 3")).to_be_visible()
+    expect(output.get_by_text("28 29")).to_be_visible()
+    assert "30 31" not in output.inner_text()
+    go_on = lab.server.root / "go-on"
+    go_on.touch()
+    try:
+        expect(output.get_by_text("57 58 59")).to_be_visible()
+    finally:
+        go_on.unlink()
 
-    assert "59" not in output.inner_text()
-    expect(output.get_by_text("57 58 59")).to_be_visible()
+
+def test_a_pause_without_calls_is_after_the_reply(lab: Lab) -> None:
+    lab.new(["import nbturns as nt\nnt.Session(nt.scripted('Hello.')).ask('Hi', step={'post_inference'})"])
+    lab.run(0)
+
+    expect(status(lab.output(0))).to_have_text("Paused after the reply")
 
 
 def test_a_second_view_shows_and_controls_the_same_execution(lab: Lab) -> None:
