@@ -24,7 +24,7 @@ def execution() -> Any:
 
 def stepper() -> Any:
     view = nt.view(execution())
-    while not view.debug:  # sent once the event loop has read the execution
+    while not (view.debug and view.start["number"]):  # sent once the event loop has read the execution
         time.sleep(0.005)
     return view
 
