@@ -14,6 +14,7 @@ from nbturns.redaction import Rule
 from nbturns.values.metadata import metadata_from_dict
 from tests.lowest_time import lowest_seconds
 
+HOME_OF_ROOT = str(Path("/", "root"))
 KEY = "sk-ant-api03-" + "a1B2" * 10
 SECRETS = [
     KEY,
@@ -79,7 +80,7 @@ def test_keys_and_tokens_are_replaced(secret: str, frame: str) -> None:
         ("to=jane%40example.org&x=1", "to=[email-1]&x=1"),
         ("почта@пример.рф", "[email-1]"),
         ("/mnt/c/Users/Jane/x and C:/Users/Jane/x", "~/x and ~/x"),
-        ("/var/home/jane/x, /root/.ssh/config", "~/x, ~/.ssh/config"),
+        (f"/var/home/jane/x, {HOME_OF_ROOT}/.ssh/config", "~/x, ~/.ssh/config"),
         ("vscode-remote://wsl/home/jane/x", "vscode-remote://wsl/~/x"),
         ("file%3A%2F%2F%2Fhome%2Fjane%2Fx", "file%3A%2F%2F~%2Fx"),
     ],

@@ -201,7 +201,7 @@ class ProviderEngine:
         self._hidden_texts = Secret((*self._hidden_texts.reveal(), *filter(is_removable, texts)))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the fields of a pickle. Raises MisuseError when one of them is a secret."""
+        """Return the fields for another process. Raises MisuseError when one of them is a secret."""
         if secrets_in(self.extra_body):
             raise MisuseError(
                 "an engine with a secret in extra_body cannot be pickled, because the pickle would hold it"

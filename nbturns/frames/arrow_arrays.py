@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MisuseError
-from ..values.portable import escape_surrogates
+from ..values.portable import with_escaped_surrogates
 from .columns import Column
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def array(name: str, values: list[Any], dtype: str, row: int = 0) -> pa.Array:
     try:
         return pa.array(values, kind, from_pandas=True)
     except UnicodeEncodeError:  # half a surrogate pair, which JSON can hold and Arrow cannot
-        return pa.array([_escape_surrogates(value) for value in values], kind, from_pandas=True)
+        return pa.array(with_escaped_surrogates(values), kind, from_pandas=True)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         index = _first_invalid(values, kind)
         if index is None:
@@ -126,11 +126,6 @@ def _without_overflow(values: list[Any]) -> list[Any]:
         return values
 
 
-def _escape_surrogates(value: Any) -> Any:
-    """Return a text with half an emoji as its escape in JSON."""
-    return escape_surrogates(value) if isinstance(value, str) else value
-
-
 def _time(value: Any) -> Any:
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
@@ -145,7 +140,7 @@ def _first_invalid(values: list[Any], kind: pa.DataType) -> int | None:
 
     for index, value in enumerate(values):
         try:
-            pa.array([_escape_surrogates(value)], kind, from_pandas=True)
+            pa.array(with_escaped_surrogates([value]), kind, from_pandas=True)
         except (pa.ArrowException, TypeError, ValueError, OverflowError):
             return index
     return None

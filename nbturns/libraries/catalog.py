@@ -20,6 +20,7 @@ from ..errors import StoreError
 from ..frames.progress import Progress
 from ..frames.scheduler import _pool
 from ..importers import pause_gc
+from ..safety.connections import closed_on_error
 from ..search.index import TABLES as SEARCH_TABLES
 from ..search.index import add_entries, delete_entries, prepare_for_many_entries
 from ..values.portable import escape_surrogates
@@ -126,14 +127,15 @@ class Catalog:
         if table_count:  # of another version
             connection.close()
             return self._start_anew()
-        connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in (TABLES + SEARCH_TABLES).split(";\n"):
-            if statement.strip():
-                connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {VERSION}")
-        connection.execute("COMMIT")
+        with closed_on_error(connection):
+            connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("BEGIN IMMEDIATE")
+            for statement in (TABLES + SEARCH_TABLES).split(";\n"):
+                if statement.strip():
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+            connection.execute("COMMIT")
         return connection
 
     def _start_anew(self) -> sqlite3.Connection:

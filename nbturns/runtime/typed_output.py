@@ -28,7 +28,7 @@ class TurnWithOutput(Turn, Generic[T]):
         @property
         def output(self) -> T:
             """The validated answer."""
-            raise NotImplementedError
+            ...
 
 
 class ExecutionWithOutput(Execution, Generic[T]):
@@ -38,7 +38,6 @@ class ExecutionWithOutput(Execution, Generic[T]):
 
         def result(self, timeout: float | None = None, *, wait: bool = False) -> TurnWithOutput[T]:
             """Wait for the end and return the Turn."""
-            raise NotImplementedError
+            ...
 
-        def __await__(self) -> Generator[Any, None, TurnWithOutput[T]]:
-            raise NotImplementedError
+        def __await__(self) -> Generator[Any, None, TurnWithOutput[T]]: ...

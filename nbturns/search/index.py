@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..values.portable import escape_surrogates
+from ..values.portable import escape_surrogates, with_escaped_surrogates
 from .query import SearchQuery
 from .words import name_parts
 
@@ -68,7 +68,7 @@ def add_entries(connection: sqlite3.Connection, run: int, rows: Sequence[tuple[A
 
     `time` is that of entries without one.
     """
-    rows = [row if all(part.isascii() for part in row if type(part) is str) else _storable_row(row) for row in rows]
+    rows = [tuple(with_escaped_surrogates(row)) for row in rows]
     (last,) = connection.execute("SELECT ifnull(max(number), 0) FROM entries").fetchone()
     connection.executemany(
         INSERT_DATED_ENTRY,
@@ -79,13 +79,9 @@ def add_entries(connection: sqlite3.Connection, run: int, rows: Sequence[tuple[A
     )
 
 
-def _storable_row(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(escape_surrogates(part) if type(part) is str else part for part in row)
-
-
 def add_entry(connection: sqlite3.Connection, entry: Entry, text: str) -> None:
     """Add an entry with the text that is searched."""
-    number = connection.execute(INSERT_ENTRY, _storable_row(entry)).lastrowid
+    number = connection.execute(INSERT_ENTRY, with_escaped_surrogates(entry)).lastrowid
     connection.execute(
         INSERT_WORDS, (number, escape_surrogates(text), name_parts(escape_surrogates(text)), entry.facets)
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,10 +28,9 @@ def copy_database(connection: sqlite3.Connection, source: Path, target: Path) ->
         raise MisuseError(f"{target} is the store itself; pass another path")
     temporary_path = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        with sqlite3.connect(temporary_path) as copy:
+        with closing(sqlite3.connect(temporary_path)) as copy, copy:
             connection.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
-        copy.close()
         temporary_path.replace(target)
     finally:
         temporary_path.unlink(missing_ok=True)

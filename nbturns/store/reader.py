@@ -14,10 +14,10 @@ from ..values.frozen_json import EMPTY_DICT, FrozenDict, FrozenList
 from ..values.inference_results import INFERENCE_RESULT
 from ..values.metadata import NO_METADATA, unchecked_metadata
 from ..values.persistent_list import PersistentList
+from ..values.portable import with_escaped_surrogates
 from ..values.recorded_turns import RecordedTurn
 from ..values.turns import Block, Run, Turn
 from .patches import NO_ITEMS, NO_PARTS, Row, StateParts, apply_patch, decode_json, decode_many
-from .schema import sqlite_values
 from .writer import ENDED, SENT
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class StoreReader:
         self._blocks: dict[int, Block] = {}
 
     def rows(self, query: str, *values: Any) -> list[Any]:
-        return self.connection.execute(query, sqlite_values(values)).fetchall()
+        return self.connection.execute(query, with_escaped_surrogates(values)).fetchall()
 
     @property
     def version(self) -> int:

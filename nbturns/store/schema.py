@@ -6,14 +6,14 @@ when it is opened, a newer one is refused and stays as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import StoreError
+from ..safety.connections import closed_on_error
 from ..search.index import TABLES as SEARCH_TABLES
-from ..values.portable import escape_surrogates
 
 if TYPE_CHECKING:
     import sqlite3
@@ -65,11 +65,6 @@ MIGRATIONS: dict[int, str] = {
 }  # by version: the statements that make the tables of the next version
 
 
-def sqlite_values(values: Iterable[Any]) -> list[Any]:
-    """Return values of a statement that SQLite can hold: lone surrogates in texts (half an emoji) become escapes."""
-    return [escape_surrogates(value) if isinstance(value, str) else value for value in values]
-
-
 @contextmanager
 def store_errors(path: Path) -> Iterator[None]:
     """Raise the errors of SQLite as StoreError, with the path of the store and the next step."""
@@ -107,24 +102,21 @@ def connect(path: Path, *, read_only: bool = False, timeout: float = LOCK_TIMEOU
 
     location = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
     connection = sqlite3.connect(location, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False)
-    if not read_only:
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {JOURNAL_PAGES}")
+    with closed_on_error(connection):
+        if not read_only:
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {JOURNAL_PAGES}")
     return connection
 
 
 def open_for_writing(path: Path, timeout: float = LOCK_TIMEOUT) -> sqlite3.Connection:
     """Return a connection to a store whose tables have the current version; create or migrate them."""
-    connection = connect(path, timeout=timeout)
-    try:
+    with closed_on_error(connect(path, timeout=timeout)) as connection:
         version = _check_version(connection, path)
         if version < VERSION:
             if version == 0:
                 connection.execute("PRAGMA journal_mode = WAL")
             _migrate(connection, path)
-    except BaseException:
-        connection.close()
-        raise
     return connection
 
 
@@ -132,25 +124,22 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     """Return a read-only connection. A file that nothing can write to, with or without a journal, can be read, too."""
     import sqlite3
 
-    connection = connect(path, read_only=True)
     try:
-        try:
-            _check_version(connection, path)
-        except sqlite3.DatabaseError as error:
-            if "malformed" not in str(error):
-                raise
-            connection.execute("PRAGMA writable_schema = ON")  # reads a file whose end is missing; nothing is written
-            _check_version(connection, path)
+        with closed_on_error(connect(path, read_only=True)) as connection:
+            try:
+                _check_version(connection, path)
+            except sqlite3.DatabaseError as error:
+                if "malformed" not in str(error):
+                    raise
+                connection.execute("PRAGMA writable_schema = ON")  # reads a file whose end is missing; writes nothing
+                _check_version(connection, path)
     except sqlite3.OperationalError:  # a read-only folder, in which SQLite cannot create the index of its journal
-        connection.close()
         if path.with_name(f"{path.name}-wal").exists() or not path.exists():
             raise
         location = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
         connection = sqlite3.connect(location, uri=True, isolation_level=None, check_same_thread=False)
-        _check_version(connection, path)
-    except BaseException:
-        connection.close()
-        raise
+        with closed_on_error(connection):
+            _check_version(connection, path)
     return connection
 
 

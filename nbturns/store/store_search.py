@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from ..safety.connections import closed_on_error
 from ..search.hits import Hit, Hits
 from ..search.index import Entry, add_entry, find_entries
 from ..search.query import SearchQuery
@@ -116,5 +117,6 @@ def search_in_memory(connection: sqlite3.Connection) -> sqlite3.Connection:
     import sqlite3
 
     copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    connection.backup(copy)
+    with closed_on_error(copy):
+        connection.backup(copy)
     return copy

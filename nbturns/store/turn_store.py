@@ -22,6 +22,7 @@ from ..search.hits import Hits
 from ..search.query import SearchQuery, check_limit, parse_query
 from ..search.summaries import summaries_html
 from ..values.metadata import Key
+from ..values.portable import with_escaped_surrogates
 from ..values.recorded_turns import RecordedRun
 from ..values.turns import Run, Turn
 from .maintenance import compact_database, copy_database, forget_sessions, shrink_journal, write_lines
@@ -30,7 +31,7 @@ from .reader import StoreReader
 from .recorded_runs import TurnSnapshots, load_with_snapshots, recorded_run
 from .records import record_of
 from .resumption import continue_execution, read_unfinished_execution
-from .schema import VERSION, open_for_reading, sqlite_values, store_errors
+from .schema import VERSION, open_for_reading, store_errors
 from .session_summaries import read_summaries, write_summaries
 from .store_search import find_hits, needs_update, search_in_memory, update_index
 from .verification import StoreCheck, Verification
@@ -134,7 +135,7 @@ class TurnStore:
         run_id = run.id or uuid4().hex
 
         def add_run(connection: sqlite3.Connection) -> None:
-            if connection.execute("SELECT 1 FROM sessions WHERE id = ?", sqlite_values([run_id])).fetchone():
+            if connection.execute("SELECT 1 FROM sessions WHERE id = ?", with_escaped_surrogates([run_id])).fetchone():
                 raise StoreError(
                     f"the store has a session {run_id!r:.80}; store.forget() removes it", file=str(self.path)
                 )
@@ -142,7 +143,7 @@ class TurnStore:
             metadata = encode_json(dict(run.metadata.items())) if len(run.metadata) else None
             connection.execute(
                 "UPDATE sessions SET name = ?, metadata = ?, extra = ? WHERE number = ?",
-                sqlite_values([run.name, metadata, encode_json(run.extra) if run.extra else None, session]),
+                with_escaped_surrogates([run.name, metadata, encode_json(run.extra) if run.extra else None, session]),
             )
             self._writer.add_turns(session, run.turns, time.time())
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from weakref import finalize
 
 from ..errors import StoreError
 from ..events import (
@@ -27,12 +28,12 @@ from ..session import SESSION_ID
 from ..values.frozen_json import FrozenDict
 from ..values.inference_results import INFERENCE_RESULT, InferenceResult
 from ..values.metadata import json_shape
-from ..values.portable import escape_surrogates
+from ..values.portable import with_escaped_surrogates
 from ..values.turns import Block, Turn
 from .block_hash import content_hash
 from .patches import EMPTY_PARTS, TurnParts, encode_json, make_patch, parts_of
 from .processes import process_name
-from .schema import LOCK_TIMEOUT, open_for_writing, sqlite_values, store_errors
+from .schema import LOCK_TIMEOUT, open_for_writing, store_errors
 
 if TYPE_CHECKING:
     import sqlite3
@@ -67,6 +68,7 @@ class StoreWriter:
         self.path = path
         self.lock_timeout = LOCK_TIMEOUT  # seconds to wait for another process that writes
         self._connection: sqlite3.Connection | None = None
+        self._close: Callable[[], object] = lambda: None
         self._errors: dict[str, StoreError] = {}  # by id of the execution whose write failed
         self.forget_numbers()
 
@@ -76,9 +78,14 @@ class StoreWriter:
         self._numbers: dict[int, tuple[int, Any]] = {}  # by id of a Block or result, which is kept alive here
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._close()
+        self._connection = None
+
+    def _open(self) -> sqlite3.Connection:
+        self._connection = connection = open_for_writing(self.path, self.lock_timeout)
+        self._close = finalizer = finalize(self, connection.close)
+        finalizer.atexit = False  # the thread of the writer may still use it
+        return connection
 
     def write(self, operations: Sequence[Operation]) -> None:
         """Do all operations in one transaction, or none of them. Raises StoreError."""
@@ -91,13 +98,11 @@ class StoreWriter:
             raise
 
     def _write_in_transaction(self, operations: Sequence[Operation]) -> None:
-        if self._connection is None:
-            self._connection = open_for_writing(self.path, self.lock_timeout)
-        elif not self.path.exists():  # SQLite would go on writing to the deleted file
+        if self._connection is not None and not self.path.exists():  # SQLite would go on writing to the deleted file
             raise StoreError(
                 "the file was moved or deleted while the store was open; make a new nt.TurnStore", file=str(self.path)
             )
-        connection = self._connection
+        connection = self._connection or self._open()
         if any(isinstance(operation, Maintenance) for operation in operations):
             if len(operations) > 1:
                 raise StoreError("maintenance is not part of a transaction")  # each is then tried by itself
@@ -264,15 +269,15 @@ class StoreWriter:
             result = self._result_number(stored_result)
             metadata = metadata.without(INFERENCE_RESULT)
         columns = {
-            "kind": escape_surrogates(block.kind),
-            "role": escape_surrogates(block.role),
-            "id": escape_surrogates(block.id),
+            "kind": block.kind,
+            "role": block.role,
+            "id": block.id,
             "payload": encode_json(block.payload),
             "metadata": encode_json(dict(metadata.items())) if len(metadata) else None,
             "result": result,
             "extra": encode_json(block.extra) if block.extra else None,
         }
-        digest = block_digest(*columns.values())
+        digest = block_digest(*with_escaped_surrogates(columns.values()))
         number = self._row_number("blocks", digest)
         if number is None:
             number = self._insert(
@@ -312,7 +317,7 @@ class StoreWriter:
 
     def _execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
         assert self._connection is not None
-        return self._connection.execute(statement, sqlite_values(values))
+        return self._connection.execute(statement, with_escaped_surrogates(values))
 
     def _insert(self, table: str, **columns: Any) -> int:
         names, places = ", ".join(columns), ", ".join("?" * len(columns))

@@ -7,7 +7,7 @@ and infinity as texts; pages, frames, YAML and SQLite hold a lone surrogate as i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from math import isfinite
 from typing import Any
 
@@ -38,6 +38,11 @@ def escape_surrogates(text: str) -> str:
         return text
     joined_text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
     return SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", joined_text)
+
+
+def with_escaped_surrogates(values: Iterable[Any]) -> list[Any]:
+    """Return values with the texts among them as SQLite and Arrow can hold them; see `escape_surrogates`."""
+    return [escape_surrogates(value) if isinstance(value, str) else value for value in values]
 
 
 def replace_surrogates(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -16,10 +17,10 @@ from nbturns.values.metadata import metadata_from_dict
 
 @pytest.fixture
 def index() -> Any:
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    for statement in TABLES.split(";\n"):
-        connection.execute(statement)
-    return connection
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        for statement in TABLES.split(";\n"):
+            connection.execute(statement)
+        yield connection
 
 
 def add(index: Any, *blocks: nt.Block, tool: str = "", run: int = 1, at: float | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def test_forgetting_while_sessions_write(store: nt.TurnStore) -> None:
 
 
 def rows(store: nt.TurnStore, query: str) -> list[Any]:
-    with sqlite3.connect(store.path) as connection:
+    with closing(sqlite3.connect(store.path)) as connection, connection:
         return connection.execute(query).fetchall()
 
 
@@ -118,7 +119,7 @@ def test_sessions_are_exported_and_loaded_again(store: nt.TurnStore, tmp_path: P
 def test_an_older_store_is_migrated_and_a_newer_one_is_refused_untouched(
     store: nt.TurnStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with sqlite3.connect(store.path) as connection:  # as the first version made it
+    with closing(sqlite3.connect(store.path)) as connection, connection:  # as the first version made it
         connection.execute("ALTER TABLE pauses DROP COLUMN chosen")
         connection.execute("PRAGMA user_version = 1")
     old_store = nt.TurnStore(store.path)
@@ -131,7 +132,7 @@ def test_an_older_store_is_migrated_and_a_newer_one_is_refused_untouched(
     migrated = nt.TurnStore(store.path)
     migrated.add(nt.Run((nt.turn("x"),), id="new"))
     assert migrated.verify()
-    with sqlite3.connect(store.path) as connection:
+    with closing(sqlite3.connect(store.path)) as connection, connection:
         assert connection.execute("SELECT count(colour) FROM sessions").fetchone() == (0,)
         assert connection.execute("PRAGMA user_version").fetchone() == (VERSION + 1,)
     close_writer(old_store)
@@ -149,7 +150,7 @@ def test_an_older_store_is_migrated_and_a_newer_one_is_refused_untouched(
 
 def test_a_database_of_something_else_is_refused_untouched(tmp_path: Path) -> None:
     path = tmp_path / "other.db"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE mine (x)")
     before = path.read_bytes()
     with pytest.raises(nt.StoreError, match="not a store of nbturns"):

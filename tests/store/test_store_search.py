@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -92,7 +93,7 @@ def test_hits_as_a_table_and_as_a_frame(store: nt.TurnStore) -> None:
 
 
 def test_a_store_that_cannot_be_written_is_searched_all_the_same(store: nt.TurnStore) -> None:
-    with sqlite3.connect(store.path) as other:
+    with closing(sqlite3.connect(store.path)) as other, other:
         other.execute("BEGIN IMMEDIATE")  # no other connection can write now
         close_writer(store)
         reading_store = nt.TurnStore(store.path)

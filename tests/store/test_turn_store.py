@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sqlite3
 import subprocess
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +40,7 @@ def calls(count: int) -> list[Any]:
 
 
 def rows(store: nt.TurnStore, query: str) -> list[Any]:
-    with sqlite3.connect(store.path) as connection:
+    with closing(sqlite3.connect(store.path)) as connection, connection:
         return connection.execute(query).fetchall()
 
 
@@ -277,3 +280,22 @@ def test_snapshots_are_events(store: nt.TurnStore) -> None:
     session.ask("go").result(timeout=30)
 
     assert all(isinstance(snapshot, Snapshot) for snapshot in store.snapshots(session.id)[0])
+
+
+def test_the_connection_is_closed_with_its_store(tmp_path: Path) -> None:
+    store = nt.TurnStore(tmp_path / "runs.db")
+    store.add(nt.Run((nt.turn("x"),), id="a"))
+    connection = store._writer._connection
+    assert connection is not None
+    connection.execute("SELECT 1")
+
+    del store
+    for _ in range(100):  # the thread that wrote may still hold it for a moment
+        gc.collect()
+        try:
+            connection.execute("SELECT 1")
+        except sqlite3.ProgrammingError as error:
+            assert "closed database" in str(error)
+            return
+        time.sleep(0.05)
+    pytest.fail("the connection is open without its store")

@@ -35,7 +35,7 @@ def read_medium(part: Mapping[str, Any]) -> Medium | None:
 
 
 def write_medium(part: Any) -> Part:
-    """Return a content block for a medium of any provider. Raises EngineError for sound, video and other images."""
+    """Return a content block for a medium of any provider. Raises EngineError for sound, video and images that Claude refuses."""
     medium = sendable_medium(part, OWNER, "Claude")
     if medium.kind in ("audio", "video"):
         raise EngineError(f"Claude accepts images and documents, not {medium.media_type}", kind="unsupported")

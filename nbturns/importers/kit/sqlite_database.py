@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import LoadError
+from ...safety.connections import closed_on_error
 from ...safety.limits import current_limits, too_large
 from ...safety.regular_files import open_regular
 
@@ -152,8 +153,8 @@ def _memory_connection(content: bytes) -> sqlite3.Connection:
 
     database_bytes = bytearray(content)
     database_bytes[18:20] = MEMORY_HEADER
-    connection = sqlite3.connect(":memory:")
-    connection.deserialize(bytes(database_bytes))
+    with closed_on_error(sqlite3.connect(":memory:")) as connection:
+        connection.deserialize(bytes(database_bytes))
     return connection
 
 

@@ -47,6 +47,7 @@ class DebugState(GoingBack):
     set_trait: Any
     send: Any
     _run_in_cell: Callable[..., None]
+    _session_that_retries: Callable[[], Any]
 
     def _init_debug(self) -> None:
         self._rail = RailEntries()
@@ -109,9 +110,6 @@ class DebugState(GoingBack):
             if session is not None:
                 state["retry"] = retry_settings(session)
         return state
-
-    def _session_that_retries(self) -> Any:
-        raise NotImplementedError
 
     def _current_cards(self, execution: Execution) -> dict[str, Any] | None:
         """Return the cards of the current pause, made once."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...branches.branch_summaries import branch_summaries
@@ -37,21 +37,10 @@ class GoingBack:
 
     _debug_execution: Execution | None
     _send_debug_throttled: Throttle
-
-    def _debug_session(self) -> Any:
-        raise NotImplementedError
-
-    def _show_execution(self, execution: Execution) -> None:
-        """Show another execution in place of this one: a retry, or one of a fork."""
-        raise NotImplementedError
-
-    def _show_session(self, session: Session) -> None:
-        """Show another session in place of this one."""
-        raise NotImplementedError
-
-    def _shown_turn(self) -> Turn:
-        """Return the Turn whose rows the page has."""
-        raise NotImplementedError
+    _debug_session: Callable[[], Any]
+    _show_execution: Callable[[Execution], None]  # in place of this one: a retry, or one of a fork
+    _show_session: Callable[[Session], None]  # in place of this one
+    _shown_turn: Callable[[], Turn]  # the Turn whose rows the page has
 
     def _answer_going_back(self, action: str, message: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the answer to a request; None for one of another kind."""
