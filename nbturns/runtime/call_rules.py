@@ -6,8 +6,8 @@ policy, recorded in a transcript), asks for it (the execution pauses), or leaves
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Iterable
+from typing import Protocol
 
 from ..tools import Tool
 from ..values.blocks import Block, tool_use
@@ -71,25 +71,13 @@ class PolicyRule:
         return f"policy asks for {call.name}" + (f": {rule.reason}" if rule.reason else "")
 
     def _decide(self, call: Block, tool: Tool | None) -> Rule | None:
-        return self.policy.decide(call) if tool is None else self.policy.decide(call, tool.effect, _defaults(tool))
+        return self.policy.decide(call) if tool is None else self.policy.decide(call, tool.effect, tool.defaults)
 
     def copy(self) -> PolicyRule:
         return PolicyRule(self.policy, can_pause=self._can_pause)
 
     def without_pauses(self) -> PolicyRule:
         return PolicyRule(self.policy, can_pause=False)
-
-
-def _defaults(tool: Tool) -> dict[str, Any]:
-    """Return the defaults of arguments that the model is told."""
-    properties = tool.parameters.get("properties")
-    if not isinstance(properties, Mapping):
-        return {}
-    return {
-        name: schema["default"]
-        for name, schema in properties.items()
-        if isinstance(schema, Mapping) and "default" in schema
-    }
 
 
 __all__ = ["CallRule", "PolicyRule", "answer_of_rules", "denial"]

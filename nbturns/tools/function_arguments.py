@@ -86,6 +86,17 @@ class FunctionArguments:
         frozen: FrozenDict = freeze(offered)
         return frozen
 
+    @cached_property
+    def defaults(self) -> FrozenDict:
+        """The defaults of the arguments, as JSON has them; without those that a function makes for each call."""
+        from pydantic_core import to_jsonable_python
+
+        known = {
+            name: argument.default for name, argument in self._arguments.items() if argument.default is not MISSING
+        }
+        frozen: FrozenDict = freeze(to_jsonable_python(known, fallback=str))
+        return frozen
+
     def fit(self, args: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
         """Return `args` as the function takes them, and notices of repairs. Raises MisuseError for other arguments."""
         arguments = dict(args) if SCALAR_TYPES.issuperset(map(type, args.values())) else thaw(args)

@@ -37,6 +37,14 @@ class GivenSchema:
             raise MisuseError(f"parameters of {tool_name}: {error}") from None
         self.argument_names: tuple[Any, ...] = tuple(self.parameters["properties"])
 
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The defaults that the schema states."""
+        schemas = self.parameters["properties"].items()
+        return {
+            name: schema["default"] for name, schema in schemas if isinstance(schema, Mapping) and "default" in schema
+        }
+
     @cached_property
     def _validator(self) -> Any:
         require("jsonschema")

@@ -104,6 +104,11 @@ class Tool:
         """The arguments as a JSON Schema, with references only where a type contains itself."""
         return self._arguments.parameters
 
+    @property
+    def defaults(self) -> Mapping[str, Any]:
+        """The values of arguments that a call leaves out, as JSON; without those that a function makes for each call."""
+        return self._arguments.defaults
+
     def arguments(self, args: Mapping[str, Any]) -> dict[str, Any]:
         """Return `args` converted to the types of the function. Raises MisuseError that lists invalid arguments."""
         return self._arguments.fit(args)[0]

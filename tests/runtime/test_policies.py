@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import enum
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import Field
 
 import nbturns as nt
 from nbturns.events import Paused
@@ -187,6 +191,39 @@ def test_an_argument_that_a_call_leaves_out_has_the_default_of_its_tool(decision
     else:
         first, second = execution.result(60).of_kind("tool_use")
         assert (first.error, second.result, deleted) == ("denied", "cleaned", ["/tmp"])
+
+
+class Place(enum.Enum):
+    TOP = "/etc"
+
+
+@pytest.mark.parametrize(
+    ("default", "glob"),
+    [
+        (["/tmp", "/etc"], "/etc*"),
+        (("/tmp", "/etc"), "/etc*"),
+        (Path("/etc"), "/etc*"),
+        (Place.TOP, "/etc*"),
+        (None, "null"),
+        ({"path": "/etc"}, "*/etc*"),
+        (float("nan"), "NaN"),
+        (dt.date(2026, 1, 2), "2026-*"),
+        (Field("/etc"), "/etc*"),
+        (Field(default_factory=lambda: "/etc"), None),  # made for each call, so not known before it
+        (object(), "<object object*"),
+    ],
+)
+def test_a_default_of_any_type_matches_as_a_call_would_state_it(default: Any, glob: str | None) -> None:
+    def clean(what: Any = default) -> str:
+        return "cleaned"
+
+    own = nt.Session(
+        nt.scripted(call("clean"), "end"),
+        tools=[clean],
+        policy=[{"args": {"what": glob or "*"}, "decision": "deny"}],
+    )
+    (answer,) = own.ask("q").result(60).of_kind("tool_use")
+    assert (answer.error, answer.result) == (("denied", None) if glob else ("", "cleaned"))
 
 
 def test_a_tool_with_a_schema_has_the_defaults_of_the_schema() -> None:
