@@ -51,9 +51,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collection_finish() -> None:
     """Take the tests themselves out of the garbage collection, which walks through a million objects otherwise."""
+    freeze_objects()
+    gc.set_threshold(2_000, 20, 50)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Collect the garbage of a test file at its end, so that what it left open is reported there."""
+    if nextitem is None or nextitem.path != item.path:
+        freeze_objects()
+
+
+def freeze_objects() -> None:
+    """Collect the garbage, and take the objects that remain out of later collections."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(2_000, 20, 50)
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from ..errors import StoreError
 from ..frames.progress import Progress
 from ..frames.scheduler import _pool
 from ..importers import pause_gc
-from ..safety.connections import closed_on_error
+from ..safety.closing import closed_on_error
 from ..search.index import TABLES as SEARCH_TABLES
 from ..search.index import add_entries, delete_entries, prepare_for_many_entries
 from ..values.portable import escape_surrogates

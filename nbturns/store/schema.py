@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import StoreError
-from ..safety.connections import closed_on_error
+from ..safety.closing import closed_on_error
 from ..search.index import TABLES as SEARCH_TABLES
 
 if TYPE_CHECKING:

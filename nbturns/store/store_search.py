@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from ..safety.connections import closed_on_error
+from ..safety.closing import closed_on_error
 from ..search.hits import Hit, Hits
 from ..search.index import Entry, add_entry, find_entries
 from ..search.query import SearchQuery

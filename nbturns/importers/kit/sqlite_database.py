@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import LoadError
-from ...safety.connections import closed_on_error
+from ...safety.closing import closed_on_error
 from ...safety.limits import current_limits, too_large
 from ...safety.regular_files import open_regular
 
