@@ -52,16 +52,18 @@ minify: $(VENV)/.test  ## minify the scripts of the views that changed
 
 test: lint $(VENV)/.kernels $(VENV)/.typescript  ## run everything; BROWSER=none skips the browser tests
 	$(RUN) tests.lab.browser
-	$(MAKE) --jobs 2 --output-sync=target VENV=$(VENV) test-in-browser test-without-browser
+	$(MAKE) --jobs 3 --output-sync=target VENV=$(VENV) test-in-browser test-first-part test-second-part
 
-# Two halves of about the same length, for two cores.
-.PHONY: test-in-browser test-without-browser
+# Three parts for two cores. The browser tests take longest and wait often: the other two use the time that they leave.
+FIRST_PART = tests/importers tests/frames tests/tools tests/store tests/widgets
+.PHONY: test-in-browser test-first-part test-second-part
 test-in-browser:
 	$(if $(filter none,$(BROWSER)),,$(RUN) pytest -m browser)
-	$(RUN) pytest --nbval notebooks --nbval-sanitize-with tests/nbval.cfg
-	$(RUN) pytest -m 'not browser' tests/importers
-test-without-browser:
-	$(RUN) pytest -m 'not browser' --ignore tests/importers
+test-first-part:
+	nice $(RUN) pytest -m 'not browser' $(FIRST_PART)
+test-second-part:
+	nice $(RUN) pytest -m 'not browser' $(addprefix --ignore ,$(FIRST_PART))
+	nice $(RUN) pytest --nbval notebooks --nbval-sanitize-with tests/nbval.cfg
 
 test-newest: $(VENV)/.test  ## run everything with the newest releases; without a browser unless BROWSER= names one
 	$(call resolve,.venv-newest,$(PYTHON),highest)
