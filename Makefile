@@ -54,16 +54,16 @@ test: lint $(VENV)/.kernels $(VENV)/.typescript  ## run everything; BROWSER=none
 	$(RUN) tests.lab.browser
 	$(MAKE) --jobs 3 --output-sync=target VENV=$(VENV) test-in-browser test-first-part test-second-part
 
-# Three parts for two cores. The browser tests take longest and wait often: the other two use the time that they leave.
+# Three parts for two cores. The first takes one core and waits at times; the other two use what it leaves.
 FIRST_PART = tests/importers tests/frames tests/tools tests/store tests/widgets
 .PHONY: test-in-browser test-first-part test-second-part
 test-in-browser:
-	$(if $(filter none,$(BROWSER)),,$(RUN) pytest -m browser)
+	$(if $(filter none,$(BROWSER)),,$(RUN) pytest -m browser tests/lab)
+	$(RUN) pytest --nbval notebooks --nbval-sanitize-with tests/nbval.cfg
 test-first-part:
 	nice $(RUN) pytest -m 'not browser' $(FIRST_PART)
 test-second-part:
 	nice $(RUN) pytest -m 'not browser' $(addprefix --ignore ,$(FIRST_PART))
-	nice $(RUN) pytest --nbval notebooks --nbval-sanitize-with tests/nbval.cfg
 
 test-newest: $(VENV)/.test  ## run everything with the newest releases; without a browser unless BROWSER= names one
 	$(call resolve,.venv-newest,$(PYTHON),highest)

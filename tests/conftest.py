@@ -23,6 +23,8 @@ from tests.lab.browser import NOT_FOUND_MESSAGE, browser_tests_disabled, find_br
 from tests.lab.jupyterlab import BROWSER_FLAGS, ROOT, Lab, LabServer, serve
 from tests.lab.kernels import KERNELS, KERNELS_PREFIX
 
+LAB_TESTS = ROOT / "tests" / "lab"
+
 # A slow machine is no failure. Here new examples are tried in every run; in CI the same ones, so that
 # a change is judged by itself.
 settings.register_profile(
@@ -42,6 +44,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     browser_tests = [item for item in items if "browser" in getattr(item, "fixturenames", ())]
     other_tests = [item for item in items if item not in browser_tests]
     for item in browser_tests:
+        if LAB_TESTS not in item.path.parents:
+            raise pytest.UsageError(f"{item.nodeid} is a browser test; `make test` runs those in tests/lab")
         item.add_marker("browser")
     if browser_tests_disabled():
         config.hook.pytest_deselected(items=browser_tests)

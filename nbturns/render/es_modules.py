@@ -53,6 +53,16 @@ def packed_module(name: str, *style_sheets: str) -> str:
     return _decode_and_unpack(code) + IMPORT_WIDGET
 
 
+class ViewModule:
+    """The module of a view; `str()` of it is the code, which is packed for the first view of its kind."""
+
+    def __init__(self, name: str, *style_sheets: str) -> None:
+        self._names = (name, *style_sheets)
+
+    def __str__(self) -> str:
+        return packed_module(*self._names)
+
+
 @cache
 def packed_script(name: str, *style_sheets: str) -> str:
     """Return a script that unpacks and runs a module without exports, once, with these style sheets."""

@@ -10,7 +10,7 @@ import traitlets
 
 from ..render.comparison import Change, Comparison
 from ..render.comparison_html import comparison_html
-from ..render.es_modules import packed_module
+from ..render.es_modules import ViewModule
 from ..render.standalone_page import comparison_data
 from ..render.timeline import change_entry
 from ..runtime.background_loop import call_soon
@@ -31,7 +31,7 @@ class CompareView(PageState, StaticFallback, anywidget.AnyWidget):
     """
 
     page_writes: ClassVar[frozenset[str]] = frozenset({"selected"})
-    _esm = packed_module("compare_view.js", "table.css", "block_table.css", "compare.css", "views.css")
+    _esm = ViewModule("compare_view.js", "table.css", "block_table.css", "compare.css", "views.css")
     selected: traitlets.Int[int, int] = traitlets.Int(
         -1, help="index of the selected pair in comparison.rows; -1 for none"
     ).tag(sync=True)

@@ -12,7 +12,7 @@ from ..branches.branch_grid import divergence
 from ..branches.branch_runs import Branch, Branches
 from ..errors import MisuseError, message_of
 from ..render.block_rows import ICONS, OTHER_ICON
-from ..render.es_modules import packed_module
+from ..render.es_modules import ViewModule
 from ..render.text import shorten, visible
 from ..runtime.background_loop import call_soon
 from ..runtime.execution import STATUS
@@ -31,7 +31,7 @@ STATES_PER_SECOND = 10
 class FanOutView(PageState, StaticFallback, anywidget.AnyWidget):
     """The live view of the branches of one `fan_out`; its button stops them."""
 
-    _esm = packed_module("fan_out_view.js", "table.css", "block_table.css", "compare.css", "views.css", "stepper.css")
+    _esm = ViewModule("fan_out_view.js", "table.css", "block_table.css", "compare.css", "views.css", "stepper.css")
     debug: traitlets.Dict[str, Any] = traitlets.Dict().tag(sync=True)
 
     def __init__(self, branches: Branches, **settings: Any) -> None:

@@ -16,7 +16,7 @@ import traitlets
 from ..errors import MisuseError
 from ..events import Delta, Ended, Event, InferenceFinished, InferenceStarted, Paused, Resumed, Snapshot
 from ..render.block_rows import block_body, model_call_cells_by_key
-from ..render.es_modules import packed_module
+from ..render.es_modules import ViewModule
 from ..render.html import run_html
 from ..render.output_page import page_data
 from ..render.readable_values import ReadableTurns
@@ -56,7 +56,7 @@ class RunView(MarkdownState, PageState, StaticFallback, anywidget.AnyWidget):
     """
 
     page_writes: ClassVar[frozenset[str]] = frozenset({"turn", "phase", "selected", "markdown"})
-    _esm = packed_module("run_view.js", "table.css", "block_table.css", "compare.css", "views.css", "calls_lane.css")
+    _esm = ViewModule("run_view.js", "table.css", "block_table.css", "compare.css", "views.css", "calls_lane.css")
     turn: traitlets.Int[int, int] = traitlets.Int(-1, help="index of the displayed Turn; -1 is the last").tag(sync=True)
     phase: traitlets.Int[int, int] = traitlets.Int(-1, help="index of the phase; -1 is the whole Turn").tag(sync=True)
     selected: traitlets.List[int] = traitlets.List(

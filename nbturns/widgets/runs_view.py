@@ -12,7 +12,7 @@ import traitlets
 
 from ..errors import NbturnsError
 from ..render.block_rows import dollar_text, duration_text
-from ..render.es_modules import packed_module
+from ..render.es_modules import ViewModule
 from ..render.listing import Cell, listing_html
 from ..render.readable_values import readable_run
 from ..render.text import shorten, visible
@@ -139,7 +139,7 @@ class RunsTable(PageState, anywidget.AnyWidget):
     """The table of Runs. `opened` is the index of the opened row (-1: none), `sort` a column, with "-" for descending."""
 
     page_writes: ClassVar[frozenset[str]] = frozenset({"opened", "sort", "filter", "group"})
-    _esm = packed_module("runs_table.js", "block_table.css", "runs_table.css")
+    _esm = ViewModule("runs_table.js", "block_table.css", "runs_table.css")
     opened: traitlets.Int[int, int] = traitlets.Int(-1, help="index of the opened Run; -1 for none").tag(sync=True)
     sort: traitlets.Unicode[str, str | bytes] = traitlets.Unicode(
         help='column to sort by, "-" before it for descending'

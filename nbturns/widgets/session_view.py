@@ -10,7 +10,7 @@ import traitlets
 
 from ..errors import MisuseError
 from ..events import Ended, Event, InferenceFinished, InferenceStarted, ToolFinished, ToolStarted
-from ..render.es_modules import packed_module
+from ..render.es_modules import ViewModule
 from ..render.text import visible
 from ..render.timeline import Timeline
 from ..runtime.background_loop import call_soon
@@ -35,7 +35,7 @@ class SessionView(DebugState, RunView):
     """
 
     page_writes: ClassVar[frozenset[str]] = RunView.page_writes | {"draft"}
-    _esm = packed_module(
+    _esm = ViewModule(
         "session_view.js", "table.css", "block_table.css", "compare.css", "views.css", "calls_lane.css", "stepper.css"
     )
     debug: traitlets.Dict[str, Any] = traitlets.Dict().tag(sync=True)

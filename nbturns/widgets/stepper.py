@@ -28,7 +28,7 @@ from ..events import (
     ToolStarted,
 )
 from ..render.annotations import turn_ending
-from ..render.es_modules import packed_module
+from ..render.es_modules import ViewModule
 from ..render.html import turn_html
 from ..render.output_page import page_data
 from ..render.text import conversation_outline, visible
@@ -51,7 +51,7 @@ class Stepper(DebugState, LiveTable):
     `execution` is the one that is shown.
     """
 
-    _esm = packed_module("stepper.js", "block_table.css", "views.css", "compare.css", "stepper.css")
+    _esm = ViewModule("stepper.js", "block_table.css", "views.css", "compare.css", "stepper.css")
     debug: traitlets.Dict[str, Any] = traitlets.Dict().tag(sync=True)
 
     def __init__(self, execution: Execution, *, markdown: bool = False) -> None:

@@ -14,7 +14,7 @@ import traitlets
 
 from ..render.annotations import turn_ending
 from ..render.block_rows import block_body, block_row, model_call_cells_by_key
-from ..render.es_modules import packed_module
+from ..render.es_modules import ViewModule
 from ..render.html import turn_html
 from ..render.output_page import page_data
 from ..render.text import conversation_outline, visible
@@ -54,7 +54,7 @@ class TurnView(MarkdownState, PageState, StaticFallback, anywidget.AnyWidget):
     page_writes: ClassVar[frozenset[str]] = frozenset(
         {"selected", "search", "only_matches", "kinds", "tool", "sort", "columns", "markdown"}
     )
-    _esm = packed_module("turn_view.js", "block_table.css")
+    _esm = ViewModule("turn_view.js", "block_table.css")
     turn = traitlets.Instance(Turn, help="the displayed Turn")
     selected = traitlets.List(traitlets.Int(), help="indices of the selected blocks, ascending").tag(sync=True)
     search: traitlets.Unicode[str, str | bytes] = traitlets.Unicode(help="text to search for, ignoring case").tag(
