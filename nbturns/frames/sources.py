@@ -204,7 +204,9 @@ def session_id(turn: Turn) -> str:
 
 
 def session_of(run: Run) -> str:
-    return next(filter(None, map(session_id, run.turns)), "")
+    """Return the id of the first session that is a text; a value of another type is reported with its Turn."""
+    stored_ids = (turn.metadata.stored_values().get(SESSION_ID.name) for turn in run.turns)
+    return next((id for id in stored_ids if isinstance(id, str) and id), "")
 
 
 OWN_TYPES = (Run, Turn, Session, Execution, Snapshot, Store, str, os.PathLike)

@@ -201,6 +201,19 @@ def test_odd_runs_give_the_rows_and_errors_their_values_give(
     assert_same_rows_and_errors(write_lines(path, [RUNS[0], *records, RUNS[0]]))
 
 
+@pytest.mark.parametrize("value", [None, 5, [1], {"a": 1}])
+def test_a_known_key_with_a_value_of_another_type_costs_no_run(tmp_path: Path, value: Any) -> None:
+    names = [key.name for key in vars(nt.keys).values() if isinstance(key, nt.Key)]
+    block = {"kind": "user", "payload": {"text": "q"}}
+    turns = [{"blocks": [block], "metadata": {name: value}} for name in names]
+    records = [{"version": 1, "turns": [turn]} for turn in turns]  # without an id, so that of a session would do
+    path = write_lines(tmp_path / "keys.jsonl", records)
+
+    read = nt.frames.read(path, strict=False)
+    assert (len(read.blocks), len(read.turns)) == (len(names), len(names))
+    assert_same_rows_and_errors(path)
+
+
 @settings(max_examples=75)
 @given(odd(USUAL_SAMPLE))
 def test_odd_inspect_samples_give_the_rows_and_errors_their_values_give(

@@ -121,8 +121,7 @@ class _RunReader:
         if type(ledger) is not list:
             raise NotPlainError
         self._add_ledger(ledger)
-        last_record = ledger[-1] if ledger else None
-        own_values = {name: value for name, value in metadata.items() if name != LEDGER and value != last_record}
+        own_values = {name: value for name, value in metadata.items() if name != LEDGER and value not in ledger[-1:]}
         require_readable(own_values)
         for value in own_values.values():
             if type(value) is not str:
