@@ -91,7 +91,7 @@ class SampleEvents:
         message_id = first_message_id(output)
         call_key = message_id or str(event.get("uuid") or f"event-{sum(self.counts.values())}")
         self.calls[call_key] = inference_result
-        for choice in output.get("choices") or ():
+        for choice in choices_of(output):
             message = choice.get("message") if isinstance(choice, Mapping) else None
             if isinstance(message, Mapping):
                 if isinstance(message.get("id"), str):
@@ -173,9 +173,15 @@ def _content_key(message: Mapping[str, Any]) -> Hashable:
     )
 
 
+def choices_of(output: Mapping[str, Any]) -> Sequence[Any]:
+    """Return the choices of an output; () where they are no list."""
+    choices = output.get("choices")
+    return choices if isinstance(choices, (list, tuple)) else ()
+
+
 def first_message_id(output: Mapping[str, Any]) -> str:
     """Return the id of the reply in an output; "" without one."""
-    for choice in output.get("choices") or ():
+    for choice in choices_of(output):
         message = choice.get("message") if isinstance(choice, Mapping) else None
         if isinstance(message, Mapping) and isinstance(message.get("id"), str):
             return str(message["id"])

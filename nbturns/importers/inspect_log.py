@@ -19,7 +19,7 @@ from ..errors import LoadError
 from ..values.outcome import Outcome
 from ..values.provenance import BRANCH_OF, FIELDS, PARENT_TOOL_CALL
 from ..values.turns import Run
-from .inspect_events import SampleEvents, Subagent, calls_outside, message_ids
+from .inspect_events import SampleEvents, Subagent, calls_outside, choices_of, message_ids
 from .inspect_messages import Attachments, read_messages
 from .kit import faults
 from .kit.import_report import Notes, join_positions
@@ -264,8 +264,8 @@ def _messages_of_event(event: Mapping[str, Any], sample: Mapping[str, Any], note
     if isinstance(references, list) and isinstance(message_pool, list):
         messages = list(_messages_in_ranges(message_pool, references, notes))
     output = event.get("output")
-    choices = output.get("choices") if isinstance(output, Mapping) else None
-    replies = [choice.get("message") for choice in choices or () if isinstance(choice, Mapping)]
+    choices = choices_of(output) if isinstance(output, Mapping) else ()
+    replies = [choice.get("message") for choice in choices if isinstance(choice, Mapping)]
     return [*(messages if isinstance(messages, list) else ()), *replies[:1]]
 
 

@@ -112,8 +112,8 @@ def _refuse_running(session_id: str, execution_id: str, process: str) -> None:
 def _next_seq(reader: StoreReader, execution: int) -> int:
     """Return a number above those of all recorded events; deltas, which are not recorded, have numbers, too."""
     tables = ("states", "inferences", "tool_executions", "pauses", "notices")
-    query = " UNION ALL ".join(f"SELECT max(seq) FROM {table} WHERE execution = ?1" for table in tables)  # noqa: S608
-    return 1 + max(int(seq) for (seq,) in reader.rows(query, execution) if seq is not None)
+    query = " UNION ALL ".join(f"SELECT max(seq) FROM {table} WHERE execution = ?" for table in tables)  # noqa: S608
+    return 1 + max(int(seq) for (seq,) in reader.rows(query, *[execution] * len(tables)) if seq is not None)
 
 
 def _latest_turn(reader: StoreReader, execution: int) -> Turn:

@@ -327,11 +327,11 @@ class StoreWriter:
     def _update_last(self, table: str, execution: int, id: str, **columns: Any) -> None:
         """Update the last started row of a model call or a tool call."""
         id_column = "id" if table == "inferences" else "call_id"
-        assignments = ", ".join(f"{name} = ?{place}" for place, name in enumerate(columns, 3))
+        assignments = ", ".join(f"{name} = ?" for name in columns)
         self._execute(
-            f"UPDATE {table} SET {assignments} WHERE execution = ?1 AND {id_column} = ?2 AND seq ="  # noqa: S608
-            f" (SELECT max(seq) FROM {table} WHERE execution = ?1 AND {id_column} = ?2)",
-            execution, id, *columns.values(),
+            f"UPDATE {table} SET {assignments} WHERE execution = ? AND {id_column} = ? AND seq ="  # noqa: S608
+            f" (SELECT max(seq) FROM {table} WHERE execution = ? AND {id_column} = ?)",
+            *columns.values(), execution, id, execution, id,
         )  # fmt: skip
 
 

@@ -453,6 +453,20 @@ HOSTILE_VALUES = st.one_of(
 )
 
 
+@pytest.mark.parametrize("choices", [1, True, "text", {"a": 1}])
+def test_choices_of_inspect_that_are_no_list_cost_no_sample(choices: Any) -> None:
+    event = {
+        "event": "model",
+        "model": "m",
+        "input": [{"role": "user", "content": "q"}],
+        "output": {"choices": choices},
+    }
+    log = {"version": 2, "status": "success", "samples": [{"messages": event["input"], "events": [event]}]}
+
+    run = nt.loads(json.dumps(log), format="inspect", strict=False)
+    assert [block.text for turn in run.turns for block in turn] == ["q"]
+
+
 @given(HOSTILE_VALUES, st.booleans(), st.booleans())
 @settings(max_examples=400, deadline=None)
 def test_any_shape_gives_runs_or_an_error_of_ours(given_: tuple[str, Any], strict: bool, named: bool) -> None:

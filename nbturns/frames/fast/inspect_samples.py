@@ -82,7 +82,9 @@ class _ModelOutputs:
             if type(output) is not dict:
                 continue
             output_and_model = output, str(event.get("model") or "")
-            for choice in output.get("choices") or ():
+            if type(choices := output.get("choices") or []) is not list:
+                raise NotPlainError
+            for choice in choices:
                 message = choice.get("message") if type(choice) is dict else None
                 if type(message) is dict:
                     if type(message_id := message.get("id")) is not str:  # found by what it says
