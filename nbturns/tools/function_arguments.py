@@ -89,12 +89,14 @@ class FunctionArguments:
     @cached_property
     def defaults(self) -> FrozenDict:
         """The defaults of the arguments, as JSON has them; without those that a function makes for each call."""
-        from pydantic_core import to_jsonable_python
-
-        known = {
-            name: argument.default for name, argument in self._arguments.items() if argument.default is not MISSING
-        }
-        frozen: FrozenDict = freeze(to_jsonable_python(known, fallback=str))
+        arguments = self._arguments.values()
+        frozen: FrozenDict = freeze(
+            {
+                argument.name: _json_default(argument.default)
+                for argument in arguments
+                if argument.default is not MISSING
+            }
+        )
         return frozen
 
     def fit(self, args: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -259,6 +261,16 @@ def _unpacked_arguments(hint: Any) -> dict[str, Argument]:
         name: Argument(name, _argument(name, field_hint, MISSING).hint, is_required=is_required)
         for name, field_hint, is_required in typed_dict_fields(typed_dict)
     }
+
+
+def _json_default(default: Any) -> Any:
+    """Return a default as a call would state it; the name of its type where JSON cannot hold it."""
+    from pydantic_core import to_jsonable_python
+
+    try:
+        return to_jsonable_python(default, bytes_mode="base64", fallback=str)
+    except Exception:  # a cycle, or an error of the value's own
+        return f"<{type(default).__name__}>"
 
 
 def _is_plain_default(default: Any) -> bool:

@@ -165,7 +165,7 @@ def test_a_result_a_state_and_the_input_list_of_openai_agents() -> None:
             )
 
         def stream_response(self, *args: Any, **kwargs: Any) -> Any:
-            raise NotImplementedError
+            raise AssertionError("the test does not stream")
 
     @function_tool
     def moisture(bed: int) -> float:

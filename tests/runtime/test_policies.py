@@ -193,6 +193,10 @@ def test_an_argument_that_a_call_leaves_out_has_the_default_of_its_tool(decision
         assert (first.error, second.result, deleted) == ("denied", "cleaned", ["/tmp"])
 
 
+CYCLE: list[Any] = []
+CYCLE.append(CYCLE)
+
+
 class Place(enum.Enum):
     TOP = "/etc"
 
@@ -211,6 +215,8 @@ class Place(enum.Enum):
         (Field("/etc"), "/etc*"),
         (Field(default_factory=lambda: "/etc"), None),  # made for each call, so not known before it
         (object(), "<object object*"),
+        (b"\xff", "_w=="),
+        (CYCLE, "<list>"),
     ],
 )
 def test_a_default_of_any_type_matches_as_a_call_would_state_it(default: Any, glob: str | None) -> None:
