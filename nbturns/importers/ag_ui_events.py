@@ -10,7 +10,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from .kit.import_report import Notes
-from .kit.record_fields import ShapeError, expect, object_or_empty, objects, omit, omit_empty, optional_text, unexpected
+from .kit.record_fields import (
+    ShapeError,
+    expect,
+    object_or_empty,
+    objects,
+    omit,
+    omit_empty,
+    optional_text,
+    text_or_empty,
+    unexpected,
+)
 
 RUN_EVENTS = ("RUN_STARTED", "RUN_FINISHED", "STEP_STARTED", "STEP_FINISHED")
 BOUNDARY_EVENTS = (
@@ -88,7 +98,8 @@ class EventStream:
         if event_type == "RUN_STARTED":
             self.ids = {**omit_empty(threadId=event.get("threadId")), **self.ids}
             messages = objects(object_or_empty(run_input, "input").get("messages"), "messages")
-            if messages and messages[-1].get("role") == "user" and messages[-1].get("id") not in self._messages:
+            prompt_id = text_or_empty(messages[-1].get("id")) if messages else ""
+            if messages and messages[-1].get("role") == "user" and prompt_id not in self._messages:
                 messages[-1] = {**omit_empty(timestamp=event.get("timestamp")), **messages[-1]}  # the prompt of the run
             for message in messages:
                 self._replace_message(message)

@@ -19,6 +19,7 @@ from .kit.import_report import Notes
 from .kit.importer import SURE, Importer, try_read
 from .kit.record_fields import (
     list_or_empty,
+    object_of_document,
     object_or_empty,
     objects,
     omit,
@@ -67,7 +68,7 @@ def read_transcripts(source: Source) -> Iterator[Run]:
 
 def _read_rows(rows: Sequence[Row], session_ids: set[str], notes: Notes) -> Run:
     first_row = next((row for _, row in rows if isinstance(row, Mapping)), {})
-    origin = object_or_empty(first_row.get("source"), "source")
+    origin = object_of_document(first_row.get("source"), "source", notes)
     session_id, test_id = text_or_empty(origin.get("session_id")), text_or_empty(first_row.get("test_id"))
     run_id = session_id if session_id not in session_ids else ""  # another test may have been run in this session
     session_ids.add(session_id)
@@ -77,7 +78,9 @@ def _read_rows(rows: Sequence[Row], session_ids: set[str], notes: Notes) -> Run:
     for index, (position, row) in enumerate(rows):
         transcript.read_record(position, _own_fields(row, first_row), reader.read_message, index)
     fields = {name: first_row.get(name) for name in ("schema_version", "test_id", "target", "capture", *TOTALS)}
-    extra_fields = omit_empty({**omit(origin, "session_id"), **fields})
+    extra_fields = omit_empty(
+        {**omit(origin, "session_id"), **fields, "source": None if origin else first_row.get("source")}
+    )
     return transcript.to_run(id=run_id, name=test_id, time=origin.get("timestamp"), extra_fields=extra_fields)
 
 

@@ -24,7 +24,7 @@ from .kit.record_fields import (
     expect,
     field_of_document,
     list_or_empty,
-    object_or_empty,
+    object_of_document,
     omit,
     omit_empty,
     text_or_empty,
@@ -88,10 +88,8 @@ def _paths(document: Any) -> list[list[tuple[int, Any]] | None]:
 def _read_path(document: Any, path: Sequence[tuple[int, Any]] | None, number: int, notes: Notes) -> Run:
     field_of_document(document, notes, "chunkedPrompt", dict)
     transcript = Transcript(notes)
-    document_id, settings = (
-        text_or_empty(document.get("id")),
-        object_or_empty(document.get("runSettings"), "runSettings"),
-    )
+    document_id = text_or_empty(document.get("id"))
+    settings = object_of_document(document.get("runSettings"), "runSettings", notes)
     transcript.key = document_id or transcript.key.partition(",")[0]
     reader = _ChunkReader(transcript, text_or_empty(settings.get("model")).removeprefix("models/"))
     instruction = document.get("systemInstruction")

@@ -17,8 +17,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
+from ..values.frozen_json import EMPTY_DICT
 from ..values.inference_results import InferenceResult, Usage
 from ..values.provenance import PARENT_RUN
 from ..values.turns import Kind, Run
@@ -27,6 +29,8 @@ from .kit.importer import SURE, Importer, try_read
 from .kit.record_fields import (
     expect,
     first_number,
+    list_of_document,
+    object_of_document,
     object_or_empty,
     objects,
     omit,
@@ -34,6 +38,7 @@ from .kit.record_fields import (
     text_or_empty,
     to_number,
     token_usage,
+    without_lists,
 )
 from .kit.reply_blocks import OpenCalls, RequestedCall, add_reply_blocks
 from .kit.sample import Sample
@@ -137,23 +142,28 @@ def _read_trajectory(trajectory: Mapping[str, Any], notes: Notes) -> Run:
     transcript = Transcript(notes)
     run_id = next((text for name in ("cascadeId", "trajectoryId") if (text := text_or_empty(trajectory.get(name)))), "")
     transcript.key = run_id or transcript.key
-    generations = _generations(trajectory.get("generatorMetadata"))
+    generations = _generations(trajectory.get("generatorMetadata"), notes)
     reader = _StepReader(transcript)
-    for index, step in enumerate(objects(trajectory.get("steps"), "steps")):
-        transcript.read_record(f"steps[{index}]", _flat_step(step, generations.get(index, {})), reader.read_step)
-    fields = omit(trajectory, "steps", "cascadeId") | {"states": reader.states}
+    for index, step in enumerate(list_of_document(trajectory.get("steps"), "steps", notes)):
+        transcript.read_record(
+            f"steps[{index}]", step, partial(reader.read_trajectory_step, generations.get(index, EMPTY_DICT))
+        )
+    fields = omit(without_lists(trajectory, "steps"), "cascadeId") | {"states": reader.states}
     origin = trajectory.get("agyReader")
     parent_id = origin.get("parentCascadeId") if isinstance(origin, Mapping) else None
     return transcript.to_run(id=run_id, extra_fields=fields, metadata={PARENT_RUN.name: text_or_empty(parent_id)})
 
 
-def _generations(value: Any) -> dict[int, dict[str, Any]]:
+def _generations(value: Any, notes: Notes) -> dict[int, dict[str, Any]]:
     """Return model and tokens of each generation by the index of its first step."""
     generations: dict[int, dict[str, Any]] = {}
-    for generation in objects(value, "generatorMetadata"):
-        indices, chat_model = generation.get("stepIndices"), object_or_empty(generation.get("chatModel"), "chatModel")
+    for number, item in enumerate(list_of_document(value, "generatorMetadata", notes)):
+        position = f"generatorMetadata[{number}]"
+        generation = object_of_document(item, position, notes)
+        indices = generation.get("stepIndices")
+        chat_model = object_of_document(generation.get("chatModel"), f"{position}.chatModel", notes)
         if isinstance(indices, list) and indices and isinstance(indices[0], int):
-            usage = object_or_empty(chat_model.get("usage"), "usage")
+            usage = object_of_document(chat_model.get("usage"), f"{position}.chatModel.usage", notes)
             generations[indices[0]] = {"model": chat_model.get("model") or usage.get("model"), "usage": usage}
     return generations
 
@@ -204,6 +214,9 @@ class _StepReader:
         self.open_calls = OpenCalls(transcript)
         self.model = ""
         self.states: list[Any] = []  # steps without a content
+
+    def read_trajectory_step(self, generation: Mapping[str, Any], record: Any) -> None:
+        self.read_step(_flat_step(expect(record, dict, ""), generation))
 
     def read_step(self, record: Any) -> None:
         step = expect(record, dict, "")

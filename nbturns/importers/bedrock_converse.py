@@ -96,9 +96,9 @@ def read_conversation(document: Any, notes: Notes) -> Run:
         fields = {**omit(fields, "request"), **fields["request"]}
     transcript = Transcript(notes)
     reader = _MessageReader(transcript, text_or_empty(fields.get("modelId")))
-    transcript.begin_record("system")
-    for part in objects(fields.pop("system", None) or (), "system") if _are_objects(fields.get("system")) else ():
-        reader.add_part(part, "system", None, "")
+    if isinstance(fields.get("system"), list):
+        for index, part in enumerate(fields.pop("system")):
+            transcript.read_part(f"system[{index}]", part, reader.read_system_part)
     messages = fields.pop("messages", None)
     if messages is None and not is_reply(reply):
         raise notes.load_error("", "no messages and no reply of Converse")
@@ -109,10 +109,6 @@ def read_conversation(document: Any, notes: Notes) -> Run:
     else:
         add_unread_messages(transcript, fields)
     return transcript.to_run(id=pop_text(fields, "session_id", "id"), extra_fields=fields)
-
-
-def _are_objects(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, Mapping) for item in value)
 
 
 class _MessageReader:
@@ -129,6 +125,9 @@ class _MessageReader:
         reply_fields = metadata if isinstance(metadata, dict) else {}
         time = envelope.get("created_at")
         self.add_message(message, {**reply_fields, "time": time}, extra_fields)
+
+    def read_system_part(self, part: Any) -> None:
+        self.add_part(expect(part, dict, ""), "system", None, "")
 
     def read_reply(self, record: Any) -> None:
         reply = expect(record, dict, "")

@@ -18,7 +18,7 @@ from ..values.turns import Kind, Run
 from . import chatgpt, claude_export, grok_export
 from .kit.import_report import Notes
 from .kit.importer import SURE, Importer, try_read
-from .kit.record_fields import expect, objects, omit, text_or_empty, unexpected
+from .kit.record_fields import expect, list_of_document, omit, text_or_empty, unexpected, without_lists
 from .kit.sample import Sample
 from .kit.source import Source
 from .kit.transcript import Transcript, freeze_or_json
@@ -59,7 +59,9 @@ def read_captures(source: Source) -> Iterator[Run]:
 
 
 def _capture_fields(capture: Mapping[str, Any]) -> dict[str, Any]:
-    return {**omit(capture, "raw_provider_payload", "session"), "session": omit(capture["session"], "turns")}
+    session = capture.get("session")
+    session_fields = without_lists(session, "turns") if isinstance(session, Mapping) else session
+    return {**omit(capture, "raw_provider_payload", "session"), "session": session_fields}
 
 
 def _with_capture(run: Run, capture: Mapping[str, Any]) -> Run:
@@ -71,9 +73,14 @@ def _with_capture(run: Run, capture: Mapping[str, Any]) -> Run:
 def capture_with_turns(run: Run, capture: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a capture other than the conversation; a text of the page that no block has is kept."""
     texts = "\0".join(block.text for block in run.latest)
-    turns = [turn for turn in capture["session"].get("turns") or () if text_or_empty(turn.get("text")) not in texts]
-    fields = _capture_fields(capture)
-    return fields | ({"turns": turns} if turns else {})
+    session = capture.get("session")
+    turns = session.get("turns") if isinstance(session, Mapping) else None
+    missing_turns = [
+        turn
+        for turn in (turns if isinstance(turns, list) else ())
+        if not isinstance(turn, Mapping) or text_or_empty(turn.get("text")) not in texts
+    ]
+    return _capture_fields(capture) | ({"turns": missing_turns} if missing_turns else {})
 
 
 def _read_turns(capture: Any, notes: Notes) -> Run:
@@ -101,7 +108,7 @@ def _read_turns(capture: Any, notes: Notes) -> Run:
         else:
             raise unexpected("role", role)
 
-    transcript.read_records("session.turns", objects(session.get("turns"), "turns"), read_turn)
+    transcript.read_records("session.turns", list_of_document(session.get("turns"), "session.turns", notes), read_turn)
     fields = _capture_fields(capture) | {"provider": provider}
     name, time = text_or_empty(session.get("title")), session.get("created_at")
     return transcript.to_run(id=session_id, name=name, time=time, extra_fields=fields)

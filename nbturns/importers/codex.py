@@ -82,13 +82,14 @@ def _item_of(record: Any) -> Any:
     if not isinstance(record, (dict, Mapping)):
         return None
     if record.get("type") == "response_item":
-        return _normal_item(record.get("payload"))
+        payload = record.get("payload")
+        return _normal_item(payload) if isinstance(payload, (dict, Mapping)) else None
     return record if "payload" not in record and ("role" in record or "call_id" in record) else None
 
 
-def _normal_item(item: Any) -> Any:
+def _normal_item(item: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return an item with its arguments as JSON text, which some programs write as an object."""
-    if isinstance(item, (dict, Mapping)) and item.get("type") == "function_call":
+    if item.get("type") == "function_call":
         arguments = item.get("arguments")
         if not isinstance(arguments, str):
             return {**item, "arguments": json.dumps({} if arguments is None else arguments)}
@@ -131,6 +132,8 @@ class _RolloutReader:
         fields = payload if isinstance(payload, (dict, Mapping)) else {}
         if blocks:
             self.add_item(blocks, item, record)
+        elif record_type == "response_item":
+            transcript.add_unknown(record, wrong_type("payload", payload, dict))
         elif record_type == "event_msg":
             self.read_event(fields, record)
         elif record_type == "compacted":

@@ -16,7 +16,12 @@ from .kit.agent_messages import AgentMessageReader
 from .kit.import_report import Notes
 from .kit.importer import SURE, Importer, try_read
 from .kit.outcomes import outcome_metadata, outcome_of
-from .kit.record_fields import object_or_empty, omit, split_document, text_or_empty
+from .kit.record_fields import (
+    object_of_document,
+    omit,
+    split_document,
+    text_or_empty,
+)
 from .kit.sample import Sample
 from .kit.source import Source
 from .kit.transcript import Transcript
@@ -67,7 +72,7 @@ def _read_transcript(value: Any, agent_run: Mapping[str, Any], notes: Notes) -> 
     transcript.key = transcript_id or transcript.key
     transcript.read_records("messages", messages, _MessageReader(transcript).read_message)
     names = [text_or_empty(item.get("name")) for item in (fields, agent_run)]
-    metadata = object_or_empty(agent_run.get("metadata"), "metadata")
+    metadata = object_of_document(agent_run.get("metadata"), "metadata", notes)
     return transcript.to_run(
         id=transcript_id,
         name=next(filter(None, names), ""),

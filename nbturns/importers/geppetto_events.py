@@ -273,6 +273,8 @@ class _EventReader:
         usage_field = call_fields.get("usage")
         token_counts: Fields = usage_field if isinstance(usage_field, Mapping) else {}
         duration, max_tokens = to_number(call_fields.get("duration_ms")), to_number(call_fields.get("max_tokens"))
+        finish_class = call_fields.get("finish_class")
+        is_finish_class = finish_class in list(FinishClass)
         base_result = self.transcript.inference_result(
             model=text_or_empty(call_fields.get("model")),
             stop_reason=call_fields.get("stop_reason"),
@@ -285,16 +287,18 @@ class _EventReader:
             ),
             duration_ms=None if duration is None else round(duration),
             max_tokens=None if max_tokens is None else int(max_tokens),
-            extra=omit_empty(call_fields.get("extra") or {}, stop_sequence=call_fields.get("stop_sequence")),
+            extra=omit_empty(
+                call_fields.get("extra") or {},
+                stop_sequence=call_fields.get("stop_sequence"),
+                finish_class=None if is_finish_class else finish_class,
+            ),
         )
-        finish_class = call_fields.get("finish_class")
-        finish_class = FinishClass(finish_class) if finish_class in set(FinishClass) else base_result.finish_class
         provider = call_key.partition(":")[0] if ":" in call_key else ""
         result_fields = {
             **base_result.to_dict(),
             "provider": provider,
             "inference_id": call_key,
-            "finish_class": finish_class,
+            "finish_class": FinishClass(str(finish_class)) if is_finish_class else base_result.finish_class,
         }
         return replace(InferenceResult.from_dict(result_fields), inference_id=call_key)
 

@@ -18,10 +18,21 @@ from typing import Any
 
 from ..values.inference_results import InferenceResult
 from ..values.turns import Kind, Run
+from .kit.faults import wrong_type
 from .kit.gemini_parts import GeminiParts, snake_case, usage_of_metadata
 from .kit.import_report import Notes
 from .kit.importer import SURE, Importer, try_read
-from .kit.record_fields import expect, list_or_empty, object_or_empty, objects, omit, omit_empty, text_or_empty
+from .kit.record_fields import (
+    expect,
+    list_of_document,
+    list_or_empty,
+    object_or_empty,
+    objects,
+    omit,
+    omit_empty,
+    text_or_empty,
+    without_lists,
+)
 from .kit.sample import Sample
 from .kit.source import Source
 from .kit.transcript import Transcript
@@ -81,12 +92,13 @@ def _read_session(session: Mapping[str, Any], notes: Notes) -> Run:
     transcript, fields = Transcript(notes), snake_case(session)
     session_id = text_or_empty(fields.get("id"))
     transcript.key = session_id or transcript.key
-    logs = {str(log.get("event_id")): log for log in objects(fields.get("event_logs"), "event_logs")}
+    event_logs = list_of_document(fields.get("event_logs"), "event_logs", notes)
+    logs = {str(log.get("event_id")): log for log in event_logs if isinstance(log, dict)}
     reader = _EventReader(transcript, logs)
     for name in ("past_events", "events"):
-        for index, event in enumerate(list_or_empty(fields.get(name), name)):
+        for index, event in enumerate(list_of_document(fields.get(name), name, notes)):
             transcript.read_record(f"{name}[{index}]", event, reader.read_event)
-    extra_fields = omit(fields, "id", "events", "past_events")
+    extra_fields = omit(without_lists(fields, "events", "past_events"), "id")
     return transcript.to_run(id=session_id, time=fields.get("last_update_time"), extra_fields=extra_fields)
 
 
@@ -159,12 +171,15 @@ def _is_response(part: Any) -> bool:
 
 
 def _read_case(case: Any, fields: Mapping[str, Any], notes: Notes) -> Run:
-    eval_case = snake_case(expect(case, dict, "eval case"))
+    if not isinstance(case, Mapping):
+        raise notes.load_error("", wrong_type("eval case", case, dict))
+    eval_case = snake_case(case)
     transcript = Transcript(notes)
     reader = _InvocationReader(transcript)
-    transcript.read_records("conversation", list_or_empty(eval_case.get("conversation"), "conversation"), reader.read)
+    conversation = list_of_document(eval_case.get("conversation"), "conversation", notes)
+    transcript.read_records("conversation", conversation, reader.read)
     name = text_or_empty(eval_case.get("eval_id"))
-    extra_fields = {"eval_set": fields, **omit(eval_case, "conversation", "eval_id")}
+    extra_fields = {"eval_set": fields, **omit(without_lists(eval_case, "conversation"), "eval_id")}
     return transcript.to_run(name=name, time=eval_case.get("creation_timestamp"), extra_fields=extra_fields)
 
 

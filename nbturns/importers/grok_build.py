@@ -21,7 +21,7 @@ from .kit.import_report import Notes
 from .kit.importer import SURE, Importer, try_read
 from .kit.record_fields import (
     expect,
-    object_or_empty,
+    object_of_document,
     objects,
     omit,
     omit_empty,
@@ -70,7 +70,7 @@ def read_session(source: Source) -> Iterator[Run]:
 
 def _read_items(records: Sequence[Any], summary: Mapping[str, Any], updates: Sequence[Any], notes: Notes) -> Run:
     transcript = Transcript(notes)
-    info = object_or_empty(summary.get("info"), "info")
+    info = object_of_document(summary.get("info"), "info", notes)
     transcript.key = text_or_empty(info.get("id")) or transcript.key
     reader = _ItemReader(transcript, text_or_empty(summary.get("current_model_id")))
     transcript.read_records("items", records, reader.read_item)

@@ -21,7 +21,16 @@ from ..values.turns import Kind, Run
 from .kit.branches import BranchReader, Tree
 from .kit.import_report import Notes
 from .kit.importer import SURE, Importer, try_read_all
-from .kit.record_fields import expect, list_or_empty, object_or_empty, omit, omit_empty, text_or_empty, to_number
+from .kit.record_fields import (
+    expect,
+    list_or_empty,
+    object_of_document,
+    object_or_empty,
+    omit,
+    omit_empty,
+    text_or_empty,
+    to_number,
+)
 from .kit.sample import Sample
 from .kit.source import Source
 from .kit.transcript import Transcript, freeze_or_json
@@ -85,12 +94,12 @@ def _read_branches(document: Any, notes: Notes) -> Iterator[Run]:
     nodes: dict[str, Any] = {}
     for message in _flat_messages(_messages_of(document)):
         message_id = text_or_empty(message.get("messageId")) or f"message {len(nodes)}"
-        nodes[message_id] = {"parent": message.get("parentMessageId"), "message": message}
+        nodes[message_id] = {"parent": text_or_empty(message.get("parentMessageId")), "message": message}
     for node in nodes.values():  # the first messages name a root that does not exist
         node["parent"] = node["parent"] if node["parent"] in nodes else None
     times = {node_id: text_or_empty(node["message"].get("createdAt")) for node_id, node in nodes.items()}
     current_id = max(nodes, key=lambda node_id: times[node_id]) if all(times.values()) else list(nodes)[-1]
-    reader = _MessageReader(Transcript(notes), object_or_empty(document.get("options"), "options"))
+    reader = _MessageReader(Transcript(notes), object_of_document(document.get("options"), "options", notes))
 
     def metadata() -> dict[str, Any]:
         time = document.get("createdAt") or document.get("exportAt")

@@ -23,7 +23,9 @@ from .kit.import_report import Notes
 from .kit.importer import SURE, Importer, try_read
 from .kit.record_fields import (
     expect,
+    list_of_document,
     list_or_empty,
+    object_of_document,
     object_or_empty,
     objects,
     omit,
@@ -95,11 +97,12 @@ def _read_path(document: Any, path: Selection, number: int, notes: Notes) -> Run
         raise notes.load_error("", "no conversation with messages")
     transcript = Transcript(notes)
     transcript.key = transcript.key.partition(",")[0].partition(":branch")[0]
-    model = text_or_empty(object_or_empty(document.get("lastUsedModel"), "lastUsedModel").get("identifier"))
+    last_model = object_of_document(document.get("lastUsedModel"), "lastUsedModel", notes)
+    model = text_or_empty(last_model.get("identifier"))
     prompts = [index for index, version in path if isinstance(version, Mapping) and version.get("role") == "user"]
     last_prompt = (prompts[-1], document.get("userLastMessagedAt")) if prompts and not number else (-1, None)
     reader = _VersionReader(transcript, model, last_prompt)
-    prompt = text_or_empty(document.get("systemPrompt")) or _prompt_of_config(document)
+    prompt = text_or_empty(document.get("systemPrompt")) or _prompt_of_config(document, notes)
     if prompt:
         transcript.add_block(Kind.SYSTEM, {"text": prompt}, "system")
     for index, version in path:
@@ -110,10 +113,10 @@ def _read_path(document: Any, path: Selection, number: int, notes: Notes) -> Run
     )
 
 
-def _prompt_of_config(document: Mapping[str, Any]) -> str:
+def _prompt_of_config(document: Mapping[str, Any], notes: Notes) -> str:
     """Return the system prompt in the settings of a conversation; "" without one."""
-    config = object_or_empty(document.get("perChatPredictionConfig"), "perChatPredictionConfig")
-    for field in list_or_empty(config.get("fields"), "fields"):
+    config = object_of_document(document.get("perChatPredictionConfig"), "perChatPredictionConfig", notes)
+    for field in list_of_document(config.get("fields"), "perChatPredictionConfig.fields", notes):
         if isinstance(field, Mapping) and field.get("key") == "llm.prediction.systemPrompt":
             return text_or_empty(field.get("value"))
     return ""

@@ -26,6 +26,7 @@ from .kit.record_fields import (
     expect,
     first_number,
     json_or_none,
+    object_of_document,
     object_or_empty,
     objects,
     omit,
@@ -86,7 +87,7 @@ def read_branches(value: Any, notes: Notes) -> Iterator[Run]:
     if not is_chat(value):
         raise notes.load_error("", "no chat with a history")
     chat = _chat_of(value)
-    history = object_or_empty(chat.get("history"), "history")
+    history = object_of_document(chat.get("history"), "history", notes)
     nodes: dict[str, Any] = {}
     for node_id, message in _messages_of(chat):
         nodes[node_id] = {"parent": message.get("parentId"), "children": message.get("childrenIds"), "message": message}

@@ -18,7 +18,8 @@ from ..values.turns import Block, Run
 from .kit.faults import wrong_type
 from .kit.import_report import Notes
 from .kit.importer import Importer, document_reader
-from .kit.record_fields import list_or_empty, object_or_empty, omit, token_usage
+from .kit.ledger import with_calls
+from .kit.record_fields import list_of_document, object_of_document, omit, token_usage, without_lists
 from .kit.record_lists import document_score
 from .kit.sample import Sample
 from .kit.source import Source
@@ -26,6 +27,8 @@ from .kit.transcript import Transcript, other_block
 from .openai_agents_traces import new_reader, score_traces
 
 FORMAT = "openai-agents"
+STATE_LISTS = ("original_input", "generated_items", "session_items", "model_responses")
+RESULT_LISTS = ("agents_input", "raw_responses")
 CODEC = "openai"  # the engine whose codec reads items of the Responses API
 ITEM_ERRORS = (TypeError, ValueError, AttributeError, KeyError)  # errors of the codec for malformed items
 
@@ -41,10 +44,13 @@ def read_state(state: Any, notes: Notes) -> Run:
     """Return the Run of a state or a result."""
     if not isinstance(state, Mapping):
         raise notes.load_error("", wrong_type("state", state, dict))
-    items, positions, extra_fields = _items_of(state)
-    responses = list_or_empty(state.get("model_responses", state.get("raw_responses")), "model_responses")
+    items, positions, extra_fields = _items_of(state, notes)
+    responses_name = "model_responses" if "model_responses" in state else "raw_responses"
+    responses = list_of_document(state.get(responses_name), responses_name, notes)
     transcript = Transcript(notes)
-    results = _results_by_item(transcript, responses)
+    calls = list(_model_calls(transcript, responses))
+    results = {key: result for result, keys in reversed(calls) for key in keys}
+    calls_with_blocks: set[str] = set()  # by id
     for position, item in zip(positions, items, strict=True):
         transcript.begin_record(position)
         notes.record_count += 1
@@ -52,24 +58,35 @@ def read_state(state: Any, notes: Notes) -> Run:
         if blocks is None:
             transcript.add_unknown(item, f"no item of the Responses API: {type(item).__name__}")
             continue
-        transcript.add_blocks(blocks, result=next((results[key] for key in _keys(item) if key in results), None))
-    agent = object_or_empty(state.get("current_agent"), "current_agent").get("name")
-    return transcript.to_run(name=agent if isinstance(agent, str) else "", extra_fields=extra_fields)
+        result = next((results[key] for key in _keys(item) if key in results), None)
+        if result is not None:
+            calls_with_blocks.add(result.inference_id)
+        transcript.add_blocks(blocks, result=result)
+    if odd_responses := [response for response in responses if not isinstance(response, Mapping)]:
+        extra_fields[responses_name] = odd_responses
+    agent = object_of_document(state.get("current_agent"), "current_agent", notes).get("name")
+    run = transcript.to_run(name=agent if isinstance(agent, str) else "", extra_fields=extra_fields)
+    return with_calls(run, [result for result, _ in calls if result.inference_id not in calls_with_blocks])
 
 
-def _items_of(state: Mapping[str, Any]) -> tuple[list[Any], list[str], dict[str, Any]]:
+def _items_of(state: Mapping[str, Any], notes: Notes) -> tuple[list[Any], list[str], dict[str, Any]]:
     """Return the items of a state, their positions, and its other fields."""
     if "agents_input" in state:
-        items = list_or_empty(state["agents_input"], "agents_input")
-        return items, [f"input[{index}]" for index in range(len(items))], omit(state, "agents_input", "raw_responses")
-    original = state["original_input"]
-    prompts = [{"role": "user", "content": original}] if isinstance(original, str) else list(original or ())
-    wrappers = list_or_empty(state.get("session_items") or state.get("generated_items"), "generated_items")
+        items = list_of_document(state["agents_input"], "agents_input", notes)
+        return items, [f"input[{index}]" for index in range(len(items))], without_lists(state, *RESULT_LISTS)
+    original = state.get("original_input")
+    if isinstance(original, str):
+        original = [{"role": "user", "content": original}]
+    prompts = list_of_document(original, "original_input", notes)
+    items_name = "session_items" if state.get("session_items") else "generated_items"
+    wrappers = list_of_document(state.get(items_name), items_name, notes)
     generated = [wrapper.get("raw_item", wrapper) if isinstance(wrapper, Mapping) else wrapper for wrapper in wrappers]
     positions = [f"original_input[{index}]" for index in range(len(prompts))]
     positions += [f"generated_items[{index}].raw_item" for index in range(len(generated))]
-    known_fields = ("original_input", "generated_items", "session_items", "model_responses", "last_model_response")
-    return [*prompts, *generated], positions, omit(state, *known_fields)
+    fields = without_lists(state, *STATE_LISTS)
+    if isinstance(fields.get("original_input"), str):  # a prompt
+        del fields["original_input"]
+    return [*prompts, *generated], positions, omit(fields, "last_model_response")
 
 
 def _blocks_of(item: Any) -> Sequence[Block] | None:
@@ -84,22 +101,21 @@ def _blocks_of(item: Any) -> Sequence[Block] | None:
         return None
 
 
-def _results_by_item(transcript: Transcript, responses: Sequence[Any]) -> dict[tuple[str, str], InferenceResult]:
-    """Return the result of the model call by the ids of each item that it made."""
-    results: dict[tuple[str, str], InferenceResult] = {}
+def _model_calls(
+    transcript: Transcript, responses: Sequence[Any]
+) -> Iterator[tuple[InferenceResult, list[tuple[str, str]]]]:
+    """Yield the result of each model call with the ids of the items that it made."""
     for index, response in enumerate(responses):
         if not isinstance(response, Mapping):
+            transcript.notes.add_unknown(f"model_responses[{index}]", wrong_type("", response, dict))
             continue
-        output = list_or_empty(response.get("output"), "output")
+        output = list_of_document(response.get("output"), f"model_responses[{index}].output", transcript.notes)
         result = _result_of(transcript, response, index, any(_type_of(item) == "function_call" for item in output))
-        for item in output:
-            for key in _keys(item):
-                results.setdefault(key, result)
-    return results
+        yield result, [key for item in output for key in _keys(item)]
 
 
 def _result_of(transcript: Transcript, response: Mapping[str, Any], index: int, pending: bool) -> InferenceResult:
-    usage = object_or_empty(response.get("usage"), "usage")
+    usage = object_of_document(response.get("usage"), f"model_responses[{index}].usage", transcript.notes)
     response_id = response.get("response_id")
     return transcript.inference_result(
         id=f"model_responses[{index}]",
@@ -113,8 +129,12 @@ def _result_of(transcript: Transcript, response: Mapping[str, Any], index: int, 
             cache_write_tokens=_detail(usage, "input_tokens_details", "cache_write_tokens"),
             reasoning_tokens=_detail(usage, "output_tokens_details", "reasoning_tokens"),
         ),
-        extra=omit(response, "output", "response_id"),
+        extra=omit(response, *(("output",) if _are_objects(response.get("output")) else ()), "response_id"),
     )
+
+
+def _are_objects(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, Mapping) for item in value)
 
 
 def _detail(usage: Mapping[str, Any], field_name: str, count_name: str) -> Any:

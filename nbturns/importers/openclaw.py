@@ -62,7 +62,7 @@ class _TelemetryReader:
 
     def runs(self) -> list[Run]:
         events = list(self.source.records())
-        keys = [record.get("sessionKey") for _, record in events if isinstance(record, Mapping)]
+        keys = [text_or_empty(record.get("sessionKey")) for _, record in events if isinstance(record, Mapping)]
         for key in sorted(dict.fromkeys(filter(None, keys)), key=_is_subagent):
             self.sessions[key] = _Session(self.source, key)
         for session in self.sessions.values():
@@ -83,7 +83,7 @@ class _TelemetryReader:
         return link_runs([sessions[0].to_run("", fields), *runs[1:]])
 
     def read_event(self, position: str, record: Any) -> None:
-        session = self.sessions.get(str(record.get("sessionKey"))) if isinstance(record, Mapping) else None
+        session = self.sessions.get(text_or_empty(record.get("sessionKey"))) if isinstance(record, Mapping) else None
         if session is not None:
             session.transcript.read_record(position, record, session.read_event)
         else:

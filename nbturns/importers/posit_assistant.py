@@ -22,11 +22,14 @@ from .kit.import_report import Notes
 from .kit.importer import SURE, Importer, try_read, try_read_all
 from .kit.record_fields import (
     expect,
+    list_of_document,
+    list_or_empty,
+    object_of_document,
     object_or_empty,
-    objects,
     omit,
     text_or_empty,
     token_usage,
+    without_lists,
 )
 from .kit.sample import Sample
 from .kit.session_files import sibling, sibling_records
@@ -93,22 +96,25 @@ def _read_lines(records: Sequence[Any], notes: Notes) -> Run:
 
 
 def _read_tree(document: Any, messages: Sequence[Any], workspace: Mapping[str, Any], notes: Notes) -> Iterator[Run]:
-    root = expect(document.get("root"), dict, "root")
-    root_metadata = object_or_empty(root.get("metadata"), "metadata")
-    lines = {line.get("id"): line for line in messages if isinstance(line, Mapping)}
+    root = object_of_document(document.get("root"), "root", notes)
+    root_metadata = object_of_document(root.get("metadata"), "root.metadata", notes)
+    lines = {line.get("id"): line for line in messages if isinstance(line, Mapping) and _is_id(line.get("id"))}
     nodes: dict[str, Any] = {text_or_empty(root.get("id")): {}}
     current = ""
-    for node in objects(document.get("messages"), "messages"):
+    for index, value in enumerate(list_of_document(document.get("messages"), "messages", notes)):
+        node = object_of_document(value, f"messages[{index}]", notes)
         node_id = text_or_empty(node.get("id")) or f"node {len(nodes)}"
         nodes[node_id] = {"parent": node.get("parentId"), "message": {"node": node, "lines": lines}}
         current = node_id if node.get("isActive") is not False else current
     if not lines and document.get("messages"):
         notes.add_unknown("", f"the messages are in {MESSAGES_FILE}, which is not in the folder of this file")
     reader = _NodeReader(Transcript(notes))
-    reader.messages.model = text_or_empty(object_or_empty(root_metadata.get("model"), "model").get("id"))
+    reader.messages.model = text_or_empty(
+        object_of_document(root_metadata.get("model"), "root.metadata.model", notes).get("id")
+    )
 
     def metadata() -> dict[str, Any]:
-        fields = omit(document, "messages") | ({"workspace": workspace} if workspace else {})
+        fields = without_lists(document, "messages") | ({"workspace": workspace} if workspace else {})
         parent_id, time = text_or_empty(root_metadata.get("parentTreeId")), root.get("timestamp")
         links = {PARENT_RUN.name: parent_id} if parent_id else {}
         return {FIELDS.name: freeze_or_json(fields), **links} | ({TIMESTAMP.name: str(time)} if time else {})
@@ -117,6 +123,10 @@ def _read_tree(document: Any, messages: Sequence[Any], workspace: Mapping[str, A
     yield from reader.read_runs(
         Tree(nodes, notes, "messages"), current, conversation_id=root.get("id"), name=name, metadata=metadata
     )
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, (int, str))
 
 
 class _NodeReader(BranchReader):
@@ -128,7 +138,8 @@ class _NodeReader(BranchReader):
 
     def read_node_message(self, record: Any) -> None:
         node, lines = record["node"], record["lines"]
-        known_lines = [lines[number] for number in node.get("lmMessageIds") or () if number in lines]
+        message_ids = list_or_empty(node.get("lmMessageIds"), "lmMessageIds")
+        known_lines = [lines[id] for id in message_ids if _is_id(id) and id in lines]
         first_block = len(self.transcript.blocks)
         for line in known_lines:
             self.messages.read_line(line)

@@ -17,6 +17,7 @@ from .kit.import_report import Notes
 from .kit.importer import SURE, Importer
 from .kit.record_fields import (
     expect,
+    object_of_document,
     object_or_empty,
     objects,
     omit,
@@ -61,8 +62,9 @@ def read_memory(document: Any, notes: Notes) -> Run:
     """Return the Run of a memory, or of a list of steps."""
     steps, extra_fields = split_document(document, notes, "steps")
     transcript = Transcript(notes)
-    prompt = object_or_empty(extra_fields.pop("system_prompt", None), "system_prompt")
+    prompt = object_of_document(extra_fields.get("system_prompt"), "system_prompt", notes)
     if isinstance(prompt_text := prompt.get("system_prompt"), str) and prompt_text:
+        del extra_fields["system_prompt"]
         transcript.begin_record("system_prompt")
         transcript.add_block(Kind.SYSTEM, {"text": prompt_text}, "system")
     transcript.read_records("steps", steps, _StepReader(transcript).read_step)

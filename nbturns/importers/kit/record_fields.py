@@ -113,6 +113,32 @@ def token_usage(
     )
 
 
+# Fields of a whole document: one of another type is reported, because an error would cost all its records.
+
+
+def object_of_document(value: Any, field_name: str, notes: Notes) -> dict[str, Any]:
+    """Return an object; an empty one for anything else, which is reported unless it is None."""
+    return _of_type(dict, value, field_name, notes)
+
+
+def list_of_document(value: Any, field_name: str, notes: Notes) -> list[Any]:
+    """Return a list; an empty one for anything else, which is reported unless it is None."""
+    return _of_type(list, value, field_name, notes)
+
+
+def without_lists(document: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Return the fields of a document without these lists; one that is no list stays."""
+    return {name: value for name, value in document.items() if name not in names or not isinstance(value, list)}
+
+
+def _of_type(expected_type: type[T], value: Any, field_name: str, notes: Notes) -> T:
+    if isinstance(value, expected_type):
+        return value
+    if value is not None:
+        notes.add_unknown(field_name, wrong_type("", value, expected_type))
+    return expected_type()
+
+
 # Remaining fields of a record.
 
 

@@ -61,8 +61,14 @@ class Transcript:
         self, position: str, record: Any, read_blocks: Callable[[Any], None], index: int | None = None
     ) -> None:
         """Call `read_blocks` to add the blocks of one record; keep the record as it is when that raises ShapeError."""
-        self.begin_record(position, index)
         self.notes.record_count += 1
+        self.read_part(position, record, read_blocks, index)
+
+    def read_part(
+        self, position: str, record: Any, read_blocks: Callable[[Any], None], index: int | None = None
+    ) -> None:
+        """Do as `read_record` does, without counting a record of the file."""
+        self.begin_record(position, index)
         lengths_before = [len(growing_list) for growing_list in self._growing_lists()]
         try:
             read_blocks(record)
