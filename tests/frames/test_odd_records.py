@@ -214,6 +214,24 @@ def test_a_known_key_with_a_value_of_another_type_costs_no_run(tmp_path: Path, v
     assert_same_rows_and_errors(path)
 
 
+@pytest.mark.parametrize("places", [["ledger"], ["turn"], ["block"], ["turn", "ledger"], ["block", "ledger"]], ids=str)
+@pytest.mark.parametrize(
+    ("field", "odd"), [("duration_ms", False), ("truncated", 1), ("usage", {"input_tokens": True, "output_tokens": 2})]
+)
+def test_a_record_of_a_call_that_equals_a_valid_one_is_reported_by_both_paths(
+    tmp_path: Path, places: list[str], field: str, odd: Any
+) -> None:
+    usage = {"input_tokens": 1, "output_tokens": 2}
+    result = {"inference_id": "i", "provider": "p", "duration_ms": 0, "truncated": True, "usage": usage}
+    records = {place: {**result, **({field: odd} if place in places else {})} for place in ("ledger", "turn", "block")}
+    name, ids = nt.keys.INFERENCE_RESULT.name, {nt.keys.INFERENCE_ID.name: "i"}
+    reply = {"kind": "llm_text", "payload": {"text": "a"}, "metadata": {**ids, name: records["block"]}}
+    metadata = {nt.keys.INFERENCES.name: [records["ledger"]], name: records["turn"]}
+    path = write_lines(tmp_path / "ours.jsonl", [{"version": 1, "turns": [{"blocks": [reply], "metadata": metadata}]}])
+
+    assert not assert_same_rows_and_errors(path).errors.empty
+
+
 @settings(max_examples=75)
 @given(odd(USUAL_SAMPLE))
 def test_odd_inspect_samples_give_the_rows_and_errors_their_values_give(

@@ -265,7 +265,8 @@ class Lab:
     def theme(self, name: Literal["Light", "Dark"]) -> None:
         """Change the theme of JupyterLab."""
         theme = f"JupyterLab {name}"
-        self.evaluate("app.commands.execute('apputils:change-theme', {theme: arg})", theme)
+        if self.evaluate("document.body.dataset.jpThemeName !== arg", theme):
+            self.evaluate("app.commands.execute('apputils:change-theme', {theme: arg})", theme)
         self.wait_until("document.body.dataset.jpThemeName === arg", theme)
 
     def screenshot(self, name: str, i: int | None = None) -> Path:
@@ -286,7 +287,7 @@ class Lab:
     def wait_until(self, expression: str, arg: object = None, *, seconds: float = 60.0) -> None:
         """Wait until an expression is true; a failure reports the state of the kernel and the cells."""
         try:
-            self.page.wait_for_function(script(expression), arg=arg, timeout=seconds * 1000)
+            self.page.wait_for_function(script(expression), arg=arg, timeout=seconds * 1000, polling=20)
         except PlaywrightTimeout as error:
             error.add_note(f"state of the page: {self.evaluate(PAGE_STATE)}")
             raise

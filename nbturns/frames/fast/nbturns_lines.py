@@ -121,7 +121,9 @@ class _RunReader:
         if type(ledger) is not list:
             raise NotPlainError
         self._add_ledger(ledger)
-        own_values = {name: value for name, value in metadata.items() if name != LEDGER and value not in ledger[-1:]}
+        own_values = {name: value for name, value in metadata.items() if name != LEDGER}
+        if own_values.get(CALL_RECORD) in ledger[-1:]:  # as in nearly all Turns
+            _check_call_record(own_values.pop(CALL_RECORD))
         require_readable(own_values)
         for value in own_values.values():
             if type(value) is not str:
@@ -147,14 +149,10 @@ class _RunReader:
 
     def _summary_number(self, call_record: Any) -> int:
         """Return the number of the summary of the record of a model call. Most calls of a Run have the same one."""
-        if type(call_record) is not dict or not call_record or BYTES_KEY in call_record:
-            raise NotPlainError
-        for name in nested_fields(*call_record, *map(type, call_record.values())):
+        for name in _check_call_record(call_record):
             require_levels(call_record[name])
             if BYTES_KEY in call_record[name]:
                 raise NotPlainError
-        if usage := call_record.get("usage"):
-            check_token_counts(*usage, *map(type, usage.values()))
         get = call_record.get
         key = get("provider"), get("model"), get("stop_reason"), get("finish_class")
         number = self.summary_numbers.get(key)
@@ -262,9 +260,12 @@ class _RunReader:
         if type(call_id) is not str or metadata.get(CALL_RECORD, EMPTY_PAYLOAD) is None:
             raise NotPlainError
         summary_number = None
-        if call_record is not None and self.call_records.get(call_id) != call_record:
-            summary_number = self._summary_number(call_record)
-            self.call_records[call_id] = call_record
+        if call_record is not None:
+            if self.call_records.get(call_id) != call_record:
+                summary_number = self._summary_number(call_record)
+                self.call_records[call_id] = call_record
+            else:
+                _check_call_record(call_record)
         number = self.calls.get(call_id)
         if number is None:
             if summary_number is None:
@@ -273,6 +274,19 @@ class _RunReader:
             if call_record is None or self.has_ledger:
                 self.unlisted_calls.add(call_id)
         self.batch.calls[row] = number
+
+
+def _check_call_record(call_record: Any) -> tuple[str, ...]:
+    """Return the names of the dicts and lists in the record of a model call. Raises NotPlainError for other types.
+
+    Equal records need this as well: False equals 0.
+    """
+    if type(call_record) is not dict or not call_record or BYTES_KEY in call_record:
+        raise NotPlainError
+    nested_names = nested_fields(*call_record, *map(type, call_record.values()))
+    if usage := call_record.get("usage"):
+        check_token_counts(*usage, *map(type, usage.values()))
+    return nested_names
 
 
 def _arguments(payload: dict[str, Any]) -> str:
