@@ -46,9 +46,7 @@ class Transcript:
         self.turn_starts: list[int] = []  # indexes of first blocks, in formats that mark where a Turn begins
         self.context_starts: list[int] = []  # indexes of the first blocks that the model saw after a compaction
         self.carried_blocks: dict[int, list[int]] = {}  # indexes of earlier blocks that a new context keeps, by place
-        self.record_starts: list[
-            int
-        ] = []  # number of blocks before each record of `messages`, when those are added together
+        self.record_starts: list[int] = []  # number of blocks before each of `messages`, if they are added together
         self._positions: list[str] = []  # position of the record of each block
 
     # Reading records.
