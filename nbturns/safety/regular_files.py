@@ -25,17 +25,22 @@ class NotRegularFileError(OSError):
 
 def open_regular(path: str | os.PathLike[str], buffering: int = -1) -> BinaryIO:
     """Open a file for reading. Raises NotRegularFileError, an OSError, for a pipe, a device or a socket."""
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    return open(os.fspath(path), "rb", buffering, opener=_regular_descriptor)
+
+
+def _regular_descriptor(path: str, flags: int) -> int:
+    """Return the descriptor of a file; `open` closes it, also when an interrupt comes."""
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
     try:
         mode = os.fstat(descriptor).st_mode
         if stat.S_ISDIR(mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         if not stat.S_ISREG(mode):
-            raise NotRegularFileError(errno.EINVAL, _kind(mode), os.fspath(path))
-        return os.fdopen(descriptor, "rb", buffering)
+            raise NotRegularFileError(errno.EINVAL, _kind(mode), path)
     except BaseException:
         os.close(descriptor)
         raise
+    return descriptor
 
 
 def read_regular(path: str | os.PathLike[str]) -> bytes:

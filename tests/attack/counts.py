@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import os
 import random
 import re
 import signal
@@ -23,7 +22,9 @@ from typing import Any
 import pytest
 
 import nbturns as nt
+from nbturns.runtime.step_controller import ends_within
 from nbturns.testing import serve
+from tests.interrupts import interrupt_in
 
 MARK = "a77acked"
 SCRIPTS = (
@@ -241,17 +242,15 @@ def interrupts(share: float) -> tuple[int, list[str]]:
     for number in range(int(200 * share)):
         session = nt.Session(slow)
         execution = session.ask("x")
-        timer = threading.Timer(0.005 * (number % 10 + 1), os.kill, (os.getpid(), signal.SIGINT))
-        timer.start()
-        started = time.monotonic()
-        try:
-            execution.result(10)
-            failures.append(f"{number}: not heard")
-        except KeyboardInterrupt:
-            pass
+        with interrupt_in(ends_within, after=0.005 * (number % 10 + 1)) as sent:
+            try:
+                execution.result(10)
+                failures.append(f"{number}: not heard")
+            except KeyboardInterrupt:
+                pass
         count += 1
-        if time.monotonic() - started > 1:
-            failures.append(f"{number}: heard after {time.monotonic() - started:.1f} s")
+        if time.monotonic() - sent[0] > 1:
+            failures.append(f"{number}: heard after {time.monotonic() - sent[0]:.1f} s")
         if execution.next().result(5) is not None or execution.status != "stopped":
             failures.append(f"{number}: {execution.status}")
     return count, failures

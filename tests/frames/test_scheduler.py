@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -211,22 +210,21 @@ def test_an_interrupt_in_the_middle_of_a_run_leaves_it_out_of_every_frame(monkey
 
 
 def test_a_click_on_stop_keeps_the_files_that_were_read(tmp_path: Path) -> None:
-    """In a process of its own, interrupted from outside while it reads."""
+    """In a process of its own, interrupted while it reads."""
     for number in range(400):
         chats(tmp_path / f"{number:03}.jsonl", 20)
     code = (
         "import nbturns as nt\n"
+        "from nbturns.frames.scheduler import _Scheduler\n"
+        "from tests.interrupts import interrupt_in\n"
         f"nt.frames.read({str(tmp_path / '000.jsonl')!r}).blocks\n"
-        "print('on', flush=True)\n"
-        f"found = nt.frames.read({str(tmp_path)!r})\n"
+        "with interrupt_in(_Scheduler.add):\n"
+        f"    found = nt.frames.read({str(tmp_path)!r})\n"
         "blocks, turns = found.blocks.run_id.nunique(), found.turns.run_id.nunique()\n"
         "print(blocks, turns, len(found.errors), *found.errors.reason[-1:])"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(0.4)
-        process.send_signal(signal.SIGINT)
         out = process.stdout.read()
 
     blocks, turns, errors, *reason = out.split(maxsplit=3)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
-import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +13,10 @@ import pytest
 
 import nbturns as nt
 from nbturns.events import Ended, Event, Notice, Pause, Paused, Resumed
-from nbturns.runtime.background_loop import Waiting
+from nbturns.runtime.background_loop import Waiting, wait_for_future
 from nbturns.runtime.background_loop import call_soon as on_host
+from nbturns.runtime.step_controller import ends_within
+from tests.interrupts import interrupt_in
 from tests.runtime.test_tool_loop import call, double, until
 
 
@@ -606,9 +606,8 @@ def test_a_keyboard_interrupt_while_waiting_for_a_step_ends_the_wait_and_leaves_
 
     execution = nt.Session(nt.scripted([nt.tool_call("a", "slow")], "done"), tools=[slow], step=True).ask("q")
     first(execution)
-    threading.Timer(0.2, press_control_c).start()
 
-    with pytest.raises(KeyboardInterrupt):
+    with interrupt_in(wait_for_future, after=0.1), pytest.raises(KeyboardInterrupt):
         execution.step().result(60)
 
     go.set()
@@ -619,17 +618,12 @@ def test_a_keyboard_interrupt_while_waiting_for_a_step_ends_the_wait_and_leaves_
 
 def test_a_keyboard_interrupt_while_waiting_for_the_result_stops_the_execution() -> None:
     execution = nt.Session(nt.scripted("word " * 1000, pace=0.01)).ask("q")
-    threading.Timer(0.3, press_control_c).start()
 
-    with pytest.raises(KeyboardInterrupt):
+    with interrupt_in(ends_within, after=0.3), pytest.raises(KeyboardInterrupt):
         execution.result(60)
 
     until(lambda: execution.status == "stopped")
     assert execution.turn.text.startswith("word")
-
-
-def press_control_c() -> None:
-    os.kill(os.getpid(), signal.SIGINT)
 
 
 # Time-outs of a pause.
