@@ -79,7 +79,7 @@ def _read_rows(rows: Sequence[Row], session_ids: set[str], notes: Notes) -> Run:
         transcript.read_record(position, _own_fields(row, first_row), reader.read_message, index)
     fields = {name: first_row.get(name) for name in ("schema_version", "test_id", "target", "capture", *TOTALS)}
     extra_fields = omit_empty(
-        {**omit(origin, "session_id"), **fields, "source": None if origin else first_row.get("source")}
+        {**omit(origin, "session_id"), **fields, **({} if origin else {"source": first_row.get("source")})}
     )
     return transcript.to_run(id=run_id, name=test_id, time=origin.get("timestamp"), extra_fields=extra_fields)
 

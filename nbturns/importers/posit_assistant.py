@@ -27,6 +27,7 @@ from .kit.record_fields import (
     object_of_document,
     object_or_empty,
     omit,
+    omit_empty,
     text_or_empty,
     token_usage,
     without_lists,
@@ -101,32 +102,36 @@ def _read_tree(document: Any, messages: Sequence[Any], workspace: Mapping[str, A
     lines = {line.get("id"): line for line in messages if isinstance(line, Mapping) and _is_id(line.get("id"))}
     nodes: dict[str, Any] = {text_or_empty(root.get("id")): {}}
     current = ""
-    for index, value in enumerate(list_of_document(document.get("messages"), "messages", notes)):
-        node = object_of_document(value, f"messages[{index}]", notes)
+    for node in list_of_document(document.get("messages"), "messages", notes):
+        if not isinstance(node, Mapping):
+            nodes[f"node {len(nodes)}"] = node  # the tree reports it
+            continue
         node_id = text_or_empty(node.get("id")) or f"node {len(nodes)}"
         nodes[node_id] = {"parent": node.get("parentId"), "message": {"node": node, "lines": lines}}
         current = node_id if node.get("isActive") is not False else current
     if not lines and document.get("messages"):
         notes.add_unknown("", f"the messages are in {MESSAGES_FILE}, which is not in the folder of this file")
-    reader = _NodeReader(Transcript(notes))
+    tree, reader = Tree(nodes, notes, "messages"), _NodeReader(Transcript(notes))
     reader.messages.model = text_or_empty(
         object_of_document(root_metadata.get("model"), "root.metadata.model", notes).get("id")
     )
 
     def metadata() -> dict[str, Any]:
-        fields = without_lists(document, "messages") | ({"workspace": workspace} if workspace else {})
+        fields = (
+            without_lists(document, "messages")
+            | omit_empty(nodes=tree.invalid_nodes)
+            | ({"workspace": workspace} if workspace else {})
+        )
         parent_id, time = text_or_empty(root_metadata.get("parentTreeId")), root.get("timestamp")
         links = {PARENT_RUN.name: parent_id} if parent_id else {}
         return {FIELDS.name: freeze_or_json(fields), **links} | ({TIMESTAMP.name: str(time)} if time else {})
 
     name = text_or_empty(root.get("title")) or text_or_empty(root.get("summary"))
-    yield from reader.read_runs(
-        Tree(nodes, notes, "messages"), current, conversation_id=root.get("id"), name=name, metadata=metadata
-    )
+    yield from reader.read_runs(tree, current, conversation_id=root.get("id"), name=name, metadata=metadata)
 
 
 def _is_id(value: Any) -> bool:
-    return isinstance(value, (int, str))
+    return type(value) in (int, str)  # True would be 1
 
 
 class _NodeReader(BranchReader):

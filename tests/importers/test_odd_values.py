@@ -134,6 +134,8 @@ PROMPT = {"author": "user", "content": {"role": "user", "parts": [{"text": "left
         ("grok-build", {"type": "user", "content": "left text", "extra": "ODD"}),
         ("posit-assistant", {"root": {"id": "r", "title": "left text", "metadata": "ODD"}, "messages": []}),
         ("posit-assistant", {"root": {"id": "r", "title": "left text", "metadata": {"model": "ODD"}}, "messages": []}),
+        ("posit-assistant", {"root": {"id": "r", "title": "left text"}, "messages": ["ODD"]}),
+        ("agentv", {"source": {"source": "ODD", "session_id": "s"}, "role": "user", "content": "left text"}),
     ],
 )
 @pytest.mark.parametrize("odd", [True, 7, "odd value", ["odd value"], {"odd value": 1}], ids=repr)
