@@ -243,5 +243,14 @@ class Timeline:
     def head(self) -> str:
         """The totals as text."""
         results = [result for summary_results in self._results for result in summary_results]
-        parts = [count_phrase(len(self.entries), "turn"), count_phrase(len(self.pool.blocks), "block")]
+        parts = [count_phrase(len(self.entries), "turn"), count_phrase(self._block_count, "block")]
         return " · ".join([*parts, *usage_phrases(results)])
+
+    @property
+    def _block_count(self) -> int:
+        """The number of blocks in the Turns; the pool also has those that only a phase or an earlier update had."""
+        count = counted_end = 0
+        for start, end in sorted({(start, end) for entry in self.entries for start, end in entry["stretches"]}):
+            count += max(0, end - max(start, counted_end))
+            counted_end = max(counted_end, end)
+        return count

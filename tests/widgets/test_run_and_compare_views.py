@@ -176,6 +176,22 @@ def test_the_view_of_a_session_grows_with_it(monkeypatch: pytest.MonkeyPatch) ->
     assert page.turns == RunView(asked_session).start["turns"]
 
 
+def test_a_block_edited_at_a_pause_counts_once_in_the_heading(monkeypatch: pytest.MonkeyPatch) -> None:
+    asking = session(step=True)
+    page = Page(RunView(asking), monkeypatch)
+    execution = asking.ask("?")
+    pause = execution.next().result(60)
+    execution.step(pause.turn.edit(-1, args={"a": 5, "b": 5})).result(60)
+    execution.resume()
+    execution.result(60)
+    late_view = RunView(asking)
+
+    eventually(lambda: page.turns and page.turns[-1]["state"] == late_view.start["turns"][-1]["state"])
+    assert page.head.startswith("1 turn · 4 blocks ·")
+    assert late_view.start["head"].startswith("1 turn · 4 blocks ·")
+    assert len(page.pool) == late_view.start["length"] == 5  # the earlier version is shown at its phase
+
+
 def test_a_view_opened_late_has_the_earlier_phases(monkeypatch: pytest.MonkeyPatch) -> None:
     asked_session = session(step=True)
     execution = asked_session.ask("1 + 2?")
